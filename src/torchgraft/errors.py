@@ -1,0 +1,115 @@
+"""What went wrong, as data, and the exceptions that carry it.
+
+May not print, exit or look at the machine: a door renders these.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+REPORT_TO = "the issue tracker of torchgraft"
+
+_WIDTH = 90
+_INDENT = "  "
+_COLUMN = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """One thing that was seen, and where."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One reason why there is no build, with what to do about it.
+
+    `code` is a heading in docs/reference/errors.md. `fixes` run as typed.
+    """
+
+    code: str
+    headline: str
+    evidence: tuple[Evidence, ...] = ()
+    why: str = ""
+    fixes: tuple[str, ...] = ()
+
+
+class TorchgraftError(Exception):
+    """A build that cannot go on, for reasons that are known.
+
+    :param problems: every reason at once, so that nobody mends one thing after another
+    """
+
+    exit_code = 1
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return problems_text(self.problems)
+
+
+class ConfigError(TorchgraftError):
+    """The settings must change."""
+
+    exit_code = 2
+
+
+class SnapshotError(TorchgraftError):
+    """A recorded snapshot or plan is not one."""
+
+    exit_code = 2
+
+
+class PlanError(TorchgraftError):
+    """The machine must change: what was seen allows no right build."""
+
+
+class ActError(TorchgraftError):
+    """The machine must change: the plan could not be carried out."""
+
+
+class DelegateError(TorchgraftError):
+    """The delegate failed; it has already said why."""
+
+
+def ascii_text(text: str) -> str:
+    """Return `text` in printable ASCII: front ends re-encode what they show, and terminals differ."""
+    return "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in text)
+
+
+def problem_text(problem: Problem) -> str:
+    """Return the lines that a person reads: headline, evidence, why, fixes."""
+    lines = [f"error[{problem.code}]: {ascii_text(problem.headline)}"]
+    for item in problem.evidence:
+        lines += _labelled(item.label, item.text)
+    if problem.why:
+        lines += _labelled("why", problem.why)
+    for fix in problem.fixes:
+        # A command is never wrapped: it must run as typed.
+        lines.append(f"{_INDENT}{'fix:':<{_COLUMN}}{ascii_text(fix)}")
+    return "\n".join(lines)
+
+
+def problems_text(problems: Iterable[Problem]) -> str:
+    """Return all problems, a blank line between them."""
+    return "\n\n".join(problem_text(problem) for problem in problems)
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    head = f"{_INDENT}{ascii_text(label) + ':':<{_COLUMN}}"
+    if not head.endswith(" "):
+        head += " "
+    return textwrap.wrap(
+        ascii_text(text),
+        width=_WIDTH,
+        initial_indent=head,
+        subsequent_indent=" " * len(_INDENT) + " " * _COLUMN,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [head.rstrip()]

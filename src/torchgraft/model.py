@@ -1,0 +1,408 @@
+"""The values that travel from look through decide to act.
+
+May not do anything: every type here is frozen, keyword-only, and round-trips through JSON (see `codec`).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from .errors import Problem
+
+SNAPSHOT_FORMAT = 1
+
+
+class Hook(enum.Enum):
+    """The hooks of PEP 517 and PEP 660."""
+
+    GET_REQUIRES_FOR_BUILD_SDIST = "get_requires_for_build_sdist"
+    GET_REQUIRES_FOR_BUILD_WHEEL = "get_requires_for_build_wheel"
+    GET_REQUIRES_FOR_BUILD_EDITABLE = "get_requires_for_build_editable"
+    PREPARE_METADATA_FOR_BUILD_WHEEL = "prepare_metadata_for_build_wheel"
+    PREPARE_METADATA_FOR_BUILD_EDITABLE = "prepare_metadata_for_build_editable"
+    BUILD_SDIST = "build_sdist"
+    BUILD_WHEEL = "build_wheel"
+    BUILD_EDITABLE = "build_editable"
+
+
+class FrontEndName(enum.Enum):
+    """Who calls the hooks."""
+
+    PIP = "pip"
+    UV = "uv"
+    BUILD = "build"
+    POETRY = "poetry"
+    PDM = "pdm"
+    HATCH = "hatch"
+    TOX = "tox"
+    NOX = "nox"
+    PIPX = "pipx"
+    UNKNOWN = "unknown"
+
+
+class Rule(enum.Enum):
+    """How the consumer was found. The keys are those of docs/how-it-works.md."""
+
+    TOLD = "told"
+    IMPORTABLE = "R0"
+    PIP_ISOLATION = "R1"
+    UV_LOCK = "R2"
+    UV_TARGET = "R2t"
+    UV_SYSTEM = "R2s"
+    UV_GUESS = "R2g"
+    THROWAWAY = "R3"
+    POETRY = "R4"
+    TOX = "R5"
+    ACTIVATED = "R6"
+
+
+class Rung(enum.Enum):
+    """Which step of the ladder said which torch."""
+
+    TOLD = "told"
+    INSTALLED = "installed"
+    LOCKED = "locked"
+    ASKED_FOR = "asked for"
+    DECLARED = "declared"
+
+
+class Way(enum.Enum):
+    """How that torch reaches the build."""
+
+    PRESENT = "present"
+    GRAFT = "graft"
+    INSTALL = "install"
+    ABSENT = "absent"
+    OFF = "off"
+
+
+class Origin(enum.Enum):
+    """Where an installed torch came from."""
+
+    WHEEL = "wheel"
+    CONDA = "conda"
+    EDITABLE = "editable"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """One process as far as it is our business: only variables on `look.processes.VARIABLES` are kept.
+
+    `locks` are the lock files that it holds open; None if the system does not tell.
+    """
+
+    executable: str
+    arguments: tuple[str, ...]
+    folder: str
+    variables: tuple[tuple[str, str], ...] = ()
+    locks: tuple[str, ...] | None = ()
+
+    def variable(self, name: str) -> str | None:
+        """Return the value of a variable; None if it is unset or empty."""
+        return dict(self.variables).get(name) or None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HookProcess:
+    """The process in which a hook runs, as it sees itself. `pyvenv_cfg` is the text of its own, "" if none.
+
+    `variables` are those on `look.processes.VARIABLES`; `sys_path` is as at the start of the hook.
+    """
+
+    executable: str
+    prefix: str
+    base_prefix: str
+    purelib: str
+    platlib: str
+    folder: str
+    sys_path: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...] = ()
+    pyvenv_cfg: str = ""
+
+    def variable(self, name: str) -> str | None:
+        """Return the value of a variable; None if it is unset or empty."""
+        return dict(self.variables).get(name) or None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """An environment that a rule named as the consumer, before it was looked at."""
+
+    prefix: str
+    rule: Rule
+    certain: bool
+    why: str
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Python:
+    """An interpreter: `version` as 3.11.7, `abi` and `platform` as in wheel names (cp311, linux_x86_64).
+
+    `extension_suffix` is what its extension modules end in, for instance .cpython-311-x86_64-linux-gnu.so.
+    """
+
+    version: str
+    implementation: str
+    abi: str
+    platform: str
+    extension_suffix: str
+
+    @property
+    def minor_version(self) -> str:
+        """The version without its last part, as in lib/python3.11."""
+        return ".".join(self.version.split(".")[:2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontEnd:
+    """Who calls the hooks: `command` is the subcommand alone (`pip install`), never arguments.
+
+    `version` is known where the front end wrote it down. `installs` says whether the command puts the wheel
+    somewhere, or only resolves, locks or builds.
+    """
+
+    name: FrontEndName
+    version: str | None = None
+    command: str = ""
+    installs: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """One entry of a graft: `name` relative to it, with forward slashes; `target` absolute."""
+
+    name: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """One installed distribution and what has to be linked to import it. `name` is normalised."""
+
+    name: str
+    version: str
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Torch:
+    """What can be known of an installed torch without importing it.
+
+    `version` has the local part. `extension_suffix` is that of torch._C: the interpreter it was built for.
+    `architectures` are compute capabilities and gfx names, read only when needed. `cxx11_abi` is None where
+    there is no libc10 to read (Windows, macOS, a stub).
+    """
+
+    version: str
+    folder: str
+    origin: Origin
+    cuda: str | None = None
+    hip: str | None = None
+    xpu: str | None = None
+    debug: bool = False
+    git_version: str | None = None
+    cxx11_abi: bool | None = None
+    extension_suffix: str | None = None
+    toolkit: str | None = None
+    architectures: tuple[str, ...] = ()
+
+    @property
+    def accelerator(self) -> str:
+        """One of cuda, rocm, xpu, cpu."""
+        if self.cuda:
+            return "cuda"
+        if self.hip:
+            return "rocm"
+        return "xpu" if self.xpu else "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consumer:
+    """The environment that the wheel is for.
+
+    `targets` are folders searched before it (`pip install --target`). `search_path` is where its interpreter
+    looks for distributions. `python_version` is None where it holds no interpreter of any version.
+    `distributions` are the matched and borrowed ones with their closure. `torch_fault` says what is broken in
+    a torch that is there and cannot be read. `writable_by_others` lists the folders among those that a graft
+    would link which any user may write to.
+    """
+
+    prefix: str
+    rule: Rule
+    certain: bool
+    why: str
+    exists: bool = True
+    python_versions: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    search_path: tuple[str, ...] = ()
+    distributions: tuple[Distribution, ...] = ()
+    torch: Torch | None = None
+    torch_fault: str | None = None
+    writable_by_others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locked:
+    """What a lock file says of torch. `requirement` is `torch==2.8.0`, or a direct URL with its hash.
+
+    `requirement` is None where the file has no answer for this interpreter and platform; `said` says why.
+    """
+
+    file: str
+    version: str | None = None
+    requirement: str | None = None
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedFor:
+    """A requirement on torch in the front end's own arguments or in a file they name, its marker being true."""
+
+    requirement: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleAnswer:
+    """What one rule for finding the consumer said, for the plan to show."""
+
+    rule: Rule
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildEnvironment:
+    """Where the hooks run: `distributions` are names and versions that can be imported here."""
+
+    prefix: str
+    distributions: tuple[tuple[str, str], ...] = ()
+    torch: Torch | None = None
+
+    def version_of(self, name: str) -> str | None:
+        """Return the version of a distribution here, None if it is not."""
+        return dict(self.distributions).get(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupScript:
+    """What the syntax tree of setup.py says, without running it.
+
+    `setup_requires` and `install_requires` are the literal lists; None where an expression computes them.
+    `may_set_requires` is False only where it is certain that setup() gets no setup_requires.
+    `imports` are the top-level names that it imports; `cuda` is true where it names CUDAExtension.
+    """
+
+    may_set_requires: bool = False
+    setup_requires: tuple[str, ...] | None = ()
+    install_requires: tuple[str, ...] | None = ()
+    imports: tuple[str, ...] = ()
+    cuda: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """The source tree that is built: what its files say, nothing executed.
+
+    `requires` is `build-system.requires`; `dependencies` the static ones, None where they are dynamic.
+    """
+
+    folder: str
+    name: str | None = None
+    requires: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] | None = None
+    setup_cfg_requires: tuple[str, ...] = ()
+    setup_script: SetupScript | None = None
+    cuda_sources: bool = False
+    writable: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """All that a plan may depend on besides the settings.
+
+    `variables_set` are names, never values: whether the user has set a variable is all that a plan asks.
+    """
+
+    format: int = SNAPSHOT_FORMAT
+    hook: Hook
+    python: Python
+    front_end: FrontEnd
+    rules: tuple[RuleAnswer, ...] = ()
+    consumer: Consumer | None = None
+    rivals: tuple[Consumer, ...] = ()
+    locked: Locked | None = None
+    asked_for: tuple[AskedFor, ...] = ()
+    asked_faults: tuple[str, ...] = ()
+    build: BuildEnvironment
+    project: Project
+    variables_set: tuple[str, ...] = ()
+    cache_folder: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RungAnswer:
+    """What one rung of the ladder said: `torch` is a requirement, None if the rung had no answer."""
+
+    rung: Rung
+    torch: str | None
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One line of the plan with its reason: a requirement, a variable (`name=value`), a choice."""
+
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedVariable:
+    """A variable of the delegate's environment. `value` is None where the user's own value stays."""
+
+    name: str
+    value: str | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graft:
+    """A folder of links to be put in front of the build's import path."""
+
+    folder: str
+    links: tuple[Link, ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delegate:
+    """The wrapped backend. `asked` says whether its own get_requires hook has to run, and `reason` why."""
+
+    backend: str
+    backend_path: tuple[str, ...] = ()
+    asked: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a hook call will do, with a reason for every line. Without `problems` it can be carried out."""
+
+    hook: Hook
+    consumer: Planned | None = None
+    rungs: tuple[RungAnswer, ...] = ()
+    rung: Rung | None = None
+    torch: Torch | None = None
+    way: Way
+    way_reason: str
+    requirements: tuple[Planned, ...] = ()
+    graft: Graft | None = None
+    variables: tuple[PlannedVariable, ...] = ()
+    delegate: Delegate
+    front_end: FrontEnd
+    rule: Rule | None = None
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
