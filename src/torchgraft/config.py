@@ -162,6 +162,8 @@ def _backend(data: object) -> str:
     # The grammar of an object reference, as PEP 517 wants it for build-backend.
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?", text):
         raise _ValueProblem("an object reference, such as setuptools.build_meta")
+    if text.partition(":")[0] == f"{__package__}.build_meta":
+        raise _ValueProblem("another backend than torchgraft, which would wrap itself for ever")
     return text
 
 
@@ -394,7 +396,7 @@ class _Reader:
         table = tool.get(TABLE, {}) if isinstance(tool, dict) else {}
         where = f"[tool.{TABLE}]"
         if not isinstance(table, dict):
-            self._refuse_value("wrong-type", Source.TOML.value, where, table, "a table")
+            self._refuse_value(Source.TOML.value, where, table, "a table")
             return
         for key, data in table.items():
             found = self._find(key, Source.TOML, f"pyproject.toml: {where}", key)
@@ -458,9 +460,7 @@ class _Reader:
         try:
             self.values[name] = parse(data)
         except _ValueProblem as problem:
-            self._refuse_value(
-                "bad-value" if isinstance(data, (str, tuple)) else "wrong-type", origin, shown, data, str(problem)
-            )
+            self._refuse_value(origin, shown, data, str(problem))
         else:
             self.origins[setting.key] = origin
 
@@ -478,11 +478,11 @@ class _Reader:
             )
         )
 
-    def _refuse_value(self, code: str, origin: str, shown: str, data: object, wanted: str) -> None:
+    def _refuse_value(self, origin: str, shown: str, data: object, wanted: str) -> None:
         found = ", ".join(map(repr, data)) if isinstance(data, tuple) else repr(data)
         self.problems.append(
             Problem(
-                code=code,
+                code="bad-value" if isinstance(data, (str, tuple)) else "wrong-type",
                 headline=f"{shown} is not what it has to be" if origin == shown else f"{origin}: {shown} is wrong",
                 evidence=(
                     Evidence(label="found", text=found if len(found) <= 120 else found[:117] + "..."),

@@ -292,14 +292,13 @@ class SetupScript:
 
     `setup_requires` and `install_requires` are the literal lists; None where an expression computes them.
     `may_set_requires` is False only where it is certain that setup() gets no setup_requires.
-    `imports` are the top-level names that it imports; `cuda` is true where it names CUDAExtension.
+    `imports` are the top-level names that it imports.
     """
 
     may_set_requires: bool = False
     setup_requires: tuple[str, ...] | None = ()
     install_requires: tuple[str, ...] | None = ()
     imports: tuple[str, ...] = ()
-    cuda: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,7 +314,6 @@ class Project:
     dependencies: tuple[str, ...] | None = None
     setup_cfg_requires: tuple[str, ...] = ()
     setup_script: SetupScript | None = None
-    cuda_sources: bool = False
     writable: bool = True
 
 

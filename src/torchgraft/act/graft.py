@@ -1,0 +1,137 @@
+"""Make a graft: the folder of links that the plan names.
+
+May not choose links, nor write anywhere but in the cache folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+from ..errors import ActError, Evidence, Problem
+from ..model import Graft
+
+if sys.platform == "win32":
+    from _winapi import CreateJunction
+
+_MOST_PRUNED = 50
+
+
+def link_graft(graft: Graft) -> Path:
+    """Return the graft's folder, made if it is not there.
+
+    A graft is made beside its place and moved there in one step: a build that runs at the same time sees all of it
+    or nothing, and one that is killed leaves nothing that looks like a graft.
+
+    :raises ActError: if the cache folder cannot be written, or others can write to it
+    """
+    folder = Path(graft.folder)
+    try:
+        _make_private(folder.parent.parent)
+        _make_private(folder.parent)
+        if not _is_whole(folder, graft):
+            _publish(folder, graft)
+        _prune(folder.parent, keep=folder)
+    except OSError as error:
+        raise ActError(cache_problem(folder.parent.parent, error)) from None
+    return folder
+
+
+def cache_problem(folder: Path, error: OSError) -> Problem:
+    """Return why the cache folder cannot be used."""
+    return Problem(
+        code="cache-unusable",
+        headline=f"the cache folder {folder} cannot be used",
+        evidence=(Evidence(label="found", text=f"{error.strerror or error}: {error.filename or folder}"),),
+        why="the links to the consumer's torch have to be kept somewhere",
+        fixes=("export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own, with some space left)",),
+    )
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that only its owner can enter; refuse one that is somebody else's.
+
+    :raises ActError: if another user owns it, or may write to it
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name != "posix":
+        return
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return
+    raise ActError(
+        Problem(
+            code="cache-unusable",
+            headline=f"others can write to the cache folder {folder}",
+            evidence=(Evidence(label="found", text=f"owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}"),),
+            why="the build would run what somebody else may have put there",
+            fixes=(f"chmod 700 {folder}", "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"),
+        )
+    )
+
+
+def _is_whole(folder: Path, graft: Graft) -> bool:
+    return folder.is_dir() and all(_is_made(folder / link.name, link.target) for link in graft.links)
+
+
+def _is_made(path: Path, target: str) -> bool:
+    if os.name != "posix":
+        return path.exists()
+    try:
+        return str(path.readlink()) == target
+    except OSError:
+        return False
+
+
+def _publish(folder: Path, graft: Graft) -> None:
+    if folder.is_dir():
+        _remove(folder)  # somebody took links out of it
+    # tempfile makes the folder with mode 0700.
+    draft = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=folder.parent))
+    try:
+        for link in graft.links:
+            path = draft / link.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _link(path, link.target)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not _is_whole(folder, graft):
+                raise
+            # Another build made the same graft in the meantime.
+    finally:
+        if draft.exists():
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _link(path: Path, target: str) -> None:
+    if sys.platform == "win32":
+        # Symbolic links need a privilege there; junctions do not, but are for folders only.
+        if Path(target).is_dir():
+            CreateJunction(target, str(path))
+        else:
+            shutil.copyfile(target, path)
+        return
+    path.symlink_to(target)
+
+
+def _remove(folder: Path) -> None:
+    """Take a graft away in one step, then delete its links; never what they point to."""
+    trash = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=folder.parent))
+    with contextlib.suppress(OSError):
+        folder.rename(trash / folder.name)
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def _prune(grafts: Path, *, keep: Path) -> None:
+    """Remove grafts whose torch is gone: an upgrade or a deleted environment leaves them behind."""
+    for folder in sorted(grafts.iterdir())[:_MOST_PRUNED]:
+        if folder == keep or folder.name.startswith(".") or not folder.is_dir():
+            continue
+        if any(entry.is_symlink() and not entry.exists() for entry in folder.iterdir()):
+            _remove(folder)

@@ -1,0 +1,163 @@
+"""The door for front ends: the hooks of PEP 517 and PEP 660. Look, decide, act.
+
+Everything heavy is imported inside the hook that needs it: a front end imports this module for every single hook.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .errors import REPORT_TO, PlanError, TorchgraftError
+from .model import Hook
+
+if TYPE_CHECKING:
+    from .act.hooks import Call
+    from .config import Log
+    from .model import Plan
+
+__all__ = [
+    "build_editable",
+    "build_sdist",
+    "build_wheel",
+    "get_requires_for_build_editable",
+    "get_requires_for_build_sdist",
+    "get_requires_for_build_wheel",
+    "prepare_metadata_for_build_editable",
+    "prepare_metadata_for_build_wheel",
+]
+
+_OUR_OWN_BUG = 3
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _boundary(hook: F) -> F:
+    """Turn known errors into their message and exit status; let everything else keep its traceback."""
+
+    @functools.wraps(hook)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return hook(*args, **kwargs)
+        except TorchgraftError as error:
+            print(f"\n{error}\n", file=sys.stderr, flush=True)  # noqa: T201 - this is a door
+            raise SystemExit(error.exit_code) from None
+        except Exception:
+            traceback.print_exc()
+            message = f"\ntorchgraft has a bug in {hook.__name__}; please send what stands above to {REPORT_TO}"
+            print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is a door
+            raise SystemExit(_OUR_OWN_BUG) from None
+
+    return guarded  # type: ignore[return-value]  # functools.wraps keeps the signature
+
+
+@_boundary
+def get_requires_for_build_sdist(config_settings: dict[str, Any] | None = None) -> list[str]:
+    """Return what building an sdist needs (PEP 517)."""
+    from .act.hooks import answer_requires
+
+    return answer_requires(_planned(Hook.GET_REQUIRES_FOR_BUILD_SDIST, config_settings))
+
+
+@_boundary
+def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
+    """Return what building a wheel needs, torch where it has to be installed for it (PEP 517)."""
+    from .act.hooks import answer_requires
+
+    return answer_requires(_planned(Hook.GET_REQUIRES_FOR_BUILD_WHEEL, config_settings))
+
+
+@_boundary
+def get_requires_for_build_editable(config_settings: dict[str, Any] | None = None) -> list[str]:
+    """Return what building an editable wheel needs (PEP 660)."""
+    from .act.hooks import answer_requires
+
+    return answer_requires(_planned(Hook.GET_REQUIRES_FOR_BUILD_EDITABLE, config_settings))
+
+
+@_boundary
+def prepare_metadata_for_build_wheel(
+    metadata_directory: str, config_settings: dict[str, Any] | None = None
+) -> str:
+    """Return the name of the `.dist-info` folder made in `metadata_directory` (PEP 517)."""
+    from .act.hooks import prepare_metadata
+
+    return prepare_metadata(_planned(Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, config_settings), metadata_directory)
+
+
+@_boundary
+def prepare_metadata_for_build_editable(
+    metadata_directory: str, config_settings: dict[str, Any] | None = None
+) -> str:
+    """Return the name of the `.dist-info` folder made in `metadata_directory` (PEP 660)."""
+    from .act.hooks import prepare_metadata
+
+    return prepare_metadata(_planned(Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE, config_settings), metadata_directory)
+
+
+@_boundary
+def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = None) -> str:
+    """Return the name of the sdist made in `sdist_directory` (PEP 517)."""
+    from .act.hooks import build_sdist
+
+    return build_sdist(_planned(Hook.BUILD_SDIST, config_settings), sdist_directory)
+
+
+@_boundary
+def build_wheel(
+    wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
+) -> str:
+    """Return the name of the wheel made in `wheel_directory` (PEP 517)."""
+    from .act.hooks import build_wheel
+
+    return build_wheel(_planned(Hook.BUILD_WHEEL, config_settings), wheel_directory, metadata_directory)
+
+
+@_boundary
+def build_editable(
+    wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
+) -> str:
+    """Return the name of the editable wheel made in `wheel_directory` (PEP 660)."""
+    from .act.hooks import build_wheel
+
+    return build_wheel(_planned(Hook.BUILD_EDITABLE, config_settings), wheel_directory, metadata_directory)
+
+
+def _planned(hook: Hook, config_settings: dict[str, Any] | None) -> Call:
+    """Look and decide; return what is left to do."""
+    from .act.hooks import Call
+    from .config import Provide
+    from .decide.plan import plan_build, plan_pass_through
+    from .look.settings import take_settings
+    from .look.snapshot import take_snapshot
+
+    settings = take_settings(Path.cwd(), config_settings)
+    if settings.config.provide is Provide.OFF:
+        plan = plan_pass_through(settings.config, hook)
+    else:
+        plan = plan_build(settings.config, take_snapshot(settings, hook))
+    _say(plan, settings.config.log)
+    if plan.problems:
+        raise PlanError(*plan.problems)
+    return Call(
+        plan=plan,
+        source=settings.source,
+        cache_folder=settings.cache_folder,
+        config_settings=settings.config_settings,
+        variables=settings.variables,
+    )
+
+
+def _say(plan: Plan, log: Log) -> None:
+    """Say on stderr what is going to be done; front ends show it with -v, or when the build fails."""
+    from .config import Log
+    from .decide.plan import plan_text, summary_text
+
+    if log is Log.PLAN:
+        print(plan_text(plan), file=sys.stderr, flush=True)  # noqa: T201 - this is a door
+    elif log is Log.SUMMARY and plan.hook in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE} and not plan.problems:
+        print(summary_text(plan), file=sys.stderr, flush=True)  # noqa: T201 - this is a door

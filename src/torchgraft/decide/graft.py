@@ -1,0 +1,48 @@
+"""Which links make the consumer's matched distributions importable in the build, and nothing else of it.
+
+May not make them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import PurePath
+
+from packaging.utils import canonicalize_name
+
+from ..config import Config
+from ..model import Distribution, Graft, Link, Snapshot
+
+
+def plan_graft(config: Config, snapshot: Snapshot) -> Graft | None:
+    """Return the folder of links, None if the consumer has nothing to link.
+
+    What the build environment has stays its own, except matched distributions. The folder's name is a digest of its
+    content: the same links have the same path in every build, so that compiler caches hit, and a folder that
+    exists never has to change.
+    """
+    if snapshot.consumer is None:
+        return None
+    matched = set(config.match)
+    here = {name for name, _ in snapshot.build.distributions}
+    chosen = [d for d in snapshot.consumer.distributions if d.name in matched or d.name not in here]
+    links = _links(chosen, matched)
+    if not links:
+        return None
+    content = [snapshot.python.abi, [[link.name, link.target] for link in links]]
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    return Graft(
+        folder=str(PurePath(snapshot.cache_folder) / "grafts" / digest),
+        links=links,
+        names=tuple(distribution.name for distribution in chosen),
+    )
+
+
+def _links(distributions: list[Distribution], matched: set[str]) -> tuple[Link, ...]:
+    """Return the links of all, each name once; a matched distribution's wins."""
+    found: dict[str, str] = {}
+    for distribution in sorted(distributions, key=lambda d: (canonicalize_name(d.name) not in matched, d.name)):
+        for link in distribution.links:
+            found.setdefault(link.name, link.target)
+    return tuple(Link(name=name, target=found[name]) for name in sorted(found))

@@ -1,0 +1,131 @@
+"""The whole plan of one hook call, and its text for people.
+
+May not decide anything itself: it asks the rooms beside it, in order.
+"""
+
+from __future__ import annotations
+
+from ..config import Config
+from ..errors import ascii_text, problems_text
+from ..model import Delegate, FrontEnd, FrontEndName, Hook, Plan, Planned, RungAnswer, Snapshot, Torch, Way
+from .graft import plan_graft
+from .ladder import consumer_text, plan_torch
+from .problems import plan_problems
+from .requirements import plan_delegate, plan_requirements
+from .variables import plan_variables
+from .way import plan_way
+
+
+def plan_build(config: Config, snapshot: Snapshot) -> Plan:
+    """Return what one hook call will do. The same settings and snapshot give the same plan on any machine."""
+    choice = plan_torch(config, snapshot)
+    reach = plan_way(config, snapshot, choice)
+    delegate = plan_delegate(config, snapshot, reach.way)
+    consumer = snapshot.consumer
+    return Plan(
+        hook=snapshot.hook,
+        consumer=None if consumer is None else Planned(text=consumer.prefix, reason=consumer_text(consumer)),
+        rungs=choice.rungs,
+        rung=choice.rung,
+        torch=reach.torch,
+        way=reach.way,
+        way_reason=reach.reason,
+        requirements=plan_requirements(
+            config, snapshot, choice=choice, way=reach.way, torch=reach.torch, delegate=delegate
+        ),
+        graft=plan_graft(config, snapshot) if reach.way is Way.GRAFT else None,
+        variables=plan_variables(config, snapshot, torch=reach.torch, way=reach.way),
+        delegate=delegate,
+        front_end=snapshot.front_end,
+        rule=None if consumer is None else consumer.rule,
+        notes=tuple(_notes(config, snapshot, reach.way)),
+        problems=plan_problems(config, snapshot, choice, reach),
+    )
+
+
+def plan_pass_through(config: Config, hook: Hook) -> Plan:
+    """Return the plan of `provide = "off"`: the delegate's hook, as if torchgraft were not there."""
+    reason = f"provide ({config.origin('provide')}) is off"
+    delegate = Delegate(backend=config.backend, backend_path=config.backend_path, asked=True, reason=reason)
+    front_end = FrontEnd(name=FrontEndName.UNKNOWN)
+    return Plan(hook=hook, way=Way.OFF, way_reason=reason, delegate=delegate, front_end=front_end)
+
+
+def _notes(config: Config, snapshot: Snapshot, way: Way) -> list[str]:
+    notes = []
+    consumer = snapshot.consumer
+    if consumer is not None and not consumer.certain:
+        notes.append(f"that {consumer.prefix} is the consumer is a guess ({consumer.why})")
+    if any(requirement.partition(";")[0].strip().lower() == "torch" for requirement in snapshot.project.requires):
+        notes.append("[build-system] requires names torch: it can go, and with it a download that is not used")
+    script = snapshot.project.setup_script
+    if way is Way.INSTALL and script is not None and script.may_set_requires and script.setup_requires is None:
+        notes.append("setup.py may compute setup_requires: name them in [tool.torchgraft] requires")
+    return notes
+
+
+def torch_text(torch: Torch) -> str:
+    """Return a torch in one line: version, accelerator, C++ ABI, where."""
+    facts = [f"torch {torch.version}"]
+    if torch.accelerator != "cpu":
+        facts.append(f"{torch.accelerator} {torch.cuda or torch.hip or torch.xpu}")
+    if torch.cxx11_abi is not None:
+        facts.append(f"C++11 ABI {'yes' if torch.cxx11_abi else 'no'}")
+    facts.append(f"{torch.origin.value} in {torch.folder}")
+    return ", ".join(facts)
+
+
+def plan_text(plan: Plan) -> str:
+    """Return the plan as a person reads it, every line with its reason."""
+    lines = [
+        f"front end  {_front_end_text(plan)}",
+        f"consumer   {plan.consumer.reason if plan.consumer else 'none found'}",
+        "torch",
+        *(_rung_line(answer, chosen=answer.rung is plan.rung) for answer in plan.rungs),
+        *([f"           = {torch_text(plan.torch)}"] if plan.torch else []),
+        f"way        {plan.way.value}: {plan.way_reason}",
+    ]
+    if plan.graft:
+        lines += [
+            f"graft      {len(plan.graft.links)} links in {plan.graft.folder}",
+            f"           {', '.join(plan.graft.names)}",
+        ]
+    lines += _section("requires", [f"{line.text}  ({line.reason})" for line in plan.requirements])
+    lines += _section(
+        "variables",
+        [
+            f"{v.name}={v.value}  ({v.reason})" if v.value is not None else f"{v.name}  ({v.reason})"
+            for v in plan.variables
+        ],
+    )
+    asked = "asked for requirements" if plan.delegate.asked else "not asked for requirements"
+    lines.append(f"delegate   {plan.delegate.backend}, {asked}: {plan.delegate.reason}")
+    lines += _section("notes", list(plan.notes))
+    if plan.problems:
+        lines += ["", problems_text(plan.problems)]
+    return "\n".join(ascii_text(line) if "\n" not in line else line for line in lines)
+
+
+def summary_text(plan: Plan) -> str:
+    """Return the one line that is said of a build by default."""
+    if plan.way is Way.OFF:
+        return f"torchgraft: {plan.way_reason}"
+    if plan.torch is None:
+        what = next((line.text for line in plan.requirements if line.text.startswith("torch")), "no torch")
+        return ascii_text(f"torchgraft: building with {what} ({plan.way.value}: {plan.way_reason})")
+    where = f" of {plan.consumer.reason}" if plan.consumer and plan.way is not Way.INSTALL else ""
+    return ascii_text(f"torchgraft: building against torch {plan.torch.version}{where}, {plan.way.value}")
+
+
+def _front_end_text(plan: Plan) -> str:
+    front_end = plan.front_end
+    name = front_end.command or front_end.name.value
+    return f"{name} ({front_end.version})" if front_end.version else name
+
+
+def _rung_line(answer: RungAnswer, *, chosen: bool) -> str:
+    return f"  {'->' if chosen else '  '} {answer.rung.value:<10} {answer.said}"
+
+
+def _section(title: str, lines: list[str]) -> list[str]:
+    return [f"{title if i == 0 else '':<10} {line}" for i, line in enumerate(lines)]

@@ -1,0 +1,44 @@
+"""Which variables the delegate gets besides those it inherits.
+
+May not override what the user has set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..config import Config
+from ..model import PlannedVariable, Snapshot, Torch, Way
+
+
+def plan_variables(config: Config, snapshot: Snapshot, *, torch: Torch | None, way: Way) -> tuple[PlannedVariable, ...]:
+    """Return the variables by name; a value of None says that the user's own stays."""
+    user = set(snapshot.variables_set)
+    chosen: dict[str, PlannedVariable] = {}
+    for variable in (*_decided(torch, way), *_from_settings(config)):
+        kept = variable.name in user
+        chosen[variable.name] = (
+            PlannedVariable(name=variable.name, value=None, reason="the user has set it") if kept else variable
+        )
+    return tuple(chosen[name] for name in sorted(chosen))
+
+
+def decided_names() -> tuple[str, ...]:
+    """Return the names of all variables that a plan may set by itself."""
+    return ("FORCE_CUDA", "PYTHONDONTWRITEBYTECODE")
+
+
+def _decided(torch: Torch | None, way: Way) -> Iterator[PlannedVariable]:
+    if torch is not None and torch.cuda:
+        # setup.py scripts ask torch.cuda.is_available(), which is about the machine that builds, not about the torch.
+        reason = f"torch {torch.version} is a CUDA build, whether or not this machine has a GPU"
+        yield PlannedVariable(name="FORCE_CUDA", value="1", reason=reason)
+    if way is Way.GRAFT:
+        # Importing through a link would write __pycache__ into the consumer.
+        reason = "nothing may be written into the consumer"
+        yield PlannedVariable(name="PYTHONDONTWRITEBYTECODE", value="1", reason=reason)
+
+
+def _from_settings(config: Config) -> Iterator[PlannedVariable]:
+    for name, value in config.env.items():
+        yield PlannedVariable(name=name, value=value, reason=f"env ({config.origin('env')})")

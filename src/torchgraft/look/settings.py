@@ -1,0 +1,57 @@
+"""Where a hook call gets its settings from: the project's files, the process's variables, the caller's mapping.
+
+May not interpret them: `config` does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from ..config import Config, resolve_config, split_config_settings
+from .project import read_pyproject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one hook call, and what is only passed on.
+
+    `config_settings` is the delegate's part; `variables` are all of the process.
+    """
+
+    config: Config
+    source: Path
+    pyproject: Mapping[str, Any]
+    config_settings: dict[str, Any] | None
+    variables: Mapping[str, str]
+    cache_folder: Path
+
+
+def take_settings(source: Path, config_settings: Mapping[str, Any] | None) -> Settings:
+    """Return the settings for building `source`.
+
+    :raises ConfigError: with every mistake in every source
+    """
+    ours, theirs = split_config_settings(config_settings)
+    pyproject = read_pyproject(source)
+    variables = dict(os.environ)
+    config = resolve_config(pyproject, variables=variables, arguments=ours)
+    return Settings(
+        config=config,
+        source=source,
+        pyproject=pyproject,
+        config_settings=theirs,
+        variables=variables,
+        cache_folder=_cache_folder(config),
+    )
+
+
+def _cache_folder(config: Config) -> Path:
+    if config.cache_dir:
+        return Path(config.cache_dir).expanduser().absolute()
+    return Path(platformdirs.user_cache_dir("torchgraft", appauthor=False))

@@ -1,0 +1,134 @@
+"""What a setup.py says, read from its syntax tree.
+
+May not run it, nor match its text with regular expressions. What an expression computes is reported as unknown.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from ..model import SetupScript
+
+_UNKNOWN = SetupScript(may_set_requires=True, setup_requires=None, install_requires=None)
+
+
+def parse_setup_script(text: str) -> SetupScript:
+    """Return what is certain of a setup.py.
+
+    A script that does not parse, or that calls no setup() of its own, is one of which nothing is certain.
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _UNKNOWN
+    nodes = list(ast.walk(tree))
+    imports = _imports(nodes)
+    calls = [node for node in nodes if isinstance(node, ast.Call) and _called_name(node.func) == "setup"]
+    if len(calls) != 1:
+        return SetupScript(may_set_requires=True, setup_requires=None, install_requires=None, imports=imports)
+    constants = _Constants(tree)
+    setup_requires = _keyword(calls[0], "setup_requires", constants)
+    install_requires = _keyword(calls[0], "install_requires", constants)
+    # setup_requires can also reach setup() by a name that is not a keyword of the call: kwargs["setup_requires"] = ...
+    mentioned = any(isinstance(node, ast.Constant) and node.value == "setup_requires" for node in nodes)
+    if mentioned and setup_requires == ():
+        setup_requires = None
+    return SetupScript(
+        may_set_requires=setup_requires != (),
+        setup_requires=setup_requires,
+        install_requires=install_requires,
+        imports=imports,
+    )
+
+
+def _imports(nodes: list[ast.AST]) -> tuple[str, ...]:
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return tuple(sorted(names))
+
+
+def _called_name(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _keyword(call: ast.Call, name: str, constants: _Constants) -> tuple[str, ...] | None:
+    """Return the strings of a keyword argument: () if it is certainly not given, None if it is not literal."""
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return constants.strings(keyword.value)
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            table = constants.table(keyword.value)
+            if table is None:
+                return None
+            if name in table:
+                return constants.strings(table[name])
+    return ()
+
+
+class _Constants:
+    """The names that a module binds exactly once, at its top level, to an expression."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        stores: dict[str, int] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                stores[node.id] = stores.get(node.id, 0) + 1
+            # x.append(...), x["a"] = ..., x += ...: what changes in place is not constant either.
+            elif (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)) or (
+                isinstance(node, ast.Subscript)
+                and isinstance(node.value, ast.Name)
+                and not isinstance(node.ctx, ast.Load)
+            ):
+                stores[node.value.id] = stores.get(node.value.id, 0) + 1
+        self._bound: dict[str, ast.expr] = {}
+        for statement in tree.body:
+            if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+                target, value = statement.targets[0], statement.value
+            elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+                target, value = statement.target, statement.value
+            else:
+                continue
+            if isinstance(target, ast.Name) and stores[target.id] == 1:
+                self._bound[target.id] = value
+
+    def strings(self, node: ast.expr) -> tuple[str, ...] | None:
+        """Return a literal list of requirements; setuptools also takes one string, a requirement a line."""
+        node = self._resolve(node)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return tuple(line.strip() for line in node.value.splitlines() if line.strip())
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            left, right = self.strings(node.left), self.strings(node.right)
+            return None if left is None or right is None else left + right
+        if not isinstance(node, (ast.List, ast.Tuple)):
+            return None
+        items = [self._resolve(item) for item in node.elts]
+        found = tuple(i.value for i in items if isinstance(i, ast.Constant) and isinstance(i.value, str))
+        return found if len(found) == len(items) else None
+
+    def table(self, node: ast.expr) -> dict[str, ast.expr] | None:
+        """Return a literal dict by its keys: {...} or dict(...)."""
+        node = self._resolve(node)
+        if isinstance(node, ast.Dict):
+            keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
+            if any(not isinstance(key, str) for key in keys):
+                return None
+            return {str(key): value for key, value in zip(keys, node.values, strict=True)}
+        if isinstance(node, ast.Call) and _called_name(node.func) == "dict" and not node.args:
+            if any(keyword.arg is None for keyword in node.keywords):
+                return None
+            return {str(keyword.arg): keyword.value for keyword in node.keywords}
+        return None
+
+    def _resolve(self, node: ast.expr) -> ast.expr:
+        for _ in range(10):
+            if not isinstance(node, ast.Name) or node.id not in self._bound:
+                break
+            node = self._bound[node.id]
+        return node

@@ -1,0 +1,316 @@
+"""Wheels, environments, projects and a clean set of variables: what a test needs to run a real front end.
+
+May not reach the network but in `make_wheelhouse`, `make_base` and `fetch_sdist`, each of which keeps what it got.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent.parent
+PROJECTS = {"tiny": HERE / "projects" / "tiny", "scaled_add": CHECKOUT / "examples" / "scaled_add"}
+
+TORCH = os.environ.get("E2E_TORCH", "torch==2.13.0")
+OLD_PIP = "23.2"
+
+# Everything that a build, a front end or a corpus package may ask for; nothing here is or needs torch.
+WHEELS = (
+    "build",
+    "filelock",
+    "flit_core",
+    "installer",
+    "ninja",
+    "numpy",
+    "packaging",
+    "pip",
+    "platformdirs",
+    "psutil",
+    "pyproject-hooks",
+    "setuptools",
+    "setuptools_scm",
+    "tomli",
+    "typing-extensions",
+    "wheel",
+)
+_BUILD_TOOLS = ("torchgraft", "setuptools", "wheel")
+
+TIMEOUT_S = 600
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did. `said` is its output, both streams in order."""
+
+    command: tuple[str, ...]
+    status: int
+    said: str
+
+    def succeeded(self) -> Outcome:
+        assert self.status == 0, f"exit status {self.status}: {' '.join(self.command)}\n{self.said}"
+        return self
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment."""
+
+    prefix: Path
+
+    @property
+    def python(self) -> Path:
+        return self.prefix / "bin" / "python"
+
+    @property
+    def site_packages(self) -> Path:
+        return Path(sysconfig.get_path("purelib", "venv", {"base": str(self.prefix)}))
+
+    def listing(self) -> set[str]:
+        """Return every file, relative to the prefix."""
+        return {str(path.relative_to(self.prefix)) for path in self.prefix.rglob("*")}
+
+
+@dataclass
+class Workplace:
+    """The home, caches and temporary folder of one test, and the wheels that its front ends may use."""
+
+    folder: Path
+    find_links: tuple[Path, ...]
+    variables: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("home", "cache", "tmp"):
+            (self.folder / name).mkdir(parents=True)
+        links = [path.as_uri() for path in self.find_links]
+        self.variables = {
+            "PATH": os.defpath if os.environ.get("PATH") is None else _system_path(),
+            "LC_ALL": "C.UTF-8",
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_FIND_LINKS": " ".join(links),
+            "PIP_NO_INDEX": "1",
+            "PIP_NO_INPUT": "1",
+            "UV_CACHE_DIR": str(self.folder / "cache" / "uv"),
+            "UV_FIND_LINKS": ",".join(links),
+            "UV_NO_CONFIG": "1",
+            "UV_OFFLINE": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    def run(
+        self,
+        command: Sequence[str | Path],
+        *,
+        cwd: Path | None = None,
+        timeout_s: float = TIMEOUT_S,
+        **variables: str,
+    ) -> Outcome:
+        """Return what `command` did in a folder of its own, with these variables and no others."""
+        texts = tuple(map(str, command))
+        done = subprocess.run(
+            texts,
+            cwd=cwd or self.folder,
+            env={**self.variables, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
+        return Outcome(command=texts, status=done.returncode, said=done.stdout)
+
+
+def _system_path() -> str:
+    """Return PATH without the environment that runs the tests, so that a build finds only what it was given."""
+    own = {str(Path(sys.prefix) / "bin"), str(Path(sys.executable).parent)}
+    return os.pathsep.join(entry for entry in os.environ["PATH"].split(os.pathsep) if entry not in own)
+
+
+class Laboratory:
+    """Makes environments and projects; the costly parts are made once and kept in the checkout, by their content."""
+
+    def __init__(self, *, keep: Path, scratch: Path) -> None:
+        self.scratch = scratch
+        self._keep = keep
+        keep.mkdir(exist_ok=True)
+        self.wheelhouse = make_wheelhouse(keep)
+        self.wheels = make_project_wheel(scratch / "wheels", self.wheelhouse)
+        self._base = make_base(keep)
+        self._overlays: dict[tuple[str, ...], Path] = {}
+        self._count = 0
+
+    @property
+    def find_links(self) -> tuple[Path, ...]:
+        return (self.wheelhouse, self.wheels)
+
+    def workplace(self) -> Workplace:
+        return Workplace(self._new_folder("workplace"), self.find_links)
+
+    def environment(self, *requirements: str, torch: bool = True) -> Environment:
+        """Return a new environment: real torch and numpy if `torch`, and `requirements` from the wheelhouse.
+
+        Files are hard links to those of one installation, which takes a third of a second instead of half a minute.
+        """
+        environment = Environment(self._new_folder("environment"))
+        # The path as it was started: a venv of a venv would name this one as its home.
+        venv.EnvBuilder(symlinks=True, with_pip=False).create(environment.prefix)
+        if torch:
+            link_tree(self._base, environment.site_packages)
+        if requirements:
+            link_tree(self._overlay(requirements), environment.site_packages)
+        return environment
+
+    def build_tools(self, *requirements: str) -> tuple[str, ...]:
+        """Return the requirements of a consumer that is its own build environment."""
+        return (*requirements, *_BUILD_TOOLS)
+
+    def project(self, name: str) -> Path:
+        """Return a copy of a test project whose setup.py says what it sees (see projects/probe.py)."""
+        folder = self._new_folder("project") / name
+        shutil.copytree(
+            PROJECTS[name], folder, ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__", "*.so")
+        )
+        script = folder / "setup.py"
+        probe = (HERE / "projects" / "probe.py").read_text(encoding="utf-8")
+        script.write_text(f"{probe}\n\n{script.read_text(encoding='utf-8')}", encoding="utf-8")
+        return folder
+
+    def fetch_sdist(self, requirement: str, sha256: str) -> Path:
+        """Return the sdist of a package on the index, fetched once."""
+        folder = self._keep / f"sdist-{sha256[:16]}"
+        if not folder.is_dir():
+            tools = self.environment("pip", "ninja", "packaging", "setuptools_scm", *_BUILD_TOOLS)
+            wanted = self._new_folder("wanted") / "requirements.txt"
+            wanted.parent.mkdir()
+            wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+            draft = self._new_folder("sdist")
+            # pip has to run setup.py for the metadata: it does so in an environment that has torch.
+            options = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes")
+            _check([tools.python, "-m", "pip", "download", "--quiet", *options, "--dest", draft, "-r", wanted])
+            draft.rename(folder)
+        (sdist,) = folder.iterdir()
+        return sdist
+
+    def _overlay(self, requirements: tuple[str, ...]) -> Path:
+        if requirements not in self._overlays:
+            folder = self._new_folder("overlay")
+            _pip("install", "--quiet", "--no-index", *self._links(), "--target", folder, *requirements)
+            self._overlays[requirements] = folder
+        return self._overlays[requirements]
+
+    def _links(self) -> Iterator[str]:
+        for folder in self.find_links:
+            yield f"--find-links={folder}"
+
+    def _new_folder(self, kind: str) -> Path:
+        self._count += 1
+        return self.scratch / f"{kind}-{self._count}"
+
+
+def make_wheelhouse(keep: Path) -> Path:
+    """Return a folder of wheels, all that the front ends of the tests may use; downloaded once a list and a month."""
+    key = _key("wheelhouse", *WHEELS, OLD_PIP)
+    folder = keep / f"wheelhouse-{key}"
+    if not folder.is_dir():
+        draft = _draft(folder)
+        _pip("download", "--quiet", "--only-binary=:all:", "--dest", draft, *WHEELS)
+        _pip("download", "--quiet", "--only-binary=:all:", "--no-deps", "--dest", draft, f"pip=={OLD_PIP}")
+        draft.rename(folder)
+    return folder
+
+
+def make_project_wheel(folder: Path, wheelhouse: Path) -> Path:
+    """Return a folder with the wheel of torchgraft from this checkout."""
+    options = ("--quiet", "--no-deps", "--no-index", f"--find-links={wheelhouse}")
+    _pip("wheel", *options, "--wheel-dir", folder, CHECKOUT)
+    return folder
+
+
+def make_base(keep: Path) -> Path:
+    """Return the site-packages of an installation of torch and numpy, from which environments are linked."""
+    environment = Environment(keep / f"base-{_key('base', TORCH)}")
+    if not environment.prefix.is_dir():
+        draft = Environment(_draft(environment.prefix))
+        venv.EnvBuilder(symlinks=True, with_pip=False).create(draft.prefix)
+        _pip("--python", draft.prefix, "install", "--quiet", TORCH, "numpy")
+        draft.prefix.rename(environment.prefix)
+    return environment.site_packages
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Make `target` hold what `source` holds, files as hard links."""
+    target.mkdir(parents=True, exist_ok=True)
+    with os.scandir(source) as entries:
+        for entry in entries:
+            to = target / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                link_tree(Path(entry.path), to)
+            else:
+                to.unlink(missing_ok=True)
+                os.link(entry.path, to, follow_symlinks=False)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Return the digest of every file, relative to `folder`."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def read_probe(file: Path) -> list[dict[str, object]]:
+    """Return what setup.py saw, one mapping for each time that it ran."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def _key(*parts: str) -> str:
+    tag = (sys.implementation.cache_tag, platform.machine(), *parts)
+    return hashlib.sha256("\n".join(map(str, tag)).encode()).hexdigest()[:12]
+
+
+def _draft(folder: Path) -> Path:
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    return draft
+
+
+def _pip(*arguments: str | Path) -> None:
+    _check([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments])
+
+
+def _check(command: Sequence[str | Path], variables: Mapping[str, str] | None = None) -> None:
+    """Run a command with the user's own settings: this is how a machine is told where its packages are."""
+    texts = list(map(str, command))
+    done = subprocess.run(
+        texts,
+        env={**os.environ, **(variables or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        timeout=1800,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"exit status {done.returncode}: {' '.join(texts)}\n{done.stdout}")

@@ -1,0 +1,3 @@
+"""What several test files need."""
+
+from __future__ import annotations

@@ -1,0 +1,343 @@
+"""Plans from snapshots: ways, links, variables, requirements, problems."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from support import snapshots
+from torchgraft.config import Config, Provide
+from torchgraft.decide.plan import plan_build, plan_pass_through, plan_text, summary_text
+from torchgraft.decide.way import is_same_build
+from torchgraft.model import (
+    AskedFor,
+    BuildEnvironment,
+    FrontEnd,
+    FrontEndName,
+    Hook,
+    Origin,
+    Plan,
+    Rule,
+    SetupScript,
+    Way,
+)
+
+WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
+NONE = snapshots.consumer(None)
+ELSEWHERE = dataclasses.replace(snapshots.CPU_TORCH, folder="/build/site-packages/torch")
+OTHER_TORCH = dataclasses.replace(ELSEWHERE, version="2.15.0", git_version="other")
+
+
+def build_environment(*distributions: tuple[str, str], **changes: Any) -> BuildEnvironment:
+    return BuildEnvironment(prefix="/build", distributions=distributions, **changes)
+
+
+def plan(config: dict[str, Any] | None = None, **changes: Any) -> Plan:
+    return plan_build(Config(**(config or {})), snapshots.snapshot(**changes))
+
+
+def values(made: Plan) -> dict[str, str | None]:
+    return {variable.name: variable.value for variable in made.variables}
+
+
+def codes(made: Plan) -> list[str]:
+    return [problem.code for problem in made.problems]
+
+
+def test_planning_is_deterministic() -> None:
+    assert plan() == plan()
+    assert plan_text(plan()) == plan_text(plan())
+
+
+# The three ways.
+
+
+def test_the_consumers_torch_is_grafted() -> None:
+    made = plan()
+    assert made.way is Way.GRAFT
+    assert made.torch == snapshots.CPU_TORCH
+    assert made.graft
+    assert made.graft.names == ("numpy", "torch", "typing-extensions")
+    assert ("torch", f"{snapshots.SITE}/torch") in [(link.name, link.target) for link in made.graft.links]
+    assert not made.problems
+    assert not made.requirements
+
+
+def test_what_the_build_environment_has_is_not_shadowed_but_matched_distributions_are() -> None:
+    made = plan(build=build_environment(("numpy", "1.26"), ("torch", "2.15.0"), torch=OTHER_TORCH))
+    assert made.graft
+    assert made.graft.names == ("torch", "typing-extensions")
+
+
+def test_the_grafts_folder_is_a_digest_of_its_links() -> None:
+    one, same, other = plan(), plan(), plan(build=build_environment(("numpy", "1.26")))
+    assert one.graft
+    assert same.graft
+    assert other.graft
+    assert one.graft.folder == same.graft.folder != other.graft.folder
+    assert one.graft.folder.startswith("/cache/torchgraft/grafts/")
+
+
+def test_that_very_torch_is_present() -> None:
+    made = plan(build=build_environment(torch=ELSEWHERE))
+    assert made.way is Way.PRESENT
+    assert made.graft is None
+
+
+@pytest.mark.parametrize("change", [{"cxx11_abi": False}, {"git_version": "x"}, {"cuda": "12.8"}, {"version": "2.13.0"}])
+def test_the_same_version_is_not_the_same_build(change: dict[str, Any]) -> None:
+    assert is_same_build(snapshots.CPU_TORCH, ELSEWHERE)
+    assert not is_same_build(snapshots.CPU_TORCH, dataclasses.replace(ELSEWHERE, **change))
+
+
+def test_a_torch_that_is_declared_is_installed_by_the_front_end() -> None:
+    made = plan(hook=WHEEL, consumer=NONE, project=snapshots.project(dependencies=("torch>=2.4",)))
+    assert made.way is Way.INSTALL
+    assert [line.text for line in made.requirements] == ["torch>=2.4"]
+    assert not made.problems
+    assert not made.delegate.asked
+
+
+def test_what_was_installed_for_the_build_is_present_afterwards() -> None:
+    made = plan(consumer=NONE, build=build_environment(torch=OTHER_TORCH))
+    assert made.way is Way.PRESENT
+    assert made.torch == OTHER_TORCH
+
+
+def test_install_can_be_chosen_and_names_the_version_that_front_ends_know() -> None:
+    consumer = snapshots.consumer(
+        dataclasses.replace(snapshots.CUDA_TORCH), distributions=(snapshots.distribution("torch", "2.8.0"),)
+    )
+    made = plan({"provide": Provide.INSTALL}, hook=WHEEL, consumer=consumer)
+    assert made.way is Way.INSTALL
+    assert [line.text for line in made.requirements] == ["torch==2.8.0"]
+
+
+def test_only_links_are_allowed() -> None:
+    made = plan({"provide": Provide.GRAFT}, hook=WHEEL, consumer=NONE)
+    assert made.way is Way.ABSENT
+    assert codes(made) == ["no-torch"]
+    assert "allows only links" in made.problems[0].why
+
+
+def test_pass_through() -> None:
+    made = plan_pass_through(Config(provide=Provide.OFF), Hook.BUILD_WHEEL)
+    assert made.way is Way.OFF
+    assert made.delegate.asked
+    assert not made.variables
+    assert "off" in summary_text(made)
+
+
+# Variables.
+
+
+def test_a_cuda_build_forces_cuda() -> None:
+    assert values(plan(consumer=snapshots.consumer(snapshots.CUDA_TORCH)))["FORCE_CUDA"] == "1"
+    assert "FORCE_CUDA" not in values(plan())
+
+
+def test_what_the_user_has_set_wins_and_the_plan_says_so() -> None:
+    made = plan(
+        {"env": {"MINE": "1", "FREE": "1"}},
+        consumer=snapshots.consumer(snapshots.CUDA_TORCH),
+        variables_set=("FORCE_CUDA", "MINE"),
+    )
+    assert values(made)["FORCE_CUDA"] is None
+    assert values(made)["MINE"] is None
+    assert values(made)["FREE"] == "1"
+    assert "the user has set it" in plan_text(made)
+
+
+def test_a_setting_beats_our_own_decision() -> None:
+    made = plan({"env": {"FORCE_CUDA": "0"}}, consumer=snapshots.consumer(snapshots.CUDA_TORCH))
+    assert values(made)["FORCE_CUDA"] == "0"
+
+
+# Requirements and the delegate.
+
+
+@pytest.mark.parametrize(
+    ("script", "asked", "requirements"),
+    [
+        (None, False, []),
+        (SetupScript(), False, []),
+        (SetupScript(may_set_requires=True, setup_requires=("ninja",)), True, []),
+        (SetupScript(may_set_requires=True, setup_requires=None), True, []),
+    ],
+)
+def test_setup_py_is_run_for_requirements_only_where_that_can_matter(
+    script: SetupScript | None, requirements: list[str], *, asked: bool
+) -> None:
+    made = plan(hook=WHEEL, project=snapshots.project(setup_script=script))
+    assert made.delegate.asked is asked
+    assert [line.text for line in made.requirements] == requirements
+
+
+def test_a_literal_setup_requires_is_taken_from_the_syntax_tree_where_torch_comes_later() -> None:
+    script = SetupScript(may_set_requires=True, setup_requires=("psutil", "ninja"))
+    project = snapshots.project(setup_script=script, setup_cfg_requires=("cython",))
+    made = plan(hook=WHEEL, consumer=NONE, project=project)
+    assert not made.delegate.asked
+    assert [line.text for line in made.requirements] == ["torch", "cython", "psutil", "ninja"]
+
+
+def test_a_computed_setup_requires_is_noted_where_torch_comes_later() -> None:
+    script = SetupScript(may_set_requires=True, setup_requires=None)
+    made = plan(hook=WHEEL, consumer=NONE, project=snapshots.project(setup_script=script))
+    assert any("[tool.torchgraft] requires" in note for note in made.notes)
+
+
+def test_another_delegate_is_always_asked() -> None:
+    assert plan({"backend": "scikit_build_core.build"}, hook=WHEEL).delegate.asked
+    legacy = plan({"backend": "setuptools.build_meta:__legacy__"}, hook=WHEEL)
+    assert not legacy.delegate.asked
+
+
+@pytest.mark.parametrize(("version", "expected"), [("70.0.0", ["wheel"]), ("70.1.0", []), ("84.2.1", [])])
+def test_an_old_setuptools_needs_wheel(version: str, expected: list[str]) -> None:
+    made = plan(hook=WHEEL, build=build_environment(("setuptools", version)))
+    assert [line.text for line in made.requirements] == expected
+
+
+def test_requires_are_for_wheels_not_for_sdists() -> None:
+    config = {"requires": ("ninja",)}
+    assert [line.text for line in plan(config, hook=WHEEL).requirements] == ["ninja"]
+    assert not plan(config, hook=Hook.GET_REQUIRES_FOR_BUILD_SDIST).requirements
+
+
+def test_torch_in_requires_is_said_to_be_needless() -> None:
+    made = plan(project=snapshots.project(requires=("torchgraft", "setuptools", "torch")))
+    assert any("it can go" in note for note in made.notes)
+
+
+# What is wrong.
+
+
+def test_no_torch_anywhere() -> None:
+    made = plan(hook=WHEEL, consumer=NONE, project=snapshots.project(dependencies=()))
+    assert codes(made) == ["no-torch"]
+    assert [item.label for item in made.problems[0].evidence] == [
+        "told",
+        "installed",
+        "locked",
+        "asked for",
+        "declared",
+    ]
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        Hook.PREPARE_METADATA_FOR_BUILD_WHEEL,
+        Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE,
+        Hook.BUILD_SDIST,
+        Hook.GET_REQUIRES_FOR_BUILD_SDIST,
+    ],
+)
+def test_metadata_and_sdists_need_no_torch(hook: Hook) -> None:
+    assert not plan(hook=hook, consumer=NONE, project=snapshots.project(dependencies=())).problems
+
+
+@pytest.mark.parametrize(
+    "consumer",
+    [
+        snapshots.consumer(python_versions=("3.9",)),
+        snapshots.consumer(
+            dataclasses.replace(snapshots.CPU_TORCH, extension_suffix=".cpython-311t-x86_64-linux-gnu.so")
+        ),
+    ],
+)
+def test_another_python(consumer: Any) -> None:
+    made = plan(hook=WHEEL, consumer=consumer)
+    assert codes(made) == ["python-mismatch"]
+
+
+def test_a_broken_torch() -> None:
+    consumer = snapshots.consumer(None, torch_fault="torch/version.py is missing")
+    made = plan(hook=WHEEL, consumer=consumer, project=snapshots.project(dependencies=()))
+    assert codes(made) == ["broken-torch"]
+
+
+def test_a_broken_torch_is_not_passed_over_for_a_declared_one() -> None:
+    consumer = snapshots.consumer(None, torch_fault="torch/version.py is missing")
+    assert codes(plan(hook=WHEEL, consumer=consumer)) == ["broken-torch"]
+
+
+def test_a_consumer_that_others_can_write_to() -> None:
+    made = plan(consumer=snapshots.consumer(writable_by_others=(snapshots.SITE,)))
+    assert codes(made) == ["writable-by-others"]
+    assert f"chmod o-w {snapshots.SITE}" in made.problems[0].fixes
+
+
+def test_a_told_consumer_that_is_not_there() -> None:
+    consumer = snapshots.consumer(None, rule=Rule.TOLD, exists=False)
+    made = plan({"consumer": "/nowhere"}, hook=WHEEL, consumer=consumer)
+    assert codes(made) == ["no-consumer"]
+
+
+def test_an_unsupported_torch() -> None:
+    made = plan({"torch": ">=2.4,<2.9"}, hook=WHEEL)
+    assert codes(made) == ["unsupported-torch"]
+    assert "does not support torch 2.13.0+cpu" in made.problems[0].headline
+
+
+def test_two_consumers_whose_torch_differs() -> None:
+    rival = snapshots.consumer(snapshots.CUDA_TORCH, prefix="/other", rule=Rule.TOX)
+    made = plan(hook=WHEEL, consumer=snapshots.consumer(rule=Rule.TOX), rivals=(rival,))
+    assert codes(made) == ["ambiguous-consumer"]
+    assert "package = sdist" in made.problems[0].fixes[0]
+
+
+def test_a_read_only_source() -> None:
+    project = snapshots.project(writable=False)
+    assert codes(plan(project=project)) == ["source-read-only"]
+    assert not plan({"backend": "flit_core.buildapi"}, project=project).problems
+
+
+def test_a_front_end_that_did_not_install_what_was_asked() -> None:
+    made = plan(consumer=NONE)
+    assert codes(made) == ["torch-not-installed"]
+
+
+def test_all_problems_at_once() -> None:
+    made = plan(
+        {"torch": "<2"}, project=snapshots.project(writable=False), consumer=snapshots.consumer(writable_by_others=("/x",))
+    )
+    assert codes(made) == ["unsupported-torch", "writable-by-others", "source-read-only"]
+
+
+# What is said.
+
+
+def test_the_text_has_every_rung_and_reason() -> None:
+    text = plan_text(plan({"env": {"A": "1"}}))
+    for words in ("pip install", "/env (R1:", "-> installed", "locked", "graft", "A=1", "setuptools.build_meta"):
+        assert words in text
+
+
+def test_a_guess_is_said_to_be_one() -> None:
+    made = plan(consumer=snapshots.consumer(certain=False, rule=Rule.UV_GUESS, why="a .venv beside the project"))
+    assert any("is a guess" in note for note in made.notes)
+
+
+def test_the_summary_names_torch_and_where_it_is() -> None:
+    assert summary_text(plan()).startswith("torchgraft: building against torch 2.13.0+cpu of /env")
+
+
+def test_an_editable_or_source_built_torch_is_grafted_like_any_other() -> None:
+    torch = dataclasses.replace(snapshots.CPU_TORCH, origin=Origin.EDITABLE, version="2.0.0a0+git-unknown")
+    assert plan(consumer=snapshots.consumer(torch)).way is Way.GRAFT
+
+
+def test_an_asked_for_version_is_installed_for_the_build() -> None:
+    asked = (AskedFor(requirement="torch==2.6.0", source="the arguments of pip"),)
+    made = plan(hook=WHEEL, asked_for=asked)
+    assert made.way is Way.INSTALL
+    assert [line.text for line in made.requirements] == ["torch==2.6.0"]
+
+
+def test_a_front_end_that_only_locks_needs_no_torch() -> None:
+    locking = FrontEnd(name=FrontEndName.UV, command="uv lock", installs=False)
+    made = plan(hook=Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, consumer=NONE, front_end=locking)
+    assert not made.problems
