@@ -77,7 +77,9 @@ def make_environment(folder: Path) -> Path:
 
 def copy_files(source: Path, target: Path) -> Path:
     """Return `target`, a copy of the files that a checkout has there, without what a build left."""
-    for path in (p for suffix in ("toml", "py", "cpp") for p in source.glob(f"**/*.{suffix}") if "build" not in p.parts):
+    for path in (
+        p for suffix in ("toml", "py", "cpp") for p in source.glob(f"**/*.{suffix}") if "build" not in p.parts
+    ):
         to = target / path.relative_to(source)
         to.parent.mkdir(parents=True, exist_ok=True)
         to.write_bytes(path.read_bytes())

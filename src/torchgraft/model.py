@@ -292,13 +292,16 @@ class SetupScript:
 
     `setup_requires` and `install_requires` are the literal lists; None where an expression computes them.
     `may_set_requires` is False only where it is certain that setup() gets no setup_requires.
-    `imports` are the top-level names that it imports.
+    `imports` are the top-level names that it imports; `needs_torch` is true where it imports torch and does not
+    put up with an ImportError; `asks_version` where it asks importlib.metadata for torch's version.
     """
 
     may_set_requires: bool = False
     setup_requires: tuple[str, ...] | None = ()
     install_requires: tuple[str, ...] | None = ()
     imports: tuple[str, ...] = ()
+    needs_torch: bool = False
+    asks_version: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,6 +309,7 @@ class Project:
     """The source tree that is built: what its files say, nothing executed.
 
     `requires` is `build-system.requires`; `dependencies` the static ones, None where they are dynamic.
+    `static_metadata` says whether all metadata can be had from pyproject.toml and the files that it names.
     """
 
     folder: str
@@ -314,6 +318,7 @@ class Project:
     dependencies: tuple[str, ...] | None = None
     setup_cfg_requires: tuple[str, ...] = ()
     setup_script: SetupScript | None = None
+    static_metadata: bool = False
     writable: bool = True
 
 
@@ -376,6 +381,20 @@ class Graft:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StandIn:
+    """What setup.py is told of torch while metadata is made without one. `known`: by a rung, not by guess."""
+
+    version: str
+    cuda: str | None = None
+    hip: str | None = None
+    xpu: str | None = None
+    debug: bool = False
+    git_version: str | None = None
+    cxx11_abi: bool | None = None
+    known: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Delegate:
     """The wrapped backend. `asked` says whether its own get_requires hook has to run, and `reason` why."""
 
@@ -398,6 +417,9 @@ class Plan:
     way_reason: str
     requirements: tuple[Planned, ...] = ()
     graft: Graft | None = None
+    stand_in: StandIn | None = None
+    asks_version: bool = False
+    from_files: bool = False
     variables: tuple[PlannedVariable, ...] = ()
     delegate: Delegate
     front_end: FrontEnd

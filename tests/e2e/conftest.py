@@ -12,16 +12,15 @@ from .laboratory import CHECKOUT, Laboratory, Workplace
 
 
 @pytest.fixture(scope="session")
-def laboratory() -> Iterator[Laboratory]:
+def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
     """Make the wheelhouse, the wheel of this checkout and an installation of torch, or take what was kept."""
     if sys.platform == "win32":
         pytest.skip("environments of hard links and POSIX layout; Windows has tests of its own in unit and hooks")
     keep = CHECKOUT / ".environments"
     keep.mkdir(exist_ok=True)
-    # In the same file system as what is kept, or there could be no hard links.
     scratch = Path(tempfile.mkdtemp(prefix="run-", dir=keep))
     try:
-        yield Laboratory(keep=keep, scratch=scratch)
+        yield Laboratory(keep=keep, scratch=scratch, outside=tmp_path_factory.mktemp("e2e"))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

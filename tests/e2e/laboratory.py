@@ -6,6 +6,7 @@ May not reach the network but in `make_wheelhouse`, `make_base` and `fetch_sdist
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -18,6 +19,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 PROJECTS = {"tiny": HERE / "projects" / "tiny", "scaled_add": CHECKOUT / "examples" / "scaled_add"}
@@ -29,7 +35,6 @@ OLD_PIP = "23.2"
 WHEELS = (
     "build",
     "filelock",
-    "flit_core",
     "installer",
     "ninja",
     "numpy",
@@ -44,7 +49,8 @@ WHEELS = (
     "typing-extensions",
     "wheel",
 )
-_BUILD_TOOLS = ("torchgraft", "setuptools", "wheel")
+# What a consumer that is its own build environment has to have.
+BUILD_TOOLS = ("torchgraft", "setuptools", "wheel")
 
 TIMEOUT_S = 600
 
@@ -86,15 +92,16 @@ class Workplace:
     """The home, caches and temporary folder of one test, and the wheels that its front ends may use."""
 
     folder: Path
+    path: str
     find_links: tuple[Path, ...]
     variables: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         for name in ("home", "cache", "tmp"):
-            (self.folder / name).mkdir(parents=True)
+            (self.folder / name).mkdir()
         links = [path.as_uri() for path in self.find_links]
         self.variables = {
-            "PATH": os.defpath if os.environ.get("PATH") is None else _system_path(),
+            "PATH": self.path,
             "LC_ALL": "C.UTF-8",
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),
@@ -140,53 +147,75 @@ class Workplace:
         return Outcome(command=texts, status=done.returncode, said=done.stdout)
 
 
-def _system_path() -> str:
-    """Return PATH without the environment that runs the tests, so that a build finds only what it was given."""
+def system_path(links: Path) -> str:
+    """Return PATH without what would make a result depend on the machine.
+
+    That is the environment that runs the tests, and nvcc: some packages build for CUDA wherever there is one, whatever
+    torch they are built against. A folder that holds nvcc is replaced by one of links to all else in it.
+    """
     own = {str(Path(sys.prefix) / "bin"), str(Path(sys.executable).parent)}
-    return os.pathsep.join(entry for entry in os.environ["PATH"].split(os.pathsep) if entry not in own)
+    entries = []
+    for number, entry in enumerate(os.environ.get("PATH", os.defpath).split(os.pathsep)):
+        if not entry or entry in own:
+            continue
+        folder = Path(entry)
+        if (folder / "nvcc").exists():
+            folder = links / str(number)
+            folder.mkdir(parents=True)
+            for tool in Path(entry).iterdir():
+                if tool.name != "nvcc":
+                    (folder / tool.name).symlink_to(tool)
+        entries.append(str(folder))
+    return os.pathsep.join(entries)
 
 
 class Laboratory:
-    """Makes environments and projects; the costly parts are made once and kept in the checkout, by their content."""
+    """Makes environments and projects.
 
-    def __init__(self, *, keep: Path, scratch: Path) -> None:
-        self.scratch = scratch
+    :param keep: where the costly parts are kept from one session to the next
+    :param scratch: for environments; in the file system of `keep`, or there could be no hard links
+    :param outside: for projects and homes; not in a checkout, whose files would be found from there
+    """
+
+    def __init__(self, *, keep: Path, scratch: Path, outside: Path) -> None:
+        self._scratch = scratch
+        self._outside = outside
         self._keep = keep
         keep.mkdir(exist_ok=True)
         self.wheelhouse = make_wheelhouse(keep)
-        self.wheels = make_project_wheel(scratch / "wheels", self.wheelhouse)
+        self.wheels = make_project_wheel(outside / "wheels", self.wheelhouse)
         self._base = make_base(keep)
-        self._overlays: dict[tuple[str, ...], Path] = {}
-        self._count = 0
+        self._kinds: dict[tuple[str, ...], Path] = {}
+        self._number = itertools.count(1)
+        self._path = system_path(outside / "path")
 
     @property
     def find_links(self) -> tuple[Path, ...]:
         return (self.wheelhouse, self.wheels)
 
     def workplace(self) -> Workplace:
-        return Workplace(self._new_folder("workplace"), self.find_links)
+        return Workplace(self.new_folder("workplace"), self._path, self.find_links)
 
     def environment(self, *requirements: str, torch: bool = True) -> Environment:
         """Return a new environment: real torch and numpy if `torch`, and `requirements` from the wheelhouse.
 
         Files are hard links to those of one installation, which takes a third of a second instead of half a minute.
         """
-        environment = Environment(self._new_folder("environment"))
-        # The path as it was started: a venv of a venv would name this one as its home.
-        venv.EnvBuilder(symlinks=True, with_pip=False).create(environment.prefix)
-        if torch:
-            link_tree(self._base, environment.site_packages)
-        if requirements:
-            link_tree(self._overlay(requirements), environment.site_packages)
+        kind = (*(["torch"] if torch else []), *requirements)
+        if kind not in self._kinds:
+            first = self._new_environment()
+            if torch:
+                link_tree(self._base, first.site_packages)
+            if requirements:
+                _pip("--python", first.prefix, "install", "--quiet", "--no-index", *self._links(), *requirements)
+            self._kinds[kind] = first.site_packages
+        environment = self._new_environment()
+        link_tree(self._kinds[kind], environment.site_packages)
         return environment
-
-    def build_tools(self, *requirements: str) -> tuple[str, ...]:
-        """Return the requirements of a consumer that is its own build environment."""
-        return (*requirements, *_BUILD_TOOLS)
 
     def project(self, name: str) -> Path:
         """Return a copy of a test project whose setup.py says what it sees (see projects/probe.py)."""
-        folder = self._new_folder("project") / name
+        folder = self.new_folder("project") / name
         shutil.copytree(
             PROJECTS[name], folder, ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__", "*.so")
         )
@@ -195,48 +224,62 @@ class Laboratory:
         script.write_text(f"{probe}\n\n{script.read_text(encoding='utf-8')}", encoding="utf-8")
         return folder
 
+    def torch_wheels(self) -> Path:
+        """Return a folder with the wheels of torch and all that it needs; for benchmarks, fetched once."""
+        folder = self._keep / f"torch-wheels-{_key('torch', TORCH)}"
+        if not folder.is_dir():
+            draft = _draft(folder)
+            _pip("download", "--quiet", "--only-binary=:all:", "--dest", draft, TORCH, "numpy")
+            draft.rename(folder)
+        return folder
+
     def fetch_sdist(self, requirement: str, sha256: str) -> Path:
         """Return the sdist of a package on the index, fetched once."""
         folder = self._keep / f"sdist-{sha256[:16]}"
         if not folder.is_dir():
-            tools = self.environment("pip", "ninja", "packaging", "setuptools_scm", *_BUILD_TOOLS)
-            wanted = self._new_folder("wanted") / "requirements.txt"
-            wanted.parent.mkdir()
+            tools = self.environment("pip", "ninja", "packaging", "setuptools_scm", *BUILD_TOOLS)
+            wanted = self.new_folder("wanted") / "requirements.txt"
             wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
-            draft = self._new_folder("sdist")
+            draft = self.new_folder("sdist")
             # pip has to run setup.py for the metadata: it does so in an environment that has torch.
             options = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes")
-            _check([tools.python, "-m", "pip", "download", "--quiet", *options, "--dest", draft, "-r", wanted])
-            draft.rename(folder)
+            _check([tools.python, "-m", "pip", "download", "--quiet", *options, "--dest", draft, "-r", wanted], {"PATH": self._path})
+            shutil.copytree(draft, folder)
         (sdist,) = folder.iterdir()
         return sdist
 
-    def _overlay(self, requirements: tuple[str, ...]) -> Path:
-        if requirements not in self._overlays:
-            folder = self._new_folder("overlay")
-            _pip("install", "--quiet", "--no-index", *self._links(), "--target", folder, *requirements)
-            self._overlays[requirements] = folder
-        return self._overlays[requirements]
+    def _new_environment(self) -> Environment:
+        environment = Environment(self._scratch / f"environment-{next(self._number)}")
+        venv.EnvBuilder(symlinks=True, with_pip=False).create(environment.prefix)
+        return environment
 
     def _links(self) -> Iterator[str]:
         for folder in self.find_links:
             yield f"--find-links={folder}"
 
-    def _new_folder(self, kind: str) -> Path:
-        self._count += 1
-        return self.scratch / f"{kind}-{self._count}"
+    def new_folder(self, kind: str) -> Path:
+        """Return a new, empty folder outside of the checkout."""
+        folder = self._outside / f"{kind}-{next(self._number)}"
+        folder.mkdir()
+        return folder
 
 
 def make_wheelhouse(keep: Path) -> Path:
-    """Return a folder of wheels, all that the front ends of the tests may use; downloaded once a list and a month."""
-    key = _key("wheelhouse", *WHEELS, OLD_PIP)
+    """Return a folder of wheels, all that the front ends of the tests may use; downloaded once for each list."""
+    wheels = (*WHEELS, *_own_build_requires())
+    key = _key("wheelhouse", *wheels, OLD_PIP)
     folder = keep / f"wheelhouse-{key}"
     if not folder.is_dir():
         draft = _draft(folder)
-        _pip("download", "--quiet", "--only-binary=:all:", "--dest", draft, *WHEELS)
+        _pip("download", "--quiet", "--only-binary=:all:", "--dest", draft, *wheels)
         _pip("download", "--quiet", "--only-binary=:all:", "--no-deps", "--dest", draft, f"pip=={OLD_PIP}")
         draft.rename(folder)
     return folder
+
+
+def _own_build_requires() -> list[str]:
+    pyproject = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
+    return list(pyproject["build-system"]["requires"])
 
 
 def make_project_wheel(folder: Path, wheelhouse: Path) -> Path:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "torchgraft"
-MODULES = sorted(PACKAGE.rglob("*.py"))
+# The stand-in is no part of the package: it is copied to where the delegate finds it.
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "stand_in" not in path.parts)
 FLOORS = {"build_meta": 4, "cli": 4, "__main__": 4, "look": 3, "act": 3, "decide": 2}
 VALUES = 1
 MAY_NOT_IMPORT = {"look": {"act", "decide"}, "act": {"look", "decide"}, "decide": {"look", "act"}}

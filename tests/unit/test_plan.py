@@ -70,6 +70,19 @@ def test_what_the_build_environment_has_is_not_shadowed_but_matched_distribution
     assert made.graft.names == ("torch", "typing-extensions")
 
 
+def test_a_whole_folder_is_linked_instead_of_its_parts() -> None:
+    distributions = (
+        snapshots.distribution("torch", "1.0", "nvidia"),
+        snapshots.distribution("nvidia-cublas", "1.0", "nvidia/cublas"),
+    )
+    made = plan(consumer=snapshots.consumer(distributions=distributions))
+    assert made.graft
+    assert [link.name for link in made.graft.links if link.name.startswith("nvidia")] == [
+        "nvidia",
+        "nvidia-cublas-1.0.dist-info",
+    ]
+
+
 def test_the_grafts_folder_is_a_digest_of_its_links() -> None:
     one, same, other = plan(), plan(), plan(build=build_environment(("numpy", "1.26")))
     assert one.graft

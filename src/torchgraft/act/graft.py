@@ -6,6 +6,7 @@ May not choose links, nor write anywhere but in the cache folder.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -95,9 +96,7 @@ def _publish(folder: Path, graft: Graft) -> None:
     draft = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=folder.parent))
     try:
         for link in graft.links:
-            path = draft / link.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _link(path, link.target)
+            _link(_place(draft, link.name), link.target)
         try:
             draft.rename(folder)
         except OSError:
@@ -107,6 +106,17 @@ def _publish(folder: Path, graft: Graft) -> None:
     finally:
         if draft.exists():
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _place(draft: Path, name: str) -> Path:
+    """Return where a link goes, its folders made; never a place behind another link, which is the consumer's."""
+    path = draft
+    for part in Path(name).parts[:-1]:
+        path /= part
+        if path.is_symlink():
+            raise FileExistsError(errno.EEXIST, "is a link already", str(path))
+        path.mkdir(exist_ok=True)
+    return path / Path(name).name
 
 
 def _link(path: Path, target: str) -> None:

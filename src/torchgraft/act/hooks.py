@@ -8,15 +8,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..model import Hook, Plan, Way
+from ..errors import DelegateError
+from ..model import Hook, Plan, StandIn, Way
 from .delegate import run_delegate
 from .graft import link_graft
 from .record import write_metadata_record, write_wheel_record
 from .source_lock import hold_source
+from .without_torch import StandInFolder, made_stand_in, source_without_setup_py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +44,39 @@ def answer_requires(call: Call) -> list[str]:
 
 def prepare_metadata(call: Call, directory: str) -> str:
     """Return the name of the `.dist-info` folder that was made in `directory`, with the record in it."""
-    name = str(_run(call, (directory, call.config_settings)))
-    if call.plan.way is not Way.OFF:
+    if call.plan.from_files:
+        with source_without_setup_py(call.source) as source:
+            name = str(_run(replace(call, source=source), (directory, call.config_settings)))
         write_metadata_record(Path(directory) / name, call.plan)
+    elif call.plan.stand_in is not None:
+        with _stand_in(call, call.plan.stand_in) as (with_stand_in, folder):
+            name = str(_run(with_stand_in, (directory, call.config_settings)))
+            write_metadata_record(Path(directory) / name, call.plan, reads=folder.reads())
+    else:
+        name = str(_run(call, (directory, call.config_settings)))
+        if call.plan.way is not Way.OFF:
+            write_metadata_record(Path(directory) / name, call.plan)
     return name
 
 
 def build_sdist(call: Call, directory: str) -> str:
     """Return the name of the sdist that was made in `directory`."""
-    return str(_run(call, (directory, call.config_settings)))
+    if call.plan.stand_in is None:
+        return str(_run(call, (directory, call.config_settings)))
+    with _stand_in(call, call.plan.stand_in) as (with_stand_in, _):
+        return str(_run(with_stand_in, (directory, call.config_settings)))
+
+
+@contextlib.contextmanager
+def _stand_in(call: Call, facts: StandIn) -> Iterator[tuple[Call, StandInFolder]]:
+    """Put the stand-in on the delegate's import path, and explain a failure that it caused."""
+    with made_stand_in(facts) as folder:
+        variables = _with_import_path(call.variables, folder.path)
+        try:
+            yield replace(call, variables=variables), folder
+        except DelegateError as error:
+            problem = folder.problem()
+            raise error if problem is None else DelegateError(problem) from None
 
 
 def build_wheel(call: Call, directory: str, metadata_directory: str | None) -> str:
@@ -65,11 +91,13 @@ def delegate_variables(plan: Plan, inherited: Mapping[str, str], graft: Path | N
     """Return all variables of the delegate's process."""
     variables = dict(inherited)
     variables.update({v.name: v.value for v in plan.variables if v.value is not None})
-    if graft is not None:
-        # In front of everything: pip's isolation keeps its own sitecustomize in PYTHONPATH, which is found all the same.
-        others = [variables["PYTHONPATH"]] if variables.get("PYTHONPATH") else []
-        variables["PYTHONPATH"] = os.pathsep.join([str(graft), *others])
-    return variables
+    return variables if graft is None else _with_import_path(variables, graft)
+
+
+def _with_import_path(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
+    # In front of everything: pip's isolation keeps its own sitecustomize in PYTHONPATH, which is found all the same.
+    others = [variables["PYTHONPATH"]] if variables.get("PYTHONPATH") else []
+    return {**variables, "PYTHONPATH": os.pathsep.join([str(folder), *others])}
 
 
 def _run(call: Call, arguments: Sequence[object]) -> Any:

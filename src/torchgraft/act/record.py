@@ -30,8 +30,10 @@ _RECORD_FORMAT = 1
 _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def record_text(plan: Plan) -> str:
+def record_text(plan: Plan, *, reads: tuple[str, ...] = ()) -> str:
     """Return the record: what the wheel was built with, as JSON.
+
+    :param reads: what setup.py asked the stand-in: metadata that was made without torch may depend on it
 
     The same plan gives the same text on every machine: nothing in it is a path, a time or a value of the user.
     """
@@ -58,12 +60,19 @@ def record_text(plan: Plan) -> str:
         "requirements": [_without_address(line.text) for line in plan.requirements],
         "variables": [variable.name for variable in plan.variables],
     }
+    if plan.from_files:
+        data["metadata"] = {"made_from": "files"}
+    elif plan.stand_in is not None:
+        if plan.asks_version:
+            reads = (*reads, "importlib.metadata.version('torch')")
+        stand_in = {"version": plan.stand_in.version, "known": plan.stand_in.known}
+        data["metadata"] = {"made_from": "stand-in", "stand_in": stand_in, "reads": list(reads)}
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 
 
-def write_metadata_record(folder: Path, plan: Plan) -> None:
+def write_metadata_record(folder: Path, plan: Plan, *, reads: tuple[str, ...] = ()) -> None:
     """Add the record to a prepared `.dist-info` folder."""
-    (folder / RECORD_NAME).write_text(record_text(plan), encoding="ascii", newline="\n")
+    (folder / RECORD_NAME).write_text(record_text(plan, reads=reads), encoding="ascii", newline="\n")
 
 
 def write_wheel_record(wheel: Path, plan: Plan) -> None:

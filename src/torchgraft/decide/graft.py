@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
@@ -40,9 +40,14 @@ def plan_graft(config: Config, snapshot: Snapshot) -> Graft | None:
 
 
 def _links(distributions: list[Distribution], matched: set[str]) -> tuple[Link, ...]:
-    """Return the links of all, each name once; a matched distribution's wins."""
+    """Return the links of all, each name once; a matched distribution's wins, and a whole folder its parts."""
     found: dict[str, str] = {}
     for distribution in sorted(distributions, key=lambda d: (canonicalize_name(d.name) not in matched, d.name)):
         for link in distribution.links:
             found.setdefault(link.name, link.target)
-    return tuple(Link(name=name, target=found[name]) for name in sorted(found))
+    whole = set(found)
+    return tuple(
+        Link(name=name, target=found[name])
+        for name in sorted(found)
+        if not any(str(parent) in whole for parent in PurePosixPath(name).parents)
+    )

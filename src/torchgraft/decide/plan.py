@@ -14,6 +14,7 @@ from .problems import plan_problems
 from .requirements import plan_delegate, plan_requirements
 from .variables import plan_variables
 from .way import plan_way
+from .without_torch import plan_without_torch
 
 
 def plan_build(config: Config, snapshot: Snapshot) -> Plan:
@@ -21,6 +22,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     choice = plan_torch(config, snapshot)
     reach = plan_way(config, snapshot, choice)
     delegate = plan_delegate(config, snapshot, reach.way)
+    without = plan_without_torch(config, snapshot, choice, reach)
     consumer = snapshot.consumer
     return Plan(
         hook=snapshot.hook,
@@ -34,6 +36,9 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
             config, snapshot, choice=choice, way=reach.way, torch=reach.torch, delegate=delegate
         ),
         graft=plan_graft(config, snapshot) if reach.way is Way.GRAFT else None,
+        stand_in=without.stand_in,
+        asks_version=bool(snapshot.project.setup_script and snapshot.project.setup_script.asks_version),
+        from_files=without.from_files,
         variables=plan_variables(config, snapshot, torch=reach.torch, way=reach.way),
         delegate=delegate,
         front_end=snapshot.front_end,
@@ -90,6 +95,11 @@ def plan_text(plan: Plan) -> str:
             f"graft      {len(plan.graft.links)} links in {plan.graft.folder}",
             f"           {', '.join(plan.graft.names)}",
         ]
+    if plan.from_files:
+        lines.append("metadata   from pyproject.toml alone: setup.py is not run without torch")
+    if plan.stand_in:
+        said = "as the ladder says" if plan.stand_in.known else "a guess"
+        lines.append(f"metadata   setup.py runs against a stand-in for torch {plan.stand_in.version} ({said})")
     lines += _section("requires", [f"{line.text}  ({line.reason})" for line in plan.requirements])
     lines += _section(
         "variables",

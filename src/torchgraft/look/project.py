@@ -46,7 +46,16 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
         ),
         setup_cfg_requires=setup_cfg.get("setup_requires", ()),
         setup_script=script,
+        static_metadata=_is_static(project, _table(_table(pyproject.get("tool")).get("setuptools"))),
         writable=os.access(folder, os.W_OK),
+    )
+
+
+def _is_static(project: Mapping[str, Any], setuptools: Mapping[str, Any]) -> bool:
+    """Return whether `[project]` has all metadata, or says in which files setuptools finds the rest."""
+    dynamic = set(_strings(project.get("dynamic")))
+    return "name" in project and ("version" in project or "version" in dynamic) and dynamic <= set(
+        _table(setuptools.get("dynamic"))
     )
 
 

@@ -6,10 +6,14 @@ May not run it, nor match its text with regular expressions. What an expression 
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 from ..model import SetupScript
 
-_UNKNOWN = SetupScript(may_set_requires=True, setup_requires=None, install_requires=None)
+_UNKNOWN = SetupScript(may_set_requires=True, setup_requires=None, install_requires=None, needs_torch=True)
+_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+# importlib.metadata.version("torch") and its relatives.
+_VERSION_CALLS = frozenset({"version", "distribution", "metadata", "requires", "get_distribution", "require"})
 
 
 def parse_setup_script(text: str) -> SetupScript:
@@ -22,10 +26,14 @@ def parse_setup_script(text: str) -> SetupScript:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _UNKNOWN
     nodes = list(ast.walk(tree))
-    imports = _imports(nodes)
+    about_torch = _AboutTorch()
+    about_torch.visit(tree)
+    known = SetupScript(
+        imports=_imports(nodes), needs_torch=about_torch.needed, asks_version=about_torch.asked_for_version
+    )
     calls = [node for node in nodes if isinstance(node, ast.Call) and _called_name(node.func) == "setup"]
     if len(calls) != 1:
-        return SetupScript(may_set_requires=True, setup_requires=None, install_requires=None, imports=imports)
+        return replace(known, may_set_requires=True, setup_requires=None, install_requires=None)
     constants = _Constants(tree)
     setup_requires = _keyword(calls[0], "setup_requires", constants)
     install_requires = _keyword(calls[0], "install_requires", constants)
@@ -33,11 +41,11 @@ def parse_setup_script(text: str) -> SetupScript:
     mentioned = any(isinstance(node, ast.Constant) and node.value == "setup_requires" for node in nodes)
     if mentioned and setup_requires == ():
         setup_requires = None
-    return SetupScript(
+    return replace(
+        known,
         may_set_requires=setup_requires != (),
         setup_requires=setup_requires,
         install_requires=install_requires,
-        imports=imports,
     )
 
 
@@ -49,6 +57,48 @@ def _imports(nodes: list[ast.AST]) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.partition(".")[0])
     return tuple(sorted(names))
+
+
+class _AboutTorch(ast.NodeVisitor):
+    """Whether a script imports torch without putting up with its absence, and whether it asks for its version."""
+
+    def __init__(self) -> None:
+        self.needed = False
+        self.asked_for_version = False
+        self._guards = 0
+
+    def visit_Try(self, node: ast.Try) -> None:  # noqa: N802 - the name that ast.NodeVisitor calls
+        guarded = any(_catches_import_error(handler) for handler in node.handlers)
+        self._guards += guarded
+        for statement in node.body:
+            self.visit(statement)
+        self._guards -= guarded
+        for part in (*node.handlers, *node.orelse, *node.finalbody):
+            self.visit(part)
+
+    def visit_Import(self, node: ast.Import) -> None:  # noqa: N802 - the name that ast.NodeVisitor calls
+        self._import(*(alias.name for alias in node.names))
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: N802 - the name that ast.NodeVisitor calls
+        if not node.level:
+            self._import(node.module or "")
+
+    def visit_Call(self, node: ast.Call) -> None:  # noqa: N802 - the name that ast.NodeVisitor calls
+        first = node.args[0] if node.args else None
+        if _called_name(node.func) in _VERSION_CALLS and isinstance(first, ast.Constant) and first.value == "torch":
+            self.asked_for_version = True
+        self.generic_visit(node)
+
+    def _import(self, *names: str) -> None:
+        if not self._guards and any(name.partition(".")[0] == "torch" for name in names):
+            self.needed = True
+
+
+def _catches_import_error(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(isinstance(name, ast.Name) and name.id in _IMPORT_ERRORS for name in caught)
 
 
 def _called_name(function: ast.expr) -> str:

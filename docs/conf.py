@@ -1,0 +1,21 @@
+"""Sphinx configuration. The settings page is written from the code before every build."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from torchgraft import __version__  # noqa: E402
+
+project = "torchgraft"
+author = "The torchgraft developers"
+copyright = author
+release = __version__
+extensions = ["myst_parser", "sphinxcontrib.mermaid"]
+myst_enable_extensions = ["deflist"]
+html_theme = "furo"
+exclude_patterns = ["_build"]
+suppress_warnings = ["myst.xref_missing"]

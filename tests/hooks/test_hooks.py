@@ -1,0 +1,235 @@
+"""All eight hooks through pyproject-hooks, and again from a copy of the package under another name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BACKENDS = ["torchgraft.build_meta", "vendored.torchgraft.build_meta"]
+
+
+@pytest.fixture(params=BACKENDS, ids=["installed", "vendored"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def member(wheel: Path, name: str) -> Any:
+    with zipfile.ZipFile(wheel) as archive:
+        (found,) = (entry for entry in archive.namelist() if entry.endswith(f".dist-info/{name}"))
+        return archive.read(found).decode()
+
+
+def test_requirements(make_project: Any, make_caller: Any, backend: str) -> None:
+    caller = make_caller(make_project(backend=backend), backend=backend)
+    assert caller.get_requires_for_build_wheel() == []
+    assert caller.get_requires_for_build_editable() == []
+    assert caller.get_requires_for_build_sdist() == []
+
+
+def test_a_wheel(make_project: Any, make_caller: Any, backend: str, tmp_path: Path, consumer: Path) -> None:
+    project = make_project(backend=backend)
+    given = listing(project)
+    before = listing(consumer)
+    caller = make_caller(project, backend=backend)
+    (tmp_path / "meta").mkdir()
+    metadata = tmp_path / "meta" / caller.prepare_metadata_for_build_wheel(tmp_path / "meta")
+    wheel = tmp_path / caller.build_wheel(tmp_path, metadata_directory=str(metadata))
+    assert wheel.name.startswith("ext-1.0-cp3")
+    record = json.loads(member(wheel, "torchgraft.json"))
+    assert record["torch"]["version"] == "2.8.0+cu128"
+    assert record["way"] == "graft"
+    assert member(wheel, "METADATA") == (metadata / "METADATA").read_text()
+    assert member(wheel, "torchgraft.json") == (metadata / "torchgraft.json").read_text()
+    after = listing(project)
+    assert {name: after[name] for name in given} == given
+    assert listing(consumer) == before
+
+
+def test_an_editable_wheel(make_project: Any, make_caller: Any, backend: str, tmp_path: Path) -> None:
+    caller = make_caller(make_project(backend=backend), backend=backend)
+    (tmp_path / "meta").mkdir()
+    name = caller.prepare_metadata_for_build_editable(tmp_path / "meta")
+    assert (tmp_path / "meta" / name / "torchgraft.json").exists()
+    wheel = tmp_path / caller.build_editable(tmp_path)
+    assert json.loads(member(wheel, "torchgraft.json"))["torch"]["cuda"] == "12.8"
+
+
+def test_an_sdist(make_project: Any, make_caller: Any, backend: str, tmp_path: Path) -> None:
+    caller = make_caller(make_project(backend=backend), backend=backend)
+    path = tmp_path / caller.build_sdist(tmp_path)
+    with tarfile.open(path) as archive:
+        assert "ext-1.0/setup.py" in archive.getnames()
+        assert "ext-1.0/ext.c" in archive.getnames()
+
+
+def test_config_settings_are_split_and_the_rest_reaches_the_delegate(
+    make_project: Any, make_caller: Any, tmp_path: Path
+) -> None:
+    delegate = """
+    import json, os
+    def build_wheel(directory, config_settings=None, metadata_directory=None):
+        open(os.environ["SEEN"], "w").write(json.dumps(config_settings))
+        raise SystemExit(1)
+    def build_sdist(directory, config_settings=None): ...
+    """
+    extra = '[tool.torchgraft]\nbackend = "own_backend"\nbackend-path = ["tools"]'
+    project = make_project({"tools/own_backend.py": delegate}, extra=extra)
+    caller = make_caller(project, SEEN=str(tmp_path / "seen"))
+    settings = {"torchgraft.log": "quiet", "--global-option": ["--x", "--y"], "other.key": "1"}
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+        caller.build_wheel(tmp_path, settings)
+    assert json.loads((tmp_path / "seen").read_text()) == {"--global-option": ["--x", "--y"], "other.key": "1"}
+
+
+def test_a_delegate_with_the_mandatory_hooks_alone(make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any) -> None:
+    delegate = """
+    import zipfile, os, torch
+    def build_wheel(directory, config_settings=None, metadata_directory=None):
+        name = "ext-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(os.path.join(directory, name), "w") as z:
+            z.writestr("ext.py", "")
+            z.writestr("ext-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: ext\\nVersion: 1.0\\n")
+            z.writestr("ext-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+            z.writestr("ext-1.0.dist-info/RECORD", "ext.py,,\\next-1.0.dist-info/RECORD,,\\n")
+        return name
+    def build_sdist(directory, config_settings=None): ...
+    """
+    extra = '[tool.torchgraft]\nbackend = "own_backend"\nbackend-path = ["tools"]'
+    caller = make_caller(make_project({"tools/own_backend.py": delegate}, extra=extra))
+    assert caller.get_requires_for_build_wheel() == []
+    (tmp_path / "meta").mkdir()
+    name = caller.prepare_metadata_for_build_wheel(tmp_path / "meta")
+    assert (tmp_path / "meta" / name / "METADATA").exists()
+    assert "2.8.0" in member(tmp_path / caller.build_wheel(tmp_path), "torchgraft.json")
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+        caller.build_editable(tmp_path)
+    assert "error[delegate-lacks-hook]" in capfd.readouterr().err
+
+
+def test_the_legacy_delegate_sees_its_own_tree(make_project: Any, make_caller: Any, tmp_path: Path) -> None:
+    files = {"setup.py": "import tools_of_mine\n" + "from setuptools import setup\nsetup()\n", "tools_of_mine.py": ""}
+    extra = '[tool.torchgraft]\nbackend = "setuptools.build_meta:__legacy__"'
+    caller = make_caller(make_project(files, extra=extra))
+    assert caller.build_wheel(tmp_path).endswith(".whl")
+
+
+def test_setup_requires_is_honoured(make_project: Any, make_caller: Any) -> None:
+    script = "import torch\nfrom setuptools import setup\nsetup(setup_requires=['psutil' if torch.version else 'x', 'ninja'])"
+    caller = make_caller(make_project({"setup.py": script}))
+    assert caller.get_requires_for_build_wheel() == ["psutil", "ninja"]
+
+
+def test_setup_py_is_not_run_where_it_cannot_matter(make_project: Any, make_caller: Any) -> None:
+    caller = make_caller(make_project({"setup.py": "raise SystemExit('run')\nsetup()\n"}))
+    assert caller.get_requires_for_build_wheel() == []
+
+
+def test_children_find_torch(make_project: Any, make_caller: Any, tmp_path: Path) -> None:
+    script = """
+    import importlib.metadata, os, subprocess, sys
+    from setuptools import setup
+    for command in ([sys.executable], [sys.executable, "-s"]):
+        subprocess.check_call([*command, "-c", "import torch"])
+    assert importlib.metadata.version("torch") == "2.8.0+cu128"
+    assert os.environ["FORCE_CUDA"] == "1"
+    setup()
+    """
+    assert make_caller(make_project({"setup.py": script})).build_wheel(tmp_path)
+
+
+def test_the_users_variable_wins(make_project: Any, make_caller: Any, tmp_path: Path) -> None:
+    script = """
+    import os
+    from setuptools import setup
+    assert (os.environ["FORCE_CUDA"], os.environ["A"], os.environ["B"]) == ("0", "users", "projects")
+    setup()
+    """
+    project = make_project({"setup.py": script}, extra='[tool.torchgraft]\nenv = { A = "projects", B = "projects" }')
+    assert make_caller(project, FORCE_CUDA="0", A="users").build_wheel(tmp_path)
+
+
+def test_off_is_a_transparent_pass_through(make_project: Any, make_caller: Any, tmp_path: Path) -> None:
+    script = """
+    from setuptools import setup
+    try:
+        import torch
+    except ImportError:
+        setup()
+    """
+    wheel = tmp_path / make_caller(make_project({"setup.py": script}), TORCHGRAFT_PROVIDE="off").build_wheel(tmp_path)
+    with zipfile.ZipFile(wheel) as archive:
+        assert not [name for name in archive.namelist() if name.endswith("torchgraft.json")]
+
+
+FAILURES: dict[str, tuple[dict[str, str], str, dict[str, str], str]] = {
+    "unknown key": ({}, "[tool.torchgraft]\nmax-job = 1", {}, "error[unknown-key]"),
+    "bad variable": ({}, "", {"TORCHGRAFT_LOG": "loud"}, "error[bad-value]"),
+    "no delegate": ({}, '[tool.torchgraft]\nbackend = "nowhere.build"', {}, "error[no-delegate]"),
+    "delegate fails": ({"setup.py": "raise SystemExit('oh no')"}, "", {}, "error[delegate-failed]"),
+    "no consumer": ({}, "", {"TORCHGRAFT_CONSUMER": "/nowhere/at/all"}, "error[no-consumer]"),
+    "unsupported": ({}, '[tool.torchgraft]\ntorch = "<2"', {}, "error[unsupported-torch]"),
+    "cache": ({}, "", {"TORCHGRAFT_CACHE_DIR": "/dev/null/x"}, "error[cache-unusable]"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures_are_messages(make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any, name: str) -> None:
+    files, extra, variables, message = FAILURES[name]
+    with pytest.raises(subprocess.CalledProcessError, match="non-zero exit status"):
+        make_caller(make_project(files, extra=extra), **variables).build_wheel(tmp_path)
+    error = capfd.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_the_misleading_words_are_rephrased(make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any) -> None:
+    script = "raise ModuleNotFoundError(\"No module named 'torch'\")"
+    with pytest.raises(subprocess.CalledProcessError, match="non-zero exit status"):
+        make_caller(make_project({"setup.py": script})).build_wheel(tmp_path)
+    out, error = capfd.readouterr()
+    assert "No module named 'torch'" not in out + error
+    assert "torch cannot be imported here" in out + error
+
+
+def test_ten_builds_at_once(make_project: Any, make_caller: Any, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    script = """
+    import os, time, torch
+    from setuptools import setup
+    # O_EXCL: fails if another build is at work in this tree at the same time.
+    os.close(os.open("at-work", os.O_CREAT | os.O_EXCL))
+    time.sleep(0.05)
+    os.unlink("at-work")
+    setup()
+    """
+    caller = make_caller(make_project({"setup.py": script}))
+
+    def build(number: int) -> str:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        return str(caller.build_wheel(folder))
+
+    with ThreadPoolExecutor(10) as pool:
+        assert len(set(pool.map(build, range(10)))) == 1
+
+
+def test_asking_for_requirements_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; import torchgraft.build_meta; heavy = {'setuptools', 'torch', 'psutil', 'packaging', 'installer'};"
+        " assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    subprocess.run([sys.executable, "-S", "-c", code], check=True, env=environment, timeout=60)

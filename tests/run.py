@@ -1,0 +1,64 @@
+"""Set up an environment and pass the tests: ruff, mypy, then pytest.
+
+Needs Python 3.10 or later and a C++ compiler. The environment is kept in .environments/ and made anew when
+pyproject.toml has changed. Arguments go to pytest instead of all tests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PIP = ["-m", "pip", "--disable-pip-version-check"]
+
+
+def main(arguments: list[str]) -> int:
+    """Return 0 if everything passes, else the exit status of the first command that failed."""
+    try:
+        python = make_environment()
+        if arguments:
+            run(python, "-m", "pytest", *arguments)
+            return 0
+        run(python, "-m", "ruff", "check")
+        run(python, "-m", "ruff", "format", "--check")
+        run(python, "-m", "mypy")
+        # One run, so that its closing line counts every test; quick ones first, so that most failures show early.
+        folders = [f"tests/{name}" for name in ("unit", "properties", "hooks", "e2e")]
+        run(python, "-m", "pytest", *folders)
+    except subprocess.CalledProcessError as error:
+        return abs(error.returncode)
+    return 0
+
+
+def make_environment() -> Path:
+    """Return the interpreter of an environment that has the project, editable, and what its tests need."""
+    key = hashlib.sha256((CHECKOUT / "pyproject.toml").read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = CHECKOUT / ".environments" / f"test-{key}"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    done = folder / "done"
+    if not done.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True)
+        run(python, *PIP, "install", "--quiet", "--upgrade", "pip>=25.1")  # the first that knows dependency groups
+        run(python, *PIP, "install", "--quiet", "--editable", ".", "--group", "test", "--group", "lint")
+        done.touch()
+    return python
+
+
+def run(*command: str | Path) -> None:
+    """Run a command in the checkout, its output to ours.
+
+    :raises subprocess.CalledProcessError: if it fails
+    """
+    print("$", *(Path(part).name if isinstance(part, Path) else part for part in command), flush=True)
+    subprocess.run(list(map(str, command)), cwd=CHECKOUT, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
