@@ -15,10 +15,10 @@ HEAD = """# Settings
 
 <!-- Written by docs/generate.py from src/torchgraft/config.py. -->
 
-A setting is a key of `[tool.torchgraft]`, a variable, or a `-C` argument; `-C` beats the variable beats `pyproject.toml`.
-A variable that is empty is unset. Lists of names are separated by commas or spaces in text; lists of requirements have
-one a line, or one for each `-C`. Unknown keys, wrong types and values that cannot be understood are errors, all reported
-at once, exit status 2.
+A setting is a key of `[tool.torchgraft]`, a variable, or a `-C` argument; `-C` beats the variable, which beats
+`pyproject.toml`. A variable that is empty is unset. Lists of names are separated by commas or spaces in text; lists of
+requirements have one a line, or one for each `-C`. Unknown keys, wrong types and values that cannot be understood are
+errors, all reported at once, exit status 2.
 
 """
 

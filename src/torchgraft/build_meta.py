@@ -46,7 +46,7 @@ def _boundary(hook: F) -> F:
         except TorchgraftError as error:
             print(f"\n{error}\n", file=sys.stderr, flush=True)  # noqa: T201 - this is a door
             raise SystemExit(error.exit_code) from None
-        except Exception:
+        except Exception:  # noqa: BLE001 - the one error boundary of the hooks
             traceback.print_exc()
             message = f"\ntorchgraft has a bug in {hook.__name__}; please send what stands above to {REPORT_TO}"
             print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is a door
@@ -80,9 +80,7 @@ def get_requires_for_build_editable(config_settings: dict[str, Any] | None = Non
 
 
 @_boundary
-def prepare_metadata_for_build_wheel(
-    metadata_directory: str, config_settings: dict[str, Any] | None = None
-) -> str:
+def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: dict[str, Any] | None = None) -> str:
     """Return the name of the `.dist-info` folder made in `metadata_directory` (PEP 517)."""
     from .act.hooks import prepare_metadata
 
@@ -90,9 +88,7 @@ def prepare_metadata_for_build_wheel(
 
 
 @_boundary
-def prepare_metadata_for_build_editable(
-    metadata_directory: str, config_settings: dict[str, Any] | None = None
-) -> str:
+def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: dict[str, Any] | None = None) -> str:
     """Return the name of the `.dist-info` folder made in `metadata_directory` (PEP 660)."""
     from .act.hooks import prepare_metadata
 

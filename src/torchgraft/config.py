@@ -10,7 +10,7 @@ import difflib
 import enum
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -185,7 +185,7 @@ def _variables(data: object) -> Mapping[str, str]:
     return MappingProxyType(dict(data))
 
 
-def _no_text(values: tuple[str, ...]) -> Any:
+def _no_text(_: tuple[str, ...]) -> Any:
     raise _ValueProblem("a name after it, as in -C torchgraft.env.NAME=VALUE")
 
 
@@ -197,6 +197,8 @@ VERSION = _scalar("version", _version, minLength=1)
 NAMES = _list("list of names", _name, r"[,\s]+")
 REQUIREMENTS = _list("list of requirements", _requirement, r"\n")
 RELATIVE_PATHS = _list("list of folders", _relative, r"\n")
+PROVIDE = _choice(Provide)
+LOG = _choice(Log)
 VARIABLES = Kind(
     name="table of strings",
     schema={"type": "object", "additionalProperties": {"type": "string"}},
@@ -293,16 +295,20 @@ class Config:
     provide: Provide = _setting(
         Provide.AUTO,
         "provide",
-        _choice(Provide),
+        PROVIDE,
         _EVERYWHERE,
         "How torch reaches the build. `graft`: links to the consumer's. `install`: the front end installs it into the"
         " build environment. `auto`: whichever fits. `off`: not at all; torchgraft only passes the hooks on.",
     )
     log: Log = _setting(
-        Log.SUMMARY, "log", _choice(Log), _EVERYWHERE, "How much is said on stderr: nothing, one line, or the plan."
+        Log.SUMMARY, "log", LOG, _EVERYWHERE, "How much is said on stderr: nothing, one line, or the plan."
     )
     cache_dir: str = _setting(
-        "", "cache-dir", PATH, _USER, "Where grafts and locks are kept. By default torchgraft's folder in the user's cache."
+        "",
+        "cache-dir",
+        PATH,
+        _USER,
+        "Where grafts and locks are kept. By default torchgraft's folder in the user's cache.",
     )
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -561,4 +567,3 @@ def _source_text(setting: Setting, source: Source) -> str:
     if source is Source.VARIABLE:
         return f"`{variable_name(setting.key)}`"
     return f"`-C {TABLE}.{setting.key}{'.NAME' if setting.kind is VARIABLES else ''}=...`"
-

@@ -12,6 +12,9 @@ from .errors import Problem
 
 SNAPSHOT_FORMAT = 1
 
+# What a plan sets by itself, unless the user has set it.
+DECIDED_VARIABLES = ("FORCE_CUDA", "PYTHONDONTWRITEBYTECODE")
+
 
 class Hook(enum.Enum):
     """The hooks of PEP 517 and PEP 660."""
@@ -217,6 +220,13 @@ class Torch:
         if self.hip:
             return "rocm"
         return "xpu" if self.xpu else "cpu"
+
+    def is_same_build(self, other: Torch) -> bool:
+        """Return whether two copies are the same build: versions alone do not tell, their C++ ABI may differ."""
+        return self.folder == other.folder or self._build() == other._build()
+
+    def _build(self) -> tuple[object, ...]:
+        return (self.version, self.git_version, self.cuda, self.hip, self.xpu, self.cxx11_abi, self.debug)
 
 
 @dataclass(frozen=True, kw_only=True)

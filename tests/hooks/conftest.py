@@ -54,7 +54,9 @@ def write_consumer(folder: Path, version: str = "2.8.0+cu128") -> Path:
     info = site / f"torch-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n")
-    (info / "RECORD").write_text(f"torch/__init__.py,,\ntorch/version.py,,\n{info.name}/METADATA,,\n{info.name}/RECORD,,\n")
+    (info / "RECORD").write_text(
+        f"torch/__init__.py,,\ntorch/version.py,,\n{info.name}/METADATA,,\n{info.name}/RECORD,,\n"
+    )
     (info / "INSTALLER").write_text("pip\n")
     (folder / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).parent}\nversion = {sys.version.split()[0]}\n")
     (folder / "bin").mkdir()

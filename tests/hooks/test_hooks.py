@@ -93,7 +93,9 @@ def test_config_settings_are_split_and_the_rest_reaches_the_delegate(
     assert json.loads((tmp_path / "seen").read_text()) == {"--global-option": ["--x", "--y"], "other.key": "1"}
 
 
-def test_a_delegate_with_the_mandatory_hooks_alone(make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any) -> None:
+def test_a_delegate_with_the_mandatory_hooks_alone(
+    make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any
+) -> None:
     delegate = """
     import zipfile, os, torch
     def build_wheel(directory, config_settings=None, metadata_directory=None):
@@ -126,7 +128,11 @@ def test_the_legacy_delegate_sees_its_own_tree(make_project: Any, make_caller: A
 
 
 def test_setup_requires_is_honoured(make_project: Any, make_caller: Any) -> None:
-    script = "import torch\nfrom setuptools import setup\nsetup(setup_requires=['psutil' if torch.version else 'x', 'ninja'])"
+    script = """
+    import torch
+    from setuptools import setup
+    setup(setup_requires=["psutil" if torch.version else "x", "ninja"])
+    """
     caller = make_caller(make_project({"setup.py": script}))
     assert caller.get_requires_for_build_wheel() == ["psutil", "ninja"]
 

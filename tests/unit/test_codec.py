@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+
 from support import snapshots
 from torchgraft.codec import from_json_text, json_text, to_json
 from torchgraft.config import Config

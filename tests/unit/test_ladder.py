@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from support import snapshots
 from torchgraft.config import Config
 from torchgraft.decide.ladder import plan_torch, satisfies, torch_requirement

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from torchgraft.act.graft import link_graft
 from torchgraft.errors import ActError
 from torchgraft.model import Graft, Link

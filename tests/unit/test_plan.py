@@ -6,10 +6,10 @@ import dataclasses
 from typing import Any
 
 import pytest
+
 from support import snapshots
 from torchgraft.config import Config, Provide
 from torchgraft.decide.plan import plan_build, plan_pass_through, plan_text, summary_text
-from torchgraft.decide.way import is_same_build
 from torchgraft.model import (
     AskedFor,
     BuildEnvironment,
@@ -98,10 +98,12 @@ def test_that_very_torch_is_present() -> None:
     assert made.graft is None
 
 
-@pytest.mark.parametrize("change", [{"cxx11_abi": False}, {"git_version": "x"}, {"cuda": "12.8"}, {"version": "2.13.0"}])
+@pytest.mark.parametrize(
+    "change", [{"cxx11_abi": False}, {"git_version": "x"}, {"cuda": "12.8"}, {"version": "2.13.0"}]
+)
 def test_the_same_version_is_not_the_same_build(change: dict[str, Any]) -> None:
-    assert is_same_build(snapshots.CPU_TORCH, ELSEWHERE)
-    assert not is_same_build(snapshots.CPU_TORCH, dataclasses.replace(ELSEWHERE, **change))
+    assert snapshots.CPU_TORCH.is_same_build(ELSEWHERE)
+    assert not snapshots.CPU_TORCH.is_same_build(dataclasses.replace(ELSEWHERE, **change))
 
 
 def test_a_torch_that_is_declared_is_installed_by_the_front_end() -> None:
@@ -315,7 +317,9 @@ def test_a_front_end_that_did_not_install_what_was_asked() -> None:
 
 def test_all_problems_at_once() -> None:
     made = plan(
-        {"torch": "<2"}, project=snapshots.project(writable=False), consumer=snapshots.consumer(writable_by_others=("/x",))
+        {"torch": "<2"},
+        project=snapshots.project(writable=False),
+        consumer=snapshots.consumer(writable_by_others=("/x",)),
     )
     assert codes(made) == ["unsupported-torch", "writable-by-others", "source-read-only"]
 

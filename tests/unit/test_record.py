@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from installer.records import RecordEntry, parse_record_file
 from installer.sources import WheelFile
+
 from support import snapshots
 from torchgraft.act.record import record_text, write_metadata_record, write_wheel_record
 from torchgraft.config import Config
@@ -94,7 +95,7 @@ def test_a_record_taken_over_from_the_metadata_is_not_doubled(tmp_path: Path) ->
     write_wheel_record(path, PLAN)
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist().count(f"{INFO}/torchgraft.json") == 1
-        rows = [row for row in csv.reader(archive.read(f"{INFO}/RECORD").decode().splitlines())]
+        rows = list(csv.reader(archive.read(f"{INFO}/RECORD").decode().splitlines()))
         assert [row[0] for row in rows].count(f"{INFO}/torchgraft.json") == 1
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from torchgraft.look.project import read_project, read_pyproject
 from torchgraft.look.setup_script import parse_setup_script
 
@@ -63,7 +64,10 @@ def test_imports_are_top_level_names() -> None:
             ("torch",),
         ),
         ({"setup.py": "setup(install_requires=f())", "setup.cfg": "[options]\ninstall_requires=torch"}, None),
-        ({"setup.cfg": "[options]\ninstall_requires =\n  torch>=2,<3\n  # a comment\n  numpy"}, ("torch>=2,<3", "numpy")),
+        (
+            {"setup.cfg": "[options]\ninstall_requires =\n  torch>=2,<3\n  # a comment\n  numpy"},
+            ("torch>=2,<3", "numpy"),
+        ),
         ({"setup.cfg": "not an ini file"}, ()),
         ({}, ()),
     ],

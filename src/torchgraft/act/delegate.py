@@ -106,13 +106,13 @@ class _Runner:
         self._rephrase = rephrase
 
     def __call__(
-        self, command: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
+        self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
     ) -> None:
         environment = {**self._variables, **(extra_environ or {})}
         _flush()
         # No timeout: compiling takes as long as it takes, and the front end's user can interrupt it.
         with subprocess.Popen(
-            command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=_stderr_target()
+            cmd, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=_stderr_target()
         ) as process:
             try:
                 with _streamed(process, _rephrase if self._rephrase else bytes):
@@ -121,7 +121,7 @@ class _Runner:
                 _end(process)
                 raise
         if status:
-            raise subprocess.CalledProcessError(status, list(command))
+            raise subprocess.CalledProcessError(status, list(cmd))
 
 
 def _flush() -> None:

@@ -24,7 +24,9 @@ def add_parser(commands: Any) -> None:
     )
     add_project_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
-    parser.add_argument("--snapshot", type=Path, metavar="FILE", help="decide from a recorded snapshot, not this machine")
+    parser.add_argument(
+        "--snapshot", type=Path, metavar="FILE", help="decide from a recorded snapshot, not this machine"
+    )
     parser.set_defaults(run=run)
 
 

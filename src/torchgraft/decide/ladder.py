@@ -139,9 +139,7 @@ def _declared(config: Config, snapshot: Snapshot) -> RungAnswer:
     return RungAnswer(rung=Rung.DECLARED, torch=requirement, said=said)
 
 
-def _replacement(
-    snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, declared: RungAnswer
-) -> RungAnswer | None:
+def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, declared: RungAnswer) -> RungAnswer | None:
     """Return the answer that names another torch than the installed one, if there is one to be believed."""
     consumer = snapshot.consumer
     if consumer is None or consumer.torch is None or consumer.rule is Rule.IMPORTABLE:

@@ -43,7 +43,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         delegate=delegate,
         front_end=snapshot.front_end,
         rule=None if consumer is None else consumer.rule,
-        notes=tuple(_notes(config, snapshot, reach.way)),
+        notes=tuple(_notes(snapshot, reach.way)),
         problems=plan_problems(config, snapshot, choice, reach),
     )
 
@@ -56,7 +56,7 @@ def plan_pass_through(config: Config, hook: Hook) -> Plan:
     return Plan(hook=hook, way=Way.OFF, way_reason=reason, delegate=delegate, front_end=front_end)
 
 
-def _notes(config: Config, snapshot: Snapshot, way: Way) -> list[str]:
+def _notes(snapshot: Snapshot, way: Way) -> list[str]:
     notes = []
     consumer = snapshot.consumer
     if consumer is not None and not consumer.certain:

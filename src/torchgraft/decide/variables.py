@@ -23,11 +23,6 @@ def plan_variables(config: Config, snapshot: Snapshot, *, torch: Torch | None, w
     return tuple(chosen[name] for name in sorted(chosen))
 
 
-def decided_names() -> tuple[str, ...]:
-    """Return the names of all variables that a plan may set by itself."""
-    return ("FORCE_CUDA", "PYTHONDONTWRITEBYTECODE")
-
-
 def _decided(torch: Torch | None, way: Way) -> Iterator[PlannedVariable]:
     if torch is not None and torch.cuda:
         # setup.py scripts ask torch.cuda.is_available(), which is about the machine that builds, not about the torch.

@@ -33,7 +33,7 @@ def plan_way(config: Config, snapshot: Snapshot, choice: Choice) -> Reach:
     consumer = snapshot.consumer
     there = consumer.torch if consumer else None
     if choice.rung is Rung.INSTALLED and there is not None:
-        if here is not None and is_same_build(here, there):
+        if here is not None and here.is_same_build(there):
             return Reach(way=Way.PRESENT, reason="the build environment has that very torch", torch=here)
     elif here is not None and satisfies(here.version, choice.requirement):
         return Reach(way=Way.PRESENT, reason="the build environment has a torch that fits", torch=here)
@@ -66,17 +66,3 @@ def graft_obstacle(consumer: Consumer, snapshot: Snapshot) -> str:
         return f"the consumer's torch was built for {suffix}, the build makes {python.extension_suffix}"
     return ""
 
-
-def is_same_build(one: Torch, other: Torch) -> bool:
-    """Return whether two copies of torch are the same build: versions alone do not tell (their C++ ABI may differ)."""
-    if one.folder == other.folder:
-        return True
-    return (one.version, one.git_version, one.cuda, one.hip, one.xpu, one.cxx11_abi, one.debug) == (
-        other.version,
-        other.git_version,
-        other.cuda,
-        other.hip,
-        other.xpu,
-        other.cxx11_abi,
-        other.debug,
-    )

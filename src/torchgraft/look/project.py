@@ -54,8 +54,10 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
 def _is_static(project: Mapping[str, Any], setuptools: Mapping[str, Any]) -> bool:
     """Return whether `[project]` has all metadata, or says in which files setuptools finds the rest."""
     dynamic = set(_strings(project.get("dynamic")))
-    return "name" in project and ("version" in project or "version" in dynamic) and dynamic <= set(
-        _table(setuptools.get("dynamic"))
+    return (
+        "name" in project
+        and ("version" in project or "version" in dynamic)
+        and dynamic <= set(_table(setuptools.get("dynamic")))
     )
 
 

@@ -67,7 +67,7 @@ class _AboutTorch(ast.NodeVisitor):
         self.asked_for_version = False
         self._guards = 0
 
-    def visit_Try(self, node: ast.Try) -> None:  # noqa: N802 - the name that ast.NodeVisitor calls
+    def visit_Try(self, node: ast.Try) -> None:
         guarded = any(_catches_import_error(handler) for handler in node.handlers)
         self._guards += guarded
         for statement in node.body:
@@ -76,14 +76,14 @@ class _AboutTorch(ast.NodeVisitor):
         for part in (*node.handlers, *node.orelse, *node.finalbody):
             self.visit(part)
 
-    def visit_Import(self, node: ast.Import) -> None:  # noqa: N802 - the name that ast.NodeVisitor calls
+    def visit_Import(self, node: ast.Import) -> None:
         self._import(*(alias.name for alias in node.names))
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: N802 - the name that ast.NodeVisitor calls
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         if not node.level:
             self._import(node.module or "")
 
-    def visit_Call(self, node: ast.Call) -> None:  # noqa: N802 - the name that ast.NodeVisitor calls
+    def visit_Call(self, node: ast.Call) -> None:
         first = node.args[0] if node.args else None
         if _called_name(node.func) in _VERSION_CALLS and isinstance(first, ast.Constant) and first.value == "torch":
             self.asked_for_version = True

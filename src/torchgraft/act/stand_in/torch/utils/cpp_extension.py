@@ -48,17 +48,17 @@ _OPTIONS = frozenset({"use_ninja", "no_python_abi_suffix"})
 _OF_TORCH = frozenset({"dlink", "dlink_libraries"})
 
 
-def CppExtension(name: str, sources: list[Any], *args: Any, **kwargs: Any) -> Extension:  # noqa: N802 - torch's name
+def CppExtension(name: str, sources: list[Any], *args: Any, **kwargs: Any) -> Extension:
     """Return an ordinary extension."""
     return _extension(name, sources, *args, **kwargs)
 
 
-def CUDAExtension(name: str, sources: list[Any], *args: Any, **kwargs: Any) -> Extension:  # noqa: N802 - torch's name
+def CUDAExtension(name: str, sources: list[Any], *args: Any, **kwargs: Any) -> Extension:
     """Return an ordinary extension."""
     return _extension(name, sources, *args, **kwargs)
 
 
-def SyclExtension(name: str, sources: list[Any], *args: Any, **kwargs: Any) -> Extension:  # noqa: N802 - torch's name
+def SyclExtension(name: str, sources: list[Any], *args: Any, **kwargs: Any) -> Extension:
     """Return an ordinary extension."""
     return _extension(name, sources, *args, **kwargs)
 

@@ -1,0 +1,129 @@
+"""Whatever is thrown at the value floor and at the planner."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support import snapshots
+from torchgraft.codec import from_json_text, json_text
+from torchgraft.config import Config, Provide, parse_pyproject, resolve_config, settings, variable_name
+from torchgraft.decide.ladder import satisfies, torch_requirement
+from torchgraft.decide.plan import plan_build, plan_text
+from torchgraft.errors import Evidence, Problem, TorchgraftError, problem_text
+from torchgraft.look.setup_script import parse_setup_script
+from torchgraft.model import AskedFor, BuildEnvironment, Hook, Locked, Plan, Rule, Snapshot
+
+ANY_TEXT = st.text(max_size=60)
+KEYS = st.sampled_from([setting.key for setting in settings().values()]) | ANY_TEXT
+TOML = st.recursive(
+    st.none() | st.booleans() | st.integers() | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.text())
+def test_any_pyproject(text: str) -> None:
+    try:
+        parse_pyproject(text)
+    except TorchgraftError as error:
+        assert error.exit_code == 2
+
+
+@given(st.dictionaries(KEYS, TOML, max_size=3), st.dictionaries(KEYS, ANY_TEXT, max_size=3), st.booleans())
+def test_any_settings(table: dict[str, Any], texts: dict[str, str], as_variables: bool) -> None:  # noqa: FBT001
+    variables = {variable_name(key): value for key, value in texts.items()} if as_variables else {}
+    arguments = {} if as_variables else {key: (value,) for key, value in texts.items()}
+    try:
+        config = resolve_config({"tool": {"torchgraft": table}}, variables=variables, arguments=arguments)
+    except TorchgraftError as error:
+        assert error.exit_code == 2
+        assert str(error).isascii()
+    else:
+        assert "torch" in config.match
+
+
+@given(st.text())
+def test_any_setup_script(text: str) -> None:
+    script = parse_setup_script(text)
+    assert script.may_set_requires or script.setup_requires == ()
+
+
+@given(ANY_TEXT, ANY_TEXT, ANY_TEXT, ANY_TEXT, st.lists(ANY_TEXT, max_size=3))
+def test_any_problem_renders(headline: str, label: str, evidence: str, why: str, fixes: list[str]) -> None:
+    text = problem_text(
+        Problem(
+            code="x",
+            headline=headline,
+            evidence=(Evidence(label=label, text=evidence),),
+            why=why,
+            fixes=tuple(fixes),
+        )
+    )
+    assert text.startswith("error[x]: ")
+    assert text.isascii()
+    assert text.replace("\n", " ").isprintable()
+
+
+REQUIREMENTS = st.sampled_from(
+    ["torch", "torch==2.13.0", "torch<2.9", "torch @ https://x.example/torch-2.8.0-py3-none-any.whl", "torch ==", ""]
+)
+CONSUMERS = st.none() | st.builds(
+    snapshots.consumer,
+    st.sampled_from([None, snapshots.CPU_TORCH, snapshots.CUDA_TORCH]),
+    rule=st.sampled_from(Rule),
+    certain=st.booleans(),
+    exists=st.booleans(),
+    python_versions=st.sampled_from([(), ("3.11",), ("3.9", "3.12")]),
+    torch_fault=st.sampled_from([None, "torch/version.py is missing"]),
+    writable_by_others=st.sampled_from([(), ("/env",)]),
+)
+SNAPSHOTS = st.builds(
+    snapshots.snapshot,
+    hook=st.sampled_from(Hook),
+    consumer=CONSUMERS,
+    rivals=st.lists(CONSUMERS.filter(bool), max_size=1).map(tuple),
+    build=st.builds(
+        BuildEnvironment,
+        prefix=st.just("/b"),
+        torch=st.sampled_from([None, snapshots.CPU_TORCH]),
+        distributions=st.sampled_from([(), (("setuptools", "60.0"),), (("numpy", "1"),)]),
+    ),
+    locked=st.none() | st.builds(Locked, file=st.just("uv.lock"), requirement=st.none() | REQUIREMENTS, said=ANY_TEXT),
+    asked_for=st.lists(st.builds(AskedFor, requirement=REQUIREMENTS, source=ANY_TEXT), max_size=2).map(tuple),
+    variables_set=st.sampled_from([(), ("FORCE_CUDA",)]),
+    project=st.builds(
+        snapshots.project,
+        dependencies=st.sampled_from([None, (), ("torch>=2",), ("torch<2",), ("bad !",)]),
+        writable=st.booleans(),
+    ),
+)
+CONFIGS = st.builds(
+    Config,
+    provide=st.sampled_from([Provide.AUTO, Provide.GRAFT, Provide.INSTALL]),
+    torch=st.sampled_from(["", ">=2.4", "<2"]),
+    told_torch=st.sampled_from(["", "2.8.0+cu128"]),
+    env=st.sampled_from([{}, {"A": "1"}]),
+)
+
+
+@given(CONFIGS, SNAPSHOTS)
+def test_planning_never_fails_is_deterministic_and_round_trips(config: Config, snapshot: Snapshot) -> None:
+    plan = plan_build(config, snapshot)
+    assert plan == plan_build(config, dataclasses.replace(snapshot))
+    assert from_json_text(Plan, json_text(plan), source="plan") == plan
+    assert from_json_text(Snapshot, json_text(snapshot), source="snapshot") == snapshot
+    assert plan_text(plan)
+    builds = plan.hook in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE}
+    assert not (builds and plan.stand_in), "a stand-in must never be compiled against"
+    assert not (builds and plan.torch is None and not plan.problems), "a wheel is never built without a torch"
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_any_version_and_requirement(version: str, requirement: str) -> None:
+    assert satisfies(version, requirement) in {True, False}
+    torch_requirement((requirement,))
