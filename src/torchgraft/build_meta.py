@@ -16,7 +16,7 @@ from .errors import REPORT_TO, PlanError, TorchgraftError
 from .model import Hook
 
 if TYPE_CHECKING:
-    from .act.hooks import Call
+    from .act.call import Call
     from .config import Log
     from .model import Plan
 
@@ -58,7 +58,7 @@ def _boundary(hook: F) -> F:
 @_boundary
 def get_requires_for_build_sdist(config_settings: dict[str, Any] | None = None) -> list[str]:
     """Return what building an sdist needs (PEP 517)."""
-    from .act.hooks import answer_requires
+    from .act.call import answer_requires
 
     return answer_requires(_planned(Hook.GET_REQUIRES_FOR_BUILD_SDIST, config_settings))
 
@@ -66,7 +66,7 @@ def get_requires_for_build_sdist(config_settings: dict[str, Any] | None = None) 
 @_boundary
 def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
     """Return what building a wheel needs, torch where it has to be installed for it (PEP 517)."""
-    from .act.hooks import answer_requires
+    from .act.call import answer_requires
 
     return answer_requires(_planned(Hook.GET_REQUIRES_FOR_BUILD_WHEEL, config_settings))
 
@@ -74,7 +74,7 @@ def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) 
 @_boundary
 def get_requires_for_build_editable(config_settings: dict[str, Any] | None = None) -> list[str]:
     """Return what building an editable wheel needs (PEP 660)."""
-    from .act.hooks import answer_requires
+    from .act.call import answer_requires
 
     return answer_requires(_planned(Hook.GET_REQUIRES_FOR_BUILD_EDITABLE, config_settings))
 
@@ -125,7 +125,7 @@ def build_editable(
 
 def _planned(hook: Hook, config_settings: dict[str, Any] | None) -> Call:
     """Look and decide; return what is left to do."""
-    from .act.hooks import Call
+    from .act.call import Call
     from .config import Provide
     from .decide.plan import plan_build, plan_pass_through
     from .look.settings import take_settings

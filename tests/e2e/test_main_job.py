@@ -270,4 +270,5 @@ def test_the_consumers_torch_is_not_seen_by_an_interpreter_of_the_build_that_has
     outcome = workplace.run([consumer.python, "-m", "pip", "install", source], TORCHGRAFT_PROVIDE="off")
 
     assert outcome.status != 0
+    assert "No module named 'torch'" in outcome.said
     assert not list(consumer.site_packages.glob("tiny*"))

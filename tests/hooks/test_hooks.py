@@ -57,6 +57,8 @@ def test_a_wheel(make_project: Any, make_caller: Any, backend: str, tmp_path: Pa
     assert listing(consumer) == before
 
 
+# setuptools warns of every editable installation, and pyproject-hooks passes warnings on.
+@pytest.mark.filterwarnings("ignore:Editable installation")
 def test_an_editable_wheel(make_project: Any, make_caller: Any, backend: str, tmp_path: Path) -> None:
     caller = make_caller(make_project(backend=backend), backend=backend)
     (tmp_path / "meta").mkdir()

@@ -20,6 +20,7 @@ from ..errors import DelegateError, Evidence, Problem
 from ..model import Delegate, Hook
 
 _GRACE_S = 5
+_HOOKS_PREFIX = "_PYPROJECT_HOOKS_"
 
 # uv answers these words with the advice to list torch as a build requirement, which is the wrong one here.
 _MISLEADING = b"No module named 'torch'"
@@ -102,7 +103,8 @@ class _Runner:
     """Starts the child that pyproject_hooks asks for."""
 
     def __init__(self, variables: Mapping[str, str], *, rephrase: bool) -> None:
-        self._variables = variables
+        # What an outer pyproject_hooks told this process of us must not reach the child: it is about another backend.
+        self._variables = {k: v for k, v in variables.items() if not k.startswith(_HOOKS_PREFIX)}
         self._rephrase = rephrase
 
     def __call__(

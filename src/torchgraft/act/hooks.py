@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import DelegateError
 from ..model import Hook, Plan, StandIn, Way
+from .call import Call
 from .delegate import run_delegate
 from .graft import link_graft
 from .record import write_metadata_record, write_wheel_record
@@ -21,39 +22,18 @@ from .source_lock import hold_source
 from .without_torch import StandInFolder, made_stand_in, source_without_setup_py
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """A hook call with its plan. `config_settings` are the delegate's part; `variables` what the process inherited."""
-
-    plan: Plan
-    source: Path
-    cache_folder: Path
-    config_settings: dict[str, Any] | None
-    variables: Mapping[str, str]
-
-
-def answer_requires(call: Call) -> list[str]:
-    """Return the build requirements: the plan's, then what the delegate adds where it has to be asked."""
-    requirements = [line.text for line in call.plan.requirements]
-    if call.plan.delegate.asked:
-        for requirement in _run(call, (call.config_settings,)):
-            if requirement not in requirements:
-                requirements.append(requirement)
-    return requirements
-
-
 def prepare_metadata(call: Call, directory: str) -> str:
     """Return the name of the `.dist-info` folder that was made in `directory`, with the record in it."""
     if call.plan.from_files:
         with source_without_setup_py(call.source) as source:
-            name = str(_run(replace(call, source=source), (directory, call.config_settings)))
+            name = str(run_hook(replace(call, source=source), (directory, call.config_settings)))
         write_metadata_record(Path(directory) / name, call.plan)
     elif call.plan.stand_in is not None:
         with _stand_in(call, call.plan.stand_in) as (with_stand_in, folder):
-            name = str(_run(with_stand_in, (directory, call.config_settings)))
+            name = str(run_hook(with_stand_in, (directory, call.config_settings)))
             write_metadata_record(Path(directory) / name, call.plan, reads=folder.reads())
     else:
-        name = str(_run(call, (directory, call.config_settings)))
+        name = str(run_hook(call, (directory, call.config_settings)))
         if call.plan.way is not Way.OFF:
             write_metadata_record(Path(directory) / name, call.plan)
     return name
@@ -62,9 +42,9 @@ def prepare_metadata(call: Call, directory: str) -> str:
 def build_sdist(call: Call, directory: str) -> str:
     """Return the name of the sdist that was made in `directory`."""
     if call.plan.stand_in is None:
-        return str(_run(call, (directory, call.config_settings)))
+        return str(run_hook(call, (directory, call.config_settings)))
     with _stand_in(call, call.plan.stand_in) as (with_stand_in, _):
-        return str(_run(with_stand_in, (directory, call.config_settings)))
+        return str(run_hook(with_stand_in, (directory, call.config_settings)))
 
 
 @contextlib.contextmanager
@@ -81,7 +61,7 @@ def _stand_in(call: Call, facts: StandIn) -> Iterator[tuple[Call, StandInFolder]
 
 def build_wheel(call: Call, directory: str, metadata_directory: str | None) -> str:
     """Return the name of the wheel that was made in `directory`, with the record in it."""
-    name = str(_run(call, (directory, call.config_settings, metadata_directory)))
+    name = str(run_hook(call, (directory, call.config_settings, metadata_directory)))
     if call.plan.way is not Way.OFF:
         write_wheel_record(Path(directory) / name, call.plan)
     return name
@@ -100,7 +80,8 @@ def _with_import_path(variables: Mapping[str, str], folder: Path) -> dict[str, s
     return {**variables, "PYTHONPATH": os.pathsep.join([str(folder), *others])}
 
 
-def _run(call: Call, arguments: Sequence[object]) -> Any:
+def run_hook(call: Call, arguments: Sequence[object]) -> Any:
+    """Return what the delegate's hook returns, run as the plan says."""
     plan = call.plan
     graft = None if plan.graft is None else link_graft(plan.graft)
     with _source_held(call):

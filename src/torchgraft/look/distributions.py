@@ -150,7 +150,9 @@ def _files(name: str, metadata: Metadata, information: Path) -> tuple[str, ...]:
     listed = _text(metadata, "installed-files.txt")
     if listed:
         # Relative to the egg-info folder itself.
-        return tuple(line[3:] for line in listed.splitlines() if line.startswith("../") and not line.startswith("../.."))
+        return tuple(
+            line[3:] for line in listed.splitlines() if line.startswith("../") and not line.startswith("../..")
+        )
     tops = [line.strip() for line in _text(metadata, "top_level.txt").splitlines() if line.strip()]
     candidates = tops or [name.replace("-", "_"), name]
     site = information.parent

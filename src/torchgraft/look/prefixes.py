@@ -13,12 +13,12 @@ from pathlib import Path
 _LARGEST_BYTES = 65_536
 _BIN_FOLDERS = frozenset({"bin", "scripts"})
 _INTERPRETERS = ("bin/python", "bin/python3", "bin/pypy3", "Scripts/python.exe", "python.exe")
-# Written by venv ("version"), uv and virtualenv ("version_info").
+# Written by uv and virtualenv ("version_info"), and by venv ("version").
 _VERSION_KEYS = ("version_info", "version")
 _PYTHON_FOLDER = re.compile(r"(?:python|pypy)(\d+\.\d+)t?")
 _TORCH = re.compile(r"torch-\d.*\.(?:dist|egg)-info")
 # Made for one build, or for one run of a tool, and never what a wheel is for. The names are those of pip and build
-# (tempfile prefixes), of uv's cache, and of tox's packaging environments.
+# (tempfile prefixes), of tox's packaging environments, and of the folders of uv's cache.
 _THROW_AWAY_NAME = re.compile(r"(?:pip-)?build-env-.+|\.pkg.*|\.package")
 _THROW_AWAY_PARENT = re.compile(r"(?:builds|archive|environments)-v\d+")
 _UV_BUILD_PARENT = re.compile(r"builds-v\d+")
@@ -30,68 +30,112 @@ def parse_pyvenv_cfg(text: str) -> Mapping[str, str]:
     return {key.strip().lower(): value.strip() for key, _, value in lines}
 
 
-def read_pyvenv_cfg(prefix: str) -> Mapping[str, str]:
+def read_pyvenv_cfg(prefix: Path) -> Mapping[str, str]:
     """Return the keys of an environment's pyvenv.cfg; none where there is no such file."""
-    return parse_pyvenv_cfg(read_text(os.path.join(prefix, "pyvenv.cfg")))
+    return parse_pyvenv_cfg(read_text(prefix / "pyvenv.cfg"))
 
 
-def read_text(path: str) -> str:
+def read_text(path: Path) -> str:
     """Return the text of a small file; "" where it cannot be read."""
     try:
-        with Path(path).open("rb") as file:
+        with path.open("rb") as file:
             return file.read(_LARGEST_BYTES).decode("utf-8-sig", errors="replace")
     except (OSError, ValueError):
         return ""
 
 
-def is_venv(prefix: str) -> bool:
+def is_file(path: Path) -> bool:
+    """Return whether there is a file, a link to one included; False where that cannot be found out."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder; False where that cannot be found out."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def names_in(folder: Path) -> tuple[str, ...]:
+    """Return the names in a folder, sorted; none where it cannot be read."""
+    try:
+        return tuple(sorted(entry.name for entry in folder.iterdir()))
+    except (OSError, ValueError):
+        return ()
+
+
+def joined(folder: str, path: str) -> Path:
+    """Return a path that was given to a program which ran in `folder`, `~` expanded, without `..`."""
+    try:
+        expanded = Path(path).expanduser()
+    except RuntimeError:  # there is no such user
+        expanded = Path(path)
+    return Path(os.path.normpath(Path(folder) / expanded))
+
+
+def real(path: Path) -> str:
+    """Return a path with its links followed, to compare it with another."""
+    try:
+        return os.path.normcase(os.path.realpath(path))
+    except (OSError, ValueError):
+        return os.path.normcase(path)
+
+
+def is_venv(prefix: Path) -> bool:
     """Return whether a folder has a pyvenv.cfg."""
-    return os.path.isfile(os.path.join(prefix, "pyvenv.cfg"))
+    return is_file(prefix / "pyvenv.cfg")
 
 
-def is_environment(prefix: str) -> bool:
+def is_environment(prefix: Path) -> bool:
     """Return whether a folder has a pyvenv.cfg or an interpreter."""
-    return is_venv(prefix) or any(os.path.isfile(os.path.join(prefix, name)) for name in _INTERPRETERS)
+    return is_venv(prefix) or any(is_file(prefix / name) for name in _INTERPRETERS)
 
 
-def is_throw_away(prefix: str) -> bool:
+def is_throw_away(prefix: Path) -> bool:
     """Return whether an environment was made for one build or one run, going by its name."""
-    parent, name = os.path.split(os.path.normpath(prefix))
-    return bool(_THROW_AWAY_NAME.fullmatch(name) or _THROW_AWAY_PARENT.fullmatch(os.path.basename(parent)))
+    return bool(_THROW_AWAY_NAME.fullmatch(prefix.name) or _THROW_AWAY_PARENT.fullmatch(prefix.parent.name))
 
 
-def is_uv_build(prefix: str) -> bool:
+def is_uv_build(prefix: Path) -> bool:
     """Return whether an environment is one that uv made for a build."""
-    return bool(_UV_BUILD_PARENT.fullmatch(os.path.basename(os.path.dirname(os.path.normpath(prefix)))))
+    return bool(_UV_BUILD_PARENT.fullmatch(prefix.parent.name))
 
 
-def prefix_of_interpreter(path: str) -> str:
+def prefix_of_interpreter(path: Path) -> Path:
     """Return the environment of an interpreter, which need not exist.
 
     A venv's interpreter is a link to its base's: so the folders around the link are looked at before the link is
     followed, as CPython does (PEP 405).
     """
     prefix = _above(path)
-    if is_venv(prefix) or not os.path.islink(path):
+    if is_venv(prefix):
         return prefix
-    return _above(os.path.realpath(path))
+    try:
+        return _above(path.resolve()) if path.is_symlink() else prefix
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: links that go round
+        return prefix
 
 
-def base_prefix(home: str) -> str:
+def base_of(home: str) -> Path:
     """Return the base environment that the `home` key of a pyvenv.cfg names.
 
     Up to Python 3.10 a venv made by a venv's Python names that one, not its base.
     """
+    prefix = Path(home)
     for _ in range(4):
-        prefix = os.path.dirname(home) if os.path.basename(home).lower() in _BIN_FOLDERS else home
+        prefix = Path(home).parent if Path(home).name.lower() in _BIN_FOLDERS else Path(home)
         above = read_pyvenv_cfg(prefix).get("home", "")
         if not above or above == home:
-            return prefix
+            break
         home = above
     return prefix
 
 
-def python_versions(prefix: str) -> tuple[str, ...]:
+def python_versions(prefix: Path) -> tuple[str, ...]:
     """Return the versions of Python (as 3.11) that an environment is for; none where it does not say."""
     settings = read_pyvenv_cfg(prefix)
     for key in _VERSION_KEYS:
@@ -102,68 +146,66 @@ def python_versions(prefix: str) -> tuple[str, ...]:
     return tuple(sorted(versions, key=_numbers))
 
 
-def python_folders(prefix: str) -> tuple[str, ...]:
-    """Return the names like python3.11 and python3.13t in an environment's library folders."""
+def python_folders(prefix: Path) -> tuple[str, ...]:
+    """Return the names like python3.11 and python3.13t in an environment's library folders, oldest first."""
     found = set()
-    for library in ("lib", "lib64"):
-        for name in list_folder(os.path.join(prefix, library)):
-            folder = os.path.join(prefix, library, name)
-            holds = ("site-packages", "dist-packages", "os.py")
-            if _PYTHON_FOLDER.fullmatch(name) and any(os.path.exists(os.path.join(folder, item)) for item in holds):
+    for library in (prefix / "lib", prefix / "lib64"):
+        for name in names_in(library):
+            if _PYTHON_FOLDER.fullmatch(name) and _is_python_folder(library / name):
                 found.add(name)
-    return tuple(sorted(found, key=_numbers))
+    return tuple(sorted(found, key=lambda name: (_numbers(name), name)))
 
 
-def site_folders(prefix: str, names: Iterable[str]) -> tuple[str, ...]:
+def _is_python_folder(folder: Path) -> bool:
+    return is_folder(folder / "site-packages") or is_folder(folder / "dist-packages") or is_file(folder / "os.py")
+
+
+def site_folders(prefix: Path, names: Iterable[str]) -> tuple[Path, ...]:
     """Return the folders that exist where an environment's distributions are, in the order of its `sys.path`.
 
     :param names: of the folders of the Python in question, as python3.11
     """
-    candidates = [
-        *(os.path.join(prefix, library, name, "site-packages") for library in ("lib", "lib64") for name in names),
-        # Debian's own Python: what pip installs, then what apt does.
-        *(os.path.join(prefix, "local", "lib", name, "dist-packages") for name in names),
-        os.path.join(prefix, "lib", "python3", "dist-packages"),
-        *(os.path.join(prefix, "lib", name, "dist-packages") for name in names),
-        os.path.join(prefix, "Lib", "site-packages"),
-    ]
-    return unique_folders(candidates)
+    names = tuple(names)
+    return unique_folders(
+        [
+            *(prefix / library / name / "site-packages" for library in ("lib", "lib64") for name in names),
+            # Debian's own Python: what pip installs, then what apt does.
+            *(prefix / "local" / "lib" / name / "dist-packages" for name in names),
+            prefix / "lib" / "python3" / "dist-packages",
+            *(prefix / "lib" / name / "dist-packages" for name in names),
+            prefix / "Lib" / "site-packages",
+        ]
+    )
 
 
-def unique_folders(folders: Iterable[str]) -> tuple[str, ...]:
+def unique_folders(folders: Iterable[Path]) -> tuple[Path, ...]:
     """Return those that exist, each real folder once, in their order."""
-    found: dict[str, str] = {}
+    found: dict[str, Path] = {}
     for folder in folders:
-        if os.path.isdir(folder):
-            found.setdefault(os.path.realpath(folder), folder)
+        if is_folder(folder):
+            found.setdefault(real(folder), folder)
     return tuple(found.values())
 
 
-def holds_torch(prefix: str) -> bool:
+def sees_base(settings: Mapping[str, str]) -> bool:
+    """Return whether a pyvenv.cfg lets its environment see the distributions of the base."""
+    return settings.get("include-system-site-packages", "").lower() == "true" and bool(settings.get("home"))
+
+
+def holds_torch(prefix: Path) -> bool:
     """Return whether torch is installed in an environment, or in the base whose distributions it sees."""
-    prefixes = [prefix]
     settings = read_pyvenv_cfg(prefix)
-    if settings.get("include-system-site-packages", "").lower() == "true" and settings.get("home"):
-        prefixes.append(base_prefix(settings["home"]))
+    prefixes = (prefix, base_of(settings["home"])) if sees_base(settings) else (prefix,)
     return any(
         _TORCH.fullmatch(name)
         for folder in prefixes
         for site in site_folders(folder, python_folders(folder))
-        for name in list_folder(site)
+        for name in names_in(site)
     )
 
 
-def list_folder(folder: str) -> tuple[str, ...]:
-    """Return the names in a folder, sorted; none where it cannot be read."""
-    try:
-        return tuple(sorted(os.listdir(folder)))
-    except (OSError, ValueError):
-        return ()
-
-
-def _above(path: str) -> str:
-    folder = os.path.dirname(path)
-    return os.path.dirname(folder) if os.path.basename(folder).lower() in _BIN_FOLDERS else folder
+def _above(path: Path) -> Path:
+    return path.parent.parent if path.parent.name.lower() in _BIN_FOLDERS else path.parent
 
 
 def _numbers(text: str) -> tuple[int, ...]:

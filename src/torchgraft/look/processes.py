@@ -1,4 +1,4 @@
-"""This process and its ancestors, as far as they say who calls the hook and for which environment.
+"""The hook's process and its ancestors, as far as they say who calls the hook and for which environment.
 
 May not interpret what it sees, look at another user's processes, or keep a variable that is not on `VARIABLES`.
 """
@@ -9,14 +9,15 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import psutil
 
 from ..model import HookProcess, Process
+from .prefixes import read_text
 
-# Names of environments and folders. Nothing here can hold credentials: index URLs, and files that may be URLs
-# (PIP_CONSTRAINT), are never read.
+# Names of environments, folders and requirement files. Index URLs, which can hold credentials, are never read.
 VARIABLES: frozenset[str] = frozenset(
     {
         "CONDA_DEFAULT_ENV",
@@ -25,8 +26,10 @@ VARIABLES: frozenset[str] = frozenset(
         "NOX_CURRENT_SESSION",
         "PDM_IGNORE_ACTIVE_VENV",
         "PDM_PROJECT",
+        "PIP_CONSTRAINT",
         "PIP_PREFIX",
         "PIP_PYTHON",
+        "PIP_REQUIREMENT",
         "PIP_TARGET",
         "PIP_USER",
         "POETRY_VIRTUALENVS_CREATE",
@@ -39,7 +42,9 @@ VARIABLES: frozenset[str] = frozenset(
         "TOX_ENV_DIR",
         "TOX_ENV_NAME",
         "TOX_WORK_DIR",
+        "UV_CONSTRAINT",
         "UV_NO_PROJECT",
+        "UV_OVERRIDE",
         "UV_PROJECT",
         "UV_PROJECT_ENVIRONMENT",
         "UV_PYTHON",
@@ -55,6 +60,7 @@ _MOST_ANCESTORS = 12
 _LOCK = ".lock"
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 def take_hook_process() -> HookProcess:
@@ -65,10 +71,10 @@ def take_hook_process() -> HookProcess:
         base_prefix=sys.base_prefix,
         purelib=sysconfig.get_path("purelib"),
         platlib=sysconfig.get_path("platlib"),
-        folder=os.getcwd(),  # noqa: PTH109 - a text, as all of the model
+        folder=str(Path.cwd()),
         sys_path=tuple(sys.path),
         variables=_ours(os.environ),
-        pyvenv_cfg=_read_text(os.path.join(sys.prefix, "pyvenv.cfg")),  # noqa: PTH118 - a text
+        pyvenv_cfg=read_text(Path(sys.prefix, "pyvenv.cfg")),
     )
 
 
@@ -81,12 +87,12 @@ def take_ancestors() -> tuple[Process, ...]:
     """
     own = psutil.Process()
     user = _user(own)
-    own_arguments = tuple(_ask(own.cmdline, []))
+    own_arguments = tuple(_ask(own.cmdline, ()))
     found: list[Process] = []
     process = _ask(own.parent, None)
     while process is not None and len(found) < _MOST_ANCESTORS and _user(process) == user:
         with process.oneshot():
-            arguments = tuple(_ask(process.cmdline, []))
+            arguments = tuple(_ask(process.cmdline, ()))
             is_launcher = not found and len(arguments) > 1 and arguments[1:] == own_arguments[1:]
             if not is_launcher:
                 found.append(_take_process(process, arguments, with_locks=not found))
@@ -118,7 +124,7 @@ def _user(process: psutil.Process) -> object:
     return None if uids is None else uids.real
 
 
-def _ask(question: Callable[[], T], otherwise: T) -> T:
+def _ask(question: Callable[[], T], otherwise: U) -> T | U:
     """Return the system's answer, or `otherwise` where it refuses or the process has just ended."""
     try:
         return question()
@@ -128,11 +134,3 @@ def _ask(question: Callable[[], T], otherwise: T) -> T:
 
 def _ours(variables: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name, value) for name, value in variables.items() if name in VARIABLES))
-
-
-def _read_text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - a text
-            return file.read(65_536)
-    except OSError:
-        return ""

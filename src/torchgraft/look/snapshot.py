@@ -16,31 +16,39 @@ from ..config import Config
 from ..errors import Problem, SnapshotError
 from ..model import (
     DECIDED_VARIABLES,
+    AskedFor,
     BuildEnvironment,
     Consumer,
     Found,
+    FrontEnd,
+    FrontEndName,
     Hook,
     HookProcess,
+    Locked,
     Process,
     Python,
     Snapshot,
 )
+from .arguments import read_asked_for
 from .consumer import find_consumer
 from .distributions import list_distributions, read_distributions
 from .environment import read_environment, writable_by_others
-from .front_end import find_front_end
+from .front_end import Caller, find_caller, program_name
 from .interpreter import take_python
+from .locks import read_lock
 from .processes import take_ancestors, take_hook_process
 from .project import read_project
 from .settings import Settings
 from .torch import read_torch
+
+_WITH_FOLDER = frozenset({FrontEndName.POETRY, FrontEndName.PDM})
 
 
 def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
     """Return what the machine of this hook call looks like."""
     process = take_hook_process()
     ancestors = take_ancestors()
-    search_path = tuple(p for p in process.sys_path if os.path.isdir(p) and not _is_same(p, settings.source))
+    search_path = tuple(p for p in process.sys_path if Path(p).is_dir() and not _is_same(p, settings.source))
     torch = read_torch(search_path, architectures=False).torch
     build = BuildEnvironment(prefix=process.prefix, distributions=list_distributions(search_path), torch=torch)
     return _snapshot(settings, hook, process=process, ancestors=ancestors, build=build, python=take_python())
@@ -95,28 +103,74 @@ def _snapshot(
         told=settings.config.consumer or None,
         torch_importable=build.torch is not None and not _names_torch(project.requires),
     )
-    consumers = [_read_consumer(found, settings.config, python, ancestors) for found in finding.found]
+    caller = find_caller(process, ancestors)
+    consumers = [
+        _read_consumer(found, settings.config, python, caller.process if caller else None) for found in finding.found
+    ]
+    wanted = _wanted(caller, ancestors, python)
     consumer = next((c for c in consumers if c.torch), consumers[0] if consumers else None)
     return Snapshot(
         hook=hook,
         python=python,
-        front_end=find_front_end(process, ancestors),
+        front_end=caller.front_end if caller else FrontEnd(name=FrontEndName.UNKNOWN),
         rules=finding.answers,
         consumer=consumer,
         rivals=tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer)),
+        locked=wanted.locked,
+        asked_for=wanted.asked_for,
+        asked_faults=wanted.faults,
         build=build,
         project=project,
-        variables_set=tuple(
-            sorted(n for n in {*DECIDED_VARIABLES, *settings.config.env} if settings.variables.get(n))
-        ),
+        variables_set=tuple(sorted(n for n in {*DECIDED_VARIABLES, *settings.config.env} if settings.variables.get(n))),
         cache_folder=str(settings.cache_folder),
     )
 
 
-def _read_consumer(found: Found, config: Config, python: Python, ancestors: tuple[Process, ...]) -> Consumer:
-    environment = read_environment(
-        found.prefix, python=python, targets=found.targets, front_end=ancestors[0] if ancestors else None
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """What the front end's lock and arguments say of torch."""
+
+    locked: Locked | None = None
+    asked_for: tuple[AskedFor, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+def _wanted(caller: Caller | None, ancestors: tuple[Process, ...], python: Python) -> _Wanted:
+    if caller is None:
+        return _Wanted()
+    # pipx runs pip or uv with arguments of its own making; what the user asked for stands in pipx's.
+    callers = [(caller.name, caller.process)]
+    callers += [(name, process) for process in ancestors if (name := program_name(process)) is FrontEndName.PIPX]
+    asked = [
+        read_asked_for(name, process.arguments, folder=process.folder, variables=dict(process.variables), python=python)
+        for name, process in callers
+    ]
+    locked = read_lock(
+        caller.process.folder,
+        front_end=caller.name,
+        root=_project_folder(caller),
+        extra_files=tuple(file for item in asked for file in item.lock_files),
+        python=python,
+        arguments=caller.process.arguments,
     )
+    return _Wanted(
+        locked=locked,
+        asked_for=tuple(dict.fromkeys(found for item in asked for found in item.requirements)),
+        faults=tuple(dict.fromkeys(fault for item in asked for fault in item.faults)),
+    )
+
+
+def _project_folder(caller: Caller) -> str | None:
+    """Return where the front end's options and variables say that the project is."""
+    if caller.name is FrontEndName.UV:
+        directory = caller.value("--directory") or caller.process.variable("UV_WORKING_DIR")
+        project = caller.value("--project") or caller.process.variable("UV_PROJECT")
+        return os.path.join(directory or "", project or "") or None
+    return caller.value("-C", "--directory", "-P", "--project", "-p") if caller.name in _WITH_FOLDER else None
+
+
+def _read_consumer(found: Found, config: Config, python: Python, front_end: Process | None) -> Consumer:
+    environment = read_environment(found.prefix, python=python, targets=found.targets, front_end=front_end)
     reading = read_torch(environment.search_path, architectures=False)
     distributions = read_distributions(environment.search_path, (*config.match, *config.borrow), python=python)
     # A graft links from these; who can write there can make the build run anything.

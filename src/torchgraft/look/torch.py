@@ -24,7 +24,9 @@ _OLD_ABI = b"_ZN3c105ErrorC1ENS_14SourceLocationESs"
 # torch._C._cuda_getArchFlags() returns this literal: sm_75 sm_80 ... compute_120
 _ARCHITECTURES = re.compile(rb"(?:(?:sm|compute|gfx)_?[0-9]+[a-z]{0,2} ){1,40}(?:sm|compute)_[0-9]+[a-z]?")
 _GENERATED = re.compile(rb"-gencode;arch=compute_([0-9]+[a-z]?)")
-_TOOLKIT = re.compile(r"^Requires-Dist: (?:cuda-toolkit(?:\[[^\]]*\])?|nvidia-cuda-runtime-cu\d+) ?\(?==([0-9.]+)", re.M)
+_TOOLKIT = re.compile(
+    r"^Requires-Dist: (?:cuda-toolkit(?:\[[^\]]*\])?|nvidia-cuda-runtime-cu\d+) ?\(?==([0-9.]+)", re.M
+)
 
 
 @dataclass(frozen=True, kw_only=True)
