@@ -164,13 +164,15 @@ class FrontEnd:
     """Who calls the hooks: `command` is the subcommand alone (`pip install`), never arguments.
 
     `version` is known where the front end wrote it down. `installs` says whether the command puts the wheel
-    somewhere, or only resolves, locks or builds.
+    somewhere, or only resolves, locks or builds. `resolves` says that it is after metadata now, and that no wheel
+    follows in this build environment.
     """
 
     name: FrontEndName
     version: str | None = None
     command: str = ""
     installs: bool = True
+    resolves: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

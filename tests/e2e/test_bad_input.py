@@ -107,7 +107,8 @@ def torch_without_version(scene: Scene) -> None:
     (scene.consumer.site_packages / "torch" / "version.py").unlink()
 
 
-def torch_without_record(scene: Scene) -> None:
+def torch_without_version_and_record(scene: Scene) -> None:
+    torch_without_version(scene)
     (record,) = scene.consumer.site_packages.glob("torch-*.dist-info/RECORD")
     record.unlink()
 
@@ -205,7 +206,7 @@ CASES = [
     Case(other_python, PYTHON_MISMATCH, says="3.9"),
     Case(missing_consumer, NO_CONSUMER, says="nowhere"),
     Case(torch_without_version, BROKEN_TORCH, says="version.py"),
-    Case(torch_without_record, BROKEN_TORCH, says="RECORD"),
+    Case(torch_without_version_and_record, BROKEN_TORCH, says="version.py"),
     Case(torch_without_package, BROKEN_TORCH),
     Case(open_consumer, WRITABLE_BY_OTHERS, says="chmod"),
     Case(old_torch, UNSUPPORTED_TORCH, says=">=99"),
@@ -244,6 +245,18 @@ def test_bad_input_gets_a_message_and_leaves_nothing(case: Case, front: str, sce
     after = {name: digest for name, digest in hashes(scene.source).items() if not name.startswith(case.leaves or "\0")}
     assert after == given
     assert scene.consumer.listing() - {".lock"} == before
+
+
+@pytest.mark.parametrize("front", ["pip", "uv"])
+def test_a_torch_without_record_is_one_to_build_against(front: str, scene: Scene) -> None:
+    # Nothing is missing but the list: some distributors leave it out.
+    (record,) = scene.consumer.site_packages.glob("torch-*.dist-info/RECORD")
+    record.unlink()
+
+    scene.install(front).succeeded()
+
+    used = scene.workplace.run([scene.consumer.python, "-B", "-c", "import tiny; print(tiny.BUILT_FOR_TORCH)"])
+    assert used.succeeded().said.startswith("2.13.0")
 
 
 def test_every_mistake_in_every_source_is_said_at_once(scene: Scene) -> None:

@@ -354,7 +354,85 @@ def test_an_asked_for_version_is_installed_for_the_build() -> None:
     assert [line.text for line in made.requirements] == ["torch==2.6.0"]
 
 
-def test_a_front_end_that_only_locks_needs_no_torch() -> None:
-    locking = FrontEnd(name=FrontEndName.UV, command="uv lock", installs=False)
-    made = plan(hook=Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, consumer=NONE, front_end=locking)
+LOCKING = FrontEnd(name=FrontEndName.UV, command="uv lock", installs=False, resolves=True)
+
+
+@pytest.mark.parametrize("dependencies", [("torch",), ()])
+def test_a_front_end_that_only_resolves_is_not_asked_to_install_torch(dependencies: tuple[str, ...]) -> None:
+    project = snapshots.project(dependencies=dependencies)
+    made = plan(hook=WHEEL, consumer=NONE, project=project, front_end=LOCKING)
+    assert made.way is Way.ABSENT
     assert not made.problems
+    assert not made.requirements
+
+
+def test_a_wheel_needs_torch_even_then() -> None:
+    assert plan(consumer=NONE, front_end=LOCKING).problems
+
+
+# Metadata without torch.
+
+METADATA = Hook.PREPARE_METADATA_FOR_BUILD_WHEEL
+NEEDS = SetupScript(needs_torch=True)
+
+
+@pytest.mark.parametrize("hook", list(Hook))
+def test_the_stand_in_is_never_there_in_a_hook_that_builds_a_wheel(hook: Hook) -> None:
+    made = plan(hook=hook, consumer=NONE, project=snapshots.project(setup_script=NEEDS))
+    assert (made.stand_in is not None) == (
+        hook in {METADATA, Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE, Hook.BUILD_SDIST}
+    )
+
+
+def test_static_metadata_is_made_without_setup_py() -> None:
+    project = snapshots.project(setup_script=NEEDS, static_metadata=True)
+    made = plan(hook=METADATA, consumer=NONE, project=project)
+    assert made.from_files
+    assert made.stand_in is None
+    assert plan(hook=Hook.BUILD_SDIST, consumer=NONE, project=project).stand_in
+    assert plan({"backend": "other"}, hook=METADATA, consumer=NONE, project=project).stand_in
+
+
+def test_where_torch_is_there_nothing_takes_its_place() -> None:
+    made = plan(hook=METADATA, project=snapshots.project(setup_script=NEEDS, static_metadata=True))
+    assert not made.from_files
+    assert made.stand_in is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "version", "known"),
+    [
+        ({"dependencies": ("torch==2.6.0",)}, "2.6.0", True),
+        ({"dependencies": ("torch>=2.4,<3",)}, "2.4", False),
+        ({"dependencies": ("torch",)}, "2.8.0", False),
+        ({"dependencies": ()}, "2.8.0", False),
+        ({"dependencies": ("torch==2.*",)}, "2.8.0", False),
+    ],
+)
+def test_the_stand_in_has_the_version_of_the_ladder(changes: dict[str, Any], version: str, *, known: bool) -> None:
+    project = snapshots.project(setup_script=NEEDS, **changes)
+    made = plan(hook=METADATA, consumer=NONE, project=project)
+    assert made.stand_in
+    assert (made.stand_in.version, made.stand_in.known) == (version, known)
+
+
+def test_a_script_that_only_asks_for_the_version_is_told_what_is_known_and_no_guess() -> None:
+    script = SetupScript(asks_version=True)
+    known = plan(
+        hook=METADATA, consumer=NONE, project=snapshots.project(setup_script=script, dependencies=("torch==2.6.0",))
+    )
+    guess = plan(hook=METADATA, consumer=NONE, project=snapshots.project(setup_script=script))
+    assert known.stand_in
+    assert guess.stand_in is None
+
+
+def test_a_script_that_puts_up_with_the_absence_of_torch_is_left_alone() -> None:
+    made = plan(hook=METADATA, consumer=NONE, project=snapshots.project(setup_script=SetupScript()))
+    assert made.stand_in is None
+
+
+def test_a_password_in_a_requirement_is_not_shown() -> None:
+    asked = (AskedFor(requirement="torch @ https://me:secret@x.example/torch-2.6.0-py3-none-any.whl", source="a file"),)
+    text = plan_text(plan(hook=WHEEL, asked_for=asked))
+    assert "secret" not in text
+    assert "x.example" in text

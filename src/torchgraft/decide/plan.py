@@ -5,6 +5,8 @@ May not decide anything itself: it asks the rooms beside it, in order.
 
 from __future__ import annotations
 
+import re
+
 from ..config import Config
 from ..errors import ascii_text, problems_text
 from ..model import Delegate, FrontEnd, FrontEndName, Hook, Plan, Planned, RungAnswer, Snapshot, Torch, Way
@@ -113,7 +115,7 @@ def plan_text(plan: Plan) -> str:
     lines += _section("notes", list(plan.notes))
     if plan.problems:
         lines += ["", problems_text(plan.problems)]
-    return "\n".join(ascii_text(line) if "\n" not in line else line for line in lines)
+    return "\n".join(ascii_text(_without_password(line)) if "\n" not in line else line for line in lines)
 
 
 def summary_text(plan: Plan) -> str:
@@ -125,6 +127,10 @@ def summary_text(plan: Plan) -> str:
         return ascii_text(f"torchgraft: building with {what} ({plan.way.value}: {plan.way_reason})")
     where = f" of {plan.consumer.reason}" if plan.consumer and plan.way is not Way.INSTALL else ""
     return ascii_text(f"torchgraft: building against torch {plan.torch.version}{where}, {plan.way.value}")
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"://[^/@\s]+@", "://...@", text)
 
 
 def _front_end_text(plan: Plan) -> str:

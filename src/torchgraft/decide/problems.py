@@ -29,7 +29,7 @@ _BUILD = frozenset({Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE})
 
 def plan_problems(config: Config, snapshot: Snapshot, choice: Choice, reach: Reach) -> tuple[Problem, ...]:
     """Return every reason against this build at once; none if it can go on."""
-    if snapshot.hook not in _NEED_TORCH:
+    if snapshot.hook not in _NEED_TORCH or (snapshot.front_end.resolves and snapshot.hook not in _BUILD):
         return tuple(_about_the_told_consumer(config, snapshot))
     problems = [
         *_about_the_told_consumer(config, snapshot),

@@ -37,7 +37,7 @@ def plan_way(config: Config, snapshot: Snapshot, choice: Choice) -> Reach:
             return Reach(way=Way.PRESENT, reason="the build environment has that very torch", torch=here)
     elif here is not None and satisfies(here.version, choice.requirement):
         return Reach(way=Way.PRESENT, reason="the build environment has a torch that fits", torch=here)
-    if config.provide is Provide.INSTALL:
+    if config.provide is Provide.INSTALL and not snapshot.front_end.resolves:
         return Reach(way=Way.INSTALL, reason=f"{config.origin('provide')} says so")
     if consumer is not None and there is not None and _is_chosen(there, choice):
         obstacle = graft_obstacle(consumer, snapshot)
@@ -47,6 +47,8 @@ def plan_way(config: Config, snapshot: Snapshot, choice: Choice) -> Reach:
     if config.provide is Provide.GRAFT:
         reason = f"{config.origin('provide')} allows only links, and no consumer has {choice.requirement}"
         return Reach(way=Way.ABSENT, reason=reason)
+    if snapshot.front_end.resolves:
+        return Reach(way=Way.ABSENT, reason="the front end is after metadata, which need no torch")
     return Reach(way=Way.INSTALL, reason="no environment has it yet: the front end installs it for the build")
 
 
@@ -65,4 +67,3 @@ def graft_obstacle(consumer: Consumer, snapshot: Snapshot) -> str:
     if suffix and suffix != python.extension_suffix:
         return f"the consumer's torch was built for {suffix}, the build makes {python.extension_suffix}"
     return ""
-

@@ -62,6 +62,16 @@ _INSTALLS_NOTHING = frozenset(
         ("build",),
     }
 )
+# What never makes a wheel that is used, only metadata.
+_ONLY_RESOLVES = frozenset(
+    {
+        *(("pip", word) for word in ("download", "lock")),
+        *(("uv", word) for word in ("export", "lock", "tree", "version")),
+        ("uv", "pip", "compile"),
+        *(("poetry", word) for word in ("check", "export", "lock")),
+        *(("pdm", word) for word in ("export", "list", "lock")),
+    }
+)
 _ONLY_LOCKS = {
     FrontEndName.UV: ("--dry-run", "--no-sync"),
     FrontEndName.POETRY: ("--dry-run", "--lock"),
@@ -156,6 +166,7 @@ def _caller(hook: HookProcess, process: Process, program: _Program) -> Caller:
         version=parse_pyvenv_cfg(hook.pyvenv_cfg).get("uv") if is_isolated_uv else None,
         command=" ".join(words),
         installs=not _installs_nothing(program.name, words, command_line),
+        resolves=words in _ONLY_RESOLVES or command_line.has(*_ONLY_LOCKS.get(program.name, ("--dry-run",))),
     )
     return Caller(
         front_end=front_end,

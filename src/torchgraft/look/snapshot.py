@@ -40,6 +40,7 @@ from .processes import take_ancestors, take_hook_process
 from .project import read_project
 from .settings import Settings
 from .torch import read_torch
+from .uv import is_project_command
 
 _WITH_FOLDER = frozenset({FrontEndName.POETRY, FrontEndName.PDM})
 
@@ -112,7 +113,7 @@ def _snapshot(
     return Snapshot(
         hook=hook,
         python=python,
-        front_end=caller.front_end if caller else FrontEnd(name=FrontEndName.UNKNOWN),
+        front_end=_front_end(caller, wanted),
         rules=finding.answers,
         consumer=consumer,
         rivals=tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer)),
@@ -160,12 +161,19 @@ def _wanted(caller: Caller | None, ancestors: tuple[Process, ...], python: Pytho
     )
 
 
+def _front_end(caller: Caller | None, wanted: _Wanted) -> FrontEnd:
+    if caller is None:
+        return FrontEnd(name=FrontEndName.UNKNOWN)
+    # uv resolves a project before it syncs it, calling for metadata as for a build; only then there is a lock.
+    is_first_lock = wanted.locked is None and is_project_command(caller)
+    return dataclasses.replace(caller.front_end, resolves=caller.front_end.resolves or is_first_lock)
+
+
 def _project_folder(caller: Caller) -> str | None:
     """Return where the front end's options and variables say that the project is."""
     if caller.name is FrontEndName.UV:
-        directory = caller.value("--directory") or caller.process.variable("UV_WORKING_DIR")
-        project = caller.value("--project") or caller.process.variable("UV_PROJECT")
-        return os.path.join(directory or "", project or "") or None
+        # uv has changed to --directory by now: its working folder says so.
+        return caller.value("--project") or caller.process.variable("UV_PROJECT")
     return caller.value("-C", "--directory", "-P", "--project", "-p") if caller.name in _WITH_FOLDER else None
 
 

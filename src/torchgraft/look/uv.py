@@ -13,6 +13,7 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from ..model import FrontEndName, Rule
+from .command_line import script_of
 from .front_end import Caller
 from .held_lock import is_lock_held
 from .prefixes import is_environment, is_file, is_folder, is_uv_build, is_venv, joined, prefix_of_interpreter
@@ -47,6 +48,16 @@ def find_by_uv(scene: Scene) -> Iterator[Verdict]:
     yield from _find_in_system(scene, caller)
     yield from _find_without_isolation(scene)
     yield from _guess(scene, caller)
+
+
+def is_project_command(caller: Caller) -> bool:
+    """Return whether uv works on a project, which has a `uv.lock` by the time that wheels are built for it."""
+    if caller.name is not FrontEndName.UV or caller.words[1:2] == () or caller.words[1] not in _PROJECT:
+        return False
+    if script_of(caller.command_line) or caller.has("--no-project") or caller.process.variable("UV_NO_PROJECT"):
+        return False
+    named = caller.value("--project") or caller.process.variable("UV_PROJECT") or "."
+    return project_root(joined(caller.process.folder, named)) is not None
 
 
 def _find_by_target(scene: Scene, caller: Caller) -> Iterator[Verdict]:
