@@ -35,6 +35,8 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="show what pip says")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="torchgraft-example-") as folder:
+        # Not needed for the build: only so that no folder of links stays in the user's cache.
+        os.environ["TORCHGRAFT_CACHE_DIR"] = str(Path(folder) / "cache")
         try:
             return run_example(Path(folder), torch=options.torch, quiet=not options.verbose)
         except subprocess.CalledProcessError as error:

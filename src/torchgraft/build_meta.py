@@ -20,17 +20,6 @@ if TYPE_CHECKING:
     from .config import Log
     from .model import Plan
 
-__all__ = [
-    "build_editable",
-    "build_sdist",
-    "build_wheel",
-    "get_requires_for_build_editable",
-    "get_requires_for_build_sdist",
-    "get_requires_for_build_wheel",
-    "prepare_metadata_for_build_editable",
-    "prepare_metadata_for_build_wheel",
-]
-
 _OUR_OWN_BUG = 3
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,12 +33,11 @@ def _boundary(hook: F) -> F:
         try:
             return hook(*args, **kwargs)
         except TorchgraftError as error:
-            print(f"\n{error}\n", file=sys.stderr, flush=True)  # noqa: T201 - this is a door
+            _print(f"\n{error}\n")
             raise SystemExit(error.exit_code) from None
         except Exception:  # noqa: BLE001 - the one error boundary of the hooks
             traceback.print_exc()
-            message = f"\ntorchgraft has a bug in {hook.__name__}; please send what stands above to {REPORT_TO}"
-            print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is a door
+            _print(f"\ntorchgraft has a bug in {hook.__name__}; please send what stands above to {REPORT_TO}")
             raise SystemExit(_OUR_OWN_BUG) from None
 
     return guarded  # type: ignore[return-value]  # functools.wraps keeps the signature
@@ -132,11 +120,10 @@ def _planned(hook: Hook, config_settings: dict[str, Any] | None) -> Call:
     from .look.snapshot import take_snapshot
 
     settings = take_settings(Path.cwd(), config_settings)
-    if settings.config.provide is Provide.OFF:
-        plan = plan_pass_through(settings.config, hook)
-    else:
-        plan = plan_build(settings.config, take_snapshot(settings, hook))
-    _say(plan, settings.config.log)
+    config = settings.config
+    off = config.provide is Provide.OFF
+    plan = plan_pass_through(config, hook) if off else plan_build(config, take_snapshot(settings, hook))
+    _say(plan, config.log)
     if plan.problems:
         raise PlanError(*plan.problems)
     return Call(
@@ -154,6 +141,10 @@ def _say(plan: Plan, log: Log) -> None:
     from .decide.plan import plan_text, summary_text
 
     if log is Log.PLAN:
-        print(plan_text(plan), file=sys.stderr, flush=True)  # noqa: T201 - this is a door
+        _print(plan_text(plan))
     elif log is Log.SUMMARY and plan.hook in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE} and not plan.problems:
-        print(summary_text(plan), file=sys.stderr, flush=True)  # noqa: T201 - this is a door
+        _print(summary_text(plan))
+
+
+def _print(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ May not print, exit or look at the machine: a door renders these.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ REPORT_TO = "the issue tracker of torchgraft"
 _WIDTH = 90
 _INDENT = "  "
 _COLUMN = 8
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,16 +85,21 @@ def ascii_text(text: str) -> str:
     return "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in text)
 
 
+def shown(text: str) -> str:
+    """Return `text` as it may be shown: in ASCII, and without the passwords of URLs."""
+    return ascii_text(_CREDENTIALS.sub("://...@", text))
+
+
 def problem_text(problem: Problem) -> str:
     """Return the lines that a person reads: headline, evidence, why, fixes."""
-    lines = [f"error[{problem.code}]: {ascii_text(problem.headline)}"]
+    lines = [f"error[{problem.code}]: {shown(problem.headline)}"]
     for item in problem.evidence:
         lines += _labelled(item.label, item.text)
     if problem.why:
         lines += _labelled("why", problem.why)
     for fix in problem.fixes:
         # A command is never wrapped: it must run as typed.
-        lines.append(f"{_INDENT}{'fix:':<{_COLUMN}}{ascii_text(fix)}")
+        lines.append(f"{_INDENT}{'fix:':<{_COLUMN}}{shown(fix)}")
     return "\n".join(lines)
 
 
@@ -106,7 +113,7 @@ def _labelled(label: str, text: str) -> list[str]:
     if not head.endswith(" "):
         head += " "
     return textwrap.wrap(
-        ascii_text(text),
+        shown(text),
         width=_WIDTH,
         initial_indent=head,
         subsequent_indent=" " * len(_INDENT) + " " * _COLUMN,

@@ -6,6 +6,7 @@ May not reach the network but in `make_wheelhouse`, `make_base` and `fetch_sdist
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import itertools
 import json
 import os
@@ -193,6 +194,12 @@ class Laboratory:
     def find_links(self) -> tuple[Path, ...]:
         return (self.wheelhouse, self.wheels)
 
+    @property
+    def torch_release(self) -> str:
+        """The version of the torch in all environments, without its local part."""
+        (found,) = importlib.metadata.distributions(name="torch", path=[str(self._base)])
+        return found.version.partition("+")[0]
+
     def workplace(self) -> Workplace:
         return Workplace(self.new_folder("workplace"), self._path, self.find_links)
 
@@ -243,7 +250,10 @@ class Laboratory:
             draft = self.new_folder("sdist")
             # pip has to run setup.py for the metadata: it does so in an environment that has torch.
             options = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes")
-            _check([tools.python, "-m", "pip", "download", "--quiet", *options, "--dest", draft, "-r", wanted], {"PATH": self._path})
+            _check(
+                [tools.python, "-m", "pip", "download", "--quiet", *options, "--dest", draft, "-r", wanted],
+                {"PATH": self._path},
+            )
             shutil.copytree(draft, folder)
         (sdist,) = folder.iterdir()
         return sdist

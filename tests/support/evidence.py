@@ -169,7 +169,8 @@ class Machine:
         _folder(Path(python).parent)
         Path(python).symlink_to(sys.executable)
         Path(script).write_text(
-            f"import sys\nassert sys.argv[1:] == ['--no-ansi', 'env', 'info', '--path']\nprint({str(self.expected)!r})\n"
+            "import sys\nassert sys.argv[1:] == ['--no-ansi', 'env', 'info', '--path']\n"
+            f"print({str(self.expected)!r})\n"
         )
 
     def _site(self, prefix: Path) -> Path:

@@ -1,64 +1,83 @@
-"""site-packages folders made by hand."""
+"""Site folders made on disk: distributions as installers leave them behind, a torch among them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 SUFFIX = ".cpython-311-x86_64-linux-gnu.so"
-NEW_ABI = b"\0_ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_stringIcE\0"
-OLD_ABI = b"\0_ZN3c105ErrorC1ENS_14SourceLocationESs\0"
-VERSION_PY = """
-from typing import Optional
+VERSION_PY = """from typing import Optional
+
+__all__ = ['__version__', 'debug', 'cuda', 'git_version', 'hip', 'xpu']
 __version__ = '2.8.0+cu128'
 debug = False
 cuda: Optional[str] = '12.8'
-git_version = 'ba56102'
+git_version = 'ba56102387ef21a3b04b357e5b183d48f0afefc7'
 hip: Optional[str] = None
 xpu: Optional[str] = None
 """
+NEW_ABI = b"_ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
+OLD_ABI = b"_ZN3c105ErrorC1ENS_14SourceLocationESs"
+TORCH = {
+    "torch/__init__.py": "",
+    "torch/version.py": VERSION_PY,
+    f"torch/_C{SUFFIX}": "",
+    "torch/lib/libc10.so": b"\x7fELF\0" + NEW_ABI + b"\0",
+    "torchgen/__init__.py": "",
+    "functorch/__init__.py": "",
+}
 
 
-def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
+def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return folder
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def metadata_text(name: str, version: str, requires: Iterable[str] = ()) -> str:
+    lines = ["Metadata-Version: 2.4", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {r}" for r in requires)]
+    return "\n".join(lines) + "\n\nRequires-Dist: this-is-the-description\n"
 
 
 def install(
-    site: Path, name: str, version: str, files: Mapping[str, str | bytes], *, requires: tuple[str, ...] = ()
+    site: Path,
+    name: str,
+    version: str = "1.0",
+    files: Mapping[str, str | bytes] | None = None,
+    *,
+    requires: Iterable[str] = (),
+    record: str | None = "",
+    information: Mapping[str, str | bytes] | None = None,
 ) -> Path:
-    """Install a distribution as pip would; return its dist-info."""
-    info = f"{name.replace('-', '_')}-{version}.dist-info"
-    lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}", *(f"Requires-Dist: {r}" for r in requires)]
-    record = [*files, f"{info}/METADATA", f"{info}/RECORD", f"../../../bin/{name}"]
-    quoted = [f'"{path}"' if "," in path else path for path in record]
-    write(
-        site,
-        {
-            **files,
-            f"{info}/METADATA": "\n".join(lines) + "\n",
-            f"{info}/RECORD": "".join(f"{path},,\n" for path in quoted),
-            f"{info}/INSTALLER": "pip\n",
-        },
-    )
-    return site / info
-
-
-def torch_files(version_py: str = VERSION_PY, libc10: bytes = NEW_ABI) -> dict[str, str | bytes]:
-    return {
-        "torch/__init__.py": "",
-        "torch/version.py": version_py,
-        f"torch/_C{SUFFIX}": b"",
-        "torch/lib/libc10.so": libc10,
-        "torchgen/__init__.py": "",
-        "torch/__pycache__/x.pyc": b"",
-    }
+    """Return the dist-info. `record` is the text of RECORD, "" to list `files`, None for none."""
+    if files is None:
+        files = {f"{name.replace('-', '_')}/__init__.py": ""}
+    write(site, files)
+    folder = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    rows = [f"{path},sha256=AbC_-12,3\n" for path in (*files, f"{folder.name}/METADATA")]
+    inside = {"METADATA": metadata_text(name, version, requires), "INSTALLER": "pip\n"}
+    if record is not None:
+        inside["RECORD"] = record or "".join(rows) + f"{folder.name}/RECORD,,\n"
+    write(folder, {**inside, **(information or {})})
+    return folder
 
 
 def install_torch(
-    site: Path, *, version: str = "2.8.0", requires: tuple[str, ...] = (), libc10: bytes = NEW_ABI
+    site: Path,
+    version: str = "2.8.0",
+    *,
+    files: Mapping[str, str | bytes | None] | None = None,
+    requires: Iterable[str] = (),
+    information: Mapping[str, str | bytes] | None = None,
 ) -> Path:
-    return install(site, "torch", version, torch_files(libc10=libc10), requires=requires)
+    """Return the dist-info of a torch with all that is looked at. `files` are others, None for one to leave out."""
+    wanted = {name: content for name, content in {**TORCH, **(files or {})}.items() if content is not None}
+    return install(site, "torch", version, wanted, requires=requires, information=information)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder with its files."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    folder.rmdir()

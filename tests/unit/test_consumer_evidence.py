@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.evidence import NO_CONSUMER, RULES, Machine, load_recordings
 from torchgraft.look.consumer import find_consumer
 from torchgraft.look.environment import read_environment

@@ -40,6 +40,11 @@ def test_text_is_ascii() -> None:
     assert text == "error[x]: caf\\xe9\\x1b[31m \\u2192"
 
 
+def test_a_password_is_not_shown() -> None:
+    evidence = (Evidence(label="asked", text="torch @ https://me:secret@x.example/t.whl"),)
+    assert "secret" not in problem_text(Problem(code="x", headline="h", evidence=evidence))
+
+
 def test_problems_are_shown_all_at_once() -> None:
     error = PlanError(EXAMPLE, Problem(code="other", headline="h"))
     assert str(error) == problems_text((EXAMPLE, Problem(code="other", headline="h")))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from torchgraft.look.front_end import find_caller, find_front_end, interpreter_flags
 from torchgraft.model import FrontEnd, FrontEndName, HookProcess, Process
 
@@ -8,7 +9,9 @@ UV_BUILD = "/cache/builds-v0/.tmpAbc"
 
 
 def process(command: str, executable: str = "") -> Process:
-    return Process(executable=executable or command.split()[0], arguments=tuple(command.split()), folder="/work")
+    return Process(
+        executable=executable or command.split(maxsplit=1)[0], arguments=tuple(command.split()), folder="/work"
+    )
 
 
 def hook(prefix: str = UV_BUILD, cfg: str = "home = /usr/bin\nuv = 0.9.2\n") -> HookProcess:

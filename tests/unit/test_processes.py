@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from torchgraft.look.processes import VARIABLES, take_ancestors, take_hook_process
 
 SRC = Path(__file__).parents[2] / "src"
@@ -16,6 +17,11 @@ PRINT_PARENT = "from torchgraft.look.processes import take_ancestors; print(repr
 def test_nothing_that_may_hold_credentials_is_read() -> None:
     for word in ("URL", "INDEX", "TOKEN", "PASSWORD", "KEY", "CONFIG"):
         assert not [name for name in VARIABLES if word in name]
+
+
+def test_a_requirements_file_at_a_url_loses_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_CONSTRAINT", "c.txt https://me:secret@host/a@b.txt")
+    assert take_hook_process().variable("PIP_CONSTRAINT") == "c.txt https://host/a@b.txt"
 
 
 def test_the_hook_process_sees_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,9 +57,7 @@ def run_below(parent: str, folder: Path) -> str:
     code = f"{parent}\nimport subprocess, sys\nsubprocess.run([sys.executable, '-c', {PRINT_PARENT!r}], check=True)"
     environment = {**os.environ, "PYTHONPATH": str(SRC), "UV_PYTHON": "here", "UV_INDEX_URL": "https://u:secret@h/"}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, check=True, timeout=60, capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=folder, env=environment, check=True, timeout=60, capture_output=True, text=True)
     return done.stdout
 
 

@@ -125,17 +125,18 @@ def _asked_for(snapshot: Snapshot) -> RungAnswer:
 
 def _declared(config: Config, snapshot: Snapshot) -> RungAnswer:
     if config.torch:
-        said = f"{config.origin('torch') if not config.told_torch else 'pyproject.toml'}: [tool.torchgraft] torch"
+        said = f"torch{config.torch}, [tool.torchgraft] torch in pyproject.toml"
         return RungAnswer(rung=Rung.DECLARED, torch=f"torch{config.torch}", said=said)
     dependencies = snapshot.project.dependencies
     if dependencies is None:
         return RungAnswer(rung=Rung.DECLARED, torch=None, said="dependencies are computed by setup.py")
     requirement = torch_requirement(dependencies)
     if requirement:
-        return RungAnswer(rung=Rung.DECLARED, torch=requirement, said="the package's own dependency")
+        said = f"{requirement}, the package's own dependency"
+        return RungAnswer(rung=Rung.DECLARED, torch=requirement, said=said)
     # A package that was written for plain isolation declares torch as a build requirement.
     requirement = torch_requirement(snapshot.project.requires)
-    said = "[build-system] requires" if requirement else "the package declares no dependency on torch"
+    said = f"{requirement}, in [build-system] requires" if requirement else "the package declares no dependency on torch"
     return RungAnswer(rung=Rung.DECLARED, torch=requirement, said=said)
 
 

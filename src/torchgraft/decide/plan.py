@@ -5,10 +5,8 @@ May not decide anything itself: it asks the rooms beside it, in order.
 
 from __future__ import annotations
 
-import re
-
 from ..config import Config
-from ..errors import ascii_text, problems_text
+from ..errors import problems_text, shown
 from ..model import Delegate, FrontEnd, FrontEndName, Hook, Plan, Planned, RungAnswer, Snapshot, Torch, Way
 from .graft import plan_graft
 from .ladder import consumer_text, plan_torch
@@ -115,7 +113,7 @@ def plan_text(plan: Plan) -> str:
     lines += _section("notes", list(plan.notes))
     if plan.problems:
         lines += ["", problems_text(plan.problems)]
-    return "\n".join(ascii_text(_without_password(line)) if "\n" not in line else line for line in lines)
+    return "\n".join(shown(line) if "\n" not in line else line for line in lines)
 
 
 def summary_text(plan: Plan) -> str:
@@ -124,13 +122,9 @@ def summary_text(plan: Plan) -> str:
         return f"torchgraft: {plan.way_reason}"
     if plan.torch is None:
         what = next((line.text for line in plan.requirements if line.text.startswith("torch")), "no torch")
-        return ascii_text(f"torchgraft: building with {what} ({plan.way.value}: {plan.way_reason})")
+        return shown(f"torchgraft: building with {what} ({plan.way.value}: {plan.way_reason})")
     where = f" of {plan.consumer.reason}" if plan.consumer and plan.way is not Way.INSTALL else ""
-    return ascii_text(f"torchgraft: building against torch {plan.torch.version}{where}, {plan.way.value}")
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"://[^/@\s]+@", "://...@", text)
+    return shown(f"torchgraft: building against torch {plan.torch.version}{where}, {plan.way.value}")
 
 
 def _front_end_text(plan: Plan) -> str:

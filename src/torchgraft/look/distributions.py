@@ -5,243 +5,174 @@ May not import any of them.
 
 from __future__ import annotations
 
-import ast
-import csv
-import os
+import contextlib
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import Distribution as Metadata
-from importlib.metadata import DistributionFinder, MetadataPathFinder
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ..model import Distribution, Link, Python
+from .editable import editable_targets, is_plain, module_files, top_level_names
+from .markers import marker_environment
+from .metadata import Header, Installed, choose_installed, find_installed, read_files, version_of
+from .prefixes import is_folder, names_in
 
-_SUFFIXES = (".dist-info", ".egg-info")
-_NEVER_LINKED = frozenset({"__pycache__", "bin", "..", ""})
-_LARGEST_FINDER_BYTES = 1_000_000
+_NEVER_LINKED = frozenset({"__pycache__", "bin"})
+_METADATA_SUFFIXES = (".dist-info", ".egg-info", ".data")
+_ONLY_WITH_EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]*)['"]\s*$""")
+_IMPORTABLE_SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".dll", ".dylib")
 
 
 def list_distributions(search_path: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Return normalised names and versions of all distributions on a path, the first of each name, sorted.
 
-    The names of the metadata folders tell both: parsing every METADATA would cost 1 ms each.
+    The names of the metadata folders tell both; only those that `setup.py develop` made have to be opened.
     """
-    found: dict[str, str] = {}
-    for folder in search_path:
-        for entry in _entries(folder):
-            stem, suffix = os.path.splitext(entry)
-            if suffix in _SUFFIXES and "-" in stem:
-                name, _, version = stem.partition("-")
-                # An egg-info name goes on with the version of Python: foo-1.0-py3.11.egg-info
-                found.setdefault(canonicalize_name(name), version.partition("-py")[0])
-    return tuple(sorted(found.items()))
-
-
-def find_distribution(search_path: tuple[str, ...], name: str) -> Metadata | None:
-    """Return the metadata of the first distribution of that name on a path."""
-    context = DistributionFinder.Context(name=name, path=list(search_path))
-    return next(iter(MetadataPathFinder.find_distributions(context)), None)
-
-
-def find_editable_packages(search_path: tuple[str, ...]) -> dict[str, tuple[Path, ...]]:
-    """Return the folders of packages that setuptools installed as editable through an import finder, by name.
-
-    The table stands as a literal in `__editable___NAME_VERSION_finder.py`; the finder itself is never run.
-    """
-    found: dict[str, tuple[Path, ...]] = {}
-    for folder in search_path:
-        for entry in _entries(folder):
-            if entry.startswith("__editable___") and entry.endswith("_finder.py"):
-                for name, target in _finder_mapping(Path(folder) / entry).items():
-                    found[name] = (*found.get(name, ()), Path(target))
-    return found
+    return tuple((name, version_of(found[0])) for name, found in sorted(find_installed(search_path).items()))
 
 
 def read_distributions(
     search_path: tuple[str, ...], wanted: tuple[str, ...], *, python: Python
 ) -> tuple[Distribution, ...]:
-    """Return those of `wanted` that are on a path with the closure of their requirements, and what to link of each."""
-    seen: dict[str, _Installed | None] = {}
-    queue = [canonicalize_name(name) for name in wanted]
-    while queue:
-        name = queue.pop()
-        if name in seen:
-            continue
-        metadata = find_distribution(search_path, name)
-        seen[name] = None if metadata is None else _read_installed(name, metadata)
-        if metadata is not None:
-            queue += _required(metadata, python)
-    installed = [item for item in seen.values() if item is not None]
-    editable = find_editable_packages(search_path)
-    shared = {top for top, count in Counter(top for item in installed for top in item.tops).items() if count > 1}
+    """Return those of `wanted` that are on a path, with the closure of their requirements, and what to link of each.
+
+    Sorted by name. What is not installed is left out: it cannot have been needed there.
+
+    :param python: for which the markers of requirements are evaluated
+    """
+    there = find_installed(search_path)
+    contents = [_read_content(installed, header) for installed, header in _closure(there, wanted, python)]
+    counts = Counter(top for content in contents for top in content.tops)
+    shared = {top for top, count in counts.items() if count > 1}
     return tuple(
-        sorted(
-            (
-                Distribution(name=item.name, version=item.version, links=_links(item, shared, editable))
-                for item in installed
-            ),
-            key=lambda distribution: distribution.name,
-        )
+        Distribution(name=content.installed.name, version=content.version, links=tuple(_links(content, shared)))
+        for content in sorted(contents, key=lambda content: content.installed.name)
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Installed:
-    """One distribution: `site` is the folder it is imported from, `files` are relative to it."""
+class _Content:
+    """What one distribution put into its site folder.
 
-    name: str
+    `files` is None where it has no list of them; then `tops`, the names in that folder, were found by guessing.
+    `elsewhere` are the links of an editable installation.
+    """
+
+    installed: Installed
     version: str
-    site: Path
-    information: Path
-    files: tuple[str, ...]
-
-    @property
-    def tops(self) -> frozenset[str]:
-        return frozenset(file.partition("/")[0] for file in self.files)
+    tops: frozenset[str]
+    files: tuple[str, ...] | None
+    elsewhere: Mapping[str, Path] = field(default_factory=dict)
 
 
-def _read_installed(name: str, metadata: Metadata) -> _Installed | None:
-    information = getattr(metadata, "_path", None)
-    if not isinstance(information, Path):
-        return None  # in a zip file: nothing can be linked from there
-    return _Installed(
-        name=name,
-        version=_version(metadata, information),
-        site=information.parent,
-        information=information,
-        files=_files(name, metadata, information),
+def _closure(
+    there: Mapping[str, tuple[Installed, ...]], wanted: Iterable[str], python: Python
+) -> Iterable[tuple[Installed, Header]]:
+    """Return the wanted distributions and all that they require, extras included where a requirement names them."""
+    environment = marker_environment(python)
+    chosen: dict[str, tuple[Installed, Header]] = {}
+    seen: set[tuple[str, str]] = set()
+    queue = [(str(canonicalize_name(name)), "") for name in wanted]
+    while queue:
+        name, extra = queue.pop()
+        if (name, extra) in seen or name not in there:
+            continue
+        seen.add((name, extra))
+        if name not in chosen:
+            installed, header = choose_installed(there[name])
+            chosen[name] = (installed, header or Header())
+        for requirement in _requirements(chosen[name][1], extra):
+            if _holds(requirement, {**environment, "extra": extra}):
+                queue += [
+                    (str(canonicalize_name(requirement.name)), e)
+                    for e in ("", *map(canonicalize_name, requirement.extras))
+                ]
+    return chosen.values()
+
+
+def _requirements(header: Header, extra: str) -> Iterator[Requirement]:
+    """Yield the requirements that may apply with an extra; nine in ten are of other extras, and are not parsed."""
+    for text in header.requires:
+        only = _ONLY_WITH_EXTRA.search(text)
+        if only is None or " or " in text or canonicalize_name(only[1]) == extra:
+            with contextlib.suppress(InvalidRequirement, ValueError, RecursionError):
+                yield Requirement(text)
+
+
+def _holds(requirement: Requirement, environment: dict[str, str]) -> bool:
+    try:
+        return requirement.marker is None or requirement.marker.evaluate(environment)
+    except (ValueError, RecursionError):
+        # What cannot be compared: a link too many does no harm, one too few does.
+        return True
+
+
+def _read_content(installed: Installed, header: Header) -> _Content:
+    files = read_files(installed)
+    modules = {file for file in files or () if "/" not in file}
+    tops = {file.partition("/")[0] for file in files or ()}
+    tops = {top for top in tops if _is_linked(top, is_file=top in modules)}
+    elsewhere: Mapping[str, Path] = {}
+    if not any((installed.site / top).exists() for top in tops):
+        # A package in the site folder would be the one that is imported, whatever else there is.
+        elsewhere = editable_targets(installed, files)
+        if not tops and not elsewhere:
+            files, tops = None, set(_guessed_tops(installed))
+    return _Content(
+        installed=installed,
+        version=header.version or version_of(installed),
+        tops=frozenset(tops),
+        files=files,
+        elsewhere=elsewhere,
     )
 
 
-def _version(metadata: Metadata, information: Path) -> str:
-    try:
-        version: str | None = metadata.version
-    except (KeyError, TypeError, ValueError):
-        version = None
-    return version or information.stem.partition("-")[2] or "0"
+def _is_linked(top: str, *, is_file: bool) -> bool:
+    """Return whether an entry of a site folder can be of use to an import: a folder, or a module."""
+    if top in _NEVER_LINKED or not is_plain(top) or top.startswith("__editable__"):
+        return False
+    if top.endswith(_METADATA_SUFFIXES):
+        return False
+    return top.endswith(_IMPORTABLE_SUFFIXES) or ".so." in top or not is_file
 
 
-def _required(metadata: Metadata, python: Python) -> list[str]:
-    environment = {"extra": "", "python_version": python.minor_version, "python_full_version": python.version}
-    names = []
-    try:
-        texts = metadata.requires or []
-    except (OSError, ValueError):
-        return []
-    for text in texts:
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue
-        if requirement.marker is None or requirement.marker.evaluate(environment):
-            names.append(canonicalize_name(requirement.name))
-    return names
+def _guessed_tops(installed: Installed) -> Iterator[str]:
+    """Yield what is in the site folder of a distribution that lists no modules (Debian, conda, links made by flit)."""
+    site = installed.site
+    for name in top_level_names(installed):
+        if name not in _NEVER_LINKED:
+            yield from (folder for folder in (name, f"{name}.libs") if is_folder(site / folder))
+            yield from module_files(site, name)
 
 
-def _files(name: str, metadata: Metadata, information: Path) -> tuple[str, ...]:
-    """Return the importable files, or names to be linked whole where no list of files says more."""
-    record = _text(metadata, "RECORD")
-    if record:
-        return tuple(path for path in _record_paths(record) if path.partition("/")[0] not in _NEVER_LINKED)
-    listed = _text(metadata, "installed-files.txt")
-    if listed:
-        # Relative to the egg-info folder itself.
-        return tuple(
-            line[3:] for line in listed.splitlines() if line.startswith("../") and not line.startswith("../..")
-        )
-    tops = [line.strip() for line in _text(metadata, "top_level.txt").splitlines() if line.strip()]
-    candidates = tops or [name.replace("-", "_"), name]
-    site = information.parent
-    return tuple(
-        entry
-        for top in dict.fromkeys(candidates)
-        for entry in (top, f"{top}.py")
-        if top not in _NEVER_LINKED and (site / entry).exists()
-    )
+def _links(content: _Content, shared: set[str]) -> Iterator[Link]:
+    """Yield the links of a distribution, sorted by name: only to what exists."""
+    installed = content.installed
+    targets = {name: installed.site / name for top in content.tops for name in _names(top, content, shared)}
+    targets |= content.elsewhere
+    targets[installed.entry] = installed.information
+    for name, target in sorted(targets.items()):
+        if target.exists():
+            yield Link(name=name, target=str(target))
 
 
-def _text(metadata: Metadata, name: str) -> str:
-    try:
-        return metadata.read_text(name) or ""
-    except (OSError, ValueError):
-        return ""
-
-
-def _record_paths(record: str) -> Iterable[str]:
-    """Return the paths of a RECORD. torch's has 15,000 lines; csv is for the few that need it."""
-    for line in record.splitlines():
-        if line.startswith('"'):
-            try:
-                yield next(csv.reader([line]))[0]
-            except (csv.Error, StopIteration, IndexError):
-                continue
-        else:
-            yield line.partition(",")[0]
-
-
-def _links(item: _Installed, shared: set[str], editable: Mapping[str, tuple[Path, ...]]) -> tuple[Link, ...]:
-    names: set[str] = set()
-    for file in item.files:
-        top, slash, rest = file.partition("/")
-        if top in names or top.endswith((".pth", ".dist-info", ".egg-info", ".data")):
-            continue
-        if top.startswith("__editable__"):
-            continue
-        if not slash or (top not in shared and not _is_namespace(item.site / top)):
-            names.add(top)
-        else:
-            child = rest.partition("/")[0]
-            if child != "__pycache__":
-                names.add(f"{top}/{child}")
-    links = {name: item.site / name for name in names}
-    if not links:
-        # An editable installation: its files are in a source tree that the finder names.
-        links = {name: folders[0] for name, folders in editable.items() if _belongs(name, item)}
-    links[item.information.name] = item.information
-    return tuple(Link(name=name, target=str(links[name])) for name in sorted(links) if links[name].exists())
-
-
-def _belongs(package: str, item: _Installed) -> bool:
-    tops = {line.strip() for line in _top_level(item.information)}
-    return package in tops or canonicalize_name(package) == item.name
-
-
-def _top_level(information: Path) -> list[str]:
-    try:
-        return (information / "top_level.txt").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
+def _names(top: str, content: _Content, shared: set[str]) -> Iterable[str]:
+    """Return the name of a top-level entry, or those of its children where other distributions are in it too."""
+    folder = content.installed.site / top
+    if not is_folder(folder) or not (top in shared or _is_namespace(folder)):
+        return (top,)
+    if content.files is None:
+        children: Iterable[str] = names_in(folder)
+    else:
+        inside = f"{top}/"
+        children = {file.split("/", 2)[1] for file in content.files if file.startswith(inside)}
+    return [f"{top}/{child}" for child in children if child != "__pycache__" and is_plain(child)]
 
 
 def _is_namespace(folder: Path) -> bool:
-    return folder.is_dir() and not (folder / "__init__.py").exists() and folder.suffix != ".libs"
-
-
-def _finder_mapping(path: Path) -> dict[str, str]:
-    try:
-        with path.open("rb") as file:
-            tree = ast.parse(file.read(_LARGEST_FINDER_BYTES))
-        for statement in tree.body:
-            if isinstance(statement, ast.AnnAssign):
-                target = statement.target
-            elif isinstance(statement, ast.Assign):
-                target = statement.targets[0]
-            else:
-                continue
-            if isinstance(target, ast.Name) and target.id == "MAPPING" and statement.value is not None:
-                mapping = ast.literal_eval(statement.value)
-                return {k: v for k, v in mapping.items() if isinstance(k, str) and isinstance(v, str)}
-    except (OSError, ValueError, SyntaxError, AttributeError, RecursionError, MemoryError):
-        pass
-    return {}
-
-
-def _entries(folder: str) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []
+    """Return whether an import of this folder would look on in others: numpy.libs is no package at all."""
+    return folder.name.isidentifier() and not any(name.startswith("__init__.") for name in names_in(folder))

@@ -6,6 +6,7 @@ May not run its import finder: the table of setuptools' finder is read from the 
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -85,13 +86,10 @@ def _importable(path: Path, name: str) -> Iterator[tuple[str, Path]]:
 
 
 def _names_by_convention(installed: Installed) -> list[str]:
-    return [name for name in names_in(installed.site) if name.startswith("__editable__") and _owner(name) == installed]
-
-
-def _owner(name: str) -> str:
-    """Return the distribution that __editable__.foo_bar-1.0.pth or __editable___foo_bar_1_0_finder.py is of."""
-    stem = name.removeprefix("__editable__").lstrip("._")
-    return canonicalize_name(stem.partition("-")[0])
+    """Return what setuptools calls them: __editable__.foo_bar-1.0.pth and __editable___foo_bar_1_0_finder.py."""
+    own = re.compile(re.escape(installed.name) + r"-\d")
+    names = (name for name in names_in(installed.site) if name.startswith("__editable__"))
+    return [name for name in names if own.match(canonicalize_name(name.removeprefix("__editable__").lstrip("._")))]
 
 
 def _pth_folders(path: Path) -> Iterator[Path]:
@@ -104,14 +102,10 @@ def _pth_folders(path: Path) -> Iterator[Path]:
 def _finder_mapping(path: Path) -> Mapping[str, str]:
     tree = read_syntax_tree(read_start(path, _LARGEST_BYTES) or b"")
     for statement in tree.body if tree else ():
-        if isinstance(statement, ast.AnnAssign):
-            target, value = statement.target, statement.value
-        elif isinstance(statement, ast.Assign):
-            target, value = statement.targets[0], statement.value
-        else:
-            continue
-        if isinstance(target, ast.Name) and target.id == "MAPPING" and isinstance(value, ast.Dict):
-            return _literal_texts(value)
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and isinstance(statement.value, ast.Dict):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            if any(isinstance(target, ast.Name) and target.id == "MAPPING" for target in targets):
+                return _literal_texts(statement.value)
     return {}
 
 

@@ -6,25 +6,23 @@ May not start one.
 from __future__ import annotations
 
 import platform
+import re
 import sys
 import sysconfig
+
+from packaging.tags import generic_tags
 
 from ..model import Python
 
 
 def take_python() -> Python:
-    """Return the running interpreter, in the words of wheel names."""
-    major, minor = sys.version_info[:2]
-    flags = getattr(sys, "abiflags", "")
-    if sys.implementation.name == "cpython":
-        # The ABI tag of CPython since 3.8: cp311, cp313t (free-threaded), cp311d (debug).
-        abi = f"cp{major}{minor}{'t' if 't' in flags else ''}{'d' if 'd' in flags else ''}"
-    else:
-        abi = f"{sys.implementation.name}{major}{minor}"
+    """Return the running interpreter, in the words of wheel names: abi cp311, cp313t (free-threaded), pypy311_pp73."""
     return Python(
-        version=platform.python_version(),
+        # An interpreter built between two releases calls itself 3.13.1+, which is no version.
+        version=platform.python_version().removesuffix("+"),
         implementation=sys.implementation.name,
-        abi=abi,
-        platform=sysconfig.get_platform().replace("-", "_").replace(".", "_"),
+        # The first of the generic tags has the ABI in the name of extension modules. No platform is asked for.
+        abi=next(generic_tags(platforms=["any"])).abi,
+        platform=re.sub(r"[-. ]", "_", sysconfig.get_platform()),
         extension_suffix=sysconfig.get_config_var("EXT_SUFFIX") or "",
     )

@@ -23,6 +23,7 @@ _LARGEST_FILE_BYTES = 1_000_000
 # The name ends at the first dash before a number: old tools kept the dashes of foo-bar.
 _STEM = re.compile(r"(?P<name>.+?)-(?P<version>\d.*)", re.DOTALL)
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 _SECTION = re.compile(r"\[(?P<extra>[^:\]]*)(?::(?P<marker>.*))?\]")
 
 
@@ -63,11 +64,14 @@ def find_installed(search_path: Iterable[str]) -> Mapping[str, tuple[Installed, 
     return {name: tuple(all_of_name) for name, all_of_name in found.items()}
 
 
-def choose_installed(candidates: Iterable[Installed]) -> Installed:
-    """Return the first, but in its folder the one that is whole: upgrades that were killed leave others behind."""
+def choose_installed(candidates: tuple[Installed, ...]) -> tuple[Installed, Header | None]:
+    """Return the first with its header, but in its folder the one that has a header.
+
+    An upgrade that was killed leaves metadata of the other version behind.
+    """
     first, *others = candidates
-    beside = (other for other in (first, *others) if other.site == first.site)
-    return next((installed for installed in beside if read_header(installed) is not None), first)
+    read = [(installed, read_header(installed)) for installed in (first, *(o for o in others if o.site == first.site))]
+    return next((one for one in read if one[1] is not None), read[0])
 
 
 def version_of(installed: Installed) -> str:
@@ -160,7 +164,7 @@ def _developed(link: Path, name: str) -> Iterator[Installed]:
 def _parse_header(data: bytes) -> Header:
     """Return the fields above the first empty line; what follows is the description."""
     version, requires = "", []
-    for line in data.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("utf-8", errors="replace").split("\n"):
+    for line in _EMPTY_LINE.split(data, maxsplit=1)[0].decode("utf-8", errors="replace").split("\n"):
         key, _, value = line.partition(":")
         if key.lower() == "requires-dist":
             requires.append(value.strip())
@@ -182,15 +186,16 @@ def _parse_requires(lines: Iterable[str]) -> Iterator[str]:
         marker = " and ".join(parts)
 
 
-def _record_paths(text: str) -> Iterator[str]:
-    """Yield the paths of a RECORD: torch's has 15,000 lines, and csv is for the few that are quoted."""
-    for line in text.split("\n"):
-        if line.startswith('"'):
-            try:
-                yield next(csv.reader([line]))[0]
-            except (csv.Error, StopIteration, IndexError):
-                continue
-        else:
-            path = line.partition(",")[0].rstrip("\r")
-            if path:
-                yield path
+def _record_paths(text: str) -> list[str]:
+    """Return the paths of a RECORD: torch's has 15,000 lines, and csv is for the few that are quoted."""
+    lines = text.split("\n")
+    paths = [line.partition(",")[0] for line in lines if line and line[0] != '"']
+    quoted = (line for line in lines if line[:1] == '"') if '"' in text else ()
+    return paths + [path for path in map(_unquoted, quoted) if path]
+
+
+def _unquoted(line: str) -> str:
+    try:
+        return next(csv.reader([line]), [""])[0]
+    except (csv.Error, IndexError):
+        return ""

@@ -6,6 +6,7 @@ May not interpret what it sees, look at another user's processes, or keep a vari
 from __future__ import annotations
 
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
@@ -58,6 +59,7 @@ VARIABLES: frozenset[str] = frozenset(
 
 _MOST_ANCESTORS = 12
 _LOCK = ".lock"
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -133,4 +135,6 @@ def _ask(question: Callable[[], T], otherwise: U) -> T | U:
 
 
 def _ours(variables: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((name, value) for name, value in variables.items() if name in VARIABLES))
+    """Return the variables on our list. A requirements file may be a URL: then without its user and password."""
+    kept = ((name, _CREDENTIALS.sub("//", value)) for name, value in variables.items() if name in VARIABLES)
+    return tuple(sorted(kept))

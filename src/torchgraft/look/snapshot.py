@@ -5,6 +5,7 @@ May not decide: where two environments may be the consumer, both are reported.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -26,6 +27,7 @@ from ..model import (
     HookProcess,
     Locked,
     Process,
+    Project,
     Python,
     Snapshot,
 )
@@ -52,18 +54,31 @@ def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
     search_path = tuple(p for p in process.sys_path if Path(p).is_dir() and not _is_same(p, settings.source))
     torch = read_torch(search_path, architectures=False).torch
     build = BuildEnvironment(prefix=process.prefix, distributions=list_distributions(search_path), torch=torch)
-    return _snapshot(settings, hook, process=process, ancestors=ancestors, build=build, python=take_python())
+    python = take_python()
+    project = read_project(settings.source, settings.pyproject)
+    # A torch that came with what the package itself requires for its build says nothing of the consumer's.
+    required = tuple(sorted(_names(project.requires)))
+    own = torch is None or any(d.name == "torch" for d in read_distributions(search_path, required, python=python))
+    return _snapshot(
+        settings,
+        hook,
+        _Place(process=process, ancestors=ancestors, build=build, project=project),
+        python,
+        own_torch=own,
+    )
 
 
 def take_shell_snapshot(settings: Settings) -> Snapshot:
     """Return what an isolated build would look like that is started from this shell.
 
-    Its build environment is empty, and its Python is the consumer's.
+    Its build environment has what the project requires for its build, and its Python is the consumer's.
     """
-    build = BuildEnvironment(prefix="")
+    project = read_project(settings.source, settings.pyproject)
+    required = tuple(sorted((name, "") for name in _names(project.requires)))
+    build = BuildEnvironment(prefix="", distributions=required)
     hook = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
-    process, ancestors = take_hook_process(), take_ancestors()
-    snapshot = _snapshot(settings, hook, process=process, ancestors=ancestors, build=build, python=take_python())
+    place = _Place(process=take_hook_process(), ancestors=take_ancestors(), build=build, project=project)
+    snapshot = _snapshot(settings, hook, place, take_python(), own_torch=True)
     consumer = snapshot.consumer
     if consumer is None or snapshot.python.minor_version in (*consumer.python_versions, ""):
         return snapshot
@@ -88,22 +103,19 @@ def read_snapshot_text(path: Path) -> str:
         ) from None
 
 
-def _snapshot(
-    settings: Settings,
-    hook: Hook,
-    *,
-    process: HookProcess,
-    ancestors: tuple[Process, ...],
-    build: BuildEnvironment,
-    python: Python,
-) -> Snapshot:
-    project = read_project(settings.source, settings.pyproject)
-    finding = find_consumer(
-        process,
-        ancestors,
-        told=settings.config.consumer or None,
-        torch_importable=build.torch is not None and not _names_torch(project.requires),
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a hook runs, and for what."""
+
+    process: HookProcess
+    ancestors: tuple[Process, ...]
+    build: BuildEnvironment
+    project: Project
+
+
+def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, own_torch: bool) -> Snapshot:
+    process, ancestors = place.process, place.ancestors
+    finding = find_consumer(process, ancestors, told=settings.config.consumer or None, torch_importable=not own_torch)
     caller = find_caller(process, ancestors)
     consumers = [
         _read_consumer(found, settings.config, python, caller.process if caller else None) for found in finding.found
@@ -120,8 +132,8 @@ def _snapshot(
         locked=wanted.locked,
         asked_for=wanted.asked_for,
         asked_faults=wanted.faults,
-        build=build,
-        project=project,
+        build=place.build,
+        project=place.project,
         variables_set=tuple(sorted(n for n in {*DECIDED_VARIABLES, *settings.config.env} if settings.variables.get(n))),
         cache_folder=str(settings.cache_folder),
     )
@@ -205,14 +217,13 @@ def _is_rival(one: Consumer, chosen: Consumer | None) -> bool:
     return not one.torch.is_same_build(chosen.torch)
 
 
-def _names_torch(requirements: tuple[str, ...]) -> bool:
+def _names(requirements: tuple[str, ...]) -> set[str]:
+    """Return the names of requirements; what is none is left to the front end to refuse."""
+    names: set[str] = set()
     for text in requirements:
-        try:
-            if canonicalize_name(Requirement(text).name) == "torch":
-                return True
-        except InvalidRequirement:
-            continue
-    return False
+        with contextlib.suppress(InvalidRequirement):
+            names.add(canonicalize_name(Requirement(text).name))
+    return names
 
 
 def _is_same(path: str, folder: Path) -> bool:

@@ -6,26 +6,26 @@ May not import it: that costs seconds and hundreds of megabytes, and runs the co
 from __future__ import annotations
 
 import ast
+import importlib.machinery
 import json
-import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 
 from ..model import Origin, Torch
-from .distributions import find_distribution, find_editable_packages
+from .editable import editable_targets, read_syntax_tree
+from .metadata import Header, Installed, find_installed, read_files, read_header, read_lines, read_start
+from .prefixes import is_file, is_folder, names_in
+from .torch_libraries import read_architectures, read_cxx11_abi
 
-_LARGEST_TEXT_BYTES = 5_000_000
-# The constructor c10::Error(SourceLocation, std::string) in the two C++ ABIs: std::string is mangled as Ss in the old.
-_NEW_ABI = b"_ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_string"
-_OLD_ABI = b"_ZN3c105ErrorC1ENS_14SourceLocationESs"
-# torch._C._cuda_getArchFlags() returns this literal: sm_75 sm_80 ... compute_120
-_ARCHITECTURES = re.compile(rb"(?:(?:sm|compute|gfx)_?[0-9]+[a-z]{0,2} ){1,40}(?:sm|compute)_[0-9]+[a-z]?")
-_GENERATED = re.compile(rb"-gencode;arch=compute_([0-9]+[a-z]?)")
-_TOOLKIT = re.compile(
-    r"^Requires-Dist: (?:cuda-toolkit(?:\[[^\]]*\])?|nvidia-cuda-runtime-cu\d+) ?\(?==([0-9.]+)", re.M
+# It has ten lines.
+_LARGEST_VERSION_BYTES = 65_536
+_LARGEST_JSON_BYTES = 65_536
+# The release of the whole toolkit (torch >= 2.11), else that of its runtime.
+_TOOLKITS = tuple(
+    re.compile(name + r"\s*(?:\[[^\]]*\])?\s*\(?\s*==\s*(\d+(?:\.\d+)+)(?![.\d*])")
+    for name in ("cuda-toolkit", r"nvidia-cuda-runtime(?:-cu\d+)?")
 )
 
 
@@ -37,87 +37,167 @@ class TorchReading:
     fault: str | None = None
 
 
+class _BrokenError(Exception):
+    """What is missing or broken, in one sentence; it never leaves this module."""
+
+
 def read_torch(search_path: tuple[str, ...], *, architectures: bool) -> TorchReading:
     """Return the torch that an interpreter with this path would import.
 
     :param architectures: whether to read those it was built for, which costs up to 0.1 s in a library of gigabytes
     """
     try:
-        return _read(search_path, architectures=architectures)
+        place = _find_place(search_path)
+        return TorchReading(torch=_read(place, architectures=architectures) if place else None)
+    except _BrokenError as fault:
+        return TorchReading(fault=str(fault))
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         return TorchReading(fault=f"torch cannot be read: {error}")
 
 
-def _read(search_path: tuple[str, ...], *, architectures: bool) -> TorchReading:
-    distribution = find_distribution(search_path, "torch")
-    folder = _find_package(search_path)
-    if distribution is None and folder is None:
-        return TorchReading()
-    if folder is None:
-        assert distribution is not None
-        where = getattr(distribution, "_path", "its metadata")
-        return TorchReading(fault=f"{where} is there, but no folder torch with an __init__.py")
-    facts = _read_version_file(folder / "version.py")
-    real = (folder / "lib").is_dir() or bool(_extension_suffix(folder)) or _lists_version_file(distribution)
-    if not facts.get("__version__"):
-        if real or distribution is None:
-            return TorchReading(fault=f"{folder / 'version.py'} is missing or says no __version__")
-        facts = {"__version__": distribution.version}
-    if distribution is not None and distribution.read_text("METADATA") is None and _is_dist_info(distribution):
-        return TorchReading(fault=f"{getattr(distribution, '_path', 'its metadata')} has no METADATA")
-    text = {key: value for key, value in facts.items() if isinstance(value, str)}
-    return TorchReading(
-        torch=Torch(
-            version=text["__version__"],
-            folder=str(folder),
-            origin=_origin(distribution, folder, search_path, text["__version__"]),
-            cuda=text.get("cuda"),
-            hip=text.get("hip"),
-            xpu=text.get("xpu"),
-            debug=facts.get("debug") is True,
-            git_version=text.get("git_version"),
-            cxx11_abi=_read_cxx11_abi(folder / "lib" / "libc10.so"),
-            extension_suffix=_extension_suffix(folder),
-            toolkit=_toolkit(distribution),
-            architectures=read_architectures(folder) if architectures else (),
-        )
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where torch is imported from: a package's folder, or a single module. `metadata` is what speaks of it."""
+
+    package: Path
+    metadata: tuple[Installed, ...]
+
+    @property
+    def folder(self) -> Path:
+        return self.package.parent if self.package.suffix == ".py" else self.package
 
 
-def read_architectures(folder: Path) -> tuple[str, ...]:
-    """Return the architectures that a torch was built for, as sm_90, compute_120 or gfx90a, in its own order."""
-    for match in _search(folder / "lib" / "libtorch_python.so", _ARCHITECTURES):
-        return tuple(match.group().decode("ascii").split())
-    found = (m.group(1).decode("ascii") for m in _search(folder / "lib" / "libtorch_cuda.so", _GENERATED))
-    return tuple(sorted({f"sm_{number}" for number in found}))
+def _find_place(search_path: tuple[str, ...]) -> _Place | None:
+    """Return the first torch on a path, None if there is none.
 
-
-def _search(path: Path, pattern: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            # The matches are copied: they would keep the map open.
-            yield from list(pattern.finditer(data))
-    except (OSError, ValueError):
-        return
-
-
-def _find_package(search_path: tuple[str, ...]) -> Path | None:
-    for entry in search_path:
-        if (Path(entry) / "torch" / "__init__.py").is_file():
-            return Path(entry) / "torch"
-    for folder in find_editable_packages(search_path).get("torch", ()):
-        if (folder / "__init__.py").is_file():
-            return folder
+    :raises _BrokenError: if there is metadata without a torch, or what is left of one
+    """
+    candidates = find_installed(search_path).get("torch", ())
+    for entry in dict.fromkeys(search_path):
+        package = _package_in(Path(entry))
+        if package is not None:
+            beside = tuple(c for c in candidates if c.site == Path(entry))
+            # Else that of an editable installation, which stands in the site folder. Not that of another torch.
+            return _Place(
+                package=package, metadata=beside or tuple(c for c in candidates if _package_in(c.site) is None)
+            )
+    for candidate in candidates:
+        targets = editable_targets(candidate, read_files(candidate))
+        package = _package_in(candidate.site) or targets.get("torch") or targets.get("torch.py")
+        if package is not None:
+            if is_folder(package) and not is_file(package / "__init__.py"):
+                raise _BrokenError(
+                    f"{package / '__init__.py'} is missing, and {candidate.information} says that it is there"
+                )
+            return _Place(package=package, metadata=(candidate,))
+    _refuse_remains(search_path, candidates)
     return None
 
 
-def _read_version_file(path: Path) -> dict[str, object]:
-    """Return the constants of torch/version.py."""
+def _refuse_remains(search_path: Iterable[str], candidates: tuple[Installed, ...]) -> None:
+    for candidate in candidates:
+        if _direct_url(candidate).get("editable"):
+            raise _BrokenError(
+                f"{candidate.information} is of an editable installation, and its source folder is not to be found"
+            )
+        missing = candidate.site / "torch"
+        missing = missing / "__init__.py" if is_folder(missing) else missing
+        raise _BrokenError(f"{missing} is missing, and {candidate.information} says that it is there")
+    for entry in search_path:
+        folder = Path(entry) / "torch"
+        if is_file(folder / "version.py") or is_folder(folder / "lib"):
+            raise _BrokenError(f"{folder / '__init__.py'} is missing, and so is the metadata of torch")
+
+
+def _package_in(folder: Path) -> Path | None:
+    """Return what `import torch` finds in a folder: a package, then a module."""
+    if is_file(folder / "torch" / "__init__.py"):
+        return folder / "torch"
+    return folder / "torch.py" if is_file(folder / "torch.py") else None
+
+
+def _read(place: _Place, *, architectures: bool) -> Torch:
+    folder = place.folder
+    facts = _read_version_file(place.package / "version.py") if place.package == folder else None
+    stated = str(facts["__version__"]) if facts else ""
+    installed, header = _choose(place.metadata, stated)
+    if place.package == folder:
+        _refuse_half(folder, installed, has_version=facts is not None)
+    if installed is None and facts is None:
+        raise _BrokenError(f"{place.package} has neither a version.py nor a dist-info")
+    if installed is not None and header is None and installed.entry.endswith(".dist-info"):
+        raise _BrokenError(f"{installed.information / 'METADATA'} is missing")
+    version = stated or (header or Header()).version or (installed.stated if installed else "")
+    if not version:
+        raise _BrokenError(f"{place.package} has no version, neither in a version.py nor in its metadata")
+    facts = facts or {}
+    cuda, hip, xpu = (_text(facts.get(name)) for name in ("cuda", "hip", "xpu"))
+    return Torch(
+        version=version,
+        folder=str(folder),
+        origin=_origin(place, installed, version),
+        cuda=cuda,
+        hip=hip,
+        xpu=xpu,
+        debug=facts.get("debug") is True,
+        git_version=_text(facts.get("git_version")),
+        cxx11_abi=read_cxx11_abi(folder),
+        extension_suffix=_extension_suffix(folder),
+        toolkit=_parse_toolkit((header or Header()).requires),
+        architectures=read_architectures(folder) if architectures and (cuda or hip) else (),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _choose(metadata: tuple[Installed, ...], version: str) -> tuple[Installed | None, Header | None]:
+    """Return the metadata that speaks of this version: upgrades that were killed leave others behind."""
+    read = [(installed, read_header(installed)) for installed in metadata]
+    whole = [(installed, header) for installed, header in read if header is not None]
+    for installed, header in whole:
+        if header.version.partition("+")[0] == version.partition("+")[0]:
+            return installed, header
+    return next(iter(whole or read), (None, None))
+
+
+def _refuse_half(folder: Path, installed: Installed | None, *, has_version: bool) -> None:
+    """Refuse a torch that has lost some of its files.
+
+    A stub (a distribution that is called torch and is plain Python) has none of them, and lists none.
+
+    :raises _BrokenError: naming the first that is missing
+    """
+    has_library, has_extension = is_folder(folder / "lib"), bool(_extensions(folder))
+    if has_library and has_extension and has_version:
+        return
+    listed = tuple((read_files(installed) if installed else None) or ())
+    if not has_version and (has_library or has_extension or "torch/version.py" in listed):
+        raise _BrokenError(f"{folder / 'version.py'} is missing")
+    if not has_library and any(file.startswith("torch/lib/") for file in listed):
+        raise _BrokenError(f"{folder / 'lib'} is missing")
+    if not has_extension and any(file.startswith("torch/_C.") for file in listed):
+        raise _BrokenError(f"{folder / '_C'} is missing: the extension module of torch")
+
+
+def _read_version_file(path: Path) -> Mapping[str, object] | None:
+    """Return the constants of torch/version.py, `__version__` among them; None if there is no such file.
+
+    :raises _BrokenError: if it says no version
+    """
     try:
-        with path.open("rb") as file:
-            tree = ast.parse(file.read(_LARGEST_TEXT_BYTES))
-    except (OSError, SyntaxError):
-        return {}
+        path.lstat()
+    except FileNotFoundError:
+        return None
+    data = read_start(path, _LARGEST_VERSION_BYTES + 1)
+    if data is None:
+        raise _BrokenError(f"{path} cannot be read")
+    if len(data) > _LARGEST_VERSION_BYTES:
+        raise _BrokenError(f"{path} has more than {_LARGEST_VERSION_BYTES} bytes")
+    tree = read_syntax_tree(data)
+    if tree is None:
+        raise _BrokenError(f"{path} is not Python")
     found: dict[str, object] = {}
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
@@ -126,64 +206,72 @@ def _read_version_file(path: Path) -> dict[str, object]:
             targets, value = [statement.target], statement.value
         else:
             continue
-        if isinstance(value, ast.Call) and len(value.args) == 1:
-            value = value.args[0]  # TorchVersion("2.8.0")
-        if isinstance(value, ast.Constant):
-            found.update({target.id: value.value for target in targets if isinstance(target, ast.Name)})
+        found.update({target.id: _constant(value, found) for target in targets if isinstance(target, ast.Name)})
+    if not _text(found.get("__version__")):
+        raise _BrokenError(f"{path} says no __version__")
     return found
 
 
-def _read_cxx11_abi(path: Path) -> bool | None:
-    """Return whether libc10 uses the new C++ ABI; its symbols say so, the CMake files stopped to after 2.5."""
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data.find(_NEW_ABI) >= 0:
-                return True
-            return False if data.find(_OLD_ABI) >= 0 else None
-    except (OSError, ValueError):
-        return None
-
-
-def _extension_suffix(folder: Path) -> str | None:
-    for path in sorted(folder.glob("_C.*")):
-        if path.name.endswith((".so", ".pyd")):
-            return path.name[len("_C") :]
+def _constant(node: ast.expr, known: Mapping[str, object]) -> object:
+    """Return the value of a literal, of a name, of "2.8.0" + suffix, or of TorchVersion("2.8.0"); else None."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        return known.get(node.id)
+    if isinstance(node, ast.Call) and len(node.args) == 1:
+        return _constant(node.args[0], known)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = _constant(node.left, known), _constant(node.right, known)
+        return left + right if isinstance(left, str) and isinstance(right, str) else None
     return None
 
 
-def _lists_version_file(distribution: Distribution | None) -> bool:
-    return distribution is not None and "torch/version.py" in (distribution.read_text("RECORD") or "")
+def _extensions(folder: Path) -> list[str]:
+    return [name.removeprefix("_C") for name in names_in(folder) if re.fullmatch(r"_C\..*(?:so|pyd)", name)]
 
 
-def _is_dist_info(distribution: Distribution) -> bool:
-    return isinstance(distribution, PathDistribution) and str(getattr(distribution, "_path", "")).endswith(".dist-info")
+def _extension_suffix(folder: Path) -> str | None:
+    """Return that of torch._C, the running interpreter's if there are several; .abi3.so and .so tell nothing."""
+    found = [suffix for suffix in _extensions(folder) if suffix.count(".") > 1 and not suffix.startswith(".abi3")]
+    own = [suffix for suffix in importlib.machinery.EXTENSION_SUFFIXES if suffix in found]
+    return next(iter(own + found), None)
 
 
-def _toolkit(distribution: Distribution | None) -> str | None:
-    text = (distribution.read_text("METADATA") or "") if distribution else ""
-    found = _TOOLKIT.search(text)
-    return found.group(1) if found else None
+def _parse_toolkit(requires: tuple[str, ...]) -> str | None:
+    for pattern in _TOOLKITS:
+        for text in requires:
+            match = pattern.match(text)
+            if match:
+                return match[1]
+    return None
 
 
-def _origin(distribution: Distribution | None, folder: Path, search_path: tuple[str, ...], version: str) -> Origin:
-    installer = ((distribution.read_text("INSTALLER") if distribution else None) or "").strip().lower()
-    prefix = folder.parents[3] if len(folder.parents) > 3 else folder
-    if installer == "conda" or next(prefix.glob("conda-meta/pytorch-[0-9]*.json"), None):
+def _origin(place: _Place, installed: Installed | None, version: str) -> Origin:
+    if installed is None:
+        return Origin.SOURCE  # a build tree on the path
+    if (read_lines(installed, "INSTALLER") or ("",))[0].lower() == "conda" or _is_in_conda(installed.site):
         return Origin.CONDA
-    url = _direct_url(distribution)
-    inside = any(Path(entry) == folder.parent for entry in search_path if Path(entry).name.endswith("-packages"))
-    if url.get("editable") or not inside:
+    url = _direct_url(installed)
+    if url.get("editable") or installed.is_developed or installed.site != place.package.parent:
         return Origin.EDITABLE
-    return Origin.SOURCE if url.get("directory") or "+git" in version else Origin.WHEEL
+    return Origin.SOURCE if url.get("folder") or "+git" in version else Origin.WHEEL
 
 
-def _direct_url(distribution: Distribution | None) -> dict[str, bool]:
-    """Return what direct_url.json (PEP 610) says of a folder."""
+def _is_in_conda(site: Path) -> bool:
+    """Return whether conda lists a pytorch in the environment whose site folder this is."""
+    return any(
+        re.fullmatch(r"pytorch-\d.*\.json", name)
+        for prefix in site.parents[1:3]  # lib/python3.11/site-packages, or Lib/site-packages
+        for name in names_in(prefix / "conda-meta")
+    )
+
+
+def _direct_url(installed: Installed) -> Mapping[str, bool]:
+    """Return what direct_url.json (PEP 610) says of a folder; nothing if it was none."""
+    data = read_start(installed.information / "direct_url.json", _LARGEST_JSON_BYTES) or b"{}"
     try:
-        data = json.loads((distribution.read_text("direct_url.json") if distribution else None) or "{}")
-    except ValueError:
+        table = json.loads(data)
+    except (ValueError, RecursionError):
         return {}
-    information = data.get("dir_info") if isinstance(data, dict) else None
-    if not isinstance(information, dict):
-        return {}
-    return {"directory": True, "editable": information.get("editable") is True}
+    about = table.get("dir_info") if isinstance(table, dict) else None
+    return {"folder": True, "editable": about.get("editable") is True} if isinstance(about, dict) else {}
