@@ -16,12 +16,13 @@ from packaging.utils import canonicalize_name
 
 from ..model import FrontEndName, Locked, Python
 from .command_line import CommandLine, parse_command_line, script_of
-from .locked_torch import LockedTorch, LockError, answer_of, strings, table
+from .locked_torch import LockedTorch, LockError, answer_of, table
 from .markers import Chosen, MarkerError
 from .pdm_lock import find_in_pdm_lock
 from .poetry_lock import find_in_poetry_lock
 from .pylock import find_in_pylock
 from .uv_lock import find_in_uv_lock
+from .uv_project import project_root
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -85,43 +86,12 @@ def _uv_locks(start: Path, command: CommandLine) -> Iterator[Path]:
     if script and _has_metadata(Path(start, script)):
         # A script with requirements of its own has a lock of its own, and never that of a project.
         yield Path(start, f"{script}.lock")
-    elif (root := _uv_root(start)) is not None:
+    elif (root := project_root(start)) is not None:
         yield root / "uv.lock"
 
 
 def _has_metadata(script: Path) -> bool:
     return b"\n# /// script" in b"\n" + script.read_bytes()[:_LARGEST_BYTES] if script.is_file() else False
-
-
-def _uv_root(start: Path) -> Path | None:
-    """Return the root of the workspace, as uv finds it (uv-workspace, `find_workspace`).
-
-    The nearest pyproject.toml is the project; the next one above it is its workspace, if it says so. No other is
-    looked at.
-    """
-    above = [folder for folder in (start, *start.parents) if (folder / "pyproject.toml").is_file()]
-    if not above:
-        return None
-    project = above[0]
-    if len(above) == 1 or "workspace" in _tool(_pyproject(project), "uv"):
-        return project
-    root = above[1]
-    workspace = table(_tool(_pyproject(root), "uv").get("workspace"))
-    included = any(_matches(project, root, pattern) for pattern in strings(workspace.get("members")))
-    excluded = any(_matches(project, root, pattern) for pattern in strings(workspace.get("exclude")))
-    return root if included and not excluded else project
-
-
-def _matches(folder: Path, root: Path, pattern: str) -> bool:
-    """Return whether a folder is one that a pattern of `members` names; `*` stops at a slash, `**` does not."""
-    parts = [part for part in pattern.replace("\\", "/").split("/") if part not in ("", ".")]
-    text = "/".join("**" if part == "**" else _part_expression(part) for part in parts)
-    expression = text.replace("**/", "(?:[^/]+/)*").replace("/**", "(?:/[^/]+)*").replace("**", ".*")
-    return re.fullmatch(expression, folder.relative_to(root).as_posix()) is not None
-
-
-def _part_expression(part: str) -> str:
-    return re.escape(part).replace(r"\*\*", r"\*").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
 
 
 def _poetry_locks(start: Path, _command: CommandLine) -> Iterator[Path]:

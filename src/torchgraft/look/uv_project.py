@@ -5,9 +5,10 @@ May not read more than the pyproject.toml files above a folder.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from .prefixes import is_file
@@ -19,22 +20,22 @@ else:
 
 
 def project_root(folder: Path) -> Path | None:
-    """Return the folder of the project or workspace that a folder is in; None if it is in none.
+    """Return the root of the project or workspace that a folder is in, as uv finds it; None if it is in none.
 
-    That is the nearest one with a pyproject.toml, unless that is a member of a workspace above it
-    (https://docs.astral.sh/uv/concepts/projects/workspaces/).
+    The nearest pyproject.toml is the project; the next one above it is its workspace, if it says so. No other is
+    looked at (uv-workspace, `find_workspace`).
     """
     above = [parent for parent in (folder, *folder.parents) if is_file(parent / "pyproject.toml")]
     if not above:
         return None
-    project, *others = above
-    if _workspace(project) is not None:
+    project = above[0]
+    if len(above) == 1 or _workspace(project) is not None:
         return project
-    for root in others:
-        workspace = _workspace(root)
-        if workspace is not None:
-            return root if _is_member(project.relative_to(root), workspace) else project
-    return project
+    workspace = _workspace(above[1]) or {}
+    path = project.relative_to(above[1]).as_posix()
+    included = any(_matches(path, pattern) for pattern in _strings(workspace.get("members")))
+    excluded = any(_matches(path, pattern) for pattern in _strings(workspace.get("exclude")))
+    return above[1] if included and not excluded else project
 
 
 def _workspace(folder: Path) -> Mapping[str, Any] | None:
@@ -48,13 +49,17 @@ def _workspace(folder: Path) -> Mapping[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def _is_member(path: PurePath, workspace: Mapping[str, Any]) -> bool:
-    return _matches(path, workspace.get("members")) and not _matches(path, workspace.get("exclude"))
+def _strings(data: object) -> list[str]:
+    return [item for item in data if isinstance(item, str)] if isinstance(data, list) else []
 
 
-def _matches(path: PurePath, patterns: object) -> bool:
-    """Return whether a path matches one of the globs. PurePath.match goes from the right: so count the parts."""
-    if not isinstance(patterns, list):
-        return False
-    globs = [PurePath(pattern) for pattern in patterns if isinstance(pattern, str) and pattern.strip("./")]
-    return any(("**" in glob.parts or len(glob.parts) == len(path.parts)) and path.match(str(glob)) for glob in globs)
+def _matches(path: str, pattern: str) -> bool:
+    """Return whether a path is one that a pattern of `members` names; `*` stops at a slash, `**` does not."""
+    parts = [part for part in pattern.replace("\\", "/").split("/") if part not in {"", "."}]
+    text = "/".join("**" if part == "**" else _part_expression(part) for part in parts)
+    expression = text.replace("**/", "(?:[^/]+/)*").replace("/**", "(?:/[^/]+)*").replace("**", ".*")
+    return re.fullmatch(expression, path) is not None
+
+
+def _part_expression(part: str) -> str:
+    return re.escape(part).replace(r"\*\*", r"\*").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
