@@ -18,7 +18,7 @@ from .model import Hook
 if TYPE_CHECKING:
     from .act.call import Call
     from .config import Log
-    from .model import Plan
+    from .planned import Plan
 
 _OUR_OWN_BUG = 3
 

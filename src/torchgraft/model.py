@@ -1,4 +1,4 @@
-"""The values that travel from look through decide to act.
+"""What was seen: the values that travel from look to decide, and the words that all rooms share.
 
 May not do anything: every type here is frozen, keyword-only, and round-trips through JSON (see `codec`).
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-
-from .errors import Problem
 
 SNAPSHOT_FORMAT = 1
 
@@ -87,57 +85,6 @@ class Origin(enum.Enum):
     CONDA = "conda"
     EDITABLE = "editable"
     SOURCE = "source"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Process:
-    """One process as far as it is our business: only variables on `look.processes.VARIABLES` are kept.
-
-    `locks` are the lock files that it holds open; None if the system does not tell.
-    """
-
-    executable: str
-    arguments: tuple[str, ...]
-    folder: str
-    variables: tuple[tuple[str, str], ...] = ()
-    locks: tuple[str, ...] | None = ()
-
-    def variable(self, name: str) -> str | None:
-        """Return the value of a variable; None if it is unset or empty."""
-        return dict(self.variables).get(name) or None
-
-
-@dataclass(frozen=True, kw_only=True)
-class HookProcess:
-    """The process in which a hook runs, as it sees itself. `pyvenv_cfg` is the text of its own, "" if none.
-
-    `variables` are those on `look.processes.VARIABLES`; `sys_path` is as at the start of the hook.
-    """
-
-    executable: str
-    prefix: str
-    base_prefix: str
-    purelib: str
-    platlib: str
-    folder: str
-    sys_path: tuple[str, ...]
-    variables: tuple[tuple[str, str], ...] = ()
-    pyvenv_cfg: str = ""
-
-    def variable(self, name: str) -> str | None:
-        """Return the value of a variable; None if it is unset or empty."""
-        return dict(self.variables).get(name) or None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """An environment that a rule named as the consumer, before it was looked at."""
-
-    prefix: str
-    rule: Rule
-    certain: bool
-    why: str
-    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,86 +302,3 @@ class Snapshot:
     project: Project
     variables_set: tuple[str, ...] = ()
     cache_folder: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RungAnswer:
-    """What one rung of the ladder said: `torch` is a requirement, None if the rung had no answer."""
-
-    rung: Rung
-    torch: str | None
-    said: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Planned:
-    """One line of the plan with its reason: a requirement, a variable (`name=value`), a choice."""
-
-    text: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedVariable:
-    """A variable of the delegate's environment. `value` is None where the user's own value stays."""
-
-    name: str
-    value: str | None
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Graft:
-    """A folder of links to be put in front of the build's import path."""
-
-    folder: str
-    links: tuple[Link, ...]
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StandIn:
-    """What setup.py is told of torch while metadata is made without one. `known`: by a rung, not by guess."""
-
-    version: str
-    cuda: str | None = None
-    hip: str | None = None
-    xpu: str | None = None
-    debug: bool = False
-    git_version: str | None = None
-    cxx11_abi: bool | None = None
-    known: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delegate:
-    """The wrapped backend. `asked` says whether its own get_requires hook has to run, and `reason` why."""
-
-    backend: str
-    backend_path: tuple[str, ...] = ()
-    asked: bool
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a hook call will do, with a reason for every line. Without `problems` it can be carried out."""
-
-    hook: Hook
-    consumer: Planned | None = None
-    rungs: tuple[RungAnswer, ...] = ()
-    rung: Rung | None = None
-    torch: Torch | None = None
-    way: Way
-    way_reason: str
-    requirements: tuple[Planned, ...] = ()
-    graft: Graft | None = None
-    stand_in: StandIn | None = None
-    asks_version: bool = False
-    from_files: bool = False
-    variables: tuple[PlannedVariable, ...] = ()
-    delegate: Delegate
-    front_end: FrontEnd
-    rule: Rule | None = None
-    notes: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()

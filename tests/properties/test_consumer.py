@@ -12,7 +12,8 @@ from torchgraft.look.consumer import find_consumer
 from torchgraft.look.environment import read_environment, writable_by_others
 from torchgraft.look.front_end import find_front_end
 from torchgraft.look.prefixes import parse_pyvenv_cfg
-from torchgraft.model import FrontEndName, HookProcess, Process, Python
+from torchgraft.look.seen import HookProcess, Process
+from torchgraft.model import FrontEndName, Python
 
 PYTHON = Python(version="3.11.7", implementation="cpython", abi="cp311", platform="any", extension_suffix=".so")
 # poetry is left out where it would be started; any other name is only a text.

@@ -27,7 +27,9 @@ FILES = st.sampled_from(
         "__editable___torch_finder.py",
     ]
 )
-CONTENTS = st.binary(max_size=80) | st.text(max_size=80) | st.sampled_from(["torch/../../x,,\n", "MAPPING = {1: 2}", "{"])
+CONTENTS = (
+    st.binary(max_size=80) | st.text(max_size=80) | st.sampled_from(["torch/../../x,,\n", "MAPPING = {1: 2}", "{"])
+)
 
 
 @given(st.dictionaries(FILES, CONTENTS, max_size=5))

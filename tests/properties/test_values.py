@@ -15,7 +15,8 @@ from torchgraft.decide.ladder import satisfies, torch_requirement
 from torchgraft.decide.plan import plan_build, plan_text
 from torchgraft.errors import Evidence, Problem, TorchgraftError, problem_text
 from torchgraft.look.setup_script import parse_setup_script
-from torchgraft.model import AskedFor, BuildEnvironment, Hook, Locked, Plan, Rule, Snapshot
+from torchgraft.model import AskedFor, BuildEnvironment, Hook, Locked, Rule, Snapshot
+from torchgraft.planned import Plan
 
 ANY_TEXT = st.text(max_size=60)
 KEYS = st.sampled_from([setting.key for setting in settings().values()]) | ANY_TEXT

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from torchgraft.look.processes import VARIABLES
-from torchgraft.model import HookProcess, Process, Rule
+from torchgraft.look.seen import HookProcess, Process
+from torchgraft.model import Rule
 
 CASES = Path(__file__).parents[1] / "cases" / "frontends" / "evidence.jsonl.gz"
 RULES = {

@@ -36,7 +36,12 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
 
 
 def metadata_text(name: str, version: str, requires: Iterable[str] = ()) -> str:
-    lines = ["Metadata-Version: 2.4", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {r}" for r in requires)]
+    lines = [
+        "Metadata-Version: 2.4",
+        f"Name: {name}",
+        f"Version: {version}",
+        *(f"Requires-Dist: {r}" for r in requires),
+    ]
     return "\n".join(lines) + "\n\nRequires-Dist: this-is-the-description\n"
 
 

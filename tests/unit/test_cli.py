@@ -11,7 +11,7 @@ from torchgraft.cli import main
 from torchgraft.codec import from_json_text, json_text
 from torchgraft.config import Config
 from torchgraft.decide.plan import plan_build, plan_text
-from torchgraft.model import Plan
+from torchgraft.planned import Plan
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from torchgraft.codec import from_json_text, json_text, to_json
 from torchgraft.config import Config
 from torchgraft.decide.plan import plan_build
 from torchgraft.errors import SnapshotError
-from torchgraft.model import Plan, Rule, Snapshot
+from torchgraft.model import Rule, Snapshot
+from torchgraft.planned import Plan
 
 
 def test_a_snapshot_round_trips() -> None:

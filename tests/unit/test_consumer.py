@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from torchgraft.look.consumer import Finding, find_consumer
-from torchgraft.model import Found, HookProcess, Process, Rule
+from torchgraft.look.seen import Found, HookProcess, Process
+from torchgraft.model import Rule
 
 TORCH = "2.8.0"
 

@@ -13,7 +13,8 @@ from torchgraft.look.consumer import find_consumer
 from torchgraft.look.environment import read_environment
 from torchgraft.look.front_end import find_caller, find_front_end
 from torchgraft.look.held_lock import is_lock_held
-from torchgraft.model import FrontEndName, Process, Python, Rule
+from torchgraft.look.seen import Process
+from torchgraft.model import FrontEndName, Python, Rule
 
 RECORDINGS = load_recordings()
 # The front end that calls the hook is not always the program that was started.

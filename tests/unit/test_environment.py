@@ -16,7 +16,8 @@ from torchgraft.look.prefixes import (
     prefix_of_interpreter,
     python_versions,
 )
-from torchgraft.model import Process, Python
+from torchgraft.look.seen import Process
+from torchgraft.model import Python
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders are named as on POSIX")
 

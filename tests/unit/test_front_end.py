@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from torchgraft.look.front_end import find_caller, find_front_end, interpreter_flags
-from torchgraft.model import FrontEnd, FrontEndName, HookProcess, Process
+from torchgraft.look.seen import HookProcess, Process
+from torchgraft.model import FrontEnd, FrontEndName
 
 UV_BUILD = "/cache/builds-v0/.tmpAbc"
 

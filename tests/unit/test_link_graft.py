@@ -10,7 +10,8 @@ import pytest
 
 from torchgraft.act.graft import link_graft
 from torchgraft.errors import ActError
-from torchgraft.model import Graft, Link
+from torchgraft.model import Link
+from torchgraft.planned import Graft
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these links are symbolic; Windows gets junctions")
 

@@ -10,18 +10,8 @@ import pytest
 from support import snapshots
 from torchgraft.config import Config, Provide
 from torchgraft.decide.plan import plan_build, plan_pass_through, plan_text, summary_text
-from torchgraft.model import (
-    AskedFor,
-    BuildEnvironment,
-    FrontEnd,
-    FrontEndName,
-    Hook,
-    Origin,
-    Plan,
-    Rule,
-    SetupScript,
-    Way,
-)
+from torchgraft.model import AskedFor, BuildEnvironment, FrontEnd, FrontEndName, Hook, Origin, Rule, SetupScript, Way
+from torchgraft.planned import Plan
 
 WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 NONE = snapshots.consumer(None)

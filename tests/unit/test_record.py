@@ -17,7 +17,8 @@ from torchgraft.act.record import record_text, write_metadata_record, write_whee
 from torchgraft.config import Config
 from torchgraft.decide.plan import plan_build
 from torchgraft.errors import ActError
-from torchgraft.model import Planned, Way
+from torchgraft.model import Way
+from torchgraft.planned import Planned
 
 PLAN = plan_build(Config(env={"SECRET": "hunter2"}), snapshots.snapshot())
 INFO = "ext-1.0.dist-info"

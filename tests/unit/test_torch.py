@@ -253,7 +253,10 @@ FINDER_NAME = "__editable___torch_2_9_0a0_gitabc_finder.py"
 
 
 def install_editable(site: Path, tree: Path, *, record: bool = True) -> None:
-    files = {FINDER_NAME: FINDER.format(mapping={"torch": str(tree / "torch")}), "__editable__.torch-2.9.0a0.pth": "import x"}
+    files = {
+        FINDER_NAME: FINDER.format(mapping={"torch": str(tree / "torch")}),
+        "__editable__.torch-2.9.0a0.pth": "import x",
+    }
     url = direct_url(dir_info={"editable": True})
     sites.install(site, "torch", "2.9.0a0+gitabc", files, information=url, record="" if record else None)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..model import Plan
+from ..planned import Plan
 
 
 @dataclass(frozen=True, kw_only=True)

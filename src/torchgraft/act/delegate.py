@@ -17,7 +17,8 @@ from typing import IO, Any
 import pyproject_hooks
 
 from ..errors import DelegateError, Evidence, Problem
-from ..model import Delegate, Hook
+from ..model import Hook
+from ..planned import Delegate
 
 _GRACE_S = 5
 _HOOKS_PREFIX = "_PYPROJECT_HOOKS_"

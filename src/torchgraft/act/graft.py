@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from ..errors import ActError, Evidence, Problem
-from ..model import Graft
+from ..planned import Graft
 
 if sys.platform == "win32":
     from _winapi import CreateJunction

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DelegateError
-from ..model import Hook, Plan, StandIn, Way
+from ..model import Hook, Way
+from ..planned import Plan, StandIn
 from .call import Call
 from .delegate import run_delegate
 from .graft import link_graft

@@ -23,7 +23,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from .. import __version__
 from ..errors import ActError, Evidence, Problem
-from ..model import Plan
+from ..planned import Plan
 
 RECORD_NAME = "torchgraft.json"
 _RECORD_FORMAT = 1

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..codec import json_text
 from ..errors import Evidence, Problem
-from ..model import StandIn
+from ..planned import StandIn
 
 _FILES = Path(__file__).parent / "stand_in" / "torch"
 

@@ -12,7 +12,8 @@ from pathlib import PurePath, PurePosixPath
 from packaging.utils import canonicalize_name
 
 from ..config import Config
-from ..model import Distribution, Graft, Link, Snapshot
+from ..model import Distribution, Link, Snapshot
+from ..planned import Graft
 
 
 def plan_graft(config: Config, snapshot: Snapshot) -> Graft | None:

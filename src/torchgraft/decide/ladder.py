@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from ..config import Config
-from ..model import Consumer, Rule, Rung, RungAnswer, Snapshot
+from ..model import Consumer, Rule, Rung, Snapshot
+from ..planned import RungAnswer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +137,9 @@ def _declared(config: Config, snapshot: Snapshot) -> RungAnswer:
         return RungAnswer(rung=Rung.DECLARED, torch=requirement, said=said)
     # A package that was written for plain isolation declares torch as a build requirement.
     requirement = torch_requirement(snapshot.project.requires)
-    said = f"{requirement}, in [build-system] requires" if requirement else "the package declares no dependency on torch"
+    said = (
+        f"{requirement}, in [build-system] requires" if requirement else "the package declares no dependency on torch"
+    )
     return RungAnswer(rung=Rung.DECLARED, torch=requirement, said=said)
 
 

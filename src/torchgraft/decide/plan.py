@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from ..config import Config
 from ..errors import problems_text, shown
-from ..model import Delegate, FrontEnd, FrontEndName, Hook, Plan, Planned, RungAnswer, Snapshot, Torch, Way
+from ..model import FrontEnd, FrontEndName, Hook, Snapshot, Torch, Way
+from ..planned import Delegate, Plan, Planned, RungAnswer
 from .graft import plan_graft
 from .ladder import consumer_text, plan_torch
 from .problems import plan_problems

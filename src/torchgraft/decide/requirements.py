@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from packaging.version import InvalidVersion, Version
 
 from ..config import Config
-from ..model import Delegate, Hook, Planned, Snapshot, Torch, Way
+from ..model import Hook, Snapshot, Torch, Way
+from ..planned import Delegate, Planned
 from .ladder import Choice
 
 _SETUPTOOLS = "setuptools.build_meta"

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..config import Config
-from ..model import PlannedVariable, Snapshot, Torch, Way
+from ..model import Snapshot, Torch, Way
+from ..planned import PlannedVariable
 
 
 def plan_variables(config: Config, snapshot: Snapshot, *, torch: Torch | None, way: Way) -> tuple[PlannedVariable, ...]:

@@ -11,7 +11,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from ..config import Config
-from ..model import Hook, Snapshot, StandIn, Way
+from ..model import Hook, Snapshot, Way
+from ..planned import StandIn
 from .ladder import Choice
 from .way import Reach
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..model import Found, FrontEndName, HookProcess, Process, Rule, RuleAnswer
+from ..model import FrontEndName, Rule, RuleAnswer
 from .front_end import find_caller
 from .other_front_ends import find_by_poetry, find_by_tox
 from .prefixes import (
@@ -29,6 +29,7 @@ from .prefixes import (
     real,
 )
 from .scene import RuleSet, Scene, Verdict, finding, venv_upwards
+from .seen import Found, HookProcess, Process
 from .uv import find_by_uv
 
 _MAKER = re.compile(r"(?P<python>.+?) -m (?:venv|virtualenv)\b.*")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..model import Process, Python
+from ..model import Python
 from .front_end import interpreter_flags
 from .prefixes import (
     base_of,
@@ -29,6 +29,7 @@ from .prefixes import (
     site_folders,
     unique_folders,
 )
+from .seen import Process
 
 # `python -s` and `python -I`.
 _NO_USER_SITE_FLAGS = frozenset("sI")

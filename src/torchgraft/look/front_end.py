@@ -9,9 +9,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from ..model import FrontEnd, FrontEndName, HookProcess, Process
+from ..model import FrontEnd, FrontEndName
 from .command_line import CommandLine, parse_command_line
 from .prefixes import is_uv_build, parse_pyvenv_cfg
+from .seen import HookProcess, Process
 
 _SCRIPTS = {
     "pip": FrontEndName.PIP,

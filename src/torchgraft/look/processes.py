@@ -15,8 +15,8 @@ from typing import TypeVar
 
 import psutil
 
-from ..model import HookProcess, Process
 from .prefixes import read_text
+from .seen import HookProcess, Process
 
 # Names of environments, folders and requirement files. Index URLs, which can hold credentials, are never read.
 VARIABLES: frozenset[str] = frozenset(

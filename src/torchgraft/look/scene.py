@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..model import Found, FrontEndName, HookProcess, Process, Rule
+from ..model import FrontEndName, Rule
 from .front_end import Caller
 from .prefixes import is_venv, python_versions, real
+from .seen import Found, HookProcess, Process
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,13 +20,10 @@ from ..model import (
     AskedFor,
     BuildEnvironment,
     Consumer,
-    Found,
     FrontEnd,
     FrontEndName,
     Hook,
-    HookProcess,
     Locked,
-    Process,
     Project,
     Python,
     Snapshot,
@@ -40,6 +37,7 @@ from .interpreter import take_python
 from .locks import read_lock
 from .processes import take_ancestors, take_hook_process
 from .project import read_project
+from .seen import Found, HookProcess, Process
 from .settings import Settings
 from .torch import read_torch
 from .uv import is_project_command
