@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from torchgraft.config import json_schema, reference_text  # noqa: E402
+from torchgraft.settings_page import json_schema, reference_text  # noqa: E402
 
 HEAD = """# Settings
 

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from support import snapshots
 from torchgraft.codec import from_json_text, json_text
-from torchgraft.config import Config, Provide, parse_pyproject, resolve_config, settings, variable_name
+from torchgraft.config import Config, Provide, settings, variable_name
 from torchgraft.decide.ladder import satisfies, torch_requirement
 from torchgraft.decide.plan import plan_build, plan_text
 from torchgraft.errors import Evidence, Problem, TorchgraftError, problem_text
 from torchgraft.look.setup_script import parse_setup_script
 from torchgraft.model import AskedFor, BuildEnvironment, Hook, Locked, Rule, Snapshot
 from torchgraft.planned import Plan
+from torchgraft.sources import parse_pyproject, resolve_config
 
 ANY_TEXT = st.text(max_size=60)
 KEYS = st.sampled_from([setting.key for setting in settings().values()]) | ANY_TEXT

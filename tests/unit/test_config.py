@@ -5,19 +5,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from torchgraft.config import (
-    Config,
-    Log,
-    Provide,
-    json_schema,
-    parse_pyproject,
-    reference_text,
-    resolve_config,
-    settings,
-    split_config_settings,
-    variable_name,
-)
+from torchgraft.config import Config, Log, Provide, settings, variable_name
 from torchgraft.errors import ConfigError
+from torchgraft.settings_page import json_schema, reference_text
+from torchgraft.sources import parse_pyproject, resolve_config, split_config_settings
 
 
 def resolve(toml: dict[str, Any] | None = None, variables: dict[str, str] | None = None, **arguments: str) -> Config:

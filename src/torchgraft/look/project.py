@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..config import parse_pyproject
 from ..model import Project
+from ..sources import parse_pyproject
 from .setup_script import parse_setup_script
 
 _LARGEST_SCRIPT_BYTES = 2_000_000

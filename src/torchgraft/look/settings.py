@@ -13,7 +13,8 @@ from typing import Any
 
 import platformdirs
 
-from ..config import Config, resolve_config, split_config_settings
+from ..config import Config
+from ..sources import resolve_config, split_config_settings
 from .project import read_pyproject
 
 
