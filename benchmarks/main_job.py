@@ -121,8 +121,8 @@ def ways_table(laboratory: Laboratory, repeat: int) -> str:
             seconds[way.name].append(taken)
             witnessed[way.name] = json.loads(witness.read_text(encoding="utf-8"))["bytes"]
             workplace.run([consumer.python, "-c", f"import {PROJECT}"]).succeeded()
-            shutil.rmtree(workplace.folder)
             shutil.rmtree(consumer.prefix)
+            shutil.rmtree(workplace.folder)
     limit = statistics.median(seconds[ways[1].name])
     small = statistics.median(preparing)
     rows = [

@@ -60,6 +60,12 @@ def test_what_the_build_environment_has_is_not_shadowed_but_matched_distribution
     assert made.graft.names == ("torch", "typing-extensions")
 
 
+def test_a_torch_without_metadata_is_linked_too() -> None:
+    made = plan(consumer=snapshots.consumer(distributions=()))
+    assert made.graft
+    assert [(link.name, link.target) for link in made.graft.links] == [("torch", snapshots.CPU_TORCH.folder)]
+
+
 def test_a_whole_folder_is_linked_instead_of_its_parts() -> None:
     distributions = (
         snapshots.distribution("torch", "1.0", "nvidia"),

@@ -373,6 +373,11 @@ def test_a_stub_that_nothing_vouches_for(site: Path) -> None:
     assert read(site).fault == f"{site / 'torch.py'} has neither a version.py nor a dist-info"
 
 
+def test_a_stub_without_a_version(site: Path) -> None:
+    write(site, {**STUB, "torch.dist-info/METADATA": "Name: torch\n"})
+    assert read(site).fault == f"{site / 'torch'} has no version, neither in a version.py nor in its metadata"
+
+
 def test_an_editable_torch_whose_source_tree_is_gone(tmp_path: Path, site: Path) -> None:
     install_editable(site, tmp_path / "gone")
     assert "an editable installation, and its source folder is not to be found" in str(read(site).fault)

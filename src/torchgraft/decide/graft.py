@@ -12,7 +12,7 @@ from pathlib import PurePath, PurePosixPath
 from packaging.utils import canonicalize_name
 
 from ..config import Config
-from ..model import Distribution, Link, Snapshot
+from ..model import Distribution, Link, Snapshot, Torch
 from ..planned import Graft
 
 
@@ -28,7 +28,7 @@ def plan_graft(config: Config, snapshot: Snapshot) -> Graft | None:
     matched = set(config.match)
     here = {name for name, _ in snapshot.build.distributions}
     chosen = [d for d in snapshot.consumer.distributions if d.name in matched or d.name not in here]
-    links = _links(chosen, matched)
+    links = _with_torch(_links(chosen, matched), snapshot.consumer.torch)
     if not links:
         return None
     content = [snapshot.python.abi, [[link.name, link.target] for link in links]]
@@ -38,6 +38,14 @@ def plan_graft(config: Config, snapshot: Snapshot) -> Graft | None:
         links=links,
         names=tuple(distribution.name for distribution in chosen),
     )
+
+
+def _with_torch(links: tuple[Link, ...], torch: Torch | None) -> tuple[Link, ...]:
+    """Return the links with the very torch that the plan is for: its metadata may be missing, or another copy's."""
+    if torch is None or any(link.name == "torch.py" for link in links):
+        return links
+    others = [link for link in links if link.name != "torch"]
+    return tuple(sorted([*others, Link(name="torch", target=torch.folder)], key=lambda link: link.name))
 
 
 def _links(distributions: list[Distribution], matched: set[str]) -> tuple[Link, ...]:

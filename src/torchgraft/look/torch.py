@@ -227,7 +227,7 @@ def _constant(node: ast.expr, known: Mapping[str, object]) -> object:
 
 
 def _extensions(folder: Path) -> list[str]:
-    return [name.removeprefix("_C") for name in names_in(folder) if re.fullmatch(r"_C\..*(?:so|pyd)", name)]
+    return [name.removeprefix("_C") for name in names_in(folder) if re.fullmatch(r"_C(?:\..+)?\.(?:so|pyd)", name)]
 
 
 def _extension_suffix(folder: Path) -> str | None:

@@ -1,0 +1,218 @@
+"""Where a row is run: folders, an environment, variables that know only the local indexes, and what came of it.
+
+May not know any row or front end by name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..laboratory import HERE, Environment, Outcome, Workplace, make_project_wheel, make_wheelhouse, system_path
+from .index import Index, torch_wheel
+from .model import Tool
+from .tools import IN_CONSUMER, UV, pip, program
+
+MARK = "ext-report: "
+DEFAULT_INDEX = ("2.8.0", "2.9.0")
+OTHER_INDEX = ("2.8.0+cu128", "2.9.0+cu128")
+FORBIDDEN = "No module named 'torch'"
+TIMEOUT_S = 300
+# Refuses connections: whoever looks beyond this machine fails at once.
+NOWHERE = "http://127.0.0.1:9"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the installed package said of itself."""
+
+    built_for: Mapping[str, str]
+    meets: Mapping[str, str]
+    record: Mapping[str, Any]
+
+
+class Grounds:
+    """The indexes and the front ends of one session."""
+
+    def __init__(self, *, keep: Path, outside: Path, index: Index, wheels: Path) -> None:
+        self.index = index
+        self._keep = keep
+        self._outside = outside
+        self._wheels = wheels
+        self._path = system_path(outside / "path")
+        self._number = 0
+
+    @property
+    def uv(self) -> Path:
+        return program(UV, self._keep)
+
+    @property
+    def own_cache(self) -> Path:
+        return self._outside / "uv-cache"
+
+    def bench(self, tool: Tool) -> Bench:
+        """Return a new bench, with the front end on its PATH unless that is in the consumer."""
+        self._number += 1
+        folder = self._outside / f"row-{self._number}"
+        folder.mkdir()
+        links = self._outside / f"bin-{self._number}"
+        links.mkdir()
+        base = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+        for name in ("python", "python3", f"python3.{sys.version_info.minor}"):
+            (links / name).symlink_to(base)
+        if tool.requires:
+            command = program(tool, self._keep)
+            (links / command.name).symlink_to(command)
+            if (command.parent / "uvx").exists():
+                (links / "uvx").symlink_to(command.parent / "uvx")
+        return Bench(folder=folder, path=f"{links}{os.pathsep}{self._path}", grounds=self)
+
+
+class Bench:
+    """A folder of its own for one row. Its `work` is where commands are typed; situations lay it out."""
+
+    def __init__(self, *, folder: Path, path: str, grounds: Grounds) -> None:
+        self.grounds = grounds
+        self.index = grounds.index
+        # No checkout of any project is above it.
+        self.work = folder / "work"
+        self.work.mkdir()
+        self._place = Workplace(folder, path, ())
+        for name in ("PIP_FIND_LINKS", "PIP_NO_INDEX", "UV_FIND_LINKS", "UV_OFFLINE", "UV_NO_CONFIG"):
+            del self._place.variables[name]
+        self.variables = self._place.variables
+        self.variables.update(
+            {
+                "PIP_INDEX_URL": self.index.url("simple"),
+                "UV_DEFAULT_INDEX": self.index.url("simple"),
+                "PDM_PYPI_URL": self.index.url("simple"),
+                "PDM_CHECK_UPDATE": "0",
+                "HTTP_PROXY": NOWHERE,
+                "HTTPS_PROXY": NOWHERE,
+                "NO_PROXY": "127.0.0.1,localhost",
+                "no_proxy": "127.0.0.1,localhost",
+                "POETRY_NO_INTERACTION": "1",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "TORCHGRAFT_LOG": "summary",
+            }
+        )
+
+    @property
+    def outside(self) -> Path:
+        """A folder that is in no project."""
+        return self._place.folder
+
+    def package(self, where: str = "ext", *, dynamic: bool = False) -> Path:
+        """Lay out the package: all its metadata static, or version and dependencies said by setup.py alone."""
+        folder = self.work / where
+        shutil.copytree(HERE / "projects" / "ext", folder, ignore=shutil.ignore_patterns("__pycache__"))
+        if dynamic:
+            pyproject, script = folder / "pyproject.toml", folder / "setup.py"
+            text = pyproject.read_text(encoding="utf-8")
+            text = text.replace('version = "1.0"', 'dynamic = ["version", "dependencies"]')
+            pyproject.write_text(text.replace('dependencies = ["torch"]\n', ""), encoding="utf-8")
+            text = script.read_text(encoding="utf-8")
+            script.write_text(
+                text.replace("\nsetup(", '\nsetup(version="1.0", install_requires=["torch"], '), encoding="utf-8"
+            )
+        return folder
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file; `{simple}` and `{other}` are the addresses of the indexes."""
+        file = self.work / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for index in ("simple", "other"):
+            text = text.replace("{" + index + "}", self.index.url(index))
+        file.write_text(text, encoding="utf-8")
+
+    def environment(self, where: str, *requirements: str, activate: bool = False, system: bool = False) -> Environment:
+        """Make a virtual environment with these distributions from the local indexes, below `work`."""
+        made = Environment(self.work / where)
+        venv.EnvBuilder(symlinks=True, with_pip=False, system_site_packages=system).create(made.prefix)
+        if requirements:
+            self.install(["--python", str(made.python)], *requirements)
+        if activate:
+            self.activate(made.prefix)
+        return made
+
+    def install(self, options: list[str], *requirements: str) -> None:
+        """Install distributions by a uv that nobody looks at."""
+        index = ["--default-index", self.index.url("simple"), "--index", self.index.url("other")]
+        index += ["--index-strategy", "unsafe-best-match", "--cache-dir", str(self.grounds.own_cache), "--no-config"]
+        command = [self.grounds.uv, "pip", "install", "--quiet", *index, *options, *requirements]
+        self._place.run(command, cwd=self.outside, VIRTUAL_ENV="").succeeded()
+
+    def activate(self, prefix: Path) -> None:
+        self.variables["VIRTUAL_ENV"] = str(prefix)
+        self.variables["PATH"] = f"{prefix / 'bin'}{os.pathsep}{self.variables['PATH']}"
+
+    def run(self, command: str, *, cwd: str = ".") -> Outcome:
+        """Return what a command did that was typed in `work`. `A=B cd X && command` is understood, and no more."""
+        folder = self.work / cwd
+        variables: dict[str, str] = {}
+        if command.startswith("cd "):
+            where, _, command = command.removeprefix("cd ").partition(" && ")
+            folder /= where
+        words = shlex.split(command)
+        while "=" in words[0]:
+            name, _, value = words.pop(0).partition("=")
+            variables[name] = value
+        found = shutil.which(words[0], path=self.variables["PATH"]) if "/" not in words[0] else str(folder / words[0])
+        assert found, f"there is no {words[0]}"
+        wanted = [word for given in words[1:] for word in self._expanded(folder, given)]
+        return self._place.run([found, *wanted], cwd=folder, timeout_s=TIMEOUT_S, **variables)
+
+    @staticmethod
+    def _expanded(folder: Path, word: str) -> list[str]:
+        return sorted(str(path.relative_to(folder)) for path in folder.glob(word)) if "*" in word else [word]
+
+
+def read_report(said: str) -> Report:
+    """Return the last thing that the package said."""
+    lines = [line for line in said.splitlines() if MARK in line]
+    assert lines, f"the package said nothing:\n{said}"
+    return Report(**json.loads(lines[-1].partition(MARK)[2]))
+
+
+@contextmanager
+def made_grounds(keep: Path, outside: Path) -> Iterator[Grounds]:
+    """Make the wheels and serve them, for as long as the block lasts."""
+    if sys.platform == "win32":
+        raise NotImplementedError("environments in POSIX layout")
+    wheels = outside / "wheels"
+    simple, other = wheels / "simple", wheels / "other"
+    for folder in (_front_end_wheels(keep), make_wheelhouse(keep)):
+        shutil.copytree(folder, simple, dirs_exist_ok=True)
+    shutil.copytree(make_project_wheel(outside / "own", make_wheelhouse(keep)), simple, dirs_exist_ok=True)
+    other.mkdir()
+    for version in DEFAULT_INDEX:
+        torch_wheel(simple, version)
+    for version in OTHER_INDEX:
+        torch_wheel(other, version)
+    with Index.served(simple=simple, other=other) as index:
+        yield Grounds(keep=keep, outside=outside, index=index, wheels=wheels)
+
+
+def _front_end_wheels(keep: Path) -> Path:
+    """Return a folder with the wheels of the front ends that are installed into consumers; downloaded once."""
+    wanted = [f"{tool.name}=={tool.version}" for tool in IN_CONSUMER]
+    name = "-".join(["front-ends", *(str(tool) for tool in IN_CONSUMER), sys.implementation.cache_tag or ""])
+    folder = keep / name
+    if not folder.is_dir():
+        draft = keep / f".{name}.{os.getpid()}"
+        shutil.rmtree(draft, ignore_errors=True)
+        for requirement in wanted:
+            options = ("--quiet", "--no-deps", "--only-binary=:all:", "--dest", draft)
+            pip(sys.executable, "-m", "pip", "download", *options, requirement)
+        draft.rename(folder)
+    return folder
