@@ -204,6 +204,54 @@ class Consumer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Toolkit:
+    """A CUDA toolkit that has nvcc.
+
+    `home` is what CUDA_HOME has to be. `version` is like 13.0. `architectures` are those nvcc compiles for, as 75 or
+    90a. `highest_gcc` and `highest_clang` are major versions, from its own host_config.h. `missing_headers` are those
+    among `look.toolkits.HEADERS` that it lacks: distributions split toolkits into many packages.
+    """
+
+    home: str
+    version: str
+    source: str
+    nvcc: str
+    architectures: tuple[str, ...] = ()
+    highest_gcc: int | None = None
+    highest_clang: int | None = None
+    missing_headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostCompiler:
+    """A C and C++ compiler of one version: `name` is gcc or clang, `version` like 12.2."""
+
+    cc: str
+    cxx: str
+    name: str
+    version: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """What compiling can use. `gpus` are compute capabilities (9.0) or gfx names, of those that are visible.
+
+    `cores` and `memory_bytes` are what this process may still use, by affinity, container and host; the `limit`s say
+    which of them that was.
+    """
+
+    cores: int
+    cores_limit: str
+    memory_bytes: int
+    memory_limit: str
+    gpus: tuple[str, ...] = ()
+    gpus_source: str = ""
+    toolkits: tuple[Toolkit, ...] = ()
+    compilers: tuple[HostCompiler, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Locked:
     """What a lock file says of torch. `requirement` is `torch==2.8.0`, or a direct URL with its hash.
 

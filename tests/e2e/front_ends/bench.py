@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..laboratory import HERE, Environment, Outcome, Workplace, make_project_wheel, make_wheelhouse, system_path
-from .index import Index, torch_wheel
+from .index import Index, sdist, torch_wheel
 from .model import Tool
 from .tools import IN_CONSUMER, UV, pip, program
 
@@ -197,6 +197,7 @@ def made_grounds(keep: Path, outside: Path) -> Iterator[Grounds]:
     other.mkdir()
     for version in DEFAULT_INDEX:
         torch_wheel(simple, version)
+    sdist(HERE / "projects" / "ext", simple)
     for version in OTHER_INDEX:
         torch_wheel(other, version)
     with Index.served(simple=simple, other=other) as index:

@@ -10,7 +10,10 @@ import functools
 import hashlib
 import html
 import http.server
+import io
 import re
+import sys
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +21,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 class Index:
@@ -38,7 +46,7 @@ class Index:
     def fetched(self, project: str) -> list[str]:
         """Return the wheels of a project that were downloaded, their metadata alone not counted."""
         names = [path.rpartition("/")[2] for path in self._requests]
-        return sorted({name for name in names if name.startswith(f"{project}-") and name.endswith(".whl")})
+        return sorted({name for name in names if name.startswith(f"{project}-") and name.endswith((".whl", ".gz"))})
 
     @staticmethod
     @contextmanager
@@ -83,7 +91,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         folder = self._folders.get(name)
         if folder is None or len(rest) > 1:
             self._answer(404, b"", "text/plain")
-        elif rest and rest[0].endswith(".whl"):
+        elif rest and rest[0].endswith((".whl", ".tar.gz")):
             self._file(folder / rest[0])
         elif rest and rest[0].endswith(".whl.metadata"):
             self._metadata(folder / rest[0].removesuffix(".metadata"))
@@ -100,12 +108,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(200, wheel_metadata(wheel), "text/plain")
 
     def _page(self, index: str, folder: Path, project: str | None) -> None:
-        wheels = sorted(folder.glob("*.whl"))
-        names = {wheel: canonicalize_name(wheel.name.split("-")[0]) for wheel in wheels}
+        files = sorted(file for file in folder.iterdir() if file.name.endswith((".whl", ".tar.gz")))
+        names = {file: canonicalize_name(file.name.split("-")[0]) for file in files}
         if project is None:
             lines = [f'<a href="/{index}/{name}/">{name}</a>' for name in sorted(set(names.values()))]
         else:
-            lines = [_line(index, wheel) for wheel in wheels if names[wheel] == canonicalize_name(project)]
+            lines = [_line(index, wheel) for wheel in files if names[wheel] == canonicalize_name(project)]
         if not lines:
             self._answer(404, b"", "text/plain")
             return
@@ -123,14 +131,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @functools.cache
 def _line(index: str, wheel: Path) -> str:
-    data, metadata = wheel.read_bytes(), wheel_metadata(wheel)
+    data, metadata = wheel.read_bytes(), wheel_metadata(wheel) if wheel.suffix == ".whl" else b""
     python = re.search(rb"^Requires-Python: *(.+?)\r?$", metadata, re.MULTILINE)
     requires = f' data-requires-python="{html.escape(python[1].decode())}"' if python else ""
     known = hashlib.sha256(metadata).hexdigest()
     # Both names that the standard has had.
-    says = f'data-core-metadata="sha256={known}" data-dist-info-metadata="sha256={known}"'
+    says = f' data-core-metadata="sha256={known}" data-dist-info-metadata="sha256={known}"' if metadata else ""
     address = f"/{index}/{wheel.name.replace('+', '%2B')}#sha256={hashlib.sha256(data).hexdigest()}"
-    return f'<a href="{address}"{requires} {says}>{wheel.name}</a>'
+    return f'<a href="{address}"{requires}{says}>{wheel.name}</a>'
 
 
 @functools.cache
@@ -166,3 +174,20 @@ def torch_wheel(folder: Path, version: str) -> Path:
 
 def _digest(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+def sdist(source: Path, folder: Path) -> Path:
+    """Return an sdist of a project with static metadata, as any tool would make it of these files."""
+    project = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    stem = f"{project['name']}-{project['version']}"
+    lines = ["Metadata-Version: 2.2", f"Name: {project['name']}", f"Version: {project['version']}"]
+    lines += [f"Requires-Python: {project['requires-python']}"]
+    lines += [f"Requires-Dist: {requirement}" for requirement in project["dependencies"]]
+    made = folder / f"{stem}.tar.gz"
+    with tarfile.open(made, "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        archive.add(source, stem, filter=lambda member: None if "__pycache__" in member.name else member)
+        text = "\n".join([*lines, ""]).encode()
+        member = tarfile.TarInfo(f"{stem}/PKG-INFO")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text))
+    return made

@@ -37,7 +37,7 @@ class Expected:
 class Row:
     """One row.
 
-    :param situation: the key of a function that lays the files out, see `situations`
+    :param situation: lays the files out
     :param before: commands that have to succeed first; their outcome is not looked at
     :param command: run in the folder that the situation names, as it is typed there
     :param expected: None where nothing is built: the command only locks, or makes an sdist
@@ -46,10 +46,11 @@ class Row:
     """
 
     tool: Tool
-    situation: str
+    situation: Situation
     command: str
     expected: Expected | None
     before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     use: str = "python -m ext"
     fetches_torch: bool = True
     slow: bool = False

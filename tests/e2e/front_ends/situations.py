@@ -1,4 +1,4 @@
-"""What is there before a command is typed. The keys are what the page of results says.
+"""What is there before a command is typed: files, environments, variables. Their names stand in the page of results.
 
 May not run a front end whose behaviour is looked at.
 """
@@ -6,28 +6,94 @@ May not run a front end whose behaviour is looked at.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from .bench import Bench
+from .model import Tool
 
-# Where a command names no environment, one that is activated or in the project is meant: all are called "consumer",
-# or ".venv" where the front end looks for that name.
 CONSUMER = "consumer"
 
-THERE = "installed"
-EMPTY = "not there"
-THERE_WITH_BACKEND = "installed, with torchgraft beside it"
-IN_USER_SITE = "in the user site"
-IN_TARGET = "in the target folder"
-OTHER_ACTIVE = "installed; another environment with another torch is activated"
-DYNAMIC = "installed; dynamic metadata"
-DYNAMIC_EMPTY = "not there; dynamic metadata"
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """A state of the world with its name."""
+
+    name: str
+    lay_out: Callable[[Bench, Tool], None]
 
 
-def _installed(bench: Bench, *more: str, version: str = "2.8.0", system: bool = False) -> None:
+def _own(tool: Tool) -> list[str]:
+    """Return what has to be in the consumer for the command to be there at all."""
+    return [] if tool.requires else sorted({f"{tool.name}=={tool.version}", "pip"})
+
+
+def _installed(*more: str, version: str = "2.8.0", dynamic: bool = False) -> Callable[[Bench, Tool], None]:
+    def lay_out(bench: Bench, tool: Tool) -> None:
+        bench.package(dynamic=dynamic)
+        torch = [f"torch=={version}"] if version else []
+        bench.environment(CONSUMER, *torch, *more, *_own(tool), activate=True)
+
+    return lay_out
+
+
+def _user_site(*, torch_too: bool) -> Callable[[Bench, Tool], None]:
+    def lay_out(bench: Bench, tool: Tool) -> None:
+        bench.package()
+        torch = [] if torch_too else ["torch==2.8.0"]
+        made = bench.environment(CONSUMER, *torch, *_own(tool), activate=True, system=True)
+        bench.variables["PYTHONUSERBASE"] = str(bench.work / "user")
+        if torch_too:
+            site = bench.work / "user" / made.site_packages.relative_to(made.prefix)
+            bench.install(["--python", str(made.python), "--target", str(site)], "torch==2.8.0")
+
+    return lay_out
+
+
+def _in_target(bench: Bench, tool: Tool) -> None:
     bench.package()
-    bench.environment(CONSUMER, f"torch=={version}", *more, activate=True, system=system)
+    made = bench.environment(CONSUMER, *_own(tool), activate=True)
+    bench.install(["--python", str(made.python), "--target", str(bench.work / "target")], "torch==2.8.0")
 
 
-def _empty(bench: Bench, *more: str) -> None:
+def _decoy(bench: Bench, tool: Tool) -> None:
     bench.package()
-    bench.environment(CONSUMER, *more, activate=True)
+    bench.environment(CONSUMER, "torch==2.8.0")
+    bench.environment("decoy", "torch==2.9.0", *_own(tool), activate=True)
+
+
+def _maker_elsewhere(bench: Bench, tool: Tool) -> None:
+    """The front end lives in an environment that has no torch; the activated one has it."""
+    bench.package()
+    tools = bench.environment("tools", *_own(tool))
+    bench.environment(CONSUMER, "torch==2.8.0", "pip", activate=True)
+    (bench.work / "bin").mkdir()
+    for name in ("python", "pyproject-build"):
+        (bench.work / "bin" / f"{name}-of-tools").symlink_to(tools.prefix / "bin" / name)
+
+
+def _requirements(text: str) -> Callable[[Bench, Tool], None]:
+    def lay_out(bench: Bench, tool: Tool) -> None:
+        _installed(version="")(bench, tool)
+        bench.write("requirements.txt", text.replace("{work}", str(bench.work)))
+
+    return lay_out
+
+
+THERE = Situation(name="2.8.0 is installed", lay_out=_installed())
+LOCAL = Situation(name="2.8.0+cu128 is installed, the index does not have it", lay_out=_installed(version="2.8.0+cu128"))
+NEXT = Situation(
+    name="2.8.0 is installed, torchgraft too", lay_out=_installed("torchgraft", "setuptools", "wheel")
+)
+EMPTY = Situation(name="not there", lay_out=_installed(version=""))
+DYNAMIC = Situation(name="2.8.0 is installed; dynamic metadata", lay_out=_installed(dynamic=True))
+DYNAMIC_EMPTY = Situation(name="not there; dynamic metadata", lay_out=_installed(version="", dynamic=True))
+USER = Situation(name="2.8.0 is installed", lay_out=_user_site(torch_too=False))
+USER_TOO = Situation(name="2.8.0 is in the user site too", lay_out=_user_site(torch_too=True))
+IN_TARGET = Situation(name="2.8.0 is in the target folder", lay_out=_in_target)
+DECOY = Situation(name="2.8.0 is installed; 2.9.0 is in the activated environment", lay_out=_decoy)
+ELSEWHERE = Situation(name="2.8.0 is in the activated environment, build in another", lay_out=_maker_elsewhere)
+PINNED = Situation(name="not there; requirements.txt pins 2.8.0", lay_out=_requirements("torch==2.8.0\n"))
+PINNED_WITH_EXT = Situation(
+    name="not there; requirements.txt pins 2.8.0 and names ./ext",
+    lay_out=_requirements("torch==2.8.0\next @ file://{work}/ext\n"),
+)
