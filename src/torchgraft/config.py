@@ -12,7 +12,23 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from .kinds import BACKEND, NAMES, PATH, RELATIVE_PATHS, REQUIREMENTS, SPECIFIERS, VARIABLES, VERSION, Kind, choice
+from .kinds import (
+    ARCHITECTURES,
+    BACKEND,
+    COMPONENTS,
+    COUNT,
+    NAMES,
+    PATH,
+    RELATIVE_PATHS,
+    REQUIREMENTS,
+    SIZE,
+    SPECIFIERS,
+    VARIABLE_NAME,
+    VARIABLES,
+    VERSION,
+    Kind,
+    choice,
+)
 
 TABLE = "torchgraft"
 VARIABLE_PREFIX = "TORCHGRAFT_"
@@ -35,6 +51,22 @@ class Provide(enum.Enum):
     OFF = "off"
 
 
+class Cuda(enum.Enum):
+    """Whether the project needs a CUDA toolkit."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    OFF = "off"
+
+
+class ArchFormat(enum.Enum):
+    """How a package's own variable names architectures."""
+
+    NUMBERS = "numbers"
+    DOTTED = "dotted"
+    SM = "sm"
+
+
 class Log(enum.Enum):
     """How much is said on stderr."""
 
@@ -44,6 +76,8 @@ class Log(enum.Enum):
 
 
 PROVIDE = choice(Provide)
+CUDA = choice(Cuda)
+ARCH_FORMAT = choice(ArchFormat)
 LOG = choice(Log)
 
 
@@ -139,6 +173,57 @@ class Config:
         _EVERYWHERE,
         "How torch reaches the build. `graft`: links to the consumer's. `install`: the front end installs it into the"
         " build environment. `auto`: whichever fits. `off`: not at all; torchgraft only passes the hooks on.",
+    )
+    cuda: Cuda = _setting(
+        Cuda.AUTO,
+        "cuda",
+        CUDA,
+        _EVERYWHERE,
+        "Whether a CUDA toolkit is needed. `auto`: where torch is a CUDA build and the project has CUDA sources, or its"
+        " `setup.py` names CUDAExtension. `off`: nothing about CUDA is decided.",
+    )
+    cuda_components: tuple[str, ...] = _setting(
+        (),
+        "cuda-components",
+        COMPONENTS,
+        _PACKAGE,
+        "Further extras of `cuda-toolkit` that the sources include, such as `curand`, where the toolkit comes from PyPI.",
+    )
+    cuda_architectures: tuple[str, ...] = _setting(
+        (),
+        "cuda-architectures",
+        ARCHITECTURES,
+        _EVERYWHERE,
+        "The compute capabilities to compile for where the machine has no GPU. By default those of torch that the"
+        " toolkit knows.",
+    )
+    cuda_arch_variable: str = _setting(
+        "",
+        "cuda-arch-variable",
+        VARIABLE_NAME,
+        _PACKAGE,
+        "A variable of the package's own that gets the same architectures, such as `FLASH_ATTN_CUDA_ARCHS`.",
+    )
+    cuda_arch_format: ArchFormat = _setting(
+        ArchFormat.NUMBERS,
+        "cuda-arch-format",
+        ARCH_FORMAT,
+        _PACKAGE,
+        "How that variable is written: `80;90`, `8.0;9.0+PTX`, or `sm_80;sm_90`.",
+    )
+    max_jobs: int = _setting(
+        0,
+        "max-jobs",
+        COUNT,
+        _EVERYWHERE,
+        "How many compilers run at once at most. By default as many as processors and memory allow.",
+    )
+    memory_per_job: int = _setting(
+        0,
+        "memory-per-job",
+        SIZE,
+        _EVERYWHERE,
+        "What one compiler needs, in `GB` or `GiB`. By default 4 GB for CUDA, 2 GB for C++.",
     )
     log: Log = _setting(
         Log.SUMMARY, "log", LOG, _EVERYWHERE, "How much is said on stderr: nothing, one line, or the plan."

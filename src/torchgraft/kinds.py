@@ -138,6 +138,48 @@ def _relative(data: object) -> str:
     return text
 
 
+def _count(data: object) -> int:
+    text = str(data) if isinstance(data, int) and not isinstance(data, bool) else data
+    if not isinstance(text, str) or not re.fullmatch(r"[1-9][0-9]{0,4}", text.strip()):
+        raise ValueProblem("a whole number from 1")
+    return int(text)
+
+
+_UNITS = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
+
+
+def _size(data: object) -> int:
+    match = (
+        re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([KMG]i?B)", data.strip(), re.IGNORECASE)
+        if isinstance(data, str)
+        else None
+    )
+    if match is None:
+        raise ValueProblem("an amount of memory, such as 7GB or 512MiB")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def _architecture(data: object) -> str:
+    text = _text(data)
+    if not re.fullmatch(r"[0-9]+\.[0-9][a-z]?(\+PTX)?", text):
+        raise ValueProblem("compute capabilities, such as 8.0 or 9.0a or 12.0+PTX")
+    return text
+
+
+def _component(data: object) -> str:
+    text = _text(data)
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", text):
+        raise ValueProblem("names of components, such as curand")
+    return text
+
+
+def _variable_name(data: object) -> str:
+    text = _text(data)
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        raise ValueProblem("the name of a variable")
+    return text
+
+
 def _variables(data: object) -> Mapping[str, str]:
     if not isinstance(data, dict):
         raise ValueProblem("a table of strings")
@@ -161,6 +203,16 @@ VERSION = _scalar("version", _version, minLength=1)
 NAMES = _list("list of names", _name, r"[,\s]+")
 REQUIREMENTS = _list("list of requirements", _requirement, r"\n")
 RELATIVE_PATHS = _list("list of folders", _relative, r"\n")
+COUNT = Kind(
+    name="whole number",
+    schema={"type": "integer", "minimum": 1},
+    from_toml=_count,
+    from_text=_one(_count),
+)
+SIZE = _scalar("amount of memory", _size, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGkmg][iI]?[bB]$")
+ARCHITECTURES = _list("list of compute capabilities", _architecture, r"[;,\s]+")
+COMPONENTS = _list("list of names", _component, r"[,\s]+")
+VARIABLE_NAME = _scalar("name of a variable", _variable_name, minLength=1)
 VARIABLES = Kind(
     name="table of strings",
     schema={"type": "object", "additionalProperties": {"type": "string"}},

@@ -238,7 +238,8 @@ class Hardware:
     """What compiling can use. `gpus` are compute capabilities (9.0) or gfx names, of those that are visible.
 
     `cores` and `memory_bytes` are what this process may still use, by affinity, container and host; the `limit`s say
-    which of them that was.
+    which of them that was. `wheel_trees` are folders such as nvidia/cu13 that NVIDIA's wheels made, the build
+    environment's first.
     """
 
     cores: int
@@ -248,6 +249,7 @@ class Hardware:
     gpus: tuple[str, ...] = ()
     gpus_source: str = ""
     toolkits: tuple[Toolkit, ...] = ()
+    wheel_trees: tuple[str, ...] = ()
     compilers: tuple[HostCompiler, ...] = ()
 
 
@@ -300,7 +302,8 @@ class SetupScript:
     `setup_requires` and `install_requires` are the literal lists; None where an expression computes them.
     `may_set_requires` is False only where it is certain that setup() gets no setup_requires.
     `imports` are the top-level names that it imports; `needs_torch` is true where it imports torch and does not
-    put up with an ImportError; `asks_version` where it asks importlib.metadata for torch's version.
+    put up with an ImportError; `asks_version` where it asks importlib.metadata for torch's version; `names_cuda`
+    where it names CUDAExtension.
     """
 
     may_set_requires: bool = False
@@ -309,6 +312,7 @@ class SetupScript:
     imports: tuple[str, ...] = ()
     needs_torch: bool = False
     asks_version: bool = False
+    names_cuda: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,6 +321,7 @@ class Project:
 
     `requires` is `build-system.requires`; `dependencies` the static ones, None where they are dynamic.
     `static_metadata` says whether all metadata can be had from pyproject.toml and the files that it names.
+    `cuda_sources` says what shows that it compiles CUDA code; "" if nothing does.
     """
 
     folder: str
@@ -326,6 +331,7 @@ class Project:
     setup_cfg_requires: tuple[str, ...] = ()
     setup_script: SetupScript | None = None
     static_metadata: bool = False
+    cuda_sources: str = ""
     writable: bool = True
 
 
@@ -348,5 +354,6 @@ class Snapshot:
     asked_faults: tuple[str, ...] = ()
     build: BuildEnvironment
     project: Project
+    hardware: Hardware | None = None
     variables_set: tuple[str, ...] = ()
     cache_folder: str

@@ -47,6 +47,19 @@ class Graft:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedToolkit:
+    """The CUDA toolkit of the build: `home` is CUDA_HOME.
+
+    Where `layers` are given, `home` is a folder of links over these trees, the first of which wins.
+    """
+
+    home: str
+    version: str
+    reason: str
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class StandIn:
     """What setup.py is told of torch while metadata is made without one. `known`: by a rung, not by guess."""
 
@@ -83,6 +96,8 @@ class Plan:
     way_reason: str
     requirements: tuple[Planned, ...] = ()
     graft: Graft | None = None
+    toolkit: PlannedToolkit | None = None
+    jobs: int | None = None
     stand_in: StandIn | None = None
     asks_version: bool = False
     from_files: bool = False

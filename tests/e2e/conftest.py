@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from .laboratory import CHECKOUT, Laboratory, Workplace
+from .stub_torch import Stubs, made_stubs
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,14 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]
 @pytest.fixture
 def workplace(laboratory: Laboratory) -> Workplace:
     return laboratory.workplace()
+
+
+@pytest.fixture(scope="session")
+def stubs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stubs]:
+    """Serve a stub named torch, and what else a build needs, on this machine alone."""
+    if sys.platform == "win32":
+        pytest.skip("environments in POSIX layout")
+    keep = CHECKOUT / ".environments"
+    keep.mkdir(exist_ok=True)
+    with made_stubs(keep, tmp_path_factory.mktemp("stubs")) as made:
+        yield made

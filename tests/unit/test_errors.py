@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+from torchgraft.diagnoses import DIAGNOSES
 from torchgraft.errors import Evidence, PlanError, Problem, problem_text, problems_text
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,7 @@ def codes_in(source: str) -> set[str]:
 
 def test_every_code_is_a_heading_of_the_reference_and_the_other_way_round() -> None:
     codes = set[str]().union(*(codes_in(path.read_text()) for path in (ROOT / "src").rglob("*.py")))
+    codes |= {row.code for row in DIAGNOSES}
     page = (ROOT / "docs" / "reference" / "errors.md").read_text()
     headings = re.findall(r"^## `([a-z0-9-]+)`$", page, flags=re.MULTILINE)
     assert sorted(headings) == sorted(codes)

@@ -88,11 +88,16 @@ def _told_prefix(path: Path) -> Path:
 
 
 def _find_importable(scene: Scene) -> Iterator[Verdict]:
-    """R0: --no-build-isolation, or uv's match-runtime. Right even where the same command changes torch."""
-    if scene.torch_importable:
+    """R0: --no-build-isolation, or uv's match-runtime. Right even where the same command changes torch.
+
+    Not in pip's isolation: the hook's prefix is the consumer there, and the torch that it can import is another one,
+    which an earlier hook of ours had asked for.
+    """
+    if scene.torch_importable and not _is_pip_isolated(scene):
         yield finding(Rule.IMPORTABLE, Path(scene.hook.prefix), "the hook can import its torch", certain=True)
     else:
-        yield Verdict(rule=Rule.IMPORTABLE, said="the hook cannot import torch")
+        said = "its torch was installed for this build" if scene.torch_importable else "the hook cannot import torch"
+        yield Verdict(rule=Rule.IMPORTABLE, said=said)
 
 
 def _find_by_pip_isolation(scene: Scene) -> Iterator[Verdict]:
@@ -100,14 +105,18 @@ def _find_by_pip_isolation(scene: Scene) -> Iterator[Verdict]:
 
     That is pip's `BuildEnvironment` (src/pip/_internal/build_env.py). No variable can mislead this rule.
     """
-    importable = {real(Path(entry)) for entry in scene.hook.sys_path if entry}
-    entries = (scene.hook.variable("PYTHONPATH") or "").split(os.pathsep)
-    is_customised = any(entry and is_file(Path(entry, "sitecustomize.py")) for entry in entries)
-    if real(Path(scene.hook.purelib)) in importable or not is_customised:
+    if not _is_pip_isolated(scene):
         yield Verdict(rule=Rule.PIP_ISOLATION, said="the hook's own site-packages are not hidden")
         return
     why = "its interpreter runs the hook, and its site-packages are hidden"
     yield finding(Rule.PIP_ISOLATION, Path(scene.hook.prefix), why, certain=True, targets=_pip_targets(scene))
+
+
+def _is_pip_isolated(scene: Scene) -> bool:
+    importable = {real(Path(entry)) for entry in scene.hook.sys_path if entry}
+    entries = (scene.hook.variable("PYTHONPATH") or "").split(os.pathsep)
+    is_customised = any(entry and is_file(Path(entry, "sitecustomize.py")) for entry in entries)
+    return is_customised and real(Path(scene.hook.purelib)) not in importable
 
 
 def _pip_targets(scene: Scene) -> tuple[str, ...]:

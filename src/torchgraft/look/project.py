@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..model import Project
+from ..model import Project, SetupScript
 from ..sources import parse_pyproject
 from .setup_script import parse_setup_script
 
 _LARGEST_SCRIPT_BYTES = 2_000_000
+_MOST_FILES = 20_000
+_NOT_SOURCES = frozenset({"build", "dist", "node_modules", "__pycache__", "docs"})
 
 
 def read_pyproject(folder: Path) -> Mapping[str, Any]:
@@ -47,8 +49,25 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
         setup_cfg_requires=setup_cfg.get("setup_requires", ()),
         setup_script=script,
         static_metadata=_is_static(project, _table(_table(pyproject.get("tool")).get("setuptools"))),
+        cuda_sources=_cuda_sources(folder, script),
         writable=os.access(folder, os.W_OK),
     )
+
+
+def _cuda_sources(folder: Path, script: SetupScript | None) -> str:
+    """Return what shows that a project compiles CUDA code: its setup.py, else the first source in the tree."""
+    if script is not None and script.names_cuda:
+        return "CUDAExtension in setup.py"
+    seen = 0
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _NOT_SOURCES)
+        found = next((name for name in sorted(files) if name.endswith((".cu", ".cuh"))), None)
+        if found:
+            return (Path(parent) / found).relative_to(folder).as_posix()
+        seen += len(files)
+        if seen > _MOST_FILES:
+            break
+    return ""
 
 
 def _is_static(project: Mapping[str, Any], setuptools: Mapping[str, Any]) -> bool:

@@ -29,7 +29,10 @@ def parse_setup_script(text: str) -> SetupScript:
     about_torch = _AboutTorch()
     about_torch.visit(tree)
     known = SetupScript(
-        imports=_imports(nodes), needs_torch=about_torch.needed, asks_version=about_torch.asked_for_version
+        imports=_imports(nodes),
+        needs_torch=about_torch.needed,
+        asks_version=about_torch.asked_for_version,
+        names_cuda=any(_called_name(node) == "CUDAExtension" for node in nodes if isinstance(node, ast.expr)),
     )
     calls = [node for node in nodes if isinstance(node, ast.Call) and _called_name(node.func) == "setup"]
     if len(calls) != 1:

@@ -19,17 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from ..laboratory import HERE, Environment, Outcome, Workplace, make_project_wheel, make_wheelhouse, system_path
-from .index import Index, sdist, torch_wheel
+from ..stub_torch import CU128, DEFAULT, NOWHERE, Indexes, make_indexes, make_sdist, serve
 from .model import Tool
 from .tools import IN_CONSUMER, UV, pip, program
 
+PACKAGE = HERE / "projects" / "ext"
 MARK = "ext-report: "
-DEFAULT_INDEX = ("2.8.0", "2.9.0")
-OTHER_INDEX = ("2.8.0+cu128", "2.9.0+cu128")
 FORBIDDEN = "No module named 'torch'"
 TIMEOUT_S = 300
-# Refuses connections: whoever looks beyond this machine fails at once.
-NOWHERE = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True)
@@ -44,11 +41,10 @@ class Report:
 class Grounds:
     """The indexes and the front ends of one session."""
 
-    def __init__(self, *, keep: Path, outside: Path, index: Index, wheels: Path) -> None:
-        self.index = index
+    def __init__(self, *, keep: Path, outside: Path, indexes: Indexes) -> None:
+        self.indexes = indexes
         self._keep = keep
         self._outside = outside
-        self._wheels = wheels
         self._path = system_path(outside / "path")
         self._number = 0
 
@@ -83,7 +79,7 @@ class Bench:
 
     def __init__(self, *, folder: Path, path: str, grounds: Grounds) -> None:
         self.grounds = grounds
-        self.index = grounds.index
+        self.indexes = grounds.indexes
         # No checkout of any project is above it.
         self.work = folder / "work"
         self.work.mkdir()
@@ -93,9 +89,9 @@ class Bench:
         self.variables = self._place.variables
         self.variables.update(
             {
-                "PIP_INDEX_URL": self.index.url("simple"),
-                "UV_DEFAULT_INDEX": self.index.url("simple"),
-                "PDM_PYPI_URL": self.index.url("simple"),
+                "PIP_INDEX_URL": self.indexes.url(),
+                "UV_DEFAULT_INDEX": self.indexes.url(),
+                "PDM_PYPI_URL": self.indexes.url(),
                 "PDM_CHECK_UPDATE": "0",
                 "HTTP_PROXY": NOWHERE,
                 "HTTPS_PROXY": NOWHERE,
@@ -115,7 +111,7 @@ class Bench:
     def package(self, where: str = "ext", *, dynamic: bool = False) -> Path:
         """Lay out the package: all its metadata static, or version and dependencies said by setup.py alone."""
         folder = self.work / where
-        shutil.copytree(HERE / "projects" / "ext", folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PACKAGE, folder, ignore=shutil.ignore_patterns("__pycache__"))
         if dynamic:
             pyproject, script = folder / "pyproject.toml", folder / "setup.py"
             text = pyproject.read_text(encoding="utf-8")
@@ -128,11 +124,12 @@ class Bench:
         return folder
 
     def write(self, name: str, text: str) -> None:
-        """Write a file; `{simple}` and `{other}` are the addresses of the indexes."""
+        """Write a file; `{default}` and `{cu128}` are the addresses of the indexes, `{work}` is this folder."""
         file = self.work / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        for index in ("simple", "other"):
-            text = text.replace("{" + index + "}", self.index.url(index))
+        for index in (DEFAULT, CU128):
+            text = text.replace("{" + index + "}", self.indexes.url(index))
+        text = text.replace("{work}", str(self.work))
         file.write_text(text, encoding="utf-8")
 
     def environment(self, where: str, *requirements: str, activate: bool = False, system: bool = False) -> Environment:
@@ -147,8 +144,10 @@ class Bench:
 
     def install(self, options: list[str], *requirements: str) -> None:
         """Install distributions by a uv that nobody looks at."""
-        index = ["--default-index", self.index.url("simple"), "--index", self.index.url("other")]
-        index += ["--index-strategy", "unsafe-best-match", "--cache-dir", str(self.grounds.own_cache), "--no-config"]
+        index = ["--default-index", self.indexes.url()]
+        if any("+" in requirement for requirement in requirements):
+            index += ["--index", self.indexes.url(CU128)]
+        index += ["--cache-dir", str(self.grounds.own_cache), "--no-config"]
         command = [self.grounds.uv, "pip", "install", "--quiet", *index, *options, *requirements]
         self._place.run(command, cwd=self.outside, VIRTUAL_ENV="").succeeded()
 
@@ -189,19 +188,14 @@ def made_grounds(keep: Path, outside: Path) -> Iterator[Grounds]:
     """Make the wheels and serve them, for as long as the block lasts."""
     if sys.platform == "win32":
         raise NotImplementedError("environments in POSIX layout")
-    wheels = outside / "wheels"
-    simple, other = wheels / "simple", wheels / "other"
-    for folder in (_front_end_wheels(keep), make_wheelhouse(keep)):
-        shutil.copytree(folder, simple, dirs_exist_ok=True)
-    shutil.copytree(make_project_wheel(outside / "own", make_wheelhouse(keep)), simple, dirs_exist_ok=True)
-    other.mkdir()
-    for version in DEFAULT_INDEX:
-        torch_wheel(simple, version)
-    sdist(HERE / "projects" / "ext", simple)
-    for version in OTHER_INDEX:
-        torch_wheel(other, version)
-    with Index.served(simple=simple, other=other) as index:
-        yield Grounds(keep=keep, outside=outside, index=index, wheels=wheels)
+    folder = outside / "indexes"
+    wheelhouse = make_wheelhouse(keep)
+    make_indexes(folder, wheelhouse, _front_end_wheels(keep), make_project_wheel(outside / "own", wheelhouse))
+    source = outside / "ext"
+    shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    make_sdist(source, folder / DEFAULT, "ext", "1.0")
+    with serve(folder) as indexes:
+        yield Grounds(keep=keep, outside=outside, indexes=indexes)
 
 
 def _front_end_wheels(keep: Path) -> Path:

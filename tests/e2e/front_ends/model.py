@@ -5,7 +5,12 @@ May not do anything.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .bench import Bench
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +26,14 @@ class Tool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What is there before a command is typed, by the name that the page of results has for it."""
+
+    name: str
+    lay_out: Callable[[Bench, Tool], None]
+
+
+@dataclass(frozen=True)
 class Expected:
     """The torch that the package was built for and now meets, and what its record says of it."""
 
@@ -33,16 +46,16 @@ class Expected:
         return f"{self.rule or 'none'}, {self.rung}, {self.way}: torch {self.torch}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Row:
     """One row.
 
-    :param situation: lays the files out
     :param before: commands that have to succeed first; their outcome is not looked at
-    :param command: run in the folder that the situation names, as it is typed there
+    :param command: run in the folder that the situation lays out, as it is typed there
     :param expected: None where nothing is built: the command only locks, or makes an sdist
+    :param after: commands that bring what was made to where it is used
     :param use: the command that runs the installed package; "" where `command` itself does
-    :param fetches_torch: whether the front end may download torch: not where only metadata is wanted
+    :param within_s: how long the command may take, if that matters
     """
 
     tool: Tool
@@ -52,8 +65,8 @@ class Row:
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     use: str = "python -m ext"
-    fetches_torch: bool = True
+    within_s: float | None = None
     slow: bool = False
 
     def __str__(self) -> str:
-        return f"{self.tool}: {self.command}: {self.situation}"
+        return f"{self.tool}: {self.command}: {self.situation.name}"

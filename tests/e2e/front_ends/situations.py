@@ -6,20 +6,11 @@ May not run a front end whose behaviour is looked at.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from .bench import Bench
-from .model import Tool
+from .model import Situation, Tool
 
 CONSUMER = "consumer"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Situation:
-    """A state of the world with its name."""
-
-    name: str
-    lay_out: Callable[[Bench, Tool], None]
 
 
 def _own(tool: Tool) -> list[str]:
@@ -74,16 +65,16 @@ def _maker_elsewhere(bench: Bench, tool: Tool) -> None:
 def _requirements(text: str) -> Callable[[Bench, Tool], None]:
     def lay_out(bench: Bench, tool: Tool) -> None:
         _installed(version="")(bench, tool)
-        bench.write("requirements.txt", text.replace("{work}", str(bench.work)))
+        bench.write("requirements.txt", text)
 
     return lay_out
 
 
 THERE = Situation(name="2.8.0 is installed", lay_out=_installed())
-LOCAL = Situation(name="2.8.0+cu128 is installed, the index does not have it", lay_out=_installed(version="2.8.0+cu128"))
-NEXT = Situation(
-    name="2.8.0 is installed, torchgraft too", lay_out=_installed("torchgraft", "setuptools", "wheel")
+LOCAL = Situation(
+    name="2.8.0+cu128 is installed, the index does not have it", lay_out=_installed(version="2.8.0+cu128")
 )
+NEXT = Situation(name="2.8.0 is installed, torchgraft too", lay_out=_installed("torchgraft", "setuptools", "wheel"))
 EMPTY = Situation(name="not there", lay_out=_installed(version=""))
 DYNAMIC = Situation(name="2.8.0 is installed; dynamic metadata", lay_out=_installed(dynamic=True))
 DYNAMIC_EMPTY = Situation(name="not there; dynamic metadata", lay_out=_installed(version="", dynamic=True))

@@ -1,0 +1,63 @@
+"""Which host compiler nvcc and torch use.
+
+May not start one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import Evidence, Problem
+from ..model import HostCompiler, Snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompilerChoice:
+    """A compiler to be set as CC and CXX, or why there is none; both empty where the default is right."""
+
+    compiler: HostCompiler | None = None
+    reason: str = ""
+    problem: Problem | None = None
+
+
+def plan_host_compiler(snapshot: Snapshot, *, highest_gcc: int | None, toolkit: str) -> CompilerChoice:
+    """Return the newest gcc that the toolkit takes, where the default is too new for it.
+
+    CC and CXX are set together or not at all: torch hands CC to nvcc as -ccbin and compiles .cpp with CXX.
+
+    :param highest_gcc: from the toolkit's own host_config.h; None if it sets no limit
+    """
+    compilers = snapshot.hardware.compilers if snapshot.hardware else ()
+    if highest_gcc is None or not compilers:
+        return CompilerChoice()
+    default = compilers[0]
+    if default.name != "gcc" or _major(default) <= highest_gcc:
+        return CompilerChoice()
+    fitting = [c for c in compilers if c.name == "gcc" and _major(c) <= highest_gcc]
+    if fitting:
+        best = max(fitting, key=_key)
+        reason = f"{default.cc} is gcc {default.version}, and CUDA {toolkit} takes gcc up to {highest_gcc}"
+        return CompilerChoice(compiler=best, reason=reason)
+    return CompilerChoice(
+        problem=Problem(
+            code="compiler-too-new",
+            headline=f"gcc {default.version} is too new for CUDA {toolkit}",
+            evidence=(
+                Evidence(label="gcc", text=f"{default.version} at {default.cc} ({default.source}); no older one found"),
+                Evidence(label="limit", text=f"gcc {highest_gcc}, from the toolkit's crt/host_config.h"),
+            ),
+            why="nvcc refuses it with '#error unsupported GNU version'",
+            fixes=(
+                f"apt-get install g++-{highest_gcc}   (it is then found by itself)",
+                f"conda install -c conda-forge gxx={highest_gcc}",
+            ),
+        )
+    )
+
+
+def _major(compiler: HostCompiler) -> int:
+    return _key(compiler)[0]
+
+
+def _key(compiler: HostCompiler) -> tuple[int, ...]:
+    return tuple(int(part) for part in compiler.version.split(".") if part.isdigit()) or (0,)

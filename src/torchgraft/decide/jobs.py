@@ -1,0 +1,49 @@
+"""How many compilers may run at once without exhausting memory.
+
+May not measure anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..config import Config
+from ..model import Snapshot
+
+# Peaks that were measured, one architecture a job (docs/how-it-works.md): a .cu with torch's headers and cub 3.4 GB, a
+# .cpp with torch's headers 1.6 GB.
+_CUDA_JOB_BYTES = 4_000_000_000
+_CPP_JOB_BYTES = 2_000_000_000
+_RESERVE_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """A number of jobs, with what limits it."""
+
+    count: int
+    reason: str
+
+
+def plan_jobs(config: Config, snapshot: Snapshot, *, cuda: bool, job_bytes: int = 0) -> Jobs | None:
+    """Return the smaller of what processors and memory allow, at least one; None if neither was looked at.
+
+    ninja counts processors alone, and a machine of 64 cores and 128 GB dies at the 30th nvcc.
+
+    :param job_bytes: what a package is known to need for each, 0 if nothing is known
+    """
+    hardware = snapshot.hardware
+    if hardware is None:
+        return None
+    need = config.memory_per_job or job_bytes or (_CUDA_JOB_BYTES if cuda else _CPP_JOB_BYTES)
+    by_memory = max(1, (hardware.memory_bytes - _RESERVE_BYTES) // need)
+    if config.max_jobs and config.max_jobs <= min(hardware.cores, by_memory):
+        return Jobs(count=config.max_jobs, reason=f"max-jobs ({config.origin('max-jobs')})")
+    if by_memory < hardware.cores:
+        reason = f"{hardware.memory_limit} leaves {_gb(hardware.memory_bytes)}, {_gb(need)} a job"
+        return Jobs(count=by_memory, reason=reason)
+    return Jobs(count=max(1, hardware.cores), reason=hardware.cores_limit)
+
+
+def _gb(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

@@ -1,0 +1,177 @@
+"""Which CUDA toolkit compiles for the chosen torch.
+
+May not assemble one; the plan only says from which trees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from ..config import Config, Cuda
+from ..errors import Evidence, Problem
+from ..model import Snapshot, Toolkit, Torch
+from ..planned import Planned, PlannedToolkit
+
+# What nvcc alone needs: the rest of a toolkit comes with torch (cublas, cusparse, ...). All in one requirement, or
+# their versions drift apart: nvcc 13.0 with nvvm 13.5 dies of "Unsupported .version".
+_COMPONENTS = ("nvcc", "nvvm", "crt", "cudart", "cccl")
+_FIRST_ON_PYPI = 13
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolkitChoice:
+    """The toolkit, or the requirement that brings one, or why there is none; all empty where none is needed."""
+
+    toolkit: PlannedToolkit | None = None
+    requirement: Planned | None = None
+    problem: Problem | None = None
+    notes: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    highest_gcc: int | None = None
+
+
+def cuda_need(config: Config, snapshot: Snapshot, torch: Torch | None) -> str:
+    """Return why a toolkit is needed; "" if it is not."""
+    if config.cuda is Cuda.OFF:
+        return ""
+    if config.cuda is Cuda.REQUIRED:
+        return f"cuda = required ({config.origin('cuda')})"
+    if torch is None or not torch.cuda:
+        return ""
+    return snapshot.project.cuda_sources
+
+
+def plan_toolkit(config: Config, snapshot: Snapshot, torch: Torch | None) -> ToolkitChoice:
+    """Return the user's toolkit if it fits, else the nearest on the machine, else NVIDIA's from PyPI.
+
+    An extension and its torch have to share CUDA's major version (torch/utils/cpp_extension.py,
+    `_check_cuda_version`); another minor works.
+    """
+    if not cuda_need(config, snapshot, torch) or torch is None or snapshot.hardware is None:
+        return ToolkitChoice()
+    if torch.cuda is None:
+        return ToolkitChoice(problem=_no_cuda_torch(config, torch))
+    major = _major(torch.cuda)
+    fitting = sorted(
+        (t for t in snapshot.hardware.toolkits if _major(t.version) == major),
+        key=lambda t: _rank(t, str(torch.cuda)),
+    )
+    if fitting:
+        return _local(snapshot, torch, fitting[0])
+    if major >= _FIRST_ON_PYPI:
+        return ToolkitChoice(requirement=_requirement(config, torch), notes=tuple(_unfit(snapshot, torch)))
+    return ToolkitChoice(problem=_mismatch(snapshot, torch))
+
+
+def _rank(toolkit: Toolkit, cuda: str) -> tuple[bool, bool, int, int]:
+    """Order toolkits: the user's own, then one that was asked for from PyPI, then the nearest minor version."""
+    distance = _minor(toolkit.version) - _minor(cuda)
+    return (
+        toolkit.source not in {"CUDA_HOME", "CUDA_PATH"},
+        "build environment" not in toolkit.source,
+        abs(distance),
+        -distance,
+    )
+
+
+def _local(snapshot: Snapshot, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
+    reason = f"CUDA {toolkit.version} from {toolkit.source} for torch's CUDA {torch.cuda}"
+    notes = list(_unfit(snapshot, torch))
+    if toolkit.version != _minor_version(str(torch.cuda)):
+        notes.append(f"the toolkit is CUDA {toolkit.version}, torch's is {torch.cuda}: the same major version works")
+    trees = snapshot.hardware.wheel_trees if snapshot.hardware else ()
+    layers = (toolkit.home, *(tree for tree in trees if tree != toolkit.home))
+    from_wheels = toolkit.home in trees
+    if from_wheels or (toolkit.missing_headers and len(layers) > 1):
+        if not from_wheels:
+            missing = ", ".join(toolkit.missing_headers[:4])
+            notes.append(f"{toolkit.home} lacks {missing}: taken from NVIDIA's wheels in the consumer")
+        planned = PlannedToolkit(
+            home=_assembled(snapshot, layers), version=toolkit.version, reason=reason, layers=layers
+        )
+    else:
+        planned = PlannedToolkit(home=toolkit.home, version=toolkit.version, reason=reason)
+    return ToolkitChoice(
+        toolkit=planned,
+        notes=tuple(notes),
+        architectures=toolkit.architectures,
+        highest_gcc=toolkit.highest_gcc,
+    )
+
+
+def _assembled(snapshot: Snapshot, layers: tuple[str, ...]) -> str:
+    """Return where the toolkit of these layers is assembled: one path for one content, so that compiler caches hit."""
+    digest = hashlib.sha256(json.dumps(layers).encode()).hexdigest()[:16]
+    return str(PurePath(snapshot.cache_folder) / "toolkits" / digest)
+
+
+def _requirement(config: Config, torch: Torch) -> Planned:
+    extras = ",".join(dict.fromkeys((*_COMPONENTS, *config.cuda_components)))
+    version = torch.toolkit or f"{_minor_version(str(torch.cuda))}.*"
+    reason = f"torch {torch.version} was built with CUDA {torch.cuda}, and no toolkit {_major(str(torch.cuda))}.x is here"
+    return Planned(text=f"cuda-toolkit[{extras}]=={version}", reason=reason)
+
+
+def _unfit(snapshot: Snapshot, torch: Torch) -> Iterator[str]:
+    """Yield why the user's own choice is not taken."""
+    for toolkit in snapshot.hardware.toolkits if snapshot.hardware else ():
+        if toolkit.source in {"CUDA_HOME", "CUDA_PATH"} and _major(toolkit.version) != _major(str(torch.cuda)):
+            yield (
+                f"{toolkit.source}={toolkit.home} is not used: CUDA {toolkit.version} cannot compile for"
+                f" torch {torch.version}, which was built with CUDA {torch.cuda}"
+            )
+
+
+def _mismatch(snapshot: Snapshot, torch: Torch) -> Problem:
+    cuda = _minor_version(str(torch.cuda))
+    found = snapshot.hardware.toolkits if snapshot.hardware else ()
+    headline = (
+        f"nvcc {found[0].version} cannot compile for a PyTorch built with CUDA {torch.cuda}"
+        if found
+        else f"no CUDA toolkit to compile for a PyTorch built with CUDA {torch.cuda}"
+    )
+    return Problem(
+        code="cuda-mismatch" if found else "no-cuda-toolkit",
+        headline=headline,
+        evidence=(
+            Evidence(label="torch", text=f"{torch.version} in {torch.folder}"),
+            *(Evidence(label="nvcc", text=f"{t.version} at {t.nvcc} ({t.source})") for t in found[:3]),
+        ),
+        why="an extension and its PyTorch must share the CUDA major version, and PyPI has no nvcc for CUDA 12",
+        fixes=(
+            f"conda install -c nvidia cuda-toolkit={cuda}",
+            f"apt-get install cuda-toolkit-{cuda.replace('.', '-')}   (from NVIDIA's repository; any 12.x will do)",
+            f"export CUDA_HOME=/usr/local/cuda-{cuda}   (where one is installed)",
+        ),
+    )
+
+
+def _no_cuda_torch(config: Config, torch: Torch) -> Problem:
+    return Problem(
+        code="torch-without-cuda",
+        headline=f"the package needs CUDA, and torch {torch.version} is built without it",
+        evidence=(
+            Evidence(label="torch", text=f"{torch.version} in {torch.folder}"),
+            Evidence(label="wanted", text=f"cuda = required ({config.origin('cuda')})"),
+        ),
+        why="torch itself would only say that CUDA_HOME is not set, whatever it is set to",
+        fixes=("pip install torch   (a CUDA build)", "-C torchgraft.cuda=auto   (to build without CUDA)"),
+    )
+
+
+def _major(version: str) -> int:
+    head = version.partition(".")[0]
+    return int(head) if head.isdigit() else 0
+
+
+def _minor(version: str) -> int:
+    part = (version.split(".") + ["0"])[1]
+    return int(part) if part.isdigit() else 0
+
+
+def _minor_version(version: str) -> str:
+    return ".".join(version.split(".")[:2])

@@ -1,0 +1,75 @@
+"""Every front end: the package meets the torch that it was built for, however it was installed.
+
+The rows are in `front_ends/rows*.py`. The whole matrix, and the page that it becomes: `python
+tests/e2e/front_ends_page.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from .front_ends.bench import FORBIDDEN, Bench, Grounds, made_grounds, read_report
+from .front_ends.model import Row
+from .front_ends.rows import ROWS
+from .laboratory import CHECKOUT
+from .stub_torch import STUBS
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="session")
+def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grounds]:
+    keep = CHECKOUT / ".environments"
+    keep.mkdir(exist_ok=True)
+    with made_grounds(keep, tmp_path_factory.mktemp("front_ends")) as grounds:
+        yield grounds
+
+
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=str(row), marks=[pytest.mark.slow] if row.slow else []) for row in ROWS]
+)
+def test_the_package_meets_the_torch_that_it_was_built_for(
+    row: Row, grounds: Grounds, record_property: Callable[[str, object], None]
+) -> None:
+    bench = grounds.bench(row.tool)
+    row.situation.lay_out(bench, row.tool)
+    for command in row.before:
+        bench.run(command).succeeded()
+
+    bench.indexes.forget()
+    started = time.perf_counter()
+    outcome = bench.run(row.command)
+    seconds = time.perf_counter() - started
+
+    print(f"{row.command}: {seconds:.1f} s\n{outcome.said}")  # noqa: T201 - what pytest shows of a failure
+    assert FORBIDDEN not in outcome.said
+    outcome.succeeded()
+    record_property("seconds", round(seconds, 1))
+    assert row.within_s is None or seconds < row.within_s
+    if row.expected is None:
+        assert bench.indexes.torch_downloads() == []
+        record_property("torch fetched", "no")
+        return
+    assert_it_meets_its_torch(row, bench, outcome.said, record_property)
+
+
+def assert_it_meets_its_torch(
+    row: Row, bench: Bench, said: str, record_property: Callable[[str, object], None]
+) -> None:
+    for command in row.after:
+        bench.run(command).succeeded()
+    report = read_report(bench.run(row.use).succeeded().said if row.use else said)
+    assert row.expected
+    for key in ("rule", "rung", "way"):
+        record_property(key, report.record[key])
+    found = tuple(report.record[key] for key in ("rule", "rung", "way"))
+    runtime = next(stub.runtime for stub in STUBS if stub.version == row.expected.torch)
+    assert (report.built_for["version"], report.meets["version"]) == (runtime, runtime)
+    assert report.built_for["git_version"] == report.meets["git_version"]
+    assert found == (row.expected.rule, row.expected.rung, row.expected.way)
+    if row.expected.way != "install":
+        assert report.built_for["file"] == report.meets["file"]
+        assert report.record["torch"]["version"] == runtime
