@@ -76,8 +76,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
     ),
     _row(
         "no-compiler",
-        r"(?:command|'(?:x86_64-linux-gnu-)?(?:gcc|g\+\+|cc|c\+\+)'|unable to execute '[^']*(?:gcc|g\+\+|cc|c\+\+)[^']*')"
-        r".*No such file or directory|error: command '(?:gcc|g\+\+|cc|c\+\+)' failed: No such file",
+        r"(?:unable to execute|error: command) '[^']*(?:gcc|g\+\+|cc|c\+\+)[^']*'.*No such file or directory",
         "there is no C++ compiler",
         "an extension has to be compiled",
         "apt-get install g++",

@@ -1,31 +1,30 @@
 """Run a hook of the delegate in an interpreter of its own, with exactly the variables of the plan.
 
-May not interpret what the delegate says, with one exception: see `_rephrase`.
+May not interpret what the delegate says, with one exception: see `_MISLEADING`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyproject_hooks
 
+from ..diagnoses import diagnose, is_telling
 from ..errors import DelegateError, Evidence, Problem
 from ..model import Hook
 from ..planned import Delegate
+from .child import run_child
 
-_GRACE_S = 5
 _HOOKS_PREFIX = "_PYPROJECT_HOOKS_"
 
 # uv answers these words with the advice to list torch as a build requirement, which is the wrong one here.
 _MISLEADING = b"No module named 'torch'"
 _REPHRASED = b"torch cannot be imported here"
+_MOST_TELLING = 50
 
 
 def run_delegate(
@@ -63,7 +62,8 @@ def run_delegate(
     except pyproject_hooks.UnsupportedOperation:
         raise DelegateError(_failed(delegate, hook, "it says that it cannot do this here")) from None
     except subprocess.CalledProcessError as error:
-        raise DelegateError(_failed(delegate, hook, _status_text(error.returncode))) from None
+        failed = _failed(delegate, hook, _status_text(error.returncode))
+        raise DelegateError(failed, *diagnose(runner.telling)) from None
 
 
 def _unavailable(delegate: Delegate, said: str) -> Problem:
@@ -101,87 +101,24 @@ def _status_text(status: int) -> str:
 
 
 class _Runner:
-    """Starts the child that pyproject_hooks asks for."""
+    """Starts the child that pyproject_hooks asks for, and keeps the lines that tell why it failed."""
 
     def __init__(self, variables: Mapping[str, str], *, rephrase: bool) -> None:
         # What an outer pyproject_hooks told this process of us must not reach the child: it is about another backend.
         self._variables = {k: v for k, v in variables.items() if not k.startswith(_HOOKS_PREFIX)}
         self._rephrase = rephrase
+        self.telling: list[str] = []
 
     def __call__(
         self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
     ) -> None:
         environment = {**self._variables, **(extra_environ or {})}
-        _flush()
-        # No timeout: compiling takes as long as it takes, and the front end's user can interrupt it.
-        with subprocess.Popen(
-            cmd, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=_stderr_target()
-        ) as process:
-            try:
-                with _streamed(process, _rephrase if self._rephrase else bytes):
-                    status = process.wait()
-            except BaseException:
-                _end(process)
-                raise
+        status = run_child(cmd, folder=cwd, environment=environment, each_line=self._each_line)
         if status:
             raise subprocess.CalledProcessError(status, list(cmd))
 
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-
-
-def _stderr_target() -> int:
-    """Return one pipe for both streams where both of ours go to one place, so that their order is kept."""
-    try:
-        one, other = os.fstat(1), os.fstat(2)
-    except OSError:
-        return subprocess.PIPE
-    same = (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
-    return subprocess.STDOUT if same else subprocess.PIPE
-
-
-@contextlib.contextmanager
-def _streamed(process: subprocess.Popen[bytes], say: Callable[[bytes], bytes]) -> Iterator[None]:
-    pairs = [(process.stdout, 1), (process.stderr, 2)]
-    threads = [
-        threading.Thread(target=_pump, args=(pipe, descriptor, say), daemon=True)
-        for pipe, descriptor in pairs
-        if pipe is not None
-    ]
-    for thread in threads:
-        thread.start()
-    yield
-    for thread in threads:
-        thread.join()
-
-
-def _pump(pipe: IO[bytes], descriptor: int, say: Callable[[bytes], bytes]) -> None:
-    """Copy lines to one of our own file descriptors; go on reading when nobody listens, or the child would block."""
-    open_ = True
-    for line in pipe:
-        if open_:
-            try:
-                _write_all(descriptor, say(line))
-            except OSError:
-                open_ = False
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-def _rephrase(line: bytes) -> bytes:
-    return line.replace(_MISLEADING, _REPHRASED)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End an interrupted child: it has had the signal too, from the terminal, and gets a moment to clean up."""
-    try:
-        process.wait(timeout=_GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(timeout=_GRACE_S)
+    def _each_line(self, line: bytes) -> bytes:
+        text = line.decode("utf-8", errors="replace").rstrip()
+        if len(self.telling) < _MOST_TELLING and is_telling(text):
+            self.telling.append(text)
+        return line.replace(_MISLEADING, _REPHRASED) if self._rephrase else line

@@ -112,7 +112,9 @@ def _assembled(snapshot: Snapshot, layers: tuple[str, ...]) -> str:
 def _requirement(config: Config, torch: Torch) -> Planned:
     extras = ",".join(dict.fromkeys((*_COMPONENTS, *config.cuda_components)))
     version = torch.toolkit or f"{_minor_version(str(torch.cuda))}.*"
-    reason = f"torch {torch.version} was built with CUDA {torch.cuda}, and no toolkit {_major(str(torch.cuda))}.x is here"
+    reason = (
+        f"torch {torch.version} was built with CUDA {torch.cuda}, and no toolkit {_major(str(torch.cuda))}.x is here"
+    )
     return Planned(text=f"cuda-toolkit[{extras}]=={version}", reason=reason)
 
 
@@ -169,7 +171,7 @@ def _major(version: str) -> int:
 
 
 def _minor(version: str) -> int:
-    part = (version.split(".") + ["0"])[1]
+    part = [*version.split("."), "0"][1]
     return int(part) if part.isdigit() else 0
 
 
