@@ -28,9 +28,14 @@ def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grounds]:
         yield grounds
 
 
-@pytest.mark.parametrize(
-    "row", [pytest.param(row, id=str(row), marks=[pytest.mark.slow] if row.slow else []) for row in ROWS]
-)
+def marks(row: Row) -> Iterator[pytest.MarkDecorator]:
+    if row.slow:
+        yield pytest.mark.slow
+    if row.wrong:
+        yield pytest.mark.xfail(reason=row.wrong, raises=AssertionError, strict=True)
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=str(row), marks=list(marks(row))) for row in ROWS])
 def test_the_package_meets_the_torch_that_it_was_built_for(
     row: Row, grounds: Grounds, record_property: Callable[[str, object], None]
 ) -> None:

@@ -156,6 +156,15 @@ def test_r1_pip_and_its_targets(
     assert found.targets == tuple(str(tmp_path / target) for target in targets)
 
 
+def test_r1_a_torch_that_was_installed_for_the_build_is_not_the_consumers(tmp_path: Path) -> None:
+    """`pip install torch==2.9.0 .` with 2.8.0 there: R0 would name the environment of the old one."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").touch()
+    own = hook(tmp_path / "env", hidden=True, PYTHONPATH=str(tmp_path / "site"))
+    found = one(find(own, caller("pip install torch==2.9.0 .", tmp_path), importable=True))
+    assert (found.prefix, found.rule) == (str(tmp_path / "env"), Rule.PIP_ISOLATION)
+
+
 def test_r1_needs_pips_sitecustomize(tmp_path: Path) -> None:
     """Debian's own purelib does not exist, and so is on nobody's path."""
     found = one(find(hook(tmp_path / "env", hidden=True, PYTHONPATH=str(tmp_path)), caller("pip install .", tmp_path)))

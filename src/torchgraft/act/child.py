@@ -15,6 +15,7 @@ from typing import IO
 
 _GRACE_S = 5
 _LAST_WORDS_S = 2
+_CHUNK_BYTES = 65_536
 
 
 def run_child(
@@ -27,7 +28,7 @@ def run_child(
     _flush()
     # No timeout: compiling takes as long as it takes, and the front end's user can interrupt it.
     with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=_stderr_target()
+        command, bufsize=0, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=_stderr_target()
     ) as process:
         try:
             with _passed_on(process, each_line):
@@ -68,14 +69,24 @@ def _passed_on(process: subprocess.Popen[bytes], each_line: Callable[[bytes], by
 def _pump(pipe: IO[bytes], descriptor: int, each_line: Callable[[bytes], bytes]) -> None:
     """Copy lines to one of our own file descriptors; go on reading when nobody listens, or the child would block."""
     is_open = True
-    with contextlib.suppress(ValueError):  # the pipe was closed, after the time of grace
-        for line in pipe:
-            passed = each_line(line)
-            if is_open:
-                try:
-                    _write_all(descriptor, passed)
-                except OSError:
-                    is_open = False
+    for line in _lines(pipe):
+        passed = each_line(line)
+        if is_open:
+            try:
+                _write_all(descriptor, passed)
+            except OSError:
+                is_open = False
+
+
+def _lines(pipe: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    # A pipe without a buffer: one with a buffer cannot be closed while this thread waits in it.
+    with contextlib.suppress(OSError, ValueError):
+        while chunk := pipe.read(_CHUNK_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from (line + b"\n" for line in lines)
+    if rest:
+        yield rest
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -7,5 +7,6 @@ from __future__ import annotations
 
 from .model import Row
 from .rows_pip import pip_rows
+from .rows_uv import uv_rows
 
-ROWS: tuple[Row, ...] = (*pip_rows(),)
+ROWS: tuple[Row, ...] = (*pip_rows(), *uv_rows())

@@ -22,8 +22,10 @@ from .situations import (
 from .tools import PIP, PIP_MIDDLE, PIP_OLD
 
 GRAFT = Expected("2.8.0", "R1", "installed", "graft")
-ASKED = Expected("2.8.0", "R1", "asked for", "install")
+ASKED = Expected("2.8.0", "R1", "asked for", "present")
 MAKER = Expected("2.8.0", "R3", "installed", "graft")
+INTO_TARGET = Expected("2.9.0", "R1", "declared", "present")
+TARGET_GETS_TORCH = "pip puts a torch of its own into the target, and it was built for that of the environment"
 FROM_TARGET = "PYTHONPATH=target python -m ext"
 FROM_PREFIX = f"PYTHONPATH=prefix/lib/python3.{sys.version_info.minor}/site-packages python -m ext"
 
@@ -36,7 +38,8 @@ def pip_rows() -> Iterator[Row]:
         wheel, dist = "pip wheel --no-deps -w dist ./ext", ("pip install --no-deps dist/*.whl",)
         other = "consumer/bin/python"
         yield Row(tool, THERE, "pip install ./ext", GRAFT, slow=tool is PIP_MIDDLE)
-        yield Row(tool, THERE, target, GRAFT, use=FROM_TARGET, slow=slow)
+        yield Row(tool, THERE, f"{target} --no-deps", GRAFT, use=FROM_TARGET, slow=slow)
+        yield Row(tool, THERE, target, INTO_TARGET, use=FROM_TARGET, slow=slow, wrong=TARGET_GETS_TORCH)
         yield Row(tool, THERE, prefix, GRAFT, use=FROM_PREFIX, slow=slow)
         yield Row(tool, USER, "pip install --user ./ext", GRAFT, slow=slow)
         yield Row(tool, THERE, "pip install -e ./ext", GRAFT, slow=slow)
@@ -55,10 +58,10 @@ def _only_newest() -> Iterator[Row]:
     yield Row(PIP, DYNAMIC, "pip install ./ext", GRAFT, slow=True)
     yield Row(PIP, NEXT, "pip install --no-build-isolation ./ext", Expected("2.8.0", "R0", "installed", "present"))
     yield Row(PIP, EMPTY, "pip install torch==2.8.0 ./ext", ASKED)
-    yield Row(PIP, EMPTY, "pip install ./ext", Expected("2.9.0", "R1", "declared", "install"), slow=True)
+    yield Row(PIP, EMPTY, "pip install ./ext", Expected("2.9.0", "R1", "declared", "present"), slow=True)
     yield Row(PIP, PINNED, "pip install -r requirements.txt ./ext", ASKED, slow=True)
     yield Row(PIP, PINNED, "pip install -c requirements.txt ./ext", ASKED, slow=True)
     yield Row(PIP, DYNAMIC_EMPTY, "pip install torch==2.8.0 ./ext", ASKED, slow=True)
-    replaced = Expected("2.9.0", "R1", "asked for", "install")
+    replaced = Expected("2.9.0", "R1", "asked for", "present")
     yield Row(PIP, THERE, "pip install torch==2.9.0 ./ext", replaced, slow=True)
     yield Row(PIP, DYNAMIC_EMPTY, "pip download --no-deps -d dist ./ext", None, slow=True)

@@ -88,3 +88,79 @@ PINNED_WITH_EXT = Situation(
     name="not there; requirements.txt pins 2.8.0 and names ./ext",
     lay_out=_requirements("torch==2.8.0\next @ file://{work}/ext\n"),
 )
+
+
+APP = """
+[project]
+name = "app"
+version = "1.0"
+requires-python = ">=3.10"
+dependencies = ["torch==2.8.0", "ext"]
+"""
+FROM_FOLDER = """
+[tool.uv.sources]
+ext = { path = "../ext" }
+"""
+FROM_CU128 = """
+[tool.uv.sources]
+torch = { index = "cu128" }
+
+[[tool.uv.index]]
+name = "cu128"
+url = "{cu128}"
+explicit = true
+"""
+WORKSPACE_ROOT = """
+[tool.uv.workspace]
+members = ["packages/*"]
+"""
+
+
+def _project(text: str = APP, *, folder: str = "", dynamic: bool = False) -> Callable[[Bench, Tool], None]:
+    def lay_out(bench: Bench, tool: Tool) -> None:
+        del tool
+        bench.write("app/pyproject.toml", text)
+        if folder:
+            bench.package(folder, dynamic=dynamic)
+
+    return lay_out
+
+
+def _project_with_torch(bench: Bench, tool: Tool) -> None:
+    del tool
+    bench.write("app/pyproject.toml", APP.replace(', "ext"', ""))
+    bench.package()
+
+
+def _workspace(bench: Bench, tool: Tool) -> None:
+    del tool
+    bench.write("app/pyproject.toml", WORKSPACE_ROOT)
+    bench.package("app/packages/ext")
+    member = APP + "\n[tool.uv.sources]\next = { workspace = true }\n"
+    bench.write("app/packages/main/pyproject.toml", member.replace('"app"', '"main"'))
+
+
+def _changed(bench: Bench, tool: Tool) -> None:
+    _project(APP + FROM_FOLDER, folder="ext")(bench, tool)
+    bench.write("next.toml", (APP + FROM_FOLDER).replace("2.8.0", "2.9.0"))
+
+
+PROJECT = Situation(name="not there; no lock; the project pins 2.8.0, the package is an sdist", lay_out=_project())
+PROJECT_FOLDER = Situation(
+    name="not there; no lock; the project pins 2.8.0, the package is a folder",
+    lay_out=_project(APP + FROM_FOLDER, folder="ext"),
+)
+PROJECT_DYNAMIC = Situation(
+    name="not there; no lock; the project pins 2.8.0, the package is a folder with dynamic metadata",
+    lay_out=_project(APP + FROM_FOLDER, folder="ext", dynamic=True),
+)
+PROJECT_CU128 = Situation(
+    name="not there; no lock; the project takes 2.8.0+cu128 from an explicit index",
+    lay_out=_project(APP.replace("2.8.0", "2.8.0+cu128") + FROM_CU128),
+)
+SYNCED = Situation(name="2.8.0 is installed by uv sync", lay_out=_project(APP + FROM_FOLDER, folder="ext"))
+CHANGED = Situation(name="2.8.0 is installed by uv sync, then the project pins 2.9.0", lay_out=_changed)
+ONLY_TORCH = Situation(name="not there; the project pins 2.8.0, not the package", lay_out=_project_with_torch)
+ONLY_TORCH_SYNCED = Situation(name="2.8.0 is installed by uv sync", lay_out=_project_with_torch)
+WORKSPACE = Situation(name="not there; no lock; a workspace, a member pins 2.8.0", lay_out=_workspace)
+WORKSPACE_SYNCED = Situation(name="2.8.0 is installed by uv sync in a workspace", lay_out=_workspace)
