@@ -187,7 +187,7 @@ class Config:
         "cuda-components",
         COMPONENTS,
         _PACKAGE,
-        "Further extras of `cuda-toolkit` that the sources include, such as `curand`, where the toolkit comes from PyPI.",
+        "Further extras of `cuda-toolkit` that the sources need, such as `curand`, where the toolkit comes from PyPI.",
     )
     cuda_architectures: tuple[str, ...] = _setting(
         (),

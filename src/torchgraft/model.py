@@ -11,7 +11,20 @@ from dataclasses import dataclass
 SNAPSHOT_FORMAT = 1
 
 # What a plan sets by itself, unless the user has set it.
-DECIDED_VARIABLES = ("FORCE_CUDA", "PYTHONDONTWRITEBYTECODE")
+DECIDED_VARIABLES = (
+    "CC",
+    "CMAKE_BUILD_PARALLEL_LEVEL",
+    "CUDACXX",
+    "CUDAToolkit_ROOT",
+    "CUDA_HOME",
+    "CUDA_PATH",
+    "CXX",
+    "FORCE_CUDA",
+    "MAX_JOBS",
+    "NVCC_THREADS",
+    "PYTHONDONTWRITEBYTECODE",
+    "TORCH_CUDA_ARCH_LIST",
+)
 
 
 class Hook(enum.Enum):

@@ -165,11 +165,12 @@ def publish(stubs: Stubs, package: Package) -> str:
 
 
 def environment(place: Workplace, stubs: Stubs, *requirements: str, name: str = "consumer") -> Environment:
-    """Return a new virtual environment with these distributions from either index."""
+    """Return a new virtual environment with these distributions; one with a local version is of the second index."""
     made = Environment(place.folder / name)
     place.run([UV, "venv", "--quiet", made.prefix]).succeeded()
     if requirements:
-        options = ["--index", stubs.indexes.url("cu128"), "--index-strategy", "unsafe-best-match"]
+        other = any("+" in requirement for requirement in requirements)
+        options = ["--index", stubs.indexes.url("cu128"), "--index-strategy", "unsafe-best-match"] if other else []
         place.run([UV, "pip", "install", "--quiet", "--python", made.python, *options, *requirements]).succeeded()
     stubs.indexes.forget()
     return made

@@ -72,6 +72,7 @@ def requirements(asked: Asked) -> list[str]:
         (UV, "tool run --with torch==2.8.0 --from app cmd torch==1.0", ["torch==2.8.0"]),
         (UV, "/usr/bin/uvx --with torch==2.8.0 app", ["torch==2.8.0"]),
         (UV, "/usr/bin/uvx torch@latest", ["torch"]),
+        (UV, "/usr/bin/uv tool uvx --with torch==2.8.0 app --with torch==2.6.0", ["torch==2.8.0"]),
         (UV, "sync", []),
         (PIPX, "install app --preinstall torch==2.8.0", ["torch==2.8.0"]),
         (PIPX, "/v/bin/python /v/bin/pipx inject app torch==2.8.0 einops", ["torch==2.8.0"]),

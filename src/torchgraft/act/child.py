@@ -38,6 +38,13 @@ def run_child(
             raise
 
 
+def say(text: str) -> None:
+    """Say a line on stderr, among the child's own."""
+    _flush()
+    with contextlib.suppress(OSError):
+        _write_all(2, f"{text}\n".encode("ascii", errors="backslashreplace"))
+
+
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

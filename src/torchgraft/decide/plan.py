@@ -9,6 +9,7 @@ from ..config import Config
 from ..errors import problems_text, shown
 from ..model import FrontEnd, FrontEndName, Hook, Snapshot, Torch, Way
 from ..planned import Delegate, Plan, Planned, RungAnswer
+from .compiling import plan_compiling
 from .graft import plan_graft
 from .ladder import consumer_text, plan_torch
 from .problems import plan_problems
@@ -24,6 +25,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     reach = plan_way(config, snapshot, choice)
     delegate = plan_delegate(config, snapshot, reach.way)
     without = plan_without_torch(config, snapshot, choice, reach)
+    compiling = plan_compiling(config, snapshot, reach.torch)
     consumer = snapshot.consumer
     return Plan(
         hook=snapshot.hook,
@@ -34,18 +36,20 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         way=reach.way,
         way_reason=reach.reason,
         requirements=plan_requirements(
-            config, snapshot, choice=choice, way=reach.way, torch=reach.torch, delegate=delegate
+            config, snapshot, choice=choice, reach=reach, delegate=delegate, toolkit=compiling.requirement
         ),
         graft=plan_graft(config, snapshot) if reach.way is Way.GRAFT else None,
         stand_in=without.stand_in,
         asks_version=bool(snapshot.project.setup_script and snapshot.project.setup_script.asks_version),
         from_files=without.from_files,
-        variables=plan_variables(config, snapshot, torch=reach.torch, way=reach.way),
+        toolkit=compiling.toolkit,
+        jobs=compiling.jobs,
+        variables=plan_variables(config, snapshot, reach, compiling),
         delegate=delegate,
         front_end=snapshot.front_end,
         rule=None if consumer is None else consumer.rule,
-        notes=tuple(_notes(snapshot, reach.way)),
-        problems=plan_problems(config, snapshot, choice, reach),
+        notes=(*_notes(snapshot, reach.way), *compiling.notes),
+        problems=plan_problems(config, snapshot, choice, reach) or compiling.problems,
     )
 
 
@@ -96,6 +100,9 @@ def plan_text(plan: Plan) -> str:
             f"graft      {len(plan.graft.links)} links in {plan.graft.folder}",
             f"           {', '.join(plan.graft.names)}",
         ]
+    if plan.toolkit:
+        over = f", links over {', '.join(plan.toolkit.layers)}" if plan.toolkit.layers else ""
+        lines.append(f"toolkit    {plan.toolkit.reason}: {plan.toolkit.home}{over}")
     if plan.from_files:
         lines.append("metadata   from pyproject.toml alone: setup.py is not run without torch")
     if plan.stand_in:

@@ -13,6 +13,7 @@ from ..config import Config
 from ..model import Hook, Snapshot, Torch, Way
 from ..planned import Delegate, Planned
 from .ladder import Choice
+from .way import Reach
 
 _SETUPTOOLS = "setuptools.build_meta"
 _WHEEL_HOOKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE})
@@ -46,14 +47,15 @@ def _ask(config: Config, snapshot: Snapshot, way: Way) -> tuple[bool, str]:
 
 
 def plan_requirements(
-    config: Config, snapshot: Snapshot, *, choice: Choice, way: Way, torch: Torch | None, delegate: Delegate
+    config: Config, snapshot: Snapshot, *, choice: Choice, reach: Reach, delegate: Delegate, toolkit: Planned | None
 ) -> tuple[Planned, ...]:
     """Return the requirements that the hook answers with, besides what the delegate says, each with its reason."""
     lines: dict[str, Planned] = {}
     wheel = snapshot.hook in _WHEEL_HOOKS
     for planned in (
         *(_settings(config) if wheel else ()),
-        *(_torch(snapshot, choice, torch) if wheel and way is Way.INSTALL else ()),
+        *(_torch(snapshot, choice, reach.torch) if wheel and reach.way is Way.INSTALL else ()),
+        *((toolkit,) if wheel and toolkit else ()),
         *_setuptools(config, snapshot, delegate, wheel=wheel),
     ):
         lines.setdefault(planned.text, planned)

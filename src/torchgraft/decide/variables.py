@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from ..config import Config
 from ..model import Snapshot, Torch, Way
 from ..planned import PlannedVariable
+from .compiling import Compiling
+from .way import Reach
 
 
-def plan_variables(config: Config, snapshot: Snapshot, *, torch: Torch | None, way: Way) -> tuple[PlannedVariable, ...]:
+def plan_variables(
+    config: Config, snapshot: Snapshot, reach: Reach, compiling: Compiling
+) -> tuple[PlannedVariable, ...]:
     """Return the variables by name; a value of None says that the user's own stays."""
-    user = set(snapshot.variables_set)
+    user = set(snapshot.variables_set) - set(compiling.forced)
     chosen: dict[str, PlannedVariable] = {}
-    for variable in (*_decided(torch, way), *_from_settings(config)):
+    for variable in (*_decided(reach.torch, reach.way), *compiling.variables, *_from_settings(config)):
         kept = variable.name in user
         chosen[variable.name] = (
             PlannedVariable(name=variable.name, value=None, reason="the user has set it") if kept else variable

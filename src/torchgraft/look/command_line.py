@@ -76,6 +76,8 @@ _FLAGS = {
     (FrontEndName.PDM, "update"): frozenset({"-d"}),
 }
 _NESTED = {FrontEndName.UV: frozenset({"pip", "tool", "python", "cache", "self", "auth"})}
+# What the program uvx starts (uv, `crates/uv/src/bin/uvx.rs`); it is `uv tool run`.
+_UVX = ("tool", "uvx")
 # After these and one positional argument, all that follows is for another program.
 _RUNNERS = frozenset({("run",), ("tool", "run")})
 
@@ -121,7 +123,7 @@ def parse_command_line(name: FrontEndName, arguments: Sequence[str]) -> CommandL
             flags = _FLAGS.get((program, words[0]), frozenset()) if words else frozenset()
             options.append(_option(argument, values - flags, waiting))
         elif not words or (words[0] in _NESTED.get(program, ()) and len(words) < 2):
-            words.append(argument)
+            words.append("run" if (*words, argument) == _UVX else argument)
         else:
             positional.append(argument)
             if tuple(words) in _RUNNERS:
