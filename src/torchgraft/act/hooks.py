@@ -73,19 +73,6 @@ def build_wheel(call: Call, directory: str, metadata_directory: str | None) -> s
     return name
 
 
-def delegate_variables(plan: Plan, inherited: Mapping[str, str], graft: Path | None) -> dict[str, str]:
-    """Return all variables of the delegate's process."""
-    variables = dict(inherited)
-    variables.update({v.name: v.value for v in plan.variables if v.value is not None})
-    return variables if graft is None else _with_import_path(variables, graft)
-
-
-def _with_import_path(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
-    # In front of everything: pip's isolation keeps its own sitecustomize in PYTHONPATH, which is found all the same.
-    others = [variables["PYTHONPATH"]] if variables.get("PYTHONPATH") else []
-    return {**variables, "PYTHONPATH": os.pathsep.join([str(folder), *others])}
-
-
 def run_hook(call: Call, arguments: Sequence[object]) -> Any:
     """Return what the delegate's hook returns, run as the plan says; again with half the jobs if memory gave out."""
     plan = call.plan
