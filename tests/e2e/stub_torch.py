@@ -298,9 +298,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(404, b"")
 
     def _answer(self, status: int, body: bytes, kind: str = "application/octet-stream") -> None:
+        # What uv's cache does hangs on these: the headers are those of PyPI.
+        tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        if status == 200 and self.headers.get("If-None-Match") == tag:
+            status, body = 304, b""
+        is_page = kind == "text/html"
         self.send_response(status)
+        self.send_header("ETag", tag)
+        self.send_header("Cache-Control", "max-age=600, public" if is_page else "max-age=365000000, immutable, public")
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        if status != 304:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

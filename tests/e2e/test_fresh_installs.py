@@ -141,6 +141,7 @@ def test_a_sync_that_changes_torch_builds_for_the_new_one(stubs: Stubs, place: W
     app = write_app(place.folder / "app", "torch==2.8.0", "ext")
     place.run([UV, "sync"], cwd=app).succeeded()
     write_app(app, "torch==2.9.0", "ext")
+    place.run([UV, "cache", "clean", "ext"]).succeeded()
 
     assert_clean(place.run([UV, "sync", "--reinstall-package", "ext"], cwd=app))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -117,5 +118,5 @@ def _development_names(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _make_driver_stub(path: Path, compiler: str) -> None:
     """Make an empty libcuda.so: the real one comes with the driver, and -lcuda only wants its name."""
-    command = [compiler, "-shared", "-nostdlib", "-Wl,-soname,libcuda.so.1", "-x", "c", os.devnull, "-o", str(path)]
+    command = [*shlex.split(compiler), "-shared", "-nostdlib", "-Wl,-soname,libcuda.so.1", "-x", "c", os.devnull, "-o", str(path)]
     subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)

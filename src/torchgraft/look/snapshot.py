@@ -78,7 +78,7 @@ def take_shell_snapshot(settings: Settings) -> Snapshot:
     place = _Place(process=take_hook_process(), ancestors=take_ancestors(), build=build, project=project)
     snapshot = _snapshot(settings, hook, place, take_python(), own_torch=True)
     consumer = snapshot.consumer
-    if consumer is None or snapshot.python.minor_version in (*consumer.python_versions, ""):
+    if consumer is None or not consumer.python_versions or snapshot.python.minor_version in consumer.python_versions:
         return snapshot
     return dataclasses.replace(snapshot, python=_python_of(consumer, snapshot.python))
 

@@ -66,19 +66,23 @@ class Grounds:
         base = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
         for name in ("python", "python3", f"python3.{sys.version_info.minor}"):
             (links / name).symlink_to(base)
+        bench = Bench(folder=folder, links=links, path=f"{links}{os.pathsep}{self._path}", grounds=self)
         if tool.requires:
-            command = program(tool, self._keep)
-            (links / command.name).symlink_to(command)
-            if (command.parent / "uvx").exists():
-                (links / "uvx").symlink_to(command.parent / "uvx")
-        return Bench(folder=folder, path=f"{links}{os.pathsep}{self._path}", grounds=self)
+            bench.provide(tool)
+        return bench
+
+    def commands(self, tool: Tool) -> list[Path]:
+        """Return the programs of a front end that has an environment of its own."""
+        found = program(tool, self._keep)
+        return [path for path in (found, found.with_name("uvx")) if path.exists()]
 
 
 class Bench:
     """A folder of its own for one row. Its `work` is where commands are typed; situations lay it out."""
 
-    def __init__(self, *, folder: Path, path: str, grounds: Grounds) -> None:
+    def __init__(self, *, folder: Path, links: Path, path: str, grounds: Grounds) -> None:
         self.grounds = grounds
+        self._links = links
         self.indexes = grounds.indexes
         # No checkout of any project is above it.
         self.work = folder / "work"
@@ -98,6 +102,8 @@ class Bench:
                 "NO_PROXY": "127.0.0.1,localhost",
                 "no_proxy": "127.0.0.1,localhost",
                 "POETRY_NO_INTERACTION": "1",
+                "POETRY_VIRTUALENVS_IN_PROJECT": "1",
+                "VIRTUALENV_NO_PERIODIC_UPDATE": "1",
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "TORCHGRAFT_LOG": "summary",
             }
@@ -107,6 +113,11 @@ class Bench:
     def outside(self) -> Path:
         """A folder that is in no project."""
         return self._place.folder
+
+    def provide(self, tool: Tool) -> None:
+        """Put a front end on PATH, and nothing else of the environment that it is in."""
+        for command in self.grounds.commands(tool):
+            (self._links / command.name).symlink_to(command)
 
     def package(self, where: str = "ext", *, dynamic: bool = False) -> Path:
         """Lay out the package: all its metadata static, or version and dependencies said by setup.py alone."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from .bench import Bench
 from .model import Situation, Tool
+from .tools import UV
 
 CONSUMER = "consumer"
 
@@ -53,13 +54,14 @@ def _decoy(bench: Bench, tool: Tool) -> None:
 
 
 def _maker_elsewhere(bench: Bench, tool: Tool) -> None:
-    """The front end lives in an environment that has no torch; the activated one has it."""
     bench.package()
-    tools = bench.environment("tools", *_own(tool))
+    bench.environment("tools", *_own(tool))
     bench.environment(CONSUMER, "torch==2.8.0", "pip", activate=True)
-    (bench.work / "bin").mkdir()
-    for name in ("python", "pyproject-build"):
-        (bench.work / "bin" / f"{name}-of-tools").symlink_to(tools.prefix / "bin" / name)
+
+
+def _with_uv(bench: Bench, tool: Tool) -> None:
+    _installed()(bench, tool)
+    bench.provide(UV)
 
 
 def _requirements(text: str) -> Callable[[Bench, Tool], None]:
@@ -83,6 +85,7 @@ USER_TOO = Situation(name="2.8.0 is in the user site too", lay_out=_user_site(to
 IN_TARGET = Situation(name="2.8.0 is in the target folder", lay_out=_in_target)
 DECOY = Situation(name="2.8.0 is installed; 2.9.0 is in the activated environment", lay_out=_decoy)
 ELSEWHERE = Situation(name="2.8.0 is in the activated environment, build in another", lay_out=_maker_elsewhere)
+WITH_UV = Situation(name="2.8.0 is installed", lay_out=_with_uv)
 PINNED = Situation(name="not there; requirements.txt pins 2.8.0", lay_out=_requirements("torch==2.8.0\n"))
 PINNED_WITH_EXT = Situation(
     name="not there; requirements.txt pins 2.8.0 and names ./ext",
@@ -164,3 +167,96 @@ ONLY_TORCH = Situation(name="not there; the project pins 2.8.0, not the package"
 ONLY_TORCH_SYNCED = Situation(name="2.8.0 is installed by uv sync", lay_out=_project_with_torch)
 WORKSPACE = Situation(name="not there; no lock; a workspace, a member pins 2.8.0", lay_out=_workspace)
 WORKSPACE_SYNCED = Situation(name="2.8.0 is installed by uv sync in a workspace", lay_out=_workspace)
+
+POETRY_APP = """
+[tool.poetry]
+package-mode = false
+
+[[tool.poetry.source]]
+name = "local"
+url = "{default}"
+priority = "primary"
+"""
+POETRY_FOLDER = """
+[tool.poetry.dependencies]
+ext = { path = "../ext" }
+"""
+PDM_APP = APP.replace('"ext"', '"ext @ file:///${PROJECT_ROOT}/../ext"')
+ONLY_TORCH_TEXT = APP.replace(', "ext"', "")
+HATCH = """
+[tool.hatch.envs.default]
+dependencies = ["torch==2.8.0"]
+"""
+TOX = """
+[tox]
+env_list = main
+
+[testenv]
+package = {package}
+deps = torch==2.8.0
+commands = ext
+"""
+NOX = """
+import nox
+
+
+@nox.session(venv_backend="{backend}")
+def main(session):
+    session.install("torch==2.8.0")
+    session.install("./ext")
+    session.run("ext")
+"""
+
+
+def _beside(name: str, text: str, *more: tuple[str, str], dynamic: bool = False) -> Callable[[Bench, Tool], None]:
+    """Lay out the package with files that name it, or that are its own."""
+
+    def lay_out(bench: Bench, tool: Tool) -> None:
+        del tool
+        bench.package(dynamic=dynamic)
+        for file, content in ((name, text), *more):
+            old = bench.work / file
+            bench.write(file, (old.read_text(encoding="utf-8") if old.exists() else "") + content)
+
+    return lay_out
+
+
+def _nox_uv(bench: Bench, tool: Tool) -> None:
+    _beside("noxfile.py", NOX.replace("{backend}", "uv"))(bench, tool)
+    bench.provide(UV)
+
+
+POETRY_PROJECT = Situation(
+    name="not there; no lock; the project pins 2.8.0",
+    lay_out=_beside("app/pyproject.toml", APP + POETRY_FOLDER + POETRY_APP),
+)
+POETRY_DYNAMIC = Situation(
+    name="not there; no lock; the project pins 2.8.0, the package has dynamic metadata",
+    lay_out=_beside("app/pyproject.toml", APP + POETRY_FOLDER + POETRY_APP, dynamic=True),
+)
+POETRY_TORCH = Situation(
+    name="2.8.0 is installed by poetry install", lay_out=_beside("app/pyproject.toml", ONLY_TORCH_TEXT + POETRY_APP)
+)
+PDM_PROJECT = Situation(
+    name="not there; no lock; the project pins 2.8.0", lay_out=_beside("app/pyproject.toml", PDM_APP)
+)
+PDM_DYNAMIC = Situation(
+    name="not there; no lock; the project pins 2.8.0, the package has dynamic metadata",
+    lay_out=_beside("app/pyproject.toml", PDM_APP, dynamic=True),
+)
+PDM_TORCH = Situation(name="2.8.0 is installed by pdm install", lay_out=_beside("app/pyproject.toml", ONLY_TORCH_TEXT))
+HATCH_ENVIRONMENT = Situation(
+    name="not there; the environment's dependencies pin 2.8.0", lay_out=_beside("ext/pyproject.toml", HATCH)
+)
+TOX_SDIST, TOX_WHEEL, TOX_EDITABLE = (
+    Situation(
+        name=f"deps pin 2.8.0; package = {package}",
+        lay_out=_beside("ext/tox.ini", TOX.replace("{package}", package)),
+    )
+    for package in ("sdist", "wheel", "editable")
+)
+NOX_PIP = Situation(
+    name="the session installs 2.8.0 first", lay_out=_beside("noxfile.py", NOX.replace("{backend}", "virtualenv"))
+)
+NOX_UV = Situation(name="the session installs 2.8.0 first; backend uv", lay_out=_nox_uv)
+FOLDER = Situation(name="not there", lay_out=_beside("notes.txt", ""))
