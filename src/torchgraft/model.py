@@ -296,6 +296,18 @@ class RuleAnswer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Installer:
+    """The front end's own program, where it can be told to install into this throw-away build environment.
+
+    `options` are those of the front end's arguments that say where distributions come from; `folder` is where it runs.
+    """
+
+    program: str
+    folder: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildEnvironment:
     """Where the hooks run: `distributions` are names and versions that can be imported here."""
 
@@ -366,6 +378,7 @@ class Snapshot:
     asked_for: tuple[AskedFor, ...] = ()
     asked_faults: tuple[str, ...] = ()
     build: BuildEnvironment
+    installer: Installer | None = None
     project: Project
     hardware: Hardware | None = None
     variables_set: tuple[str, ...] = ()

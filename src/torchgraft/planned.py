@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .errors import Problem
-from .model import FrontEnd, Hook, Link, Rule, Rung, Torch, Way
+from .model import FrontEnd, Hook, Installer, Link, Rule, Rung, Torch, Way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,16 @@ class PlannedToolkit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LateInstall:
+    """A requirement that is installed into `prefix`, the build environment, before the hook is planned again."""
+
+    requirement: str
+    prefix: str
+    installer: Installer
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class StandIn:
     """What setup.py is told of torch while metadata is made without one. `known`: by a rung, not by guess."""
 
@@ -95,6 +105,7 @@ class Plan:
     way: Way
     way_reason: str
     requirements: tuple[Planned, ...] = ()
+    late_install: LateInstall | None = None
     graft: Graft | None = None
     toolkit: PlannedToolkit | None = None
     jobs: int | None = None

@@ -19,7 +19,7 @@ def test_the_page_says_what_the_matrix_expects() -> None:
         if row.wrong:
             assert on_page["result"] == f"**wrong**: {row.wrong}", str(row)
         elif row.expected is None:
-            assert said == ("", "", "", "no torch fetched"), str(row)
+            assert said == ("-", "-", "-", "no torch fetched"), str(row)
         else:
             expected = row.expected
             assert said == (expected.rule, expected.rung, expected.way, expected.torch), str(row)

@@ -118,5 +118,6 @@ def _development_names(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _make_driver_stub(path: Path, compiler: str) -> None:
     """Make an empty libcuda.so: the real one comes with the driver, and -lcuda only wants its name."""
-    command = [*shlex.split(compiler), "-shared", "-nostdlib", "-Wl,-soname,libcuda.so.1", "-x", "c", os.devnull, "-o", str(path)]
+    options = ["-shared", "-nostdlib", "-Wl,-soname,libcuda.so.1", "-x", "c"]
+    command = [*shlex.split(compiler), *options, os.devnull, "-o", str(path)]
     subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)

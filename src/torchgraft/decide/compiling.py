@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from ..config import Config
 from ..errors import Problem
 from ..model import Hook, Snapshot, Torch
+from ..needs import cuda_need
 from ..planned import Planned, PlannedToolkit, PlannedVariable
 from .architectures import Architectures, arch_list_text, plan_architectures
 from .host_compiler import plan_host_compiler
 from .jobs import Jobs, plan_jobs
-from .toolkit import ToolkitChoice, cuda_need, plan_toolkit
+from .toolkit import ToolkitChoice, plan_toolkit
 
 _ASKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE})
 _COMPILES = frozenset({Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE})
@@ -44,7 +45,7 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
         problems.append(_not_installed(snapshot, choice.requirement))
     if snapshot.hook in _ASKS:
         return Compiling(requirement=choice.requirement, notes=choice.notes, problems=tuple(problems))
-    cuda = bool(cuda_need(config, snapshot, torch))
+    cuda = bool(cuda_need(config, snapshot.project, torch))
     jobs = plan_jobs(config, snapshot, cuda=cuda)
     notes = list(choice.notes)
     variables = list(_of_jobs(jobs, cuda=cuda)) if jobs else []

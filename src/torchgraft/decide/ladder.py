@@ -62,7 +62,8 @@ def satisfies(version: str, requirement: str) -> bool:
     """Return whether an installed torch meets a requirement.
 
     Nightly and vendor builds are pre-releases of the release that they stand in for (2.8.0a0+5228986c39.nv25.6): they
-    count as that release too. A direct URL is met by the version and local part in its file name alone.
+    count as that release too. A direct URL is met by the version and local part in its file name alone; where that
+    has no local part, as on PyPI and its mirrors, any will do.
     """
     parsed = _parsed(requirement)
     try:
@@ -72,7 +73,8 @@ def satisfies(version: str, requirement: str) -> bool:
     if parsed is None:
         return False
     if parsed.url:
-        return _version_in_url(parsed.url) == found
+        named = _version_in_url(parsed.url)
+        return named is not None and named in {found, Version(found.public)}
     if parsed.specifier.contains(found, prereleases=True):
         return True
     return found.is_prerelease and parsed.specifier.contains(found.base_version)
@@ -146,9 +148,14 @@ def _declared(config: Config, snapshot: Snapshot) -> RungAnswer:
 def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, declared: RungAnswer) -> RungAnswer | None:
     """Return the answer that names another torch than the installed one, if there is one to be believed."""
     consumer = snapshot.consumer
-    if consumer is None or consumer.torch is None or consumer.rule is Rule.IMPORTABLE:
-        return None  # what is importable in the build already is what the front end chose for it
+    if consumer is None or consumer.torch is None:
+        return None
     installed = consumer.torch.version
+    if consumer.rule is Rule.IMPORTABLE:
+        # What is importable in the build already is what the front end chose for it. But uv keeps the environment of
+        # metadata for the wheel: what it installed there may be of before the lock was written.
+        is_old = snapshot.installer is not None and locked.torch and not satisfies(installed, locked.torch)
+        return locked if is_old else None
     if consumer.rule is Rule.TOLD:
         return None
     for answer in (locked, asked):

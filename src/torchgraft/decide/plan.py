@@ -12,6 +12,7 @@ from ..planned import Delegate, Plan, Planned, RungAnswer
 from .compiling import plan_compiling
 from .graft import plan_graft
 from .ladder import consumer_text, plan_torch
+from .late_install import plan_late_install
 from .problems import plan_problems
 from .requirements import plan_delegate, plan_requirements
 from .variables import plan_variables
@@ -38,6 +39,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         requirements=plan_requirements(
             config, snapshot, choice=choice, reach=reach, delegate=delegate, toolkit=compiling.requirement
         ),
+        late_install=plan_late_install(snapshot, choice, reach),
         graft=plan_graft(config, snapshot) if reach.way is Way.GRAFT else None,
         stand_in=without.stand_in,
         asks_version=bool(snapshot.project.setup_script and snapshot.project.setup_script.asks_version),
@@ -95,6 +97,8 @@ def plan_text(plan: Plan) -> str:
         *([f"           = {torch_text(plan.torch)}"] if plan.torch else []),
         f"way        {plan.way.value}: {plan.way_reason}",
     ]
+    if plan.late_install:
+        lines.append(f"install    {plan.late_install.requirement} now, by uv: {plan.late_install.reason}")
     if plan.graft:
         lines += [
             f"graft      {len(plan.graft.links)} links in {plan.graft.folder}",

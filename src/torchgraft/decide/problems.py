@@ -125,7 +125,7 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
         yield _mismatch(snapshot, consumer, reach)
     elif reach.way is Way.ABSENT:
         yield _no_torch(snapshot, choice, reach)
-    elif reach.way is Way.INSTALL and snapshot.hook in _BUILD:
+    elif reach.way is Way.INSTALL and snapshot.hook in _BUILD and snapshot.installer is None:
         yield Problem(
             code="torch-not-installed",
             headline=f"the front end did not install {choice.requirement} for the build",

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from ..config import Config, Cuda
+from ..config import Config
 from ..errors import Evidence, Problem
 from ..model import Snapshot, Toolkit, Torch
+from ..needs import cuda_need
 from ..planned import Planned, PlannedToolkit
 
 # What nvcc alone needs: the rest of a toolkit comes with torch (cublas, cusparse, ...). All in one requirement, or
@@ -34,24 +35,13 @@ class ToolkitChoice:
     highest_gcc: int | None = None
 
 
-def cuda_need(config: Config, snapshot: Snapshot, torch: Torch | None) -> str:
-    """Return why a toolkit is needed; "" if it is not."""
-    if config.cuda is Cuda.OFF:
-        return ""
-    if config.cuda is Cuda.REQUIRED:
-        return f"cuda = required ({config.origin('cuda')})"
-    if torch is None or not torch.cuda:
-        return ""
-    return snapshot.project.cuda_sources
-
-
 def plan_toolkit(config: Config, snapshot: Snapshot, torch: Torch | None) -> ToolkitChoice:
     """Return the user's toolkit if it fits, else the nearest on the machine, else NVIDIA's from PyPI.
 
     An extension and its torch have to share CUDA's major version (torch/utils/cpp_extension.py,
     `_check_cuda_version`); another minor works.
     """
-    if not cuda_need(config, snapshot, torch) or torch is None or snapshot.hardware is None:
+    if not cuda_need(config, snapshot.project, torch) or torch is None or snapshot.hardware is None:
         return ToolkitChoice()
     if torch.cuda is None:
         return ToolkitChoice(problem=_no_cuda_torch(config, torch))

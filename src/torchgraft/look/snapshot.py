@@ -33,6 +33,7 @@ from .consumer import find_consumer
 from .distributions import list_distributions, read_distributions
 from .environment import read_environment, writable_by_others
 from .front_end import Caller, find_caller, program_name
+from .installer import find_installer
 from .interpreter import take_python
 from .locks import read_lock
 from .processes import take_ancestors, take_hook_process
@@ -131,6 +132,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         asked_for=wanted.asked_for,
         asked_faults=wanted.faults,
         build=place.build,
+        installer=find_installer(process, caller),
         project=place.project,
         variables_set=tuple(sorted(n for n in {*DECIDED_VARIABLES, *settings.config.env} if settings.variables.get(n))),
         cache_folder=str(settings.cache_folder),

@@ -9,7 +9,6 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import venv
 from collections.abc import Iterator, Mapping
@@ -166,9 +165,9 @@ class Bench:
         self.variables["VIRTUAL_ENV"] = str(prefix)
         self.variables["PATH"] = f"{prefix / 'bin'}{os.pathsep}{self.variables['PATH']}"
 
-    def run(self, command: str, *, cwd: str = ".") -> Outcome:
+    def run(self, command: str) -> Outcome:
         """Return what a command did that was typed in `work`. `A=B cd X && command` is understood, and no more."""
-        folder = self.work / cwd
+        folder = self.work
         variables: dict[str, str] = {}
         if command.startswith("cd "):
             where, _, command = command.removeprefix("cd ").partition(" && ")

@@ -1,0 +1,209 @@
+"""What an nvcc is: its home behind wrapper scripts and links, its version, its architectures, its host compilers.
+
+May not look for one. Files are read first; nvcc is run (5-40 ms) only for what none of them says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .prefixes import is_file, names_in, read_text, real
+from .programs import ask_program
+
+NVCC = "nvcc.exe" if os.name == "nt" else "nvcc"
+
+_PROFILE = "nvcc.profile"
+# Flags of the user's that nvcc repeats in its answer.
+_FLAGS = frozenset({"NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"})
+_TOP = re.compile(r"^(?:#\$ )?TOP[ \t]*=[ \t]*(.+)$", re.MULTILINE)
+_HERE = re.compile(r"^#\$ _HERE_=(.+)$", re.MULTILINE)
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_CALLED = re.compile(r"(/[^\s\"'$`;&|()<>]*/nvcc)(?=[\s\"';]|$)")
+_RELEASE = re.compile(r"release (\d+\.\d+)")
+_ARCHITECTURE = re.compile(r"\bcompute_(\d+[a-z]?)\b")
+_VERSION = re.compile(r"(\d+\.\d+)(?:\.|$)")
+_VERSION_TXT = re.compile(r"CUDA Version (\d+\.\d+)")
+_VERSION_MACRO = re.compile(r"^#define\s+CUDA(?:RT)?_VERSION\s+(\d{4,6})\b", re.MULTILINE)
+_CONDA_PACKAGE = re.compile(r"cuda-nvcc(?:-tools|-impl|_[\w-]+?)?-(\d+\.\d+)\.[^-]*-[^-]*\.json")
+_HIGHEST_GCC = re.compile(r"^#if __GNUC__ > (\d+)\s*$", re.MULTILINE)
+# The words of its #error: the condition stands there twice more, for compilers of cars and of Grace with limits of
+# their own.
+_CLANG_TOO_NEW = re.compile(r"unsupported clang version! clang version must be less than (\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nvcc:
+    """An nvcc and the home that it takes everything from, both absolute. `wrapper` is what leads to it, if anything."""
+
+    path: str
+    home: str
+    wrapper: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostLimits:
+    """The highest major versions that a toolkit's host_config.h lets pass; None where it says nothing."""
+
+    gcc: int | None = None
+    clang: int | None = None
+
+
+def parse_profile(text: str, here: str) -> str | None:
+    """Return the home that an nvcc.profile names as TOP; None where that is beyond us.
+
+    :param here: the folder of nvcc
+    """
+    match = _TOP.search(text)
+    if match is None:
+        return None
+    top = match[1].strip().replace("$(_HERE_)", here)
+    return os.path.normpath(top) if top.startswith(("/", here)) and "$" not in top and "\0" not in top else None
+
+
+def parse_dry_run(text: str) -> Nvcc | None:
+    """Return what `nvcc --dryrun` says of itself."""
+    here, top = _HERE.search(text), _TOP.search(text)
+    if here is None or top is None or "\0" in here[1] + top[1]:
+        return None
+    return _placed(os.path.join(here[1].strip(), NVCC), os.path.normpath(top[1].strip()))
+
+
+def parse_wrapper(text: str) -> str | None:
+    """Return the nvcc that a script calls, where it names just one by its full path."""
+    if not text.startswith("#!"):
+        return None
+    lines = (_COMMENT.sub("", line) for line in text.splitlines()[1:])
+    called = {match[1] for line in lines for match in _CALLED.finditer(line)}
+    return called.pop() if len(called) == 1 else None
+
+
+def parse_architectures(text: str) -> tuple[str, ...]:
+    """Return the architectures that `nvcc --list-gpu-arch` prints, lowest first: 75, 80, 90a."""
+    found = set(_ARCHITECTURE.findall(text))
+    return tuple(sorted(found, key=lambda name: (int(re.sub(r"\D", "", name)), name)))
+
+
+def parse_host_config(text: str) -> HostLimits:
+    """Return the limits of a crt/host_config.h."""
+    gcc, clang = _HIGHEST_GCC.search(text), _CLANG_TOO_NEW.search(text)
+    return HostLimits(gcc=int(gcc[1][:9]) if gcc else None, clang=int(clang[1][:9]) - 1 if clang else None)
+
+
+def resolve_nvcc(path: str, variables: Mapping[str, str]) -> Nvcc | None:
+    """Return what is behind an nvcc, however many links and scripts are in between; None where nothing answers.
+
+    nvcc reads the nvcc.profile beside the name that it was called by, without following links, and takes its home
+    from there. Distributions have scripts on PATH instead (Debian; the images of some vendors).
+    """
+    seen: set[str] = set()
+    wrapper = ""
+    while path not in seen and len(seen) < 8:
+        seen.add(path)
+        for candidate in dict.fromkeys((path, real(Path(path)))):
+            nvcc = _beside_profile(candidate)
+            if nvcc:
+                return Nvcc(path=nvcc.path, home=nvcc.home, wrapper=wrapper)
+        wrapper = wrapper or path
+        called = parse_wrapper(read_text(Path(path)))
+        if called is None or not is_file(Path(called)):
+            break
+        path = called
+    answer = ask_program([path, "--dryrun", "-x", "cu", os.devnull], _plain(variables))
+    nvcc = parse_dry_run(answer or "")
+    return Nvcc(path=nvcc.path, home=nvcc.home, wrapper=wrapper) if nvcc else None
+
+
+def read_version(nvcc: Nvcc, variables: Mapping[str, str]) -> str | None:
+    """Return the version of a toolkit as 13.0; None where nothing says it.
+
+    Best are those files that speak of nvcc itself: in conda's environments and among wheels, headers may be newer.
+    """
+    home = Path(nvcc.home)
+    for version in _written_versions(home):
+        if version:
+            return version
+    release = _RELEASE.search(ask_program([nvcc.path, "--version"], _plain(variables)) or "")
+    return release[1] if release else None
+
+
+def read_host_limits(home: Path) -> HostLimits:
+    """Return the host compilers that a toolkit takes."""
+    for folder in include_folders(home):
+        limits = parse_host_config(read_text(folder / "crt" / "host_config.h"))
+        if limits != HostLimits():
+            return limits
+    return HostLimits()
+
+
+def take_architectures(nvcc: str, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the architectures that an nvcc compiles for; none where it does not answer."""
+    return parse_architectures(ask_program([nvcc, "--list-gpu-arch"], _plain(variables)) or "")
+
+
+def include_folders(home: Path) -> tuple[Path, ...]:
+    """Return where a toolkit may have headers: conda and NVIDIA's packages have targets/, CUDA 13 has cccl/."""
+    targets = [home / "targets" / name / "include" for name in names_in(home / "targets")]
+    return tuple(folder / part for folder in (home / "include", *targets) for part in ("", "cccl"))
+
+
+def _written_versions(home: Path) -> Iterator[str | None]:
+    yield _conda_version(home)
+    yield _json_version(read_text(home / "version.json"))
+    yield _first(_VERSION_TXT, read_text(home / "version.txt"))
+    for folder in include_folders(home):
+        for name in ("cuda.h", "cuda_runtime_api.h"):
+            macro = _first(_VERSION_MACRO, read_text(folder / name))
+            if macro:
+                # CUDA_VERSION is 1000 * major + 10 * minor.
+                yield f"{int(macro) // 1000}.{int(macro) % 1000 // 10}"
+
+
+def _conda_version(home: Path) -> str | None:
+    matches = (_CONDA_PACKAGE.fullmatch(name) for name in names_in(home / "conda-meta"))
+    return next((match[1] for match in matches if match), None)
+
+
+def _json_version(text: str) -> str | None:
+    """Return the version of a version.json: {"cuda": {"version": "12.4.1"}, "cuda_nvcc": {...}, ...}."""
+    try:
+        data: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    for name in ("cuda_nvcc", "cuda"):
+        entry = data.get(name) if isinstance(data, dict) else None
+        version = entry.get("version") if isinstance(entry, dict) else None
+        match = _VERSION.match(version) if isinstance(version, str) else None
+        if match:
+            return match[1]
+    return None
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str | None:
+    match = pattern.search(text)
+    return match[1] if match else None
+
+
+def _beside_profile(path: str) -> Nvcc | None:
+    here = os.path.dirname(path)
+    profile = Path(here, _PROFILE)
+    if not is_file(profile) or not is_file(Path(path)):
+        return None
+    return _placed(path, parse_profile(read_text(profile), here) or os.path.dirname(here))
+
+
+def _placed(path: str, home: str) -> Nvcc:
+    """Return an nvcc with the home that has it as bin/nvcc: what torch and CMake start from CUDA_HOME."""
+    for folder in (home, os.path.dirname(os.path.dirname(path))):
+        inside = os.path.join(folder, "bin", NVCC)
+        if is_file(Path(inside)):
+            return Nvcc(path=inside, home=folder)
+    return Nvcc(path=path, home=home)
+
+
+def _plain(variables: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: value for name, value in variables.items() if name not in _FLAGS}

@@ -1,0 +1,71 @@
+"""Ask a program of the machine something that no file says: its version, its architectures.
+
+May not ask without a timeout, nor interpret the answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+# A cold start from a network drive takes seconds.
+TIMEOUT_S = 10.0
+
+_LAST_WORDS_S = 1.0
+
+
+def find_programs(name: str, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the absolute paths of all programs of this name, in the order of PATH."""
+    path = variables.get("PATH", "")
+    found = (shutil.which(name, path=folder) for folder in dict.fromkeys(path.split(os.pathsep)) if folder)
+    return tuple(os.path.abspath(program) for program in found if program)  # noqa: PTH100 - without following links
+
+
+def ask_program(command: Sequence[str], variables: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> str | None:
+    """Return all that a command prints, on both streams; None where it cannot be run, or does not end in time.
+
+    The status is not looked at: nvcc fails in many ways after it has answered.
+    """
+    try:
+        # A session of its own: a wrapper script's child would otherwise outlive it, and hold the pipe open.
+        process = subprocess.Popen(
+            command,
+            env={name: value for name, value in variables.items() if _is_variable(name, value)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return None
+    with process:
+        try:
+            return _text(process.communicate(timeout=timeout_s)[0])
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            _end(process)
+
+
+def _is_variable(name: str, value: str) -> bool:
+    return bool(name) and "=" not in name and "\0" not in name + value
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End whatever is left of a program, and let go of its pipe."""
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            process.kill()
+        elif process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=_LAST_WORDS_S)
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", errors="replace")
