@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from .prefixes import is_file, names_in, read_text, real
 from .programs import ask_program
@@ -18,6 +18,7 @@ from .programs import ask_program
 NVCC = "nvcc.exe" if os.name == "nt" else "nvcc"
 
 _PROFILE = "nvcc.profile"
+_MOST_WRAPPERS = 8
 # Flags of the user's that nvcc repeats in its answer.
 _FLAGS = frozenset({"NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"})
 _TOP = re.compile(r"^(?:#\$ )?TOP[ \t]*=[ \t]*(.+)$", re.MULTILINE)
@@ -59,18 +60,16 @@ def parse_profile(text: str, here: str) -> str | None:
     :param here: the folder of nvcc
     """
     match = _TOP.search(text)
-    if match is None:
-        return None
-    top = match[1].strip().replace("$(_HERE_)", here)
-    return os.path.normpath(top) if top.startswith(("/", here)) and "$" not in top and "\0" not in top else None
+    top = match[1].strip().replace("$(_HERE_)", here) if match else ""
+    return top if PurePath(top).is_absolute() and "$" not in top.replace(here, "") and "\0" not in top else None
 
 
-def parse_dry_run(text: str) -> Nvcc | None:
-    """Return what `nvcc --dryrun` says of itself."""
+def parse_dry_run(text: str) -> tuple[str, str] | None:
+    """Return what `nvcc --dryrun` says of itself: its folder, and its home."""
     here, top = _HERE.search(text), _TOP.search(text)
     if here is None or top is None or "\0" in here[1] + top[1]:
         return None
-    return _placed(os.path.join(here[1].strip(), NVCC), os.path.normpath(top[1].strip()))
+    return here[1].strip(), top[1].strip()
 
 
 def parse_wrapper(text: str) -> str | None:
@@ -100,22 +99,20 @@ def resolve_nvcc(path: str, variables: Mapping[str, str]) -> Nvcc | None:
     nvcc reads the nvcc.profile beside the name that it was called by, without following links, and takes its home
     from there. Distributions have scripts on PATH instead (Debian; the images of some vendors).
     """
-    seen: set[str] = set()
     wrapper = ""
-    while path not in seen and len(seen) < 8:
-        seen.add(path)
+    for _ in range(_MOST_WRAPPERS):
         for candidate in dict.fromkeys((path, real(Path(path)))):
-            nvcc = _beside_profile(candidate)
-            if nvcc:
-                return Nvcc(path=nvcc.path, home=nvcc.home, wrapper=wrapper)
+            home = _home_beside(candidate)
+            if home:
+                return _placed(candidate, home, wrapper=wrapper)
         wrapper = wrapper or path
         called = parse_wrapper(read_text(Path(path)))
         if called is None or not is_file(Path(called)):
-            break
+            # No script that can be read: ccache under the name of nvcc, or one that computes what it calls.
+            said = parse_dry_run(ask_program([path, "--dryrun", "-x", "cu", os.devnull], _plain(variables)) or "")
+            return _placed(str(Path(said[0], NVCC)), said[1], wrapper=wrapper) if said else None
         path = called
-    answer = ask_program([path, "--dryrun", "-x", "cu", os.devnull], _plain(variables))
-    nvcc = parse_dry_run(answer or "")
-    return Nvcc(path=nvcc.path, home=nvcc.home, wrapper=wrapper) if nvcc else None
+    return None
 
 
 def read_version(nvcc: Nvcc, variables: Mapping[str, str]) -> str | None:
@@ -188,21 +185,24 @@ def _first(pattern: re.Pattern[str], text: str) -> str | None:
     return match[1] if match else None
 
 
-def _beside_profile(path: str) -> Nvcc | None:
-    here = os.path.dirname(path)
-    profile = Path(here, _PROFILE)
-    if not is_file(profile) or not is_file(Path(path)):
+def _home_beside(path: str) -> str | None:
+    """Return the home that the nvcc.profile beside an nvcc names; None where there is no such file."""
+    here = Path(path).parent
+    if not is_file(here / _PROFILE):
         return None
-    return _placed(path, parse_profile(read_text(profile), here) or os.path.dirname(here))
+    return parse_profile(read_text(here / _PROFILE), str(here)) or str(here.parent)
 
 
-def _placed(path: str, home: str) -> Nvcc:
+def _placed(path: str, home: str, *, wrapper: str) -> Nvcc:
     """Return an nvcc with the home that has it as bin/nvcc: what torch and CMake start from CUDA_HOME."""
-    for folder in (home, os.path.dirname(os.path.dirname(path))):
-        inside = os.path.join(folder, "bin", NVCC)
-        if is_file(Path(inside)):
-            return Nvcc(path=inside, home=folder)
-    return Nvcc(path=path, home=home)
+    plain = os.path.normpath(home)
+    # TOP is bin/.., which leads elsewhere where bin is a link.
+    home = plain if real(Path(plain)) == real(Path(home)) else real(Path(home))
+    for folder in (Path(home), Path(path).parent.parent):
+        inside = folder / "bin" / NVCC
+        if is_file(inside):
+            return Nvcc(path=str(inside), home=str(folder), wrapper=wrapper)
+    return Nvcc(path=path, home=home, wrapper=wrapper)
 
 
 def _plain(variables: Mapping[str, str]) -> Mapping[str, str]:

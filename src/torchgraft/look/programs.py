@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 # A cold start from a network drive takes seconds.
 TIMEOUT_S = 10.0
@@ -23,7 +24,7 @@ def find_programs(name: str, variables: Mapping[str, str]) -> tuple[str, ...]:
     """Return the absolute paths of all programs of this name, in the order of PATH."""
     path = variables.get("PATH", "")
     found = (shutil.which(name, path=folder) for folder in dict.fromkeys(path.split(os.pathsep)) if folder)
-    return tuple(os.path.abspath(program) for program in found if program)  # noqa: PTH100 - without following links
+    return tuple(str(Path(program).absolute()) for program in found if program)
 
 
 def ask_program(command: Sequence[str], variables: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> str | None:

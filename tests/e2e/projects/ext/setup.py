@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 class BuildPy(build_py):
     """Writes down which torch is there, as a compiler would by its headers."""
 
-    def run(self):
+    def run(self) -> None:
         super().run()
         facts = {
             "version": torch.__version__,

@@ -20,7 +20,7 @@ def main() -> None:
         "file": str(Path(torch.__file__).resolve()),
     }
     record = json.loads(importlib.metadata.distribution("ext").read_text("torchgraft.json") or "null")
-    print(MARK + json.dumps({"built_for": FACTS, "meets": meets, "record": record}))
+    print(MARK + json.dumps({"built_for": FACTS, "meets": meets, "record": record}))  # noqa: T201 - it is a command
 
 
 if __name__ == "__main__":
