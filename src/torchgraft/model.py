@@ -125,7 +125,8 @@ class FrontEnd:
 
     `version` is known where the front end wrote it down. `installs` says whether the command puts the wheel
     somewhere, or only resolves, locks or builds. `resolves` says that it is after metadata now, and that no wheel
-    follows in this build environment.
+    follows in this build environment. `ignores_installed` says that it installs dependencies anew, whatever the
+    environment has (`--target`, `--ignore-installed`).
     """
 
     name: FrontEndName
@@ -133,6 +134,7 @@ class FrontEnd:
     command: str = ""
     installs: bool = True
     resolves: bool = False
+    ignores_installed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

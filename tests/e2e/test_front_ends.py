@@ -31,8 +31,6 @@ def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grounds]:
 def marks(row: Row) -> Iterator[pytest.MarkDecorator]:
     if row.slow:
         yield pytest.mark.slow
-    if row.wrong:
-        yield pytest.mark.xfail(reason=row.wrong, raises=AssertionError, strict=True)
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=str(row), marks=list(marks(row))) for row in ROWS])

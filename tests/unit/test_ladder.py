@@ -62,6 +62,26 @@ def test_the_first_rung_that_answers_wins(
     assert all(answer.said for answer in choice.rungs)
 
 
+TARGET = FrontEnd(name=FrontEndName.PIP, command="pip install", ignores_installed=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rung", "requirement"),
+    [
+        ({}, Rung.DECLARED, "torch"),
+        ({"asked_for": SAME}, Rung.ASKED_FOR, "torch>=2.4"),
+        # torch lies in the folder that is installed into, and is left there.
+        ({"consumer": snapshots.consumer(targets=(snapshots.SITE,))}, Rung.INSTALLED, "torch===2.13.0+cpu"),
+        # Nobody will install a torch.
+        ({"project": snapshots.project(dependencies=())}, Rung.INSTALLED, "torch===2.13.0+cpu"),
+        ({"consumer": snapshots.consumer(rule=Rule.TOLD)}, Rung.INSTALLED, "torch===2.13.0+cpu"),
+    ],
+)
+def test_a_front_end_that_installs_anew(changes: dict[str, Any], rung: Rung, requirement: str) -> None:
+    choice = plan_torch(Config(), snapshots.snapshot(front_end=TARGET, **changes))
+    assert (choice.rung, choice.requirement) == (rung, requirement)
+
+
 def test_no_rung_answers() -> None:
     nothing = snapshots.project(dependencies=())
     choice = plan_torch(Config(), snapshots.snapshot(consumer=NONE, project=nothing))

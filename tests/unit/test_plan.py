@@ -125,6 +125,13 @@ def test_install_can_be_chosen_and_names_the_version_that_front_ends_know() -> N
     assert [line.text for line in made.requirements] == ["torch==2.8.0"]
 
 
+@pytest.mark.parametrize(("asked", "way"), [((), Way.INSTALL), (("torch==2.13.0",), Way.GRAFT)])
+def test_what_is_installed_anew_is_not_grafted_unless_it_is_the_same(asked: tuple[str, ...], way: Way) -> None:
+    front_end = FrontEnd(name=FrontEndName.PIP, command="pip install", ignores_installed=True)
+    wanted = tuple(AskedFor(requirement=text, source="the arguments of pip") for text in asked)
+    assert plan(hook=WHEEL, front_end=front_end, asked_for=wanted).way is way
+
+
 def test_only_links_are_allowed() -> None:
     made = plan({"provide": Provide.GRAFT}, hook=WHEEL, consumer=NONE)
     assert made.way is Way.ABSENT

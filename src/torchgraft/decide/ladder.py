@@ -19,11 +19,15 @@ from ..planned import RungAnswer
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What the ladder said. `requirement` is torch as a requirement; `rung` None if no rung answered."""
+    """What the ladder said. `requirement` is torch as a requirement; `rung` None if no rung answered.
+
+    `anew` says that the front end will take torch from an index, though the environment has one that would do.
+    """
 
     rungs: tuple[RungAnswer, ...]
     rung: Rung | None = None
     requirement: str | None = None
+    anew: bool = False
 
 
 def plan_torch(config: Config, snapshot: Snapshot) -> Choice:
@@ -41,6 +45,11 @@ def plan_torch(config: Config, snapshot: Snapshot) -> Choice:
     rungs = (told, installed, locked, asked, declared)
     if told.torch:
         return _chosen(rungs, told)
+    if installed.torch and _installs_anew(snapshot):
+        needed = locked.torch or asked.torch or torch_requirement(snapshot.project.dependencies or ())
+        answer = next((answer for answer in (locked, asked, declared) if answer.torch and needed), None)
+        if answer is not None:
+            return Choice(rungs=rungs, rung=answer.rung, requirement=answer.torch, anew=True)
     if installed.torch:
         return _chosen(rungs, _replacement(snapshot, locked, asked, declared) or installed)
     return _chosen(rungs, next((answer for answer in rungs if answer.torch), None))
@@ -143,6 +152,15 @@ def _declared(config: Config, snapshot: Snapshot) -> RungAnswer:
         f"{requirement}, in [build-system] requires" if requirement else "the package declares no dependency on torch"
     )
     return RungAnswer(rung=Rung.DECLARED, torch=requirement, said=said)
+
+
+def _installs_anew(snapshot: Snapshot) -> bool:
+    """Return whether the wheel will not meet the installed torch: it goes into a folder that has none, say."""
+    consumer = snapshot.consumer
+    if consumer is None or consumer.torch is None or consumer.rule in {Rule.IMPORTABLE, Rule.TOLD}:
+        return False
+    in_target = any(consumer.torch.folder.startswith(target) for target in consumer.targets)
+    return snapshot.front_end.ignores_installed and not in_target
 
 
 def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, declared: RungAnswer) -> RungAnswer | None:

@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 
 from ..config import Config
 from ..errors import Evidence, Problem
-from ..model import Consumer, Hook, Rule, Rung, Snapshot, Torch, Way
+from ..model import Consumer, FrontEndName, Hook, Rule, Rung, Snapshot, Torch, Way
 from .ladder import Choice, satisfies
 from .way import Reach
 
@@ -136,6 +136,25 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
             why="get_requires_for_build_wheel asked for it; without build isolation nothing is installed",
             fixes=("pip install torch   (into that environment), or leave out --no-build-isolation",),
         )
+    elif reach.way is Way.INSTALL and snapshot.build.torch and snapshot.front_end.name is FrontEndName.PIP:
+        yield _required_twice(snapshot, snapshot.build.torch, choice)
+
+
+def _required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem:
+    """pip never replaces what [build-system] requires brought in (pip, `BuildEnvironment.check_requirements`)."""
+    return Problem(
+        code="torch-required-twice",
+        headline=f"pip put torch {torch.version} into the build, and {choice.requirement} will be installed",
+        evidence=(
+            Evidence(label="build", text=f"torch {torch.version}, for 'torch' in [build-system] requires"),
+            Evidence(label="rung", text=_rung_text(choice)),
+        ),
+        why="pip cannot replace a build requirement once it is there",
+        fixes=(
+            f"pip install '{choice.requirement}'   (first; then {snapshot.project.name or 'the package'})",
+            "leave torch out of [build-system] requires in pyproject.toml   (for its maintainers)",
+        ),
+    )
 
 
 def _broken(consumer: Consumer) -> Problem:

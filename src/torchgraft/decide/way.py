@@ -53,6 +53,8 @@ def plan_way(config: Config, snapshot: Snapshot, choice: Choice) -> Reach:
 
 
 def _is_chosen(torch: Torch, choice: Choice) -> bool:
+    if choice.anew and "==" not in str(choice.requirement):
+        return False
     # What is installed is its own answer, even where its version is none (2.0.0a0+git-unknown).
     return choice.rung is Rung.INSTALLED or satisfies(torch.version, str(choice.requirement))
 

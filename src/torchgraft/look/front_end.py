@@ -5,6 +5,7 @@ May not look at anything but the processes it is given.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -77,6 +78,11 @@ _ONLY_LOCKS = {
     FrontEndName.UV: ("--dry-run", "--no-sync"),
     FrontEndName.POETRY: ("--dry-run", "--lock"),
     FrontEndName.PDM: ("--dry-run", "--no-sync"),
+}
+# With these, what the environment has counts for nothing, and dependencies are taken from the index.
+_INSTALLS_ANEW = {
+    ("pip", "install"): ("--target", "-t", "--ignore-installed", "-I", "--force-reinstall"),
+    ("uv", "pip", "install"): ("--target", "-t", "--prefix", "--reinstall", "--force-reinstall"),
 }
 # That option leaves the project alone; what is asked for beside it is built all the same.
 _UV_WITH = ("--with", "--with-editable", "--with-requirements", "-w")
@@ -169,6 +175,9 @@ def _caller(hook: HookProcess, process: Process, program: _Program) -> Caller:
         installs=not _installs_nothing(program.name, words, command_line),
         resolves=words in _ONLY_RESOLVES or command_line.has(*_ONLY_LOCKS.get(program.name, ("--dry-run",))),
     )
+    if not command_line.has("--no-deps", "--no-dependencies"):
+        anew = command_line.has(*_INSTALLS_ANEW.get(words, ()))
+        front_end = dataclasses.replace(front_end, ignores_installed=anew)
     return Caller(
         front_end=front_end,
         process=process,

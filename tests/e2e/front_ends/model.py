@@ -56,7 +56,6 @@ class Row:
     :param after: commands that bring what was made to where it is used
     :param use: the command that runs the installed package; "" where `command` itself does
     :param within_s: how long the command may take, if that matters
-    :param wrong: what is known to go wrong; a row that turns out right fails then
     """
 
     tool: Tool
@@ -68,7 +67,6 @@ class Row:
     use: str = "python -m ext"
     within_s: float | None = None
     slow: bool = False
-    wrong: str = ""
 
     def __str__(self) -> str:
         return f"{self.tool}: {self.command}: {self.situation.name}"

@@ -1,0 +1,59 @@
+"""Every ROCm toolkit of the machine, each once, as far as its files say.
+
+May not run hipcc, which starts perl and clang.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ..model import RocmToolkit
+from .prefixes import is_file, is_folder, read_text, real
+from .programs import find_programs
+
+PLACES = ("/opt/rocm*",)
+
+_HIPCC = "hipcc"
+_VERSION = re.compile(r"(\d+\.\d+(?:\.\d+)?)")
+_VERSION_FILES = (".info/version", ".info/version-dev", ".info/version-hip-libraries", "share/rocm/version")
+
+
+def find_rocm(variables: Mapping[str, str], *, places: tuple[str, ...] = PLACES) -> tuple[RocmToolkit, ...]:
+    """Return the homes that have hipcc: those that the user named, that of PATH, then the usual places.
+
+    :param places: patterns of homes
+    """
+    found: dict[str, RocmToolkit] = {}
+    for home, source in _candidates(variables, places):
+        hipcc = home / "bin" / _HIPCC
+        if is_file(hipcc) and real(home) not in found:
+            toolkit = RocmToolkit(home=str(home), version=_read_version(home), source=source, hipcc=str(hipcc))
+            found[real(home)] = toolkit
+    return tuple(found.values())
+
+
+def _candidates(variables: Mapping[str, str], places: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+    for name in ("ROCM_HOME", "ROCM_PATH"):
+        if variables.get(name):
+            yield Path(variables[name]).absolute(), name
+    for program in find_programs(_HIPCC, variables):
+        # /usr/bin/hipcc is a link into /opt/rocm-6.4.1; up to ROCm 5 there is another one in hip/bin.
+        home = Path(real(Path(program))).parent.parent
+        yield home.parent if home.name == "hip" else home, "hipcc on PATH"
+    for pattern in places:
+        for path in sorted(glob.glob(pattern)):  # noqa: PTH207 - a pattern from the root
+            home = Path(real(Path(path)))
+            if is_folder(home):
+                yield home, str(Path(pattern).parent)
+
+
+def _read_version(home: Path) -> str:
+    """Return the version (6.4.1) that a home's files say; "" where there are none, as in Debian's /usr."""
+    for name in _VERSION_FILES:
+        match = _VERSION.match(read_text(home / name).strip())
+        if match:
+            return match[1]
+    return ""
