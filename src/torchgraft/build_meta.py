@@ -123,14 +123,12 @@ def _planned(hook: Hook, config_settings: dict[str, Any] | None) -> Call:
     settings = take_settings(Path.cwd(), config_settings)
     config = settings.config
     off = config.provide is Provide.OFF
-    snapshot = None if off else take_snapshot(settings, hook)
-    plan = plan_pass_through(config, hook) if snapshot is None else plan_build(config, snapshot)
+    plan = plan_pass_through(config, hook) if off else plan_build(config, take_snapshot(settings, hook))
     _say(plan, config.log)
     if plan.late_install and not plan.problems:
         from .act.late_install import install_late
 
         install_late(plan.late_install, python=sys.executable, variables=settings.variables)
-        # Once: whoever installs and has nothing then would do so for ever.
         plan = plan_build(config, dataclasses.replace(take_snapshot(settings, hook), installer=None))
         _say(plan, config.log)
     if plan.problems:

@@ -239,7 +239,11 @@ class Toolkit:
 
 @dataclass(frozen=True, kw_only=True)
 class HostCompiler:
-    """A C and C++ compiler of one version: `name` is gcc or clang, `version` like 12.2."""
+    """A C and C++ compiler of one version: `name` is gcc or clang, `version` like 12.2, or 12 where a name says it.
+
+    `name` is "" for what the user's CC or CXX says and nvcc cannot be given: several words (`ccache gcc`), another
+    compiler, no program at all. `cc` and `cxx` are then as the user wrote them, "" for one that is not known.
+    """
 
     cc: str
     cxx: str
@@ -249,12 +253,23 @@ class HostCompiler:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RocmToolkit:
+    """A ROCm that has hipcc. `home` is what ROCM_HOME has to be; `version` is like 6.4.1, "" where no file says it."""
+
+    home: str
+    version: str
+    source: str
+    hipcc: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hardware:
     """What compiling can use. `gpus` are compute capabilities (9.0) or gfx names, of those that are visible.
 
     `cores` and `memory_bytes` are what this process may still use, by affinity, container and host; the `limit`s say
-    which of them that was. `wheel_trees` are folders such as nvidia/cu13 that NVIDIA's wheels made, the build
-    environment's first.
+    which of them that was. `toolkit_faults` say why a toolkit that is there cannot be used. `wheel_trees` are folders
+    such as nvidia/cu13 that NVIDIA's wheels made, the build environment's first. The first of `compilers` is what
+    compiles where nothing is set.
     """
 
     cores: int
@@ -264,8 +279,10 @@ class Hardware:
     gpus: tuple[str, ...] = ()
     gpus_source: str = ""
     toolkits: tuple[Toolkit, ...] = ()
+    toolkit_faults: tuple[str, ...] = ()
     wheel_trees: tuple[str, ...] = ()
     compilers: tuple[HostCompiler, ...] = ()
+    rocm: tuple[RocmToolkit, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

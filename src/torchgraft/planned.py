@@ -30,11 +30,15 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedVariable:
-    """A variable of the delegate's environment. `value` is None where the user's own value stays."""
+    """A variable of the delegate's environment. `value` is None where the user's own value stays.
+
+    `of_machine` says that it is about the machine that compiles: metadata are prepared without looking at it.
+    """
 
     name: str
     value: str | None
     reason: str
+    of_machine: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

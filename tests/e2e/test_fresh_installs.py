@@ -15,6 +15,7 @@ import pytest
 
 from .laboratory import OLD_PIP, Workplace
 from .stub_projects import (
+    FORBIDDEN,
     UV,
     Package,
     ask,
@@ -25,7 +26,7 @@ from .stub_projects import (
     read_report,
     write_app,
 )
-from .stub_torch import Stubs
+from .stub_torch import NOWHERE, Stubs
 
 pytestmark = pytest.mark.e2e
 
@@ -33,7 +34,8 @@ STATIC = Package()
 DYNAMIC = Package(name="ext-dynamic", dynamic=True)
 COMPUTED = Package(name="ext-computed", computed=True)
 WITH_TORCH = Package(name="ext-with-torch", requires=("torchgraft", "setuptools>=77", "torch"))
-ALL = [STATIC, DYNAMIC, COMPUTED, WITH_TORCH]
+DYNAMIC_WITH_TORCH = Package(name="ext-dynamic-with-torch", dynamic=True, requires=WITH_TORCH.requires)
+ALL = [STATIC, DYNAMIC, COMPUTED, WITH_TORCH, DYNAMIC_WITH_TORCH]
 
 NEWEST = "2.9.0+cu126"
 OLDER = "2.8.0+cu126"
@@ -147,6 +149,30 @@ def test_a_sync_that_changes_torch_builds_for_the_new_one(stubs: Stubs, place: W
 
     # The installed torch was 2.8.0 while the package was built: the lock wins.
     assert_built_for(ask(place, app / ".venv/bin/python"), NEWEST)
+
+
+@pytest.mark.parametrize("package", [DYNAMIC, COMPUTED, DYNAMIC_WITH_TORCH], ids=name)
+def test_metadata_that_is_made_by_an_old_lock_does_not_decide(package: Package, place: Workplace) -> None:
+    # uv makes the metadata while the lock still says 2.8.0, and builds in the same environment when it says 2.9.0.
+    package.write(place.folder / "app" / "ext")
+    app = write_app(place.folder / "app", "torch==2.8.0", package.name, path="ext", name=package.name)
+    place.run([UV, "sync"], cwd=app).succeeded()
+    write_app(app, "torch==2.9.0", package.name, path="ext", name=package.name)
+
+    assert_clean(place.run([UV, "sync", "--reinstall-package", package.name], cwd=app))
+
+    assert_built_for(ask(place, app / ".venv/bin/python", package), NEWEST)
+
+
+def test_what_uv_was_told_of_indexes_holds_for_what_it_installs_late(stubs: Stubs, place: Workplace) -> None:
+    # Neither a variable nor a setting names an index that has torch.
+    DYNAMIC.write(place.folder / "app" / "ext")
+    app = write_app(place.folder / "app", "torch==2.8.0", DYNAMIC.name, path="ext", name=DYNAMIC.name)
+    variables = {"UV_DEFAULT_INDEX": NOWHERE}
+
+    assert_clean(place.run([UV, "sync", "--default-index", stubs.indexes.url()], cwd=app, **variables))
+
+    assert_built_for(ask(place, app / ".venv/bin/python", DYNAMIC), OLDER)
 
 
 def test_a_package_that_is_added_to_a_project_with_torch(stubs: Stubs, place: Workplace) -> None:
@@ -274,7 +300,7 @@ def test_pip_into_an_environment_without_torch(install: Pip, stubs: Stubs, place
     assert_built_for(ask(place, consumer.python), install.version)
 
 
-@pytest.mark.parametrize("package", [DYNAMIC, COMPUTED, WITH_TORCH], ids=name)
+@pytest.mark.parametrize("package", [DYNAMIC, COMPUTED], ids=name)
 @pytest.mark.parametrize("pip", ["pip", f"pip=={OLD_PIP}"])
 def test_pip_with_other_packages(pip: str, package: Package, stubs: Stubs, place: Workplace) -> None:
     publish(stubs, package)
@@ -285,6 +311,24 @@ def test_pip_with_other_packages(pip: str, package: Package, stubs: Stubs, place
     assert_clean(place.run(command, cwd=place.folder / "work"))
 
     assert_built_for(ask(place, consumer.python, package), OLDER)
+
+
+@pytest.mark.parametrize("pip", ["pip", f"pip=={OLD_PIP}"])
+def test_pip_with_a_package_that_requires_torch_for_its_build(pip: str, stubs: Stubs, place: Workplace) -> None:
+    consumer = environment(place, stubs, pip)
+    package = WITH_TORCH.write(place.folder / WITH_TORCH.name)
+    install = [consumer.python, "-m", "pip", "install"]
+
+    # The newest torch is in the build, and nothing that a backend answers makes pip replace it.
+    refused = place.run([*install, "torch==2.8.0", package])
+    assert refused.status != 0
+    assert "error[torch-required-twice]" in refused.said, refused.said
+    assert FORBIDDEN not in refused.said
+    # What the message says.
+    assert_clean(place.run([*install, "torch==2.8.0"]))
+    assert_clean(place.run([*install, package]))
+
+    assert_built_for(ask(place, consumer.python, WITH_TORCH), OLDER)
 
 
 @pytest.mark.parametrize("package", [STATIC, DYNAMIC], ids=name)

@@ -7,11 +7,12 @@ import pytest
 from support import snapshots
 from torchgraft.config import Config
 from torchgraft.decide.ladder import plan_torch, satisfies, torch_requirement
-from torchgraft.model import AskedFor, FrontEnd, FrontEndName, Locked, Rule, Rung
+from torchgraft.model import AskedFor, FrontEnd, FrontEndName, Installer, Locked, Rule, Rung
 
 NONE = snapshots.consumer(None)
 LOCKED = Locked(file="uv.lock", version="2.8.0", requirement="torch==2.8.0", said="2.8.0 from the default index")
 ASKED = (AskedFor(requirement="torch==2.6.0", source="the arguments of pip"),)
+UV = Installer(program="/bin/uv", folder="/project")
 SAME = (AskedFor(requirement="torch>=2.4", source="the arguments of pip"),)
 LOCKING = FrontEnd(name=FrontEndName.UV, command="uv lock", installs=False)
 
@@ -49,6 +50,13 @@ LOCKING = FrontEnd(name=FrontEndName.UV, command="uv lock", installs=False)
             {"consumer": snapshots.consumer(rule=Rule.IMPORTABLE), "locked": LOCKED},
             Rung.INSTALLED,
             "torch===2.13.0+cpu",
+        ),
+        # ... unless it is uv's environment for metadata, of before the lock was written.
+        (
+            {},
+            {"consumer": snapshots.consumer(rule=Rule.IMPORTABLE), "locked": LOCKED, "installer": UV},
+            Rung.LOCKED,
+            "torch==2.8.0",
         ),
         ({}, {"consumer": snapshots.consumer(rule=Rule.TOLD), "locked": LOCKED}, Rung.INSTALLED, "torch===2.13.0+cpu"),
     ],
@@ -109,6 +117,9 @@ def test_a_build_requirement_on_torch_is_a_declaration() -> None:
         ("2.8.0", "torch ==", False),
         ("2.8.0+cu128", "torch @ https://x.example/torch-2.8.0%2Bcu128-cp311-cp311-linux_x86_64.whl#sha256=0", True),
         ("2.8.0+cpu", "torch @ https://x.example/torch-2.8.0%2Bcu128-cp311-cp311-linux_x86_64.whl", False),
+        # PyPI and its mirrors have no local version in names, whatever torch says of itself.
+        ("2.8.0+cu128", "torch @ https://x.example/torch-2.8.0-cp311-cp311-manylinux_2_28_x86_64.whl", True),
+        ("2.9.0+cu128", "torch @ https://x.example/torch-2.8.0-cp311-cp311-manylinux_2_28_x86_64.whl", False),
         ("2.8.0", "torch @ https://x.example/nightly.whl", False),
     ],
 )

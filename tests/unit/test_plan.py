@@ -10,11 +10,24 @@ import pytest
 from support import snapshots
 from torchgraft.config import Config, Provide
 from torchgraft.decide.plan import plan_build, plan_pass_through, plan_text, summary_text
-from torchgraft.model import AskedFor, BuildEnvironment, FrontEnd, FrontEndName, Hook, Origin, Rule, SetupScript, Way
+from torchgraft.model import (
+    AskedFor,
+    BuildEnvironment,
+    FrontEnd,
+    FrontEndName,
+    Hook,
+    Installer,
+    Locked,
+    Origin,
+    Rule,
+    SetupScript,
+    Way,
+)
 from torchgraft.planned import Plan
 
 WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 NONE = snapshots.consumer(None)
+UV = Installer(program="/bin/uv", folder="/project")
 ELSEWHERE = dataclasses.replace(snapshots.CPU_TORCH, folder="/build/site-packages/torch")
 OTHER_TORCH = dataclasses.replace(ELSEWHERE, version="2.15.0", git_version="other")
 
@@ -95,7 +108,7 @@ def test_that_very_torch_is_present() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"cxx11_abi": False}, {"git_version": "x"}, {"cuda": "12.8"}, {"version": "2.13.0"}]
+    "change", [{"cxx11_abi": False}, {"git_version": "x"}, {"cuda": "12.8"}, {"version": "2.13.0"}],
 )
 def test_the_same_version_is_not_the_same_build(change: dict[str, Any]) -> None:
     assert snapshots.CPU_TORCH.is_same_build(ELSEWHERE)
@@ -118,7 +131,7 @@ def test_what_was_installed_for_the_build_is_present_afterwards() -> None:
 
 def test_install_can_be_chosen_and_names_the_version_that_front_ends_know() -> None:
     consumer = snapshots.consumer(
-        dataclasses.replace(snapshots.CUDA_TORCH), distributions=(snapshots.distribution("torch", "2.8.0"),)
+        dataclasses.replace(snapshots.CUDA_TORCH), distributions=(snapshots.distribution("torch", "2.8.0"),),
     )
     made = plan({"provide": Provide.INSTALL}, hook=WHEEL, consumer=consumer)
     assert made.way is Way.INSTALL
@@ -185,7 +198,7 @@ def test_a_setting_beats_our_own_decision() -> None:
     ],
 )
 def test_setup_py_is_run_for_requirements_only_where_that_can_matter(
-    script: SetupScript | None, requirements: list[str], *, asked: bool
+    script: SetupScript | None, requirements: list[str], *, asked: bool,
 ) -> None:
     made = plan(hook=WHEEL, project=snapshots.project(setup_script=script))
     assert made.delegate.asked is asked
@@ -262,7 +275,7 @@ def test_metadata_and_sdists_need_no_torch(hook: Hook) -> None:
     [
         snapshots.consumer(python_versions=("3.9",)),
         snapshots.consumer(
-            dataclasses.replace(snapshots.CPU_TORCH, extension_suffix=".cpython-311t-x86_64-linux-gnu.so")
+            dataclasses.replace(snapshots.CPU_TORCH, extension_suffix=".cpython-311t-x86_64-linux-gnu.so"),
         ),
     ],
 )
@@ -316,6 +329,46 @@ def test_a_read_only_source() -> None:
 def test_a_front_end_that_did_not_install_what_was_asked() -> None:
     made = plan(consumer=NONE)
     assert codes(made) == ["torch-not-installed"]
+
+
+def test_a_uv_that_asks_no_more_is_told_to_install() -> None:
+    locked = Locked(file="uv.lock", version="2.8.0", requirement="torch==2.8.0", said="torch 2.8.0")
+    made = plan(consumer=NONE, locked=locked, installer=UV)
+    assert made.late_install
+    assert (made.late_install.requirement, made.late_install.installer) == ("torch==2.8.0", UV)
+    assert not made.problems
+    assert "install    torch==2.8.0 now, by uv" in plan_text(made)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hook": WHEEL, "consumer": NONE, "installer": UV},
+        {"hook": Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, "consumer": NONE, "installer": UV},
+        {"consumer": NONE, "installer": UV, "build": build_environment(torch=OTHER_TORCH)},
+        {"installer": UV},
+    ],
+    ids=["it_is_asked", "metadata", "it_is_there", "it_is_linked"],
+)
+def test_nothing_is_installed_late(changes: dict[str, Any]) -> None:
+    assert plan(**changes).late_install is None
+
+
+def test_a_torch_of_before_the_lock_is_replaced() -> None:
+    locked = Locked(file="uv.lock", version="2.8.0", requirement="torch==2.8.0", said="torch 2.8.0")
+    old = snapshots.consumer(ELSEWHERE, rule=Rule.IMPORTABLE, prefix="/build")
+    made = plan(consumer=old, build=build_environment(torch=ELSEWHERE), locked=locked, installer=UV)
+    assert made.late_install
+    assert made.late_install.requirement == "torch==2.8.0"
+
+
+def test_a_torch_that_pip_does_not_replace() -> None:
+    asked = (AskedFor(requirement="torch==2.8.0", source="the arguments of pip"),)
+    pip = FrontEnd(name=FrontEndName.PIP, command="pip install")
+    build = build_environment(torch=OTHER_TORCH)
+    made = plan(hook=WHEEL, consumer=NONE, asked_for=asked, front_end=pip, build=build)
+    assert codes(made) == ["torch-required-twice"]
+    assert made.problems[0].fixes[0].startswith("pip install 'torch==2.8.0'")
 
 
 def test_all_problems_at_once() -> None:
@@ -422,7 +475,7 @@ def test_the_stand_in_has_the_version_of_the_ladder(changes: dict[str, Any], ver
 def test_a_script_that_only_asks_for_the_version_is_told_what_is_known_and_no_guess() -> None:
     script = SetupScript(asks_version=True)
     known = plan(
-        hook=METADATA, consumer=NONE, project=snapshots.project(setup_script=script, dependencies=("torch==2.6.0",))
+        hook=METADATA, consumer=NONE, project=snapshots.project(setup_script=script, dependencies=("torch==2.6.0",)),
     )
     guess = plan(hook=METADATA, consumer=NONE, project=snapshots.project(setup_script=script))
     assert known.stand_in

@@ -58,7 +58,7 @@ def record_text(plan: Plan, *, reads: tuple[str, ...] = ()) -> str:
             "git_version": torch.git_version,
         },
         "requirements": [_without_address(line.text) for line in plan.requirements],
-        "variables": [variable.name for variable in plan.variables],
+        "variables": [variable.name for variable in plan.variables if not variable.of_machine],
     }
     if plan.from_files:
         data["metadata"] = {"made_from": "files"}

@@ -6,7 +6,7 @@ May not decide any of these itself: it asks the rooms beside it, and puts their 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..config import Config
 from ..errors import Problem
@@ -65,7 +65,7 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
         forced = _forced(snapshot, choice)
     return Compiling(
         toolkit=toolkit,
-        variables=tuple(variables),
+        variables=tuple(replace(variable, of_machine=True) for variable in variables),
         forced=forced,
         jobs=jobs.count if jobs else None,
         notes=tuple(notes),

@@ -141,7 +141,7 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
 
 
 def _required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem:
-    """pip never replaces what [build-system] requires brought in (pip, `BuildEnvironment.check_requirements`)."""
+    """Pip never replaces what [build-system] requires brought in (pip, `BuildEnvironment.check_requirements`)."""
     return Problem(
         code="torch-required-twice",
         headline=f"pip put torch {torch.version} into the build, and {choice.requirement} will be installed",

@@ -62,7 +62,7 @@ def _rank(toolkit: Toolkit, cuda: str) -> tuple[bool, bool, int, int]:
     distance = _minor(toolkit.version) - _minor(cuda)
     return (
         toolkit.source not in {"CUDA_HOME", "CUDA_PATH"},
-        "build environment" not in toolkit.source,
+        "in the build environment" not in toolkit.source,
         abs(distance),
         -distance,
     )

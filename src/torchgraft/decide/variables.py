@@ -6,6 +6,7 @@ May not override what the user has set.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..config import Config
 from ..model import Snapshot, Torch, Way
@@ -22,9 +23,7 @@ def plan_variables(
     chosen: dict[str, PlannedVariable] = {}
     for variable in (*_decided(reach.torch, reach.way), *compiling.variables, *_from_settings(config)):
         kept = variable.name in user
-        chosen[variable.name] = (
-            PlannedVariable(name=variable.name, value=None, reason="the user has set it") if kept else variable
-        )
+        chosen[variable.name] = replace(variable, value=None, reason="the user has set it") if kept else variable
     return tuple(chosen[name] for name in sorted(chosen))
 
 

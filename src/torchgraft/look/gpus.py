@@ -25,7 +25,6 @@ _MAJOR, _MINOR = 75, 76
 _CAPABILITY = re.compile(r"^\s*(GPU-[0-9a-fA-F-]+)\s*,\s*(\d{1,3}\.\d{1,2})\s*$", re.MULTILINE)
 _GFX = re.compile(r"^gfx_target_version (\d{1,9})$", re.MULTILINE)
 _UNIQUE_ID = re.compile(r"^unique_id (\d{1,20})$", re.MULTILINE)
-_HIDDEN = ""
 
 
 @dataclass(frozen=True, kw_only=True)

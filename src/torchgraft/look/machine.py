@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,20 +37,15 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class _Version:
-    """What the files of a control group are called, and where a hierarchy is mounted below the root."""
+    """What the files of a control group are called, in one of the two versions of the kernel's interface."""
 
     limits: tuple[str, ...]
     usage: str
     reclaimable: str
-    is_first: bool
 
 
-_V1 = _Version(
-    limits=("memory.limit_in_bytes",), usage="memory.usage_in_bytes", reclaimable="total_inactive_file", is_first=True
-)
-_V2 = _Version(
-    limits=("memory.max", "memory.high"), usage="memory.current", reclaimable="inactive_file", is_first=False
-)
+_V1 = _Version(limits=("memory.limit_in_bytes",), usage="memory.usage_in_bytes", reclaimable="total_inactive_file")
+_V2 = _Version(limits=("memory.max", "memory.high"), usage="memory.current", reclaimable="inactive_file")
 
 
 def read_machine(*, proc: Path = _PROC, cgroup: Path = _CGROUP) -> Machine:
@@ -64,9 +60,7 @@ def read_machine(*, proc: Path = _PROC, cgroup: Path = _CGROUP) -> Machine:
         memory += _memory(folder, version)
         cores += _quota(folder)
     fewest, least = min(cores, key=_first), min(memory, key=_first)
-    return Machine(
-        cores=max(1, fewest[0]), cores_limit=fewest[1], memory_bytes=max(0, least[0]), memory_limit=least[1]
-    )
+    return Machine(cores=max(1, fewest[0]), cores_limit=fewest[1], memory_bytes=max(0, least[0]), memory_limit=least[1])
 
 
 def parse_cpu_list(text: str) -> int:
@@ -101,7 +95,7 @@ def _processors(proc: Path) -> tuple[int, str]:
     count = parse_cpu_list(allowed[1]) if allowed else 0
     if count:
         return count, f"the {count} processors that this process may use"
-    count = psutil.cpu_count() or 1
+    count = len(psutil.Process().cpu_affinity() or []) if sys.platform == "win32" else psutil.cpu_count() or 1
     return count, f"the {count} processors of this machine"
 
 
@@ -146,9 +140,10 @@ def _chain(mount: Path, path: str, mounts: str) -> Iterator[Path]:
 
 def _mounted_root(mount: Path, mounts: str) -> list[str]:
     """Return the parts of the group that is mounted at a folder."""
+    place = real(mount)  # /sys/fs/cgroup/cpu is a link to cpu,cpuacct on many machines
     for line in mounts.splitlines():
         fields = line.split(" ")
-        if len(fields) > 4 and real(Path(fields[4].replace("\0", ""))) == real(mount):
+        if len(fields) > 4 and fields[4] == place:
             return [part for part in fields[3].split("/") if part]
     return []
 

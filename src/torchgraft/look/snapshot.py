@@ -17,33 +17,26 @@ from ..config import Config
 from ..errors import Problem, SnapshotError
 from ..model import (
     DECIDED_VARIABLES,
-    AskedFor,
     BuildEnvironment,
     Consumer,
-    FrontEnd,
-    FrontEndName,
     Hook,
-    Locked,
     Project,
     Python,
     Snapshot,
 )
-from .arguments import read_asked_for
+from .compiling import COMPILES, take_hardware_for, with_architectures
 from .consumer import find_consumer
 from .distributions import list_distributions, read_distributions
 from .environment import read_environment, writable_by_others
-from .front_end import Caller, find_caller, program_name
+from .front_end import find_caller
 from .installer import find_installer
 from .interpreter import take_python
-from .locks import read_lock
 from .processes import take_ancestors, take_hook_process
 from .project import read_project
 from .seen import Found, HookProcess, Process
 from .settings import Settings
 from .torch import read_torch
-from .uv import is_project_command
-
-_WITH_FOLDER = frozenset({FrontEndName.POETRY, FrontEndName.PDM})
+from .wanted import front_end_of, read_wanted
 
 
 def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
@@ -51,17 +44,19 @@ def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
     process = take_hook_process()
     ancestors = take_ancestors()
     search_path = tuple(p for p in process.sys_path if Path(p).is_dir() and not _is_same(p, settings.source))
+    project = read_project(settings.source, settings.pyproject)
     torch = read_torch(search_path, architectures=False).torch
+    if hook in COMPILES:
+        torch = with_architectures(settings.config, project, torch)
     build = BuildEnvironment(prefix=process.prefix, distributions=list_distributions(search_path), torch=torch)
     python = take_python()
-    project = read_project(settings.source, settings.pyproject)
     # A torch that came with what the package itself requires for its build says nothing of the consumer's.
     required = tuple(sorted(_names(project.requires)))
     own = torch is None or any(d.name == "torch" for d in read_distributions(search_path, required, python=python))
     return _snapshot(
         settings,
         hook,
-        _Place(process=process, ancestors=ancestors, build=build, project=project),
+        _Place(process=process, ancestors=ancestors, build=build, project=project, search_path=search_path),
         python,
         own_torch=own,
     )
@@ -110,6 +105,7 @@ class _Place:
     ancestors: tuple[Process, ...]
     build: BuildEnvironment
     project: Project
+    search_path: tuple[str, ...] = ()
 
 
 def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, own_torch: bool) -> Snapshot:
@@ -119,74 +115,31 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     consumers = [
         _read_consumer(found, settings.config, python, caller.process if caller else None) for found in finding.found
     ]
-    wanted = _wanted(caller, ancestors, python)
+    wanted = read_wanted(caller, ancestors, python)
     consumer = next((c for c in consumers if c.torch), consumers[0] if consumers else None)
+    rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))
+    if consumer is not None and hook in COMPILES:
+        torch = with_architectures(settings.config, place.project, consumer.torch)
+        consumer = dataclasses.replace(consumer, torch=torch)
     return Snapshot(
         hook=hook,
         python=python,
-        front_end=_front_end(caller, wanted),
+        front_end=front_end_of(caller, wanted),
         rules=finding.answers,
         consumer=consumer,
-        rivals=tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer)),
+        rivals=rivals,
         locked=wanted.locked,
         asked_for=wanted.asked_for,
         asked_faults=wanted.faults,
         build=place.build,
         installer=find_installer(process, caller),
         project=place.project,
+        hardware=take_hardware_for(
+            settings, hook, place.project, build=place.build, build_paths=place.search_path, consumer=consumer
+        ),
         variables_set=tuple(sorted(n for n in {*DECIDED_VARIABLES, *settings.config.env} if settings.variables.get(n))),
         cache_folder=str(settings.cache_folder),
     )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Wanted:
-    """What the front end's lock and arguments say of torch."""
-
-    locked: Locked | None = None
-    asked_for: tuple[AskedFor, ...] = ()
-    faults: tuple[str, ...] = ()
-
-
-def _wanted(caller: Caller | None, ancestors: tuple[Process, ...], python: Python) -> _Wanted:
-    if caller is None:
-        return _Wanted()
-    # pipx runs pip or uv with arguments of its own making; what the user asked for stands in pipx's.
-    callers = [(caller.name, caller.process)]
-    callers += [(name, process) for process in ancestors if (name := program_name(process)) is FrontEndName.PIPX]
-    asked = [
-        read_asked_for(name, process.arguments, folder=process.folder, variables=dict(process.variables), python=python)
-        for name, process in callers
-    ]
-    locked = read_lock(
-        caller.process.folder,
-        front_end=caller.name,
-        root=_project_folder(caller),
-        extra_files=tuple(file for item in asked for file in item.lock_files),
-        python=python,
-        arguments=caller.process.arguments,
-    )
-    return _Wanted(
-        locked=locked,
-        asked_for=tuple(dict.fromkeys(found for item in asked for found in item.requirements)),
-        faults=tuple(dict.fromkeys(fault for item in asked for fault in item.faults)),
-    )
-
-
-def _front_end(caller: Caller | None, wanted: _Wanted) -> FrontEnd:
-    if caller is None:
-        return FrontEnd(name=FrontEndName.UNKNOWN)
-    # uv resolves a project before it syncs it, calling for metadata as for a build; only then there is a lock.
-    is_first_lock = wanted.locked is None and is_project_command(caller)
-    return dataclasses.replace(caller.front_end, resolves=caller.front_end.resolves or is_first_lock)
-
-
-def _project_folder(caller: Caller) -> str | None:
-    """Return where the front end's options and variables say that the project is."""
-    if caller.name is FrontEndName.UV:
-        # uv has changed to --directory by now: its working folder says so.
-        return caller.value("--project") or caller.process.variable("UV_PROJECT")
-    return caller.value("-C", "--directory", "-P", "--project", "-p") if caller.name in _WITH_FOLDER else None
 
 
 def _read_consumer(found: Found, config: Config, python: Python, front_end: Process | None) -> Consumer:
