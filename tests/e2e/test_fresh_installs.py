@@ -43,6 +43,10 @@ OTHER_INDEX = "2.8.0+cu128"
 
 LOCK_LIMIT_S = 3
 
+# What others stand for most of the time.
+DYNAMIC_SLOW = pytest.param(DYNAMIC, marks=pytest.mark.slow)
+OLD_PIP_SLOW = pytest.param(f"pip=={OLD_PIP}", marks=pytest.mark.slow)
+
 
 @pytest.fixture
 def place(stubs: Stubs) -> Workplace:
@@ -217,7 +221,7 @@ class Command:
         return self.words.replace(" ", "_").replace("/", "")
 
 
-@pytest.mark.parametrize("package", [STATIC, DYNAMIC], ids=name)
+@pytest.mark.parametrize("package", [STATIC, DYNAMIC_SLOW], ids=name)
 @pytest.mark.parametrize(
     "command",
     [
@@ -301,7 +305,7 @@ def test_pip_into_an_environment_without_torch(install: Pip, stubs: Stubs, place
 
 
 @pytest.mark.parametrize("package", [DYNAMIC, COMPUTED], ids=name)
-@pytest.mark.parametrize("pip", ["pip", f"pip=={OLD_PIP}"])
+@pytest.mark.parametrize("pip", ["pip", OLD_PIP_SLOW])
 def test_pip_with_other_packages(pip: str, package: Package, stubs: Stubs, place: Workplace) -> None:
     publish(stubs, package)
     consumer = environment(place, stubs, pip)
@@ -313,7 +317,7 @@ def test_pip_with_other_packages(pip: str, package: Package, stubs: Stubs, place
     assert_built_for(ask(place, consumer.python, package), OLDER)
 
 
-@pytest.mark.parametrize("pip", ["pip", f"pip=={OLD_PIP}"])
+@pytest.mark.parametrize("pip", ["pip", OLD_PIP_SLOW])
 def test_pip_with_a_package_that_requires_torch_for_its_build(pip: str, stubs: Stubs, place: Workplace) -> None:
     consumer = environment(place, stubs, pip)
     package = WITH_TORCH.write(place.folder / WITH_TORCH.name)
@@ -331,7 +335,7 @@ def test_pip_with_a_package_that_requires_torch_for_its_build(pip: str, stubs: S
     assert_built_for(ask(place, consumer.python, WITH_TORCH), OLDER)
 
 
-@pytest.mark.parametrize("package", [STATIC, DYNAMIC], ids=name)
+@pytest.mark.parametrize("package", [STATIC, DYNAMIC_SLOW], ids=name)
 @pytest.mark.parametrize("install", INSTALLS, ids=str)
 def test_uv_pip_into_an_environment_without_torch(
     install: Pip, package: Package, stubs: Stubs, place: Workplace

@@ -44,7 +44,7 @@ def place(stubs: Stubs) -> Workplace:
     return stubs.workplace()
 
 
-def test_uv_1715_uvx_with_an_application_that_uses_flash_attn(stubs: Stubs, place: Workplace) -> None:
+def test_uv_1715_uvx_with_an_application_that_uses_flash_attn(place: Workplace) -> None:
     # "uvx --with torch --with flash-attn --no-build-isolation insanely-fast-whisper"
     wheel = make_wheel(
         place.folder / "wheels",

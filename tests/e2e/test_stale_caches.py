@@ -124,14 +124,13 @@ def built_twice(ground: Ground, install: Callable[..., str], uninstall: Callable
 @pytest.mark.parametrize(
     ("naming", "stale"),
     [
-        (index_sdist, True),
-        (name_at_url, True),
-        (links_sdist, True),
-        (git_commit, True),
-        (folder, False),
-        (path_sdist, False),
+        pytest.param(index_sdist, True, id="index_sdist"),
+        pytest.param(name_at_url, True, id="name_at_url", marks=pytest.mark.slow),
+        pytest.param(links_sdist, True, id="links_sdist", marks=pytest.mark.slow),
+        pytest.param(git_commit, True, id="git_commit"),
+        pytest.param(folder, False, id="folder"),
+        pytest.param(path_sdist, False, id="path_sdist", marks=pytest.mark.slow),
     ],
-    ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_what_pip_hands_out_after_torch_changed(naming: Naming, stale: bool, ground: Ground) -> None:  # noqa: FBT001
     words = naming(ground)

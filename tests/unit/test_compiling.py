@@ -220,6 +220,21 @@ def test_none_that_fits() -> None:
     assert "g++-15" in made.problems[0].fixes[0]
 
 
+def test_a_launcher_in_cc_is_replaced_for_nvcc_and_the_plan_says_why() -> None:
+    launcher = HostCompiler(cc="ccache gcc", cxx="ccache g++", name="", version="12.2", source="CC and CXX")
+    made = plan(CU130, hardware(NVCC_13_0, compilers=(launcher, GCC_12)), variables_set=("CC", "CXX"))
+    assert (values(made)["CC"], values(made)["CXX"]) == ("/usr/bin/gcc", "/usr/bin/g++")
+    assert any("takes one program" in variable.reason for variable in made.variables)
+
+
+def test_wheels_of_another_major_version_are_no_layer() -> None:
+    partial = dataclasses.replace(NVCC_13_0, missing_headers=("cusparse.h",))
+    trees = (f"{snapshots.SITE}/nvidia/cublas", f"{snapshots.SITE}/nvidia/cu13")
+    made = plan(CU130, hardware(partial, wheel_trees=trees))
+    assert made.toolkit
+    assert made.toolkit.layers == ("/usr/local/cuda-13.0", f"{snapshots.SITE}/nvidia/cu13")
+
+
 # Jobs.
 
 

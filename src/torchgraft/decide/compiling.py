@@ -62,7 +62,7 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
         if host.compiler:
             variables.append(PlannedVariable(name="CC", value=host.compiler.cc, reason=host.reason))
             variables.append(PlannedVariable(name="CXX", value=host.compiler.cxx, reason=host.reason))
-        forced = _forced(snapshot, choice)
+        forced = (*_forced(snapshot, choice), *(("CC", "CXX") if host.forced else ()))
     return Compiling(
         toolkit=toolkit,
         variables=tuple(replace(variable, of_machine=True) for variable in variables),

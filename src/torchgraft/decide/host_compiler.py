@@ -13,11 +13,15 @@ from ..model import HostCompiler, Snapshot
 
 @dataclass(frozen=True, kw_only=True)
 class CompilerChoice:
-    """A compiler to be set as CC and CXX, or why there is none; both empty where the default is right."""
+    """A compiler to be set as CC and CXX, or why there is none; both empty where the default is right.
+
+    `forced` says that the user's own CC cannot work.
+    """
 
     compiler: HostCompiler | None = None
     reason: str = ""
     problem: Problem | None = None
+    forced: bool = False
 
 
 def plan_host_compiler(snapshot: Snapshot, *, highest_gcc: int | None, toolkit: str) -> CompilerChoice:
@@ -31,6 +35,8 @@ def plan_host_compiler(snapshot: Snapshot, *, highest_gcc: int | None, toolkit: 
     if highest_gcc is None or not compilers:
         return CompilerChoice()
     default = compilers[0]
+    if not default.name:
+        return _instead_of(default, compilers, highest_gcc)
     if default.name != "gcc" or _major(default) <= highest_gcc:
         return CompilerChoice()
     fitting = [c for c in compilers if c.name == "gcc" and _major(c) <= highest_gcc]
@@ -53,6 +59,15 @@ def plan_host_compiler(snapshot: Snapshot, *, highest_gcc: int | None, toolkit: 
             ),
         )
     )
+
+
+def _instead_of(default: HostCompiler, compilers: tuple[HostCompiler, ...], highest_gcc: int) -> CompilerChoice:
+    """Return a plain gcc where CC is a command with arguments or a launcher: torch writes it behind -ccbin."""
+    fitting = [c for c in compilers if c.name == "gcc" and _major(c) <= highest_gcc]
+    if not fitting:
+        return CompilerChoice()
+    reason = f"CC={default.cc} ({default.source}) is not used: nvcc takes one program, without arguments"
+    return CompilerChoice(compiler=max(fitting, key=_key), reason=reason, forced=True)
 
 
 def _major(compiler: HostCompiler) -> int:

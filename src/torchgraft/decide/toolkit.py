@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -73,7 +74,7 @@ def _local(snapshot: Snapshot, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
     notes = list(_unfit(snapshot, torch))
     if toolkit.version != _minor_version(str(torch.cuda)):
         notes.append(f"the toolkit is CUDA {toolkit.version}, torch's is {torch.cuda}: the same major version works")
-    trees = snapshot.hardware.wheel_trees if snapshot.hardware else ()
+    trees = _trees(snapshot, _major(toolkit.version))
     layers = (toolkit.home, *(tree for tree in trees if tree != toolkit.home))
     from_wheels = toolkit.home in trees
     if from_wheels or (toolkit.missing_headers and len(layers) > 1):
@@ -91,6 +92,15 @@ def _local(snapshot: Snapshot, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
         architectures=toolkit.architectures,
         highest_gcc=toolkit.highest_gcc,
     )
+
+
+def _trees(snapshot: Snapshot, major: int) -> tuple[str, ...]:
+    """Return the folders of NVIDIA's wheels of one major version: nvidia/cu13; for CUDA 12 nvidia/cublas and the like."""
+    trees = snapshot.hardware.wheel_trees if snapshot.hardware else ()
+    own = f"cu{major}"
+    if major >= _FIRST_ON_PYPI:
+        return tuple(tree for tree in trees if PurePath(tree).name == own)
+    return tuple(tree for tree in trees if not re.fullmatch(r"cu[0-9]+", PurePath(tree).name))
 
 
 def _assembled(snapshot: Snapshot, layers: tuple[str, ...]) -> str:

@@ -86,7 +86,7 @@ def _default(variables: Mapping[str, str], path: str, *, known: Collection[str])
         cc, cxx = _program(name, path), _program(other, path)
         if cc and cxx and real(Path(cxx)) not in seen:
             seen.add(real(Path(cxx)))
-            family = _driver(cxx).family or "gcc"
+            family = _driver(cxx).family
             version = _take_version([cxx], family, variables)
             if version:
                 yield HostCompiler(cc=cc, cxx=cxx, name=family, version=version, source=f"{other} on PATH")
@@ -128,13 +128,15 @@ def _program(command: str, path: str) -> str | None:
 
 def _driver(path: str) -> _Driver:
     """Return what a compiler is, going by its name and by those that it is a link to."""
-    family = version = ""
+    family = version = generic = ""
     for name in (Path(path).name, Path(real(Path(path))).name):
         match = _NAME.fullmatch(name)
         if match:
+            generic = "gcc"
             family = _FAMILY.get(match["driver"], family)
             version = match["version"] or version
-    return _Driver(family=family, version=version)
+    # Where cc and c++ are no links, they are gcc on every Linux that CUDA is made for.
+    return _Driver(family=family or generic, version=version)
 
 
 def _take_version(command: list[str], family: str, variables: Mapping[str, str]) -> str:

@@ -8,12 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from ..model import Hardware
-from .compilers import find_compilers
-from .gpus import find_gpus
 from .machine import read_machine
-from .nvidia_wheels import find_wheel_trees
-from .rocm import find_rocm
-from .toolkits import find_toolkits
 
 
 def take_hardware(
@@ -42,6 +37,12 @@ def take_hardware(
             memory_bytes=machine.memory_bytes,
             memory_limit=machine.memory_limit,
         )
+    from .compilers import find_compilers
+    from .gpus import find_gpus
+    from .nvidia_wheels import find_wheel_trees
+    from .rocm import find_rocm
+    from .toolkits import find_toolkits
+
     search = find_toolkits(
         variables,
         search_paths=search_paths,

@@ -1,0 +1,327 @@
+"""Build packages of the index, changed in [build-system] alone, and compare with what --no-build-isolation makes.
+
+    python tests/corpus/run.py [NAME ...] [--front-end pip|uv]
+
+tests/cases/ceilings.json says what each package needs, and what `pip install --no-build-isolation --no-deps` made of the
+untouched sdist in an environment with the same torch and with the build requirements installed by hand: its ceiling.
+--record measures that anew and writes it there. Everything that is downloaded is kept in .environments/, and E2E_TORCH
+names the torch (see tests/e2e/laboratory.py); no build can reach an index. All of it takes about half an hour on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TESTS))
+
+from e2e.laboratory import CHECKOUT, Environment, Laboratory, Outcome, Workplace  # noqa: E402 - it is no package
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CASES = TESTS / "cases" / "ceilings.json"
+FRONT_ENDS = ("pip", "uv")
+TIMEOUT_S = 1800
+# setup.py raises, python says the type first; whatever a front end adds comes before or after it.
+EXCEPTION = re.compile(r"^\s*((?:\w+\.)*\w+(?:Error|Exception|Warning|Exit): .*?)\s*$", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """A package, how it adopts torchgraft, and its ceiling.
+
+    `requires` are its build requirements but torch and torchgraft; `setup_requires` what a ceiling has to install by
+    hand besides; `use` is a program whose last line of output is compared, whether it works or not.
+    """
+
+    kind: str
+    package: str
+    version: str
+    sha256: str
+    requires: list[str]
+    use: str = ""
+    setup_requires: list[str] = dataclasses.field(default_factory=list)
+    backend: str = ""
+    variables: dict[str, str] = dataclasses.field(default_factory=dict)
+    ceiling: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        return " ".join([self.package, self.version, *(f"{k}={v}" for k, v in self.variables.items())])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came out of one package with one front end."""
+
+    case: Case
+    front_end: str
+    seconds: float
+    difference: str
+    said: str
+
+    def row(self) -> tuple[str, ...]:
+        word = "differs" if self.difference else "equal"
+        return (self.case.title, self.case.kind, self.front_end, word, f"{self.seconds:.0f}", self.difference)
+
+
+HEADER = ("package", "class", "front end", "result", "s", "first difference")
+
+
+def main(arguments: list[str]) -> int:
+    """Return 0 if everything equals its ceiling, else 1."""
+    options = parse_arguments(arguments)
+    cases = [Case(**row) for row in json.loads(CASES.read_text(encoding="utf-8"))]
+    chosen = [case for case in cases if not options.names or {case.package, case.title} & set(options.names)]
+    unknown = set(options.names) - {name for case in cases for name in (case.package, case.title)}
+    if unknown:
+        print(f"no such package: {', '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
+    keep = Path(options.keep)
+    keep.mkdir(exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="run-", dir=keep))
+    outside = Path(tempfile.mkdtemp(prefix="torchgraft-corpus-"))
+    try:
+        bench = Bench(Laboratory(keep=keep, scratch=scratch, outside=outside), keep, cases)
+        if options.record:
+            record(bench, cases, chosen)
+            return 0
+        return compare(bench, chosen, options.front_end or FRONT_ENDS)
+    finally:
+        if not options.leave:
+            shutil.rmtree(scratch, ignore_errors=True)
+            shutil.rmtree(outside, ignore_errors=True)
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="packages of the table; all of them if none is named")
+    parser.add_argument("--front-end", action="append", choices=FRONT_ENDS, help="both if none is named")
+    parser.add_argument("--record", action="store_true", help="build the ceilings, and write them into the table")
+    parser.add_argument("--keep", default=CHECKOUT / ".environments", help="where downloads are kept")
+    parser.add_argument("--leave", action="store_true", help="leave environments and source trees behind")
+    return parser.parse_args(arguments)
+
+
+def compare(bench: Bench, cases: list[Case], front_ends: list[str] | tuple[str, ...]) -> int:
+    results = []
+    for case in cases:
+        for front_end in front_ends:
+            results.append(bench.try_case(case, front_end))
+            print(*results[-1].row(), sep=" | ", flush=True)
+            if results[-1].difference:
+                print(results[-1].said, file=sys.stderr, flush=True)
+    print()
+    print(table_text([HEADER, *(result.row() for result in results)]))
+    return int(any(result.difference for result in results))
+
+
+def record(bench: Bench, cases: list[Case], chosen: list[Case]) -> None:
+    known = {case.title: case for case in cases}
+    for case in chosen:
+        known[case.title] = dataclasses.replace(case, ceiling=bench.ceiling(case))
+        print(case.title, json.dumps(known[case.title].ceiling, indent=1), flush=True)
+        rows = [
+            {name: value for name, value in dataclasses.asdict(row).items() if value not in ("", [], {})}
+            for row in known.values()
+        ]
+        CASES.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+class Bench:
+    """Builds packages in environments of a laboratory."""
+
+    def __init__(self, laboratory: Laboratory, keep: Path, cases: list[Case]) -> None:
+        self._laboratory = laboratory
+        sets = {(*case.requires, *case.setup_requires) for case in cases}
+        self._variables: dict[str, dict[str, str]] = {}
+        for case in cases:
+            self._variables[case.package] = {**self._variables.get(case.package, {}), **case.variables}
+        self._more_wheels = fetch_wheels(keep, sorted(sets))
+
+    def try_case(self, case: Case, front_end: str) -> Result:
+        """Return how a package that has adopted torchgraft differs from its ceiling."""
+        workplace = self._workplace()
+        source = self._source(case, workplace)
+        adopt(source, case)
+        consumer = self._laboratory.environment("pip")
+        before = consumer.listing()
+        command: list[str | Path] = [consumer.python, "-m", "pip", "install", "--no-deps", source]
+        if front_end == "uv":
+            command = [uv_program(), "pip", "install", "--python", consumer.python, "--no-deps", source]
+        began = time.monotonic()
+        outcome = workplace.run(command, timeout_s=TIMEOUT_S, **case.variables)
+        seconds = time.monotonic() - began
+        found = facts(case, consumer, outcome, workplace)
+        difference = first_difference(case.ceiling, found) or self._trace(case, consumer, before)
+        return Result(case=case, front_end=front_end, seconds=seconds, difference=difference, said=outcome.said)
+
+    def ceiling(self, case: Case) -> dict[str, Any]:
+        """Return what the untouched sdist makes of itself without isolation."""
+        workplace = self._workplace()
+        consumer = self._laboratory.environment("pip", "setuptools", "wheel", "ninja", "packaging")
+        python = consumer.python
+        needed = [*case.requires, *case.setup_requires]
+        workplace.run([python, "-m", "pip", "install", "--quiet", *needed]).succeeded()
+        options = ("--no-deps", "--no-build-isolation")
+        command = [python, "-m", "pip", "install", *options, self._source(case, workplace)]
+        return facts(case, consumer, workplace.run(command, timeout_s=TIMEOUT_S, **case.variables), workplace)
+
+    def _workplace(self) -> Workplace:
+        folder = self._laboratory.new_folder("workplace")
+        given = self._laboratory.workplace()
+        return Workplace(folder, given.path, (*given.find_links, self._more_wheels))
+
+    def _source(self, case: Case, workplace: Workplace) -> Path:
+        # flash_attn has to be told to leave CUDA out, or it has no metadata that pip could check.
+        with variables_set(self._variables[case.package]):
+            sdist = self._laboratory.fetch_sdist(f"{case.package}=={case.version}", case.sha256)
+        with tarfile.open(sdist) as archive:
+            archive.extractall(workplace.folder / "source", filter="data")
+        (source,) = (workplace.folder / "source").iterdir()
+        return source
+
+    @staticmethod
+    def _trace(case: Case, consumer: Environment, before: set[str]) -> str:
+        """Return a file in the consumer that was there before and is no longer, or that nothing owns."""
+        after = consumer.listing()
+        gone = sorted(before - after)
+        if gone:
+            return f"consumer: {gone[0]} is gone"
+        owned: set[str] = set()
+        for found in importlib.metadata.distributions(name=case.package, path=[str(consumer.site_packages)]):
+            for file in found.files or ():
+                place = Path(os.path.normpath(str(found.locate_file(file)))).relative_to(consumer.prefix)
+                owned |= {str(place), *map(str, place.parents)}
+        extra = sorted(name for name in after - before - owned - {".lock"} if "__pycache__" not in name)
+        return f"consumer: {extra[0]} was left there" if extra else ""
+
+
+def adopt(source: Path, case: Case) -> None:
+    """Change [build-system] as a maintainer would who adopts torchgraft, and nothing else."""
+    path = source / "pyproject.toml"
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    kept, inside = [], False
+    for line in old.splitlines():
+        if line.startswith("["):
+            inside = line.strip() == "[build-system]"
+        if not inside:
+            kept.append(line)
+    lines = [
+        "[build-system]",
+        f"requires = {json.dumps(['torchgraft', *case.requires])}",
+        'build-backend = "torchgraft.build_meta"',
+        *([f'[tool.torchgraft]\nbackend = "{case.backend}"'] if case.backend else []),
+        *kept,
+        "",
+    ]
+    new = "\n".join(lines)
+    before, after = tomllib.loads(old), tomllib.loads(new)
+    after.get("tool", {}).pop("torchgraft", None)
+    same = {k: v for k, v in before.items() if k != "build-system"}
+    if same != {k: v for k, v in after.items() if k != "build-system" and v != {}}:
+        raise AssertionError(f"more than [build-system] has changed in {path}")
+    path.write_text(new, encoding="utf-8")
+
+
+def facts(case: Case, consumer: Environment, outcome: Outcome, workplace: Workplace) -> dict[str, Any]:
+    """Return what is compared: of a package that was installed, or of a build that failed."""
+    if outcome.status:
+        said = EXCEPTION.findall(outcome.said)
+        return {"fails": said[-1] if said else outcome.said.strip().splitlines()[-1]}
+    (found,) = importlib.metadata.distributions(name=case.package, path=[str(consumer.site_packages)])
+    tags = [line.partition(": ")[2] for line in str(found.read_text("WHEEL")).splitlines() if line.startswith("Tag:")]
+    files = [str(file) for file in found.files or () if not str(file).endswith(".pyc")]
+    # In an empty folder, or the source tree would be imported.
+    used = workplace.run([consumer.python, "-B", "-W", "ignore", "-c", case.use], cwd=workplace.folder / "home")
+    return {
+        "wheel": "/".join(tags),
+        "version": found.version,
+        "so": sum(file.endswith(".so") for file in files),
+        "files": sum(".dist-info/" not in file for file in files),
+        "requires_dist": found.requires or [],
+        "use": (used.said.strip().splitlines() or [""])[-1],
+    }
+
+
+def first_difference(wanted: dict[str, Any], found: dict[str, Any]) -> str:
+    """Return the first fact that differs, "" if none does."""
+    for name in dict.fromkeys([*found, *wanted]):
+        one, other = wanted.get(name), found.get(name)
+        if one != other:
+            if isinstance(one, list) and isinstance(other, list):
+                one, other = sorted(set(one) - set(other)), sorted(set(other) - set(one))
+            return f"{name}: {shortened(other)}, not {shortened(one)}"
+    return ""
+
+
+def shortened(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def table_text(rows: list[tuple[str, ...]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+
+
+def fetch_wheels(keep: Path, sets: list[tuple[str, ...]]) -> Path:
+    """Return a folder of wheels in which each set of build requirements can be met, downloaded once; never torch."""
+    folder = keep / "corpus-wheels"
+    listed = folder / "requirements.txt"
+    text = "".join(f"{' '.join(requirements)}\n" for requirements in sets)
+    if not listed.exists() or listed.read_text(encoding="utf-8") != text:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for requirements in sets:  # one by one: they need not fit together
+            options = ("--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--dest", str(folder))
+            subprocess.run([sys.executable, "-m", "pip", "download", *options, *requirements], check=True, timeout=600)
+        listed.write_text(text, encoding="utf-8")
+    return folder
+
+
+def uv_program() -> str:
+    beside = Path(sys.executable).parent / "uv"
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if found is None:
+        raise SystemExit("uv is not on PATH: leave it out with --front-end pip")
+    return found
+
+
+class variables_set:  # noqa: N801 - it is used as a function
+    """Set variables of this process for as long as the block lasts."""
+
+    def __init__(self, variables: dict[str, str]) -> None:
+        self._variables = variables
+
+    def __enter__(self) -> None:
+        self._before = {name: os.environ.get(name) for name in self._variables}
+        os.environ.update(self._variables)
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self._before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
