@@ -28,9 +28,9 @@ def main(arguments: list[str]) -> int:
         run(python, "-m", "ruff", "check")
         run(python, "-m", "ruff", "format", "--check")
         run(python, "-m", "mypy")
-        # One run, so that its closing line counts every test; quick ones first, so that most failures show early.
-        folders = [f"tests/{name}" for name in ("unit", "properties", "hooks", "e2e")]
-        run(python, "-m", "pytest", *folders)
+        run(python, "-m", "pytest", "-n", "2", *(f"tests/{name}" for name in ("unit", "properties", "hooks")))
+        # One after another: some of them say how long a front end may take.
+        run(python, "-m", "pytest", "tests/e2e")
     except subprocess.CalledProcessError as error:
         return abs(error.returncode)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -30,10 +31,8 @@ TOML = st.recursive(
 
 @given(st.text())
 def test_any_pyproject(text: str) -> None:
-    try:
+    with contextlib.suppress(ConfigError):
         parse_pyproject(text)
-    except ConfigError:
-        pass
 
 
 @given(st.dictionaries(KEYS, TOML, max_size=3), st.dictionaries(KEYS, ANY_TEXT, max_size=3), st.booleans())

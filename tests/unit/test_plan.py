@@ -108,7 +108,8 @@ def test_that_very_torch_is_present() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"cxx11_abi": False}, {"git_version": "x"}, {"cuda": "12.8"}, {"version": "2.13.0"}],
+    "change",
+    [{"cxx11_abi": False}, {"git_version": "x"}, {"cuda": "12.8"}, {"version": "2.13.0"}],
 )
 def test_the_same_version_is_not_the_same_build(change: dict[str, Any]) -> None:
     assert snapshots.CPU_TORCH.is_same_build(ELSEWHERE)
@@ -131,7 +132,8 @@ def test_what_was_installed_for_the_build_is_present_afterwards() -> None:
 
 def test_install_can_be_chosen_and_names_the_version_that_front_ends_know() -> None:
     consumer = snapshots.consumer(
-        dataclasses.replace(snapshots.CUDA_TORCH), distributions=(snapshots.distribution("torch", "2.8.0"),),
+        dataclasses.replace(snapshots.CUDA_TORCH),
+        distributions=(snapshots.distribution("torch", "2.8.0"),),
     )
     made = plan({"provide": Provide.INSTALL}, hook=WHEEL, consumer=consumer)
     assert made.way is Way.INSTALL
@@ -198,7 +200,10 @@ def test_a_setting_beats_our_own_decision() -> None:
     ],
 )
 def test_setup_py_is_run_for_requirements_only_where_that_can_matter(
-    script: SetupScript | None, requirements: list[str], *, asked: bool,
+    script: SetupScript | None,
+    requirements: list[str],
+    *,
+    asked: bool,
 ) -> None:
     made = plan(hook=WHEEL, project=snapshots.project(setup_script=script))
     assert made.delegate.asked is asked
@@ -475,7 +480,9 @@ def test_the_stand_in_has_the_version_of_the_ladder(changes: dict[str, Any], ver
 def test_a_script_that_only_asks_for_the_version_is_told_what_is_known_and_no_guess() -> None:
     script = SetupScript(asks_version=True)
     known = plan(
-        hook=METADATA, consumer=NONE, project=snapshots.project(setup_script=script, dependencies=("torch==2.6.0",)),
+        hook=METADATA,
+        consumer=NONE,
+        project=snapshots.project(setup_script=script, dependencies=("torch==2.6.0",)),
     )
     guess = plan(hook=METADATA, consumer=NONE, project=snapshots.project(setup_script=script))
     assert known.stand_in
