@@ -2,10 +2,11 @@
 
     python tests/corpus/run.py [NAME ...] [--front-end pip|uv]
 
-tests/cases/ceilings.json says what each package needs, and what `pip install --no-build-isolation --no-deps` made of the
-untouched sdist in an environment with the same torch and with the build requirements installed by hand: its ceiling.
+tests/cases/ceilings.json says what each package needs, and what `pip install --no-build-isolation --no-deps` made of
+the untouched sdist in an environment with the same torch and with the build requirements installed by hand: its ceiling.
 --record measures that anew and writes it there. Everything that is downloaded is kept in .environments/, and E2E_TORCH
-names the torch (see tests/e2e/laboratory.py); no build can reach an index. All of it takes about half an hour on two cores.
+names the torch (see tests/e2e/laboratory.py); no build can reach an index. All of it takes about half an hour on
+two cores.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
