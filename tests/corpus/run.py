@@ -3,10 +3,10 @@
     python tests/corpus/run.py [NAME ...] [--front-end pip|uv]
 
 tests/cases/ceilings.json says what each package needs, and what `pip install --no-build-isolation --no-deps` made of
-the untouched sdist in an environment with the same torch and with the build requirements installed by hand: its ceiling.
---record measures that anew and writes it there. Everything that is downloaded is kept in .environments/, and E2E_TORCH
-names the torch (see tests/e2e/laboratory.py); no build can reach an index. All of it takes about half an hour on
-two cores.
+the untouched sdist in an environment with the same torch and with the build requirements installed by hand: its
+ceiling. --record measures that anew and writes it there. Everything that is downloaded is kept in .environments/, and
+E2E_TORCH names the torch (see tests/e2e/laboratory.py); no build can reach an index. All of it takes about half an
+hour on two cores.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def _local(snapshot: Snapshot, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
 
 
 def _trees(snapshot: Snapshot, major: int) -> tuple[str, ...]:
-    """Return the folders of NVIDIA's wheels of one major version: nvidia/cu13; for CUDA 12 nvidia/cublas and the like."""
+    """Return the folders of NVIDIA's wheels of one major version: nvidia/cu13, or nvidia/cublas and the like."""
     trees = snapshot.hardware.wheel_trees if snapshot.hardware else ()
     own = f"cu{major}"
     if major >= _FIRST_ON_PYPI:
