@@ -18,8 +18,6 @@ from .model import Hook
 
 if TYPE_CHECKING:
     from .act.call import Call
-    from .config import Log
-    from .planned import Plan
 
 _OUR_OWN_BUG = 3
 
@@ -116,7 +114,7 @@ def _planned(hook: Hook, config_settings: dict[str, Any] | None) -> Call:
     """Look and decide; return what is left to do."""
     from .act.call import Call
     from .config import Provide
-    from .decide.plan import plan_build, plan_pass_through
+    from .decide.plan import plan_build, plan_pass_through, said_text
     from .look.settings import take_settings
     from .look.snapshot import take_snapshot
 
@@ -124,13 +122,13 @@ def _planned(hook: Hook, config_settings: dict[str, Any] | None) -> Call:
     config = settings.config
     off = config.provide is Provide.OFF
     plan = plan_pass_through(config, hook) if off else plan_build(config, take_snapshot(settings, hook))
-    _say(plan, config.log)
+    _print(said_text(plan, config.log))
     if plan.late_install and not plan.problems:
         from .act.late_install import install_late
 
         install_late(plan.late_install, python=sys.executable, variables=settings.variables)
         plan = plan_build(config, dataclasses.replace(take_snapshot(settings, hook), installer=None))
-        _say(plan, config.log)
+        _print(said_text(plan, config.log))
     if plan.problems:
         raise PlanError(*plan.problems)
     return Call(
@@ -142,16 +140,7 @@ def _planned(hook: Hook, config_settings: dict[str, Any] | None) -> Call:
     )
 
 
-def _say(plan: Plan, log: Log) -> None:
-    """Say on stderr what is going to be done; front ends show it with -v, or when the build fails."""
-    from .config import Log
-    from .decide.plan import plan_text, summary_text
-
-    if log is Log.PLAN:
-        _print(plan_text(plan))
-    elif log is Log.SUMMARY and plan.hook in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE} and not plan.problems:
-        _print(summary_text(plan))
-
-
 def _print(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Say it on stderr; front ends show that with -v, or when the build fails."""
+    if text:
+        print(text, file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ May not look anything up; what each rung could know is in the snapshot.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -159,7 +160,7 @@ def _installs_anew(snapshot: Snapshot) -> bool:
     consumer = snapshot.consumer
     if consumer is None or consumer.torch is None or consumer.rule in {Rule.IMPORTABLE, Rule.TOLD}:
         return False
-    in_target = any(consumer.torch.folder.startswith(target) for target in consumer.targets)
+    in_target = any(PurePath(target) in PurePath(consumer.torch.folder).parents for target in consumer.targets)
     return snapshot.front_end.ignores_installed and not in_target
 
 

@@ -5,7 +5,7 @@ May not decide anything itself: it asks the rooms beside it, in order.
 
 from __future__ import annotations
 
-from ..config import Config
+from ..config import Config, Log
 from ..errors import problems_text, shown
 from ..model import FrontEnd, FrontEndName, Hook, Snapshot, Torch, Way
 from ..planned import Delegate, Plan, Planned, RungAnswer
@@ -126,6 +126,14 @@ def plan_text(plan: Plan) -> str:
     if plan.problems:
         lines += ["", problems_text(plan.problems)]
     return "\n".join(shown(line) if "\n" not in line else line for line in lines)
+
+
+def said_text(plan: Plan, log: Log) -> str:
+    """Return what is said of a hook call before it is carried out; "" for nothing."""
+    if log is Log.PLAN:
+        return plan_text(plan)
+    builds = plan.hook in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE} and not plan.problems
+    return summary_text(plan) if log is Log.SUMMARY and builds else ""
 
 
 def summary_text(plan: Plan) -> str:
