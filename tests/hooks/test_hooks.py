@@ -234,6 +234,35 @@ def test_ten_builds_at_once(make_project: Any, make_caller: Any, tmp_path: Path)
         assert len(set(pool.map(build, range(10)))) == 1
 
 
+MEMORY = """
+import os, sys
+from setuptools import setup
+assert os.environ["CMAKE_BUILD_PARALLEL_LEVEL"]
+if int(os.environ["MAX_JOBS"]) > {limit}:
+    print("g++: fatal error: Killed signal terminated program cc1plus", file=sys.stderr)
+    raise SystemExit(1)
+setup()
+"""
+
+
+def test_a_build_goes_on_with_half_the_jobs_when_memory_gives_out(
+    make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any
+) -> None:
+    caller = make_caller(make_project({"setup.py": MEMORY.format(limit=2)}), MAX_JOBS="8")
+    assert caller.build_wheel(tmp_path).endswith(".whl")
+    error = capfd.readouterr().err
+    assert error.index("going on with 4 jobs") < error.index("going on with 2 jobs")
+
+
+def test_one_job_is_the_last_try(make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any) -> None:
+    caller = make_caller(make_project({"setup.py": MEMORY.format(limit=0)}), MAX_JOBS="2")
+    with pytest.raises(subprocess.CalledProcessError, match="non-zero exit status"):
+        caller.build_wheel(tmp_path)
+    error = capfd.readouterr().err
+    assert "going on with 1 jobs" in error
+    assert "error[out-of-memory]" in error
+
+
 def test_asking_for_requirements_imports_nothing_heavy() -> None:
     code = (
         "import sys; import torchgraft.build_meta; heavy = {'setuptools', 'torch', 'psutil', 'packaging', 'installer'};"
