@@ -8,6 +8,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from .machine import Hardware
+
 SNAPSHOT_FORMAT = 1
 
 # What a plan sets by itself, unless the user has set it.
@@ -216,73 +218,6 @@ class Consumer:
     torch: Torch | None = None
     torch_fault: str | None = None
     writable_by_others: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Toolkit:
-    """A CUDA toolkit that has nvcc.
-
-    `home` is what CUDA_HOME has to be. `version` is like 13.0. `architectures` are those nvcc compiles for, as 75 or
-    90a. `highest_gcc` and `highest_clang` are major versions, from its own host_config.h. `missing_headers` are those
-    among `look.toolkits.HEADERS` that it lacks: distributions split toolkits into many packages.
-    """
-
-    home: str
-    version: str
-    source: str
-    nvcc: str
-    architectures: tuple[str, ...] = ()
-    highest_gcc: int | None = None
-    highest_clang: int | None = None
-    missing_headers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostCompiler:
-    """A C and C++ compiler of one version: `name` is gcc or clang, `version` like 12.2, or 12 where a name says it.
-
-    `name` is "" for what the user's CC or CXX says and nvcc cannot be given: several words (`ccache gcc`), another
-    compiler, no program at all. `cc` and `cxx` are then as the user wrote them, "" for one that is not known.
-    """
-
-    cc: str
-    cxx: str
-    name: str
-    version: str
-    source: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RocmToolkit:
-    """A ROCm that has hipcc. `home` is what ROCM_HOME has to be; `version` is like 6.4.1, "" where no file says it."""
-
-    home: str
-    version: str
-    source: str
-    hipcc: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hardware:
-    """What compiling can use. `gpus` are compute capabilities (9.0) or gfx names, of those that are visible.
-
-    `cores` and `memory_bytes` are what this process may still use, by affinity, container and host; the `limit`s say
-    which of them that was. `toolkit_faults` say why a toolkit that is there cannot be used. `wheel_trees` are folders
-    such as nvidia/cu13 that NVIDIA's wheels made, the build environment's first. The first of `compilers` is what
-    compiles where nothing is set.
-    """
-
-    cores: int
-    cores_limit: str
-    memory_bytes: int
-    memory_limit: str
-    gpus: tuple[str, ...] = ()
-    gpus_source: str = ""
-    toolkits: tuple[Toolkit, ...] = ()
-    toolkit_faults: tuple[str, ...] = ()
-    wheel_trees: tuple[str, ...] = ()
-    compilers: tuple[HostCompiler, ...] = ()
-    rocm: tuple[RocmToolkit, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import pytest
 
 from support.toolkits import install_compiler, script
 from torchgraft.look.compilers import find_compilers
-from torchgraft.model import HostCompiler
+from torchgraft.machine import HostCompiler
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake compilers are shell scripts")
 

@@ -11,7 +11,8 @@ from support import snapshots
 from torchgraft.config import ArchFormat, Config, Cuda
 from torchgraft.decide.architectures import arch_list_text
 from torchgraft.decide.plan import plan_build
-from torchgraft.model import Hardware, Hook, HostCompiler, Toolkit
+from torchgraft.machine import Hardware, HostCompiler, Toolkit
+from torchgraft.model import Hook
 from torchgraft.planned import Plan
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL

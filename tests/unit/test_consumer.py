@@ -83,12 +83,12 @@ def old_uv_build(uv_build: HookProcess) -> HookProcess:
 # Told
 
 
-@pytest.mark.parametrize("told", ["env", "./env/", "env/bin/python", "env/bin/python3.11", "../work/env", "~/env"])
+@pytest.mark.parametrize("told", ["env", "./env/", "env/bin/python", "env/bin/python3.11", "../place/env", "~/env"])
 def test_a_told_environment_or_interpreter(tmp_path: Path, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    work = tmp_path / "work"
-    environment = write_environment(work / "env")
-    monkeypatch.setenv("HOME", str(work))
-    found = one(find(hook(tmp_path / "own"), caller("pip install .", work), told, importable=True))
+    place = tmp_path / "place"
+    environment = write_environment(place / "env")
+    monkeypatch.setenv("HOME", str(place))
+    found = one(find(hook(tmp_path / "own"), caller("pip install .", place), told, importable=True))
     assert (found.prefix, found.rule, found.certain) == (str(environment), Rule.TOLD, True)
 
 

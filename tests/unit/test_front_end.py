@@ -133,7 +133,7 @@ def test_a_command_that_uv_starts_is_no_hook(command: str) -> None:
 
 
 def test_ones_own_pyvenv_cfg_says_uvs_version_only_where_uv_made_it_for_this_build() -> None:
-    assert find_front_end(hook(prefix="/work/.venv"), (process("uv sync"),)).version is None
+    assert find_front_end(hook(prefix="/place/.venv"), (process("uv sync"),)).version is None
     assert find_front_end(hook(cfg=""), (process("uv sync"),)).version is None
 
 

@@ -8,7 +8,7 @@ import pytest
 from support.toolkits import install_compiler, install_toolkit
 from torchgraft.codec import from_json_text, json_text
 from torchgraft.look.hardware import take_hardware
-from torchgraft.model import Hardware
+from torchgraft.machine import Hardware
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
 

@@ -8,7 +8,7 @@ import pytest
 from support import sites
 from support.toolkits import script
 from torchgraft.look.rocm import find_rocm
-from torchgraft.model import RocmToolkit
+from torchgraft.machine import RocmToolkit
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ROCm is on Linux alone")
 

@@ -16,7 +16,7 @@ from torchgraft.look.nvcc import (
 )
 from torchgraft.look.nvidia_wheels import find_wheel_trees, wheel_headers
 from torchgraft.look.toolkits import HEADERS, ToolkitSearch, find_toolkits
-from torchgraft.model import Toolkit
+from torchgraft.machine import Toolkit
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake nvcc is a shell script")
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import Evidence, Problem
-from ..model import HostCompiler, Snapshot
+from ..machine import HostCompiler
+from ..model import Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)

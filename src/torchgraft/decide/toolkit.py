@@ -14,7 +14,8 @@ from pathlib import PurePath
 
 from ..config import Config
 from ..errors import Evidence, Problem
-from ..model import Snapshot, Toolkit, Torch
+from ..machine import Toolkit
+from ..model import Snapshot, Torch
 from ..needs import cuda_need
 from ..planned import Planned, PlannedToolkit
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..model import HostCompiler
+from ..machine import HostCompiler
 from .prefixes import is_file, names_in, real
 from .programs import ask_program
 

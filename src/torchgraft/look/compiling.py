@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..config import Config
-from ..model import BuildEnvironment, Consumer, Hardware, Hook, Project, Torch
+from ..machine import Hardware
+from ..model import BuildEnvironment, Consumer, Hook, Project, Torch
 from ..needs import cuda_need
 from .hardware import take_hardware
 from .settings import Settings

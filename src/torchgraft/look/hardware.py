@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from ..model import Hardware
+from ..machine import Hardware
 from .machine import read_machine
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..model import RocmToolkit
+from ..machine import RocmToolkit
 from .prefixes import is_file, is_folder, read_text, real
 from .programs import find_programs
 

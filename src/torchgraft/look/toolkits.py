@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..model import Toolkit
+from ..machine import Toolkit
 from .nvcc import (
     NVCC,
     Nvcc,
