@@ -23,6 +23,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -265,9 +266,13 @@ def first_difference(wanted: dict[str, Any], found: dict[str, Any]) -> str:
     """Return the first fact that differs, "" if none does."""
     for name in dict.fromkeys([*found, *wanted]):
         one, other = wanted.get(name), found.get(name)
+        if isinstance(one, list) and isinstance(other, list):
+            # Extras may come out of a set, in any order.
+            one, other = (
+                sorted((Counter(one) - Counter(other)).elements()),
+                sorted((Counter(other) - Counter(one)).elements()),
+            )
         if one != other:
-            if isinstance(one, list) and isinstance(other, list):
-                one, other = sorted(set(one) - set(other)), sorted(set(other) - set(one))
             return f"{name}: {shortened(other)}, not {shortened(one)}"
     return ""
 

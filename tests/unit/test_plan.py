@@ -170,6 +170,12 @@ def test_a_cuda_build_forces_cuda() -> None:
     assert "FORCE_CUDA" not in values(plan())
 
 
+def test_cmake_finds_the_torch_that_is_grafted_and_leaves_any_other_to_the_build_environment() -> None:
+    assert values(plan())["Torch_DIR"] == f"{snapshots.CPU_TORCH.folder}/share/cmake/Torch"
+    assert values(plan(variables_set=("Torch_DIR",)))["Torch_DIR"] is None
+    assert "Torch_DIR" not in values(plan(build=build_environment(torch=snapshots.CPU_TORCH)))
+
+
 def test_what_the_user_has_set_wins_and_the_plan_says_so() -> None:
     made = plan(
         {"env": {"MINE": "1", "FREE": "1"}},

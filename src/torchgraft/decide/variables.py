@@ -32,6 +32,10 @@ def _decided(torch: Torch | None, way: Way) -> Iterator[PlannedVariable]:
         # setup.py scripts ask torch.cuda.is_available(), which is about the machine that builds, not about the torch.
         reason = f"torch {torch.version} is a CUDA build, whether or not this machine has a GPU"
         yield PlannedVariable(name="FORCE_CUDA", value="1", reason=reason)
+    if way is Way.GRAFT and torch is not None:
+        # find_package(Torch) looks here last of all. scikit-build-core searches site-packages, not the links.
+        reason = "CMake finds torch here where the project does not say where"
+        yield PlannedVariable(name="Torch_DIR", value=f"{torch.folder}/share/cmake/Torch", reason=reason)
     if way is Way.GRAFT:
         # Importing through a link would write __pycache__ into the consumer.
         reason = "nothing may be written into the consumer"
