@@ -29,8 +29,8 @@ def main(arguments: list[str]) -> int:
         run(python, "-m", "ruff", "format", "--check")
         run(python, "-m", "mypy")
         run(python, "-m", "pytest", "-n", "2", *(f"tests/{name}" for name in ("unit", "properties", "hooks")))
-        # One after another: some of them say how long a front end may take.
-        run(python, "-m", "pytest", "tests/e2e")
+        run(python, "-m", "pytest", "-n", "2", "-m", "not slow and not alone", "tests/e2e")
+        run(python, "-m", "pytest", "-m", "alone and not slow", "tests/e2e")
     except subprocess.CalledProcessError as error:
         return abs(error.returncode)
     return 0

@@ -5,6 +5,7 @@ May not reach the network but in `make_wheelhouse`, `make_base` and `fetch_sdist
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import itertools
@@ -19,6 +20,8 @@ import venv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import filelock
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -234,27 +237,29 @@ class Laboratory:
     def torch_wheels(self) -> Path:
         """Return a folder with the wheels of torch and all that it needs; for benchmarks, fetched once."""
         folder = self._keep / f"torch-wheels-{_key('torch', TORCH)}"
-        if not folder.is_dir():
-            draft = _draft(folder)
-            _pip("download", "--quiet", "--only-binary=:all:", "--dest", draft, TORCH, "numpy")
-            draft.rename(folder)
+        with making(self._keep):
+            if not folder.is_dir():
+                draft = _draft(folder)
+                _pip("download", "--quiet", "--only-binary=:all:", "--dest", draft, TORCH, "numpy")
+                draft.rename(folder)
         return folder
 
     def fetch_sdist(self, requirement: str, sha256: str) -> Path:
         """Return the sdist of a package on the index, fetched once."""
         folder = self._keep / f"sdist-{sha256[:16]}"
-        if not folder.is_dir():
-            tools = self.environment("pip", "ninja", "packaging", "setuptools_scm", *BUILD_TOOLS)
-            wanted = self.new_folder("wanted") / "requirements.txt"
-            wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
-            draft = self.new_folder("sdist")
-            # pip has to run setup.py for the metadata: it does so in an environment that has torch.
-            options = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes")
-            _check(
-                [tools.python, "-m", "pip", "download", "--quiet", *options, "--dest", draft, "-r", wanted],
-                {"PATH": self._path},
-            )
-            shutil.copytree(draft, folder)
+        with making(self._keep):
+            if not folder.is_dir():
+                tools = self.environment("pip", "ninja", "packaging", "setuptools_scm", *BUILD_TOOLS)
+                wanted = self.new_folder("wanted") / "requirements.txt"
+                wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+                draft = self.new_folder("sdist")
+                # pip has to run setup.py for the metadata: it does so in an environment that has torch.
+                options = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes")
+                _check(
+                    [tools.python, "-m", "pip", "download", "--quiet", *options, "--dest", draft, "-r", wanted],
+                    {"PATH": self._path},
+                )
+                shutil.copytree(draft, folder)
         (sdist,) = folder.iterdir()
         return sdist
 
@@ -274,16 +279,24 @@ class Laboratory:
         return folder
 
 
+@contextlib.contextmanager
+def making(keep: Path) -> Iterator[None]:
+    """Let one test process at a time make what is kept; the others wait, and find it there."""
+    with filelock.FileLock(keep / "making.lock", timeout=TIMEOUT_S):
+        yield
+
+
 def make_wheelhouse(keep: Path) -> Path:
     """Return a folder of wheels, all that the front ends of the tests may use; downloaded once for each list."""
     wheels = (*WHEELS, *_own_build_requires())
     key = _key("wheelhouse", *wheels, OLD_PIP)
     folder = keep / f"wheelhouse-{key}"
-    if not folder.is_dir():
-        draft = _draft(folder)
-        _pip("download", "--quiet", "--only-binary=:all:", "--dest", draft, *wheels)
-        _pip("download", "--quiet", "--only-binary=:all:", "--no-deps", "--dest", draft, f"pip=={OLD_PIP}")
-        draft.rename(folder)
+    with making(keep):
+        if not folder.is_dir():
+            draft = _draft(folder)
+            _pip("download", "--quiet", "--only-binary=:all:", "--dest", draft, *wheels)
+            _pip("download", "--quiet", "--only-binary=:all:", "--no-deps", "--dest", draft, f"pip=={OLD_PIP}")
+            draft.rename(folder)
     return folder
 
 
@@ -302,11 +315,12 @@ def make_project_wheel(folder: Path, wheelhouse: Path) -> Path:
 def make_base(keep: Path) -> Path:
     """Return the site-packages of an installation of torch and numpy, from which environments are linked."""
     environment = Environment(keep / f"base-{_key('base', TORCH)}")
-    if not environment.prefix.is_dir():
-        draft = Environment(_draft(environment.prefix))
-        venv.EnvBuilder(symlinks=True, with_pip=False).create(draft.prefix)
-        _pip("--python", draft.prefix, "install", "--quiet", TORCH, "numpy")
-        draft.prefix.rename(environment.prefix)
+    with making(keep):
+        if not environment.prefix.is_dir():
+            draft = Environment(_draft(environment.prefix))
+            venv.EnvBuilder(symlinks=True, with_pip=False).create(draft.prefix)
+            _pip("--python", draft.prefix, "install", "--quiet", TORCH, "numpy")
+            draft.prefix.rename(environment.prefix)
     return environment.site_packages
 
 

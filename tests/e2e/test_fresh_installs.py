@@ -350,6 +350,7 @@ def test_uv_pip_into_an_environment_without_torch(
     assert_built_for(ask(place, consumer.python, package), install.version)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("package", [STATIC, DYNAMIC, COMPUTED], ids=name)
 @pytest.mark.parametrize("source", ["index", "folder"])
 def test_uv_lock_downloads_no_torch_and_is_quick(

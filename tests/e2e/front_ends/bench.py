@@ -17,7 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..laboratory import HERE, Environment, Outcome, Workplace, make_project_wheel, make_wheelhouse, system_path
+from ..laboratory import (
+    HERE,
+    Environment,
+    Outcome,
+    Workplace,
+    make_project_wheel,
+    make_wheelhouse,
+    making,
+    system_path,
+)
 from ..stub_torch import CU128, DEFAULT, NOWHERE, Indexes, make_indexes, make_sdist, serve
 from .model import Tool
 from .tools import IN_CONSUMER, UV, pip, program
@@ -213,11 +222,12 @@ def _front_end_wheels(keep: Path) -> Path:
     wanted = [f"{tool.name}=={tool.version}" for tool in IN_CONSUMER]
     name = "-".join(["front-ends", *(str(tool) for tool in IN_CONSUMER), sys.implementation.cache_tag or ""])
     folder = keep / name
-    if not folder.is_dir():
-        draft = keep / f".{name}.{os.getpid()}"
-        shutil.rmtree(draft, ignore_errors=True)
-        for requirement in wanted:
-            options = ("--quiet", "--no-deps", "--only-binary=:all:", "--dest", draft)
-            pip(sys.executable, "-m", "pip", "download", *options, requirement)
-        draft.rename(folder)
+    with making(keep):
+        if not folder.is_dir():
+            draft = keep / f".{name}.{os.getpid()}"
+            shutil.rmtree(draft, ignore_errors=True)
+            for requirement in wanted:
+                options = ("--quiet", "--no-deps", "--only-binary=:all:", "--dest", draft)
+                pip(sys.executable, "-m", "pip", "download", *options, requirement)
+            draft.rename(folder)
     return folder

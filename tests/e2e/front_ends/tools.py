@@ -12,6 +12,7 @@ import sys
 import venv
 from pathlib import Path
 
+from ..laboratory import making
 from .model import Tool
 
 PIP_OLD = Tool(name="pip", version="23.2")
@@ -36,12 +37,13 @@ def program(tool: Tool, keep: Path) -> Path:
     folder = keep / f"tool-{tool}-{sys.implementation.cache_tag}"
     found = folder / "bin" / tool.name
     done = folder / "done"
-    if not done.exists():
-        # Scripts name their interpreter: the environment cannot be made elsewhere and moved.
-        shutil.rmtree(folder, ignore_errors=True)
-        venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
-        pip(sys.executable, "-m", "pip", "--python", folder, "install", "--quiet", *tool.requires)
-        done.touch()
+    with making(keep):
+        if not done.exists():
+            # Scripts name their interpreter: the environment cannot be made elsewhere and moved.
+            shutil.rmtree(folder, ignore_errors=True)
+            venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
+            pip(sys.executable, "-m", "pip", "--python", folder, "install", "--quiet", *tool.requires)
+            done.touch()
     return found
 
 
