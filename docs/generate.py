@@ -9,7 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from torchgraft.settings_page import json_schema, reference_text  # noqa: E402
+from torchgraft.cli.reference_page import command_line_text  # noqa: E402
+from torchgraft.settings_page import json_schema, reference_text, rules_text  # noqa: E402
+from torchgraft.vocabulary import VOCABULARY, Word  # noqa: E402
 
 HEAD = """# Settings
 
@@ -22,11 +24,111 @@ errors, all reported at once, exit status 2.
 
 """
 
+COMMANDS_HEAD = """# Command line
+
+<!-- Written by docs/generate.py from the parsers in src/torchgraft/cli. -->
+
+Front ends need no command of torchgraft: they call its hooks. The command line is for people, and for CI. `torchgraft`
+and `python -m torchgraft` are the same. `adopt`, `vendor` and `completion` need the extra `cli` and say so without it:
+`pip install 'torchgraft[cli]'`.
+
+Every command that says something has `--json`. Nothing is coloured where standard output is no terminal, or where
+`NO_COLOR` is set.
+
+| exit status | meaning |
+| --- | --- |
+| 0 | all is well |
+| 1 | the machine must change: no torch, another Python, a package that does not link |
+| 2 | the settings or arguments must change |
+| 3 | a bug in torchgraft; the traceback stands above the message |
+| 130 | interrupted |
+
+"""
+
+RULES_HEAD = """# Rules and facts
+
+<!-- Written by docs/generate.py from src/torchgraft/rules.py and src/torchgraft/facts.py. -->
+
+A rule is a table `[[tool.torchgraft.when]]` in `pyproject.toml`: conditions, all of which have to hold, and what
+follows.
+
+```toml
+[[tool.torchgraft.when]]
+torch = ">=2.4,<2.9"
+accelerator = "cuda"
+requires = ["triton==3.*"]
+env = { MY_ARCH = "cu{cuda_major}" }
+
+[[tool.torchgraft.when]]
+gcc = "<9"
+error = "the kernels need gcc 9 or later"
+```
+
+Rules are evaluated in their order, and all that apply count. `torchgraft plan` shows of each whether it applies, and
+why:
+
+```text
+rules      1 applies: torch 2.8.0+cu128 is >=2.4,<2.9, accelerator cuda is cuda
+           2 does not apply: gcc 12.2.0 is not <9
+```
+
+## What is not known yet
+
+A condition may be about something that nobody knows yet; its rule does not apply then, and the plan says *not known
+yet*.
+
+- Where the front end has yet to install torch, its version is known if a lock, an argument or a dependency names
+  exactly one. CUDA and accelerator are known if that version has a local part (`2.8.0+cu128`): without one, 2.8.0 is a
+  CUDA build on one platform and a CPU build on the next. When the wheel is built, torch is there, and all is known.
+- `gcc` and `gpu` are about the machine that compiles: metadata and sdists are made without looking at it. Compilers
+  and GPUs are looked for only where a rule asks, or CUDA code is compiled.
+
+So a rule with `requires` should have conditions that are known when requirements are asked for. Where one turns out to
+apply only later, the notes of the plan say what the build environment lacks.
+
+Metadata never depend on rules about the machine: the front end may prepare them elsewhere.
+
+"""
+
+
+VOCABULARY_HEAD = """# Vocabulary
+
+<!-- Written by docs/generate.py from src/torchgraft/vocabulary.py. -->
+
+Well-known packages read variables of their own for what torchgraft has decided anyway: whether CUDA code is compiled,
+for which GPUs, by how many jobs. Those of the package that has the project's name are set; for a fork under another
+name, `[tool.torchgraft] vocabulary = ["flash-attn"]` says which package it is. Rows *on request* are set only for
+packages that the setting names, since they change what the package makes of itself. `vocabulary = "off"` sets none.
+
+A variable that the user has set keeps the user's value; one in `env` or in a rule beats the vocabulary. With a torch
+that has no CUDA, or without a toolkit, nothing is forced. Each row has been seen in the file that is named: releases
+before or after it may read other variables.
+
+Between braces: `numbers` are architectures as `80;90`, `dotted` as `8.0;9.0`, within those that the package has code
+for; `gfx` are AMD's as `gfx90a;gfx942`, `gfx_words` the same with spaces, `one_gfx` only where there is one; `jobs` is
+what MAX_JOBS is, `torch` torch's version without its local part.
+
+| package | variable | set where | why | seen in |
+| --- | --- | --- | --- | --- |
+"""
+
+
+def vocabulary_row(word: Word) -> str:
+    """Return one row of the table."""
+    address, _, file = word.source.partition(" ")
+    where = word.when.value.replace("|", "or") + (", on request" if word.asked else "")
+    file = file or address.rpartition("/")[2]
+    packages = ", ".join(word.packages) or "every package"
+    return f"| {packages} | `{word.variable}={word.value}` | {where} | {word.why} | [{file}]({address}) |\n"
+
 
 def pages() -> dict[str, str]:
     """Return the text of every generated file, by its path below docs/."""
     return {
         "reference/settings.md": HEAD + reference_text(),
+        "reference/command-line.md": COMMANDS_HEAD + command_line_text(),
+        "reference/rules.md": RULES_HEAD + rules_text(),
+        "reference/vocabulary.md": VOCABULARY_HEAD + "".join(map(vocabulary_row, VOCABULARY)),
         "reference/torchgraft.schema.json": json.dumps(json_schema(), indent=2) + "\n",
     }
 

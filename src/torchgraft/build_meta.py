@@ -13,13 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .errors import REPORT_TO, PlanError, TorchgraftError
+from .errors import OUR_OWN_BUG, REPORT_TO, PlanError, TorchgraftError
 from .model import Hook
 
 if TYPE_CHECKING:
     from .act.call import Call
-
-_OUR_OWN_BUG = 3
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,7 +35,7 @@ def _boundary(hook: F) -> F:
         except Exception:  # noqa: BLE001 - the one error boundary of the hooks
             traceback.print_exc()
             _print(f"\ntorchgraft has a bug in {hook.__name__}; please send what stands above to {REPORT_TO}")
-            raise SystemExit(_OUR_OWN_BUG) from None
+            raise SystemExit(OUR_OWN_BUG) from None
 
     return guarded  # type: ignore[return-value]  # functools.wraps keeps the signature
 
@@ -96,8 +94,11 @@ def build_wheel(
 ) -> str:
     """Return the name of the wheel made in `wheel_directory` (PEP 517)."""
     from .act.hooks import build_wheel
+    from .finish import finish_wheel, inspect_wheel
 
-    return build_wheel(_planned(Hook.BUILD_WHEEL, config_settings), wheel_directory, metadata_directory)
+    again = functools.partial(_planned, Hook.BUILD_WHEEL, config_settings)
+    build = functools.partial(build_wheel, finish=finish_wheel, inspect=inspect_wheel, again=again)
+    return build(again(metadata_directory), wheel_directory, metadata_directory)
 
 
 @_boundary
@@ -106,11 +107,13 @@ def build_editable(
 ) -> str:
     """Return the name of the editable wheel made in `wheel_directory` (PEP 660)."""
     from .act.hooks import build_wheel
+    from .finish import finish_wheel
 
-    return build_wheel(_planned(Hook.BUILD_EDITABLE, config_settings), wheel_directory, metadata_directory)
+    call = _planned(Hook.BUILD_EDITABLE, config_settings)
+    return build_wheel(call, wheel_directory, metadata_directory, finish=finish_wheel)
 
 
-def _planned(hook: Hook, config_settings: dict[str, Any] | None) -> Call:
+def _planned(hook: Hook, config_settings: dict[str, Any] | None, metadata_directory: str | None = None) -> Call:
     """Look and decide; return what is left to do."""
     from .act.call import Call
     from .config import Provide
@@ -118,17 +121,18 @@ def _planned(hook: Hook, config_settings: dict[str, Any] | None) -> Call:
     from .look.settings import take_settings
     from .look.snapshot import take_snapshot
 
-    settings = take_settings(Path.cwd(), config_settings)
+    settings = take_settings(Path.cwd(), config_settings, prepared=metadata_directory)
     config = settings.config
-    off = config.provide is Provide.OFF
-    plan = plan_pass_through(config, hook) if off else plan_build(config, take_snapshot(settings, hook))
+    look = functools.partial(take_snapshot, settings, hook)
+    plan = plan_pass_through(config, hook) if config.provide is Provide.OFF else plan_build(config, look())
     _print(said_text(plan, config.log))
-    if plan.late_install and not plan.problems:
-        from .act.late_install import install_late
+    for last in (False, True):  # torch, then the CUDA toolkit that fits it; nothing a third time
+        if plan.late_install and not plan.problems:
+            from .act.late_install import install_late
 
-        install_late(plan.late_install, python=sys.executable, variables=settings.variables)
-        plan = plan_build(config, dataclasses.replace(take_snapshot(settings, hook), installer=None))
-        _print(said_text(plan, config.log))
+            install_late(plan.late_install, python=sys.executable, variables=settings.variables)
+            plan = plan_build(config, dataclasses.replace(seen := look(), installer=None if last else seen.installer))
+            _print(said_text(plan, config.log))
     if plan.problems:
         raise PlanError(*plan.problems)
     return Call(

@@ -17,6 +17,7 @@ from .kinds import (
     BACKEND,
     COMPONENTS,
     COUNT,
+    FLAG,
     NAMES,
     PATH,
     RELATIVE_PATHS,
@@ -29,6 +30,9 @@ from .kinds import (
     Kind,
     choice,
 )
+from .prebuilt import PREBUILT, Prebuilt
+from .rules import RULES, When
+from .vocabulary import NAMES as VOCABULARY
 
 TABLE = "torchgraft"
 VARIABLE_PREFIX = "TORCHGRAFT_"
@@ -67,6 +71,22 @@ class ArchFormat(enum.Enum):
     SM = "sm"
 
 
+class RuntimeTorch(enum.Enum):
+    """Which torch a wheel says that it needs at run time."""
+
+    EXACT = "exact"
+    MINOR = "minor"
+    AT_LEAST = "at-least"
+    OFF = "off"
+
+
+class UsePrebuilt(enum.Enum):
+    """Whether wheels that are built already are used."""
+
+    ON = "on"
+    OFF = "off"
+
+
 class Log(enum.Enum):
     """How much is said on stderr."""
 
@@ -78,6 +98,8 @@ class Log(enum.Enum):
 PROVIDE = choice(Provide)
 CUDA = choice(Cuda)
 ARCH_FORMAT = choice(ArchFormat)
+RUNTIME_TORCH = choice(RuntimeTorch)
+USE_PREBUILT = choice(UsePrebuilt)
 LOG = choice(Log)
 
 
@@ -142,7 +164,38 @@ class Config:
         "env",
         VARIABLES,
         (Source.TOML, Source.ARGUMENT),
-        "Variables for the delegate. A variable that the user has set keeps the user's value.",
+        "Variables for the delegate. A variable that the user has set keeps the user's value. A value may name facts of"
+        " the plan between braces, such as `{cuda_major}`; a brace that stands for itself is doubled.",
+    )
+    when: tuple[When, ...] = _setting(
+        (),
+        "when",
+        RULES,
+        _PACKAGE,
+        "Rules: what else is required, set or refused where all conditions of a table hold. All keys and facts have a"
+        " page of the reference, *Rules and facts*.",
+    )
+    prebuilt: tuple[Prebuilt, ...] = _setting(
+        (),
+        "prebuilt",
+        PREBUILT,
+        _PACKAGE,
+        "Where wheels are that are built already, in the order in which they are tried. `url` and `hashes` may name"
+        " facts between braces.",
+    )
+    use_prebuilt: UsePrebuilt = _setting(
+        UsePrebuilt.ON,
+        "prebuilt",
+        USE_PREBUILT,
+        USER,
+        "Whether wheels that are built already are used where the package says where they are.",
+    )
+    require_hashes: bool = _setting(
+        False,
+        "require-hashes",
+        FLAG,
+        _EVERYWHERE,
+        "Whether a prebuilt wheel is used only if its SHA-256 digest is known beforehand.",
     )
     torch: str = _setting(
         "",
@@ -180,7 +233,8 @@ class Config:
         CUDA,
         _EVERYWHERE,
         "Whether a CUDA toolkit is needed. `auto`: where torch is a CUDA build and the project has CUDA sources, or its"
-        " `setup.py` names CUDAExtension. `off`: nothing about CUDA is decided.",
+        " `setup.py` names CUDAExtension. `off`: none is looked for, and the packages of the"
+        " [vocabulary](vocabulary.md) are told to leave CUDA out.",
     )
     cuda_components: tuple[str, ...] = _setting(
         (),
@@ -211,6 +265,15 @@ class Config:
         _PACKAGE,
         "How that variable is written: `80;90`, `8.0;9.0+PTX`, or `sm_80;sm_90`.",
     )
+    vocabulary: tuple[str, ...] = _setting(
+        (),
+        "vocabulary",
+        VOCABULARY,
+        _EVERYWHERE,
+        "Packages of the [vocabulary](vocabulary.md) whose variables are set, besides the one that has the project's"
+        " own name: for a fork under another name, and for those that are only set where they are asked for. `off`:"
+        " none, whatever the project is called.",
+    )
     max_jobs: int = _setting(
         0,
         "max-jobs",
@@ -223,7 +286,38 @@ class Config:
         "memory-per-job",
         SIZE,
         _EVERYWHERE,
-        "What one compiler needs, in `GB` or `GiB`. By default 4 GB for CUDA, 2 GB for C++.",
+        "What one compiler needs, in `GB` or `GiB`. By default 4 GB for CUDA, 2 GB for C++, and 7 GB for flash-attn.",
+    )
+    runtime_torch: RuntimeTorch = _setting(
+        RuntimeTorch.OFF,
+        "runtime-torch",
+        RUNTIME_TORCH,
+        _PACKAGE,
+        "The requirement on torch that is added to the metadata, from the torch that the wheel is built against:"
+        " `torch==2.8.0`, `torch==2.8.*` or `torch>=2.8`. The package's dependencies have to be dynamic.",
+    )
+    guard: bool = _setting(
+        False,
+        "guard",
+        FLAG,
+        _PACKAGE,
+        "Whether an extension module that does not link with the torch that it meets says so, with both versions and"
+        " the cure, instead of naming an undefined symbol.",
+    )
+    link_check: bool = _setting(
+        True,
+        "link-check",
+        FLAG,
+        _EVERYWHERE,
+        "Whether a wheel that does not link with its torch is refused. What was found stands in its"
+        " [record](record.md) anyway.",
+    )
+    sbom: bool = _setting(
+        False,
+        "sbom",
+        FLAG,
+        _EVERYWHERE,
+        "Whether the wheel gets a bill of materials (PEP 770): torch, CUDA, compilers and backend, as CycloneDX.",
     )
     log: Log = _setting(
         Log.SUMMARY, "log", LOG, _EVERYWHERE, "How much is said on stderr: nothing, one line, or the plan."

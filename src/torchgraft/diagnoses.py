@@ -1,6 +1,6 @@
 """Failures of compilers that are known: what their words mean, and what cures it.
 
-May not look at anything: it is given lines of output. Each row has a test with a line as its tool prints it.
+May not look at anything: it is given lines of output. Each row has a real log in tests/cases/logs.
 """
 
 from __future__ import annotations
@@ -27,23 +27,38 @@ def _row(code: str, pattern: str, headline: str, why: str, *fixes: str) -> Diagn
     return Diagnosis(code=code, pattern=re.compile(pattern), headline=headline, why=why, fixes=fixes)
 
 
-# The compiler's own words for a process that the kernel killed: it had no memory left.
+# How shells, gcc, nvcc and ninja put it that the kernel killed a process, or that it got no more memory.
 OUT_OF_MEMORY = _row(
     "out-of-memory",
-    r"^(?:.*: )?(?:[0-9]+ )?Killed\b|Killed signal terminated program|\bexit (?:status|code) 137\b|"
-    r"cc1plus: out of memory|virtual memory exhausted: Cannot allocate memory|std::bad_alloc",
+    r"^(?:.*: )?(?:[0-9]+ )?Killed\b|Killed signal terminated program|(?:died due to|terminated with) signal 9\b|"
+    r"\bexit (?:status|code) 137\b|\[code=137\]|out of memory allocating|catastrophic error: out of memory|"
+    r"virtual memory exhausted: Cannot allocate memory|std::bad_alloc",
     "the compiler was killed for lack of memory",
-    "each compiler needs gigabytes, and too many ran at once",
-    "-C torchgraft.max-jobs=1",
+    "each compiler needs gigabytes; with fewer jobs, or for fewer GPUs, it is less",
+    "-C torchgraft.max-jobs=1   (where it was more than one)",
+    "-C torchgraft.cuda-architectures=9.0   (only those that are needed), or more memory, or swap",
 )
+# What subprocess says of a child that was killed.
+KILLED = "Killed"
+
+CUDA_HOME_UNSET = _row(
+    "cuda-home-unset",
+    r"CUDA_HOME environment variable is not set",
+    "the package compiles CUDA code, and this torch has no CUDA toolkit to do it with",
+    "torch says this of CUDA_HOME also where torch itself is a CPU build, which ignores it",
+    "pip install torch   (a CUDA build), or switch the package's CUDA parts off",
+)
+
+_COMPILERS = r"(?:[^'\s]*[/-])?(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(?:-[0-9.]+)?"
 
 DIAGNOSES: tuple[Diagnosis, ...] = (
     OUT_OF_MEMORY,
     _row(
         "host-compiler-unsupported",
-        r"unsupported GNU version|unsupported clang version",
+        r"unsupported GNU version|unsupported clang version|"
+        r"current installed version of \S+ \(.*\) is greater than the maximum required version by CUDA",
         "the host compiler is too new for this CUDA toolkit",
-        "nvcc checks it in crt/host_config.h",
+        "nvcc checks it in crt/host_config.h, and torch in a table of its own",
         "apt-get install g++-13   (or what the line above allows; torchgraft finds it)",
     ),
     _row(
@@ -61,11 +76,21 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         "pip install 'cuda-toolkit[cccl]==X.Y.*'   (X.Y that of nvcc)",
     ),
     _row(
+        "no-cuda-header",
+        r"fatal error: (?:curand|cublas|cusparse|cusolver|cufft|npp|nvrtc|nvml|nvtx3|nvJitLink|cuda_profiler|cupti)"
+        r"[\w/]*\.h\w*: No such file or directory",
+        "the CUDA toolkit lacks a header that the package includes",
+        "toolkits come in parts; NVIDIA's wheels and conda's packages have one for each library",
+        "-C torchgraft.cuda-components=curand   (or cublas, nvml ...: an extra of cuda-toolkit on PyPI)",
+        'cuda-components = ["curand"] in [tool.torchgraft]   (for its maintainers)',
+    ),
+    _row(
         "needs-cxx20",
-        r"has no member \"?strong_ordering|'strong_ordering' is not a member|strong_ordering.*not a member of .std",
-        "this torch's headers need C++20",
-        "the package compiles them with -std=c++17",
-        "set -std=c++20 in setup.py, or take an older torch",
+        r"#error C\+\+[0-9]+ or later compatible compiler is required|error: .*\bstrong_ordering\b",
+        "torch's headers need a newer C++ standard than the package asks for",
+        "the package passes an older -std=c++ to the compiler: torch 2.14 is the first that needs C++20",
+        "set -std=c++20 in setup.py, or leave it out: torch adds its own",
+        "pip install 'torch<2.14'   (where the package cannot be changed)",
     ),
     _row(
         "no-python-headers",
@@ -76,7 +101,9 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
     ),
     _row(
         "no-compiler",
-        r"(?:unable to execute|error: command) '[^']*(?:gcc|g\+\+|cc|c\+\+)[^']*'.*No such file or directory",
+        rf"(?:unable to execute|error: command) '{_COMPILERS}'.*No such file or directory|"
+        rf"\[Errno 2\] No such file or directory: '{_COMPILERS}'|^\S*sh: .*{_COMPILERS}: (?:command )?not found|"
+        r"current installed version of \S+ \(0\.0\.0\) is less than the minimum",
         "there is no C++ compiler",
         "an extension has to be compiled",
         "apt-get install g++",
@@ -88,13 +115,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         "object files and the temporary folder need gigabytes",
         "export TMPDIR=FOLDER   (one with space)",
     ),
-    _row(
-        "cuda-home-unset",
-        r"CUDA_HOME environment variable is not set",
-        "the package compiles CUDA code, and this torch has no CUDA toolkit to do it with",
-        "torch says this of CUDA_HOME also where torch itself is a CPU build, which ignores it",
-        "pip install torch   (a CUDA build), or switch the package's CUDA parts off",
-    ),
+    CUDA_HOME_UNSET,
     _row(
         "wrong-nvcc",
         r"detected CUDA version .* mismatches the.*version that was used to compile",
@@ -125,6 +146,6 @@ def diagnose(lines: Iterable[str]) -> tuple[Problem, ...]:
     )[:2]
 
 
-def is_telling(line: str) -> bool:
-    """Return whether a line is one that `diagnose` would use."""
-    return any(row.pattern.search(line) for row in DIAGNOSES)
+def codes_of(line: str) -> frozenset[str]:
+    """Return the codes of the failures that a line tells of."""
+    return frozenset(row.code for row in DIAGNOSES if row.pattern.search(line))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 REPORT_TO = "the issue tracker of torchgraft"
+OUR_OWN_BUG = 3
 
 _WIDTH = 90
 _INDENT = "  "

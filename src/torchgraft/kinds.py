@@ -17,6 +17,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from .facts import FACTS
+from .template import template_fault
+
 
 class ValueProblem(Exception):  # noqa: N818 - never leaves the settings: it becomes a Problem
     """What was wanted instead of the value that was found."""
@@ -145,6 +148,15 @@ def _count(data: object) -> int:
     return int(text)
 
 
+def _flag(data: object) -> bool:
+    texts = {"true": True, "false": False}
+    if isinstance(data, bool):
+        return data
+    if not isinstance(data, str) or data not in texts:
+        raise ValueProblem("true or false")
+    return texts[data]
+
+
 _UNITS = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
 
 
@@ -188,6 +200,9 @@ def _variables(data: object) -> Mapping[str, str]:
             raise ValueProblem(f"names of variables; {name!r} is none")
         if not isinstance(value, str) or "\0" in value:
             raise ValueProblem(f"strings as values; that of {name} is something else")
+        fault = template_fault(value, FACTS)
+        if fault:
+            raise ValueProblem(f"in {name}, {fault}")
     return MappingProxyType(dict(data))
 
 
@@ -209,6 +224,7 @@ COUNT = Kind(
     from_toml=_count,
     from_text=_one(_count),
 )
+FLAG = Kind(name="true | false", schema={"type": "boolean"}, from_toml=_flag, from_text=_one(_flag))
 SIZE = _scalar("amount of memory", _size, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGkmg][iI]?[bB]$")
 ARCHITECTURES = _list("list of compute capabilities", _architecture, r"[;,\s]+")
 COMPONENTS = _list("list of names", _component, r"[,\s]+")

@@ -38,6 +38,16 @@ class RocmToolkit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SyclCompiler:
+    """Intel's compiler for SYCL. `setvars` is oneAPI's script that puts it on PATH, "" where there is none."""
+
+    icpx: str
+    source: str
+    on_path: bool
+    setvars: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class HostCompiler:
     """A C and C++ compiler of one version: `name` is gcc or clang, `version` like 12.2, or 12 where a name says it.
 
@@ -58,8 +68,8 @@ class Hardware:
 
     `cores` and `memory_bytes` are what this process may still use, by affinity, container and host; the `limit`s say
     which of them that was. `toolkit_faults` say why a toolkit that is there cannot be used. `wheel_trees` are folders
-    such as nvidia/cu13 that NVIDIA's wheels made, the build environment's first. The first of `compilers` is what
-    compiles where nothing is set.
+    such as nvidia/cu13 that NVIDIA's wheels made, the build environment's first; `wheels` are names and versions of all
+    of NVIDIA's wheels in both environments. The first of `compilers` is what compiles where nothing is set.
     """
 
     cores: int
@@ -71,5 +81,7 @@ class Hardware:
     toolkits: tuple[Toolkit, ...] = ()
     toolkit_faults: tuple[str, ...] = ()
     wheel_trees: tuple[str, ...] = ()
+    wheels: tuple[str, ...] = ()
     compilers: tuple[HostCompiler, ...] = ()
     rocm: tuple[RocmToolkit, ...] = ()
+    sycl: tuple[SyclCompiler, ...] = ()

@@ -21,10 +21,14 @@ DECIDED_VARIABLES = (
     "CUDA_HOME",
     "CUDA_PATH",
     "CXX",
+    "DIST_EXTRA_CONFIG",
     "FORCE_CUDA",
     "MAX_JOBS",
     "NVCC_THREADS",
     "PYTHONDONTWRITEBYTECODE",
+    "PYTORCH_ROCM_ARCH",
+    "ROCM_HOME",
+    "ROCM_PATH",
     "TORCH_CUDA_ARCH_LIST",
     "Torch_DIR",
 )
@@ -107,7 +111,8 @@ class Origin(enum.Enum):
 class Python:
     """An interpreter: `version` as 3.11.7, `abi` and `platform` as in wheel names (cp311, linux_x86_64).
 
-    `extension_suffix` is what its extension modules end in, for instance .cpython-311-x86_64-linux-gnu.so.
+    `extension_suffix` is what its extension modules end in, for instance .cpython-311-x86_64-linux-gnu.so. `system`
+    and `machine` are sys.platform and platform.machine(): linux, x86_64.
     """
 
     version: str
@@ -115,6 +120,8 @@ class Python:
     abi: str
     platform: str
     extension_suffix: str
+    system: str = ""
+    machine: str = ""
 
     @property
     def minor_version(self) -> str:
@@ -226,11 +233,13 @@ class Locked:
     """What a lock file says of torch. `requirement` is `torch==2.8.0`, or a direct URL with its hash.
 
     `requirement` is None where the file has no answer for this interpreter and platform; `said` says why.
+    `toolkit` is the CUDA release that the file has beside that torch (13.0.2), None if it names none.
     """
 
     file: str
     version: str | None = None
     requirement: str | None = None
+    toolkit: str | None = None
     said: str
 
 
@@ -283,7 +292,7 @@ class SetupScript:
     `may_set_requires` is False only where it is certain that setup() gets no setup_requires.
     `imports` are the top-level names that it imports; `needs_torch` is true where it imports torch and does not
     put up with an ImportError; `asks_version` where it asks importlib.metadata for torch's version; `names_cuda`
-    where it names CUDAExtension.
+    where it names CUDAExtension, `names_sycl` where SyclExtension. `name` is the distribution's, if it is literal.
     """
 
     may_set_requires: bool = False
@@ -293,33 +302,54 @@ class SetupScript:
     needs_torch: bool = False
     asks_version: bool = False
     names_cuda: bool = False
+    names_sycl: bool = False
+    name: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
     """The source tree that is built: what its files say, nothing executed.
 
-    `requires` is `build-system.requires`; `dependencies` the static ones, None where they are dynamic.
+    `version` is known where a file states it. `requires` is `build-system.requires`; `dependencies` the static ones,
+    None where they are dynamic.
     `static_metadata` says whether all metadata can be had from pyproject.toml and the files that it names.
-    `cuda_sources` says what shows that it compiles CUDA code; "" if nothing does.
+    `cuda_sources` says what shows that it needs a CUDA toolkit; "" if nothing does.
+    `run_paths` says what shows that it may link with run paths; "" if nothing does.
+    `meson` says whether it has a meson.build whose project() can be cut out.
+    `built_for` says for which torch it was built last, in the words of `last_build`; "" if it was not.
     """
 
     folder: str
     name: str | None = None
+    version: str | None = None
     requires: tuple[str, ...] = ()
     dependencies: tuple[str, ...] | None = None
     setup_cfg_requires: tuple[str, ...] = ()
     setup_script: SetupScript | None = None
     static_metadata: bool = False
     cuda_sources: str = ""
+    meson: bool = False
+    run_paths: str = ""
+    built_for: str = ""
     writable: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class HashFile:
+    """A file of the source tree with SHA-256 digests: names and digests, or why it cannot be read."""
+
+    file: str
+    digests: tuple[tuple[str, str], ...] = ()
+    fault: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """All that a plan may depend on besides the settings.
 
-    `variables_set` are names, never values: whether the user has set a variable is all that a plan asks.
+    `variables_set` are names, never values: whether the user has set a variable is all that a plan asks. The
+    conditions of the package's rules on variables are therefore answered by who looks: `env_conditions_met` are those
+    that hold, in the words of `rules.env_condition_text`.
     """
 
     format: int = SNAPSHOT_FORMAT
@@ -337,4 +367,6 @@ class Snapshot:
     project: Project
     hardware: Hardware | None = None
     variables_set: tuple[str, ...] = ()
+    env_conditions_met: tuple[str, ...] = ()
+    hash_files: tuple[HashFile, ...] = ()
     cache_folder: str

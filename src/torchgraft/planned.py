@@ -5,7 +5,11 @@ May not do anything: every type here is frozen, keyword-only, and round-trips th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import unquote
 
 from .errors import Problem
 from .model import FrontEnd, Hook, Installer, Link, Rule, Rung, Torch, Way
@@ -41,6 +45,45 @@ class PlannedVariable:
     of_machine: bool = False
 
 
+class Outcome(enum.Enum):
+    """Whether a rule of the package applies. What is not known yet does not."""
+
+    APPLIES = "applies"
+    DOES_NOT = "does not apply"
+    NOT_KNOWN = "not known yet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleOutcome:
+    """What became of one rule of `[[tool.torchgraft.when]]`, counted from 1, and why."""
+
+    number: int
+    outcome: Outcome
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedPrebuilt:
+    """A wheel that is tried before anything is compiled. `refused` says why one is not, "" if it is.
+
+    It has to be of this `name` and `version`. `sha256` are digests, one of which it must have; `hashes` is the address
+    of a file of them.
+    """
+
+    url: str
+    name: str = ""
+    version: str = ""
+    sha256: tuple[str, ...] = ()
+    hashes: str = ""
+    refused: str = ""
+    used: bool = False
+
+    @property
+    def file(self) -> str:
+        """The name of the file, as hash files have it."""
+        return unquote(self.url.partition("?")[0].rpartition("/")[2])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Graft:
     """A folder of links to be put in front of the build's import path."""
@@ -54,13 +97,15 @@ class Graft:
 class PlannedToolkit:
     """The CUDA toolkit of the build: `home` is CUDA_HOME.
 
-    Where `layers` are given, `home` is a folder of links over these trees, the first of which wins.
+    Where `layers` are given, `home` is a folder of links over these trees, the first of which wins. `copies` are those
+    of them that are copied there from a build environment, which the front end deletes.
     """
 
     home: str
     version: str
     reason: str
     layers: tuple[str, ...] = ()
+    copies: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +133,80 @@ class StandIn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RuntimeRequirement:
+    """The requirement on torch that is added to the metadata; `text` is None where none is, and `reason` says why."""
+
+    text: str | None = None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardedModule:
+    """An extension module of a wheel that gets a guard: `file` becomes `moved`, and `shim` takes its place."""
+
+    name: str
+    file: str
+    moved: str
+    shim: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """What is guarded in a wheel, and which files are left alone, with the reason.
+
+    `tops` are the top-level packages of an editable installation, whose extension modules are not in the wheel.
+    """
+
+    modules: tuple[GuardedModule, ...] = ()
+    tops: tuple[str, ...] = ()
+    left: tuple[Planned, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPathPlaces:
+    """Where run paths may point to. `sites` are folders of installed distributions, of grafts too.
+
+    `passing` are folders that are gone or changed after the build; `lasting` are those among them that are not.
+    """
+
+    sites: tuple[str, ...] = ()
+    passing: tuple[str, ...] = ()
+    lasting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRunPath:
+    """The run path that a module of a wheel gets: `entries`, none if it is removed.
+
+    `old` says that it is one of DT_RPATH; `replaced` are the entries that were there and may not be.
+    """
+
+    file: str
+    entries: tuple[str, ...]
+    old: bool
+    replaced: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BillEntry:
+    """One line of a bill of materials. `on_pypi` says that it has a package URL there (PURL, type pypi)."""
+
+    name: str
+    version: str
+    on_pypi: bool = False
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bill:
+    """A bill of materials: of which wheel, which parts it is made for and of, with which tools it was made."""
+
+    wheel: BillEntry
+    parts: tuple[BillEntry, ...] = ()
+    tools: tuple[BillEntry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Delegate:
     """The wrapped backend. `asked` says whether its own get_requires hook has to run, and `reason` why."""
 
@@ -99,7 +218,12 @@ class Delegate:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a hook call will do, with a reason for every line. Without `problems` it can be carried out."""
+    """What a hook call will do, with a reason for every line. Without `problems` it can be carried out.
+
+    `overrides` say which variables of the user are not used, and why. `compile_problems` stand against compiling alone,
+    where a wheel that is built already may make that needless.
+    `asks_identity` says that no file has name and version of the distribution, and that the delegate is asked first.
+    """
 
     hook: Hook
     consumer: Planned | None = None
@@ -112,13 +236,23 @@ class Plan:
     late_install: LateInstall | None = None
     graft: Graft | None = None
     toolkit: PlannedToolkit | None = None
+    rebuild: Planned | None = None
     jobs: int | None = None
     stand_in: StandIn | None = None
     asks_version: bool = False
     from_files: bool = False
+    runtime_torch: RuntimeRequirement | None = None
+    guard: bool = False
+    link_check: bool = True
+    sbom: bool = False
     variables: tuple[PlannedVariable, ...] = ()
+    when: tuple[RuleOutcome, ...] = ()
+    prebuilt: tuple[PlannedPrebuilt, ...] = ()
+    asks_identity: bool = False
     delegate: Delegate
     front_end: FrontEnd
     rule: Rule | None = None
     notes: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    compile_problems: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()

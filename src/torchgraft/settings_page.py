@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from .config import TABLE, USER, Config, Setting, Source, settings, variable_name
+from .facts import FACTS
 from .kinds import VARIABLES
+from .rules import RULE_CONDITIONS, RULE_EFFECTS
+from .tables import Key, TablesKind
 
 
 def json_schema() -> dict[str, Any]:
@@ -44,8 +47,42 @@ def reference_text() -> str:
             f"- default: {_default_text(default)}",
             f"- set by: {', '.join(_source_text(setting, source) for source in setting.sources)}",
             "",
+            *(_keys_text(setting.kind.keys) if isinstance(setting.kind, TablesKind) else ()),
         ]
     return "\n".join(rows)
+
+
+def rules_text() -> str:
+    """Return conditions, effects and facts as the Markdown at the end of docs/reference/rules.md."""
+    facts = [
+        f"| `{fact.name}` | {fact.doc}{' (of the machine)' if fact.of_machine else ''} | `{fact.example}` |"
+        for fact in FACTS.values()
+    ]
+    return "\n".join(
+        [
+            "## Conditions",
+            "",
+            *_keys_text(RULE_CONDITIONS),
+            "## Effects",
+            "",
+            *_keys_text(RULE_EFFECTS),
+            "## Facts",
+            "",
+            "| fact | meaning | example |",
+            "| --- | --- | --- |",
+            *facts,
+            "",
+        ]
+    )
+
+
+def _keys_text(keys: tuple[Key, ...]) -> list[str]:
+    rows = [f"| `{key.key}` | {key.kind.name.replace('|', 'or')} | {_in_table(key.doc)} |" for key in keys]
+    return ["| key | value | meaning |", "| --- | --- | --- |", *rows, ""]
+
+
+def _in_table(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _is_shared(key: str) -> bool:
@@ -55,6 +92,8 @@ def _is_shared(key: str) -> bool:
 def _default_text(default: object) -> str:
     if isinstance(default, enum.Enum):
         default = default.value
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     if isinstance(default, tuple):
         return "`[" + ", ".join(f'"{item}"' for item in default) + "]`"
     if isinstance(default, Mapping):
@@ -63,6 +102,8 @@ def _default_text(default: object) -> str:
 
 
 def _source_text(setting: Setting, source: Source) -> str:
+    if source is Source.TOML and isinstance(setting.kind, TablesKind):
+        return f"`[[tool.{TABLE}.{setting.key}]]`"
     if source is Source.TOML:
         return f"`[tool.{TABLE}] {setting.key}`"
     if source is Source.VARIABLE:

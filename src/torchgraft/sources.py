@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from .config import TABLE, VARIABLE_PREFIX, Config, Setting, Source, settings, variable_name
+from .config import TABLE, VARIABLE_PREFIX, Config, RuntimeTorch, Setting, Source, settings, variable_name
 from .errors import ConfigError, Evidence, Problem
 from .kinds import VARIABLES, ValueProblem
+from .tables import Fault, TableProblem
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -75,6 +76,7 @@ def resolve_config(
     reader.read_toml(pyproject)
     reader.read_variables(variables)
     reader.read_arguments(arguments)
+    reader.refuse_static_dependencies(pyproject)
     if reader.problems:
         raise ConfigError(*reader.problems)
     values = reader.values
@@ -123,10 +125,31 @@ class _Reader:
             if found[1].kind is VARIABLES and dot:
                 tables.setdefault(found[0], dict(self.values.get(found[0], {})))[name] = values[-1]
                 self._take(found, label, label, tables[found[0]], found[1].kind.from_toml)
+                self.origins[f"{key}.{name}"] = label
             elif dot:
                 self._refuse_key("the command line (-C)", label, Source.ARGUMENT)
             else:
                 self._take(found, f"-C {TABLE}.{key}", label, values, found[1].kind.from_text)
+
+    def refuse_static_dependencies(self, pyproject: Mapping[str, Any]) -> None:
+        """Refuse a requirement at run time that would change what pyproject.toml states (PEP 621, PEP 808)."""
+        wanted = self.values.get("runtime_torch", RuntimeTorch.OFF)
+        project = pyproject.get("project")
+        dynamic = project.get("dynamic") if isinstance(project, dict) else ["dependencies"]
+        if wanted is RuntimeTorch.OFF or (isinstance(dynamic, list) and "dependencies" in dynamic):
+            return
+        self.problems.append(
+            Problem(
+                code="static-dependencies",
+                headline=f'runtime-torch = "{wanted.value}" adds a dependency, and [project] allows no more',
+                evidence=(Evidence(label="found", text='pyproject.toml: no "dependencies" in [project] dynamic'),),
+                why="what is stated there is final (PEP 621); only to what is dynamic may a backend add (PEP 808)",
+                fixes=(
+                    'dynamic = ["dependencies"]   (in [project]; setuptools has to find them elsewhere then)',
+                    'runtime-torch = "off"',
+                ),
+            )
+        )
 
     def _find(self, key: str, source: Source, where: str, shown: str) -> tuple[str, Setting] | None:
         known = [(name, setting) for name, setting in settings().items() if setting.key == key]
@@ -159,14 +182,26 @@ class _Reader:
         name, setting = found
         try:
             self.values[name] = parse(data)
+        except TableProblem as problem:
+            for fault in problem.faults:
+                self._refuse_fault(origin, shown, fault)
         except ValueProblem as problem:
             self._refuse_value(origin, shown, data, str(problem))
         else:
             self.origins[setting.key] = origin
 
+    def _refuse_fault(self, origin: str, shown: str, fault: Fault) -> None:
+        if not fault.known:
+            self._refuse_value(origin, f"{shown}{fault.path}", fault.found, fault.wanted)
+            return
+        table, _, key = fault.path.rpartition(".")
+        self._refuse_unknown(f"{origin}: {shown}{table}", key, fault.known, fault.known)
+
     def _refuse_key(self, where: str, shown: str, source: Source) -> None:
         known = sorted({setting.key for setting in settings().values() if source in setting.sources})
-        spelt = {_spelling(key, source): key for key in known}
+        self._refuse_unknown(where, shown, known, [_spelling(key, source) for key in known])
+
+    def _refuse_unknown(self, where: str, shown: str, known: Sequence[str], spelt: Sequence[str]) -> None:
         close = difflib.get_close_matches(shown, spelt, n=1, cutoff=0.6)
         self.problems.append(
             Problem(

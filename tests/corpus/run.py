@@ -1,12 +1,12 @@
-"""Build packages of the index, changed in [build-system] alone, and compare with what --no-build-isolation makes.
+"""Build packages of the index as `torchgraft adopt` changes them, and compare with what --no-build-isolation makes.
 
     python tests/corpus/run.py [NAME ...] [--front-end pip|uv]
 
-tests/cases/ceilings.json says what each package needs, and what `pip install --no-build-isolation --no-deps` made of
-the untouched sdist in an environment with the same torch and with the build requirements installed by hand: its
-ceiling. --record measures that anew and writes it there. Everything that is downloaded is kept in .environments/, and
-E2E_TORCH names the torch (see tests/e2e/laboratory.py); no build can reach an index. All of it takes about half an
-hour on two cores.
+tests/cases/ceilings.json says what `pip install --no-build-isolation --no-deps` made of the untouched sdist in an
+environment with the same torch and with the build requirements installed by hand: its ceiling. --record measures that
+anew and writes it there. Needs the packages of the group "test". Everything that is downloaded is kept in
+.environments/, and E2E_TORCH names the torch (see tests/e2e/laboratory.py); no build can reach an index. All of it
+takes about half an hour on two cores.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ sys.path.insert(0, str(TESTS))
 
 from e2e.laboratory import CHECKOUT, Environment, Laboratory, Outcome, Workplace  # noqa: E402 - it is no package
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from torchgraft.act.project_file import write_project_file  # noqa: E402
+from torchgraft.adoption import OWN_NAME, Adoption  # noqa: E402
+from torchgraft.decide.adopt import plan_adoption  # noqa: E402
+from torchgraft.look.adoptable import read_adoptable  # noqa: E402
 
 CASES = TESTS / "cases" / "ceilings.json"
 FRONT_ENDS = ("pip", "uv")
@@ -46,20 +46,18 @@ EXCEPTION = re.compile(r"^\s*((?:\w+\.)*\w+(?:Error|Exception|Warning|Exit): .*?
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case:
-    """A package, how it adopts torchgraft, and its ceiling.
+    """A package and its ceiling.
 
-    `requires` are its build requirements but torch and torchgraft; `setup_requires` what a ceiling has to install by
-    hand besides; `use` is a program whose last line of output is compared, whether it works or not.
+    `requires` are build requirements that are not found in it; `use` is a program whose last line of output is
+    compared, whether it works or not.
     """
 
     kind: str
     package: str
     version: str
     sha256: str
-    requires: list[str]
+    requires: list[str] = dataclasses.field(default_factory=list)
     use: str = ""
-    setup_requires: list[str] = dataclasses.field(default_factory=list)
-    backend: str = ""
     variables: dict[str, str] = dataclasses.field(default_factory=dict)
     ceiling: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -151,16 +149,18 @@ class Bench:
 
     def __init__(self, laboratory: Laboratory, keep: Path, cases: list[Case]) -> None:
         self._laboratory = laboratory
-        sets = {(*case.requires, *case.setup_requires) for case in cases}
-        self._variables: dict[str, dict[str, str]] = {}
+        self._adoptions: dict[str, Adoption] = {}
         for case in cases:
-            self._variables[case.package] = {**self._variables.get(case.package, {}), **case.variables}
-        self._more_wheels = fetch_wheels(keep, sorted(sets))
+            if case.sha256 not in self._adoptions:
+                source = self._source(case, laboratory.new_folder("adopted"))
+                self._adoptions[case.sha256] = adopt(source, case)
+                shutil.rmtree(source.parent)
+        self._more_wheels = fetch_wheels(keep, sorted({needed(one) for one in self._adoptions.values()} - {()}))
 
     def try_case(self, case: Case, front_end: str) -> Result:
         """Return how a package that has adopted torchgraft differs from its ceiling."""
         workplace = self._workplace()
-        source = self._source(case, workplace)
+        source = self._source(case, workplace.folder)
         adopt(source, case)
         consumer = self._laboratory.environment("pip")
         before = consumer.listing()
@@ -179,10 +179,11 @@ class Bench:
         workplace = self._workplace()
         consumer = self._laboratory.environment("pip", "setuptools", "wheel", "ninja", "packaging")
         python = consumer.python
-        needed = [*case.requires, *case.setup_requires]
-        workplace.run([python, "-m", "pip", "install", "--quiet", *needed]).succeeded()
+        tools = needed(self._adoptions[case.sha256])
+        if tools:
+            workplace.run([python, "-m", "pip", "install", "--quiet", *tools]).succeeded()
         options = ("--no-deps", "--no-build-isolation")
-        command = [python, "-m", "pip", "install", *options, self._source(case, workplace)]
+        command = [python, "-m", "pip", "install", *options, self._source(case, workplace.folder)]
         return facts(case, consumer, workplace.run(command, timeout_s=TIMEOUT_S, **case.variables), workplace)
 
     def _workplace(self) -> Workplace:
@@ -190,13 +191,11 @@ class Bench:
         given = self._laboratory.workplace()
         return Workplace(folder, given.path, (*given.find_links, self._more_wheels))
 
-    def _source(self, case: Case, workplace: Workplace) -> Path:
-        # flash_attn has to be told to leave CUDA out, or it has no metadata that pip could check.
-        with variables_set(self._variables[case.package]):
-            sdist = self._laboratory.fetch_sdist(f"{case.package}=={case.version}", case.sha256)
+    def _source(self, case: Case, folder: Path) -> Path:
+        sdist = self._laboratory.fetch_sdist(f"{case.package}=={case.version}", case.sha256)
         with tarfile.open(sdist) as archive:
-            archive.extractall(workplace.folder / "source", filter="data")
-        (source,) = (workplace.folder / "source").iterdir()
+            archive.extractall(folder / "source", filter="data")
+        (source,) = (folder / "source").iterdir()
         return source
 
     @staticmethod
@@ -215,31 +214,20 @@ class Bench:
         return f"consumer: {extra[0]} was left there" if extra else ""
 
 
-def adopt(source: Path, case: Case) -> None:
-    """Change [build-system] as a maintainer would who adopts torchgraft, and nothing else."""
-    path = source / "pyproject.toml"
-    old = path.read_text(encoding="utf-8") if path.exists() else ""
-    kept, inside = [], False
-    for line in old.splitlines():
-        if line.startswith("["):
-            inside = line.strip() == "[build-system]"
-        if not inside:
-            kept.append(line)
-    lines = [
-        "[build-system]",
-        f"requires = {json.dumps(['torchgraft', *case.requires])}",
-        'build-backend = "torchgraft.build_meta"',
-        *([f'[tool.torchgraft]\nbackend = "{case.backend}"'] if case.backend else []),
-        *kept,
-        "",
-    ]
-    new = "\n".join(lines)
-    before, after = tomllib.loads(old), tomllib.loads(new)
-    after.get("tool", {}).pop("torchgraft", None)
-    same = {k: v for k, v in before.items() if k != "build-system"}
-    if same != {k: v for k, v in after.items() if k != "build-system" and v != {}}:
-        raise AssertionError(f"more than [build-system] has changed in {path}")
-    path.write_text(new, encoding="utf-8")
+def adopt(source: Path, case: Case) -> Adoption:
+    """Change a source tree as `torchgraft adopt --write` does; a package that builds without torch stays as it is."""
+    found = read_adoptable(source)
+    adoption = plan_adoption(
+        dataclasses.replace(found, setup_requires=(*found.setup_requires, *case.requires)), force=bool(case.requires)
+    )
+    if adoption.after is not None:
+        write_project_file(source / "pyproject.toml", adoption.after)
+    return adoption
+
+
+def needed(adoption: Adoption) -> tuple[str, ...]:
+    """Return the build requirements of a package but torchgraft itself."""
+    return tuple(item for item in adoption.requires if item != OWN_NAME)
 
 
 def facts(case: Case, consumer: Environment, outcome: Outcome, workplace: Workplace) -> dict[str, Any]:
@@ -308,24 +296,6 @@ def uv_program() -> str:
     if found is None:
         raise SystemExit("uv is not on PATH: leave it out with --front-end pip")
     return found
-
-
-class variables_set:  # noqa: N801 - it is used as a function
-    """Set variables of this process for as long as the block lasts."""
-
-    def __init__(self, variables: dict[str, str]) -> None:
-        self._variables = variables
-
-    def __enter__(self) -> None:
-        self._before = {name: os.environ.get(name) for name in self._variables}
-        os.environ.update(self._variables)
-
-    def __exit__(self, *_: object) -> None:
-        for name, value in self._before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 if __name__ == "__main__":

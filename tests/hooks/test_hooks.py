@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from .conftest import write_consumer
+
 BACKENDS = ["torchgraft.build_meta", "vendored.torchgraft.build_meta"]
 
 
@@ -51,7 +53,9 @@ def test_a_wheel(make_project: Any, make_caller: Any, backend: str, tmp_path: Pa
     assert record["torch"]["version"] == "2.8.0+cu128"
     assert record["way"] == "graft"
     assert member(wheel, "METADATA") == (metadata / "METADATA").read_text()
-    assert member(wheel, "torchgraft.json") == (metadata / "torchgraft.json").read_text()
+    built = record.pop("built")
+    assert built["link"]["verdict"] == "links"
+    assert record == json.loads((metadata / "torchgraft.json").read_text())
     after = listing(project)
     assert {name: after[name] for name in given} == given
     assert listing(consumer) == before
@@ -151,7 +155,7 @@ def test_children_find_torch(make_project: Any, make_caller: Any, tmp_path: Path
     for command in ([sys.executable], [sys.executable, "-s"]):
         subprocess.check_call([*command, "-c", "import torch"])
     assert importlib.metadata.version("torch") == "2.8.0+cu128"
-    assert os.environ["FORCE_CUDA"] == "1"
+    assert os.environ["PYTHONDONTWRITEBYTECODE"] == "1"
     setup()
     """
     assert make_caller(make_project({"setup.py": script})).build_wheel(tmp_path)
@@ -254,6 +258,21 @@ def test_a_build_goes_on_with_half_the_jobs_when_memory_gives_out(
     assert error.index("going on with 4 jobs") < error.index("going on with 2 jobs")
 
 
+def test_each_number_of_jobs_is_halved_by_itself(make_project: Any, make_caller: Any, tmp_path: Path) -> None:
+    script = """
+    import os
+    from setuptools import setup
+    jobs = os.environ["MAX_JOBS"], os.environ["CMAKE_BUILD_PARALLEL_LEVEL"]
+    if jobs == ("8", "2"):
+        # The kernel kills the largest process: that may be this one, which has no last words.
+        os.kill(os.getpid(), 9)
+    assert jobs == ("4", "1"), jobs
+    setup()
+    """
+    caller = make_caller(make_project({"setup.py": script}), MAX_JOBS="8", CMAKE_BUILD_PARALLEL_LEVEL="2")
+    assert caller.build_wheel(tmp_path).endswith(".whl")
+
+
 def test_one_job_is_the_last_try(make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any) -> None:
     caller = make_caller(make_project({"setup.py": MEMORY.format(limit=0)}), MAX_JOBS="2")
     with pytest.raises(subprocess.CalledProcessError, match="non-zero exit status"):
@@ -270,3 +289,40 @@ def test_asking_for_requirements_imports_nothing_heavy() -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     subprocess.run([sys.executable, "-S", "-c", code], check=True, env=environment, timeout=60)
+
+
+BUILT_FOR = """
+import torch
+from setuptools import Extension, setup
+
+setup(ext_modules=[Extension("ext_c", ["ext.c"], define_macros=[("BUILT_FOR", '"' + torch.__version__ + '"')])])
+"""
+SAYS_IT = """
+#include <Python.h>
+const char *built_for = "built for " BUILT_FOR;
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "ext_c", NULL, -1, NULL};
+PyMODINIT_FUNC PyInit_ext_c(void) { return PyModule_Create(&module); }
+"""
+
+
+# setuptools warns of every editable installation, and pyproject-hooks passes warnings on.
+@pytest.mark.filterwarnings("ignore:Editable installation")
+def test_a_tree_that_was_built_for_another_torch_is_compiled_anew(
+    make_project: Any, make_caller: Any, tmp_path: Path
+) -> None:
+    project = make_project({"setup.py": BUILT_FOR, "ext.c": SAYS_IT})
+    modules = {}
+    for number, version in enumerate(("2.8.0+cu128", "2.8.0+cu128", "2.9.0+cu128")):
+        consumer = write_consumer(tmp_path / str(number), version)
+        caller = make_caller(project, TORCHGRAFT_CONSUMER=str(consumer))
+        (tmp_path / f"wheels-{number}").mkdir()
+        name = caller.build_wheel(tmp_path / f"wheels-{number}")
+        with zipfile.ZipFile(tmp_path / f"wheels-{number}" / name) as archive:
+            (library,) = (entry for entry in archive.infolist() if entry.filename.startswith("ext_c"))
+            assert f"built for {version}".encode() in archive.read(library)
+        (made,) = (project / "build").glob("lib.*/ext_c*")
+        modules[number] = made.stat().st_mtime_ns
+        caller.build_editable(tmp_path / f"wheels-{number}")
+        (beside,) = project.glob("ext_c*.so")
+        assert f"built for {version}".encode() in beside.read_bytes()
+    assert modules[0] == modules[1] < modules[2]

@@ -24,12 +24,12 @@ sys.exit({status})
 """
 
 
-def late(folder: Path, *, status: int) -> LateInstall:
+def late(folder: Path, *, status: int, requirement: str = "torch==2.8.0") -> LateInstall:
     program = folder / "uv"
     program.write_text(FAKE.format(python=sys.executable, status=status), encoding="utf-8")
     program.chmod(0o755)
     installer = Installer(program=str(program), folder=str(folder), options=("--offline",))
-    return LateInstall(requirement="torch==2.8.0", prefix="/build", installer=installer, reason="uv asks no more")
+    return LateInstall(requirement=requirement, prefix="/build", installer=installer, reason="uv asks no more")
 
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a program that is a script needs a first line that is obeyed")
@@ -49,6 +49,13 @@ def test_what_uv_says_is_shown(tmp_path: Path) -> None:
         install_late(late(tmp_path, status=2), python="/build/bin/python", variables={})
     assert [problem.code for problem in caught.value.problems] == ["torch-not-installed"]
     assert "run the same command again" in str(caught.value)
+
+
+def test_a_toolkit_that_cannot_be_installed(tmp_path: Path) -> None:
+    planned = late(tmp_path, status=2, requirement="cuda-toolkit[nvcc]==13.0.3")
+    with pytest.raises(ActError, match=r"uv could not install cuda-toolkit") as caught:
+        install_late(planned, python="/build/bin/python", variables={})
+    assert [problem.code for problem in caught.value.problems] == ["no-cuda-toolkit"]
 
 
 def test_a_uv_that_is_gone(tmp_path: Path) -> None:

@@ -131,6 +131,22 @@ def test_an_sdist_of_static_metadata_has_nothing_needlessly_dynamic(
     assert dynamic in ([], ["Dynamic: license-file"])
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["absent", "told"])
+def test_a_backend_that_makes_no_sdist_without_torch_is_explained(
+    make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any, *, known: bool
+) -> None:
+    backend = "def build_sdist(directory, config_settings=None):\n    raise SystemExit('Torch_DIR is not set')\n"
+    extra = '[tool.torchgraft]\nbackend = "own"\nbackend-path = ["."]'
+    project = make_project({"own.py": backend}, extra=extra)
+    (project / "setup.py").unlink()
+    variables = {"TORCHGRAFT_TORCH": "2.6.0"} if known else {}
+    with pytest.raises(subprocess.CalledProcessError, match="non-zero exit status"):
+        make_caller(project, **variables).build_sdist(tmp_path)
+    said = capfd.readouterr().err
+    assert "error[delegate-failed]" in said
+    assert "error[needs-torch]: own made no sdist, and there is no torch here" in said
+
+
 def test_a_wheel_is_refused(make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any) -> None:
     project = make_project({"pyproject.toml": DYNAMIC, "setup.py": SETUP_PY})
     with pytest.raises(subprocess.CalledProcessError, match="non-zero exit status"):

@@ -8,66 +8,29 @@ from typing import Any
 import pytest
 
 from support import snapshots
-from torchgraft.config import ArchFormat, Config, Cuda
+from support.compiling import (
+    CU128,
+    CU130,
+    GCC_12,
+    GCC_13,
+    GCC_16,
+    NVCC,
+    NVCC_12_4,
+    NVCC_13_0,
+    NVCC_13_2,
+    codes,
+    hardware,
+    plan,
+    requirements,
+    values,
+)
+from torchgraft.config import ArchFormat, Cuda, Log
 from torchgraft.decide.architectures import arch_list_text
-from torchgraft.decide.plan import plan_build
-from torchgraft.machine import Hardware, HostCompiler, Toolkit
+from torchgraft.decide.plan import plan_text, said_text, summary_text
+from torchgraft.machine import HostCompiler
 from torchgraft.model import Hook
-from torchgraft.planned import Plan
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
-CU130 = dataclasses.replace(
-    snapshots.CUDA_TORCH,
-    version="2.14.1+cu130",
-    cuda="13.0",
-    toolkit="13.0.3",
-    architectures=("sm_75", "sm_80", "sm_90", "sm_120", "compute_120"),
-)
-CU128 = dataclasses.replace(snapshots.CUDA_TORCH, architectures=("sm_80", "sm_90"))
-NVCC = ("75", "80", "86", "90", "100", "120")
-NVCC_13_0 = Toolkit(
-    home="/usr/local/cuda-13.0",
-    version="13.0",
-    source="/usr/local/cuda-13.0",
-    nvcc="/usr/local/cuda-13.0/bin/nvcc",
-    architectures=NVCC,
-    highest_gcc=15,
-)
-NVCC_13_2 = dataclasses.replace(NVCC_13_0, home="/opt/cuda-13.2", version="13.2", source="/opt/cuda-13.2")
-NVCC_12_4 = dataclasses.replace(NVCC_13_0, home="/usr/local/cuda-12.4", version="12.4", highest_gcc=13)
-GCC_12 = HostCompiler(cc="/usr/bin/gcc", cxx="/usr/bin/g++", name="gcc", version="12.2.0", source="PATH")
-GCC_16 = dataclasses.replace(GCC_12, version="16.1.0")
-GCC_13 = HostCompiler(cc="/usr/bin/gcc-13", cxx="/usr/bin/g++-13", name="gcc", version="13.3", source="PATH")
-
-
-def hardware(*toolkits: Toolkit, **changes: Any) -> Hardware:
-    values: dict[str, Any] = {
-        "cores": 16,
-        "cores_limit": "16 processors",
-        "memory_bytes": 200_000_000_000,
-        "memory_limit": "the machine's memory",
-        "toolkits": toolkits,
-        "compilers": (GCC_12,),
-    }
-    return Hardware(**{**values, **changes})
-
-
-def plan(torch: Any, seen: Hardware, *, config: dict[str, Any] | None = None, **changes: Any) -> Plan:
-    values = {"project": snapshots.project(cuda_sources="csrc/a.cu"), **changes}
-    snapshot = snapshots.snapshot(consumer=snapshots.consumer(torch), hardware=seen, **values)
-    return plan_build(Config(**(config or {})), snapshot)
-
-
-def values(made: Plan) -> dict[str, str | None]:
-    return {variable.name: variable.value for variable in made.variables}
-
-
-def requirements(made: Plan) -> list[str]:
-    return [line.text for line in made.requirements]
-
-
-def codes(made: Plan) -> list[str]:
-    return [problem.code for problem in made.problems]
 
 
 # The toolkit.
@@ -103,7 +66,41 @@ def test_a_choice_that_cannot_work_is_overridden_and_the_plan_says_why() -> None
     own = dataclasses.replace(NVCC_12_4, source="CUDA_HOME")
     made = plan(CU130, hardware(own, NVCC_13_0), variables_set=("CUDA_HOME",))
     assert values(made)["CUDA_HOME"] == "/usr/local/cuda-13.0"
-    assert any("is not used: CUDA 12.4 cannot compile" in note for note in made.notes)
+    assert any("is not used: CUDA 12.4 cannot compile" in text for text in made.overrides)
+
+
+def test_a_variable_that_leads_nowhere_is_overridden_and_the_summary_says_why() -> None:
+    seen = hardware(NVCC_13_0, toolkit_faults=("CUDA_HOME=/no/such has no bin/nvcc", "/opt/cuda has no bin/nvcc"))
+    made = plan(CU130, seen, variables_set=("CUDA_HOME", "CUDA_PATH"))
+    assert made.overrides == ("CUDA_HOME=/no/such has no bin/nvcc: not used",)
+    assert {values(made)[name] for name in ("CUDA_HOME", "CUDA_PATH")} == {"/usr/local/cuda-13.0"}
+    assert "torchgraft: CUDA_HOME=/no/such has no bin/nvcc: not used" in summary_text(made).splitlines()
+
+
+def test_cudacxx_is_a_choice_too() -> None:
+    own = dataclasses.replace(NVCC_13_2, source="CUDACXX")
+    made = plan(CU130, hardware(NVCC_13_0, own), variables_set=("CUDACXX",))
+    assert made.toolkit
+    assert (made.toolkit.home, made.overrides) == ("/opt/cuda-13.2", ())
+    unfit = dataclasses.replace(NVCC_12_4, source="CUDACXX", nvcc="/usr/local/cuda-12.4/bin/nvcc")
+    made = plan(CU130, hardware(unfit, NVCC_13_0), variables_set=("CUDACXX",))
+    assert made.overrides[0].startswith("CUDACXX=/usr/local/cuda-12.4/bin/nvcc is not used: CUDA 12.4")
+    assert values(made)["CUDACXX"] == "/usr/local/cuda-13.0/bin/nvcc"
+
+
+@pytest.mark.parametrize(
+    "hook", [Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE, Hook.BUILD_SDIST]
+)
+def test_metadata_need_cuda_home_and_no_jobs(hook: Hook) -> None:
+    made = plan(CU130, hardware(NVCC_13_0), hook=hook)
+    assert values(made)["CUDA_HOME"] == "/usr/local/cuda-13.0"
+    assert all(variable.of_machine for variable in made.variables if variable.name.startswith("CUDA"))
+    # setup.py scripts ask for a GPU of the machine, unless this says what they want to know.
+    assert values(made)["TORCH_CUDA_ARCH_LIST"] == "7.5;8.0;9.0;12.0+PTX"
+    assert not {"MAX_JOBS", "CC"} & set(values(made))
+    without = plan(CU128, hardware(), hook=hook)
+    assert not without.problems
+    assert "CUDA_HOME" not in values(without)
 
 
 def test_for_cuda_13_nvidias_wheels_are_asked_for() -> None:
@@ -127,9 +124,24 @@ def test_installed_wheels_are_assembled_over_the_consumers() -> None:
     trees = ("/build/nvidia/cu13", f"{snapshots.SITE}/nvidia/cu13")
     made = plan(CU130, hardware(build, wheel_trees=trees))
     assert made.toolkit
-    assert made.toolkit.layers == trees
+    (copy,) = made.toolkit.copies
+    assert copy.target == "/build/nvidia/cu13"
+    assert made.toolkit.layers == (copy.name, f"{snapshots.SITE}/nvidia/cu13")
     assert made.toolkit.home.startswith("/cache/torchgraft/toolkits/")
     assert values(made)["CUDA_HOME"] == made.toolkit.home
+    # Every build has another build environment, and compiler caches know files by their paths.
+    again = dataclasses.replace(build, home="/other/nvidia/cu13", nvcc="/other/nvidia/cu13/bin/nvcc")
+    next_time = plan(CU130, hardware(again, wheel_trees=("/other/nvidia/cu13", *trees[1:]))).toolkit
+    assert next_time
+    assert (next_time.home, next_time.layers) == (made.toolkit.home, made.toolkit.layers)
+
+
+def test_what_lasts_is_linked_not_copied() -> None:
+    tree = f"{snapshots.SITE}/nvidia/cu13"
+    own = dataclasses.replace(NVCC_13_0, home=tree, source="wheels of the consumer", nvcc=f"{tree}/bin/nvcc")
+    made = plan(CU130, hardware(own, wheel_trees=(tree,))).toolkit
+    assert made
+    assert (made.layers, made.copies) == ((tree,), ())
 
 
 def test_a_partial_toolkit_gets_the_consumers_headers() -> None:
@@ -138,6 +150,14 @@ def test_a_partial_toolkit_gets_the_consumers_headers() -> None:
     assert made.toolkit
     assert made.toolkit.layers == ("/usr/local/cuda-13.0", f"{snapshots.SITE}/nvidia/cu13")
     assert any("lacks cusparse.h" in note for note in made.notes)
+    tree = f"{snapshots.SITE}/nvidia/cu13"
+    before, after = (
+        plan(CU130, hardware(partial, wheel_trees=(tree,), wheels=(f"nvidia_cusparse-{version}",))).toolkit
+        for version in ("12.6.3.3", "12.7.0.1")
+    )
+    assert before
+    assert after
+    assert before.home != after.home
     assert plan(CU130, hardware(partial)).toolkit == plan(CU130, hardware(NVCC_13_0)).toolkit
 
 
@@ -146,6 +166,11 @@ def test_for_cuda_12_there_is_only_an_error_before_anything_is_compiled(toolkits
     made = plan(CU128, hardware(*toolkits), hook=ASK)
     assert codes(made) == [code]
     assert any("12-8" in fix for fix in made.problems[0].fixes)
+
+
+def test_what_is_there_and_cannot_be_used_is_evidence() -> None:
+    made = plan(CU128, hardware(toolkit_faults=("/usr/local/cuda-12.8 has no bin/nvcc",)), hook=ASK)
+    assert made.problems[0].evidence[-1].text == "/usr/local/cuda-12.8 has no bin/nvcc"
 
 
 @pytest.mark.parametrize(
@@ -183,11 +208,16 @@ def test_architectures(seen: dict[str, Any], config: dict[str, Any], expected: s
     assert values(plan(CU130, hardware(NVCC_13_0, **seen), config=config))["TORCH_CUDA_ARCH_LIST"] == expected
 
 
-def test_a_toolkit_that_miscompiles_an_architecture_does_not_get_it() -> None:
+def test_a_toolkit_that_miscompiles_an_architecture_compiles_for_its_neighbour() -> None:
     nvcc = dataclasses.replace(NVCC_13_2, architectures=(*NVCC, "103"))
     made = plan(CU130, hardware(nvcc), config={"cuda_architectures": ("9.0", "10.3")})
-    assert values(made)["TORCH_CUDA_ARCH_LIST"] == "9.0+PTX"
-    assert any("miscompiles sm_103" in note for note in made.notes)
+    assert values(made)["TORCH_CUDA_ARCH_LIST"] == "9.0;10.0+PTX"
+    assert any("miscompiles sm_103" in note and "issues/105" in note for note in made.notes)
+    # The GPU of the machine: not nothing, and not all that torch was built for.
+    b300 = plan(CU130, hardware(nvcc, gpus=("10.3",)))
+    assert values(b300)["TORCH_CUDA_ARCH_LIST"] == "10.0+PTX"
+    other = dataclasses.replace(nvcc, version="13.20")
+    assert values(plan(CU130, hardware(other, gpus=("10.3",))))["TORCH_CUDA_ARCH_LIST"] == "10.3+PTX"
 
 
 def test_the_packages_own_variable_gets_the_same() -> None:
@@ -225,7 +255,35 @@ def test_a_launcher_in_cc_is_replaced_for_nvcc_and_the_plan_says_why() -> None:
     launcher = HostCompiler(cc="ccache gcc", cxx="ccache g++", name="", version="12.2", source="CC and CXX")
     made = plan(CU130, hardware(NVCC_13_0, compilers=(launcher, GCC_12)), variables_set=("CC", "CXX"))
     assert (values(made)["CC"], values(made)["CXX"]) == ("/usr/bin/gcc", "/usr/bin/g++")
-    assert any("takes one program" in variable.reason for variable in made.variables)
+    assert made.overrides == ("CC=ccache gcc is not used: torch and nvcc take one program, without arguments",)
+    of_11 = dataclasses.replace(GCC_12, cc="/usr/bin/gcc-11", cxx="/usr/bin/g++-11", version="11.4")
+    launcher = dataclasses.replace(launcher, version="11.4", cxx="ccache g++-11", source="CXX")
+    made = plan(CU130, hardware(NVCC_13_0, compilers=(launcher, GCC_12, of_11)), variables_set=("CXX",))
+    assert values(made)["CXX"] == "/usr/bin/g++-11"
+    assert made.overrides[0].startswith("CXX=ccache g++-11 is not used")
+
+
+@pytest.mark.parametrize("limit", [15, None])
+def test_a_compiler_that_is_not_there_is_replaced(limit: int | None) -> None:
+    nothing = HostCompiler(cc="no-such-gcc", cxx="no-such-g++", name="", version="", source="CC")
+    nvcc = dataclasses.replace(NVCC_13_0, highest_gcc=limit)
+    made = plan(CU130, hardware(nvcc, compilers=(nothing, GCC_12)), variables_set=("CC",))
+    assert (values(made)["CC"], values(made)["CXX"]) == ("/usr/bin/gcc", "/usr/bin/g++")
+    assert made.overrides == ("CC=no-such-gcc is not used: no gcc or clang answers to it",)
+
+
+def test_the_users_own_compiler_is_replaced_if_it_is_too_new() -> None:
+    own = dataclasses.replace(GCC_16, source="CC")
+    made = plan(CU130, hardware(NVCC_13_0, compilers=(own, GCC_12)), variables_set=("CC",))
+    assert values(made)["CC"] == "/usr/bin/gcc"
+    assert "takes gcc up to 15" in made.overrides[0]
+    assert not plan(CU130, hardware(NVCC_13_0, compilers=(GCC_16, GCC_12))).overrides
+
+
+def test_no_compiler_at_all() -> None:
+    nothing = HostCompiler(cc="no-such-gcc", cxx="no-such-g++", name="", version="", source="CC")
+    for compilers in ((), (nothing,)):
+        assert codes(plan(CU130, hardware(NVCC_13_0, compilers=compilers))) == ["no-compiler"]
 
 
 def test_wheels_of_another_major_version_are_no_layer() -> None:
@@ -261,3 +319,15 @@ def test_jobs(sources: str, seen: dict[str, Any], config: dict[str, Any], jobs: 
 
 def test_the_users_number_of_jobs_wins() -> None:
     assert values(plan(CU130, hardware(NVCC_13_0), variables_set=("MAX_JOBS",)))["MAX_JOBS"] is None
+
+
+def test_a_problem_is_said_once_where_the_plan_is_logged() -> None:
+    made = plan(CU128, hardware(NVCC_13_0), hook=ASK)
+    assert "error[cuda-mismatch]" in plan_text(made)  # torchgraft plan
+    assert "error[" not in said_text(made, Log.PLAN)  # the hook raises it besides
+
+
+def test_threads_of_the_user_are_not_counted_and_the_plan_says_so() -> None:
+    made = plan(CU130, hardware(NVCC_13_0), variables_set=("NVCC_THREADS",))
+    assert values(made)["NVCC_THREADS"] is None
+    assert any("NVCC_THREADS is set" in note for note in made.notes)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from support import sites
 from torchgraft.act.cuda_home import assemble_cuda_home
 from torchgraft.errors import ActError
+from torchgraft.model import Link
 from torchgraft.planned import PlannedToolkit
 
 pytestmark = [
@@ -20,6 +23,11 @@ pytestmark = [
 
 def toolkit(home: Path, *layers: Path) -> PlannedToolkit:
     return PlannedToolkit(home=str(home), version="13.0", reason="", layers=tuple(map(str, layers)))
+
+
+def copied(home: Path, place: Path, build: Path, *layers: Path) -> PlannedToolkit:
+    copy = Link(name=str(place), target=str(build))
+    return dataclasses.replace(toolkit(home, place, *layers), copies=(copy,))
 
 
 def tree(folder: Path, files: dict[str, str | bytes]) -> Path:
@@ -120,7 +128,68 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, build: Path) -> None:
     assert caught.value.problems[0].code == "toolkit-not-assembled"
 
 
-def test_a_compiler_that_fails_leaves_nothing(tmp_path: Path, build: Path) -> None:
-    with pytest.raises(ActError, match="cannot be put together"):
-        assemble_cuda_home(toolkit(tmp_path / "homes" / "home", build), compiler="false")
-    assert os.listdir(tmp_path / "homes") == []  # noqa: PTH208 - the names are the point
+def test_the_stub_of_the_driver_is_kept_by_linkers(tmp_path: Path, build: Path) -> None:
+    names = "CUresult CUDAAPI cuInit(unsigned);\n#define cuMemAlloc cuMemAlloc_v2\nCUresult cuMemAlloc(void *);\n"
+    sites.write(build, {"include/cuda.h": names})
+    home = assemble_cuda_home(toolkit(tmp_path / "home", build), compiler="cc")
+    source, made = tmp_path / "a.c", tmp_path / "a.so"
+    source.write_text(
+        "int cuInit(unsigned); int cuMemAlloc_v2(void *);\nint f() { return cuInit(0) + cuMemAlloc_v2(0); }"
+    )
+    options = ["-shared", "-fPIC", "-Wl,--as-needed", "-Wl,-z,defs", f"-L{home}/lib/stubs"]
+    subprocess.run(["cc", *options, str(source), "-lcuda", "-o", str(made)], check=True, timeout=60)
+    assert b"libcuda.so.1" in made.read_bytes()
+
+
+def test_the_stub_stands_beside_those_of_the_toolkit(tmp_path: Path, build: Path) -> None:
+    sites.write(build, {"lib/stubs/libnvidia-ml.so": b"theirs"})
+    home = assemble_cuda_home(toolkit(tmp_path / "home", build), compiler="cc")
+    assert (home / "lib" / "stubs" / "libnvidia-ml.so").read_bytes() == b"theirs"
+    assert (home / "lib" / "stubs" / "libcuda.so").exists()
+    assert not (build / "lib" / "stubs" / "libcuda.so").exists()
+
+
+@pytest.mark.parametrize("compiler", ["false", "no-such-compiler", "'"])
+def test_a_compiler_that_fails_leaves_the_stub_to_one_that_works(tmp_path: Path, build: Path, compiler: str) -> None:
+    planned = toolkit(tmp_path / "homes" / "home", build)
+    stubs = assemble_cuda_home(planned, compiler=compiler) / "lib" / "stubs"
+    assert os.listdir(stubs) == []  # noqa: PTH208 - the names are the point
+    assemble_cuda_home(planned, compiler="cc")
+    assert os.listdir(stubs) == ["libcuda.so"]  # noqa: PTH208
+
+
+def test_what_was_made_of_a_deleted_environment_is_removed(tmp_path: Path, build: Path, consumer: Path) -> None:
+    homes = tmp_path / "homes"
+    assemble_cuda_home(toolkit(homes / "old", build, consumer), compiler="cc")
+    build.rename(build.with_name("cu13-of-the-next-build"))
+    assemble_cuda_home(toolkit(homes / "new", build.with_name("cu13-of-the-next-build")), compiler="cc")
+    assert os.listdir(homes) == ["new"]  # noqa: PTH208
+    assert (consumer / "include" / "cusparse.h").exists()
+
+
+def test_what_comes_from_a_build_environment_outlives_it(tmp_path: Path, build: Path, consumer: Path) -> None:
+    home, place = tmp_path / "toolkits" / "home", tmp_path / "toolkits" / "copy"
+    assemble_cuda_home(copied(home, place, build, consumer), compiler="cc")
+    shutil.rmtree(build)
+    assert (home / "bin" / "nvcc").read_text() == "#!/bin/sh\n"
+    assert (home / "include" / "cuda_runtime.h").read_text() == "build"
+    assert (home / "include" / "cusparse.h").exists()
+    made = (home / "bin").stat().st_mtime_ns
+    assemble_cuda_home(copied(home, place, build, consumer), compiler="cc")
+    assert (home / "bin").stat().st_mtime_ns == made
+
+
+def test_links_of_an_installer_are_followed(tmp_path: Path, build: Path) -> None:
+    cached = tmp_path / "cached"
+    (build / "bin" / "nvcc").rename(cached)
+    (build / "bin" / "nvcc").symlink_to(cached)
+    place = tmp_path / "toolkits" / "copy"
+    assemble_cuda_home(copied(tmp_path / "toolkits" / "home", place, build), compiler="cc")
+    assert not (place / "bin" / "nvcc").is_symlink()
+
+
+def test_without_room_for_a_copy_the_tree_itself_is_linked(tmp_path: Path, build: Path) -> None:
+    home, place = tmp_path / "toolkits" / "home", tmp_path / "no-folder" / "copy"
+    place.parent.write_text("")
+    assemble_cuda_home(copied(home, place, build), compiler="cc")
+    assert (home / "bin" / "nvcc").resolve() == (build / "bin" / "nvcc").resolve()

@@ -1,52 +1,65 @@
+"""What is said of failures: the streaming watcher reads whole logs as tools wrote them (tests/cases/logs)."""
+
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
-from torchgraft.diagnoses import DIAGNOSES, diagnose, is_telling
+from torchgraft.act.delegate import TellingLines
+from torchgraft.diagnoses import DIAGNOSES, codes_of, diagnose
 
-# Lines as gcc, nvcc, setuptools and torch print them.
-LOGS = [
-    ("out-of-memory", "Killed"),
-    ("out-of-memory", "g++: fatal error: Killed signal terminated program cc1plus"),
-    ("out-of-memory", "/bin/sh: line 1: 12345 Killed                  cicc --c++17 ..."),
-    ("out-of-memory", "error: command '/usr/bin/nvcc' failed with exit code 137"),
-    ("out-of-memory", "cc1plus: out of memory allocating 65536 bytes after a total of 1052672 bytes"),
-    ("out-of-memory", "virtual memory exhausted: Cannot allocate memory"),
-    (
-        "host-compiler-unsupported",
-        "/usr/local/cuda/include/crt/host_config.h:143:2: error: #error -- unsupported GNU version! gcc versions later"
-        " than 12 are not supported!",
-    ),
-    ("ptxas-version", "ptxas /tmp/tmpxft_1.ptx, line 9; fatal   : Unsupported .version 9.5; current version is '9.0'"),
-    ("no-cccl", "cuda_fp16.h:4120:10: fatal error: nv/target: No such file or directory"),
-    ("needs-cxx20", 'error: namespace "std" has no member "strong_ordering"'),
-    ("needs-cxx20", "error: 'strong_ordering' is not a member of 'std'"),
-    ("no-python-headers", "torch/csrc/python_headers.h:12:10: fatal error: Python.h: No such file or directory"),
-    ("no-compiler", "error: command 'g++' failed: No such file or directory"),
-    ("no-compiler", "unable to execute 'gcc': No such file or directory"),
-    ("disk-full", "/usr/bin/ld: final link failed: No space left on device"),
-    ("disk-full", "OSError: [Errno 28] No space left on device"),
-    (
-        "cuda-home-unset",
-        "OSError: CUDA_HOME environment variable is not set. Please set it to your CUDA install root.",
-    ),
-    (
-        "wrong-nvcc",
-        "RuntimeError: ('The detected CUDA version (%s) mismatches the version that was used to compilePyTorch (%s).',"
-        " '13.0', '12.8')",
-    ),
-]
+LOGS = Path(__file__).parents[1] / "cases" / "logs"
+NAMES = sorted(path.stem for path in LOGS.glob("*.txt"))
+CODES = sorted({row.code for row in DIAGNOSES}, key=len, reverse=True)
 
 
-@pytest.mark.parametrize(("code", "line"), LOGS)
-def test_the_words_that_tools_print(code: str, line: str) -> None:
-    problems = diagnose(["[1/4] g++ -c a.cpp", line, "ninja: build stopped: subcommand failed."])
-    assert [problem.code for problem in problems] == [code]
-    assert is_telling(line)
+def code_of(log: str) -> str:
+    """Return the code that the name of a log begins with."""
+    return next(code for code in CODES if log.startswith(code))
+
+
+def watched(text: str) -> list[str]:
+    """Return the codes of what is said at the end of a build that printed a text, read line by line as it came."""
+    telling = TellingLines()
+    for line in text.encode().splitlines(keepends=True):
+        telling.see(line)
+    return [problem.code for problem in diagnose(telling.lines)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_real_log(name: str) -> None:
+    head, _, log = (LOGS / f"{name}.txt").read_text(encoding="utf-8").partition("\n")
+    assert head.startswith("# ")
+    assert watched(log) == [code_of(name)]
+    # All else that stood there means nothing, and the first line that tells is the one that is shown.
+    (problem,) = diagnose(log.splitlines())
+    shown = next(line for line in log.splitlines() if codes_of(line))
+    assert problem.evidence[0].text == shown.strip()[:200]
 
 
 def test_every_row_has_a_log() -> None:
-    assert {code for code, _ in LOGS} == {row.code for row in DIAGNOSES}
+    assert {code_of(name) for name in NAMES} == {row.code for row in DIAGNOSES}
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("out-of-memory", "/bin/sh: line 1: 12345 Killed                  cicc --c++17 ..."),
+        ("out-of-memory", "error: command '/usr/bin/nvcc' failed with exit code 137"),
+        ("out-of-memory", "collect2: fatal error: ld terminated with signal 9 [Killed]"),
+        ("out-of-memory", "terminate called after throwing an instance of 'std::bad_alloc'"),
+        ("no-compiler", "error: command 'g++' failed: No such file or directory"),
+        ("no-compiler", "unable to execute 'x86_64-linux-gnu-gcc-12': No such file or directory"),
+        ("no-compiler", "/bin/sh: 1: c++: not found"),
+        ("disk-full", "/usr/bin/ld: final link failed: No space left on device"),
+        ("disk-full", "OSError: [Errno 28] No space left on device"),
+        ("no-cuda-header", "ATen/cuda/CUDAContextLight.h:7:10: fatal error: cusparse.h: No such file or directory"),
+        ("needs-cxx20", "all.h:5:2: error: #error C++17 or later compatible compiler is required to use PyTorch."),
+    ],
+)
+def test_other_words_for_the_same(code: str, line: str) -> None:
+    assert watched(f"[1/4] g++ -c a.cpp\n{line}\nninja: build stopped: subcommand failed.\n") == [code]
 
 
 @pytest.mark.parametrize(
@@ -57,12 +70,31 @@ def test_every_row_has_a_log() -> None:
         "copying Killed.txt -> build/lib",
         "src/a.cpp:3:10: fatal error: mine.h: No such file or directory",
         "error: command '/usr/bin/g++' failed with exit code 1",
+        "FAILED: [code=1] a.o",
+        "error: [Errno 2] No such file or directory: 'src/gcc.c'",
+        "/bin/sh: 1: git: not found",
+        "  auto order = std::strong_ordering::less;",
     ],
 )
 def test_other_lines_mean_nothing(line: str) -> None:
-    assert diagnose([line]) == ()
+    assert watched(line) == []
 
 
 def test_two_at_most_and_each_once() -> None:
-    lines = ["Killed", "Killed", "No space left on device", "Python.h: No such file"]
-    assert [problem.code for problem in diagnose(lines)] == ["out-of-memory", "no-python-headers"]
+    text = "Killed\nKilled\nNo space left on device\nPython.h: No such file\n"
+    assert watched(text) == ["out-of-memory", "no-python-headers"]
+
+
+def test_a_flood_of_one_failure_does_not_hide_the_next() -> None:
+    flood = "a.h:1:1: error: 'strong_ordering' is not a member of 'std'\n" * 200
+    assert watched(f"{flood}c++: fatal error: Killed signal terminated program cc1plus\n") == [
+        "out-of-memory",
+        "needs-cxx20",
+    ]
+
+
+def test_bytes_that_are_no_text() -> None:
+    assert watched("No space left on device\n") == ["disk-full"]
+    telling = TellingLines()
+    telling.see(b"\xff\xfe No space left on device\r\n")
+    assert [problem.code for problem in diagnose(telling.lines)] == ["disk-full"]

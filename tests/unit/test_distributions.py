@@ -74,6 +74,10 @@ def test_the_wanted_and_what_they_require_sorted_by_name(site: Path) -> None:
         ('bar; extra == "all"', False),
         ('bar; python_version < "3.8" or extra == "all"', False),
         ('bar; python_version > "3.8" or extra == "all"', True),
+        ('bar; (python_version > "3.8" or os_name == "x") and extra == "all"', False),
+        ('bar; (python_version < "3.8" and os_name == "x") or extra == "all"', False),
+        ('bar; (python_version > "3.8" and os_name != "x") or extra == "all"', True),
+        ('bar; (python_version > "3.8" or extra == "all")', True),
         ('bar; extra != "all"', True),
         ('bar; os_name ~= "posix"', True),  # what cannot be compared is taken as true
         ("bar !!", False),

@@ -11,10 +11,27 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "src" / "torchgraft"
 # The stand-in is no part of the package: it is copied to where the delegate finds it.
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "stand_in" not in path.parts)
-FLOORS = {"build_meta": 4, "cli": 4, "__main__": 4, "look": 3, "act": 3, "decide": 2}
+# finish is one more cycle of the rooms, after the delegate; the doors call it.
+FLOORS = {"build_meta": 5, "cli": 5, "__main__": 5, "finish": 4, "look": 3, "act": 3, "decide": 2}
+DOORS = 5
 VALUES = 1
 MAY_NOT_IMPORT = {"look": {"act", "decide"}, "act": {"look", "decide"}, "decide": {"look", "act"}}
-THIRD_PARTY = {"filelock", "installer", "packaging", "platformdirs", "psutil", "pyproject_hooks", "tomli"}
+THIRD_PARTY = {
+    "cxxfilt",
+    "cyclonedx",
+    "elftools",
+    "filelock",
+    "installer",
+    "packageurl",
+    "packaging",
+    "platformdirs",
+    "psutil",
+    "pyproject_hooks",
+    "shtab",
+    "tomli",
+    "tomlkit",
+    "urllib3",
+}
 
 
 def room(parts: tuple[str, ...]) -> str:
@@ -49,7 +66,7 @@ def test_imports_go_down(path: Path) -> None:
         other = room(target)
         assert FLOORS.get(other, VALUES) <= FLOORS.get(own, VALUES), f"{path.name} imports {'.'.join(target)}"
         assert other not in MAY_NOT_IMPORT.get(own, set()), f"{path.name} imports {'.'.join(target)}"
-        if FLOORS.get(other) == 4:
+        if FLOORS.get(other) == DOORS:
             assert own in {other, "__main__"}, f"{path.name} imports a door"
 
 

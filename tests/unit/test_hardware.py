@@ -29,6 +29,8 @@ def test_processors_and_memory_alone_without_cuda(tmp_path: Path) -> None:
 def test_everything_with_cuda(tmp_path: Path) -> None:
     home = install_toolkit(tmp_path / "cuda", "12.8")
     tree = install_toolkit(tmp_path / "site" / "nvidia" / "cu13")
+    for name in ("nvidia_cuda_nvcc-13.0.88", "nvidia_cudnn_cu13-9.24.0.43", "numpy-2.3.4"):
+        (tmp_path / "site" / f"{name}.dist-info").mkdir()
     for name in ("gcc", "g++"):
         install_compiler(tmp_path / "bin" / name, "12.2.0")
     variables = {"CUDA_HOME": str(home), "CUDA_PATH": "/nowhere", "PATH": f"{tmp_path}/bin:/bin"}
@@ -39,6 +41,7 @@ def test_everything_with_cuda(tmp_path: Path) -> None:
     assert hardware.toolkits[0].architectures
     assert str(tree) in [toolkit.home for toolkit in hardware.toolkits]
     assert hardware.wheel_trees == (str(tree),)
+    assert hardware.wheels == ("nvidia_cuda_nvcc-13.0.88", "nvidia_cudnn_cu13-9.24.0.43")
     assert "CUDA_PATH=/nowhere has no bin/nvcc" in hardware.toolkit_faults
     assert "12.2.0" in [compiler.version for compiler in hardware.compilers]
     assert from_json_text(Hardware, json_text(hardware), source="test") == hardware

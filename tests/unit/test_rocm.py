@@ -50,5 +50,14 @@ def test_a_version_that_is_not_written(tmp_path: Path) -> None:
     assert homes(find_rocm({"ROCM_HOME": str(home)}, places=())) == [(str(home), "", "ROCM_HOME")]
 
 
+def test_amds_wheels_come_before_path(tmp_path: Path) -> None:
+    wheels, other = install_rocm(tmp_path / "site" / "_rocm_sdk_core", "7.0.0"), install_rocm(tmp_path / "opt", "6.4.1")
+    variables = {"PATH": str(other / "bin")}
+    assert homes(find_rocm(variables, search_paths=(str(tmp_path / "site"),), places=())) == [
+        (str(wheels), "7.0.0", "AMD's wheels"),
+        (str(other), "6.4.1", "hipcc on PATH"),
+    ]
+
+
 def test_none() -> None:
     assert find_rocm({"ROCM_HOME": "/nowhere", "PATH": ""}, places=("/nowhere/rocm*",)) == ()

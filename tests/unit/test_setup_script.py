@@ -97,3 +97,40 @@ def test_the_projects_own_facts(tmp_path: Path) -> None:
 def test_wrong_types_are_left_to_the_delegate(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     assert read_project(tmp_path, read_pyproject(tmp_path)).name is None
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("setup(name='flash_attn')", "flash_attn"),
+        ("PACKAGE = 'flash_attn'\nsetup(name=PACKAGE)", "flash_attn"),
+        ("setup(**{'name': 'x'})", "x"),
+        ("setup(name='mmcv' if ops else 'mmcv-lite')", None),
+        ("setup(name=f'x-{cuda}')", None),
+        ("setup()", None),
+        ("if x:\n  setup(name='a')\nelse:\n  setup(name='b')", None),
+    ],
+)
+def test_the_name_where_it_is_literal(text: str, name: str | None) -> None:
+    assert parse_setup_script(text).name == name
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({"pyproject.toml": "[project]\nname='a'", "setup.py": "setup(name='b')"}, "a"),
+        ({"setup.py": "setup(name='b')", "setup.cfg": "[metadata]\nname = c\n"}, "b"),
+        ({"setup.py": "setup()", "setup.cfg": "[metadata]\nname = c\n"}, "c"),
+        ({"setup.py": "setup(name=f())", "PKG-INFO": "Metadata-Version: 2.1\nName: d\nVersion: 1\n"}, "d"),
+        ({"setup.py": "setup(name=f())"}, None),
+    ],
+)
+def test_where_a_project_says_what_it_is_called(tmp_path: Path, files: dict[str, str], name: str | None) -> None:
+    for file, text in files.items():
+        (tmp_path / file).write_text(text)
+    assert read_project(tmp_path, read_pyproject(tmp_path)).name == name
+
+
+def test_extensions_for_other_compilers() -> None:
+    script = parse_setup_script("from torch.utils import cpp_extension as c\nsetup(ext_modules=[c.SyclExtension('x')])")
+    assert (script.names_sycl, script.names_cuda) == (True, False)

@@ -123,7 +123,9 @@ def test_another_wrapper_script_is_asked(tmp_path: Path, text: str) -> None:
 def test_torchs_own_guess_for_a_wrapper_script_is_corrected(tmp_path: Path) -> None:
     home = install_toolkit(tmp_path / "cuda-13.0")
     script(tmp_path / "bin" / "nvcc", f'#!/bin/sh\nexec {home}/bin/nvcc "$@"\n')
-    assert only(search({"CUDA_HOME": str(tmp_path)})).home == str(home)
+    found = search({"CUDA_HOME": str(tmp_path)})
+    assert [toolkit.home for toolkit in found.toolkits] == [str(home)]
+    assert found.faults == (f"CUDA_HOME={tmp_path} has no headers, its nvcc is that of {home}",)
 
 
 def test_scripts_that_call_each_other(tmp_path: Path) -> None:
@@ -231,7 +233,7 @@ def test_what_is_broken_is_said(tmp_path: Path) -> None:
     assert set(found.faults) == {
         "CUDA_HOME=/nowhere/cuda has no bin/nvcc",
         f"{tmp_path / 'cuda-runtime'} has no bin/nvcc",
-        f"{locked / 'bin' / 'nvcc'} ({tmp_path}) cannot be run: it is not executable",
+        f"{locked / 'bin' / 'nvcc'} ({tmp_path}) cannot be run: its nvcc is not executable",
         f"{silent} ({tmp_path}) does not say its version, and neither does its nvcc",
         f"{rubbish / 'bin' / 'nvcc'} ({tmp_path}) does not say which toolkit is behind it",
     }
@@ -242,9 +244,7 @@ def test_an_nvcc_that_does_not_run_has_no_architectures(tmp_path: Path) -> None:
     script(home / "bin" / "nvcc", "not for this machine")
     assert len(search({"CUDA_HOME": str(home)}).toolkits) == 1
     found = search({"CUDA_HOME": str(home)}, architectures=True)
-    assert found == ToolkitSearch(
-        faults=(f"{home / 'bin' / 'nvcc'} (CUDA_HOME) does not run: it lists no architectures",)
-    )
+    assert found == ToolkitSearch(faults=(f"CUDA_HOME={home} does not run: its nvcc lists no architectures",))
 
 
 def wheels(site: Path, nvcc: str = "13.0.88", nvvm: str = "13.0.88") -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyproject_hooks
 
-from ..diagnoses import diagnose, is_telling
+from ..diagnoses import KILLED, codes_of, diagnose
 from ..errors import DelegateError, Evidence, Problem
 from ..model import Hook
 from ..planned import Delegate
@@ -23,8 +23,8 @@ _HOOKS_PREFIX = "_PYPROJECT_HOOKS_"
 
 # uv answers these words with the advice to list torch as a build requirement, which is the wrong one here.
 _MISLEADING = b"No module named 'torch'"
+_SIGKILL = -9  # as subprocess has it; the module signal has no such name on Windows
 _REPHRASED = b"torch cannot be imported here"
-_MOST_TELLING = 50
 
 
 def run_delegate(
@@ -63,7 +63,9 @@ def run_delegate(
         raise DelegateError(_failed(delegate, hook, "it says that it cannot do this here")) from None
     except subprocess.CalledProcessError as error:
         failed = _failed(delegate, hook, _status_text(error.returncode))
-        raise DelegateError(failed, *diagnose(runner.telling)) from None
+        # The kernel kills the largest process: that can be setup.py itself, which has no last words.
+        killed = [KILLED] if error.returncode == _SIGKILL else []
+        raise DelegateError(failed, *diagnose([*runner.telling.lines, *killed])) from None
 
 
 def _unavailable(delegate: Delegate, said: str) -> Problem:
@@ -107,7 +109,7 @@ class _Runner:
         # What an outer pyproject_hooks told this process of us must not reach the child: it is about another backend.
         self._variables = {k: v for k, v in variables.items() if not k.startswith(_HOOKS_PREFIX)}
         self._rephrase = rephrase
-        self.telling: list[str] = []
+        self.telling = TellingLines()
 
     def __call__(
         self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
@@ -118,7 +120,21 @@ class _Runner:
             raise subprocess.CalledProcessError(status, list(cmd))
 
     def _each_line(self, line: bytes) -> bytes:
-        text = line.decode("utf-8", errors="replace").rstrip()
-        if len(self.telling) < _MOST_TELLING and is_telling(text):
-            self.telling.append(text)
+        self.telling.see(line)
         return line.replace(_MISLEADING, _REPHRASED) if self._rephrase else line
+
+
+class TellingLines:
+    """Keeps the first line of each failure that is known, from output as it streams by."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._codes: frozenset[str] = frozenset()
+
+    def see(self, line: bytes) -> None:
+        """Keep a line if it tells of a failure of which none has told before."""
+        text = line.decode("utf-8", errors="replace").rstrip()
+        new = codes_of(text) - self._codes
+        if new:
+            self._codes |= new
+            self.lines.append(text)

@@ -37,10 +37,17 @@ def link_graft(graft: Graft) -> Path:
         _make_private(folder.parent)
         if not _is_whole(folder, graft):
             _publish(folder, graft)
+        note_use(folder)
         _prune(folder.parent, keep=folder)
     except OSError as error:
         raise ActError(cache_problem(folder.parent.parent, error)) from None
     return folder
+
+
+def note_use(folder: Path) -> None:
+    """Write down that something in the cache is used now: `torchgraft cache prune` goes by that."""
+    with contextlib.suppress(OSError):
+        os.utime(folder)
 
 
 def cache_problem(folder: Path, error: OSError) -> Problem:

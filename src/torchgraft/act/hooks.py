@@ -7,31 +7,41 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..diagnoses import OUT_OF_MEMORY
-from ..errors import DelegateError
+from ..diagnoses import CUDA_HOME_UNSET, OUT_OF_MEMORY
+from ..errors import DelegateError, PlanError
 from ..model import Hook, Way
 from ..planned import Plan, StandIn
+from ..vocabulary import JOB_VARIABLES
 from .call import Call
 from .child import say
 from .cuda_home import assemble_cuda_home
 from .delegate import run_delegate
 from .graft import link_graft
-from .record import write_metadata_record, write_wheel_record
-from .source_lock import hold_source
-from .without_torch import StandInFolder, made_stand_in, source_without_setup_py
+from .metadata import add_requirement, as_prepared
+from .record import write_metadata_record
+from .source_lock import hold_source, make_rebuild_config, note_build
+from .without_torch import StandInFolder, lack_of_torch_told, made_stand_in, metadata_alone, source_of_metadata
+
+if TYPE_CHECKING:
+    from .prebuilt import Inspect
+
+# What is done with a wheel that was built; the bytes are what its METADATA has to be, None where it is right.
+Finish = Callable[[Call, Path, "bytes | None"], None]
 
 _FEWEST_TO_HALVE = 2
+_JOBS = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", *JOB_VARIABLES)
 
 
 def prepare_metadata(call: Call, directory: str) -> str:
     """Return the name of the `.dist-info` folder that was made in `directory`, with the record in it."""
     if call.plan.from_files:
-        with source_without_setup_py(call.source) as source:
+        with source_of_metadata(call.source) as source, metadata_alone(Path(directory)):
             name = str(run_hook(replace(call, source=source), (directory, call.config_settings)))
         write_metadata_record(Path(directory) / name, call.plan)
     elif call.plan.stand_in is not None:
@@ -42,13 +52,15 @@ def prepare_metadata(call: Call, directory: str) -> str:
         name = str(run_hook(call, (directory, call.config_settings)))
         if call.plan.way is not Way.OFF:
             write_metadata_record(Path(directory) / name, call.plan)
+    add_requirement(Path(directory) / name, call.plan)
     return name
 
 
 def build_sdist(call: Call, directory: str) -> str:
     """Return the name of the sdist that was made in `directory`."""
     if call.plan.stand_in is None:
-        return str(run_hook(call, (directory, call.config_settings)))
+        with lack_of_torch_told(call.plan):
+            return str(run_hook(call, (directory, call.config_settings)))
     with _stand_in(call, call.plan.stand_in) as (with_stand_in, _):
         return str(run_hook(with_stand_in, (directory, call.config_settings)))
 
@@ -65,16 +77,58 @@ def _stand_in(call: Call, facts: StandIn) -> Iterator[tuple[Call, StandInFolder]
             raise error if problem is None else DelegateError(problem) from None
 
 
-def build_wheel(call: Call, directory: str, metadata_directory: str | None) -> str:
-    """Return the name of the wheel that was made in `directory`, with the record in it."""
-    name = str(run_hook(call, (directory, call.config_settings, metadata_directory)))
-    if call.plan.way is not Way.OFF:
-        write_wheel_record(Path(directory) / name, call.plan)
+@contextlib.contextmanager
+def _asked_metadata(call: Call) -> Iterator[str]:
+    """Yield a `.dist-info` folder that the delegate makes, to learn what the distribution is called."""
+    plan = replace(call.plan, hook=Hook.PREPARE_METADATA_FOR_BUILD_WHEEL)
+    with tempfile.TemporaryDirectory(prefix="torchgraft-") as folder:
+        yield str(Path(folder) / run_hook(replace(call, plan=plan), (folder, call.config_settings)))
+
+
+def build_wheel(
+    call: Call,
+    directory: str,
+    metadata_directory: str | None,
+    *,
+    finish: Finish,
+    inspect: Inspect | None = None,
+    again: Callable[[str], Call] | None = None,
+) -> str:
+    """Return the name of the wheel that was made in `directory`, with the record in it.
+
+    :param finish: checks a wheel and writes the record into it
+    :param inspect: says whether a wheel that is built already is the one that it should be
+    :param again: plans this call once more, with metadata that say what the distribution is called
+    """
+    if call.plan.asks_identity and again is not None:
+        with _asked_metadata(call) as asked:
+            call = again(asked)
+    call = replace(call, plan=as_prepared(call.plan, metadata_directory))
+    if call.plan.prebuilt and inspect is not None:
+        from .prebuilt import take_prebuilt
+
+        def finish_prebuilt(plan: Plan, wheel: Path, metadata: bytes | None) -> None:
+            finish(replace(call, plan=plan), wheel, metadata)
+
+        plan, taken = take_prebuilt(call.plan, directory, metadata_directory, inspect=inspect, finish=finish_prebuilt)
+        if taken is not None:
+            return taken
+        if plan.compile_problems:
+            raise PlanError(*plan.compile_problems)
+        call = replace(call, plan=plan)
+    if call.plan.way is Way.OFF:
+        return str(run_hook(call, (directory, call.config_settings, metadata_directory)))
+    # In a folder of its own: what is not finished never gets where the front end looks for it.
+    with tempfile.TemporaryDirectory(prefix=".torchgraft-", dir=directory) as draft:
+        name = str(run_hook(call, (draft, call.config_settings, metadata_directory)))
+        finish(call, Path(draft) / name, None)
+        for made in sorted(Path(draft).iterdir()):
+            made.replace(Path(directory) / made.name)
     return name
 
 
 def run_hook(call: Call, arguments: Sequence[object]) -> Any:
-    """Return what the delegate's hook returns, run as the plan says; again with half the jobs if memory gave out."""
+    """Return what the delegate's hook returns, run as the plan says; again where it fails of what can be helped."""
     plan = call.plan
     graft = None if plan.graft is None else link_graft(plan.graft)
     variables = delegate_variables(plan, call.variables, graft)
@@ -92,28 +146,46 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
                     rephrase=plan.way is not Way.OFF,
                 )
             except DelegateError as error:
-                fewer = _fewer_jobs(plan, variables, error)
-                if fewer is None:
+                changed = _fewer_jobs(plan, variables, error) or _named_home(call, variables, error)
+                if changed is None:
                     raise
-                # ninja resumes what is done.
-                say(f"torchgraft: a compiler was killed for lack of memory; going on with {fewer['MAX_JOBS']} jobs")
-                variables = fewer
+                variables = changed
 
 
 def _fewer_jobs(plan: Plan, variables: Mapping[str, str], error: DelegateError) -> dict[str, str] | None:
-    """Return the variables with half the jobs; None where that cannot help."""
-    jobs = variables.get("MAX_JOBS", "")
+    """Return the variables with half the jobs; None where that cannot help.
+
+    Each is halved by itself: the user may have set one of them.
+    """
     killed = any(problem.code == OUT_OF_MEMORY.code for problem in error.problems)
-    if plan.jobs is None or not killed or not jobs.isdigit() or int(jobs) < _FEWEST_TO_HALVE:
+    counts = {name: int(variables[name]) for name in _JOBS if variables.get(name, "").isdecimal()}
+    if plan.jobs is None or not killed or max(counts.values(), default=0) < _FEWEST_TO_HALVE:
         return None
-    half = str(int(jobs) // 2)
-    return {**variables, "MAX_JOBS": half, "CMAKE_BUILD_PARALLEL_LEVEL": half}
+    fewer = {name: str(max(1, count // 2)) for name, count in counts.items()}
+    # ninja resumes what is done.
+    jobs = max(map(int, fewer.values()))
+    say(f"torchgraft: a compiler was killed for lack of memory; going on with {jobs} jobs")
+    return {**variables, **fewer}
+
+
+def _named_home(call: Call, variables: Mapping[str, str], error: DelegateError) -> dict[str, str] | None:
+    """Return the variables with a CUDA_HOME where there is none, if only torch's CUDAExtension wants to hear of one.
+
+    Metadata and sdists can then be had without a toolkit: nothing is compiled for them.
+    """
+    unset = any(problem.code == CUDA_HOME_UNSET.code for problem in error.problems)
+    if call.plan.hook in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE} or not unset or variables.get("CUDA_HOME"):
+        return None
+    say("torchgraft: there is no CUDA toolkit, and nothing is compiled here; once more with a CUDA_HOME that is none")
+    return {**variables, "CUDA_HOME": str(call.cache_folder / "no-cuda-toolkit")}
 
 
 def delegate_variables(plan: Plan, inherited: Mapping[str, str], graft: Path | None) -> dict[str, str]:
     """Return all variables of the delegate's process."""
     variables = dict(inherited)
     variables.update({v.name: v.value for v in plan.variables if v.value is not None})
+    if plan.rebuild is not None:
+        variables["DIST_EXTRA_CONFIG"] = plan.rebuild.text
     if plan.toolkit is not None:
         path = [str(Path(plan.toolkit.home) / "bin"), variables.get("PATH", "")]
         variables["PATH"] = os.pathsep.join(filter(None, path))
@@ -132,4 +204,8 @@ def _source_held(call: Call) -> Iterator[None]:
         yield
         return
     with hold_source(call.source, cache_folder=call.cache_folder):
+        if call.plan.rebuild is not None:
+            make_rebuild_config(Path(call.plan.rebuild.text))
+        if call.plan.hook is not Hook.BUILD_SDIST:
+            note_build(call.source, call.plan.torch, cache_folder=call.cache_folder)
         yield

@@ -43,10 +43,13 @@ def install_late(late: LateInstall, *, python: str, variables: Mapping[str, str]
 
 def _problem(late: LateInstall, said: str) -> Problem:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
+    is_torch = late.requirement.startswith("torch")
     return Problem(
-        code="torch-not-installed",
+        code="torch-not-installed" if is_torch else "no-cuda-toolkit",
         headline=f"uv could not install {late.requirement} for the build",
         evidence=tuple(Evidence(label="uv", text=line) for line in lines[-_SHOWN_LINES:]),
         why=late.reason,
-        fixes=("run the same command again   (uv.lock is there now, and uv asks what the build requires)",),
+        fixes=("run the same command again   (uv.lock is there now, and uv asks what the build requires)",)
+        if is_torch
+        else (f"uv pip install '{late.requirement}'   (to see why)",),
     )

@@ -6,14 +6,14 @@ May not write into the tree: the lock is in the cache folder.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from ..errors import ActError, Evidence, Problem
+from ..last_build import build_identity, note_path, source_key
+from ..model import Torch
 
 _PATIENCE_S = 3600
 
@@ -27,7 +27,7 @@ def hold_source(source: Path, *, cache_folder: Path) -> Iterator[None]:
 
     :raises ActError: if another build has held it for an hour
     """
-    digest = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
+    digest = source_key(source.resolve())
     try:
         locks = cache_folder / "locks"
         locks.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -51,3 +51,22 @@ def hold_source(source: Path, *, cache_folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def note_build(source: Path, torch: Torch | None, *, cache_folder: Path) -> None:
+    """Note for which torch the source tree is being built, before anything is: a build that fails leaves objects too.
+
+    Without a place for notes there is none: the next build compiles anew.
+    """
+    with contextlib.suppress(OSError):
+        note_path(cache_folder, source.resolve()).write_text(build_identity(torch), encoding="utf-8")
+
+
+def make_rebuild_config(path: Path) -> None:
+    """Write the file that has setuptools compile anew.
+
+    distutils reads the file that DIST_EXTRA_CONFIG names after all others, the project's setup.cfg among them.
+    """
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text("[build_ext]\nforce = 1\n", encoding="ascii")

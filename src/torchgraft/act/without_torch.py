@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..codec import json_text
-from ..errors import Evidence, Problem
-from ..planned import StandIn
+from ..errors import DelegateError, Evidence, Problem
+from ..meson_project import project_alone
+from ..model import Way
+from ..planned import Plan, StandIn
 
 _FILES = Path(__file__).parent / "stand_in" / "torch"
 
@@ -61,8 +63,35 @@ def made_stand_in(facts: StandIn) -> Iterator[StandInFolder]:
 
 
 @contextlib.contextmanager
-def source_without_setup_py(source: Path) -> Iterator[Path]:
-    """Make a folder of links to everything in a source tree but setup.py, for as long as the block lasts."""
+def lack_of_torch_told(plan: Plan) -> Iterator[None]:
+    """Say that there is no torch where an sdist fails without one.
+
+    setuptools makes one from files; meson-python configures the whole project for it, and CMake looks for torch then.
+    """
+    try:
+        yield
+    except DelegateError as error:
+        if plan.way not in {Way.ABSENT, Way.INSTALL}:
+            raise
+        raise DelegateError(*error.problems, _no_torch_for_sdist(plan)) from None
+
+
+def _no_torch_for_sdist(plan: Plan) -> Problem:
+    return Problem(
+        code="needs-torch",
+        headline=f"{plan.delegate.backend} made no sdist, and there is no torch here",
+        evidence=(Evidence(label="way", text=f"{plan.way.value}: {plan.way_reason}"),),
+        why="an sdist should need no torch; a backend that configures the project for it may look for one",
+        fixes=("pip install torch   (first; then the sdist is made with it)",),
+    )
+
+
+@contextlib.contextmanager
+def source_of_metadata(source: Path) -> Iterator[Path]:
+    """Make a folder of links to a source tree for as long as the block lasts, without what would need torch.
+
+    That is setup.py, and of meson.build all but project().
+    """
     with tempfile.TemporaryDirectory(prefix="torchgraft-") as name:
         # The last part stays what it is: setuptools guesses names from it.
         folder = Path(name) / source.name
@@ -71,7 +100,27 @@ def source_without_setup_py(source: Path) -> Iterator[Path]:
             # What setuptools writes has to be written here.
             if entry.name not in {"setup.py", "build"} and not entry.name.endswith(".egg-info"):
                 (folder / entry.name).symlink_to(entry)
+        project = project_alone(_text(source / "meson.build"))
+        if project is not None:
+            (folder / "meson.build").unlink()
+            (folder / "meson.build").write_text(project, encoding="utf-8")
         yield folder
+
+
+@contextlib.contextmanager
+def metadata_alone(directory: Path) -> Iterator[None]:
+    """Remove what else came into the folder for metadata while the block lasted.
+
+    Where the delegate lacks the hook, pyproject_hooks leaves the wheel there that it took them from, and would hand it
+    out as the wheel (pyproject_hooks/_in_process.py, `_find_already_built_wheel`).
+    """
+    before = set(directory.iterdir())
+    yield
+    for path in set(directory.iterdir()) - before:
+        if path.is_file():
+            path.unlink()
+        else:
+            (path / "RECORD").unlink(missing_ok=True)
 
 
 def _text(path: Path) -> str:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..config import TABLE, Source, settings
+
 
 def add_project_arguments(parser: argparse.ArgumentParser) -> None:
     """Add PATH, --consumer and -C."""
-    parser.add_argument("path", nargs="?", type=_folder, default=".", metavar="PATH", help="source tree (default: .)")
+    parser.add_argument(
+        "path", nargs="?", type=folder_argument, default=".", metavar="PATH", help="source tree (default: .)"
+    )
     parser.add_argument("--consumer", metavar="PATH", help="the environment the wheel is for, or its interpreter")
     parser.add_argument(
         "-C",
         "--config-setting",
         action="append",
         default=[],
+        type=_assignment,
         metavar="KEY=VALUE",
         help="a setting, as given to pip and uv: -C torchgraft.torch=2.8.0+cu128",
     )
@@ -31,8 +36,23 @@ def config_settings(arguments: argparse.Namespace) -> dict[str, list[str]]:
     return found
 
 
-def _folder(text: str) -> Path:
-    path = Path(text).absolute()
-    if not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
+def _assignment(text: str) -> str:
+    """Return KEY=VALUE; refuse one of our own keys without the prefix, which would go to the delegate in silence."""
+    key, equals, _ = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    if key in {setting.key for setting in settings().values() if Source.ARGUMENT in setting.sources}:
+        raise argparse.ArgumentTypeError(f"{key!r} is the delegate's; a setting of torchgraft is {TABLE}.{key}=...")
+    return text
+
+
+def folder_argument(text: str) -> Path:
+    """Return the folder that an argument names."""
+    path = Path(text).expanduser().absolute()
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:  # above it is one that may not be entered
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be looked at: {error.strerror}") from None
+    if not is_folder:
+        raise argparse.ArgumentTypeError(f"{text!r} is {'no folder' if path.exists() else 'not there'}")
     return path

@@ -6,14 +6,36 @@ May not ask nvcc or a driver: what they know is in the snapshot.
 from __future__ import annotations
 
 import re
+import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..config import ArchFormat, Config
 from ..model import Snapshot, Torch
 
-# Toolkit and architecture that make wrong code together, with the report of it.
-KNOWN_BAD: tuple[tuple[str, str, str], ...] = (
-    ("13.2", "10.3", "nvcc 13.2 miscompiles sm_103 (causal-conv1d's setup.py leaves it out)"),
+_LETTERS = string.ascii_lowercase
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownBad:
+    """A toolkit that makes wrong code for an architecture; code for `instead` runs on the same GPUs, and is right."""
+
+    toolkit: str
+    architecture: str
+    instead: str
+    why: str
+    source: str
+
+
+KNOWN_BAD: tuple[KnownBad, ...] = (
+    KnownBad(
+        toolkit="13.2",
+        architecture="10.3",
+        instead="10.0",
+        why="nvcc 13.2 miscompiles sm_103: kernels of causal-conv1d give wrong results on a B300, those for sm_100 are"
+        " exact there",
+        source="https://github.com/Dao-AILab/causal-conv1d/issues/105",
+    ),
 )
 
 
@@ -42,16 +64,35 @@ def plan_architectures(
         (_of_torch(torch), "those that torch was built for and the toolkit knows"),
     ):
         wanted = tuple(name for name in names if _is_known(name, known))
-        bad = {a: why for version, a, why in KNOWN_BAD if toolkit_version.startswith(version) and a in wanted}
-        chosen = tuple(name for name in wanted if name not in bad)
-        if chosen:
-            explicit = any("+PTX" in name for name in chosen)
-            return Architectures(
-                names=chosen if explicit else (*chosen[:-1], f"{chosen[-1]}+PTX"),
-                reason=reason,
-                notes=tuple(bad.values()),
-            )
+        if not wanted:
+            continue
+        bad = {row.architecture: row for row in KNOWN_BAD if _is_release(toolkit_version, row.toolkit)}
+        chosen = tuple(dict.fromkeys(_instead(name, bad) for name in wanted))
+        explicit = any("+PTX" in name for name in chosen)
+        return Architectures(
+            names=chosen if explicit else (*chosen[:-1], f"{chosen[-1]}+PTX"),
+            reason=reason,
+            notes=tuple(
+                f"{row.why}: {row.instead} instead ({row.source})"
+                for row in bad.values()
+                if row.architecture in {_plain(name) for name in wanted}
+            ),
+        )
     return Architectures()
+
+
+def _instead(name: str, bad: Mapping[str, KnownBad]) -> str:
+    row = bad.get(_plain(name))
+    return name if row is None else row.instead + ("+PTX" if name.endswith("+PTX") else "")
+
+
+def _plain(name: str) -> str:
+    """Return 10.3 of 10.3a+PTX."""
+    return name.removesuffix("+PTX").rstrip(_LETTERS)
+
+
+def _is_release(version: str, release: str) -> bool:
+    return version == release or version.startswith(f"{release}.")
 
 
 def arch_list_text(names: tuple[str, ...], form: ArchFormat) -> str:
@@ -70,7 +111,7 @@ def _of_torch(torch: Torch) -> tuple[str, ...]:
 
 def _is_known(name: str, known: tuple[str, ...]) -> bool:
     number = name.removesuffix("+PTX").replace(".", "")
-    return not known or number in known or number.rstrip("abcdefghijklmnopqrstuvwxyz") in known
+    return not known or number in known or number.rstrip(_LETTERS) in known
 
 
 def _key(name: str) -> tuple[int, ...]:

@@ -5,52 +5,90 @@ May not decide any of these itself: it asks the rooms beside it, and puts their 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ..config import Config
-from ..errors import Problem
-from ..model import Hook, Snapshot, Torch
+from ..errors import Evidence, Problem
+from ..model import Hook, Rule, Snapshot, Torch
 from ..needs import cuda_need
 from ..planned import Planned, PlannedToolkit, PlannedVariable
+from ..vocabulary import job_bytes_of
 from .architectures import Architectures, arch_list_text, plan_architectures
 from .host_compiler import plan_host_compiler
 from .jobs import Jobs, plan_jobs
-from .toolkit import ToolkitChoice, plan_toolkit
+from .rocm import RocmChoice, plan_rocm
+from .sycl import plan_sycl
+from .toolkit import ToolkitChoice, is_other_minor, plan_toolkit
 
 _ASKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE})
 _COMPILES = frozenset({Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE})
+_RUNS_SETUP = frozenset(
+    {Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE, Hook.BUILD_SDIST}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compiling:
-    """The answers. `forced` are names of variables in which the user's own value cannot work."""
+    """The answers. `forced` are names of variables in which the user's own value cannot work.
+
+    `requirement` is a toolkit that is not there yet. `architectures` are as in TORCH_CUDA_ARCH_LIST, `gfx` as in
+    PYTORCH_ROCM_ARCH. `other_minor` says that the toolkit's minor version is not that of torch's CUDA.
+    """
 
     toolkit: PlannedToolkit | None = None
+    other_minor: bool = False
     requirement: Planned | None = None
+    architectures: tuple[str, ...] = ()
+    rocm: bool = False
+    gfx: tuple[str, ...] = ()
     variables: tuple[PlannedVariable, ...] = ()
     forced: tuple[str, ...] = ()
     jobs: int | None = None
     notes: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
 def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> Compiling:
-    """Return what this hook has to know of compilers; nothing for one that compiles nothing."""
-    if snapshot.hook not in _ASKS | _COMPILES or torch is None:
+    """Return what this hook has to know of compilers; for metadata and sdists the toolkit alone, if there is one.
+
+    :param torch: what the build sees, or will see as far as that is certain
+    """
+    if snapshot.hook not in _ASKS | _COMPILES | _RUNS_SETUP or torch is None:
         return Compiling()
     choice = plan_toolkit(config, snapshot, torch)
-    problems = [choice.problem] if choice.problem else []
-    if choice.requirement and snapshot.hook in _COMPILES:
-        problems.append(_not_installed(snapshot, choice.requirement))
+    rocm = plan_rocm(config, snapshot, torch)
+    if snapshot.hook in _RUNS_SETUP:
+        return _without_jobs(config, snapshot, torch, choice=choice, rocm=rocm)
+    found = (choice.problem, rocm.problem, plan_sycl(config, snapshot, torch))
+    problems = [problem for problem in found if problem is not None]
     if snapshot.hook in _ASKS:
-        return Compiling(requirement=choice.requirement, notes=choice.notes, problems=tuple(problems))
+        # A front end that is after metadata asks too, and they can be had without a compiler.
+        return replace(
+            _without_jobs(config, snapshot, torch, choice=choice, rocm=rocm),
+            requirement=choice.requirement,
+            notes=choice.notes,
+            problems=() if snapshot.front_end.resolves else tuple(problems),
+        )
+    if choice.requirement and snapshot.installer is None:
+        problems.append(_not_installed(snapshot, torch, choice.requirement))
     cuda = bool(cuda_need(config, snapshot.project, torch))
-    jobs = plan_jobs(config, snapshot, cuda=cuda)
-    notes = list(choice.notes)
-    variables = list(_of_jobs(jobs, cuda=cuda)) if jobs else []
+    jobs = plan_jobs(
+        config,
+        snapshot,
+        cuda=cuda or rocm.toolkit is not None,
+        job_bytes=job_bytes_of(snapshot.project.name, config.vocabulary) if cuda else 0,
+    )
+    notes, overrides = [*choice.notes, *rocm.notes], [*choice.overrides, *rocm.overrides]
+    if cuda and "NVCC_THREADS" in snapshot.variables_set:
+        notes.append(
+            "MAX_JOBS counts one thread for each nvcc, and NVCC_THREADS is set: each may need several times that"
+        )
+    variables = [*(_of_jobs(jobs, cuda=cuda) if jobs else ()), *rocm.variables]
     toolkit = choice.toolkit
     forced: tuple[str, ...] = ()
+    architectures = Architectures()
     if toolkit is not None:
         host = plan_host_compiler(snapshot, highest_gcc=choice.highest_gcc, toolkit=toolkit.version)
         problems += [host.problem] if host.problem else []
@@ -63,13 +101,51 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
             variables.append(PlannedVariable(name="CC", value=host.compiler.cc, reason=host.reason))
             variables.append(PlannedVariable(name="CXX", value=host.compiler.cxx, reason=host.reason))
         forced = (*_forced(snapshot, choice), *(("CC", "CXX") if host.forced else ()))
+        overrides += [host.reason] if host.forced else []
     return Compiling(
         toolkit=toolkit,
-        variables=tuple(replace(variable, of_machine=True) for variable in variables),
-        forced=forced,
+        other_minor=toolkit is not None and is_other_minor(toolkit.version, torch),
+        requirement=choice.requirement,
+        architectures=architectures.names,
+        rocm=rocm.toolkit is not None,
+        gfx=rocm.gfx,
+        variables=_of_machine(variables),
+        forced=(*forced, *rocm.forced),
         jobs=jobs.count if jobs else None,
         notes=tuple(notes),
+        overrides=tuple(overrides),
         problems=tuple(problems),
+    )
+
+
+def _of_machine(variables: Iterable[PlannedVariable]) -> tuple[PlannedVariable, ...]:
+    return tuple(replace(variable, of_machine=True) for variable in variables)
+
+
+def _without_jobs(
+    config: Config, snapshot: Snapshot, torch: Torch, *, choice: ToolkitChoice, rocm: RocmChoice
+) -> Compiling:
+    """Return the toolkit: setup.py runs, and torch's CUDAExtension raises where it finds no CUDA_HOME.
+
+    Where there is none, that is no problem yet: nothing is compiled, and many a setup.py does without. Some ask for a
+    GPU of the machine, unless TORCH_CUDA_ARCH_LIST says what they want to know.
+    """
+    toolkit = choice.toolkit
+    variables, architectures = list(rocm.variables), Architectures()
+    if toolkit is not None:
+        architectures = plan_architectures(
+            config, snapshot, torch=torch, known=choice.architectures, toolkit_version=toolkit.version
+        )
+        variables += [*_of_toolkit(toolkit), *_of_architectures(config, architectures)]
+    return Compiling(
+        toolkit=toolkit,
+        other_minor=toolkit is not None and is_other_minor(toolkit.version, torch),
+        architectures=architectures.names,
+        rocm=rocm.toolkit is not None,
+        gfx=rocm.gfx,
+        variables=_of_machine(variables),
+        forced=(*(_forced(snapshot, choice) if toolkit else ()), *rocm.forced),
+        overrides=(*choice.overrides, *rocm.overrides),
     )
 
 
@@ -103,17 +179,34 @@ def _forced(snapshot: Snapshot, choice: ToolkitChoice) -> tuple[str, ...]:
     toolkits = snapshot.hardware.toolkits if snapshot.hardware else ()
     home = choice.toolkit.home if choice.toolkit else ""
     named = [t for t in toolkits if t.source in {"CUDA_HOME", "CUDA_PATH", "CUDACXX"}]
-    if all(t.home == home for t in named) and not (choice.toolkit and choice.toolkit.layers):
+    layers = choice.toolkit.layers if choice.toolkit else ()
+    if all(t.home == home for t in named) and not layers and not choice.overrides:
         return ()
     return ("CUDA_HOME", "CUDA_PATH", "CUDAToolkit_ROOT", "CUDACXX")
 
 
-def _not_installed(snapshot: Snapshot, requirement: Planned) -> Problem:
+def _not_installed(snapshot: Snapshot, torch: Torch, requirement: Planned) -> Problem:
+    """Return why a toolkit that PyPI has is not here: nothing was installed, or nobody knew which one it had to be."""
+    consumer = snapshot.consumer
+    if consumer is None or consumer.rule is Rule.IMPORTABLE or consumer.torch is not None:
+        return Problem(
+            code="no-cuda-toolkit",
+            headline=f"the front end did not install {requirement.text} for the build",
+            why=f"{requirement.reason}; without build isolation nothing is installed",
+            fixes=(
+                f"pip install '{requirement.text}'   (into {snapshot.build.prefix}), or leave out --no-build-isolation",
+            ),
+        )
     return Problem(
         code="no-cuda-toolkit",
-        headline=f"the front end did not install {requirement.text} for the build",
-        why=f"{requirement.reason}; without build isolation nothing is installed",
+        headline=f"no CUDA toolkit to compile for torch {torch.version}, which came with the build requirements",
+        evidence=(
+            Evidence(label="torch", text=f"{torch.version}, CUDA {torch.cuda}, in {torch.folder}"),
+            Evidence(label="needed", text=requirement.text),
+        ),
+        why="it had to be asked for together with torch, when nothing said yet which CUDA that torch would have",
         fixes=(
-            f"pip install '{requirement.text}'   (into {snapshot.build.prefix}), or leave out --no-build-isolation",
+            f"pip install 'torch=={torch.version.partition('+')[0]}'   (first; then {snapshot.project.name or 'this'})",
+            f"-C 'torchgraft.requires={requirement.text}'",
         ),
     )

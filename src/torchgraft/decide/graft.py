@@ -21,7 +21,8 @@ def plan_graft(config: Config, snapshot: Snapshot) -> Graft | None:
 
     What the build environment has stays its own, except matched distributions. The folder's name is a digest of its
     content: the same links have the same path in every build, so that compiler caches hit, and a folder that
-    exists never has to change.
+    exists never has to change. Another torch in the same place gets another folder: ninja compares commands and times
+    of files, and a front end may install headers that are older than the objects of the last build.
     """
     if snapshot.consumer is None:
         return None
@@ -31,7 +32,9 @@ def plan_graft(config: Config, snapshot: Snapshot) -> Graft | None:
     links = _with_torch(_links(chosen, matched), snapshot.consumer.torch)
     if not links:
         return None
-    content = [snapshot.python.abi, [[link.name, link.target] for link in links]]
+    torch = snapshot.consumer.torch
+    identity = [torch.version, torch.git_version] if torch else []
+    content = [snapshot.python.abi, identity, [[link.name, link.target] for link in links]]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     return Graft(
         folder=str(PurePath(snapshot.cache_folder) / "grafts" / digest),

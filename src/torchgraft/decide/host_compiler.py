@@ -11,6 +11,9 @@ from ..errors import Evidence, Problem
 from ..machine import HostCompiler
 from ..model import Snapshot
 
+# What look.compilers says of a compiler that variables name.
+_USERS = frozenset({"CC", "CXX", "CC and CXX"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class CompilerChoice:
@@ -26,49 +29,64 @@ class CompilerChoice:
 
 
 def plan_host_compiler(snapshot: Snapshot, *, highest_gcc: int | None, toolkit: str) -> CompilerChoice:
-    """Return the newest gcc that the toolkit takes, where the default is too new for it.
+    """Return the newest gcc that the toolkit takes, where what would compile is none that it takes.
 
     CC and CXX are set together or not at all: torch hands CC to nvcc as -ccbin and compiles .cpp with CXX.
 
     :param highest_gcc: from the toolkit's own host_config.h; None if it sets no limit
     """
-    compilers = snapshot.hardware.compilers if snapshot.hardware else ()
-    if highest_gcc is None or not compilers:
+    if snapshot.hardware is None or snapshot.python.system == "win32":
+        return CompilerChoice()  # cl is not looked for
+    compilers = snapshot.hardware.compilers
+    usable = [compiler for compiler in compilers if compiler.name]
+    if not usable:
+        return CompilerChoice(problem=_none(compilers))
+    default, first = compilers[0], usable[0]
+    fitting = [c for c in usable if c.name == "gcc" and (highest_gcc is None or _major(c) <= highest_gcc)]
+    if first.name == "gcc" and first not in fitting:
+        if not fitting:
+            return CompilerChoice(problem=_too_new(first, toolkit, highest_gcc))
+        reason = f"{first.cc} is gcc {first.version}, and CUDA {toolkit} takes gcc up to {highest_gcc}"
+        return CompilerChoice(compiler=max(fitting, key=_key), reason=reason, forced=default.source in _USERS)
+    if default is first:
         return CompilerChoice()
-    default = compilers[0]
-    if not default.name:
-        return _instead_of(default, compilers, highest_gcc)
-    if default.name != "gcc" or _major(default) <= highest_gcc:
-        return CompilerChoice()
-    fitting = [c for c in compilers if c.name == "gcc" and _major(c) <= highest_gcc]
-    if fitting:
-        best = max(fitting, key=_key)
-        reason = f"{default.cc} is gcc {default.version}, and CUDA {toolkit} takes gcc up to {highest_gcc}"
-        return CompilerChoice(compiler=best, reason=reason)
-    return CompilerChoice(
-        problem=Problem(
-            code="compiler-too-new",
-            headline=f"gcc {default.version} is too new for CUDA {toolkit}",
-            evidence=(
-                Evidence(label="gcc", text=f"{default.version} at {default.cc} ({default.source}); no older one found"),
-                Evidence(label="limit", text=f"gcc {highest_gcc}, from the toolkit's crt/host_config.h"),
-            ),
-            why="nvcc refuses it with '#error unsupported GNU version'",
-            fixes=(
-                f"apt-get install g++-{highest_gcc}   (it is then found by itself)",
-                f"conda install -c conda-forge gxx={highest_gcc}",
-            ),
-        )
+    # The one in `ccache gcc-11`, where there is such a one; else what would compile if nothing was set.
+    same = next((c for c in fitting if c.version == default.version), first)
+    return CompilerChoice(compiler=same, reason=_unusable(default), forced=True)
+
+
+def _unusable(default: HostCompiler) -> str:
+    """Return why what the user set cannot be used: torch writes CC behind -ccbin, and asks CXX for its version."""
+    name, value = ("CXX", default.cxx) if default.source == "CXX" else ("CC", default.cc)
+    why = "torch and nvcc take one program, without arguments" if " " in value else "no gcc or clang answers to it"
+    return f"{name}={value} is not used: {why}"
+
+
+def _none(compilers: tuple[HostCompiler, ...]) -> Problem:
+    return Problem(
+        code="no-compiler",
+        headline="there is no C++ compiler",
+        evidence=tuple(Evidence(label="set", text=_unusable(compiler)) for compiler in compilers),
+        why="nvcc compiles for GPUs alone, and needs gcc or clang for the rest",
+        fixes=("apt-get install g++", "conda install -c conda-forge gxx"),
     )
 
 
-def _instead_of(default: HostCompiler, compilers: tuple[HostCompiler, ...], highest_gcc: int) -> CompilerChoice:
-    """Return a plain gcc where CC is a command with arguments or a launcher: torch writes it behind -ccbin."""
-    fitting = [c for c in compilers if c.name == "gcc" and _major(c) <= highest_gcc]
-    if not fitting:
-        return CompilerChoice()
-    reason = f"CC={default.cc} ({default.source}) is not used: nvcc takes one program, without arguments"
-    return CompilerChoice(compiler=max(fitting, key=_key), reason=reason, forced=True)
+def _too_new(compiler: HostCompiler, toolkit: str, highest_gcc: int | None) -> Problem:
+    found = f"{compiler.version} at {compiler.cc} ({compiler.source}); no older one found"
+    return Problem(
+        code="compiler-too-new",
+        headline=f"gcc {compiler.version} is too new for CUDA {toolkit}",
+        evidence=(
+            Evidence(label="gcc", text=found),
+            Evidence(label="limit", text=f"gcc {highest_gcc}, from the toolkit's crt/host_config.h"),
+        ),
+        why="nvcc refuses it with '#error unsupported GNU version'",
+        fixes=(
+            f"apt-get install g++-{highest_gcc}   (it is then found by itself)",
+            f"conda install -c conda-forge gxx={highest_gcc}",
+        ),
+    )
 
 
 def _major(compiler: HostCompiler) -> int:

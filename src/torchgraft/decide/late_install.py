@@ -1,4 +1,4 @@
-"""Whether torch has to be installed into the build environment now, because the front end does not ask again.
+"""Whether torch or a toolkit has to be installed into the build environment now: the front end does not ask again.
 
 May not choose another torch than the ladder did.
 """
@@ -6,26 +6,31 @@ May not choose another torch than the ladder did.
 from __future__ import annotations
 
 from ..model import Hook, Snapshot, Way
-from ..planned import LateInstall
+from ..planned import LateInstall, Planned
 from .ladder import Choice
 from .way import Reach
 
 _BUILD = frozenset({Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE})
 
 
-def plan_late_install(snapshot: Snapshot, choice: Choice, reach: Reach) -> LateInstall | None:
+def plan_late_install(snapshot: Snapshot, choice: Choice, reach: Reach, toolkit: Planned | None) -> LateInstall | None:
     """Return what uv has to install for this build; None where it did, or where it is not uv that builds.
 
     uv makes dynamic metadata before it has resolved, and keeps that environment for the wheel
     (uv-distribution, `build_arena`): what the build requires was asked for when no lock said which torch it will be.
+    Which CUDA toolkit fits, on the other hand, is often known only when torch is there.
+
+    :param toolkit: a CUDA toolkit that is on the index and not here
     """
-    if snapshot.hook not in _BUILD or reach.way is not Way.INSTALL:
+    if snapshot.hook not in _BUILD or snapshot.installer is None:
         return None
-    if snapshot.installer is None or choice.requirement is None:
+    if reach.way is Way.INSTALL and choice.requirement is not None:
+        requirement = choice.requirement
+        reason = "uv made the metadata in this environment, and asks no more what the build requires"
+    elif toolkit is not None:
+        requirement, reason = toolkit.text, toolkit.reason
+    else:
         return None
     return LateInstall(
-        requirement=choice.requirement,
-        prefix=snapshot.build.prefix,
-        installer=snapshot.installer,
-        reason="uv made the metadata in this environment, and asks no more what the build requires",
+        requirement=requirement, prefix=snapshot.build.prefix, installer=snapshot.installer, reason=reason
     )

@@ -5,16 +5,25 @@ May not decide anything itself: it asks the rooms beside it, in order.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..config import Config, Log
 from ..errors import problems_text, shown
 from ..model import FrontEnd, FrontEndName, Hook, Snapshot, Torch, Way
-from ..planned import Delegate, Plan, Planned, RungAnswer
+from ..planned import Delegate, Plan, Planned, PlannedPrebuilt, RungAnswer
 from .compiling import plan_compiling
+from .expected_torch import expected_torch
+from .facts import known_torch, plan_facts
+from .finishing import plan_finishing
 from .graft import plan_graft
 from .ladder import consumer_text, plan_torch
 from .late_install import plan_late_install
+from .prebuilt import asks_identity, plan_client, plan_prebuilt
 from .problems import plan_problems
+from .rebuild import plan_rebuild
 from .requirements import plan_delegate, plan_requirements
+from .rules import plan_rules
+from .runtime_torch import plan_runtime_torch
 from .variables import plan_variables
 from .way import plan_way
 from .without_torch import plan_without_torch
@@ -24,9 +33,16 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     """Return what one hook call will do. The same settings and snapshot give the same plan on any machine."""
     choice = plan_torch(config, snapshot)
     reach = plan_way(config, snapshot, choice)
-    delegate = plan_delegate(config, snapshot, reach.way)
     without = plan_without_torch(config, snapshot, choice, reach)
-    compiling = plan_compiling(config, snapshot, reach.torch)
+    compiling = plan_compiling(config, snapshot, expected_torch(snapshot, choice, reach))
+    delegate = plan_delegate(config, snapshot, reach.way, toolkit=compiling.requirement)
+    torch = known_torch(snapshot, choice, reach)
+    facts = plan_facts(snapshot, torch, compiling)
+    rules = plan_rules(config, snapshot, torch, reach.torch)
+    prebuilt = plan_prebuilt(config, snapshot, facts, reach.way)
+    toolkit = (compiling.requirement,) if compiling.requirement else ()
+    problems = (*rules.problems, *plan_problems(config, snapshot, choice, reach))
+    compile_problems = (*rules.machine_problems, *compiling.problems)
     consumer = snapshot.consumer
     return Plan(
         hook=snapshot.hook,
@@ -37,21 +53,36 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         way=reach.way,
         way_reason=reach.reason,
         requirements=plan_requirements(
-            config, snapshot, choice=choice, reach=reach, delegate=delegate, toolkit=compiling.requirement
+            config,
+            snapshot,
+            choice=choice,
+            reach=reach,
+            delegate=delegate,
+            more=(*toolkit, *rules.requirements, *plan_client(prebuilt), *plan_finishing(config, snapshot)),
         ),
-        late_install=plan_late_install(snapshot, choice, reach),
+        late_install=plan_late_install(snapshot, choice, reach, compiling.requirement),
         graft=plan_graft(config, snapshot) if reach.way is Way.GRAFT else None,
         stand_in=without.stand_in,
         asks_version=bool(snapshot.project.setup_script and snapshot.project.setup_script.asks_version),
         from_files=without.from_files,
+        runtime_torch=plan_runtime_torch(config, snapshot, reach.torch),
+        guard=config.guard,
+        link_check=config.link_check,
+        sbom=config.sbom,
         toolkit=compiling.toolkit,
+        rebuild=plan_rebuild(config, snapshot, reach.torch),
         jobs=compiling.jobs,
-        variables=plan_variables(config, snapshot, reach, compiling),
+        variables=plan_variables(config, snapshot, reach=reach, compiling=compiling, rules=rules, facts=facts),
+        when=rules.outcomes,
+        prebuilt=prebuilt,
+        asks_identity=snapshot.hook is Hook.BUILD_WHEEL and asks_identity(prebuilt, facts),
         delegate=delegate,
         front_end=snapshot.front_end,
         rule=None if consumer is None else consumer.rule,
-        notes=(*_notes(snapshot, reach.way), *compiling.notes),
-        problems=plan_problems(config, snapshot, choice, reach) or compiling.problems,
+        notes=(*_notes(snapshot, reach.way), *compiling.notes, *rules.notes),
+        overrides=compiling.overrides,
+        compile_problems=compile_problems if prebuilt else (),
+        problems=problems if problems or prebuilt else compile_problems,
     )
 
 
@@ -107,11 +138,15 @@ def plan_text(plan: Plan) -> str:
     if plan.toolkit:
         over = f", links over {', '.join(plan.toolkit.layers)}" if plan.toolkit.layers else ""
         lines.append(f"toolkit    {plan.toolkit.reason}: {plan.toolkit.home}{over}")
+    if plan.rebuild:
+        lines.append(f"rebuild    {plan.rebuild.reason}")
     if plan.from_files:
-        lines.append("metadata   from pyproject.toml alone: setup.py is not run without torch")
+        lines.append(f"metadata   from files alone: {_from_files_text(plan)}")
     if plan.stand_in:
         said = "as the ladder says" if plan.stand_in.known else "a guess"
         lines.append(f"metadata   setup.py runs against a stand-in for torch {plan.stand_in.version} ({said})")
+    if plan.runtime_torch:
+        lines.append(f"run time   {plan.runtime_torch.text or 'no requirement'}: {plan.runtime_torch.reason}")
     lines += _section("requires", [f"{line.text}  ({line.reason})" for line in plan.requirements])
     lines += _section(
         "variables",
@@ -120,9 +155,13 @@ def plan_text(plan: Plan) -> str:
             for v in plan.variables
         ],
     )
+    lines += _section("rules", [f"{rule.number} {rule.outcome.value}: {rule.said}" for rule in plan.when])
+    lines += _section("prebuilt", [_prebuilt_text(wheel) for wheel in plan.prebuilt])
     asked = "asked for requirements" if plan.delegate.asked else "not asked for requirements"
     lines.append(f"delegate   {plan.delegate.backend}, {asked}: {plan.delegate.reason}")
+    lines += _section("overrides", list(plan.overrides))
     lines += _section("notes", list(plan.notes))
+    lines += _section("compiling", [f"impossible here: {problem.headline}" for problem in plan.compile_problems])
     if plan.problems:
         lines += ["", problems_text(plan.problems)]
     return "\n".join(shown(line) if "\n" not in line else line for line in lines)
@@ -131,26 +170,41 @@ def plan_text(plan: Plan) -> str:
 def said_text(plan: Plan, log: Log) -> str:
     """Return what is said of a hook call before it is carried out; "" for nothing."""
     if log is Log.PLAN:
-        return plan_text(plan)
+        return plan_text(replace(plan, problems=()))  # they are raised
     builds = plan.hook in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE} and not plan.problems
     return summary_text(plan) if log is Log.SUMMARY and builds else ""
 
 
 def summary_text(plan: Plan) -> str:
-    """Return the one line that is said of a build by default."""
+    """Return what is said of a build by default: one line, and what the user set that cannot work."""
     if plan.way is Way.OFF:
         return f"torchgraft: {plan.way_reason}"
     if plan.torch is None:
         what = next((line.text for line in plan.requirements if line.text.startswith("torch")), "no torch")
         return shown(f"torchgraft: building with {what} ({plan.way.value}: {plan.way_reason})")
     where = f" of {plan.consumer.reason}" if plan.consumer and plan.way is not Way.INSTALL else ""
-    return shown(f"torchgraft: building against torch {plan.torch.version}{where}, {plan.way.value}")
+    lines = (f"building against torch {plan.torch.version}{where}, {plan.way.value}", *plan.overrides)
+    return "\n".join(shown(f"torchgraft: {line}") for line in lines)
+
+
+def _from_files_text(plan: Plan) -> str:
+    if plan.delegate.backend == "mesonpy":
+        return "nothing of meson.build is run but project()"
+    return "setup.py is not run without torch"
 
 
 def _front_end_text(plan: Plan) -> str:
     front_end = plan.front_end
     name = front_end.command or front_end.name.value
     return f"{name} ({front_end.version})" if front_end.version else name
+
+
+def _prebuilt_text(wheel: PlannedPrebuilt) -> str:
+    if wheel.refused:
+        return f"{wheel.url} is not tried: {wheel.refused}"
+    if wheel.hashes:
+        return f"{wheel.url} is tried first, if its digest is in {wheel.hashes}"
+    return f"{wheel.url} is tried first{', with a known digest' if wheel.sha256 else ''}"
 
 
 def _rung_line(answer: RungAnswer, *, chosen: bool) -> str:

@@ -19,17 +19,19 @@ _SETUPTOOLS = "setuptools.build_meta"
 _WHEEL_HOOKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE})
 
 
-def plan_delegate(config: Config, snapshot: Snapshot, way: Way) -> Delegate:
+def plan_delegate(config: Config, snapshot: Snapshot, way: Way, *, toolkit: Planned | None = None) -> Delegate:
     """Return the delegate and whether its own get_requires hook can say anything that the files do not.
+
+    :param toolkit: the CUDA toolkit that has to be installed first: CUDAExtension raises without
 
     setuptools runs the whole setup.py for that answer, only to learn setup_requires
     (setuptools/build_meta.py, `_get_build_requires`).
     """
-    asked, reason = _ask(config, snapshot, way)
+    asked, reason = _ask(config, snapshot, way, toolkit)
     return Delegate(backend=config.backend, backend_path=config.backend_path, asked=asked, reason=reason)
 
 
-def _ask(config: Config, snapshot: Snapshot, way: Way) -> tuple[bool, str]:
+def _ask(config: Config, snapshot: Snapshot, way: Way, toolkit: Planned | None) -> tuple[bool, str]:
     if config.backend.partition(":")[0] != _SETUPTOOLS:
         return True, f"{config.backend} may need more than the files say"
     script = snapshot.project.setup_script
@@ -37,9 +39,10 @@ def _ask(config: Config, snapshot: Snapshot, way: Way) -> tuple[bool, str]:
         return False, "there is no setup.py"
     if not script.may_set_requires:
         return False, "setup.py sets no setup_requires"
-    if way is Way.INSTALL:
+    if way is Way.INSTALL or toolkit is not None:
         if script.setup_requires is None:
-            return False, "setup.py may set setup_requires, but cannot be run before torch is there"
+            what = "torch" if way is Way.INSTALL else "the CUDA toolkit"
+            return False, f"setup.py may set setup_requires, but cannot be run before {what} is there"
         return False, "setup_requires is a literal list"
     if way is Way.ABSENT:
         return False, "setup.py cannot be run without torch"
@@ -47,15 +50,18 @@ def _ask(config: Config, snapshot: Snapshot, way: Way) -> tuple[bool, str]:
 
 
 def plan_requirements(
-    config: Config, snapshot: Snapshot, *, choice: Choice, reach: Reach, delegate: Delegate, toolkit: Planned | None
+    config: Config, snapshot: Snapshot, *, choice: Choice, reach: Reach, delegate: Delegate, more: tuple[Planned, ...]
 ) -> tuple[Planned, ...]:
-    """Return the requirements that the hook answers with, besides what the delegate says, each with its reason."""
+    """Return the requirements that the hook answers with, besides what the delegate says, each with its reason.
+
+    :param more: those of a wheel that other rooms decide
+    """
     lines: dict[str, Planned] = {}
     wheel = snapshot.hook in _WHEEL_HOOKS
     for planned in (
         *(_settings(config) if wheel else ()),
         *(_torch(snapshot, choice, reach.torch) if wheel and reach.way is Way.INSTALL else ()),
-        *((toolkit,) if wheel and toolkit else ()),
+        *(more if wheel else ()),
         *_setuptools(config, snapshot, delegate, wheel=wheel),
     ):
         lines.setdefault(planned.text, planned)

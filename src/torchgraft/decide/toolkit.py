@@ -15,7 +15,7 @@ from pathlib import PurePath
 from ..config import Config
 from ..errors import Evidence, Problem
 from ..machine import Toolkit
-from ..model import Snapshot, Torch
+from ..model import Link, Snapshot, Torch
 from ..needs import cuda_need
 from ..planned import Planned, PlannedToolkit
 
@@ -23,16 +23,21 @@ from ..planned import Planned, PlannedToolkit
 # their versions drift apart: nvcc 13.0 with nvvm 13.5 dies of "Unsupported .version".
 _COMPONENTS = ("nvcc", "nvvm", "crt", "cudart", "cccl")
 _FIRST_ON_PYPI = 13
+_USERS = ("CUDA_HOME", "CUDA_PATH", "CUDACXX")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolkitChoice:
-    """The toolkit, or the requirement that brings one, or why there is none; all empty where none is needed."""
+    """The toolkit, or the requirement that brings one, or why there is none; all empty where none is needed.
+
+    `overrides` say which variables of the user cannot work, and why.
+    """
 
     toolkit: PlannedToolkit | None = None
     requirement: Planned | None = None
     problem: Problem | None = None
     notes: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
     highest_gcc: int | None = None
 
@@ -45,6 +50,8 @@ def plan_toolkit(config: Config, snapshot: Snapshot, torch: Torch | None) -> Too
     """
     if not cuda_need(config, snapshot.project, torch) or torch is None or snapshot.hardware is None:
         return ToolkitChoice()
+    if torch.hip:
+        return ToolkitChoice()  # what is named CUDAExtension is compiled by hipcc there
     if torch.cuda is None:
         return ToolkitChoice(problem=_no_cuda_torch(config, torch))
     major = _major(torch.cuda)
@@ -55,15 +62,20 @@ def plan_toolkit(config: Config, snapshot: Snapshot, torch: Torch | None) -> Too
     if fitting:
         return _local(snapshot, torch, fitting[0])
     if major >= _FIRST_ON_PYPI:
-        return ToolkitChoice(requirement=_requirement(config, torch), notes=tuple(_unfit(snapshot, torch)))
+        return ToolkitChoice(requirement=_requirement(config, torch), overrides=tuple(_unfit(snapshot, torch)))
     return ToolkitChoice(problem=_mismatch(snapshot, torch))
+
+
+def is_other_minor(version: str, torch: Torch) -> bool:
+    """Return whether a toolkit is of another minor version than torch's CUDA."""
+    return _minor_version(version) != _minor_version(str(torch.cuda))
 
 
 def _rank(toolkit: Toolkit, cuda: str) -> tuple[bool, bool, int, int]:
     """Order toolkits: the user's own, then one that was asked for from PyPI, then the nearest minor version."""
     distance = _minor(toolkit.version) - _minor(cuda)
     return (
-        toolkit.source not in {"CUDA_HOME", "CUDA_PATH"},
+        toolkit.source not in _USERS,
         "in the build environment" not in toolkit.source,
         abs(distance),
         -distance,
@@ -72,8 +84,8 @@ def _rank(toolkit: Toolkit, cuda: str) -> tuple[bool, bool, int, int]:
 
 def _local(snapshot: Snapshot, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
     reason = f"CUDA {toolkit.version} from {toolkit.source} for torch's CUDA {torch.cuda}"
-    notes = list(_unfit(snapshot, torch))
-    if toolkit.version != _minor_version(str(torch.cuda)):
+    notes = []
+    if is_other_minor(toolkit.version, torch):
         notes.append(f"the toolkit is CUDA {toolkit.version}, torch's is {torch.cuda}: the same major version works")
     trees = _trees(snapshot, _major(toolkit.version))
     layers = (toolkit.home, *(tree for tree in trees if tree != toolkit.home))
@@ -82,14 +94,17 @@ def _local(snapshot: Snapshot, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
         if not from_wheels:
             missing = ", ".join(toolkit.missing_headers[:4])
             notes.append(f"{toolkit.home} lacks {missing}: taken from NVIDIA's wheels in the consumer")
-        planned = PlannedToolkit(
-            home=_assembled(snapshot, layers), version=toolkit.version, reason=reason, layers=layers
-        )
+        copies = tuple(_copies(snapshot, layers))
+        kept = {copy.target: copy.name for copy in copies}
+        layers = tuple(kept.get(layer, layer) for layer in layers)
+        home = _assembled(snapshot, layers)
+        planned = PlannedToolkit(home=home, version=toolkit.version, reason=reason, layers=layers, copies=copies)
     else:
         planned = PlannedToolkit(home=toolkit.home, version=toolkit.version, reason=reason)
     return ToolkitChoice(
         toolkit=planned,
         notes=tuple(notes),
+        overrides=tuple(_unfit(snapshot, torch)),
         architectures=toolkit.architectures,
         highest_gcc=toolkit.highest_gcc,
     )
@@ -104,9 +119,23 @@ def _trees(snapshot: Snapshot, major: int) -> tuple[str, ...]:
     return tuple(tree for tree in trees if not re.fullmatch(r"cu[0-9]+", PurePath(tree).name))
 
 
+def _copies(snapshot: Snapshot, layers: tuple[str, ...]) -> Iterator[Link]:
+    """Yield what is copied out of the build environment: it has another path in every build, the copy has not."""
+    lasting = set(snapshot.consumer.search_path) if snapshot.consumer else set()
+    trees = set(snapshot.hardware.wheel_trees) if snapshot.hardware else set()
+    for layer in layers:
+        site = str(PurePath(layer).parent.parent)
+        if layer in trees and site not in lasting:
+            yield Link(name=_assembled(snapshot, (PurePath(layer).name,)), target=layer)
+
+
 def _assembled(snapshot: Snapshot, layers: tuple[str, ...]) -> str:
-    """Return where the toolkit of these layers is assembled: one path for one content, so that compiler caches hit."""
-    digest = hashlib.sha256(json.dumps(layers).encode()).hexdigest()[:16]
+    """Return where the toolkit of these layers is assembled: one path for one content, so that compiler caches hit.
+
+    Wheels are upgraded in their place: their versions are part of the content.
+    """
+    wheels = snapshot.hardware.wheels if snapshot.hardware else ()
+    digest = hashlib.sha256(json.dumps([layers, wheels]).encode()).hexdigest()[:16]
     return str(PurePath(snapshot.cache_folder) / "toolkits" / digest)
 
 
@@ -121,17 +150,27 @@ def _requirement(config: Config, torch: Torch) -> Planned:
 
 def _unfit(snapshot: Snapshot, torch: Torch) -> Iterator[str]:
     """Yield why the user's own choice is not taken."""
-    for toolkit in snapshot.hardware.toolkits if snapshot.hardware else ():
-        if toolkit.source in {"CUDA_HOME", "CUDA_PATH"} and _major(toolkit.version) != _major(str(torch.cuda)):
+    hardware = snapshot.hardware
+    if hardware is None:
+        return
+    for fault in hardware.toolkit_faults:
+        # As look.toolkits begins what it says of a variable.
+        if fault.startswith(tuple(f"{name}=" for name in _USERS)):
+            yield f"{fault}: not used"
+    for toolkit in hardware.toolkits:
+        if toolkit.source in _USERS and _major(toolkit.version) != _major(str(torch.cuda)):
+            named = toolkit.nvcc if toolkit.source == "CUDACXX" else toolkit.home
             yield (
-                f"{toolkit.source}={toolkit.home} is not used: CUDA {toolkit.version} cannot compile for"
+                f"{toolkit.source}={named} is not used: CUDA {toolkit.version} cannot compile for"
                 f" torch {torch.version}, which was built with CUDA {torch.cuda}"
             )
 
 
 def _mismatch(snapshot: Snapshot, torch: Torch) -> Problem:
-    cuda = _minor_version(str(torch.cuda))
+    cuda, major = _minor_version(str(torch.cuda)), _major(str(torch.cuda))
+    package = f"cuda-toolkit-{cuda.replace('.', '-')}"
     found = snapshot.hardware.toolkits if snapshot.hardware else ()
+    faults = snapshot.hardware.toolkit_faults if snapshot.hardware else ()
     headline = (
         f"nvcc {found[0].version} cannot compile for a PyTorch built with CUDA {torch.cuda}"
         if found
@@ -141,13 +180,14 @@ def _mismatch(snapshot: Snapshot, torch: Torch) -> Problem:
         code="cuda-mismatch" if found else "no-cuda-toolkit",
         headline=headline,
         evidence=(
-            Evidence(label="torch", text=f"{torch.version} in {torch.folder}"),
+            Evidence(label="torch", text=torch_place(torch)),
             *(Evidence(label="nvcc", text=f"{t.version} at {t.nvcc} ({t.source})") for t in found[:3]),
+            *(Evidence(label="unfit", text=fault) for fault in faults[:3]),
         ),
-        why="an extension and its PyTorch must share the CUDA major version, and PyPI has no nvcc for CUDA 12",
+        why=f"an extension and its PyTorch must share CUDA's major version, and PyPI has no nvcc for CUDA {major}",
         fixes=(
             f"conda install -c nvidia cuda-toolkit={cuda}",
-            f"apt-get install cuda-toolkit-{cuda.replace('.', '-')}   (from NVIDIA's repository; any 12.x will do)",
+            f"apt-get install {package}   (from NVIDIA's repository; any {major}.x will do)",
             f"export CUDA_HOME=/usr/local/cuda-{cuda}   (where one is installed)",
         ),
     )
@@ -158,12 +198,17 @@ def _no_cuda_torch(config: Config, torch: Torch) -> Problem:
         code="torch-without-cuda",
         headline=f"the package needs CUDA, and torch {torch.version} is built without it",
         evidence=(
-            Evidence(label="torch", text=f"{torch.version} in {torch.folder}"),
+            Evidence(label="torch", text=torch_place(torch)),
             Evidence(label="wanted", text=f"cuda = required ({config.origin('cuda')})"),
         ),
         why="torch itself would only say that CUDA_HOME is not set, whatever it is set to",
         fixes=("pip install torch   (a CUDA build)", "-C torchgraft.cuda=auto   (to build without CUDA)"),
     )
+
+
+def torch_place(torch: Torch) -> str:
+    """Return a torch and where it is, for messages: one that is only going to be installed is nowhere yet."""
+    return f"{torch.version} in {torch.folder}" if torch.folder else f"{torch.version}, which will be installed"
 
 
 def _major(version: str) -> int:

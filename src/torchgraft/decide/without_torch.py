@@ -18,6 +18,7 @@ from .way import Reach
 
 _METADATA = frozenset({Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE})
 _HOOKS = _METADATA | {Hook.BUILD_SDIST}
+_MESON = "mesonpy"
 # What a setup.py is told where nothing at all is known. The record says that it was a guess.
 _GUESS = "2.8.0"
 
@@ -31,7 +32,13 @@ class WithoutTorch:
 
 
 def plan_without_torch(config: Config, snapshot: Snapshot, choice: Choice, reach: Reach) -> WithoutTorch:
-    """Return what takes torch's place in a hook that can do without; nothing where torch is there."""
+    """Return what takes torch's place in a hook that can do without; nothing where torch is there.
+
+    meson-python makes metadata by building the whole wheel, in a hook that does not compile: without a CUDA toolkit
+    and without a limit on jobs. So its metadata come from files wherever they can, torch or not.
+    """
+    if config.backend == _MESON and snapshot.hook in _METADATA and snapshot.project.meson:
+        return WithoutTorch(from_files=True)
     script = snapshot.project.setup_script
     if snapshot.hook not in _HOOKS or reach.way not in {Way.ABSENT, Way.INSTALL} or script is None:
         return WithoutTorch()
@@ -58,11 +65,11 @@ def _stand_in(snapshot: Snapshot, choice: Choice, reach: Reach) -> StandIn:
             cxx11_abi=torch.cxx11_abi,
             known=True,
         )
-    version, known = _version(snapshot, choice)
+    version, known = chosen_version(snapshot, choice)
     return StandIn(version=version, known=known)
 
 
-def _version(snapshot: Snapshot, choice: Choice) -> tuple[str, bool]:
+def chosen_version(snapshot: Snapshot, choice: Choice) -> tuple[str, bool]:
     """Return the version that is required, or the oldest that may be, and whether it is certain."""
     if snapshot.locked is not None and snapshot.locked.version and choice.requirement == snapshot.locked.requirement:
         return snapshot.locked.version, True

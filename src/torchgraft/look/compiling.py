@@ -8,19 +8,25 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..config import Config
+from ..config import Config, Cuda
 from ..machine import Hardware
-from ..model import BuildEnvironment, Consumer, Hook, Project, Torch
-from ..needs import cuda_need
+from ..model import BuildEnvironment, Consumer, Hook, Locked, Project, Torch
+from ..needs import asks_for_compilers, asks_for_gpus, cuda_need, rocm_need, sycl_need
 from .hardware import take_hardware
 from .settings import Settings
 from .torch_libraries import read_architectures
 
 COMPILES = frozenset({Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE})
 _ASKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE})
+# Their setup.py runs too, and CUDAExtension raises where torch finds no CUDA_HOME.
+_RUNS_SETUP = frozenset(
+    {Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE, Hook.BUILD_SDIST}
+)
+# Whose setup.py may ask which GPUs to compile for.
+ASKS_FOR_ARCHITECTURES = COMPILES | _ASKS | _RUNS_SETUP
 
 
-def take_hardware_for(
+def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
     settings: Settings,
     hook: Hook,
     project: Project,
@@ -28,29 +34,59 @@ def take_hardware_for(
     build: BuildEnvironment,
     build_paths: tuple[str, ...],
     consumer: Consumer | None,
+    locked: Locked | None = None,
 ) -> Hardware | None:
-    """Return processors and memory, and toolkits, compilers and GPUs where CUDA code is compiled.
+    """Return processors and memory, and toolkits, compilers and GPUs where CUDA code is compiled or a rule asks.
 
-    None for a hook that makes no wheel.
+    None for a hook that makes no wheel. For metadata and sdists, what the rules are about is not looked at.
     """
-    if hook not in COMPILES | _ASKS:
+    if hook not in ASKS_FOR_ARCHITECTURES:
         return None
-    torch = consumer.torch if consumer and consumer.torch else build.torch
-    need = cuda_need(settings.config, project, torch)
-    if hook in _ASKS and not need:
+    config = settings.config
+    torches = tuple(torch for torch in (build.torch, consumer.torch if consumer else None) if torch)
+    cuda = any(cuda_need(config, project, torch) for torch in torches)
+    if hook in _ASKS and (not torches or locked is not None) and config.cuda is not Cuda.OFF:
+        cuda = cuda or bool(project.cuda_sources)  # of a torch that is not here yet
+    rocm = any(rocm_need(config, project, torch) for torch in torches)
+    sycl = any(sycl_need(config, project, torch) for torch in torches)
+    need = cuda or rocm or sycl
+    if hook in _RUNS_SETUP and not need:
+        return None
+    asked = asks_for_gpus(settings.config) or asks_for_compilers(settings.config)
+    if hook in _ASKS and not need and not asked:
         return None  # jobs are a matter of the build
-    return take_hardware(
+    hardware = take_hardware(
         settings.variables,
         search_paths=(*build_paths, *(consumer.search_path if consumer else ())),
         prefixes=tuple(filter(None, (consumer.prefix if consumer else "", build.prefix))),
-        cuda=bool(need),
+        cuda=cuda,
+        rocm=rocm,
+        sycl=sycl,
         architectures=hook in COMPILES,
         build_paths=build_paths,
     )
+    return hardware if cuda else _as_rules_ask(hardware, settings)
+
+
+def _as_rules_ask(hardware: Hardware, settings: Settings) -> Hardware:
+    """Return the hardware with what the rules of the package are about, where no CUDA code is compiled."""
+    variables = settings.variables
+    if asks_for_gpus(settings.config):
+        from .gpus import find_gpus
+
+        gpus = find_gpus(variables)
+        hardware = replace(hardware, gpus=gpus.capabilities, gpus_source=gpus.source)
+    if asks_for_compilers(settings.config):
+        from .compilers import find_compilers
+
+        hardware = replace(hardware, compilers=find_compilers(variables, variables.get("PATH", "")))
+    return hardware
 
 
 def with_architectures(config: Config, project: Project, torch: Torch | None) -> Torch | None:
     """Return a torch with what it was built for, where that is asked: it costs a search in large libraries."""
-    if torch is None or torch.architectures or not cuda_need(config, project, torch):
+    if torch is None or torch.architectures:
+        return torch
+    if not cuda_need(config, project, torch) and not rocm_need(config, project, torch):
         return torch
     return replace(torch, architectures=read_architectures(Path(torch.folder)))

@@ -24,6 +24,7 @@ from .prefixes import is_folder, names_in
 _NEVER_LINKED = frozenset({"__pycache__", "bin"})
 _METADATA_SUFFIXES = (".dist-info", ".egg-info", ".data")
 _ONLY_WITH_EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]*)['"]\s*$""")
+_IN_PARENTHESES = re.compile(r"\([^()]*\)")
 _IMPORTABLE_SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".dll", ".dylib")
 
 
@@ -97,8 +98,10 @@ def _closure(
 def _requirements(header: Header, extra: str) -> Iterator[Requirement]:
     """Yield the requirements that may apply with an extra; nine in ten are of other extras, and are not parsed."""
     for text in header.requires:
-        only = _ONLY_WITH_EXTRA.search(text)
-        if only is None or " or " in text or canonicalize_name(only[1]) == extra:
+        # cuda-toolkit has 59 lines, each with a choice of platforms in parentheses, and is asked for eleven extras.
+        plain = _IN_PARENTHESES.sub("", text)
+        only = _ONLY_WITH_EXTRA.search(plain)
+        if only is None or " or " in plain or canonicalize_name(only[1]) == extra:
             with contextlib.suppress(InvalidRequirement, ValueError, RecursionError):
                 yield Requirement(text)
 

@@ -1,4 +1,4 @@
-"""Whether another process holds an environment's lock, found out by trying to take it.
+"""Whether another process holds a lock, an environment's or one of ours, found out by trying to take it.
 
 May not write to the file, nor wait for it.
 """
@@ -19,10 +19,15 @@ def is_lock_held(prefix: Path) -> bool | None:
     uv locks with flock() where there is one (its crate `uv-fs`, `LockedFile`). A lock that was free is given
     back at once.
     """
+    return is_file_locked(prefix / ".lock")
+
+
+def is_file_locked(path: Path) -> bool | None:
+    """Return whether somebody holds a lock file; None where that cannot be found out."""
     if sys.platform == "win32":
         return None
     try:
-        descriptor = os.open(prefix / ".lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     except (OSError, ValueError):

@@ -25,4 +25,6 @@ def take_python() -> Python:
         abi=next(generic_tags(platforms=["any"])).abi,
         platform=re.sub(r"[-. ]", "_", sysconfig.get_platform()),
         extension_suffix=sysconfig.get_config_var("EXT_SUFFIX") or "",
+        system=sys.platform,
+        machine=platform.machine(),
     )

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from ..model import FrontEndName, Locked, Python
 from .command_line import CommandLine, parse_command_line, script_of
+from .locked_toolkit import find_locked_toolkit
 from .locked_torch import LockedTorch, LockError, answer_of, table
 from .markers import Chosen, MarkerError
 from .pdm_lock import find_in_pdm_lock
@@ -137,7 +138,13 @@ def _read(file: Path, python: Python, chosen: Chosen) -> Locked:
         answer = answer_of(_find(file, data, python, chosen), python)
     except (LockError, MarkerError) as error:
         return Locked(file=str(file), said=str(error))
-    return Locked(file=str(file), version=answer.version, requirement=answer.requirement, said=answer.said)
+    return Locked(
+        file=str(file),
+        version=answer.version,
+        requirement=answer.requirement,
+        toolkit=find_locked_toolkit(data, answer.version, python),
+        said=answer.said,
+    )
 
 
 def _find(file: Path, data: Mapping[str, Any], python: Python, chosen: Chosen) -> LockedTorch:

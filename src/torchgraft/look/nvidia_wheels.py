@@ -37,6 +37,7 @@ _PARTS = frozenset(
     }
 )
 _DISTRIBUTION = re.compile(r"nvidia_(cuda_nvcc|nvvm)-(\d+\.\d+)[\d.]*\.dist-info")
+_ANY_DISTRIBUTION = re.compile(r"(nvidia_[\w.]+-[\w.]+)\.dist-info")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,12 @@ def wheel_headers(search_paths: tuple[str, ...]) -> tuple[str, ...]:
     """Return the include folders of NVIDIA's wheels, for what a toolkit on the machine lacks."""
     folders = (Path(tree.folder, "include") for tree in find_wheel_trees(search_paths))
     return tuple(str(folder) for folder in folders if is_folder(folder))
+
+
+def find_wheel_names(search_paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Return NVIDIA's wheels with their versions (nvidia_cublas-13.1.0.3): what the trees hold changes with them."""
+    matches = (_ANY_DISTRIBUTION.fullmatch(name) for site in search_paths for name in names_in(Path(site)))
+    return tuple(sorted({match[1] for match in matches if match}))
 
 
 def read_wheel_versions(site: str) -> dict[str, str]:

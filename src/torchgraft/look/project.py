@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..meson_project import project_alone
 from ..model import Project, SetupScript
 from ..sources import parse_pyproject
 from .setup_script import parse_setup_script
 
 _LARGEST_SCRIPT_BYTES = 2_000_000
 _MOST_FILES = 20_000
+_IDENTITY = re.compile(r"^(name|version):[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
+_FINDS_TORCH = {
+    "CMakeLists.txt": re.compile(r"^[ \t]*find_package\s*\(\s*Torch\b", re.IGNORECASE | re.MULTILINE),
+    "meson.build": re.compile(r"^[^#\n]*\bdependency\(\s*'Torch'", re.MULTILINE),
+}
 _NOT_SOURCES = frozenset({"build", "dist", "node_modules", "__pycache__", "docs"})
 
 
@@ -35,10 +43,11 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
     script_text = _read_text(folder / "setup.py")
     script = None if script_text is None else parse_setup_script(script_text)
     project = _table(pyproject.get("project"))
-    name = project.get("name")
-    return Project(
+    name, version = project.get("name"), project.get("version")
+    found = Project(
         folder=str(folder),
-        name=name if isinstance(name, str) else None,
+        name=name if isinstance(name, str) else _other_name(setup_cfg, script),
+        version=version if isinstance(version, str) else None,
         requires=_strings(_table(pyproject.get("build-system")).get("requires")),
         dependencies=_dependencies(
             project,
@@ -50,12 +59,37 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
         setup_script=script,
         static_metadata=_is_static(project, _table(_table(pyproject.get("tool")).get("setuptools"))),
         cuda_sources=_cuda_sources(folder, script),
+        meson=project_alone(_read_text(folder / "meson.build") or "") is not None,
+        run_paths=_run_paths(folder, script_text),
         writable=os.access(folder, os.W_OK),
     )
+    return found if found.name and found.version else with_identity(found, folder / "PKG-INFO")
+
+
+def with_identity(project: Project, metadata: Path) -> Project:
+    """Return a project with the name and version that metadata say, as an sdist and prepared metadata have them.
+
+    Neither may be another in the wheel (core metadata 2.2, PEP 517), so that they need not be computed again.
+    """
+    text = _read_text(metadata)
+    if text is None:
+        return project
+    head = re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
+    fields = {key.lower(): value for key, value in _IDENTITY.findall(head)}
+    return replace(project, name=fields.get("name", project.name), version=fields.get("version", project.version))
+
+
+def _other_name(setup_cfg: Mapping[str, tuple[str, ...]], script: SetupScript | None) -> str | None:
+    """Return the name that setup.py gives to setup(), else that of setup.cfg: setuptools takes them in this order."""
+    return (script.name if script else None) or next(iter(setup_cfg.get("name", ())), None)
 
 
 def _cuda_sources(folder: Path, script: SetupScript | None) -> str:
-    """Return what shows that a project compiles CUDA code: its setup.py, else the first source in the tree."""
+    """Return what shows that a project needs a CUDA toolkit: its setup.py, else the first source in the tree.
+
+    Else that CMake looks for torch: a CUDA build of torch is not found without a toolkit, whatever is compiled
+    (Caffe2Config.cmake). Beside a setup.py these files may be for users of C++ alone.
+    """
     if script is not None and script.names_cuda:
         return "CUDAExtension in setup.py"
     seen = 0
@@ -67,7 +101,20 @@ def _cuda_sources(folder: Path, script: SetupScript | None) -> str:
         seen += len(files)
         if seen > _MOST_FILES:
             break
+    if script is None:
+        for name, call in _FINDS_TORCH.items():
+            if call.search(_read_text(folder / name) or ""):
+                return f"find_package(Torch) by {name}"
     return ""
+
+
+def _run_paths(folder: Path, script: str | None) -> str:
+    """Return what shows that libraries may be linked with run paths: CMake gives them to all that it builds."""
+    if script is not None:
+        words = re.search(r"rpath|runtime_library_dirs", script)
+        if words:
+            return f"{words[0]} in setup.py"
+    return next((name for name in ("CMakeLists.txt", "meson.build") if (folder / name).is_file()), "")
 
 
 def _is_static(project: Mapping[str, Any], setuptools: Mapping[str, Any]) -> bool:
@@ -89,11 +136,13 @@ def _dependencies(
 ) -> tuple[str, ...] | None:
     """Return the run-time requirements where they are static; None where only running setup.py tells.
 
-    A `[project]` table that does not name dependencies as dynamic has none but its own (PEP 621).
+    A `[project]` table that does not name dependencies as dynamic has none but its own (PEP 621); one that does may
+    have some of them (PEP 808).
     """
+    stated = _strings(project.get("dependencies"))
     if has_project and "dependencies" not in _strings(project.get("dynamic")):
-        return _strings(project.get("dependencies"))
-    return None if script is None else script + setup_cfg
+        return stated
+    return None if script is None else stated + script + setup_cfg
 
 
 def _setup_cfg(text: str) -> dict[str, tuple[str, ...]]:
@@ -102,12 +151,10 @@ def _setup_cfg(text: str) -> dict[str, tuple[str, ...]]:
         parser.read_string(text)
     except configparser.Error:
         return {}  # setuptools reads it too, and says what is wrong with it
-    if not parser.has_section("options"):
-        return {}
     found = {}
-    for key in ("setup_requires", "install_requires"):
-        if parser.has_option("options", key):
-            value = parser.get("options", key)
+    for section, key in (("metadata", "name"), ("options", "setup_requires"), ("options", "install_requires")):
+        if parser.has_option(section, key):
+            value = parser.get(section, key)
             lines = value.splitlines() if "\n" in value else value.split(";")  # as setuptools splits them
             found[key] = tuple(line.strip() for line in lines if line.strip() and not line.strip().startswith("#"))
     return found

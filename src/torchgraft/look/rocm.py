@@ -17,17 +17,23 @@ from .programs import find_programs
 PLACES = ("/opt/rocm*",)
 
 _HIPCC = "hipcc"
+_WHEEL = "_rocm_sdk_core"  # of the distribution rocm-sdk-core, which has a whole toolkit
 _VERSION = re.compile(r"(\d+\.\d+(?:\.\d+)?)")
 _VERSION_FILES = (".info/version", ".info/version-dev", ".info/version-hip-libraries", "share/rocm/version")
 
 
-def find_rocm(variables: Mapping[str, str], *, places: tuple[str, ...] = PLACES) -> tuple[RocmToolkit, ...]:
-    """Return the homes that have hipcc: those that the user named, that of PATH, then the usual places.
+def find_rocm(
+    variables: Mapping[str, str], *, search_paths: tuple[str, ...] = (), places: tuple[str, ...] = PLACES
+) -> tuple[RocmToolkit, ...]:
+    """Return the homes that have hipcc: those that the user named, AMD's wheels, that of PATH, then the usual places.
 
+    torch looks in the same order (torch/utils/cpp_extension.py, `_find_rocm_home`).
+
+    :param search_paths: where distributions are looked for
     :param places: patterns of homes
     """
     found: dict[str, RocmToolkit] = {}
-    for home, source in _candidates(variables, places):
+    for home, source in _candidates(variables, search_paths, places):
         hipcc = home / "bin" / _HIPCC
         if is_file(hipcc) and real(home) not in found:
             toolkit = RocmToolkit(home=str(home), version=_read_version(home), source=source, hipcc=str(hipcc))
@@ -35,10 +41,14 @@ def find_rocm(variables: Mapping[str, str], *, places: tuple[str, ...] = PLACES)
     return tuple(found.values())
 
 
-def _candidates(variables: Mapping[str, str], places: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+def _candidates(
+    variables: Mapping[str, str], search_paths: tuple[str, ...], places: tuple[str, ...]
+) -> Iterator[tuple[Path, str]]:
     for name in ("ROCM_HOME", "ROCM_PATH"):
         if variables.get(name):
             yield Path(variables[name]).absolute(), name
+    for path in search_paths:
+        yield Path(path, _WHEEL), "AMD's wheels"
     for program in find_programs(_HIPCC, variables):
         # /usr/bin/hipcc is a link into /opt/rocm-6.4.1; up to ROCm 5 there is another one in hip/bin.
         home = Path(real(Path(program))).parent.parent

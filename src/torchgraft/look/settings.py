@@ -22,7 +22,8 @@ from .project import read_pyproject
 class Settings:
     """The settings of one hook call, and what is only passed on.
 
-    `config_settings` is the delegate's part; `variables` are all of the process.
+    `config_settings` is the delegate's part; `variables` are all of the process; `prepared` is the `.dist-info` folder
+    that was made for the wheel before.
     """
 
     config: Config
@@ -31,9 +32,10 @@ class Settings:
     config_settings: dict[str, Any] | None
     variables: Mapping[str, str]
     cache_folder: Path
+    prepared: str | None = None
 
 
-def take_settings(source: Path, config_settings: Mapping[str, Any] | None) -> Settings:
+def take_settings(source: Path, config_settings: Mapping[str, Any] | None, *, prepared: str | None = None) -> Settings:
     """Return the settings for building `source`.
 
     :raises ConfigError: with every mistake in every source
@@ -48,6 +50,24 @@ def take_settings(source: Path, config_settings: Mapping[str, Any] | None) -> Se
         pyproject=pyproject,
         config_settings=theirs,
         variables=variables,
+        cache_folder=_cache_folder(config),
+        prepared=prepared,
+    )
+
+
+def take_shell_settings(config_settings: Mapping[str, Any], variables: Mapping[str, str]) -> Settings:
+    """Return the settings of a command that is about no project.
+
+    :raises ConfigError: with every mistake in every source
+    """
+    ours, theirs = split_config_settings(config_settings)
+    config = resolve_config({}, variables=variables, arguments=ours)
+    return Settings(
+        config=config,
+        source=Path.cwd(),
+        pyproject={},
+        config_settings=theirs,
+        variables=dict(variables),
         cache_folder=_cache_folder(config),
     )
 

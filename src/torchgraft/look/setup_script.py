@@ -26,13 +26,15 @@ def parse_setup_script(text: str) -> SetupScript:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _UNKNOWN
     nodes = list(ast.walk(tree))
+    named = {_called_name(node) for node in nodes if isinstance(node, ast.expr)}
     about_torch = _AboutTorch()
     about_torch.visit(tree)
     known = SetupScript(
         imports=_imports(nodes),
         needs_torch=about_torch.needed,
         asks_version=about_torch.asked_for_version,
-        names_cuda=any(_called_name(node) == "CUDAExtension" for node in nodes if isinstance(node, ast.expr)),
+        names_cuda="CUDAExtension" in named,
+        names_sycl="SyclExtension" in named,
     )
     calls = [node for node in nodes if isinstance(node, ast.Call) and _called_name(node.func) == "setup"]
     if len(calls) != 1:
@@ -40,6 +42,7 @@ def parse_setup_script(text: str) -> SetupScript:
     constants = _Constants(tree)
     setup_requires = _keyword(calls[0], "setup_requires", constants)
     install_requires = _keyword(calls[0], "install_requires", constants)
+    name = _keyword(calls[0], "name", constants) or ()
     # setup_requires can also reach setup() by a name that is not a keyword of the call: kwargs["setup_requires"] = ...
     mentioned = any(isinstance(node, ast.Constant) and node.value == "setup_requires" for node in nodes)
     if mentioned and setup_requires == ():
@@ -49,6 +52,7 @@ def parse_setup_script(text: str) -> SetupScript:
         may_set_requires=setup_requires != (),
         setup_requires=setup_requires,
         install_requires=install_requires,
+        name=name[0] if len(name) == 1 else None,
     )
 
 

@@ -24,15 +24,19 @@ from ..model import (
     Python,
     Snapshot,
 )
-from .compiling import COMPILES, take_hardware_for, with_architectures
+from ..rules import env_condition_holds, env_condition_text
+from ..vocabulary import VARIABLES
+from .compiling import ASKS_FOR_ARCHITECTURES, take_hardware_for, with_architectures
 from .consumer import find_consumer
 from .distributions import list_distributions, read_distributions
 from .environment import read_environment, writable_by_others
 from .front_end import find_caller
 from .installer import find_installer
 from .interpreter import take_python
+from .last_build import with_last_build
+from .prebuilt import read_hash_files
 from .processes import take_ancestors, take_hook_process
-from .project import read_project
+from .project import read_project, with_identity
 from .seen import Found, HookProcess, Process
 from .settings import Settings
 from .torch import read_torch
@@ -44,9 +48,11 @@ def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
     process = take_hook_process()
     ancestors = take_ancestors()
     search_path = tuple(p for p in process.sys_path if Path(p).is_dir() and not _is_same(p, settings.source))
-    project = read_project(settings.source, settings.pyproject)
+    project = with_last_build(read_project(settings.source, settings.pyproject), settings.cache_folder)
+    if settings.prepared is not None:
+        project = with_identity(project, Path(settings.prepared) / "METADATA")
     torch = read_torch(search_path, architectures=False).torch
-    if hook in COMPILES:
+    if hook in ASKS_FOR_ARCHITECTURES:
         torch = with_architectures(settings.config, project, torch)
     build = BuildEnvironment(prefix=process.prefix, distributions=list_distributions(search_path), torch=torch)
     python = take_python()
@@ -62,15 +68,19 @@ def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
     )
 
 
-def take_shell_snapshot(settings: Settings) -> Snapshot:
+def take_shell_snapshot(
+    settings: Settings, *, project: Project | None = None, hook: Hook = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
+) -> Snapshot:
     """Return what an isolated build would look like that is started from this shell.
 
     Its build environment has what the project requires for its build, and its Python is the consumer's.
+
+    :param project: an imaginary one, instead of the one that the settings name
+    :param hook: the one that would be called
     """
-    project = read_project(settings.source, settings.pyproject)
+    project = read_project(settings.source, settings.pyproject) if project is None else project
     required = tuple(sorted((name, "") for name in _names(project.requires)))
     build = BuildEnvironment(prefix="", distributions=required)
-    hook = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
     place = _Place(process=take_hook_process(), ancestors=take_ancestors(), build=build, project=project)
     snapshot = _snapshot(settings, hook, place, take_python(), own_torch=True)
     consumer = snapshot.consumer
@@ -118,7 +128,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     wanted = read_wanted(caller, ancestors, python)
     consumer = next((c for c in consumers if c.torch), consumers[0] if consumers else None)
     rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))
-    if consumer is not None and hook in COMPILES:
+    if consumer is not None and hook in ASKS_FOR_ARCHITECTURES:
         torch = with_architectures(settings.config, place.project, consumer.torch)
         consumer = dataclasses.replace(consumer, torch=torch)
     return Snapshot(
@@ -135,9 +145,17 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         installer=find_installer(process, caller),
         project=place.project,
         hardware=take_hardware_for(
-            settings, hook, place.project, build=place.build, build_paths=place.search_path, consumer=consumer
+            settings,
+            hook,
+            place.project,
+            build=place.build,
+            build_paths=place.search_path,
+            consumer=consumer,
+            locked=wanted.locked,
         ),
-        variables_set=tuple(sorted(n for n in {*DECIDED_VARIABLES, *settings.config.env} if settings.variables.get(n))),
+        variables_set=tuple(sorted(name for name in _planned_names(settings.config) if settings.variables.get(name))),
+        env_conditions_met=_env_conditions_met(settings),
+        hash_files=read_hash_files(settings.source, settings.config),
         cache_folder=str(settings.cache_folder),
     )
 
@@ -161,6 +179,24 @@ def _read_consumer(found: Found, config: Config, python: Python, front_end: Proc
         torch=reading.torch,
         torch_fault=reading.fault,
         writable_by_others=writable_by_others(tuple(sorted(linked))),
+    )
+
+
+def _planned_names(config: Config) -> set[str]:
+    """Return the names of all variables that a plan may set."""
+    rules = (name for rule in config.when for name in rule.env)
+    return {*DECIDED_VARIABLES, *VARIABLES, *config.env, *rules}
+
+
+def _env_conditions_met(settings: Settings) -> tuple[str, ...]:
+    """Return the conditions of rules on variables that hold: the values themselves are nobody else's business."""
+    conditions = {pair for rule in settings.config.when for pair in rule.if_env.items()}
+    return tuple(
+        sorted(
+            env_condition_text(name, wanted=wanted)
+            for name, wanted in conditions
+            if env_condition_holds(settings.variables.get(name), wanted=wanted)
+        )
     )
 
 

@@ -35,6 +35,10 @@ PLACES = (
 )
 
 
+# Of homes, in torch's order. What is wrong with one begins with NAME=VALUE.
+_VARIABLES = ("CUDA_HOME", "CUDA_PATH")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Header:
     """A header, the extra of `cuda-toolkit` (PyPI) that brings it, and the wheel: `nvidia-...-cu12` before CUDA 13."""
@@ -138,12 +142,26 @@ def find_toolkits(
         else:
             if toolkit:
                 toolkits[real(Path(toolkit.home))] = toolkit
+                faults += _misleading(candidate, toolkit)
     return ToolkitSearch(toolkits=tuple(toolkits.values()), faults=tuple(dict.fromkeys(faults)))
+
+
+def _misleading(candidate: _Candidate, toolkit: Toolkit) -> Iterator[str]:
+    """Yield that the user's variable leads to a toolkit by its nvcc alone: torch takes headers from what is named."""
+    if candidate.source in _VARIABLES and candidate.home and real(Path(candidate.home)) != real(Path(toolkit.home)):
+        yield f"{candidate.source}={candidate.home} has no headers, its nvcc is that of {toolkit.home}"
+
+
+def _who(candidate: _Candidate, path: str) -> str:
+    """Return what a fault is about: the user's variable, or a path with who led to it."""
+    if candidate.source in (*_VARIABLES, "CUDACXX"):
+        return f"{candidate.source}={candidate.home or candidate.nvcc}"
+    return f"{path} ({candidate.source})"
 
 
 def _named(variables: Mapping[str, str]) -> Iterator[_Candidate]:
     """Yield what the user's variables name."""
-    for name in ("CUDA_HOME", "CUDA_PATH"):
+    for name in _VARIABLES:
         home = variables.get(name, "")
         if home:
             yield _in_home(home, source=name, fault=f"{name}={home} has no bin/{NVCC}")
@@ -193,10 +211,10 @@ def _read(
     :raises _BrokenError: if it cannot be used
     """
     if not os.access(candidate.nvcc, os.X_OK):
-        raise _BrokenError(f"{candidate.nvcc} ({candidate.source}) cannot be run: it is not executable")
+        raise _BrokenError(f"{_who(candidate, candidate.nvcc)} cannot be run: its nvcc is not executable")
     nvcc = resolve_nvcc(candidate.nvcc, variables)
     if nvcc is None:
-        raise _BrokenError(f"{candidate.nvcc} ({candidate.source}) does not say which toolkit is behind it")
+        raise _BrokenError(f"{_who(candidate, candidate.nvcc)} does not say which toolkit is behind it")
     home = _home(candidate, nvcc)
     if real(Path(home)) in known:
         return None
@@ -206,10 +224,10 @@ def _read(
     path = _path_in(home) or nvcc.path
     version = (tree and _wheel_version(tree)) or read_version(Nvcc(path=path, home=home), variables)
     if version is None:
-        raise _BrokenError(f"{home} ({candidate.source}) does not say its version, and neither does its nvcc")
+        raise _BrokenError(f"{_who(candidate, home)} does not say its version, and neither does its nvcc")
     names = take_architectures(path, variables) if architectures else ()
     if architectures and not names:
-        raise _BrokenError(f"{path} ({candidate.source}) does not run: it lists no architectures")
+        raise _BrokenError(f"{_who(candidate, path)} does not run: its nvcc lists no architectures")
     limits = read_host_limits(Path(home))
     return Toolkit(
         home=home,

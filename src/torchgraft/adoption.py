@@ -1,0 +1,98 @@
+"""What is known of a project that may adopt torchgraft, and what adopting it means.
+
+May not read files: `look.adoptable` does. May not decide: `decide.adopt` does.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+IN_TREE = "_torchgraft"
+OWN_NAME = "torchgraft"
+BACKEND = "torchgraft.build_meta"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """One import that happens while setup.py runs.
+
+    `module` is dotted, `where` a file and line. `guarded`: its absence is put up with. `own`: it stands in a module of
+    the source tree that setup.py imports, not in setup.py itself; `late`: in a function of such a module, so that it
+    may never run.
+    """
+
+    module: str
+    where: str
+    guarded: bool = False
+    own: bool = False
+    late: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """What happens while setup.py runs and no variable is set, as far as its syntax tree says.
+
+    `skipped` are imports that do not happen then. `own_tree` names the first module of the source tree that is
+    imported, with where. `questions` are other ways in which torch is asked for. `strings` are all string constants;
+    `unconditional_cuda` says that it names CUDAExtension and asks neither torch nor the machine for CUDA.
+    """
+
+    certain: bool = True
+    imports: tuple[Import, ...] = ()
+    skipped: tuple[Import, ...] = ()
+    own_tree: str = ""
+    questions: tuple[str, ...] = ()
+    strings: tuple[str, ...] = ()
+    unconditional_cuda: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adoptable:
+    """All that adopting depends on.
+
+    `pyproject` is the text of pyproject.toml with its own line ends and byte order mark, None where there is none.
+    `dependencies` are those at run time, None where only running setup.py tells; `setup_requires` are the literal ones
+    of setup.py and setup.cfg. `finds_torch` says which other file looks for torch.
+    """
+
+    pyproject: str | None
+    name: str | None = None
+    script: Script | None = None
+    dependencies: tuple[str, ...] | None = None
+    setup_requires: tuple[str, ...] = ()
+    finds_torch: str = ""
+    manifest_in: str | None = None
+
+
+class Verdict(enum.Enum):
+    """What became of the question whether a project should adopt torchgraft."""
+
+    ADOPT = "adopts torchgraft"
+    ADOPTED = "has adopted torchgraft"
+    NOT_NEEDED = "builds without torch"
+    OFF = "builds only where torch is not seen"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that changes, and why."""
+
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adoption:
+    """What becomes of pyproject.toml.
+
+    `requires` are the build requirements afterwards; `after` is the whole text, None where nothing changes. `notes`
+    are for a person to consider: nothing follows from them.
+    """
+
+    verdict: Verdict
+    reason: str
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    after: str | None = None

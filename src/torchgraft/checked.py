@@ -1,0 +1,111 @@
+"""What `torchgraft check` found, and its text for people.
+
+May not look at anything.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .errors import ascii_text
+from .linkage import ModuleReport, Verdict
+from .model import Torch
+
+_MOST_SHOWN = 3
+
+
+class Fit(enum.Enum):
+    """Whether the modules of a package link with the torch that is there."""
+
+    FITS = "fits"
+    LINKS = "links, though built for another torch"
+    NOT_CHECKED = "not checked"
+    DOES_NOT_LINK = "does not link"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedPackage:
+    """One distribution. `built` is the torch of its record, "" where it has none or says nothing of torch.
+
+    `differs` are the facts in which that torch and the present one differ; `stable_since` the version of torch from
+    which on it fits, where it uses the stable ABI alone; `cures` are commands that run as typed.
+    """
+
+    name: str
+    version: str
+    installer: str = ""
+    built: str = ""
+    fit: Fit
+    differs: tuple[str, ...] = ()
+    stable_since: str = ""
+    modules: tuple[ModuleReport, ...] = ()
+    cures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All of an environment, or of a file. `why` says how the environment was found."""
+
+    place: str
+    why: str = ""
+    torch: Torch | None = None
+    torch_fault: str | None = None
+    packages: tuple[CheckedPackage, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether everything links."""
+        return all(package.fit is not Fit.DOES_NOT_LINK for package in self.packages)
+
+
+def report_text(report: Report) -> str:
+    """Return a report as a person reads it: a line for each package, then what does not link, with the cure."""
+    torch = report.torch_fault or "no torch"
+    if report.torch is not None:
+        torch = f"torch {report.torch.version}"
+    lines = [f"{torch} in {report.place}" + (f" ({report.why})" if report.why else "")]
+    if not report.packages:
+        return ascii_text(lines[0]) + "\nno package needs it"
+    rows = [("package", "built for", "verdict"), *(_row(package) for package in report.packages)]
+    lines += ["", *_table(rows)]
+    for package in report.packages:
+        if package.fit in {Fit.DOES_NOT_LINK, Fit.NOT_CHECKED}:
+            lines += ["", *_explained(package, torch)]
+    return "\n".join(map(ascii_text, lines))
+
+
+def _row(package: CheckedPackage) -> tuple[str, str, str]:
+    built = package.built or "-"
+    since = f" (stable ABI, from torch {package.stable_since} on)" if package.stable_since else ""
+    verdict = package.fit.value + since
+    return f"{package.name} {package.version}".rstrip(), built, verdict
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
+
+
+def _explained(package: CheckedPackage, torch: str) -> list[str]:
+    lines = [f"{package.name} {package.version}".rstrip() + f": {package.fit.value}"]
+    if package.differs:
+        lines.append(f"  differs: {'; '.join(package.differs)}")
+    modules = [module for module in package.modules if module.verdict is not Verdict.LINKS]
+    for module in modules[:_MOST_SHOWN]:
+        why = module.said or (module.reasons[0].value if module.reasons else "")
+        faults = module.faults[:_MOST_SHOWN]
+        lines += [f"  {module.file}: {why}", *(f"    {fault}" for fault in faults)]
+        lines += _more(len(module.faults) - len(faults), "    and {} more")
+    lines += _more(len(modules) - _MOST_SHOWN, "  and {} more libraries")
+    lines += [f"  cure:    {command}" for command in package.cures]
+    if package.fit is Fit.DOES_NOT_LINK and not package.cures:
+        lines.append(f"  cure:    another build of {package.name}, made for {torch}: this one is not by torchgraft")
+    return lines
+
+
+def _more(number: int, text: str) -> list[str]:
+    return [text.format(number)] if number > 0 else []

@@ -1,0 +1,94 @@
+"""`torchgraft check`: whether installed packages, or one wheel or library, link with the torch that is there."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..checked import CheckedPackage, Fit, Report, report_text
+from ..codec import json_text
+from ..decide.check import differing_facts, plan_fit
+from ..decide.link import plan_link
+from ..errors import PlanError
+from ..look.installed import InstalledPackage, read_installed, read_package_file
+from ..look.modules import read_file_modules
+from ..look.shell import ShellEnvironment, take_shell_environment
+from ..look.symbols import read_libraries
+
+_DESCRIPTION = """Say of every package of an environment whose libraries need torch, or of one wheel or library, whether
+it links with the torch that is there. Nothing is imported. The exit status is 1 if something does not link."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "check", help="find packages that do not fit the torch that is there", description=_DESCRIPTION
+    )
+    parser.add_argument(
+        "what",
+        nargs="?",
+        type=_existing,
+        metavar="PATH",
+        help="an environment, its interpreter, a wheel, or a library (default: the present environment)",
+    )
+    parser.add_argument("--consumer", metavar="PATH", help="the environment that the wheel or library is for")
+    parser.add_argument("--json", action="store_true", help="print all that was found as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the report; return 1 where something does not link."""
+    file = arguments.what if arguments.what and _is_package_file(arguments.what) else None
+    told = arguments.consumer if file or arguments.what is None else str(arguments.what)
+    environment = take_shell_environment(told)
+    packages = (
+        (read_package_file(file),) if file else read_installed(environment.search_path, prefix=Path(environment.prefix))
+    )
+    report = Report(
+        place=environment.prefix,
+        why=environment.why,
+        torch=environment.reading.torch,
+        torch_fault=environment.reading.fault,
+        packages=tuple(checked for package in packages if (checked := _checked(package, environment)) is not None),
+    )
+    print(json_text(report) if arguments.json else report_text(report), end="" if arguments.json else "\n")
+    return 0 if report.is_well else PlanError.exit_code
+
+
+def _checked(package: InstalledPackage, environment: ShellEnvironment) -> CheckedPackage | None:
+    """Return the verdict on a package, None if torch is no matter of it."""
+    modules = package.modules or read_file_modules(package.libraries)
+    if not package.record and not any(module.needs_torch for module in modules):
+        return None
+    torch = environment.reading.torch
+    folders = {file: path.parent for file, path in package.libraries.items()}
+    report = plan_link(modules, read_libraries(torch, modules, folders=folders))
+    recorded = package.record.get("torch")
+    built: Mapping[str, object] = recorded if isinstance(recorded, dict) else {}
+    differs = differing_facts(built, torch) if torch else ()
+    fit = plan_fit(report, differs=bool(differs))
+    return CheckedPackage(
+        name=package.name,
+        version=package.version,
+        installer=package.installer,
+        built=str(built.get("version", "")),
+        fit=fit,
+        differs=differs,
+        stable_since=report.stable_since,
+        modules=report.modules,
+        # What somebody else has built comes back as it was.
+        cures=package.cures if fit is Fit.DOES_NOT_LINK and package.record else (),
+    )
+
+
+def _is_package_file(path: Path) -> bool:
+    return path.suffix in {".whl", ".so", ".pyd", ".dylib"} or ".so." in path.name
+
+
+def _existing(text: str) -> Path:
+    path = Path(text).absolute()
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"there is no {text!r}")
+    return path

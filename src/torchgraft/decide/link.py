@@ -1,0 +1,213 @@
+"""Whether modules link with a torch, and if not, the likely reason.
+
+May not look at a library: what is needed and what is there are given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from packaging.version import InvalidVersion, Version
+
+from ..errors import Evidence, Problem
+from ..linkage import (
+    CUDART,
+    TORCH_LIBRARY,
+    Format,
+    Libraries,
+    LinkReport,
+    Module,
+    ModuleReport,
+    Reason,
+    Verdict,
+    VersionNeed,
+    unresolved,
+)
+from ..model import Torch
+
+_MOST_SHOWN = 2
+_LONGEST_NAME = 120
+_C_LIBRARIES = "GLIBC_"
+_ACCELERATORS = ("cuda", "hip", "xpu")
+_FIXES = {
+    Reason.CXX11_ABI: "remove -D_GLIBCXX_USE_CXX11_ABI from the compiler's flags: torch itself sets the right one",
+    Reason.NOT_NAMED: "link it with ${TORCH_LIBRARIES} and libtorch_python, as torch.utils.cpp_extension does",
+    Reason.CUDA_MAJOR: "remove what names another CUDA from the build: its flags, and libraries built before",
+}
+_FRESH = "remove build folders and caches of an earlier build (build/, ccache), and build again"
+
+
+def plan_link(modules: Iterable[Module], libraries: Libraries) -> LinkReport:
+    """Return whether modules link.
+
+    Those that need nothing of torch have no part in it, unless the machine's own libraries are too old for them.
+
+    :param modules: all of one wheel or distribution: each may be linked with the others
+    """
+    modules = tuple(modules)
+    reports = (_report(module, modules, libraries) for module in modules)
+    return LinkReport(
+        modules=tuple(report for report in reports if report is not None),
+        symbols=_digest(modules),
+        stable_since=_stable_since(modules, libraries),
+    )
+
+
+def link_problem(report: LinkReport, torch: Torch | None, *, what: str) -> Problem | None:
+    """Return why a build stops; None where nothing says that it does not link.
+
+    :param what: the wheel or folder
+    """
+    failed = [module for module in report.modules if module.verdict is Verdict.DOES_NOT_LINK]
+    if not failed:
+        return None
+    first = failed[0]
+    shown = [Evidence(label="fault", text=fault) for fault in first.faults[:_MOST_SHOWN]]
+    more = len(first.faults) - len(shown)
+    rest = [f"{more} more of this module"] if more > 0 else []
+    rest += [f"{len(failed) - 1} more modules"] if len(failed) > 1 else []
+    reason = first.reasons[0]
+    return Problem(
+        code="does-not-link",
+        headline=f"{first.file} in {what} does not link with torch {torch.version if torch else ''}".rstrip(),
+        evidence=(*shown, *([Evidence(label="and", text=", ".join(rest))] if rest else [])),
+        why=f"{_reason_text(reason, torch)}; importing it would fail",
+        fixes=(_FIXES.get(reason, _FRESH),),
+    )
+
+
+def _reason_text(reason: Reason, torch: Torch | None) -> str:
+    said = str(reason.value)
+    if torch is None:
+        return said
+    if reason is Reason.CXX11_ABI:
+        one, other = ("old", "new") if torch.cxx11_abi else ("new", "old")
+        return f"it was compiled with the {one} C++ ABI, and torch with the {other} one"
+    if reason in {Reason.ACCELERATOR, Reason.CUDA_MAJOR}:
+        version = torch.cuda or torch.hip or torch.xpu
+        return f"{said}; this one is for {torch.accelerator}{f' {version}' if version else ''}"
+    return said
+
+
+def _report(module: Module, modules: tuple[Module, ...], libraries: Libraries) -> ModuleReport | None:
+    if module.format is not Format.ELF:
+        return _not_checked(module, f"{module.format.value} is not checked")
+    if module.fault:
+        return _not_checked(module, module.fault)
+    unmet = list(_unmet(module.version_needs, libraries.versions))
+    if not module.needs_torch and not unmet:
+        return None
+    if libraries.fault:
+        return _not_checked(module, libraries.fault)
+    if (module.machine, module.bits) != (libraries.machine, libraries.bits):
+        return _not_checked(module, f"it is for {_machine(module.machine, module.bits)}, torch for another machine")
+    missing = unresolved(module, modules, libraries.libraries)
+    unknown = sorted(set(libraries.missing).intersection(module.needed))
+    faults: dict[str, Reason] = dict(_missing_libraries(module, modules, libraries))
+    faults.update(_wrong_cuda(module, modules, libraries))
+    faults.update(unmet)
+    reasons = {symbol: _reason(symbol, libraries) for symbol in missing}
+    if missing and not faults and _may_be_elsewhere(module, set(reasons.values()), unknown):
+        where = ", ".join(unknown) or "whatever loads it"
+        said = f"{len(missing)} symbols of torch, {_name(missing[0], libraries)} first, may come from {where}"
+        return _not_checked(module, said)
+    # By the reason that tells most: what is only a consequence of it comes later.
+    order = list(Reason)
+    faults.update(
+        (f"undefined: {_name(symbol, libraries)}", reasons[symbol])
+        for symbol in sorted(missing, key=lambda symbol: (order.index(reasons[symbol]), symbol))
+    )
+    return ModuleReport(
+        file=module.file,
+        verdict=Verdict.DOES_NOT_LINK if faults else Verdict.LINKS,
+        reasons=tuple(sorted(set(faults.values()), key=order.index)),
+        missing=missing,
+        faults=tuple(faults),
+    )
+
+
+def _not_checked(module: Module, said: str) -> ModuleReport:
+    return ModuleReport(file=module.file, verdict=Verdict.NOT_CHECKED, said=said)
+
+
+def _machine(machine: str, bits: int) -> str:
+    return f"{machine.removeprefix('EM_').lower()} ({bits} bits)"
+
+
+def _missing_libraries(
+    module: Module, modules: tuple[Module, ...], libraries: Libraries
+) -> Iterator[tuple[str, Reason]]:
+    there = {library.name for library in libraries.libraries} | _names(modules)
+    for name in module.needed:
+        if TORCH_LIBRARY.fullmatch(name) and name not in there:
+            accelerator = any(word in name for word in _ACCELERATORS)
+            yield f"needs {name}, which this torch does not have", Reason.ACCELERATOR if accelerator else Reason.VERSION
+
+
+def _wrong_cuda(module: Module, modules: tuple[Module, ...], libraries: Libraries) -> Iterator[tuple[str, Reason]]:
+    loaded = CUDART.fullmatch(libraries.cudart)
+    # Without one, torch is no CUDA build; a wheel that has one of its own does not share it with torch.
+    for name in module.needed:
+        needed = CUDART.fullmatch(name)
+        if needed and loaded and needed[1] != loaded[1] and name not in _names(modules):
+            yield f"needs {name}, and torch loads {libraries.cudart}", Reason.CUDA_MAJOR
+
+
+def _names(modules: tuple[Module, ...]) -> set[str]:
+    return {name for module in modules for name in (module.name, module.file.rpartition("/")[2])}
+
+
+def _unmet(needs: Iterable[VersionNeed], there: Iterable[VersionNeed]) -> Iterator[tuple[str, Reason]]:
+    """Yield what the system's libraries are too old for; of one that was not found, nothing is known."""
+    known = {library.library: library.names for library in there}
+    for need in needs:
+        for name in need.names:
+            if need.library in known and name not in known[need.library]:
+                reason = Reason.GLIBC if name.startswith(_C_LIBRARIES) else Reason.GLIBCXX
+                yield f"needs {name}, which {need.library} here does not have", reason
+
+
+def _reason(symbol: str, libraries: Libraries) -> Reason:
+    if symbol in libraries.other_abi:
+        return Reason.CXX11_ABI
+    if any(library.of_torch and symbol in library.defines for library in libraries.libraries):
+        return Reason.NOT_NAMED
+    return Reason.VERSION
+
+
+def _may_be_elsewhere(module: Module, reasons: set[Reason], unknown: list[str]) -> bool:
+    """Return whether missing symbols may be found all the same, when the module is loaded.
+
+    In a library that was not found; or, if it is no extension module, in what a program has loaded before it.
+    """
+    if Reason.CXX11_ABI in reasons:
+        return False
+    return bool(unknown) or (reasons == {Reason.NOT_NAMED} and not module.inits)
+
+
+def _name(symbol: str, libraries: Libraries) -> str:
+    name = libraries.readable.get(symbol, symbol)
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
+
+
+def _digest(modules: tuple[Module, ...]) -> str:
+    symbols = sorted({symbol for module in modules for symbol in module.undefined})
+    return "sha256:" + hashlib.sha256("\n".join(symbols).encode()).hexdigest() if symbols else ""
+
+
+def _stable_since(modules: tuple[Module, ...], libraries: Libraries) -> str:
+    """Return the version of torch that had the last of the functions first; "" where they are not stable alone.
+
+    A function that torch's headers do not declare says nothing of any other version.
+    """
+    users = [module for module in modules if module.needs_torch]
+    if not users or not all(module.is_stable or not module.undefined for module in users):
+        return ""
+    symbols = {symbol for module in users for symbol in module.undefined}
+    if not symbols or not symbols <= libraries.since.keys():
+        return ""
+    try:
+        return str(max((libraries.since[symbol] for symbol in symbols), key=Version))
+    except InvalidVersion:
+        return ""

@@ -1,0 +1,101 @@
+"""One more cycle when a wheel is built: look at it, decide, act. The link check, run paths, guard, record.
+
+May not be imported by a room. What reads libraries is imported when there are some to read: after the delegate.
+"""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+import tempfile
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+from .act.call import Call
+from .act.guard import guard_files
+from .act.metadata import with_requirement
+from .act.record import RECORD_NAME, built_text, record_text
+from .act.run_paths import change_run_path
+from .act.wheel import WheelChanges, extract_wheel_file, read_wheel_file, rewrite_wheel
+from .decide.finishing import BuiltWheel, built_facts, plan_bill
+from .decide.guard import plan_editable_guard, plan_guard
+from .decide.link import link_problem, plan_link
+from .decide.run_paths import plan_run_paths
+from .errors import PlanError
+from .linkage import Module, WheelContents
+from .look.prebuilt import inspect_prebuilt
+from .look.run_path_places import find_run_path_places
+from .model import Hook, Torch
+from .planned import Guard, Plan, PlannedPrebuilt, PlannedRunPath
+from .prebuilt import WheelAnswer
+
+_EXTENSION_SUFFIX = str(sysconfig.get_config_var("EXT_SUFFIX"))
+
+
+def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None:
+    """Check a wheel that was built, and write into it what it was built with.
+
+    :param metadata: what its METADATA has to be, None where it is right
+    :raises PlanError: if it does not link with the torch that it is for
+    :raises ActError: if it is no wheel, or cannot be finished
+    """
+    from .look.built_wheel import read_in_place_modules, read_wheel_contents
+    from .look.symbols import read_libraries
+
+    plan = call.plan
+    contents = read_wheel_contents(wheel)
+    in_place = plan.hook is Hook.BUILD_EDITABLE
+    # What an editable installation imports is in the source tree, which is looked at and never altered.
+    made = (*contents.modules, *(read_in_place_modules(call.source, suffix=_EXTENSION_SUFFIX) if in_place else ()))
+    report = plan_link(made, read_libraries(plan.torch, made))
+    problem = link_problem(report, plan.torch, what=wheel.name)
+    if problem is not None and plan.link_check:
+        raise PlanError(problem)
+    run_paths = plan_run_paths(contents.modules, find_run_path_places(plan, call.source))
+    guard = _guard(plan, contents, in_place=in_place)
+    built = BuiltWheel(contents=contents, modules=made, report=report, run_paths=run_paths, guard=guard)
+    facts = built_facts(plan, built, reproducible=bool(os.environ.get("SOURCE_DATE_EPOCH")))
+    added = {f"{contents.info}/{RECORD_NAME}": built_text(record_text(plan), facts).encode("ascii")}
+    if metadata is None and plan.runtime_torch is not None and plan.runtime_torch.text is not None:
+        metadata = with_requirement(read_wheel_file(wheel, f"{contents.info}/METADATA"), plan.runtime_torch.text)
+    if metadata is not None:
+        added[f"{contents.info}/METADATA"] = metadata
+    if plan.sbom:
+        from .act.sbom import SBOM_NAME, bill_text
+
+        added[f"{contents.info}/{SBOM_NAME}"] = bill_text(plan_bill(plan, built)).encode("utf-8")
+    files = guard_files(guard or Guard(), info=contents.info)
+    with tempfile.TemporaryDirectory(prefix="torchgraft-") as folder:
+        changes = WheelChanges(
+            added={**added, **files.added},
+            moved=files.moved,
+            replaced=_with_run_paths(call, wheel, run_paths, Path(folder)),
+        )
+        rewrite_wheel(wheel, changes)
+
+
+def inspect_wheel(path: Path, wheel: PlannedPrebuilt, prepared: Path | None, torch: Torch | None) -> WheelAnswer:
+    """Return whether a wheel that somebody else has built is the one that was planned, and links."""
+    return inspect_prebuilt(path, wheel, prepared, torch, judge=plan_link)
+
+
+def _guard(plan: Plan, contents: WheelContents, *, in_place: bool) -> Guard | None:
+    if not plan.guard:
+        return None
+    if in_place and not _extensions(contents.modules):
+        return plan_editable_guard(contents.info.partition("-")[0], contents.top_level)
+    return plan_guard(_extensions(contents.modules), contents.files, tuple(EXTENSION_SUFFIXES))
+
+
+def _extensions(modules: tuple[Module, ...]) -> dict[str, tuple[str, ...]]:
+    return {module.file: module.inits for module in modules if module.needs_torch}
+
+
+def _with_run_paths(call: Call, wheel: Path, run_paths: tuple[PlannedRunPath, ...], folder: Path) -> dict[str, Path]:
+    """Return copies of the modules of a wheel with their new run paths."""
+    changed = {}
+    for number, change in enumerate(run_paths):
+        changed[change.file] = folder / str(number)
+        extract_wheel_file(wheel, change.file, changed[change.file])
+        change_run_path(changed[change.file], change, variables=call.variables)
+    return changed

@@ -1,0 +1,33 @@
+"""For which torch a source tree was last built: where that is noted, and in which words.
+
+setuptools keeps what it compiled in build/ and compares times of files, never torch: after torch has changed it would
+hand out the old module as the new one. May not read or write the note.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from .model import Torch
+
+UNKNOWN = "unknown"
+
+
+def source_key(source: Path) -> str:
+    """Return what names a source tree in the cache folder; `source` without symbolic links."""
+    return hashlib.sha256(os.fsencode(source)).hexdigest()[:16]
+
+
+def note_path(cache_folder: Path, source: Path) -> Path:
+    """Return the file that notes for which torch a source tree was last built."""
+    return cache_folder / "locks" / f"{source_key(source)}.torch"
+
+
+def build_identity(torch: Torch | None) -> str:
+    """Return what tells one build of torch from another, in one line; "" for none."""
+    if torch is None:
+        return ""
+    facts = (torch.version, torch.cuda or torch.hip or torch.xpu, torch.cxx11_abi, torch.git_version)
+    return " ".join("-" if fact is None else str(fact) for fact in facts)

@@ -1,0 +1,93 @@
+"""What is in a wheel that was just built, and which libraries an editable build made in the source tree.
+
+May not alter it, nor judge what it finds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from pathlib import Path
+
+from packaging.metadata import parse_email
+
+from ..errors import ActError, Evidence, Problem
+from ..linkage import Module, WheelContents
+from .modules import is_library_name, read_archive_modules, read_file_modules
+
+_DIST_INFO = re.compile(r"([^/]+\.dist-info)/RECORD")
+_LARGEST_TEXT_BYTES = 10_000_000
+_NOT_SOURCES = frozenset({".git", "__pycache__", "build", "dist", "node_modules"})
+_MOST_FILES = 50_000
+
+
+def read_wheel_contents(wheel: Path) -> WheelContents:
+    """Return what is in a wheel.
+
+    :raises ActError: if it is none
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return _read(archive)
+    except (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
+        raise ActError(_bad_wheel(wheel, str(error))) from None
+
+
+def read_in_place_modules(source: Path, *, suffix: str) -> tuple[Module, ...]:
+    """Return the extension modules of this Python that are in a source tree: an editable installation imports them.
+
+    :param suffix: of extension modules of this Python, such as .cpython-311-x86_64-linux-gnu.so
+    """
+    files: dict[str, Path] = {}
+    seen = 0
+    for parent, folders, names in os.walk(source):
+        # Not those of environments in the tree.
+        folders[:] = sorted(
+            name for name in folders if name not in _NOT_SOURCES and not Path(parent, name, "pyvenv.cfg").exists()
+        )
+        for name in names:
+            if is_library_name(name) and name.endswith((suffix, ".abi3.so")):
+                files[Path(parent, name).relative_to(source).as_posix()] = Path(parent, name)
+        seen += len(names)
+        if seen > _MOST_FILES:
+            break
+    return read_file_modules(files)
+
+
+def _read(archive: zipfile.ZipFile) -> WheelContents:
+    names = archive.namelist()
+    folders = sorted({match[1] for match in map(_DIST_INFO.fullmatch, names) if match})
+    if len(folders) != 1:
+        raise ValueError(f"it has {len(folders)} .dist-info folders with a RECORD")
+    info = folders[0]
+    metadata = parse_email(_bytes(archive, f"{info}/METADATA"))[0]
+    wheel = _bytes(archive, f"{info}/WHEEL").decode("utf-8", errors="replace")
+    generator = re.search(r"^Generator:[ \t]*(.+)", wheel, re.MULTILINE)
+    top_level = f"{info}/top_level.txt"
+    return WheelContents(
+        info=info,
+        name=metadata.get("name", ""),
+        version=metadata.get("version", ""),
+        generator=generator[1].strip() if generator else "",
+        tags=tuple(re.findall(r"^Tag:[ \t]*(\S+)", wheel, re.MULTILINE)),
+        top_level=_bytes(archive, top_level).decode("utf-8", errors="replace") if top_level in names else "",
+        files=tuple(names),
+        modules=read_archive_modules(archive),
+    )
+
+
+def _bytes(archive: zipfile.ZipFile, name: str) -> bytes:
+    if archive.getinfo(name).file_size > _LARGEST_TEXT_BYTES:
+        raise ValueError(f"its {name} is too large")
+    return archive.read(name)
+
+
+def _bad_wheel(wheel: Path, said: str) -> Problem:
+    return Problem(
+        code="bad-wheel",
+        headline=f"the delegate's wheel {wheel.name} is not a wheel",
+        evidence=(Evidence(label="found", text=said),),
+        why="a wheel without a right RECORD cannot be installed",
+        fixes=("TORCHGRAFT_PROVIDE=off pip wheel .   (to see the delegate alone)",),
+    )

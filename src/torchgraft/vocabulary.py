@@ -1,0 +1,391 @@
+"""What well-known packages call our decisions: their own variables, each with the file in which it was seen being read.
+
+May not decide anything, nor know a value: `decide.vocabulary` fills in `{numbers}` and the like.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+
+from packaging.utils import canonicalize_name
+
+from .kinds import Kind, ValueProblem
+
+
+class Decision(enum.Enum):
+    """What has to have been decided for a variable to be set."""
+
+    TOOLKIT = "a CUDA toolkit compiles"
+    OTHER_MINOR = "the toolkit is of another minor version than torch's CUDA"
+    NO_CUDA = 'cuda = "off"'
+    ROCM = "a ROCm toolkit compiles"
+    TORCH = "torch's version is known"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """One variable of some packages; of every package where `packages` is empty.
+
+    `value` is text, or one of these between braces: `numbers` (80;90), `dotted` (8.0;9.0), `gfx` (gfx90a;gfx942),
+    `gfx_words` (with spaces), `one_gfx` (only where there is one), `jobs`, `torch`. `known` are the architectures that
+    the package has code for: others become the highest of them that runs on the same GPUs. `asked`: only where the
+    setting names the package, since the package's own outcome would change.
+    """
+
+    packages: tuple[str, ...] = ()
+    variable: str
+    value: str
+    when: Decision
+    known: tuple[str, ...] = ()
+    asked: bool = False
+    why: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one compiler job of a package needs at its peak, for one architecture, where that is more than usual."""
+
+    packages: tuple[str, ...]
+    memory_bytes: int
+    source: str
+
+
+OFF = "off"
+
+_PYG = ("torch-cluster", "torch-scatter", "torch-sparse", "torch-spline-conv")
+_FLASH = "https://pypi.org/project/flash-attn/2.8.3.post2/ setup.py"
+_CAUSAL = "https://pypi.org/project/causal-conv1d/1.7.0/ setup.py"
+_MAMBA = "https://pypi.org/project/mamba-ssm/2.3.2.post1/ setup.py"
+_HADAMARD = "https://pypi.org/project/fast-hadamard-transform/1.1.0/ setup.py"
+_ENGINE = "https://pypi.org/project/transformer-engine-torch/2.20.2/ setup.py"
+_ENGINE_TOOLS = "https://pypi.org/project/transformer-engine-torch/2.20.2/ build_tools/utils.py"
+_DEEPSPEED = "https://pypi.org/project/deepspeed/0.19.8/ setup.py"
+_AUDIO = (
+    "https://github.com/pytorch/audio/blob/02f42eb0b7316b6200799d04e76d2650c47f1f03/tools/setup_helpers/extension.py"
+)
+_APEX = "https://github.com/NVIDIA/apex/blob/master/setup.py"
+
+
+def _own_build(package: str, prefix: str, source: str) -> tuple[Word, ...]:
+    """Return the three words of packages whose wheel command first looks for a wheel on GitHub."""
+    skip, force = f"{prefix}_SKIP_CUDA_BUILD", f"{prefix}_FORCE_BUILD"
+    no_wheel = "without CUDA there is no wheel to be found, and looking for one fails"
+    return (
+        Word(
+            packages=(package,),
+            variable=skip,
+            value="TRUE",
+            when=Decision.NO_CUDA,
+            why="leaves the CUDA extension out",
+            source=source,
+        ),
+        Word(packages=(package,), variable=force, value="TRUE", when=Decision.NO_CUDA, why=no_wheel, source=source),
+        Word(
+            packages=(package,),
+            variable=force,
+            value="TRUE",
+            when=Decision.TOOLKIT,
+            asked=True,
+            why="compiles, instead of downloading a wheel whose name fits",
+            source=source,
+        ),
+    )
+
+
+VOCABULARY: tuple[Word, ...] = (
+    Word(
+        variable="FORCE_CUDA",
+        value="1",
+        when=Decision.TOOLKIT,
+        why="setup.py asks torch.cuda.is_available(), which is about the machine that builds; read by torch-scatter,"
+        " torchvision, mmcv, xformers, detectron2, pytorch3d, pyg-lib and others",
+        source="https://pypi.org/project/torch-scatter/2.1.2/ setup.py",
+    ),
+    Word(
+        packages=(*_PYG, "detectron2", "torchvision"),
+        variable="FORCE_CUDA",
+        value="1",
+        when=Decision.ROCM,
+        why="the same variable says it for ROCm",
+        source="https://github.com/pytorch/vision/blob/004ebb5cd46514e67a2f21bfdae64e74cc11bb13/setup.py",
+    ),
+    Word(
+        packages=_PYG,
+        variable="FORCE_ONLY_CPU",
+        value="1",
+        when=Decision.NO_CUDA,
+        why="leaves the CUDA extensions out, whatever the machine has",
+        source="https://pypi.org/project/torch-cluster/1.6.3/ setup.py",
+    ),
+    Word(
+        packages=("pyg-lib",),
+        variable="FORCE_CUDA",
+        value="0",
+        when=Decision.NO_CUDA,
+        why="any value beats torch.cuda.is_available()",
+        source="https://github.com/pyg-team/pyg-lib/blob/00e75095e2653c88c71216a37c3145a94b513fa7/setup.py",
+    ),
+    Word(
+        packages=("flash-attn",),
+        variable="FLASH_ATTN_CUDA_ARCHS",
+        value="{numbers}",
+        when=Decision.TOOLKIT,
+        known=("80", "90", "100", "120"),
+        why="it passes -gencode itself, so that torch ignores TORCH_CUDA_ARCH_LIST",
+        source=_FLASH,
+    ),
+    Word(
+        packages=("flash-attn",),
+        variable="GPU_ARCHS",
+        value="{gfx}",
+        when=Decision.ROCM,
+        why="by default it asks the GPU of the machine that builds",
+        source=_FLASH,
+    ),
+    *_own_build("flash-attn", "FLASH_ATTENTION", _FLASH),
+    *_own_build("causal-conv1d", "CAUSAL_CONV1D", _CAUSAL),
+    *_own_build("mamba-ssm", "MAMBA", _MAMBA),
+    *_own_build("fast-hadamard-transform", "FAST_HADAMARD_TRANSFORM", _HADAMARD),
+    *_own_build("transformer-engine-torch", "NVTE_PYTORCH", _ENGINE),
+    Word(
+        packages=("causal-conv1d", "mamba-ssm"),
+        variable="HIP_ARCHITECTURES",
+        value="{one_gfx}",
+        when=Decision.ROCM,
+        why="it stands behind one --offload-arch, and is native by default",
+        source=_CAUSAL,
+    ),
+    Word(
+        packages=("xformers",),
+        variable="HIP_ARCHITECTURES",
+        value="{gfx_words}",
+        when=Decision.ROCM,
+        why="without it nothing is compiled for ROCm where the machine has no GPU",
+        source="https://pypi.org/project/xformers/0.0.35/ setup.py",
+    ),
+    Word(
+        packages=(
+            "transformer-engine",
+            "transformer-engine-cu12",
+            "transformer-engine-cu13",
+            "transformer-engine-torch",
+        ),
+        variable="NVTE_CUDA_ARCHS",
+        value="{numbers}",
+        when=Decision.TOOLKIT,
+        why="its CMake project knows no TORCH_CUDA_ARCH_LIST",
+        source=_ENGINE_TOOLS,
+    ),
+    Word(
+        packages=("transformer-engine",),
+        variable="NVTE_FRAMEWORK",
+        value="pytorch",
+        when=Decision.TOOLKIT,
+        asked=True,
+        why="leaves jax out, where the build could import it",
+        source=_ENGINE_TOOLS,
+    ),
+    Word(
+        packages=("natten",),
+        variable="NATTEN_CUDA_ARCH",
+        value="{dotted}",
+        when=Decision.TOOLKIT,
+        why="without it nothing is compiled where the machine has no GPU",
+        source="https://pypi.org/project/natten/0.21.7/ setup.py",
+    ),
+    Word(
+        packages=("natten",),
+        variable="NATTEN_N_WORKERS",
+        value="{jobs}",
+        when=Decision.TOOLKIT,
+        why="its own number of jobs, by default a quarter of all processors whatever the memory",
+        source="https://pypi.org/project/natten/0.21.7/ setup.py",
+    ),
+    Word(
+        packages=("tinycudann",),
+        variable="TCNN_CUDA_ARCHITECTURES",
+        value="{numbers}",
+        when=Decision.TOOLKIT,
+        why="it empties TORCH_CUDA_ARCH_LIST, and fails where the machine has no GPU",
+        source="https://github.com/NVlabs/tiny-cuda-nn/blob/02919511e152ee1059b51b7825bd9a4de659645c/bindings/torch/setup.py",
+    ),
+    Word(
+        packages=("deepspeed",),
+        variable="DS_SKIP_CUDA_CHECK",
+        value="1",
+        when=Decision.OTHER_MINOR,
+        why="it refuses a toolkit of another minor version",
+        source="https://pypi.org/project/deepspeed/0.19.8/ op_builder/builder.py",
+    ),
+    Word(
+        packages=("deepspeed",),
+        variable="DS_BUILD_OPS",
+        value="1",
+        when=Decision.TOOLKIT,
+        asked=True,
+        why="compiles all operations that can be, instead of each at its first use",
+        source=_DEEPSPEED,
+    ),
+    Word(
+        packages=("deepspeed",),
+        variable="DS_ENABLE_NINJA",
+        value="1",
+        when=Decision.TOOLKIT,
+        asked=True,
+        why="MAX_JOBS counts only with ninja",
+        source=_DEEPSPEED,
+    ),
+    Word(
+        packages=("deepspeed",),
+        variable="DS_ACCELERATOR",
+        value="cuda",
+        when=Decision.TOOLKIT,
+        asked=True,
+        why="it asks for a GPU of the machine that builds; its requirements depend on the answer",
+        source="https://pypi.org/project/deepspeed/0.19.8/ accelerator/real_accelerator.py",
+    ),
+    Word(
+        packages=("torchaudio",),
+        variable="USE_CUDA",
+        value="1",
+        when=Decision.TOOLKIT,
+        why="by default it is what torch.cuda.is_available() says",
+        source=_AUDIO,
+    ),
+    Word(
+        packages=("torchaudio",),
+        variable="USE_CUDA",
+        value="0",
+        when=Decision.NO_CUDA,
+        why="leaves CUDA out",
+        source=_AUDIO,
+    ),
+    Word(
+        packages=("torchaudio",),
+        variable="USE_ROCM",
+        value="1",
+        when=Decision.ROCM,
+        why="by default it is what torch.cuda.is_available() says",
+        source=_AUDIO,
+    ),
+    Word(
+        packages=("torchvision",),
+        variable="PYTORCH_VERSION",
+        value="{torch}",
+        when=Decision.TORCH,
+        asked=True,
+        why="its metadata then requires the very torch that it was built against",
+        source="https://github.com/pytorch/vision/blob/004ebb5cd46514e67a2f21bfdae64e74cc11bb13/setup.py",
+    ),
+    Word(
+        packages=("torchaudio",),
+        variable="PYTORCH_VERSION",
+        value="{torch}",
+        when=Decision.TORCH,
+        asked=True,
+        why="its metadata then requires the very torch that it was built against",
+        source="https://github.com/pytorch/audio/blob/00dad72cbccb0ba5b9564d6b30ddc504a0a1be21/setup.py",
+    ),
+    Word(
+        packages=("apex",),
+        variable="APEX_CPP_EXT",
+        value="1",
+        when=Decision.TOOLKIT,
+        asked=True,
+        why="without it only Python is installed",
+        source=_APEX,
+    ),
+    Word(
+        packages=("apex",),
+        variable="APEX_CUDA_EXT",
+        value="1",
+        when=Decision.TOOLKIT,
+        asked=True,
+        why="without it only Python is installed",
+        source=_APEX,
+    ),
+    Word(
+        packages=("gsplat",),
+        variable="BUILD_NO_CUDA",
+        value="1",
+        when=Decision.NO_CUDA,
+        why="leaves the CUDA extension out",
+        source="https://pypi.org/project/gsplat/1.5.3/ setup.py",
+    ),
+    Word(
+        packages=("auto-gptq",),
+        variable="BUILD_CUDA_EXT",
+        value="0",
+        when=Decision.NO_CUDA,
+        why="leaves the CUDA extensions out",
+        source="https://pypi.org/project/auto-gptq/0.7.1/ setup.py",
+    ),
+)
+
+# Measured: nvcc 13.0, one architecture, one thread.
+COSTS: tuple[Cost, ...] = (
+    Cost(
+        packages=("flash-attn",),
+        memory_bytes=7_000_000_000,
+        source="flash-attn 2.8.3: forward of head dimension 128 4.6 GB, backward 5.8 GB, backward of 256 6.4 GB",
+    ),
+)
+
+VARIABLES = tuple(sorted({word.variable for word in VOCABULARY}))
+JOB_VARIABLES = tuple(sorted({word.variable for word in VOCABULARY if word.value == "{jobs}"}))
+PACKAGES = tuple(sorted({package for word in VOCABULARY for package in word.packages}))
+
+
+def _names(data: object) -> tuple[str, ...]:
+    if data == OFF:
+        return (OFF,)
+    if not isinstance(data, list) or not all(isinstance(item, str) for item in data):
+        raise ValueProblem('a list of packages, or "off"')
+    names = tuple(str(canonicalize_name(item)) for item in data)
+    unknown = next((name for name in names if name not in PACKAGES), None)
+    if unknown is not None:
+        raise ValueProblem(f"packages of the vocabulary; {unknown!r} is none of {', '.join(PACKAGES)}")
+    return names
+
+
+def _names_in_text(values: tuple[str, ...]) -> tuple[str, ...]:
+    parts = [part for value in values for part in re.split(r"[,\s]+", value) if part]
+    return _names(OFF if parts == [OFF] else parts)
+
+
+NAMES = Kind(
+    name='list of packages, or "off"',
+    schema={
+        "oneOf": [{"const": OFF}, {"type": "array", "items": {"type": "string", "minLength": 1}}],
+    },
+    from_toml=_names,
+    from_text=_names_in_text,
+)
+
+
+def words_of(project: str | None, setting: tuple[str, ...]) -> tuple[Word, ...]:
+    """Return the words that may apply to a project: those of every package, of its own name, and what was asked for.
+
+    :param project: its name, in any spelling
+    :param setting: the packages that the setting names, or `OFF` alone
+    """
+    if setting == (OFF,):
+        return ()
+    own = canonicalize_name(project) if project else None
+    return tuple(
+        word
+        for word in VOCABULARY
+        if (not word.packages and not word.asked)
+        or any(package in setting or (package == own and not word.asked) for package in word.packages)
+    )
+
+
+def job_bytes_of(project: str | None, setting: tuple[str, ...]) -> int:
+    """Return what one job of a project needs as far as it is known to be more than usual, else 0."""
+    if setting == (OFF,):
+        return 0
+    names = {*setting, *([str(canonicalize_name(project))] if project else [])}
+    return max((cost.memory_bytes for cost in COSTS if names & set(cost.packages)), default=0)

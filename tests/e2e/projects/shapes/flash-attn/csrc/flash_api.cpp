@@ -1,0 +1,1 @@
+// the kernels would be launched from here

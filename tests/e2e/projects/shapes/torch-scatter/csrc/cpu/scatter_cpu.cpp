@@ -1,0 +1,1 @@
+// the loops would be here

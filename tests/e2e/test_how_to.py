@@ -1,0 +1,95 @@
+"""The commands of the pages that tell how to do something, typed as they stand there.
+
+Which block is run, and where, is said by marks in the pages (tests/support/how_to.py).
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from support.how_to import Block, Story, read_blocks, stories
+
+from .how_to_worlds import World, Worlds
+from .laboratory import CHECKOUT
+from .stub_torch import Stubs
+
+# Installs and compiles against a real torch.
+SLOW = frozenset({"tutorial"})
+
+
+def _all_stories() -> list[object]:
+    found = []
+    for page in sorted([*(CHECKOUT / "docs/how-to").glob("*.md"), CHECKOUT / "docs/tutorial.md"]):
+        blocks = read_blocks(str(page.relative_to(CHECKOUT)), page.read_text(encoding="utf-8"))
+        marks = [pytest.mark.slow] if page.stem in SLOW else []
+        found += [pytest.param(story, id=str(story), marks=marks) for story in stories(blocks)]
+    return found
+
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="session")
+def worlds(stubs: Stubs, request: pytest.FixtureRequest) -> Worlds:
+    return Worlds(stubs, lambda: request.getfixturevalue("laboratory"))
+
+
+@pytest.mark.parametrize("story", _all_stories())
+def test_what_a_page_says_works(story: Story, worlds: Worlds) -> None:
+    world = worlds.make(story.world)
+    base = Path(sysconfig.get_path("purelib", vars={"base": sys.base_prefix}))
+    before = set(base.iterdir())
+    for number, block in enumerate(story.blocks):
+        if block.language == "console":
+            type_in(block, world, number)
+        else:
+            write(block, world)
+    assert set(base.iterdir()) == before, "a command installed into the interpreter that runs the tests"
+
+
+def type_in(block: Block, world: World, number: int) -> None:
+    for at, command in enumerate(block.commands):
+        status, said = world.run(command.text, 100 * number + at)
+        fails = "fails" in block.marks and at + 1 == len(block.commands)
+        told = f"{block.place}: $ {command.text}\n{said}"
+        assert (status != 0) == fails, f"exit status {status}: {told}"
+        assert command.missing(said) == "", f"is not said: {command.missing(said)!r}: {told}"
+
+
+def write(block: Block, world: World) -> None:
+    name = block.marks.get("file") or block.marks["add to"]
+    path = world.working_folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if "file" in block.marks:
+        text = block.text + world.additions.get(name, "")
+    else:
+        text = path.read_text(encoding="utf-8") + block.text
+    path.write_text(text, encoding="utf-8")
+
+
+def test_a_world_has_a_name_that_is_known(worlds: Worlds) -> None:
+    with pytest.raises(ValueError, match="no world has 'tortch'"):
+        worlds.make("tortch")
+
+
+@pytest.mark.parametrize("command", ["uv pip install my-ext", "python -m pip install my-ext", "pip3 install my-ext"])
+def test_a_command_cannot_reach_the_interpreter_that_runs_the_tests(command: str, worlds: Worlds) -> None:
+    status, said = worlds.make("python").run(f"{command} --dry-run", 0)
+    assert status != 0
+    assert "virtual" in said or "not found" in said
+
+
+def test_a_command_that_does_not_say_what_the_page_says(worlds: Worlds) -> None:
+    world = worlds.make("python")
+    wrong = Block("p", 1, "console", "$ echo one\ntwo\n")
+    with pytest.raises(AssertionError, match="is not said: 'two'"):
+        type_in(wrong, world, 0)
+    with pytest.raises(AssertionError, match="exit status 1"):
+        type_in(Block("p", 1, "console", "$ false\n"), world, 1)
+    type_in(Block("p", 1, "console", "$ false\n", {"fails": ""}), world, 2)
+    type_in(Block("p", 1, "console", "$ mkdir a && cd a && export B=c\n"), world, 3)
+    type_in(Block("p", 1, "console", "$ basename $PWD; echo $B\na\nc\n"), world, 4)

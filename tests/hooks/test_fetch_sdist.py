@@ -1,0 +1,94 @@
+"""An sdist from an index on this machine, over real TLS."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.https import Server, content, serve_https, status
+from torchgraft.cli import main
+
+PYPROJECT = '[build-system]\nrequires = ["torch"]\n'
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve_https(tmp_path_factory.mktemp("https")) as made:
+        yield made
+
+
+@pytest.fixture
+def server(running: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
+    running.answers.clear()
+    running.requests.clear()
+    running.headers.clear()
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NETRC", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(running.authority))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.chdir(tmp_path)
+    return running
+
+
+def sdist() -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        for name, text in {"PKG-INFO": "Name: ext\nVersion: 1.0\n", "pyproject.toml": PYPROJECT}.items():
+            member = tarfile.TarInfo(f"ext-1.0/{name}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return made.getvalue()
+
+
+def page(digest: str) -> bytes:
+    return json.dumps(
+        {"files": [{"filename": "ext-1.0.tar.gz", "url": "/files/ext-1.0.tar.gz", "hashes": {"sha256": digest}}]}
+    ).encode()
+
+
+def test_the_index_that_pip_is_told_to_use(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = sdist()
+    server.serve("/simple/my-ext/", content(page(hashlib.sha256(data).hexdigest())))
+    server.serve("/files/ext-1.0.tar.gz", content(data))
+    monkeypatch.setenv("PIP_INDEX_URL", server.address.replace("://", "://me:secret@") + "/simple/")
+    assert main(["adopt", "My_Ext", "--write"]) == 0
+    assert (tmp_path / "adopted" / "ext-1.0.tar.gz").exists()
+    assert server.requests == ["/simple/my-ext/", "/files/ext-1.0.tar.gz"]
+    assert server.headers[0]["accept"].startswith("application/vnd.pypi.simple.v1+json")
+    assert [headers["authorization"] for headers in server.headers] == ["Basic bWU6c2VjcmV0"] * 2
+
+
+def test_the_next_index(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = sdist()
+    server.serve("/more/ext/", content(page(hashlib.sha256(data).hexdigest())))
+    server.serve("/files/ext-1.0.tar.gz", content(data))
+    monkeypatch.setenv("PIP_INDEX_URL", f"{server.address}/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{server.address}/more")
+    assert main(["adopt", "ext", "--output", "."]) == 0
+    assert server.requests == ["/simple/ext/", "/more/ext/", "/files/ext-1.0.tar.gz"]
+    assert (tmp_path / "ext-1.0.tar.gz").exists()
+
+
+def test_an_index_that_refuses(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    server.serve("/simple/ext/", status(403))
+    url = server.address.replace("://", "://me:secret@") + "/simple"
+    assert main(["adopt", "ext", "--index-url", url]) == 1
+    err = capsys.readouterr().err
+    assert "the server says 403" in err
+    assert "secret" not in err
+
+
+def test_another_file_than_the_index_says(server: Server, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    server.serve("/simple/ext/", content(page("0" * 64)))
+    server.serve("/files/ext-1.0.tar.gz", content(sdist()))
+    assert main(["adopt", "ext", "--index-url", f"{server.address}/simple", "--write"]) == 1
+    assert "and the index says 0000" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "adopted").exists()

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from torchgraft.decide.link import link_problem, plan_link
+from torchgraft.errors import problem_text
+from torchgraft.linkage import Format, Libraries, Library, Module, Reason, Verdict, VersionNeed
+from torchgraft.model import Origin, Torch
+
+TORCH = Torch(version="2.8.0+cu128", folder="/site/torch", origin=Origin.WHEEL, cuda="12.8", cxx11_abi=True)
+C10 = Library(name="libc10.so", file="/site/torch/lib/libc10.so", of_torch=True, defines=("_ZN3c101aEv",))
+PYTHON = Library(name="libtorch_python.so", file="", of_torch=True, defines=("THPVariableClass",))
+LIBRARIES = Libraries(
+    machine="EM_X86_64",
+    bits=64,
+    libraries=(C10, PYTHON),
+    cudart="libcudart.so.12",
+    versions=(
+        VersionNeed(library="libc.so.6", names=("GLIBC_2.2.5", "GLIBC_2.34")),
+        VersionNeed(library="libstdc++.so.6", names=("GLIBCXX_3.4", "GLIBCXX_3.4.30")),
+    ),
+)
+MODULE = Module(
+    file="ext/_C.so",
+    format=Format.ELF,
+    machine="EM_X86_64",
+    bits=64,
+    needed=("libc10.so", "libc.so.6"),
+    undefined=("_ZN3c101aEv",),
+    version_needs=(VersionNeed(library="libc.so.6", names=("GLIBC_2.34",)),),
+    inits=("PyInit__C",),
+)
+GONE = "_ZN2at4goneERKSs"
+
+
+def test_what_finds_everything_links() -> None:
+    report = plan_link([MODULE], LIBRARIES)
+    assert report.verdict is Verdict.LINKS
+    assert [module.file for module in report.modules] == ["ext/_C.so"]
+    assert link_problem(report, TORCH, what="ext.whl") is None
+
+
+def test_the_digest_is_of_the_symbols_alone() -> None:
+    one, other = plan_link([MODULE], LIBRARIES), plan_link([replace(MODULE, file="b.so")], Libraries(fault="no torch"))
+    assert one.symbols == other.symbols
+    assert one.symbols.startswith("sha256:")
+    assert plan_link([replace(MODULE, undefined=(GONE,))], LIBRARIES).symbols != one.symbols
+
+
+def test_what_needs_no_torch_has_no_part_in_it() -> None:
+    report = plan_link([replace(MODULE, undefined=(), needed=("libc.so.6",))], LIBRARIES)
+    assert (report.modules, report.verdict, report.symbols) == ((), Verdict.LINKS, "")
+
+
+CASES: dict[str, tuple[Module, Libraries, Reason, str]] = {
+    "a symbol of another version": (
+        replace(MODULE, undefined=(GONE,)),
+        replace(LIBRARIES, readable={GONE: "at::gone(std::string const&)"}),
+        Reason.VERSION,
+        "undefined: at::gone(std::string const&)",
+    ),
+    "a symbol of the other ABI": (
+        replace(MODULE, undefined=(GONE,)),
+        replace(LIBRARIES, other_abi=(GONE,)),
+        Reason.CXX11_ABI,
+        f"undefined: {GONE}",
+    ),
+    "a symbol of a library that it does not name": (
+        replace(MODULE, undefined=("THPVariableClass",)),
+        LIBRARIES,
+        Reason.NOT_NAMED,
+        "undefined: THPVariableClass",
+    ),
+    "another CUDA": (
+        replace(MODULE, needed=("libc10.so", "libcudart.so.13")),
+        LIBRARIES,
+        Reason.CUDA_MAJOR,
+        "needs libcudart.so.13, and torch loads libcudart.so.12",
+    ),
+    "a torch with CUDA": (
+        replace(MODULE, needed=("libc10.so", "libc10_cuda.so")),
+        replace(LIBRARIES, cudart=""),
+        Reason.ACCELERATOR,
+        "needs libc10_cuda.so, which this torch does not have",
+    ),
+    "a library of another version": (
+        replace(MODULE, needed=("libc10.so", "libtorch_new.so")),
+        LIBRARIES,
+        Reason.VERSION,
+        "needs libtorch_new.so, which this torch does not have",
+    ),
+    "a newer C library": (
+        replace(MODULE, version_needs=(VersionNeed(library="libc.so.6", names=("GLIBC_2.38",)),)),
+        LIBRARIES,
+        Reason.GLIBC,
+        "needs GLIBC_2.38, which libc.so.6 here does not have",
+    ),
+    "a newer C++ library": (
+        replace(MODULE, version_needs=(VersionNeed(library="libstdc++.so.6", names=("GLIBCXX_3.4.32",)),)),
+        LIBRARIES,
+        Reason.GLIBCXX,
+        "needs GLIBCXX_3.4.32, which libstdc++.so.6 here does not have",
+    ),
+    "a newer C library, of what needs no torch": (
+        replace(
+            MODULE, undefined=(), needed=(), version_needs=(VersionNeed(library="libc.so.6", names=("GLIBC_2.38",)),)
+        ),
+        LIBRARIES,
+        Reason.GLIBC,
+        "needs GLIBC_2.38, which libc.so.6 here does not have",
+    ),
+}
+
+
+@pytest.mark.parametrize(("module", "libraries", "reason", "fault"), CASES.values(), ids=CASES)
+def test_what_does_not_link(module: Module, libraries: Libraries, reason: Reason, fault: str) -> None:
+    (report,) = plan_link([module], libraries).modules
+    assert (report.verdict, report.reasons[0]) == (Verdict.DOES_NOT_LINK, reason)
+    assert fault in report.faults
+
+
+NOT_CHECKED: dict[str, tuple[Module, Libraries, str]] = {
+    "Mach-O": (replace(MODULE, format=Format.MACH_O), LIBRARIES, "Mach-O is not checked"),
+    "PE": (replace(MODULE, format=Format.PE), LIBRARIES, "PE is not checked"),
+    "damaged": (replace(MODULE, fault="it is damaged"), LIBRARIES, "it is damaged"),
+    "without torch": (MODULE, Libraries(fault="no torch is known"), "no torch is known"),
+    "of another machine": (replace(MODULE, machine="EM_AARCH64"), LIBRARIES, "aarch64 (64 bits)"),
+    "with a library that was not found": (
+        replace(MODULE, undefined=(GONE,), needed=("libother.so",)),
+        replace(LIBRARIES, missing=("libother.so",)),
+        "may come from libother.so",
+    ),
+    "no extension module, loaded by nobody knows whom": (
+        replace(MODULE, undefined=("THPVariableClass",), inits=()),
+        LIBRARIES,
+        "may come from whatever loads it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("module", "libraries", "said"), NOT_CHECKED.values(), ids=NOT_CHECKED)
+def test_what_is_not_checked(module: Module, libraries: Libraries, said: str) -> None:
+    report = plan_link([module], libraries)
+    assert report.verdict is Verdict.NOT_CHECKED
+    assert said in report.modules[0].said
+    assert link_problem(report, TORCH, what="ext.whl") is None
+
+
+def test_the_other_abi_is_certain_whatever_was_not_found() -> None:
+    module = replace(MODULE, undefined=(GONE,), needed=("libother.so",))
+    libraries = replace(LIBRARIES, missing=("libother.so",), other_abi=(GONE,))
+    assert plan_link([module], libraries).verdict is Verdict.DOES_NOT_LINK
+
+
+def test_a_runtime_that_the_wheel_has_itself_is_its_own_affair() -> None:
+    module = replace(MODULE, needed=("libc10.so", "libcudart-12345678.so.13"))
+    own = Module(file="ext.libs/libcudart-12345678.so.13", format=Format.ELF, machine="EM_X86_64", bits=64)
+    assert plan_link([module, own], LIBRARIES).verdict is Verdict.LINKS
+    assert plan_link([module], LIBRARIES).verdict is Verdict.DOES_NOT_LINK
+
+
+def test_of_a_system_library_that_was_not_found_nothing_is_said() -> None:
+    module = replace(MODULE, version_needs=(VersionNeed(library="libgomp.so.1", names=("GOMP_9",)),))
+    assert plan_link([module], LIBRARIES).verdict is Verdict.LINKS
+
+
+STABLE = replace(MODULE, undefined=("aoti_torch_a", "torch_b"), needed=("libtorch.so",))
+STABLE_LIBRARIES = replace(
+    LIBRARIES,
+    libraries=(Library(name="libtorch.so", file="", of_torch=True, defines=("aoti_torch_a", "torch_b")),),
+    since={"aoti_torch_a": "2.9", "torch_b": "2.10"},
+)
+
+
+def test_the_stable_abi_fits_from_the_version_on_that_has_all_its_functions() -> None:
+    assert plan_link([STABLE], STABLE_LIBRARIES).stable_since == "2.10"
+
+
+@pytest.mark.parametrize(
+    ("modules", "libraries"),
+    [
+        ([STABLE, MODULE], STABLE_LIBRARIES),
+        ([STABLE], replace(STABLE_LIBRARIES, since={"torch_b": "2.10"})),
+        ([STABLE], replace(STABLE_LIBRARIES, since={})),
+        ([replace(STABLE, undefined=())], STABLE_LIBRARIES),
+    ],
+    ids=["another module is not", "undeclared", "no headers", "nothing used"],
+)
+def test_what_is_not_known_to_be_stable(modules: list[Module], libraries: Libraries) -> None:
+    assert plan_link(modules, libraries).stable_since == ""
+
+
+def test_the_message_is_short_and_names_symbols_reason_and_cure() -> None:
+    names = {f"_Z{i}": f"c10::Error::f{i}(c10::SourceLocation, std::string)" for i in range(9)}
+    module = replace(MODULE, undefined=tuple(names))
+    libraries = replace(LIBRARIES, other_abi=tuple(names), readable=names)
+    report = plan_link([module, replace(module, file="ext/_D.so")], libraries)
+    problem = link_problem(report, TORCH, what="ext-1.0-cp311-cp311-linux_x86_64.whl")
+    assert problem is not None
+    text = problem_text(problem)
+    assert problem.code == "does-not-link"
+    assert len(text.splitlines()) <= 8
+    assert "undefined: c10::Error::f0(c10::SourceLocation, std::string)" in text
+    assert "7 more of this module, 1 more modules" in text
+    assert "compiled with the old C++ ABI, and torch with the new one" in text
+    assert "_GLIBCXX_USE_CXX11_ABI" in text
+
+
+def test_a_long_name_is_cut() -> None:
+    libraries = replace(LIBRARIES, readable={GONE: "at::gone(" + "int, " * 100 + ")"})
+    (report,) = plan_link([replace(MODULE, undefined=(GONE,))], libraries).modules
+    assert len(report.faults[0]) < 140
+    assert report.faults[0].endswith("...")

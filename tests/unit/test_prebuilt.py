@@ -1,0 +1,323 @@
+"""Which prebuilt wheels are planned, from settings and snapshots; and which wheels are taken for the right ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from packaging.tags import Tag
+
+from support import snapshots
+from support.wheels import write_wheel
+from torchgraft.config import Config
+from torchgraft.decide.plan import plan_build, plan_text
+from torchgraft.errors import ConfigError
+from torchgraft.look.prebuilt import read_hash_files
+from torchgraft.look.project import read_project
+from torchgraft.look.wheel import inspect_wheel
+from torchgraft.machine import Hardware
+from torchgraft.model import AskedFor, HashFile, Hook
+from torchgraft.planned import Plan, PlannedPrebuilt
+from torchgraft.prebuilt import Prebuilt, parse_hashes
+from torchgraft.settings_page import json_schema
+from torchgraft.sources import parse_pyproject, resolve_config
+
+ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
+# flash-attn's (setup.py, get_wheel_url).
+URL = (
+    "https://example.org/v{version}/{name}-{version}+cu{cuda_major}torch{torch_minor}cxx11abi{cxx11abi}"
+    "-{python}-{abi}-{platform}.whl"
+)
+FILE = "flash_attn-2.8.3+cu12torch2.8cxx11abiTRUE-cp311-cp311-linux_x86_64.whl"
+WHEEL = f"https://example.org/v2.8.3/{FILE}"
+PROJECT = snapshots.project(name="flash-attn", version="2.8.3")
+DIGEST = "0123456789abcdef" * 4
+
+
+def config(*places: dict[str, Any], variables: dict[str, str] | None = None, **toml: Any) -> Config:
+    table = {"prebuilt": list(places), **toml}
+    return resolve_config({"tool": {"torchgraft": table}}, variables=variables or {}, arguments={})
+
+
+def plan(settings: Config, **changes: Any) -> Plan:
+    values = {"consumer": snapshots.consumer(snapshots.CUDA_TORCH), "project": PROJECT, **changes}
+    return plan_build(settings, snapshots.snapshot(**values))
+
+
+def planned(settings: Config, **changes: Any) -> PlannedPrebuilt:
+    (wheel,) = plan(settings, **changes).prebuilt
+    return wheel
+
+
+# Planning.
+
+
+def test_the_naming_scheme_of_flash_attn() -> None:
+    wheel = planned(config({"url": URL}))
+    assert wheel == PlannedPrebuilt(url=WHEEL, name="flash_attn", version="2.8.3")
+    assert wheel.file == FILE
+
+
+def test_the_example_of_the_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "prebuilt.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    settings = resolve_config(parse_pyproject(block), variables={}, arguments={})
+    assert planned(settings).url == f"https://github.com/Dao-AILab/flash-attention/releases/download/v2.8.3/{FILE}"
+
+
+def test_an_old_abi_has_another_address() -> None:
+    old = dataclasses.replace(snapshots.CUDA_TORCH, cxx11_abi=False)
+    assert "cxx11abiFALSE" in planned(config({"url": URL}), consumer=snapshots.consumer(old)).url
+
+
+def test_a_local_version_is_quoted() -> None:
+    project = snapshots.project(name="x", version="1.0+local")
+    wheel = planned(config({"url": "https://example.org/{name}-{version}.whl"}), project=project)
+    assert wheel.url == "https://example.org/x-1.0%2Blocal.whl"
+    assert wheel.file == "x-1.0+local.whl"
+
+
+def test_the_plan_shows_every_address_before_anything_is_downloaded() -> None:
+    hashes = "https://example.org/{version}/SHA256SUMS"
+    places = ({"url": URL}, {"url": URL, "sha256": DIGEST}, {"url": URL, "hashes": hashes}, {"url": "https://x/{hip}"})
+    text = plan_text(plan(config(*places)))
+    assert f"prebuilt   {WHEEL} is tried first" in text
+    assert f"{WHEEL} is tried first, with a known digest" in text
+    assert f"{WHEEL} is tried first, if its digest is in https://example.org/2.8.3/SHA256SUMS" in text
+    assert "https://x/{hip} is not tried: {hip} has no value: torch 2.8.0+cu128 has none" in text
+
+
+def test_they_are_off_where_none_is_named_or_somebody_says_so() -> None:
+    assert not plan(config()).prebuilt
+    assert not plan(config({"url": URL}, variables={"TORCHGRAFT_PREBUILT": "off"})).prebuilt
+    assert plan(config({"url": URL}, variables={"TORCHGRAFT_PREBUILT": "on"})).prebuilt
+    assert resolve_config({"tool": {"torchgraft": {"prebuilt": "off"}}}, variables={}, arguments={}).prebuilt == ()
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [Hook.BUILD_EDITABLE, Hook.BUILD_SDIST, Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_SDIST],
+)
+def test_only_wheels_are_prebuilt(hook: Hook) -> None:
+    assert not plan(config({"url": URL}), hook=hook).prebuilt
+
+
+def test_the_client_is_required_only_where_it_is_needed() -> None:
+    def required(settings: Config, hook: Hook = ASK) -> list[str]:
+        return [line.text for line in plan(settings, hook=hook).requirements]
+
+    assert required(config({"url": URL})) == ["urllib3>=2.3"]
+    assert not required(config())
+    assert not required(config({"url": URL}, variables={"TORCHGRAFT_PREBUILT": "off"}))
+    assert not required(config({"url": URL}), Hook.GET_REQUIRES_FOR_BUILD_EDITABLE)
+
+
+def test_a_missing_toolkit_is_no_reason_to_stop_before_the_wheel_was_tried() -> None:
+    hardware = Hardware(cores=4, cores_limit="4", memory_bytes=10**10, memory_limit="memory")
+    project = dataclasses.replace(PROJECT, cuda_sources="a.cu")
+    changes = {"hardware": hardware, "project": project}
+    for hook in (ASK, Hook.BUILD_WHEEL):
+        made = plan(config({"url": URL}), hook=hook, **changes)
+        assert not made.problems
+        assert [problem.code for problem in made.compile_problems] == ["no-cuda-toolkit"]
+        assert "compiling  impossible here: no CUDA toolkit" in plan_text(made)
+        assert [problem.code for problem in plan(config(), hook=hook, **changes).problems] == ["no-cuda-toolkit"]
+
+
+def test_an_error_of_a_rule_stops_all_but_one_about_the_machine() -> None:
+    hardware = Hardware(cores=4, cores_limit="4", memory_bytes=10**10, memory_limit="memory", gpus=("7.5",))
+    rules = [{"torch": ">=2", "error": "not this torch"}, {"gpu": "<8.0", "error": "not this GPU"}]
+    made = plan(config({"url": URL}, when=rules), hardware=hardware)
+    assert [problem.headline for problem in made.problems] == ["flash-attn: not this torch"]
+    assert [problem.headline for problem in made.compile_problems] == ["flash-attn: not this GPU"]
+
+
+def test_no_torch_no_wheel() -> None:
+    assert not plan(
+        config({"url": URL}), consumer=snapshots.consumer(None), project=snapshots.project(dependencies=())
+    ).prebuilt
+
+
+def test_before_torch_is_installed_the_client_is_required_all_the_same() -> None:
+    asked = (AskedFor(requirement="torch==2.8.0", source="the command line"),)
+    made = plan(config({"url": URL}), hook=ASK, consumer=snapshots.consumer(None), asked_for=asked)
+    assert "urllib3>=2.3" in [line.text for line in made.requirements]
+
+
+# Who it is.
+
+
+def test_name_and_version_come_from_files(tmp_path: Path) -> None:
+    static = read_project(tmp_path, {"project": {"name": "a", "version": "1"}})
+    assert (static.name, static.version) == ("a", "1")
+    (tmp_path / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: b\nVersion: 2\n\nName: c\nVersion: 3\n")
+    sdist = read_project(tmp_path, {"project": {"name": "b", "dynamic": ["version"]}})
+    assert (sdist.name, sdist.version) == ("b", "2")
+    assert read_project(tmp_path, {"project": {"name": "a", "version": "1"}}).version == "1"
+
+
+def test_a_version_that_no_file_states_is_asked_of_the_delegate() -> None:
+    made = plan(config({"url": URL}), project=snapshots.project(name="flash-attn"))
+    assert made.asks_identity
+    assert made.prebuilt[0].refused == "{version} has no value: no file states it"
+    assert not plan(config({"url": URL})).asks_identity
+    assert not plan(config(), project=snapshots.project(name="flash-attn")).asks_identity
+    assert not plan(config({"url": URL}), project=snapshots.project(name="x"), hook=ASK).asks_identity
+
+
+# Digests.
+
+
+def test_a_file_of_digests() -> None:
+    text = f"# made by sha256sum\n{DIGEST}  a.whl\n{DIGEST.upper()} *dist/b.whl\nnonsense\n{DIGEST[:-1]}  c.whl\n"
+    assert parse_hashes(text) == {"a.whl": DIGEST, "b.whl": DIGEST}
+
+
+def test_digests_in_the_source_tree(tmp_path: Path) -> None:
+    settings = config({"url": URL, "hashes": "SHA256SUMS"})
+    assert read_hash_files(tmp_path, settings)[0].fault
+    (tmp_path / "SHA256SUMS").write_text(f"{DIGEST}  {FILE}\n")
+    (found,) = read_hash_files(tmp_path, settings)
+    assert found == HashFile(file="SHA256SUMS", digests=((FILE, DIGEST),))
+    assert planned(settings, hash_files=(found,)).sha256 == (DIGEST,)
+    other = HashFile(file="SHA256SUMS", digests=(("other.whl", DIGEST),))
+    assert planned(settings, hash_files=(other,)).refused == f"SHA256SUMS does not name {FILE}"
+    missing = HashFile(file="SHA256SUMS", fault="No such file or directory")
+    assert planned(settings, hash_files=(missing,)).refused == "SHA256SUMS: No such file or directory"
+    assert not read_hash_files(tmp_path, config({"url": URL}))
+
+
+def test_a_user_may_insist_on_digests() -> None:
+    insisting = {"TORCHGRAFT_REQUIRE_HASHES": "true"}
+    assert "require-hashes (TORCHGRAFT_REQUIRE_HASHES)" in planned(config({"url": URL}, variables=insisting)).refused
+    assert not planned(config({"url": URL, "sha256": DIGEST}, variables=insisting)).refused
+
+
+# Settings.
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ({}, "the key 'url'"),
+        ({"url": "http://example.org/{name}.whl"}, "begins with https://"),
+        ({"url": "https://example.org/{name}.whl#sha256=x"}, "without a fragment"),
+        ({"url": "https://example.org/{nam}.whl"}, r"\{nam\} is none of"),
+        ({"url": "https://example.org/{jobs}.whl"}, r"\{jobs\} is none of"),
+        ({"url": "https://example.org/{name}.whl", "sha256": "abc"}, "64 hexadecimal digits"),
+        ({"url": "https://example.org/{name}.whl", "sha256": []}, "64 hexadecimal digits"),
+        ({"url": "https://example.org/{name}.whl", "hashes": "../SHA256SUMS"}, "inside the source tree"),
+        ({"url": "https://example.org/{name}.whl", "hashes": "http://example.org/x"}, "begins with https://"),
+        ({"url": "https://example.org/x", "hashes": "x", "sha256": DIGEST}, "not both"),
+        ({"url": "https://example.org/x", "hash": DIGEST}, "rename it to 'hashes'"),
+    ],
+)
+def test_mistakes(place: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config(place)
+
+
+def test_a_user_cannot_name_an_address() -> None:
+    with pytest.raises(ConfigError, match="one of: on, off"):
+        config(variables={"TORCHGRAFT_PREBUILT": "https://example.org/x.whl"})
+
+
+def test_the_schema_agrees() -> None:
+    place = {"url": "https://example.org/x", "sha256": [DIGEST, DIGEST.upper()]}
+    assert config(place).prebuilt == (Prebuilt(url="https://example.org/x", sha256=(DIGEST, DIGEST)),)
+    jsonschema.validate({"prebuilt": [place]}, json_schema())
+    jsonschema.validate({"prebuilt": "off"}, json_schema())
+    for wrong in ([{"sha256": DIGEST}], [{"url": "http://x"}], "on"):
+        with pytest.raises(jsonschema.ValidationError, match=r"\w"):
+            jsonschema.validate({"prebuilt": wrong}, json_schema())
+
+
+# Wheels.
+
+TAG = "cp311-cp311-linux_x86_64"
+TAGS = (Tag("cp311", "cp311", "linux_x86_64"), Tag("cp311", "abi3", "linux_x86_64"))
+WANTED = PlannedPrebuilt(url=WHEEL, name="flash_attn", version="2.8.3")
+REQUIRES = ("Requires-Python: >=3.9", "Requires-Dist: torch", "Requires-Dist: einops")
+
+
+def inspect(tmp_path: Path, *, prepared: Path | None = None, **changes: Any) -> Any:
+    values = {"name": "flash_attn", "version": "2.8.3", "tags": (TAG,), "files": {"flash_attn/__init__.py": ""}}
+    path = write_wheel(tmp_path / "download", **{**values, "metadata": REQUIRES, **changes})
+    return inspect_wheel(path, WANTED, prepared, tags=TAGS)
+
+
+def test_a_wheel_gets_the_name_that_it_was_built_with(tmp_path: Path) -> None:
+    answer = inspect(tmp_path)
+    assert not answer.fault
+    assert answer.file == "flash_attn-2.8.3-cp311-cp311-linux_x86_64.whl"
+
+
+def test_one_of_several_tags_is_enough(tmp_path: Path) -> None:
+    answer = inspect(tmp_path, tags=("cp311-abi3-manylinux_2_17_x86_64", "cp311-abi3-linux_x86_64"))
+    assert answer.file == "flash_attn-2.8.3-cp311-abi3-linux_x86_64.manylinux_2_17_x86_64.whl"
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"name": "other"}, "it is other 2.8.3, not flash_attn 2.8.3"),
+        ({"version": "2.8.2"}, "it is flash_attn 2.8.2, not flash_attn 2.8.3"),
+        ({"version": "2.8.3+cu12"}, "it is flash_attn 2.8.3+cu12"),
+        ({"stem": "other-2.8.3"}, "it is other 2.8.3"),
+        ({"tags": ("cp310-cp310-linux_x86_64",)}, "it is for cp310-cp310-linux_x86_64, which this interpreter is not"),
+        ({"tags": ("cp311-cp311-win_amd64",)}, "it is for cp311-cp311-win_amd64"),
+        ({"tags": ()}, "it is for nothing"),
+        ({"after": {"flash_attn/__init__.py": "x"}}, "its RECORD is wrong: hash / size of flash_attn/__init__.py"),
+        ({"after": {"more.py": "x"}}, "its RECORD is wrong: more.py is not mentioned"),
+        ({"files": {"../x": ""}}, "written elsewhere"),
+        ({"files": {"/x": ""}}, "written elsewhere"),
+        ({"files": {"C:/x": ""}}, "written elsewhere"),
+        ({"files": {"b-1.dist-info/RECORD": ""}}, "2 .dist-info folders"),
+        ({"after": {"flash_attn-2.8.3.dist-info/RECORD": "x,y=z,1\n"}}, "its RECORD is wrong"),
+    ],
+)
+def test_wheels_that_are_others(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
+    assert fault in inspect(tmp_path, **changes).fault
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_wheel(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "download"
+    path.write_bytes(content)
+    assert inspect_wheel(path, WANTED, None, tags=TAGS).fault
+
+
+def test_half_a_wheel(tmp_path: Path) -> None:
+    path = write_wheel(tmp_path / "download", name="flash_attn", version="2.8.3", tags=(TAG,), files={"a": "x" * 9999})
+    path.write_bytes(path.read_bytes()[:5000])
+    assert "it is no wheel: BadZipFile" in inspect_wheel(path, WANTED, None, tags=TAGS).fault
+
+
+def metadata(tmp_path: Path, *lines: str) -> Path:
+    folder = tmp_path / "flash_attn-2.8.3.dist-info"
+    folder.mkdir()
+    text = "\n".join(["Metadata-Version: 2.4", "Name: flash-attn", "Version: 2.8.3", *lines, "", "Another description"])
+    (folder / "METADATA").write_text(text)
+    return folder
+
+
+def test_what_was_prepared_by_a_newer_setuptools_is_the_same_if_its_requirements_are(tmp_path: Path) -> None:
+    lines = ("Requires-Python: >=3.9", "License-File: LICENSE", "Requires-Dist: Einops", "Requires-Dist: torch ")
+    assert not inspect(tmp_path, prepared=metadata(tmp_path, *lines)).fault
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        (("Requires-Python: >=3.9", "Requires-Dist: torch"), "its Requires-Dist is not that of the metadata"),
+        ((*REQUIRES, "Requires-Dist: packaging"), "prepared: packaging"),
+        ((*REQUIRES[1:],), "its Requires-Python is not that of the metadata that were prepared: >=3.9, not none"),
+        ((*REQUIRES, "Provides-Extra: test"), "its Provides-Extra"),
+    ],
+)
+def test_other_requirements_than_those_that_were_prepared(tmp_path: Path, lines: tuple[str, ...], fault: str) -> None:
+    assert fault in inspect(tmp_path, prepared=metadata(tmp_path, *lines)).fault

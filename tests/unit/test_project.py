@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from torchgraft.look.project import read_project
+
+CMAKE = "project(a)\nfind_package(Torch REQUIRED)\n"
+MESON = "project('a', 'cpp')\ntorch = dependency('Torch', method: 'cmake')\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "shows"),
+    [
+        ({"CMakeLists.txt": CMAKE}, "find_package(Torch) by CMakeLists.txt"),
+        ({"CMakeLists.txt": "  FIND_PACKAGE ( Torch )"}, "find_package(Torch) by CMakeLists.txt"),
+        ({"CMakeLists.txt": "# find_package(Torch)\nfind_package(TorchVision)"}, ""),
+        ({"meson.build": MESON}, "find_package(Torch) by meson.build"),
+        ({"meson.build": "project('a')\n# dependency('Torch')\n"}, ""),
+        ({"CMakeLists.txt": CMAKE, "csrc/a.cu": ""}, "csrc/a.cu"),
+        ({"CMakeLists.txt": CMAKE, "setup.py": "setup()"}, ""),
+        ({"csrc/CMakeLists.txt": CMAKE}, ""),
+    ],
+    ids=["cmake", "capitals", "another", "meson", "comment", "sources", "setup_py", "not_at_the_top"],
+)
+def test_what_shows_that_a_cuda_toolkit_is_needed(tmp_path: Path, files: dict[str, str], shows: str) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert read_project(tmp_path, {}).cuda_sources == shows
+
+
+@pytest.mark.parametrize(("text", "cut"), [(MESON, True), ("subdir('a')", False), (None, False)])
+def test_whether_a_meson_project_can_be_cut_out(tmp_path: Path, text: str | None, *, cut: bool) -> None:
+    if text is not None:
+        (tmp_path / "meson.build").write_text(text)
+    assert read_project(tmp_path, {}).meson is cut

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from support import snapshots
+from torchgraft.config import Config
+from torchgraft.decide.rebuild import plan_rebuild
+from torchgraft.last_build import UNKNOWN, build_identity, note_path
+from torchgraft.look.last_build import with_last_build
+from torchgraft.model import Hook, Project
+
+TORCH = snapshots.CPU_TORCH
+OTHER = dataclasses.replace(TORCH, git_version="another")
+
+
+def reason(built_for: str, *, config: Config | None = None, **changes: object) -> str:
+    project = dataclasses.replace(snapshots.snapshot().project, built_for=built_for)
+    values: dict[str, object] = {"hook": Hook.BUILD_WHEEL, "project": project, **changes}
+    planned = plan_rebuild(config or Config(), snapshots.snapshot(**values), TORCH)
+    return planned.reason if planned else ""
+
+
+@pytest.mark.parametrize(
+    ("built_for", "expected"),
+    [
+        ("", ""),
+        (build_identity(TORCH), ""),
+        (build_identity(OTHER), "the source tree was built for torch 2.13.0+cpu before: compiled anew"),
+        (UNKNOWN, "the source tree was built for nobody knows which torch before: compiled anew"),
+    ],
+)
+def test_what_was_compiled_for_another_torch_is_compiled_anew(built_for: str, expected: str) -> None:
+    assert reason(built_for) == expected
+
+
+def test_where_there_is_nothing_to_force() -> None:
+    assert not reason(UNKNOWN, hook=Hook.BUILD_SDIST)
+    assert not reason(UNKNOWN, variables_set=("DIST_EXTRA_CONFIG",))
+    assert not reason(UNKNOWN, config=Config(backend="scikit_build_core.build"))
+    assert reason(UNKNOWN, config=Config(backend="setuptools.build_meta:__legacy__"))
+
+
+def test_the_note_is_read_from_the_cache(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "build").mkdir(parents=True)
+    project = Project(folder=str(source))
+    assert with_last_build(project, tmp_path / "cache").built_for == UNKNOWN
+    note = note_path(tmp_path / "cache", source)
+    note.parent.mkdir(parents=True)
+    note.write_text(build_identity(TORCH))
+    assert with_last_build(project, tmp_path / "cache").built_for == build_identity(TORCH)
+
+
+def test_a_tree_that_was_never_built_has_no_note(tmp_path: Path) -> None:
+    assert not with_last_build(Project(folder=str(tmp_path)), tmp_path / "cache").built_for

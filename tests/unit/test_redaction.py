@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from torchgraft.look.names import take_names
+from torchgraft.redaction import Names, redacted, redacted_json, without_secrets
+
+NAMES = Names(homes=("/srv/people/ada", "/"), people=("ada", "root", "x"), hosts=("lab-7.example.org", "lab-7"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/srv/people/ada/.venv", "~/.venv"),
+        ("/srv/people/ada-lovelace/.venv", "/srv/people/USER-lovelace/.venv"),
+        ("fix: pip --python /srv/people/ada install", "fix: pip --python ~ install"),
+        ("/scratch/ada/x and /data/ada_envs", "/scratch/USER/x and /data/USER_envs"),
+        ("/home/grace/x:/Users/joan/y", "/home/USER/x:/Users/USER/y"),
+        (r"C:\Users\joan\x", r"C:\Users\USER\x"),
+        ("on lab-7.example.org or LAB-7", "on HOST or HOST"),
+        ("adapter, canada", "adapter, canada"),
+        ("/root/x", "/root/x"),
+        ("x", "x"),
+        ("https://ada:s3cret@index.example.org/simple", "https://...@index.example.org/simple"),
+        ("torch @ https://x.org/t.whl?sig=abc%2F#sha256=77", "torch @ https://x.org/t.whl?...#sha256=77"),
+        ("git+ssh://git@x.org/y", "git+ssh://...@x.org/y"),
+    ],
+)
+def test_what_is_taken_out(text: str, expected: str) -> None:
+    assert redacted(text, NAMES) == expected
+
+
+def test_redacting_twice_changes_nothing() -> None:
+    text = "/srv/people/ada/x https://a:b@c.org/d?e=f lab-7 /home/you/z"
+    assert redacted(redacted(text, NAMES), NAMES) == redacted(text, NAMES)
+
+
+def test_secrets_are_taken_out_of_every_string() -> None:
+    data = {"a": ["https://u:p@x.org", 1, None, True], "/srv/people/ada": {"b": "ada"}}
+    assert redacted_json(data, None) == {"a": ["https://...@x.org", 1, None, True], "/srv/people/ada": {"b": "ada"}}
+    assert redacted_json(data, NAMES) == {"a": ["https://...@x.org", 1, None, True], "~": {"b": "USER"}}
+
+
+def test_text_without_secrets_stays() -> None:
+    text = "https://github.com/a/b/issues/1 (why? because) user@host"
+    assert without_secrets(text) == text
+
+
+def test_the_names_of_this_account() -> None:
+    names = take_names({"USER": "ada", "HOME": "/srv/people/countess"})
+    assert {"ada", "countess"} <= set(names.people)
+    assert "/srv/people/countess" in names.homes
+    assert all(names.hosts)
