@@ -46,7 +46,7 @@ def make_environment() -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
         run(python, *PIP, "install", "--quiet", "--upgrade", "pip>=25.1")  # the first that knows dependency groups
-        run(python, *PIP, "install", "--quiet", "--editable", ".", "--group", "test", "--group", "lint")
+        run(python, *PIP, "install", "--quiet", "--editable", ".[cli]", "--group", "test", "--group", "lint")
         done.touch()
     return python
 

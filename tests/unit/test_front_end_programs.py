@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,10 +9,12 @@ import pytest
 
 from support import sites
 from support.toolkits import script
-from torchgraft.checkup import FrontEndProgram
+from torchgraft.checkup import Driver, FrontEndProgram
 from torchgraft.look.driver import find_driver
 from torchgraft.look.front_end_programs import find_front_end_settings, find_front_ends, parse_version
 from torchgraft.model import FrontEndName
+
+CC = shutil.which("cc") or shutil.which("gcc")
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
 
@@ -100,3 +104,24 @@ def test_variables_without_their_values(tmp_path: Path) -> None:
 def test_no_driver(tmp_path: Path) -> None:
     (tmp_path / "nvml.so").write_text("no library")
     assert find_driver(("libnowhere.so.1", str(tmp_path / "nvml.so"))) is None
+
+
+_NVML = """
+#include <string.h>
+int nvmlInit_v2(void) { return STATUS; }
+int nvmlShutdown(void) { return 0; }
+int nvmlSystemGetDriverVersion(char *text, unsigned length) { strncpy(text, "580.95.05", length); return 0; }
+int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = 12040; return CUDA_STATUS; }
+"""
+
+
+@pytest.mark.skipif(CC is None, reason="the fake driver is compiled")
+@pytest.mark.parametrize(
+    ("status", "cuda_status", "expected"),
+    [(0, 0, Driver(version="580.95.05", cuda="12.4")), (0, 1, Driver(version="580.95.05")), (9, 0, None)],
+)
+def test_what_nvml_says(tmp_path: Path, status: int, cuda_status: int, expected: Driver | None) -> None:
+    library = str(tmp_path / "nvml.so")
+    options = ["-shared", "-fPIC", f"-DSTATUS={status}", f"-DCUDA_STATUS={cuda_status}", "-x", "c", "-", "-o", library]
+    subprocess.run([str(CC), *options], input=_NVML, text=True, check=True, timeout=60)
+    assert find_driver((library,)) == expected

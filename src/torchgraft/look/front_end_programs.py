@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ _PROGRAMS = (
     ("pipx", FrontEndName.PIPX),
 )
 _VERSION = re.compile(r"\b\d+(?:\.\d+)+(?:\.?(?:a|b|rc|dev|post)\d+)*\b")
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 5.0
 _ISOLATION = ("no-build-isolation", "no-build-isolation-package")
 # Everything that turns isolation off by a variable, in pip and in uv.
 _VARIABLES = ("PIP_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION_PACKAGE")
@@ -45,15 +45,21 @@ _VARIABLES = ("PIP_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION", "UV_NO_BUILD_IS
 def find_front_ends(variables: Mapping[str, str]) -> tuple[FrontEndProgram, ...]:
     """Return the first program of each name on PATH, with its version."""
     found = [(name, program) for text, name in _PROGRAMS for program in find_programs(text, variables)[:1]]
-    if not found:
-        return ()
-    # An interpreter that starts takes half a second on a busy machine.
-    with ThreadPoolExecutor(max_workers=len(found)) as pool:
-        answers = pool.map(lambda pair: ask_program([pair[1], "--version"], variables, timeout_s=_TIMEOUT_S), found)
-        return tuple(
-            FrontEndProgram(name=name, program=program, version=parse_version(answer or ""))
-            for (name, program), answer in zip(found, answers, strict=True)
-        )
+    answers: dict[str, str] = {}
+
+    def ask(program: str) -> None:
+        answers[program] = ask_program([program, "--version"], variables, timeout_s=_TIMEOUT_S) or ""
+
+    # All at once: an interpreter takes half a second to start. Who interrupts us does not wait for them.
+    threads = [threading.Thread(target=ask, args=(program,), daemon=True) for _, program in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return tuple(
+        FrontEndProgram(name=name, program=program, version=parse_version(answers.get(program, "")))
+        for name, program in found
+    )
 
 
 def parse_version(text: str) -> str:
