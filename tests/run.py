@@ -1,4 +1,4 @@
-"""Set up an environment and pass the tests: ruff, mypy, then pytest.
+"""Set up an environment and pass the tests: ruff, mypy, Sphinx, then pytest.
 
 Needs Python 3.10 or later and a C++ compiler. The environment is kept in .environments/ and made anew when
 pyproject.toml has changed. Arguments go to pytest instead of all tests.
@@ -11,11 +11,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PIP = ["-m", "pip", "--disable-pip-version-check"]
+GROUPS = ("test", "lint", "docs")
 
 
 def main(arguments: list[str]) -> int:
@@ -28,6 +30,8 @@ def main(arguments: list[str]) -> int:
         run(python, "-m", "ruff", "check")
         run(python, "-m", "ruff", "format", "--check")
         run(python, "-m", "mypy")
+        with tempfile.TemporaryDirectory() as pages:
+            run(python, "-m", "sphinx", "-q", "-W", "-b", "html", "docs", pages)
         run(python, "-m", "pytest", "-n", "2", *(f"tests/{name}" for name in ("unit", "properties", "hooks")))
         run(python, "-m", "pytest", "-n", "2", "-m", "not slow and not alone", "tests/e2e")
         run(python, "-m", "pytest", "-m", "alone and not slow", "tests/e2e")
@@ -46,7 +50,7 @@ def make_environment() -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
         run(python, *PIP, "install", "--quiet", "--upgrade", "pip>=25.1")  # the first that knows dependency groups
-        run(python, *PIP, "install", "--quiet", "--editable", ".[cli]", "--group", "test", "--group", "lint")
+        run(python, *PIP, "install", "--quiet", "--editable", ".[cli]", *(f"--group={name}" for name in GROUPS))
         done.touch()
     return python
 

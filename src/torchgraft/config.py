@@ -313,7 +313,7 @@ class Config:
         " [record](record.md) anyway.",
     )
     sbom: bool = _setting(
-        False,
+        True,
         "sbom",
         FLAG,
         _EVERYWHERE,

@@ -263,9 +263,8 @@ def test_an_editable_build_is_checked_in_the_source_tree(
 
 
 def test_a_bill_of_materials(project: Any, make_caller: Any, tmp_path: Path) -> None:
-    folder = project("[tool.torchgraft]\nsbom = true")
+    folder = project()
     caller = make_caller(folder, SOURCE_DATE_EPOCH="1700000000")
-    assert [text for text in caller.get_requires_for_build_wheel() if text.startswith("cyclonedx-python-lib")]
     bills = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

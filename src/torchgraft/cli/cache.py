@@ -87,7 +87,7 @@ def pruning_text(items: tuple[Pruned, ...], *, dry_run: bool) -> str:
         _line(item.entry, word if item.removed else "stays", item.reason)
         for item in sorted(items, key=lambda item: (not item.removed, _key(item.entry)))
     ]
-    return "\n".join([*lines, f"{word}: {count} of {_size_text(gone)}; {stays}"]) + "\n"
+    return "\n".join([*lines, f"{word}: {count}, {_size_text(gone)}; {stays}"]) + "\n"
 
 
 def _line(entry: CacheEntry, state: str, said: str) -> str:

