@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.look.project import read_project
+from torchgraft.errors import ConfigError
+from torchgraft.look.project import read_project, read_pyproject
 
 CMAKE = "project(a)\nfind_package(Torch REQUIRED)\n"
 MESON = "project('a', 'cpp')\ntorch = dependency('Torch', method: 'cmake')\n"
@@ -36,3 +37,10 @@ def test_whether_a_meson_project_can_be_cut_out(tmp_path: Path, text: str | None
     if text is not None:
         (tmp_path / "meson.build").write_text(text)
     assert read_project(tmp_path, {}).meson is cut
+
+
+def test_a_pyproject_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+    assert read_pyproject(tmp_path) == {}
+    (tmp_path / "pyproject.toml").symlink_to("nowhere")
+    with pytest.raises(ConfigError, match="pyproject-unreadable"):
+        read_pyproject(tmp_path)
