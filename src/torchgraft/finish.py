@@ -43,7 +43,7 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
     from .look.symbols import read_libraries
 
     plan = call.plan
-    contents = read_wheel_contents(wheel)
+    contents = read_wheel_contents(wheel, call.source)
     in_place = plan.hook is Hook.BUILD_EDITABLE
     # What an editable installation imports is in the source tree, which is looked at and never altered.
     made = (*contents.modules, *(read_in_place_modules(call.source, suffix=_EXTENSION_SUFFIX) if in_place else ()))

@@ -14,6 +14,7 @@ from packaging.metadata import parse_email
 
 from ..errors import ActError, Evidence, Problem
 from ..linkage import Module, WheelContents
+from .build_folder import find_built_files
 from .modules import is_library_name, read_archive_modules, read_file_modules
 
 _DIST_INFO = re.compile(r"([^/]+\.dist-info)/RECORD")
@@ -22,14 +23,15 @@ _NOT_SOURCES = frozenset({".git", "__pycache__", "build", "dist", "node_modules"
 _MOST_FILES = 50_000
 
 
-def read_wheel_contents(wheel: Path) -> WheelContents:
+def read_wheel_contents(wheel: Path, source: Path) -> WheelContents:
     """Return what is in a wheel.
 
+    :param source: the source tree that it was built from
     :raises ActError: if it is none
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
-            return _read(archive)
+            return _read(archive, source)
     except (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
         raise ActError(_bad_wheel(wheel, str(error))) from None
 
@@ -55,7 +57,7 @@ def read_in_place_modules(source: Path, *, suffix: str) -> tuple[Module, ...]:
     return read_file_modules(files)
 
 
-def _read(archive: zipfile.ZipFile) -> WheelContents:
+def _read(archive: zipfile.ZipFile, source: Path) -> WheelContents:
     names = archive.namelist()
     folders = sorted({match[1] for match in map(_DIST_INFO.fullmatch, names) if match})
     if len(folders) != 1:
@@ -73,7 +75,7 @@ def _read(archive: zipfile.ZipFile) -> WheelContents:
         tags=tuple(re.findall(r"^Tag:[ \t]*(\S+)", wheel, re.MULTILINE)),
         top_level=_bytes(archive, top_level).decode("utf-8", errors="replace") if top_level in names else "",
         files=tuple(names),
-        modules=read_archive_modules(archive),
+        modules=read_archive_modules(archive, find_built_files(archive, source)),
     )
 
 

@@ -71,10 +71,16 @@ def read_wheel_modules(wheel: Path) -> tuple[Module, ...]:
         return read_archive_modules(archive)
 
 
-def read_archive_modules(archive: zipfile.ZipFile) -> tuple[Module, ...]:
-    """Return the libraries of a wheel that is open; see `read_wheel_modules`."""
+def read_archive_modules(archive: zipfile.ZipFile, same: Mapping[str, Path] | None = None) -> tuple[Module, ...]:
+    """Return the libraries of a wheel that is open; see `read_wheel_modules`.
+
+    :param same: files on disk that are the same as those of these names in the wheel
+    """
     names = sorted(name for name in archive.namelist() if is_library_name(name))
-    return tuple(module for name in names if (module := _read_member(archive, name)) is not None)
+    on_disk = read_file_modules({name: path for name, path in (same or {}).items() if name in names})
+    packed = (_read_member(archive, name) for name in names if name not in (same or {}))
+    found = [*on_disk, *(module for module in packed if module is not None)]
+    return tuple(sorted(found, key=lambda module: module.file))
 
 
 def read_file_modules(files: Mapping[str, Path]) -> tuple[Module, ...]:
