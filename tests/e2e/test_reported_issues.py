@@ -154,3 +154,15 @@ def test_uv_15984_what_match_runtime_refuses(stubs: Stubs, place: Workplace) -> 
     assert_clean(place.run([UV, "sync"], cwd=app))
 
     assert_built_for(ask(place, app / ".venv/bin/python", FLASH), "2.8.0+cu128")
+
+
+def test_uv_18972_adding_a_requirements_file_in_a_new_project(place: Workplace) -> None:
+    # "The build fails because uv creates an isolated build environment that does not include torch, even though torch
+    # is listed in the same requirements file."
+    app = place.folder / "app"
+    (place.folder / "requirements.txt").write_text("torch>=2.3.0,<2.9\nflash-attn==1.0\n", encoding="utf-8")
+
+    assert_clean(place.run([UV, "init", "--bare", app]))
+    assert_clean(place.run([UV, "add", "-r", "../requirements.txt"], cwd=app))
+
+    assert_built_for(ask(place, app / ".venv/bin/python", FLASH), PINNED_TORCH)
