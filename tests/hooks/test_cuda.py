@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.toolkits import install_toolkit
+from support.toolkits import install_compiler, install_toolkit
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fake programs are shell scripts")
 
@@ -57,7 +57,9 @@ def test_setup_py_sees_the_toolkit_whenever_it_runs(
 ) -> None:
     set_cuda(consumer, "13.0")
     home, seen = install_toolkit(tmp_path / "cuda-13.0"), tmp_path / "seen"
-    path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    # Those of the machine that runs this may be too new for it.
+    compilers = [install_compiler(tmp_path / "gcc" / name, "12.2.0").parent for name in ("cc", "c++")]
+    path = os.pathsep.join([str(home / "bin"), str(compilers[0]), os.environ["PATH"]])
     project = make_project({"setup.py": SEES_HOME, "kernel.cu": ""})
     caller = make_caller(project, SEEN=str(seen), PATH=path, CUDA_HOME="/no/such/toolkit")
     assert caller.get_requires_for_build_wheel() == []
