@@ -55,7 +55,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
     OUT_OF_MEMORY,
     _row(
         "host-compiler-unsupported",
-        r"unsupported GNU version|unsupported clang version|"
+        r"unsupported GNU version|unsupported clang version|No supported gcc/g\+\+ host compiler found|"
         r"current installed version of \S+ \(.*\) is greater than the maximum required version by CUDA",
         "the host compiler is too new for this CUDA toolkit",
         "nvcc checks it in crt/host_config.h, and torch in a table of its own",

@@ -70,6 +70,7 @@ class Hardware:
     which of them that was. `toolkit_faults` say why a toolkit that is there cannot be used. `wheel_trees` are folders
     such as nvidia/cu13 that NVIDIA's wheels made, the build environment's first; `wheels` are names and versions of all
     of NVIDIA's wheels in both environments. The first of `compilers` is what compiles where nothing is set.
+    `appended_threads` is what the user's NVCC_APPEND_FLAGS tells every nvcc, 0 for as many as there are processors.
     """
 
     cores: int
@@ -85,3 +86,4 @@ class Hardware:
     compilers: tuple[HostCompiler, ...] = ()
     rocm: tuple[RocmToolkit, ...] = ()
     sycl: tuple[SyclCompiler, ...] = ()
+    appended_threads: int | None = None

@@ -5,8 +5,14 @@ May not decide more than that.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .config import Config, Cuda
+from .machine import Toolkit
 from .model import Project, Torch
+
+# Variables by which the user names a toolkit.
+TOOLKIT_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDACXX")
 
 
 def asks_for_gpus(config: Config) -> bool:
@@ -43,3 +49,32 @@ def sycl_need(config: Config, project: Project, torch: Torch | None) -> str:
     if config.cuda is Cuda.OFF or torch is None or not torch.xpu:
         return ""
     return "SyclExtension in setup.py" if project.setup_script and project.setup_script.names_sycl else ""
+
+
+def toolkits_for(toolkits: Iterable[Toolkit], cuda: str) -> tuple[Toolkit, ...]:
+    """Return the toolkits of the major version of torch's CUDA, in the order in which they are to be taken.
+
+    First the user's own, then one that was asked for from PyPI, then the nearest minor version.
+    """
+    return tuple(sorted((t for t in toolkits if major(t.version) == major(cuda)), key=lambda t: _rank(t, cuda)))
+
+
+def _rank(toolkit: Toolkit, cuda: str) -> tuple[bool, bool, int, int]:
+    distance = _minor(toolkit.version) - _minor(cuda)
+    return (
+        toolkit.source not in TOOLKIT_VARIABLES,
+        "in the build environment" not in toolkit.source,
+        abs(distance),
+        -distance,
+    )
+
+
+def major(version: str) -> int:
+    """Return the major part of a version of CUDA, 0 where there is none."""
+    head = version.partition(".")[0]
+    return int(head) if head.isdigit() else 0
+
+
+def _minor(version: str) -> int:
+    part = [*version.split("."), "0"][1]
+    return int(part) if part.isdigit() else 0

@@ -66,7 +66,10 @@ _DEEPSPEED = "https://pypi.org/project/deepspeed/0.19.8/ setup.py"
 _AUDIO = (
     "https://github.com/pytorch/audio/blob/02f42eb0b7316b6200799d04e76d2650c47f1f03/tools/setup_helpers/extension.py"
 )
-_APEX = "https://github.com/NVIDIA/apex/blob/master/setup.py"
+# What reads them came with https://github.com/NVIDIA/apex/pull/1910.
+_APEX = "https://github.com/NVIDIA/apex/blob/25.09/setup.py"
+_SAGE = "https://github.com/thu-ml/SageAttention/blob/0263553c1ab901e2a5e0fa83adfacdfc71a89062/setup.py"
+_ACCELERATOR = "https://pypi.org/project/deepspeed/0.19.8/ accelerator/real_accelerator.py"
 
 
 def _own_build(package: str, prefix: str, source: str) -> tuple[Word, ...]:
@@ -74,15 +77,8 @@ def _own_build(package: str, prefix: str, source: str) -> tuple[Word, ...]:
     skip, force = f"{prefix}_SKIP_CUDA_BUILD", f"{prefix}_FORCE_BUILD"
     no_wheel = "without CUDA there is no wheel to be found, and looking for one fails"
     return (
-        Word(
-            packages=(package,),
-            variable=skip,
-            value="TRUE",
-            when=Decision.NO_CUDA,
-            why="leaves the CUDA extension out",
-            source=source,
-        ),
-        Word(packages=(package,), variable=force, value="TRUE", when=Decision.NO_CUDA, why=no_wheel, source=source),
+        _without_cuda(package, skip, "TRUE", "leaves the CUDA extension out", source),
+        _without_cuda(package, force, "TRUE", no_wheel, source),
         Word(
             packages=(package,),
             variable=force,
@@ -93,6 +89,11 @@ def _own_build(package: str, prefix: str, source: str) -> tuple[Word, ...]:
             source=source,
         ),
     )
+
+
+def _without_cuda(package: str, variable: str, value: str, why: str, source: str) -> Word:
+    """Return the word that leaves out what cuda = "off" does not want, or that cannot be had without CUDA."""
+    return Word(packages=(package,), variable=variable, value=value, when=Decision.NO_CUDA, why=why, source=source)
 
 
 VOCABULARY: tuple[Word, ...] = (
@@ -120,13 +121,12 @@ VOCABULARY: tuple[Word, ...] = (
         why="leaves the CUDA extensions out, whatever the machine has",
         source="https://pypi.org/project/torch-cluster/1.6.3/ setup.py",
     ),
-    Word(
-        packages=("pyg-lib",),
-        variable="FORCE_CUDA",
-        value="0",
-        when=Decision.NO_CUDA,
-        why="any value beats torch.cuda.is_available()",
-        source="https://github.com/pyg-team/pyg-lib/blob/00e75095e2653c88c71216a37c3145a94b513fa7/setup.py",
+    _without_cuda(
+        "pyg-lib",
+        "FORCE_CUDA",
+        "0",
+        "any value beats torch.cuda.is_available()",
+        "https://github.com/pyg-team/pyg-lib/blob/00e75095e2653c88c71216a37c3145a94b513fa7/setup.py",
     ),
     Word(
         packages=("flash-attn",),
@@ -146,6 +146,7 @@ VOCABULARY: tuple[Word, ...] = (
         source=_FLASH,
     ),
     *_own_build("flash-attn", "FLASH_ATTENTION", _FLASH),
+    *_own_build("flash-attn-3", "FLASH_ATTENTION", "https://pypi.org/project/flash-attn/2.8.3.post2/ hopper/setup.py"),
     *_own_build("causal-conv1d", "CAUSAL_CONV1D", _CAUSAL),
     *_own_build("mamba-ssm", "MAMBA", _MAMBA),
     *_own_build("fast-hadamard-transform", "FAST_HADAMARD_TRANSFORM", _HADAMARD),
@@ -165,6 +166,13 @@ VOCABULARY: tuple[Word, ...] = (
         when=Decision.ROCM,
         why="without it nothing is compiled for ROCm where the machine has no GPU",
         source="https://pypi.org/project/xformers/0.0.35/ setup.py",
+    ),
+    _without_cuda(
+        "xformers",
+        "XFORMERS_CK_FLASH_ATTN",
+        "0",
+        "leaves the extension for ROCm out; there is none that leaves the one for CUDA out",
+        "https://pypi.org/project/xformers/0.0.35/ setup.py",
     ),
     Word(
         packages=(
@@ -222,6 +230,14 @@ VOCABULARY: tuple[Word, ...] = (
     ),
     Word(
         packages=("deepspeed",),
+        variable="DS_NVCC_THREADS",
+        value="1",
+        when=Decision.TOOLKIT,
+        why="its own number of threads of each nvcc, by default up to eight; the jobs are counted with one",
+        source="https://pypi.org/project/deepspeed/0.19.8/ op_builder/builder.py",
+    ),
+    Word(
+        packages=("deepspeed",),
         variable="DS_BUILD_OPS",
         value="1",
         when=Decision.TOOLKIT,
@@ -245,7 +261,43 @@ VOCABULARY: tuple[Word, ...] = (
         when=Decision.TOOLKIT,
         asked=True,
         why="it asks for a GPU of the machine that builds; its requirements depend on the answer",
-        source="https://pypi.org/project/deepspeed/0.19.8/ accelerator/real_accelerator.py",
+        source=_ACCELERATOR,
+    ),
+    Word(
+        packages=("deepspeed",),
+        variable="DS_ACCELERATOR",
+        value="cuda",
+        when=Decision.ROCM,
+        asked=True,
+        why="it asks for a GPU of the machine that builds, and calls those of AMD the same",
+        source=_ACCELERATOR,
+    ),
+    Word(
+        packages=("deepspeed",),
+        variable="DS_ACCELERATOR",
+        value="cpu",
+        when=Decision.NO_CUDA,
+        asked=True,
+        why="it asks for a GPU of the machine that builds, and writes the answer into the wheel",
+        source=_ACCELERATOR,
+    ),
+    Word(
+        packages=("sageattention",),
+        variable="EXT_PARALLEL",
+        value="1",
+        when=Decision.TOOLKIT,
+        why="by default as many extensions at once as MAX_JOBS says, each with as many compilers",
+        source=_SAGE,
+    ),
+    _without_cuda("sageattention", "SAGEATTN_SKIP_CUDA_BUILD", "1", "leaves the CUDA extensions out", _SAGE),
+    Word(
+        packages=("vllm",),
+        variable="VLLM_TARGET_DEVICE",
+        value="cpu",
+        when=Decision.NO_CUDA,
+        asked=True,
+        why="by default it is what torch is built for; version and requirements depend on it",
+        source="https://pypi.org/project/vllm/0.33.0/ setup.py",
     ),
     Word(
         packages=("torchaudio",),
@@ -255,14 +307,7 @@ VOCABULARY: tuple[Word, ...] = (
         why="by default it is what torch.cuda.is_available() says",
         source=_AUDIO,
     ),
-    Word(
-        packages=("torchaudio",),
-        variable="USE_CUDA",
-        value="0",
-        when=Decision.NO_CUDA,
-        why="leaves CUDA out",
-        source=_AUDIO,
-    ),
+    _without_cuda("torchaudio", "USE_CUDA", "0", "leaves CUDA out", _AUDIO),
     Word(
         packages=("torchaudio",),
         variable="USE_ROCM",
@@ -308,20 +353,55 @@ VOCABULARY: tuple[Word, ...] = (
         source=_APEX,
     ),
     Word(
-        packages=("gsplat",),
-        variable="BUILD_NO_CUDA",
+        packages=("fairscale",),
+        variable="BUILD_CUDA_EXTENSIONS",
         value="1",
-        when=Decision.NO_CUDA,
-        why="leaves the CUDA extension out",
-        source="https://pypi.org/project/gsplat/1.5.3/ setup.py",
+        when=Decision.TOOLKIT,
+        asked=True,
+        why="without it only Python is installed",
+        source="https://pypi.org/project/fairscale/0.4.9/ setup.py",
     ),
-    Word(
-        packages=("auto-gptq",),
-        variable="BUILD_CUDA_EXT",
-        value="0",
-        when=Decision.NO_CUDA,
-        why="leaves the CUDA extensions out",
-        source="https://pypi.org/project/auto-gptq/0.7.1/ setup.py",
+    _without_cuda(
+        "torch-points-kernels",
+        "FORCE_ONLY_CPU",
+        "1",
+        "leaves the CUDA extension out, whatever the machine has",
+        "https://pypi.org/project/torch-points-kernels/0.7.0/ setup.py",
+    ),
+    _without_cuda(
+        "pytorch3d",
+        "PYTORCH3D_FORCE_NO_CUDA",
+        "1",
+        "leaves the CUDA sources out, whatever the machine has",
+        "https://github.com/facebookresearch/pytorch3d/blob/ef43b8ddbf6480c9cf49d0f076fb7d12c0ecf285/setup.py",
+    ),
+    _without_cuda(
+        "exllamav2",
+        "EXLLAMA_NOCOMPILE",
+        "1",
+        "leaves the CUDA extension to its first use",
+        "https://pypi.org/project/exllamav2/0.0.4/ setup.py",
+    ),
+    _without_cuda(
+        "nerfacc",
+        "BUILD_NO_CUDA",
+        "1",
+        "leaves the CUDA extension out",
+        "https://pypi.org/project/nerfacc/0.5.3/ setup.py",
+    ),
+    _without_cuda(
+        "gsplat",
+        "BUILD_NO_CUDA",
+        "1",
+        "leaves the CUDA extension out",
+        "https://pypi.org/project/gsplat/1.5.3/ setup.py",
+    ),
+    _without_cuda(
+        "auto-gptq",
+        "BUILD_CUDA_EXT",
+        "0",
+        "leaves the CUDA extensions out",
+        "https://pypi.org/project/auto-gptq/0.7.1/ setup.py",
     ),
 )
 

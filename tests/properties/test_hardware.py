@@ -43,8 +43,8 @@ TOOLKIT = st.fixed_dictionaries(
 
 
 @settings(deadline=None)  # files are made
-@given(TOOLKIT, st.booleans(), st.text(max_size=9))
-def test_any_toolkit(files: dict[str, bytes | None], architectures: bool, name: str) -> None:  # noqa: FBT001
+@given(TOOLKIT, st.sampled_from([(), ("12.8",), ("13", "")]), st.text(max_size=9))
+def test_any_toolkit(files: dict[str, bytes | None], cudas: tuple[str, ...], name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "nvidia" / "cu13"
         sites.write(home, {name: content for name, content in files.items() if content is not None})
@@ -55,7 +55,7 @@ def test_any_toolkit(files: dict[str, bytes | None], architectures: bool, name: 
             variables,
             search_paths=(folder,),
             prefixes=(folder,),
-            architectures=architectures,
+            cudas=cudas,
             places=(f"{home.parent}/*",),
         )
     assert len(found.toolkits) <= 1

@@ -28,7 +28,7 @@ from torchgraft.config import ArchFormat, Cuda, Log
 from torchgraft.decide.architectures import arch_list_text
 from torchgraft.decide.plan import plan_text, said_text, summary_text
 from torchgraft.machine import HostCompiler
-from torchgraft.model import Hook
+from torchgraft.model import Hook, SetupScript
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 
@@ -75,6 +75,26 @@ def test_a_variable_that_leads_nowhere_is_overridden_and_the_summary_says_why() 
     assert made.overrides == ("CUDA_HOME=/no/such has no bin/nvcc: not used",)
     assert {values(made)[name] for name in ("CUDA_HOME", "CUDA_PATH")} == {"/usr/local/cuda-13.0"}
     assert "torchgraft: CUDA_HOME=/no/such has no bin/nvcc: not used" in summary_text(made).splitlines()
+
+
+BROKEN = "/usr/local/cuda-13.0/bin/nvcc (/usr/local) does not start: Exec format error"
+
+
+def test_a_toolkit_that_does_not_start_is_spoken_of_where_it_might_have_been_taken() -> None:
+    made = plan(CU130, hardware(NVCC_13_2, toolkit_faults=(BROKEN, "CUDA_HOME=/x has no bin/nvcc")))
+    assert f"{BROKEN}: not used" in made.notes
+    assert made.overrides == ("CUDA_HOME=/x has no bin/nvcc: not used",)
+    asked = plan(CU130, hardware(toolkit_faults=(BROKEN,)), hook=ASK)
+    assert asked.notes == (f"{BROKEN}: not used",)
+    assert requirements(asked)
+    assert f"{BROKEN}: not used" not in plan(CU130, hardware(NVCC_13_0, toolkit_faults=(BROKEN,))).notes
+
+
+def test_an_error_for_want_of_a_toolkit_says_which_ones_do_not_start() -> None:
+    (problem,) = plan(CU130, hardware(toolkit_faults=(BROKEN,)), installer=None).problems
+    assert (problem.code, [e.text for e in problem.evidence]) == ("no-cuda-toolkit", [BROKEN])
+    (problem,) = plan(CU128, hardware(toolkit_faults=(BROKEN,))).problems
+    assert (problem.code, problem.evidence[-1].text) == ("no-cuda-toolkit", BROKEN)
 
 
 def test_cudacxx_is_a_choice_too() -> None:
@@ -315,6 +335,50 @@ def test_jobs(sources: str, seen: dict[str, Any], config: dict[str, Any], jobs: 
     assert values(made)["MAX_JOBS"] == str(jobs)
     assert values(made)["CMAKE_BUILD_PARALLEL_LEVEL"] == str(jobs)
     assert values(made).get("NVCC_THREADS") == ("1" if sources else None)
+
+
+@pytest.mark.parametrize(
+    ("script", "seen", "config", "jobs"),
+    [
+        ({"nvcc_threads": 4}, {}, {}, 2),  # 4 GB for each of 4 architectures
+        ({"nvcc_threads": 4}, {"gpus": ("9.0",)}, {}, 9),
+        ({"nvcc_threads": 4}, {"gpus": ("8.0", "9.0")}, {}, 4),
+        ({"nvcc_threads": 2}, {}, {}, 4),
+        ({"nvcc_threads": 1}, {}, {}, 9),
+        ({"nvcc_threads": None}, {}, {}, 9),
+        ({"nvcc_threads": 0}, {"cores": 3}, {}, 3),
+        ({"nvcc_threads": 0}, {}, {}, 2),
+        ({"nvcc_threads": 4, "names_gencode": True}, {"gpus": ("9.0",)}, {}, 2),
+        ({"nvcc_threads": 9, "names_gencode": True}, {}, {}, 1),
+        ({"nvcc_threads": 4}, {"appended_threads": 1}, {}, 9),
+        ({}, {"appended_threads": 2}, {}, 4),
+        # What the user has set is not read.
+        ({"nvcc_threads": 4}, {"gpus": ("9.0",), "variables_set": ("TORCH_CUDA_ARCH_LIST",)}, {}, 2),
+        # What a compiler needs was said: it is not multiplied.
+        ({"nvcc_threads": 4}, {}, {"memory_per_job": 6_000_000_000}, 6),
+        ({"nvcc_threads": 4}, {}, {"max_jobs": 1}, 1),
+    ],
+)
+def test_threads_that_setup_py_has_are_counted(
+    script: dict[str, Any], seen: dict[str, Any], config: dict[str, Any], jobs: int
+) -> None:
+    seen = dict(seen)
+    project = snapshots.project(cuda_sources="a.cu", setup_script=SetupScript(**script))
+    variables_set = seen.pop("variables_set", ())
+    machine = hardware(NVCC_13_0, **{"memory_bytes": 38_000_000_000, **seen})
+    assert plan(CU130, machine, config=config, project=project, variables_set=variables_set).jobs == jobs
+
+
+def test_the_plan_says_that_threads_are_counted() -> None:
+    project = snapshots.project(cuda_sources="a.cu", setup_script=SetupScript(nvcc_threads=4))
+    made = plan(CU130, hardware(NVCC_13_0, memory_bytes=38_000_000_000), project=project)
+    assert "16.0 GB a job of 4 nvcc threads (setup.py)" in " ".join(plan_text(made).split())
+    theirs = hardware(NVCC_13_0, memory_bytes=38_000_000_000, appended_threads=2)
+    assert "8.0 GB a job of 2 nvcc threads (NVCC_APPEND_FLAGS)" in " ".join(plan_text(plan(CU130, theirs)).split())
+    # hipcc has no such flag, and neither have compilers of C++.
+    for torch, sources in ((CU130, ""), (snapshots.CPU_TORCH, "a.cu")):
+        plain = snapshots.project(cuda_sources=sources, setup_script=SetupScript(nvcc_threads=4))
+        assert plan(torch, hardware(NVCC_13_0, memory_bytes=9_000_000_000), project=plain).jobs == 4
 
 
 def test_the_users_number_of_jobs_wins() -> None:

@@ -33,15 +33,19 @@ def test_everything_with_cuda(tmp_path: Path) -> None:
         (tmp_path / "site" / f"{name}.dist-info").mkdir()
     for name in ("gcc", "g++"):
         install_compiler(tmp_path / "bin" / name, "12.2.0")
-    variables = {"CUDA_HOME": str(home), "CUDA_PATH": "/nowhere", "PATH": f"{tmp_path}/bin:/bin"}
-    hardware = take_hardware(
-        variables, search_paths=(str(tmp_path / "site"),), prefixes=(str(tmp_path),), cuda=True, architectures=True
-    )
+    variables = {
+        "CUDA_HOME": str(home),
+        "CUDA_PATH": "/nowhere",
+        "NVCC_APPEND_FLAGS": "-t2",
+        "PATH": f"{tmp_path}/bin:/bin",
+    }
+    hardware = take_hardware(variables, search_paths=(str(tmp_path / "site"),), prefixes=(str(tmp_path),), cuda=True)
     assert hardware.toolkits[0].home == str(home)
     assert hardware.toolkits[0].architectures
     assert str(tree) in [toolkit.home for toolkit in hardware.toolkits]
     assert hardware.wheel_trees == (str(tree),)
     assert hardware.wheels == ("nvidia_cuda_nvcc-13.0.88", "nvidia_cudnn_cu13-9.24.0.43")
     assert "CUDA_PATH=/nowhere has no bin/nvcc" in hardware.toolkit_faults
+    assert hardware.appended_threads == 2
     assert "12.2.0" in [compiler.version for compiler in hardware.compilers]
     assert from_json_text(Hardware, json_text(hardware), source="test") == hardware

@@ -96,6 +96,16 @@ def test_toolkits_are_looked_for(machine: dict[str, str], hook: Hook, seen: dict
     assert not hardware.rocm
 
 
+@pytest.mark.parametrize("hook", [ASK, METADATA, BUILD])
+def test_every_hook_that_takes_a_toolkit_notices_one_that_does_not_start(machine: dict[str, str], hook: Hook) -> None:
+    home = Path(machine["CUDA_HOME"])
+    (home / "bin" / "nvcc").write_text("not for this machine")
+    hardware = look(machine, hook, consumer=CU130)
+    assert hardware
+    assert str(home) not in [toolkit.home for toolkit in hardware.toolkits]
+    assert f"CUDA_HOME={home} does not start: Exec format error" in hardware.toolkit_faults
+
+
 @pytest.mark.parametrize(
     ("hook", "seen"),
     [

@@ -134,3 +134,40 @@ def test_where_a_project_says_what_it_is_called(tmp_path: Path, files: dict[str,
 def test_extensions_for_other_compilers() -> None:
     script = parse_setup_script("from torch.utils import cpp_extension as c\nsetup(ext_modules=[c.SyclExtension('x')])")
     assert (script.names_sycl, script.names_cuda) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "threads"),
+    [
+        ("x = ['-O3', '--threads', '4']", 4),  # causal-conv1d 1.7.0, mamba-ssm 2.3.2, xformers 0.0.35
+        ("def f(a):\n    return a + ['--threads', '4']", 4),
+        ("flags += ('-t', '2')", 2),
+        ("flags.extend(['--threads=4', '-O3'])", 4),
+        ("flags.append('-t=4')", 4),
+        ("flags.append('-t4')", 4),
+        ("flags = '-O3 --threads 6 --use_fast_math'.split()", 6),
+        ("flags = '--threads=2'; more = ['-t', '8']", 8),
+        ("flags = ['--threads', '0', '-t4']", 0),
+        ("N = '3'\nflags = ['--threads', N]", 3),
+        ("flags = ['--threads', str(4)]", 4),
+        ("flags = ['--threads', os.getenv('THEIR_THREADS') or '4']", 4),
+        ("flags = ['--threads', os.environ.get('THEIR_THREADS', '4')]", 4),
+        # flash-attn 2.8.3, fast-hadamard-transform 1.1.0: what we set, it takes.
+        ("flags = ['--threads', os.getenv('NVCC_THREADS') or '4']", None),
+        ("flags = ['--threads', os.environ.get('NVCC_THREADS', '4')]", None),
+        ("N = os.getenv('NVCC_THREADS', '4')\nflags = ['--threads', N]", None),
+        ("def f():\n    n = count()\n    return ['--threads', n]", None),
+        ('"Use --threads 4 for speed."', None),
+        ("flags = ['--threads']", None),
+        ("flags = ['-t', 'x', '-tar', '-t=many', '--threads=', '-O3 -t']", None),
+        ("", None),
+    ],
+)
+def test_threads_that_setup_py_gives_to_nvcc(text: str, threads: int | None) -> None:
+    assert parse_setup_script(text).nvcc_threads == threads
+
+
+def test_architectures_that_setup_py_gives_to_nvcc() -> None:
+    assert parse_setup_script("f = ['-gencode', 'arch=compute_80,code=sm_80']").names_gencode
+    assert parse_setup_script("f = '-O3 -gencode=arch=compute_80,code=sm_80'").names_gencode
+    assert not parse_setup_script("f = ['-O3']").names_gencode

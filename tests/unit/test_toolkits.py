@@ -21,6 +21,7 @@ from torchgraft.machine import Toolkit
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake nvcc is a shell script")
 
 SYSTEM = "/usr/bin:/bin"
+ARCHITECTURES = ("75", "80", "90", "90a", "100")
 
 
 def search(
@@ -30,13 +31,13 @@ def search(
     build: tuple[Path, ...] = (),
     prefixes: tuple[Path, ...] = (),
     places: tuple[Path, ...] = (),
-    architectures: bool = False,
+    cudas: tuple[str, ...] = (),
 ) -> ToolkitSearch:
     return find_toolkits(
         {"PATH": "/nowhere", **(variables or {})},
         search_paths=tuple(map(str, paths)),
         prefixes=tuple(map(str, prefixes)),
-        architectures=architectures,
+        cudas=cudas,
         build_paths=tuple(map(str, build)),
         places=tuple(map(str, places)),
     )
@@ -56,17 +57,18 @@ def test_the_limits_of_host_compilers(version: str, gcc: int, clang: int) -> Non
     assert parse_host_config(text) == HostLimits(gcc=gcc, clang=clang)
 
 
-def test_cuda_home_with_everything_runs_nothing(tmp_path: Path) -> None:
+def test_cuda_home_with_everything_is_asked_for_architectures_alone(tmp_path: Path) -> None:
     home = install_toolkit(tmp_path / "cuda-12.8", "12.8")
     assert only(search({"CUDA_HOME": f"{home}/"})) == Toolkit(
         home=str(home),
         version="12.8",
         source="CUDA_HOME",
         nvcc=str(home / "bin" / "nvcc"),
+        architectures=ARCHITECTURES,
         highest_gcc=14,
         highest_clang=19,
     )
-    assert runs(home) == []
+    assert runs(home) == ["--list-gpu-arch"]
 
 
 def test_each_toolkit_once_under_its_first_name(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_a_wrapper_script_that_names_nvcc_is_read(tmp_path: Path, text: str) -> 
     script(tmp_path / "bin" / "nvcc", text.format(nvcc=home / "bin" / "nvcc"))
     toolkit = only(search({"PATH": f"{tmp_path / 'bin'}:{SYSTEM}"}))
     assert (toolkit.home, toolkit.nvcc, toolkit.source) == (str(home), str(home / "bin" / "nvcc"), "nvcc on PATH")
-    assert runs(home) == []
+    assert runs(home) == ["--list-gpu-arch"]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_another_wrapper_script_is_asked(tmp_path: Path, text: str) -> None:
     script(tmp_path / "bin" / "nvcc", text)
     toolkit = only(search({"PATH": f"{tmp_path / 'bin'}:{SYSTEM}", "REAL_HOME": str(home)}))
     assert (toolkit.home, toolkit.nvcc) == (str(home), str(home / "bin" / "nvcc"))
-    assert len(runs(home)) == 1
+    assert len(runs(home)) == 2  # for its place, and for its architectures
 
 
 def test_torchs_own_guess_for_a_wrapper_script_is_corrected(tmp_path: Path) -> None:
@@ -156,11 +158,11 @@ def test_a_home_of_links_is_one_of_its_own(tmp_path: Path) -> None:
 
 
 def test_debians_home_is_usr(tmp_path: Path) -> None:
-    """The nvidia-cuda-toolkit of Debian: a script on PATH, nvcc in a folder of its own, TOP = /usr."""
+    """Debian 12, nvidia-cuda-toolkit 11.8: a script on PATH, nvcc in a folder of its own, a profile without TOP."""
     usr = tmp_path / "usr"
     home = install_toolkit(usr / "lib" / "nvidia-cuda-toolkit", "12.4")
     (home / "include").rename(usr / "include")
-    (home / "bin" / "nvcc.profile").write_text(f"TOP              = {usr}\n")
+    (home / "bin" / "nvcc.profile").write_text(f"PATH\t\t+= {home}/bin:\n#INCLUDES\t+=\n")
     script(usr / "bin" / "nvcc", f'#!/bin/sh\nexec {home}/bin/nvcc "$@"\n')
     toolkit = only(search({"PATH": str(usr / "bin")}))
     assert (toolkit.home, toolkit.nvcc, toolkit.version) == (str(usr), str(usr / "bin" / "nvcc"), "12.4")
@@ -193,7 +195,7 @@ def test_where_versions_are_written(tmp_path: Path, files: dict[str, str | bytes
     home = install_toolkit(tmp_path / "cuda", "13.1", written=False)
     sites.write(home, files)
     assert only(search({"CUDA_HOME": str(home), "PATH": SYSTEM})).version == version
-    assert runs(home) == (["--version"] if version == "13.1" else [])
+    assert runs(home) == [*(["--version"] if version == "13.1" else []), "--list-gpu-arch"]
 
 
 def test_conda(tmp_path: Path) -> None:
@@ -212,11 +214,18 @@ def test_headers_that_are_missing(tmp_path: Path) -> None:
     assert only(search({"CUDA_HOME": str(home)})).missing_headers == ("cublas_v2.h", "cusparse.h")
 
 
-def test_architectures_only_when_asked_for(tmp_path: Path) -> None:
-    home = install_toolkit(tmp_path / "cuda")
-    toolkit = only(search({"CUDA_HOME": str(home), "PATH": SYSTEM}, architectures=True))
-    assert toolkit.architectures == ("75", "80", "90", "90a", "100")
-    assert runs(home) == ["--list-gpu-arch"]
+def test_only_the_toolkit_that_would_be_taken_is_started(tmp_path: Path) -> None:
+    names = ("13.0", "13.2", "12.4")
+    homes = {name: install_toolkit(tmp_path / f"cuda-{name}", name) for name in names}
+    found = search(places=(tmp_path / "cuda-*",), cudas=("13.2",))
+    assert [(t.version, t.architectures) for t in found.toolkits] == [
+        ("12.4", ()),
+        ("13.0", ()),
+        ("13.2", ARCHITECTURES),
+    ]
+    assert {name: len(runs(home)) for name, home in homes.items()} == {"13.0": 0, "13.2": 1, "12.4": 0}
+    search(places=(tmp_path / "cuda-*",), cudas=("13.2", "13.1", "13.2"))  # 13.2 is the nearest of both
+    assert {name: len(runs(home)) for name, home in homes.items()} == {"13.0": 0, "13.2": 2, "12.4": 0}
 
 
 def test_what_is_broken_is_said(tmp_path: Path) -> None:
@@ -239,12 +248,35 @@ def test_what_is_broken_is_said(tmp_path: Path) -> None:
     }
 
 
-def test_an_nvcc_that_does_not_run_has_no_architectures(tmp_path: Path) -> None:
-    home = install_toolkit(tmp_path / "cuda")
-    script(home / "bin" / "nvcc", "not for this machine")
-    assert len(search({"CUDA_HOME": str(home)}).toolkits) == 1
-    found = search({"CUDA_HOME": str(home)}, architectures=True)
-    assert found == ToolkitSearch(faults=(f"CUDA_HOME={home} does not run: its nvcc lists no architectures",))
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("not for this machine", "Exec format error"),
+        ("#!/nowhere/sh\n", "No such file or directory"),
+        ("#!/bin/sh\n", "it lists no architectures"),
+        (
+            '#!/bin/sh\necho; echo "nvcc: error while loading shared libraries: libx.so.1"; exit 127\n',
+            "nvcc: error while loading shared libraries: libx.so.1",
+        ),
+    ],
+)
+def test_a_toolkit_whose_nvcc_does_not_start_gives_way_to_the_next(tmp_path: Path, program: str, said: str) -> None:
+    broken, other = install_toolkit(tmp_path / "cuda-13.0"), install_toolkit(tmp_path / "cuda-13.2", "13.2")
+    script(broken / "bin" / "nvcc", program)
+    for cudas in (("13.0",), ()):
+        found = search({"CUDA_HOME": str(broken)}, places=(other,), cudas=cudas)
+        assert found.faults == (f"CUDA_HOME={broken} does not start: {said}",)
+        assert [(t.home, t.architectures) for t in found.toolkits] == [(str(other), ARCHITECTURES)]
+    # Of another major version, it would not be taken: nobody has to know.
+    assert len(search({"CUDA_HOME": str(broken)}, cudas=("12.8",)).toolkits) == 1
+
+
+def test_a_script_that_leads_to_an_nvcc_that_may_not_be_run(tmp_path: Path) -> None:
+    home = install_toolkit(tmp_path / "cuda-13.0")
+    (home / "bin" / "nvcc").chmod(0o644)
+    script(tmp_path / "bin" / "nvcc", f'#!/bin/sh\nexec {home}/bin/nvcc "$@"\n')
+    fault = f"{home / 'bin' / 'nvcc'} (nvcc on PATH) does not start: Permission denied"
+    assert search({"PATH": str(tmp_path / "bin")}) == ToolkitSearch(faults=(fault,))
 
 
 def wheels(site: Path, nvcc: str = "13.0.88", nvvm: str = "13.0.88") -> Path:

@@ -53,7 +53,10 @@ def test_nothing_is_forced_without_cuda_to_compile(torch: Any, sources: str) -> 
         ("Transformer.Engine", {"NVTE_CUDA_ARCHS": "75;80;90;120"}),
         ("tinycudann", {"TCNN_CUDA_ARCHITECTURES": "75;80;90;120"}),
         ("torchaudio", {"USE_CUDA": "1"}),
-        ("deepspeed", {}),
+        ("deepspeed", {"DS_NVCC_THREADS": "1"}),
+        ("sageattention", {"EXT_PARALLEL": "1"}),
+        ("flash-attn-3", {}),
+        ("xformers", {}),
         ("causal-conv1d", {}),
         ("unheard-of", {}),
     ],
@@ -78,7 +81,47 @@ def test_off() -> None:
 def test_without_cuda_a_package_is_told_to_leave_it_out() -> None:
     expected = {"FLASH_ATTENTION_SKIP_CUDA_BUILD": "TRUE", "FLASH_ATTENTION_FORCE_BUILD": "TRUE"}
     assert of("flash-attn", config={"cuda": Cuda.OFF}) == expected
-    assert of("torch-scatter", config={"cuda": Cuda.OFF}) == {"FORCE_ONLY_CPU": "1"}
+    assert of("flash-attn-3", config={"cuda": Cuda.OFF}) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "value"),
+    [
+        ("torch-scatter", "FORCE_ONLY_CPU", "1"),
+        ("torch-points-kernels", "FORCE_ONLY_CPU", "1"),
+        ("pyg-lib", "FORCE_CUDA", "0"),
+        ("xformers", "XFORMERS_CK_FLASH_ATTN", "0"),
+        ("sageattention", "SAGEATTN_SKIP_CUDA_BUILD", "1"),
+        ("pytorch3d", "PYTORCH3D_FORCE_NO_CUDA", "1"),
+        ("exllamav2", "EXLLAMA_NOCOMPILE", "1"),
+        ("nerfacc", "BUILD_NO_CUDA", "1"),
+        ("gsplat", "BUILD_NO_CUDA", "1"),
+        ("auto-gptq", "BUILD_CUDA_EXT", "0"),
+        ("torchaudio", "USE_CUDA", "0"),
+    ],
+)
+def test_what_leaves_cuda_out(name: str, variable: str, value: str) -> None:
+    assert of(name, config={"cuda": Cuda.OFF}) == {variable: value}
+
+
+@pytest.mark.parametrize(
+    ("name", "cuda", "expected"),
+    [
+        ("deepspeed", Cuda.AUTO, {"DS_ACCELERATOR": "cuda", "DS_BUILD_OPS": "1", "DS_ENABLE_NINJA": "1"}),
+        ("deepspeed", Cuda.OFF, {"DS_ACCELERATOR": "cpu"}),
+        ("vllm", Cuda.OFF, {"VLLM_TARGET_DEVICE": "cpu"}),
+        ("vllm", Cuda.AUTO, {}),
+        ("fairscale", Cuda.AUTO, {"BUILD_CUDA_EXTENSIONS": "1"}),
+        ("apex", Cuda.AUTO, {"APEX_CPP_EXT": "1", "APEX_CUDA_EXT": "1"}),
+    ],
+)
+def test_on_request_alone(name: str, cuda: Cuda, expected: dict[str, str]) -> None:
+    def variables(setting: tuple[str, ...]) -> dict[str, str | None]:
+        project = snapshots.project(name=name, cuda_sources="a.cu")
+        return values(plan(CU130, hardware(NVCC_13_0), config={"cuda": cuda, "vocabulary": setting}, project=project))
+
+    by_name = variables(())
+    assert {key: value for key, value in variables((name,)).items() if key not in by_name} == expected
 
 
 def test_the_users_value_stays_and_the_packages_own_setting_beats_the_table() -> None:
@@ -92,7 +135,8 @@ def test_the_users_value_stays_and_the_packages_own_setting_beats_the_table() ->
 
 
 def test_another_minor_version() -> None:
-    assert of("deepspeed", toolkits=(NVCC_13_2,)) == {"DS_SKIP_CUDA_CHECK": "1"}
+    assert of("deepspeed", toolkits=(NVCC_13_2,))["DS_SKIP_CUDA_CHECK"] == "1"
+    assert "DS_SKIP_CUDA_CHECK" not in of("deepspeed")
 
 
 def test_torchs_version_on_request() -> None:
@@ -111,11 +155,18 @@ def test_torchs_version_on_request() -> None:
         ("mamba-ssm", ("gfx90a",), {"HIP_ARCHITECTURES": "gfx90a"}),
         ("mamba-ssm", ("gfx90a", "gfx942"), {}),
         ("flash-attn", (), {}),
+        ("deepspeed", ("gfx90a",), {}),
         ("torch-scatter", (), {"FORCE_CUDA": "1"}),
     ],
 )
 def test_rocm(name: str, gpus: tuple[str, ...], expected: dict[str, str]) -> None:
     assert of(name, ROCM_TORCH, toolkits=(), rocm=(ROCM,), gpus=gpus) == expected
+
+
+def test_an_accelerator_of_amd_on_request() -> None:
+    made = plan(ROCM_TORCH, hardware(rocm=(ROCM,), gpus=("gfx90a",)), config={"vocabulary": ("deepspeed",)})
+    assert values(made)["DS_ACCELERATOR"] == "cuda"
+    assert "DS_BUILD_OPS" not in values(made)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +218,11 @@ def test_packages_whose_files_need_more_memory(name: str, config: dict[str, Any]
 
 def test_every_row_has_an_address_and_a_value_that_is_known() -> None:
     for word in VOCABULARY:
-        assert re.match(r"https://(github|pypi)\.", word.source), word
+        # Each in one version, or at one commit: what a branch says changes.
+        assert re.match(
+            r"https://(pypi\.org/project/[\w-]+/[\w.]+/ [\w/]+\.py|github\.com/[\w/.-]+/blob/([0-9a-f]{40}|[\d.]+)/.)",
+            word.source,
+        ), word
         assert all(package in PACKAGES for package in word.packages)
         assert "{" not in word.value or word.value[1:-1] in {
             "numbers",

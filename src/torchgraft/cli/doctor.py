@@ -16,6 +16,7 @@ from ..look.checkup import take_checkup
 from ..look.names import take_names
 from ..redaction import redacted_json
 from .colour import Colour, painted
+from .project_arguments import add_consumer_argument
 
 _DESCRIPTION = """Look at everything that a build of a CUDA extension would use, which is started from this shell, and
 say of each thing whether it is well: the front ends on PATH, the environment that a wheel would be for and its torch,
@@ -42,7 +43,7 @@ def add_parser(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--consumer", metavar="PATH", help="the environment a wheel would be for, or its interpreter")
+    add_consumer_argument(parser, "the environment a wheel would be for, or its interpreter")
     parser.add_argument(
         "--report", action="store_true", help="for a bug report: no home folder, no names of people and hosts"
     )

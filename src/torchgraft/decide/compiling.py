@@ -16,7 +16,7 @@ from ..planned import Planned, PlannedToolkit, PlannedVariable
 from ..vocabulary import job_bytes_of
 from .architectures import Architectures, arch_list_text, plan_architectures
 from .host_compiler import plan_host_compiler
-from .jobs import Jobs, plan_jobs
+from .jobs import Jobs, plan_jobs, plan_threads
 from .rocm import RocmChoice, plan_rocm
 from .sycl import plan_sycl
 from .toolkit import ToolkitChoice, is_other_minor, plan_toolkit
@@ -74,11 +74,18 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
     if choice.requirement and snapshot.installer is None:
         problems.append(_not_installed(snapshot, torch, choice.requirement))
     cuda = bool(cuda_need(config, snapshot.project, torch))
+    toolkit = choice.toolkit
+    architectures = Architectures()
+    if toolkit is not None:
+        architectures = plan_architectures(
+            config, snapshot, torch=torch, known=choice.architectures, toolkit_version=toolkit.version
+        )
     jobs = plan_jobs(
         config,
         snapshot,
         cuda=cuda or rocm.toolkit is not None,
         job_bytes=job_bytes_of(snapshot.project.name, config.vocabulary) if cuda else 0,
+        threads=plan_threads(snapshot, architectures.names) if toolkit else None,
     )
     notes, overrides = [*choice.notes, *rocm.notes], [*choice.overrides, *rocm.overrides]
     if cuda and "NVCC_THREADS" in snapshot.variables_set:
@@ -86,15 +93,10 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
             "MAX_JOBS counts one thread for each nvcc, and NVCC_THREADS is set: each may need several times that"
         )
     variables = [*(_of_jobs(jobs, cuda=cuda) if jobs else ()), *rocm.variables]
-    toolkit = choice.toolkit
     forced: tuple[str, ...] = ()
-    architectures = Architectures()
     if toolkit is not None:
         host = plan_host_compiler(snapshot, highest_gcc=choice.highest_gcc, toolkit=toolkit.version)
         problems += [host.problem] if host.problem else []
-        architectures = plan_architectures(
-            config, snapshot, torch=torch, known=choice.architectures, toolkit_version=toolkit.version
-        )
         notes += architectures.notes
         variables += [*_of_toolkit(toolkit), *_of_architectures(config, architectures)]
         if host.compiler:
@@ -170,8 +172,7 @@ def _of_jobs(jobs: Jobs, *, cuda: bool) -> Iterator[PlannedVariable]:
     for name in ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL"):
         yield PlannedVariable(name=name, value=str(jobs.count), reason=jobs.reason)
     if cuda:
-        # Memory grows with min(threads, architectures); jobs are the better use of it.
-        yield PlannedVariable(name="NVCC_THREADS", value="1", reason="the jobs are counted with one thread each")
+        yield PlannedVariable(name="NVCC_THREADS", value="1", reason="jobs are a better use of memory than threads")
 
 
 def _forced(snapshot: Snapshot, choice: ToolkitChoice) -> tuple[str, ...]:
@@ -188,10 +189,12 @@ def _forced(snapshot: Snapshot, choice: ToolkitChoice) -> tuple[str, ...]:
 def _not_installed(snapshot: Snapshot, torch: Torch, requirement: Planned) -> Problem:
     """Return why a toolkit that PyPI has is not here: nothing was installed, or nobody knew which one it had to be."""
     consumer = snapshot.consumer
+    faults = snapshot.hardware.toolkit_faults if snapshot.hardware else ()
     if consumer is None or consumer.rule is Rule.IMPORTABLE or consumer.torch is not None:
         return Problem(
             code="no-cuda-toolkit",
             headline=f"the front end did not install {requirement.text} for the build",
+            evidence=tuple(Evidence(label="unfit", text=fault) for fault in faults[:3]),
             why=f"{requirement.reason}; without build isolation nothing is installed",
             fixes=(
                 f"pip install '{requirement.text}'   (into {snapshot.build.prefix}), or leave out --no-build-isolation",

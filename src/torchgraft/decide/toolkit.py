@@ -16,14 +16,14 @@ from ..config import Config
 from ..errors import Evidence, Problem
 from ..machine import Toolkit
 from ..model import Link, Snapshot, Torch
-from ..needs import cuda_need
+from ..needs import TOOLKIT_VARIABLES, cuda_need, major, toolkits_for
 from ..planned import Planned, PlannedToolkit
 
 # What nvcc alone needs: the rest of a toolkit comes with torch (cublas, cusparse, ...). All in one requirement, or
 # their versions drift apart: nvcc 13.0 with nvvm 13.5 dies of "Unsupported .version".
 _COMPONENTS = ("nvcc", "nvvm", "crt", "cudart", "cccl")
 _FIRST_ON_PYPI = 13
-_USERS = ("CUDA_HOME", "CUDA_PATH", "CUDACXX")
+_MOST_FAULTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +54,15 @@ def plan_toolkit(config: Config, snapshot: Snapshot, torch: Torch | None) -> Too
         return ToolkitChoice()  # what is named CUDAExtension is compiled by hipcc there
     if torch.cuda is None:
         return ToolkitChoice(problem=_no_cuda_torch(config, torch))
-    major = _major(torch.cuda)
-    fitting = sorted(
-        (t for t in snapshot.hardware.toolkits if _major(t.version) == major),
-        key=lambda t: _rank(t, str(torch.cuda)),
-    )
+    fitting = toolkits_for(snapshot.hardware.toolkits, torch.cuda)
     if fitting:
         return _local(snapshot, torch, fitting[0])
-    if major >= _FIRST_ON_PYPI:
-        return ToolkitChoice(requirement=_requirement(config, torch), overrides=tuple(_unfit(snapshot, torch)))
+    if major(torch.cuda) >= _FIRST_ON_PYPI:
+        return ToolkitChoice(
+            requirement=_requirement(config, torch),
+            notes=_faults_of_others(snapshot),
+            overrides=tuple(_unfit(snapshot, torch)),
+        )
     return ToolkitChoice(problem=_mismatch(snapshot, torch))
 
 
@@ -71,23 +71,13 @@ def is_other_minor(version: str, torch: Torch) -> bool:
     return _minor_version(version) != _minor_version(str(torch.cuda))
 
 
-def _rank(toolkit: Toolkit, cuda: str) -> tuple[bool, bool, int, int]:
-    """Order toolkits: the user's own, then one that was asked for from PyPI, then the nearest minor version."""
-    distance = _minor(toolkit.version) - _minor(cuda)
-    return (
-        toolkit.source not in _USERS,
-        "in the build environment" not in toolkit.source,
-        abs(distance),
-        -distance,
-    )
-
-
 def _local(snapshot: Snapshot, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
     reason = f"CUDA {toolkit.version} from {toolkit.source} for torch's CUDA {torch.cuda}"
     notes = []
     if is_other_minor(toolkit.version, torch):
         notes.append(f"the toolkit is CUDA {toolkit.version}, torch's is {torch.cuda}: the same major version works")
-    trees = _trees(snapshot, _major(toolkit.version))
+        notes += _faults_of_others(snapshot)  # one of the same minor version may be among them
+    trees = _trees(snapshot, major(toolkit.version))
     layers = (toolkit.home, *(tree for tree in trees if tree != toolkit.home))
     from_wheels = toolkit.home in trees
     if from_wheels or (toolkit.missing_headers and len(layers) > 1):
@@ -110,11 +100,11 @@ def _local(snapshot: Snapshot, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
     )
 
 
-def _trees(snapshot: Snapshot, major: int) -> tuple[str, ...]:
+def _trees(snapshot: Snapshot, cuda: int) -> tuple[str, ...]:
     """Return the folders of NVIDIA's wheels of one major version: nvidia/cu13, or nvidia/cublas and the like."""
     trees = snapshot.hardware.wheel_trees if snapshot.hardware else ()
-    own = f"cu{major}"
-    if major >= _FIRST_ON_PYPI:
+    own = f"cu{cuda}"
+    if cuda >= _FIRST_ON_PYPI:
         return tuple(tree for tree in trees if PurePath(tree).name == own)
     return tuple(tree for tree in trees if not re.fullmatch(r"cu[0-9]+", PurePath(tree).name))
 
@@ -143,7 +133,7 @@ def _requirement(config: Config, torch: Torch) -> Planned:
     extras = ",".join(dict.fromkeys((*_COMPONENTS, *config.cuda_components)))
     version = torch.toolkit or f"{_minor_version(str(torch.cuda))}.*"
     reason = (
-        f"torch {torch.version} was built with CUDA {torch.cuda}, and no toolkit {_major(str(torch.cuda))}.x is here"
+        f"torch {torch.version} was built with CUDA {torch.cuda}, and no toolkit {major(str(torch.cuda))}.x is here"
     )
     return Planned(text=f"cuda-toolkit[{extras}]=={version}", reason=reason)
 
@@ -155,10 +145,10 @@ def _unfit(snapshot: Snapshot, torch: Torch) -> Iterator[str]:
         return
     for fault in hardware.toolkit_faults:
         # As look.toolkits begins what it says of a variable.
-        if fault.startswith(tuple(f"{name}=" for name in _USERS)):
+        if fault.startswith(tuple(f"{name}=" for name in TOOLKIT_VARIABLES)):
             yield f"{fault}: not used"
     for toolkit in hardware.toolkits:
-        if toolkit.source in _USERS and _major(toolkit.version) != _major(str(torch.cuda)):
+        if toolkit.source in TOOLKIT_VARIABLES and major(toolkit.version) != major(str(torch.cuda)):
             named = toolkit.nvcc if toolkit.source == "CUDACXX" else toolkit.home
             yield (
                 f"{toolkit.source}={named} is not used: CUDA {toolkit.version} cannot compile for"
@@ -166,8 +156,15 @@ def _unfit(snapshot: Snapshot, torch: Torch) -> Iterator[str]:
             )
 
 
+def _faults_of_others(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return why toolkits are not taken that nobody named: of what is named, `_unfit` says it."""
+    faults = snapshot.hardware.toolkit_faults if snapshot.hardware else ()
+    named = tuple(f"{name}=" for name in TOOLKIT_VARIABLES)
+    return tuple(f"{fault}: not used" for fault in faults if not fault.startswith(named))[:_MOST_FAULTS]
+
+
 def _mismatch(snapshot: Snapshot, torch: Torch) -> Problem:
-    cuda, major = _minor_version(str(torch.cuda)), _major(str(torch.cuda))
+    cuda, its_major = _minor_version(str(torch.cuda)), major(str(torch.cuda))
     package = f"cuda-toolkit-{cuda.replace('.', '-')}"
     found = snapshot.hardware.toolkits if snapshot.hardware else ()
     faults = snapshot.hardware.toolkit_faults if snapshot.hardware else ()
@@ -184,10 +181,10 @@ def _mismatch(snapshot: Snapshot, torch: Torch) -> Problem:
             *(Evidence(label="nvcc", text=f"{t.version} at {t.nvcc} ({t.source})") for t in found[:3]),
             *(Evidence(label="unfit", text=fault) for fault in faults[:3]),
         ),
-        why=f"an extension and its PyTorch must share CUDA's major version, and PyPI has no nvcc for CUDA {major}",
+        why=f"an extension and its PyTorch must share CUDA's major version, and PyPI has no nvcc for CUDA {its_major}",
         fixes=(
             f"conda install -c nvidia cuda-toolkit={cuda}",
-            f"apt-get install {package}   (from NVIDIA's repository; any {major}.x will do)",
+            f"apt-get install {package}   (from NVIDIA's repository; any {its_major}.x will do)",
             f"export CUDA_HOME=/usr/local/cuda-{cuda}   (where one is installed)",
         ),
     )
@@ -209,16 +206,6 @@ def _no_cuda_torch(config: Config, torch: Torch) -> Problem:
 def torch_place(torch: Torch) -> str:
     """Return a torch and where it is, for messages: one that is only going to be installed is nowhere yet."""
     return f"{torch.version} in {torch.folder}" if torch.folder else f"{torch.version}, which will be installed"
-
-
-def _major(version: str) -> int:
-    head = version.partition(".")[0]
-    return int(head) if head.isdigit() else 0
-
-
-def _minor(version: str) -> int:
-    part = [*version.split("."), "0"][1]
-    return int(part) if part.isdigit() else 0
 
 
 def _minor_version(version: str) -> str:

@@ -62,7 +62,7 @@ def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
         cuda=cuda,
         rocm=rocm,
         sycl=sycl,
-        architectures=hook in COMPILES,
+        cudas=() if hook in _ASKS or locked else tuple(torch.cuda for torch in torches if torch.cuda),
         build_paths=build_paths,
     )
     return hardware if cuda else _as_rules_ask(hardware, settings)

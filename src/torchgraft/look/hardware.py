@@ -20,7 +20,7 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
     cuda: bool,
     rocm: bool = False,
     sycl: bool = False,
-    architectures: bool = False,
+    cudas: tuple[str, ...] = (),
     build_paths: Collection[str] = (),
 ) -> Hardware:
     """Return what the machine offers to the build.
@@ -30,7 +30,7 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
     :param prefixes: of both
     :param cuda: whether CUDA code is compiled, `rocm` the same by ROCm, `sycl` SYCL code: without any of them only
         processors and memory are looked at
-    :param architectures: whether to ask each nvcc for its own
+    :param cudas: versions of CUDA that may be compiled for, empty where that is not known
     :param build_paths: those of `search_paths` that are the build environment's
     """
     machine = read_machine()
@@ -56,6 +56,7 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
     if not cuda:
         return hardware
     from .compilers import find_compilers
+    from .nvcc_flags import appended_threads
     from .nvidia_wheels import find_wheel_names, find_wheel_trees
     from .toolkits import find_toolkits
 
@@ -63,7 +64,7 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
         variables,
         search_paths=search_paths,
         prefixes=prefixes,
-        architectures=architectures,
+        cudas=cudas,
         build_paths=build_paths,
     )
     return replace(
@@ -73,4 +74,5 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
         wheel_trees=tuple(tree.folder for tree in find_wheel_trees(search_paths, build_paths=build_paths)),
         wheels=find_wheel_names(search_paths),
         compilers=find_compilers(variables, variables.get("PATH", "")),
+        appended_threads=appended_threads(variables),
     )

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from .prefixes import is_file, names_in, read_text, real
-from .programs import ask_program
+from .programs import ask_program, take_answer
 
 NVCC = "nvcc.exe" if os.name == "nt" else "nvcc"
 
 _PROFILE = "nvcc.profile"
 _MOST_WRAPPERS = 8
+# Characters of what is wrong with an nvcc.
+_MOST_SAID = 160
 # Flags of the user's that nvcc repeats in its answer.
 _FLAGS = frozenset({"NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"})
 _TOP = re.compile(r"^(?:#\$ )?TOP[ \t]*=[ \t]*(.+)$", re.MULTILINE)
@@ -137,9 +139,17 @@ def read_host_limits(home: Path) -> HostLimits:
     return HostLimits()
 
 
-def take_architectures(nvcc: str, variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the architectures that an nvcc compiles for; none where it does not answer."""
-    return parse_architectures(ask_program([nvcc, "--list-gpu-arch"], _plain(variables)) or "")
+def take_architectures(nvcc: str, variables: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
+    """Return the architectures that an nvcc compiles for, and ""; none where it does not start, and why.
+
+    Why is what the system says, or the dynamic linker: an nvcc for other processors, or one without its libraries.
+    """
+    answer = take_answer([nvcc, "--list-gpu-arch"], _plain(variables))
+    names = parse_architectures(answer.text)
+    if names:
+        return names, ""
+    said = next((line.strip() for line in answer.text.splitlines() if line.strip()), "it lists no architectures")
+    return (), answer.fault or said[:_MOST_SAID]
 
 
 def include_folders(home: Path) -> tuple[Path, ...]:

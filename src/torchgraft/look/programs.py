@@ -12,12 +12,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 # A cold start from a network drive takes seconds.
 TIMEOUT_S = 10.0
 
 _LAST_WORDS_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """All that a program printed, on both streams; `fault` says why there is no answer, "" where there is one."""
+
+    text: str = ""
+    fault: str = ""
 
 
 def find_programs(name: str, variables: Mapping[str, str]) -> tuple[str, ...]:
@@ -28,7 +37,13 @@ def find_programs(name: str, variables: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def ask_program(command: Sequence[str], variables: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> str | None:
-    """Return all that a command prints, on both streams; None where it cannot be run, or does not end in time.
+    """Return all that a command prints, on both streams; None where it cannot be run, or does not end in time."""
+    answer = take_answer(command, variables, timeout_s=timeout_s)
+    return None if answer.fault else answer.text
+
+
+def take_answer(command: Sequence[str], variables: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> Answer:
+    """Return what a command prints, or why it cannot be run.
 
     The status is not looked at: nvcc fails in many ways after it has answered.
     """
@@ -42,13 +57,13 @@ def ask_program(command: Sequence[str], variables: Mapping[str, str], *, timeout
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    except (OSError, ValueError):  # ValueError: a NUL in the path
-        return None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        return Answer(fault=(error.strerror if isinstance(error, OSError) else None) or "it has no valid name")
     with process:
         try:
-            return _text(process.communicate(timeout=timeout_s)[0])
+            return Answer(text=_text(process.communicate(timeout=timeout_s)[0]))
         except subprocess.TimeoutExpired:
-            return None
+            return Answer(fault=f"no answer in {timeout_s:g} s")
         finally:
             _end(process)
 

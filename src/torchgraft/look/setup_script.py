@@ -9,6 +9,7 @@ import ast
 from dataclasses import replace
 
 from ..model import SetupScript
+from .nvcc_flags import names_gencode, nvcc_threads
 
 _UNKNOWN = SetupScript(may_set_requires=True, setup_requires=None, install_requires=None, needs_torch=True)
 _IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
@@ -27,6 +28,7 @@ def parse_setup_script(text: str) -> SetupScript:
         return _UNKNOWN
     nodes = list(ast.walk(tree))
     named = {_called_name(node) for node in nodes if isinstance(node, ast.expr)}
+    constants = _Constants(tree)
     about_torch = _AboutTorch()
     about_torch.visit(tree)
     known = SetupScript(
@@ -35,11 +37,12 @@ def parse_setup_script(text: str) -> SetupScript:
         asks_version=about_torch.asked_for_version,
         names_cuda="CUDAExtension" in named,
         names_sycl="SyclExtension" in named,
+        nvcc_threads=nvcc_threads(nodes, constants.resolve),
+        names_gencode=names_gencode(nodes),
     )
     calls = [node for node in nodes if isinstance(node, ast.Call) and _called_name(node.func) == "setup"]
     if len(calls) != 1:
         return replace(known, may_set_requires=True, setup_requires=None, install_requires=None)
-    constants = _Constants(tree)
     setup_requires = _keyword(calls[0], "setup_requires", constants)
     install_requires = _keyword(calls[0], "install_requires", constants)
     name = _keyword(calls[0], "name", constants) or ()
@@ -157,7 +160,7 @@ class _Constants:
 
     def strings(self, node: ast.expr) -> tuple[str, ...] | None:
         """Return a literal list of requirements; setuptools also takes one string, a requirement a line."""
-        node = self._resolve(node)
+        node = self.resolve(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return tuple(line.strip() for line in node.value.splitlines() if line.strip())
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
@@ -165,13 +168,13 @@ class _Constants:
             return None if left is None or right is None else left + right
         if not isinstance(node, (ast.List, ast.Tuple)):
             return None
-        items = [self._resolve(item) for item in node.elts]
+        items = [self.resolve(item) for item in node.elts]
         found = tuple(i.value for i in items if isinstance(i, ast.Constant) and isinstance(i.value, str))
         return found if len(found) == len(items) else None
 
     def table(self, node: ast.expr) -> dict[str, ast.expr] | None:
         """Return a literal dict by its keys: {...} or dict(...)."""
-        node = self._resolve(node)
+        node = self.resolve(node)
         if isinstance(node, ast.Dict):
             keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
             if any(not isinstance(key, str) for key in keys):
@@ -183,7 +186,8 @@ class _Constants:
             return {str(keyword.arg): keyword.value for keyword in node.keywords}
         return None
 
-    def _resolve(self, node: ast.expr) -> ast.expr:
+    def resolve(self, node: ast.expr) -> ast.expr:
+        """Return what a name is bound to, else the node itself."""
         for _ in range(10):
             if not isinstance(node, ast.Name) or node.id not in self._bound:
                 break

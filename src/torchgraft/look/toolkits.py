@@ -9,10 +9,11 @@ import glob
 import itertools
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..machine import Toolkit
+from ..needs import toolkits_for
 from .nvcc import (
     NVCC,
     Nvcc,
@@ -101,7 +102,7 @@ def find_toolkits(
     *,
     search_paths: tuple[str, ...],
     prefixes: tuple[str, ...],
-    architectures: bool,
+    cudas: tuple[str, ...] = (),
     build_paths: Collection[str] = (),
     places: tuple[str, ...] = PLACES,
 ) -> ToolkitSearch:
@@ -111,12 +112,13 @@ def find_toolkits(
 
     :param search_paths: where distributions are looked for, the consumer's and the build environment's
     :param prefixes: of environments that conda may have made
-    :param architectures: whether to ask each nvcc for its own, which costs a process
+    :param cudas: versions of CUDA that may be compiled for. Only an nvcc that would be taken for one of them is started
+        (3 ms; from a network drive more), the next one where it does not; all of them where this is empty
     :param build_paths: those of `search_paths` that are the build environment's
     :param places: patterns of homes
     """
     trees = find_wheel_trees(search_paths, build_paths=build_paths)
-    toolkits: dict[str, Toolkit] = {}
+    found: dict[str, tuple[_Candidate, Toolkit]] = {}
     faults: list[str] = []
     seen: set[tuple[str, str]] = set()
     candidates = itertools.chain(
@@ -136,14 +138,42 @@ def find_toolkits(
             faults += [candidate.fault] if candidate.fault else []
             continue
         try:
-            toolkit = _read(candidate, variables, trees=trees, known=toolkits, architectures=architectures)
+            toolkit = _read(candidate, variables, trees=trees, known=found)
         except _BrokenError as error:
             faults.append(str(error))
         else:
             if toolkit:
-                toolkits[real(Path(toolkit.home))] = toolkit
+                found[real(Path(toolkit.home))] = candidate, toolkit
                 faults += _misleading(candidate, toolkit)
-    return ToolkitSearch(toolkits=tuple(toolkits.values()), faults=tuple(dict.fromkeys(faults)))
+    search = _start(tuple(found.values()), variables, cudas=cudas)
+    return replace(search, faults=tuple(dict.fromkeys((*faults, *search.faults))))
+
+
+def _start(
+    found: tuple[tuple[_Candidate, Toolkit], ...], variables: Mapping[str, str], *, cudas: tuple[str, ...]
+) -> ToolkitSearch:
+    """Return the toolkits less those whose nvcc does not start, with the architectures of those that do."""
+    candidates = {toolkit.home: candidate for candidate, toolkit in found}
+    left = {toolkit.home: toolkit for _, toolkit in found}
+    faults = []
+    queues = [toolkits_for(left.values(), cuda) for cuda in cudas] or [(toolkit,) for toolkit in left.values()]
+    for toolkit in itertools.chain.from_iterable(_until_started(queue, left) for queue in queues):
+        names, fault = take_architectures(toolkit.nvcc, variables)
+        if names:
+            left[toolkit.home] = replace(toolkit, architectures=names)
+        else:
+            del left[toolkit.home]
+            faults.append(f"{_who(candidates[toolkit.home], toolkit.nvcc)} does not start: {fault}")
+    return ToolkitSearch(toolkits=tuple(left.values()), faults=tuple(faults))
+
+
+def _until_started(queue: tuple[Toolkit, ...], left: Mapping[str, Toolkit]) -> Iterator[Toolkit]:
+    """Yield what has to be tried, looking at what came of it: nothing after the first that has started."""
+    for toolkit in queue:
+        if toolkit.home in left and not left[toolkit.home].architectures:
+            yield toolkit
+        if toolkit.home in left:
+            return
 
 
 def _misleading(candidate: _Candidate, toolkit: Toolkit) -> Iterator[str]:
@@ -203,8 +233,7 @@ def _read(
     variables: Mapping[str, str],
     *,
     trees: Iterable[WheelTree],
-    known: Mapping[str, Toolkit],
-    architectures: bool,
+    known: Collection[str],
 ) -> Toolkit | None:
     """Return the toolkit of an nvcc that exists; None where it is known already.
 
@@ -225,16 +254,12 @@ def _read(
     version = (tree and _wheel_version(tree)) or read_version(Nvcc(path=path, home=home), variables)
     if version is None:
         raise _BrokenError(f"{_who(candidate, home)} does not say its version, and neither does its nvcc")
-    names = take_architectures(path, variables) if architectures else ()
-    if architectures and not names:
-        raise _BrokenError(f"{_who(candidate, path)} does not run: its nvcc lists no architectures")
     limits = read_host_limits(Path(home))
     return Toolkit(
         home=home,
         version=version,
         source=candidate.source,
         nvcc=path,
-        architectures=names,
         highest_gcc=limits.gcc,
         highest_clang=limits.clang,
         missing_headers=missing_headers(Path(home)),
@@ -250,12 +275,15 @@ def missing_headers(home: Path) -> tuple[str, ...]:
 def _home(candidate: _Candidate, nvcc: Nvcc) -> str:
     """Return the folder that was named if it has headers; else that of nvcc.
 
-    CUDA_HOME=/usr/local with a wrapper script in /usr/local/bin is what torch guesses, and has no headers.
+    CUDA_HOME=/usr/local with a wrapper script in /usr/local/bin is what torch guesses, and has no headers. On Debian
+    it is the other way round: nvcc is in a folder of its own, and the headers beside the script, in /usr/include.
     """
-    named = candidate.home
-    if named and any(is_file(folder / "cuda_runtime.h") for folder in include_folders(Path(named))):
-        return named
-    return nvcc.home
+    folders = (candidate.home, nvcc.home, str(Path(candidate.nvcc).parent.parent))
+    return next((folder for folder in folders if folder and _has_headers(Path(folder))), nvcc.home)
+
+
+def _has_headers(home: Path) -> bool:
+    return any(is_file(folder / "cuda_runtime.h") for folder in include_folders(home))
 
 
 def _path_in(home: str) -> str | None:
