@@ -85,6 +85,14 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         'cuda-components = ["curand"] in [tool.torchgraft]   (for its maintainers)',
     ),
     _row(
+        "libc-clash",
+        r"exception specification is incompatible with that of previous function \"(?:cospi|sinpi|rsqrt)f?\"",
+        "the headers of this CUDA toolkit and of the machine's glibc contradict each other",
+        "glibc 2.41 and 2.42 declare these functions noexcept; CUDA's headers do since 13.0 and 13.2",
+        "conda install -c conda-forge gxx   (in an active environment: it has headers of an older glibc)",
+        "install CUDA 13.2 or later, or build where glibc is older",
+    ),
+    _row(
         "needs-cxx20",
         r"#error C\+\+[0-9]+ or later compatible compiler is required|error: .*\bstrong_ordering\b",
         "torch's headers need a newer C++ standard than the package asks for",

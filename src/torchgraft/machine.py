@@ -14,7 +14,8 @@ class Toolkit:
 
     `home` is what CUDA_HOME has to be. `version` is like 13.0. `architectures` are those nvcc compiles for, as 75 or
     90a. `highest_gcc` and `highest_clang` are major versions, from its own host_config.h. `missing_headers` are those
-    among `look.toolkits.HEADERS` that it lacks: distributions split toolkits into many packages.
+    among `look.toolkits.HEADERS` that it lacks: distributions split toolkits into many packages. `highest_libc` is the
+    newest glibc that its headers agree with, as 2.41; "" where there is none known that they do not.
     """
 
     home: str
@@ -25,6 +26,7 @@ class Toolkit:
     highest_gcc: int | None = None
     highest_clang: int | None = None
     missing_headers: tuple[str, ...] = ()
+    highest_libc: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,8 @@ class HostCompiler:
     """A C and C++ compiler of one version: `name` is gcc or clang, `version` like 12.2, or 12 where a name says it.
 
     `name` is "" for what the user's CC or CXX says and nvcc cannot be given: several words (`ccache gcc`), another
-    compiler, no program at all. `cc` and `cxx` are then as the user wrote them, "" for one that is not known.
+    compiler, no program at all. `cc` and `cxx` are then as the user wrote them, "" for one that is not known. `libc` is
+    the glibc whose headers it takes; "" where it matters to no toolkit.
     """
 
     cc: str
@@ -60,6 +63,7 @@ class HostCompiler:
     name: str
     version: str
     source: str
+    libc: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

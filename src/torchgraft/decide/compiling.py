@@ -95,7 +95,9 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
     variables = [*(_of_jobs(jobs, cuda=cuda) if jobs else ()), *rocm.variables]
     forced: tuple[str, ...] = ()
     if toolkit is not None:
-        host = plan_host_compiler(snapshot, highest_gcc=choice.highest_gcc, toolkit=toolkit.version)
+        host = plan_host_compiler(
+            snapshot, highest_gcc=choice.highest_gcc, toolkit=toolkit.version, highest_libc=choice.highest_libc
+        )
         problems += [host.problem] if host.problem else []
         notes += architectures.notes
         variables += [*_of_toolkit(toolkit), *_of_architectures(config, architectures)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..errors import Evidence, Problem
 from ..machine import HostCompiler
 from ..model import Snapshot
+from .libc import takes
 
 # What look.compilers says of a compiler that variables name.
 _USERS = frozenset({"CC", "CXX", "CC and CXX"})
@@ -28,12 +29,15 @@ class CompilerChoice:
     forced: bool = False
 
 
-def plan_host_compiler(snapshot: Snapshot, *, highest_gcc: int | None, toolkit: str) -> CompilerChoice:
+def plan_host_compiler(
+    snapshot: Snapshot, *, highest_gcc: int | None, toolkit: str, highest_libc: str = ""
+) -> CompilerChoice:
     """Return the newest gcc that the toolkit takes, where what would compile is none that it takes.
 
     CC and CXX are set together or not at all: torch hands CC to nvcc as -ccbin and compiles .cpp with CXX.
 
     :param highest_gcc: from the toolkit's own host_config.h; None if it sets no limit
+    :param highest_libc: the newest glibc that its headers agree with, "" if there is no limit
     """
     if snapshot.hardware is None or snapshot.python.system == "win32":
         return CompilerChoice()  # cl is not looked for
@@ -42,11 +46,15 @@ def plan_host_compiler(snapshot: Snapshot, *, highest_gcc: int | None, toolkit: 
     if not usable:
         return CompilerChoice(problem=_none(compilers))
     default, first = compilers[0], usable[0]
-    fitting = [c for c in usable if c.name == "gcc" and (highest_gcc is None or _major(c) <= highest_gcc)]
+    fitting = [c for c in usable if takes(c, highest_gcc=highest_gcc, highest_libc=highest_libc)]
     if first.name == "gcc" and first not in fitting:
         if not fitting:
             return CompilerChoice(problem=_too_new(first, toolkit, highest_gcc))
         reason = f"{first.cc} is gcc {first.version}, and CUDA {toolkit} takes gcc up to {highest_gcc}"
+        if takes(first, highest_gcc=highest_gcc):
+            reason = (
+                f"{first.cc} takes the headers of glibc {first.libc}, and CUDA {toolkit} those up to {highest_libc}"
+            )
         return CompilerChoice(compiler=max(fitting, key=_key), reason=reason, forced=default.source in _USERS)
     if default is first:
         return CompilerChoice()
@@ -87,10 +95,6 @@ def _too_new(compiler: HostCompiler, toolkit: str, highest_gcc: int | None) -> P
             f"conda install -c conda-forge gxx={highest_gcc}",
         ),
     )
-
-
-def _major(compiler: HostCompiler) -> int:
-    return _key(compiler)[0]
 
 
 def _key(compiler: HostCompiler) -> tuple[int, ...]:

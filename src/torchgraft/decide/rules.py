@@ -208,7 +208,9 @@ def _gcc(wanted: str, scene: _Scene) -> _Answer:
     compilers = snapshot.hardware.compilers
     compiler = compilers[0] if compilers else None
     if choice.toolkit is not None:
-        host = plan_host_compiler(snapshot, highest_gcc=choice.highest_gcc, toolkit=choice.toolkit.version)
+        host = plan_host_compiler(
+            snapshot, highest_gcc=choice.highest_gcc, toolkit=choice.toolkit.version, highest_libc=choice.highest_libc
+        )
         compiler = host.compiler or compiler
     if compiler is None:
         return _answer(False, "", f"gcc {wanted}: no compiler was found")  # noqa: FBT003 - see _answer

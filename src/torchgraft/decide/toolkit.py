@@ -14,10 +14,12 @@ from pathlib import PurePath
 
 from ..config import Config
 from ..errors import Evidence, Problem
+from ..libc_clashes import first_cuda, release
 from ..machine import Toolkit
 from ..model import Link, Snapshot, Torch
 from ..needs import TOOLKIT_VARIABLES, cuda_need, major, toolkits_for
 from ..planned import Planned, PlannedToolkit
+from .libc import clash_text, clashing_compiler, libc_problem, oldest_libc
 
 # What nvcc alone needs: the rest of a toolkit comes with torch (cublas, cusparse, ...). All in one requirement, or
 # their versions drift apart: nvcc 13.0 with nvvm 13.5 dies of "Unsupported .version".
@@ -40,6 +42,7 @@ class ToolkitChoice:
     overrides: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
     highest_gcc: int | None = None
+    highest_libc: str = ""
 
 
 def plan_toolkit(config: Config, snapshot: Snapshot, torch: Torch | None) -> ToolkitChoice:
@@ -55,14 +58,18 @@ def plan_toolkit(config: Config, snapshot: Snapshot, torch: Torch | None) -> Too
     if torch.cuda is None:
         return ToolkitChoice(problem=_no_cuda_torch(config, torch))
     fitting = toolkits_for(snapshot.hardware.toolkits, torch.cuda)
-    if fitting:
-        return _local(snapshot, torch, fitting[0])
+    clashes = {t: c for t in fitting if (c := clashing_compiler(t, snapshot.hardware.compilers)) is not None}
+    agreeing = [toolkit for toolkit in fitting if toolkit not in clashes]
+    if agreeing:
+        return _local(snapshot, torch, agreeing[0])
     if major(torch.cuda) >= _FIRST_ON_PYPI:
         return ToolkitChoice(
-            requirement=_requirement(config, torch),
+            requirement=_requirement(config, snapshot, torch),
             notes=_faults_of_others(snapshot),
             overrides=tuple(_unfit(snapshot, torch)),
         )
+    for toolkit, compiler in clashes.items():
+        return ToolkitChoice(problem=libc_problem(toolkit, compiler, torch=torch_place(torch)))
     return ToolkitChoice(problem=_mismatch(snapshot, torch))
 
 
@@ -97,6 +104,7 @@ def _local(snapshot: Snapshot, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
         overrides=tuple(_unfit(snapshot, torch)),
         architectures=toolkit.architectures,
         highest_gcc=toolkit.highest_gcc,
+        highest_libc=toolkit.highest_libc,
     )
 
 
@@ -129,12 +137,16 @@ def _assembled(snapshot: Snapshot, layers: tuple[str, ...]) -> str:
     return str(PurePath(snapshot.cache_folder) / "toolkits" / digest)
 
 
-def _requirement(config: Config, torch: Torch) -> Planned:
+def _requirement(config: Config, snapshot: Snapshot, torch: Torch) -> Planned:
     extras = ",".join(dict.fromkeys((*_COMPONENTS, *config.cuda_components)))
     version = torch.toolkit or f"{_minor_version(str(torch.cuda))}.*"
-    reason = (
-        f"torch {torch.version} was built with CUDA {torch.cuda}, and no toolkit {major(str(torch.cuda))}.x is here"
-    )
+    here = f"no toolkit {major(str(torch.cuda))}.x is here"
+    libc = oldest_libc(snapshot.hardware.compilers if snapshot.hardware else ())
+    clash = first_cuda(libc)
+    if clash and release(_minor_version(version)) < release(clash.cuda):
+        version = f"{clash.cuda}.*"
+        here = f"{here} whose headers agree with glibc {libc}: {clash.cuda} is the first one"
+    reason = f"torch {torch.version} was built with CUDA {torch.cuda}, and {here}"
     return Planned(text=f"cuda-toolkit[{extras}]=={version}", reason=reason)
 
 
@@ -154,6 +166,8 @@ def _unfit(snapshot: Snapshot, torch: Torch) -> Iterator[str]:
                 f"{toolkit.source}={named} is not used: CUDA {toolkit.version} cannot compile for"
                 f" torch {torch.version}, which was built with CUDA {torch.cuda}"
             )
+        elif toolkit.source in TOOLKIT_VARIABLES and (c := clashing_compiler(toolkit, hardware.compilers)):
+            yield f"{toolkit.source}={toolkit.home} is not used: {clash_text(toolkit, c)}"
 
 
 def _faults_of_others(snapshot: Snapshot) -> tuple[str, ...]:

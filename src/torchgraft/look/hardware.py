@@ -56,6 +56,7 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
     if not cuda:
         return hardware
     from .compilers import find_compilers
+    from .libc import machine_libc, with_libc
     from .nvcc_flags import appended_threads
     from .nvidia_wheels import find_wheel_names, find_wheel_trees
     from .toolkits import find_toolkits
@@ -73,6 +74,6 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
         toolkit_faults=search.faults,
         wheel_trees=tuple(tree.folder for tree in find_wheel_trees(search_paths, build_paths=build_paths)),
         wheels=find_wheel_names(search_paths),
-        compilers=find_compilers(variables, variables.get("PATH", "")),
+        compilers=with_libc(find_compilers(variables, variables.get("PATH", "")), variables, machine=machine_libc()),
         appended_threads=appended_threads(variables),
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..machine import Toolkit
 from ..needs import toolkits_for
+from .libc import read_highest_libc
 from .nvcc import (
     NVCC,
     Nvcc,
@@ -263,6 +264,7 @@ def _read(
         highest_gcc=limits.gcc,
         highest_clang=limits.clang,
         missing_headers=missing_headers(Path(home)),
+        highest_libc=read_highest_libc(Path(home)),
     )
 
 
