@@ -22,7 +22,11 @@ class Fit(enum.Enum):
     FITS = "fits"
     LINKS = "links, though built for another torch"
     NOT_CHECKED = "not checked"
+    NO_TORCH = "does not link: no torch to link with"
     DOES_NOT_LINK = "does not link"
+
+
+_UNWELL = frozenset({Fit.NO_TORCH, Fit.DOES_NOT_LINK})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +61,7 @@ class Report:
     @property
     def is_well(self) -> bool:
         """Whether everything links."""
-        return all(package.fit is not Fit.DOES_NOT_LINK for package in self.packages)
+        return not any(package.fit in _UNWELL for package in self.packages)
 
 
 def report_text(report: Report) -> str:
@@ -71,8 +75,8 @@ def report_text(report: Report) -> str:
     rows = [("package", "built for", "verdict"), *(_row(package) for package in report.packages)]
     lines += ["", *_table(rows)]
     for package in report.packages:
-        if package.fit in {Fit.DOES_NOT_LINK, Fit.NOT_CHECKED}:
-            lines += ["", *_explained(package, torch)]
+        if package.fit is Fit.NOT_CHECKED or package.fit in _UNWELL:
+            lines += ["", *_explained(package, torch, report.place)]
     return "\n".join(map(ascii_text, lines))
 
 
@@ -90,8 +94,11 @@ def _table(rows: Iterable[tuple[str, ...]]) -> list[str]:
     return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
 
 
-def _explained(package: CheckedPackage, torch: str) -> list[str]:
+def _explained(package: CheckedPackage, torch: str, place: str) -> list[str]:
     lines = [f"{package.name} {package.version}".rstrip() + f": {package.fit.value}"]
+    if package.fit is Fit.NO_TORCH:
+        cures = package.cures or (f"install torch in {place}, or name another environment: --consumer PATH",)
+        return [*lines, *(f"  cure:    {command}" for command in cures)]
     if package.differs:
         lines.append(f"  differs: {'; '.join(package.differs)}")
     modules = [module for module in package.modules if module.verdict is not Verdict.LINKS]

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from .act.call import Call
 from .act.guard import guard_files
-from .act.metadata import with_requirement
+from .act.metadata import as_required, with_requirement
 from .act.record import RECORD_NAME, built_text, record_text
 from .act.run_paths import change_run_path
+from .act.sbom import SBOM_NAME, bill_text
 from .act.wheel import WheelChanges, extract_wheel_file, read_wheel_file, rewrite_wheel
 from .decide.finishing import BuiltWheel, built_facts, plan_bill
 from .decide.guard import plan_editable_guard, plan_guard
@@ -23,7 +24,7 @@ from .decide.link import link_problem, plan_link
 from .decide.run_paths import plan_run_paths
 from .errors import PlanError
 from .linkage import Module, WheelContents
-from .look.prebuilt import inspect_prebuilt
+from .look.prebuilt import inspect_prebuilt, read_original_record
 from .look.run_path_places import find_run_path_places
 from .model import Hook, Torch
 from .planned import Guard, Plan, PlannedPrebuilt, PlannedRunPath
@@ -55,15 +56,19 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
     guard = _guard(plan, contents, in_place=in_place)
     built = BuiltWheel(contents=contents, modules=made, report=report, run_paths=run_paths, guard=guard)
     facts = built_facts(plan, built, reproducible=bool(os.environ.get("SOURCE_DATE_EPOCH")))
-    added = {f"{contents.info}/{RECORD_NAME}": built_text(record_text(plan), facts).encode("ascii")}
     if metadata is None and plan.runtime_torch is not None and plan.runtime_torch.text is not None:
-        metadata = with_requirement(read_wheel_file(wheel, f"{contents.info}/METADATA"), plan.runtime_torch.text)
+        before = read_wheel_file(wheel, f"{contents.info}/METADATA")
+        metadata = with_requirement(before, plan.runtime_torch.text)
+        plan = as_required(plan) if metadata == before else plan
+    name, bill = (f"{contents.info}/{file}" for file in (RECORD_NAME, SBOM_NAME))
+    is_prebuilt = any(tried.used for tried in plan.prebuilt)
+    original = read_original_record(wheel, name) if is_prebuilt else None
+    added = {name: built_text(record_text(plan, original=original), facts).encode("ascii")}
     if metadata is not None:
         added[f"{contents.info}/METADATA"] = metadata
-    if plan.sbom:
-        from .act.sbom import SBOM_NAME, bill_text
-
-        added[f"{contents.info}/{SBOM_NAME}"] = bill_text(plan_bill(plan, built)).encode("utf-8")
+    # What a prebuilt wheel says of its own build is better known than what can be said of it here.
+    if plan.sbom and not (is_prebuilt and bill in contents.files):
+        added[bill] = bill_text(plan_bill(plan, built)).encode("utf-8")
     files = guard_files(guard or Guard(), info=contents.info)
     with tempfile.TemporaryDirectory(prefix="torchgraft-") as folder:
         changes = WheelChanges(

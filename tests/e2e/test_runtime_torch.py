@@ -113,3 +113,34 @@ def test_a_lock_cannot_have_another_torch_until_the_cached_metadata_are_gone(gro
     assert "all versions of pinned depend on torch<2.9" in refused.said
     ground.run(UV, "cache", "clean", "pinned")
     ground.place.run([UV, "lock"], cwd=app).succeeded()
+
+
+# scikit-build-core takes entries in `dependencies` besides a dynamic field (PEP 808), and compares the metadata that
+# were prepared with those of the wheel.
+BOTH = """
+[build-system]
+requires = ["torchgraft", "scikit-build-core>=1"]
+build-backend = "torchgraft.build_meta"
+[project]
+name = "pinned"
+version = "2.0"
+dynamic = ["dependencies"]
+dependencies = ["torch>=2.4"]
+[tool.torchgraft]
+backend = "scikit_build_core.build"
+runtime-torch = "minor"
+"""
+NO_LANGUAGE = "cmake_minimum_required(VERSION 3.15)\nproject(pinned LANGUAGES NONE)\n"
+
+
+@pytest.mark.parametrize("tool", ["pip", pytest.param("uv_pip", marks=pytest.mark.slow)])
+def test_what_is_dynamic_and_has_static_entries_too(tool: str, ground: Ground) -> None:
+    source = ground.place.folder / "both"
+    (source / "src" / "pinned").mkdir(parents=True)
+    (source / "src" / "pinned" / "__init__.py").touch()
+    (source / "pyproject.toml").write_text(BOTH, encoding="utf-8")
+    (source / "CMakeLists.txt").write_text(NO_LANGUAGE, encoding="utf-8")
+
+    getattr(ground, tool)("install", str(source))
+
+    assert ground.requires() == ["torch>=2.4", PIN]

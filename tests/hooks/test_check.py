@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.stub_libraries import NUMBERS, STABLE, STRINGS, StubTorch, make_module, make_torch
+from support.stub_libraries import NUMBERS, STABLE, STRINGS, StubTorch, make_module, make_torch, share
 from torchgraft.cli import main
 
 PYTHON_FOLDER = f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -177,11 +177,81 @@ def test_no_torch_to_compare_with(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shutil.rmtree(environment.site)
-    environment.install("strings_ext", modules["strings"], built=torches[0])
+    environment.install("pure", None, built=torches[0])
     status, text = check(capsys, environment.prefix)
     assert status == 0
     assert text.startswith(f"no torch in {environment.prefix} (as told)\n")
-    assert "not checked" in text
+    environment.install("strings_ext", modules["strings"], built=torches[0])
+    environment.install("foreign", modules["strings"], installer="conda")
+    status, text = check(capsys, environment.prefix)
+    assert status == 1
+    rows = {line.split()[0]: line for line in text.splitlines()[4:7]}
+    assert rows["pure"].endswith(" fits")
+    assert rows["strings-ext"].endswith("2.8.0      does not link: no torch to link with")
+    assert f"  cure:    pip --python {environment.prefix} install torch==2.8.0\n" in text
+    other = f"install torch in {environment.prefix}, or name another environment: --consumer PATH"
+    assert f"foreign 1.0: does not link: no torch to link with\n  cure:    {other}\n" in text
+    assert check(capsys, "--consumer", environment.prefix, modules["strings"])[0] == 1
+
+
+@pytest.mark.parametrize("has_links", [False, True])
+@pytest.mark.parametrize(("versions", "links"), [(("GLIBCXX_3.4", "GLIBCXX_3.4.99"), True), (("GLIBCXX_3.4",), False)])
+def test_in_an_environment_of_conda_its_own_libraries_count(
+    environment: Environment,
+    torches: tuple[StubTorch, StubTorch],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    versions: tuple[str, ...],
+    links: bool,  # noqa: FBT001 - a row of the table
+    has_links: bool,  # noqa: FBT001
+) -> None:
+    """The libraries of conda's torch are in the environment's lib, and so is the C++ library that they load."""
+    # What is newer than the system's, and what only the system's has.
+    newest = "GLIBCXX_3.4.99" if links else "GLIBCXX_3.4.21"
+    other = cxx_library(tmp_path, (*versions, newest) if newest not in versions else versions)
+    module = make_module(
+        tmp_path,
+        torches[1],
+        "conda",
+        uses=f"{STABLE} + newest()",
+        flags=["-include", str(tmp_path / "newest.h"), "-nodefaultlibs", str(other)],
+    )
+    folder, own = environment.site / "torch" / "lib", environment.prefix / "lib"
+    for library in sorted(folder.iterdir()):
+        shutil.move(library, own)
+        if has_links:
+            library.symlink_to(own / library.name)
+    # How torch finds them.
+    share(environment.site / "torch" / "_C.so", "", "-Wl,-rpath,$ORIGIN/../../..")
+    cxx_library(own, versions)
+    environment.install("conda_ext", module)
+    status, text = check(capsys, environment.prefix)
+    assert (status == 0) is links, text
+    assert links or f"needs {newest}, which libstdc++.so.6 here does not have" in text
+
+
+def cxx_library(folder: Path, versions: tuple[str, ...]) -> Path:
+    """Return a libstdc++.so.6 that defines these versions, the last of a function newest()."""
+    (folder / "newest.h").write_text('extern "C" int newest();\n')
+    script = folder / "versions.map"
+    script.write_text("".join(f"{name} {{ {'global: newest;' * (name == versions[-1])} }};\n" for name in versions))
+    source = 'extern "C" int newest() { return 1; }'
+    return share(folder / "libstdc++.so.6", source, f"-Wl,--version-script={script}", "-nostdlib")
+
+
+def test_a_module_that_was_built_for_musl(
+    environment: Environment,
+    torches: tuple[StubTorch, StubTorch],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    libc = share(tmp_path / "libc.musl-x86_64.so.1", "")
+    flags = ("-nodefaultlibs", f"-L{tmp_path}", f"-l:{libc.name}")
+    module = make_module(tmp_path, torches[1], "alpine", uses=STABLE, flags=flags)
+    status, text = check(capsys, "--consumer", environment.prefix, module)
+    assert status == 1
+    assert f"  {module.name}: it was built for another C library\n    needs {libc.name}, which is musl" in text
+    assert "GLIBC" not in text
 
 
 def test_the_present_environment(

@@ -150,6 +150,35 @@ def test_a_wheel_that_fits(bench: Bench) -> None:
     check_record(result.wheel)
 
 
+def test_what_a_wheel_says_of_its_own_build_is_kept(bench: Bench, libraries: Path) -> None:
+    built = {"record": 1, "torch": {"version": "2.8.0.dev1"}, "built": {"compilers": ["gcc 9.1"]}, "note": "\u00e9"}
+    files = {
+        "ext.py": MARK,
+        "ext_c.so": (libraries / "ours.so").read_bytes(),
+        "ext-1.0.dist-info/torchgraft.json": json.dumps(built, ensure_ascii=False),
+        "ext-1.0.dist-info/sboms/torchgraft.cdx.json": "{}",
+    }
+    bench.server.serve(PATH, content(bench.prebuilt(files=files)))
+    result = bench.build(bench.project(), TORCHGRAFT_SBOM="true")
+    assert result.is_prebuilt
+    (tried,) = result.record["prebuilt"]
+    assert tried["record"] == built
+    # What was found here, beside it.
+    assert result.record["torch"]["version"] == "2.8.0+cu128"
+    assert result.record["built"]["link"]["verdict"] == "links"
+    assert result.read("sboms/torchgraft.cdx.json") == "{}"
+    check_record(result.wheel)
+
+
+@pytest.mark.parametrize("text", ["[]", "not JSON", "[" * 100_000])
+def test_a_record_that_is_none_is_not_kept(bench: Bench, text: str) -> None:
+    files = {"ext.py": MARK, "ext-1.0.dist-info/torchgraft.json": text}
+    bench.server.serve(PATH, content(bench.prebuilt(files=files)))
+    result = bench.build(bench.project())
+    assert result.is_prebuilt
+    assert "record" not in result.record["prebuilt"][0]
+
+
 def test_what_was_prepared_is_what_is_in_the_wheel(bench: Bench) -> None:
     bench.server.serve(PATH, content(bench.prebuilt()))
     result = bench.build(bench.project(), prepare=True)
@@ -164,6 +193,26 @@ def test_other_requirements_than_were_prepared(bench: Bench) -> None:
     result = bench.build(bench.project(), prepare=True)
     assert not result.is_prebuilt
     assert result.refusal.endswith("prepared: einops")
+
+
+@pytest.mark.parametrize("has_it", [False, True])
+def test_a_wheel_gets_the_requirement_that_was_added_to_the_metadata(
+    bench: Bench,
+    has_it: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    pin = "Requires-Dist: torch==2.8.*"
+    requires = ("Requires-Dist: torch", *([pin] if has_it else []))
+    bench.server.serve(PATH, content(bench.prebuilt(metadata=requires)))
+    files = {"setup.py": "from setuptools import setup\nsetup(ext_modules=[], install_requires=['torch'])\n"}
+    project = bench.project(files=files)
+    pyproject = project / "pyproject.toml"
+    text = pyproject.read_text()
+    assert 'dependencies = ["torch"]\n' in text
+    text = text.replace('dependencies = ["torch"]\n', 'dynamic = ["dependencies"]\n')
+    pyproject.write_text(f'{text}\n[tool.torchgraft]\nruntime-torch = "minor"\n')
+    result = bench.build(project, prepare=True)
+    assert result.is_prebuilt, result.record["prebuilt"]
+    assert pin in result.read(".dist-info/METADATA").splitlines()
 
 
 def wrong_name(bench: Bench) -> bytes:
@@ -222,6 +271,16 @@ def test_names_of_wheels_lie_and_symbols_do_not(bench: Bench, libraries: Path, m
     result = bench.build(bench.project())
     assert result.is_prebuilt is not bool(reason)
     assert not reason or result.refusal.startswith(reason)
+
+
+def test_what_is_not_elf_is_used_and_said_not_to_be_checked(bench: Bench) -> None:
+    files = {"ext.py": MARK, "ext_c.dylib": b"\xcf\xfa\xed\xfe" + bytes(28), "ext_d.pyd": b"MZ" + bytes(62)}
+    bench.server.serve(PATH, content(bench.prebuilt(files=files)))
+    result = bench.build(bench.project())
+    assert result.is_prebuilt
+    link = result.record["built"]["link"]
+    assert link["verdict"] == "not checked"
+    assert link["not_checked"] == {"ext_c.dylib": "Mach-O is not checked", "ext_d.pyd": "PE is not checked"}
 
 
 def test_one_that_breaks_off(bench: Bench) -> None:

@@ -113,6 +113,21 @@ def test_what_torchgraft_has_not_built_has_no_command() -> None:
     ]
 
 
+def test_without_torch_what_needs_it_does_not_link() -> None:
+    report = LinkReport(modules=(module(Verdict.NOT_CHECKED),))
+    assert plan_fit(report, differs=False, lacks_torch=True) is Fit.NO_TORCH
+    package = CheckedPackage(name="ext", version="1.0", fit=Fit.NO_TORCH, cures=("pip install torch",))
+    made = Report(place="/env", packages=(package, dataclasses.replace(package, name="other", cures=())))
+    assert not made.is_well
+    assert report_text(made).splitlines()[-5:] == [
+        "ext 1.0: does not link: no torch to link with",
+        "  cure:    pip install torch",
+        "",
+        "other 1.0: does not link: no torch to link with",
+        "  cure:    install torch in /env, or name another environment: --consumer PATH",
+    ]
+
+
 def test_what_was_not_checked_says_why() -> None:
     report = ModuleReport(file="ext/_C.so", verdict=Verdict.NOT_CHECKED, said="Mach-O is not checked")
     package = CheckedPackage(name="ext", version="1.0", fit=Fit.NOT_CHECKED, modules=(report,))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,7 @@ from torchgraft.decide.plan import plan_build
 from torchgraft.errors import ActError
 from torchgraft.linkage import Format, LinkReport, Module, ModuleReport, Verdict, WheelContents
 from torchgraft.model import Hook, Snapshot
-from torchgraft.planned import PlannedRunPath, PlannedVariable
+from torchgraft.planned import Bill, BillEntry, PlannedRunPath, PlannedVariable
 
 CONTENTS = WheelContents(
     info="ext-1.0.dist-info",
@@ -134,6 +135,20 @@ def test_a_bill_names_what_the_wheel_is_made_for_and_with() -> None:
     bill = plan_bill(plan, BuiltWheel(contents=CONTENTS, modules=(MODULE,), report=LinkReport()))
     assert [(part.name, part.version) for part in bill.parts] == [("torch", "2.13.0+cpu")]
     assert [tool.name for tool in bill.tools] == ["torchgraft", "setuptools", "clang", "gcc"]
+
+
+def test_no_two_entries_of_a_bill_have_the_same_reference() -> None:
+    gcc = [BillEntry(name="gcc", version=version) for version in ("9.3.0", "12.2.0")]
+    own = BillEntry(name="torchgraft", version="1.0", on_pypi=True)
+    bill = json.loads(bill_text(Bill(wheel=own, parts=(), tools=(own, *gcc))))
+    components = [bill["metadata"]["component"], *bill["metadata"]["tools"]["components"]]
+    assert len({component["bom-ref"] for component in components}) == len(components) == 4
+
+
+def test_another_c_library_is_recorded_with_its_reason() -> None:
+    said = "it was built for another C library"
+    report = LinkReport(modules=(ModuleReport(file="a.so", verdict=Verdict.DOES_NOT_LINK, said=said),))
+    assert facts(report=report)["link"]["does_not_link"] == {"a.so": said}
 
 
 def test_without_the_library_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from torchgraft.act.guard import EXPLANATION_NAME, explanation_text, finder_text, guard_files, module_text
-from torchgraft.look.guarding import cures, differences, explained, torch_here
+from torchgraft.look.guarding import built_torch, cures, differences, explained, torch_here
 from torchgraft.planned import Guard, GuardedModule
 
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
@@ -268,6 +268,32 @@ def test_no_torch_at_all(info: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert explained(ImportError("undefined symbol: x"), "ext", info) is None
 
 
+@pytest.mark.parametrize(
+    ("record", "torch"),
+    [
+        ({}, {}),
+        ({"torch": None}, {}),
+        ({"torch": BUILT}, BUILT),
+        ({"torch": BUILT, "prebuilt": [{"used": True}]}, BUILT),
+        ({"torch": BUILT, "prebuilt": [{"used": False, "record": {"torch": {"version": "1"}}}]}, BUILT),
+        ({"torch": {"version": "1"}, "prebuilt": [{"used": False}, {"used": True, "record": {"torch": BUILT}}]}, BUILT),
+        ({"torch": BUILT, "prebuilt": [{"used": True, "record": {"torch": None}}]}, {}),
+        ({"torch": BUILT, "prebuilt": {"used": True}}, BUILT),
+        ({"torch": BUILT, "prebuilt": [None, {"used": True, "record": []}]}, BUILT),
+    ],
+)
+def test_which_torch_a_package_was_built_for(record: dict[str, object], torch: dict[str, object]) -> None:
+    assert built_torch(record) == torch
+
+
+@pytest.mark.usefixtures("torch")
+def test_a_prebuilt_wheel_was_built_for_the_torch_of_its_own_record(package: Package) -> None:
+    here = {**BUILT, "version": "2.9.0+cu126", "git_version": "bbbb"}
+    record = {"torch": here, "prebuilt": [{"used": True, "record": {"torch": BUILT}}]}
+    with pytest.raises(ImportError, match=r"was built for torch 2\.8\.0\+cu126, and does not link"):
+        importlib.import_module(package(broken=True, record=record))
+
+
 def test_what_is_not_known_does_not_differ() -> None:
     unknown = {**BUILT, "cxx11_abi": None, "git_version": None}
     assert differences(BUILT, unknown) == []
@@ -390,11 +416,20 @@ def test_the_cure_is_that_of_the_front_end(tmp_path: Path, installer: str, direc
     assert cures(info, prefix=prefix) == [command.replace("PREFIX", str(prefix)) for command in commands]
 
 
-def test_the_cure_in_a_uv_project(tmp_path: Path) -> None:
-    info = distribution(tmp_path / ".venv", installer="uv")
-    (tmp_path / "uv.lock").touch()
-    cure = f"uv sync --project {tmp_path} --no-cache --reinstall-package ext"
-    assert cures(info, prefix=tmp_path / ".venv") == [cure]
+@pytest.mark.parametrize(
+    ("folder", "locked", "command"),
+    [
+        (".venv", "My_Ext", "uv sync --inexact --project PROJECT --no-cache --reinstall-package My_Ext"),
+        # What uv sync knows nothing of, it would not build.
+        (".venv", "other", "uv pip install --python PROJECT/.venv --no-cache --reinstall-package My_Ext My_Ext==1.0"),
+        ("env", "My_Ext", "uv pip install --python PROJECT/env --no-cache --reinstall-package My_Ext My_Ext==1.0"),
+    ],
+)
+def test_the_cure_in_a_uv_project(tmp_path: Path, folder: str, locked: str, command: str) -> None:
+    info = distribution(tmp_path / folder, installer="uv", info="My_Ext-1.0.dist-info")
+    name = locked.lower().replace("_", "-")
+    (tmp_path / "uv.lock").write_text(f'version = 1\r\n\r\n[[package]]\r\nname = "{name}"\r\nversion = "1.0"\r\n')
+    assert cures(info, prefix=tmp_path / folder) == [command.replace("PROJECT", str(tmp_path))]
 
 
 def test_the_cure_in_a_uv_tool(tmp_path: Path) -> None:

@@ -213,3 +213,43 @@ def test_a_long_name_is_cut() -> None:
     (report,) = plan_link([replace(MODULE, undefined=(GONE,))], libraries).modules
     assert len(report.faults[0]) < 140
     assert report.faults[0].endswith("...")
+
+
+GLIBC = replace(LIBRARIES, libraries=(replace(C10, needed=("libstdc++.so.6", "libc.so.6")), PYTHON))
+MUSL = replace(LIBRARIES, libraries=(replace(C10, needed=("libc.musl-x86_64.so.1",)), PYTHON))
+
+
+@pytest.mark.parametrize(
+    ("libc", "libraries", "fault"),
+    [
+        ("libc.musl-x86_64.so.1", GLIBC, "which is musl; torch and its Python need libc.so.6, which is glibc"),
+        ("libc.so", GLIBC, "which is musl; torch and its Python need libc.so.6, which is glibc"),
+        ("libc.so.6", MUSL, "which is glibc; torch and its Python need libc.musl-x86_64.so.1, which is musl"),
+    ],
+)
+def test_another_c_library_is_a_fault_of_its_own(libc: str, libraries: Libraries, fault: str) -> None:
+    # What else it lacks is not told: it comes of that.
+    made = replace(
+        MODULE,
+        needed=("libc10.so", libc),
+        undefined=(*MODULE.undefined, GONE),
+        version_needs=(VersionNeed(library="libc.so.6", names=("GLIBC_2.99",)),),
+    )
+    report = plan_link([made], libraries)
+    (module,) = report.modules
+    assert (module.verdict, module.said) == (Verdict.DOES_NOT_LINK, "it was built for another C library")
+    assert module.faults == (f"needs {libc}, {fault}",)
+    problem = link_problem(report, TORCH, what="ext.whl")
+    assert problem
+    text = problem_text(problem)
+    assert f"fault:  needs {libc}, which is " in text
+    assert "why:    it was built for another C library; importing it would fail" in text
+    assert "unset CC CXX" in text
+
+
+@pytest.mark.parametrize(
+    ("libc", "libraries"), [("libc.so.6", GLIBC), ("libc.musl-x86_64.so.1", MUSL), ("libc.so.6", LIBRARIES)]
+)
+def test_the_same_c_library_is_none(libc: str, libraries: Libraries) -> None:
+    made = replace(MODULE, needed=("libc10.so", libc))
+    assert plan_link([made], libraries).verdict is Verdict.LINKS

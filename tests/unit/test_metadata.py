@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from support import snapshots
-from torchgraft.act.metadata import add_requirement, as_prepared, with_requirement
+from torchgraft.act.metadata import (
+    add_requirement,
+    as_prepared,
+    delegates_metadata,
+    with_requirement,
+    without_requirement,
+)
 from torchgraft.act.record import write_metadata_record
 from torchgraft.config import Config
 from torchgraft.decide.plan import plan_build
@@ -61,6 +67,12 @@ def test_twice_is_once(metadata: bytes) -> None:
     assert with_requirement(once, PIN) == once
 
 
+@pytest.mark.parametrize("metadata", FILES.values(), ids=FILES)
+def test_what_was_added_can_be_taken_out(metadata: bytes) -> None:
+    assert without_requirement(with_requirement(metadata, PIN), PIN) == metadata
+    assert without_requirement(metadata, PIN) == metadata
+
+
 def test_a_requirement_that_says_the_same_is_enough() -> None:
     metadata = HEAD + b"Requires-Dist: Torch (==2.8.*)\n"
     assert with_requirement(metadata, PIN) == metadata
@@ -71,10 +83,9 @@ def plan(text: str | None) -> Plan:
     return dataclasses.replace(made, runtime_torch=RuntimeRequirement(text=text, reason="told"))
 
 
-def prepared(folder: Path, text: str | None) -> str:
-    (folder / "METADATA").write_bytes(HEAD)
-    write_metadata_record(folder, plan(text))
-    add_requirement(folder, plan(text))
+def prepared(folder: Path, text: str | None, metadata: bytes = HEAD) -> str:
+    (folder / "METADATA").write_bytes(metadata)
+    write_metadata_record(folder, add_requirement(folder, plan(text)))
     return str(folder)
 
 
@@ -88,6 +99,35 @@ def test_prepared_metadata_without_it(tmp_path: Path) -> None:
     prepared(tmp_path, None)
     assert (tmp_path / "METADATA").read_bytes() == HEAD
     assert json.loads((tmp_path / "torchgraft.json").read_text())["runtime_torch"] is None
+
+
+def test_a_package_that_has_the_requirement_itself(tmp_path: Path) -> None:
+    metadata = HEAD + b"Requires-Dist: torch==2.8.*\n"
+    prepared(tmp_path, PIN, metadata)
+    assert (tmp_path / "METADATA").read_bytes() == metadata
+    assert json.loads((tmp_path / "torchgraft.json").read_text())["runtime_torch"] is None
+    with delegates_metadata(str(tmp_path)) as folder:
+        assert folder == str(tmp_path)
+
+
+def test_the_delegate_gets_back_what_it_had_made(tmp_path: Path) -> None:
+    info = tmp_path / "ext-1.0.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text("[x]\n")
+    prepared(info, PIN)
+    with delegates_metadata(str(info)) as folder:
+        assert folder
+        made = Path(folder)
+        assert made.name == info.name
+        assert (made / "METADATA").read_bytes() == HEAD
+        assert (made / "entry_points.txt").read_text() == "[x]\n"
+    assert not made.exists()
+    assert (info / "METADATA").read_bytes() != HEAD
+
+
+def test_what_nobody_has_prepared_is_not_handed_on() -> None:
+    with delegates_metadata(None) as folder:
+        assert folder is None
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,9 @@ def test_an_extension_module_is_guarded(file: str, init: str, expected: tuple[st
 @pytest.mark.parametrize(
     ("file", "inits", "beside", "reason"),
     [
+        # In a prebuilt wheel that torchgraft has built elsewhere.
+        ("ext/_C.guarded.so", ("PyInit__C",), ("ext/_C.py",), "it is guarded already"),
+        ("ext/_C.guarded.so", ("PyInit__C",), (), "its name is not that of an extension module of this Python"),
         # As packages have it that call torch.ops.load_library.
         ("ext/_C.so", (), (), "it has no PyInit__C"),
         ("ext/_C.so", ("PyInit__D",), (), "it has no PyInit__C"),

@@ -46,6 +46,9 @@ def _torchgraft_load(name, shim):
     import sys
     from importlib.machinery import ExtensionFileLoader, ModuleSpec
 
+    if name == "__main__":
+        # Of an extension module, runpy says the same.
+        raise ImportError(f"No code object available for {{__spec__.name if __spec__ else shim}}")
     folder = os.path.dirname(shim)
     path = os.path.join(folder, @FILE@)
     loader = ExtensionFileLoader(name, path)

@@ -23,7 +23,7 @@ from .child import say
 from .cuda_home import assemble_cuda_home
 from .delegate import run_delegate
 from .graft import link_graft
-from .metadata import add_requirement, as_prepared
+from .metadata import add_requirement, as_prepared, delegates_metadata
 from .record import write_metadata_record
 from .source_lock import hold_source, make_rebuild_config, note_build
 from .without_torch import StandInFolder, lack_of_torch_told, made_stand_in, metadata_alone, source_of_metadata
@@ -40,19 +40,21 @@ _JOBS = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", *JOB_VARIABLES)
 
 def prepare_metadata(call: Call, directory: str) -> str:
     """Return the name of the `.dist-info` folder that was made in `directory`, with the record in it."""
+    arguments = (directory, call.config_settings)
+    reads: tuple[str, ...] = ()
     if call.plan.from_files:
         with source_of_metadata(call.source) as source, metadata_alone(Path(directory)):
-            name = str(run_hook(replace(call, source=source), (directory, call.config_settings)))
-        write_metadata_record(Path(directory) / name, call.plan)
+            name = str(run_hook(replace(call, source=source), arguments))
     elif call.plan.stand_in is not None:
         with _stand_in(call, call.plan.stand_in) as (with_stand_in, folder):
-            name = str(run_hook(with_stand_in, (directory, call.config_settings)))
-            write_metadata_record(Path(directory) / name, call.plan, reads=folder.reads())
+            name = str(run_hook(with_stand_in, arguments))
+            reads = folder.reads()
     else:
-        name = str(run_hook(call, (directory, call.config_settings)))
-        if call.plan.way is not Way.OFF:
-            write_metadata_record(Path(directory) / name, call.plan)
-    add_requirement(Path(directory) / name, call.plan)
+        name = str(run_hook(call, arguments))
+    info = Path(directory) / name
+    plan = add_requirement(info, call.plan)
+    if plan.way is not Way.OFF:
+        write_metadata_record(info, plan, reads=reads)
     return name
 
 
@@ -119,8 +121,11 @@ def build_wheel(
     if call.plan.way is Way.OFF:
         return str(run_hook(call, (directory, call.config_settings, metadata_directory)))
     # In a folder of its own: what is not finished never gets where the front end looks for it.
-    with tempfile.TemporaryDirectory(prefix=".torchgraft-", dir=directory) as draft:
-        name = str(run_hook(call, (draft, call.config_settings, metadata_directory)))
+    with (
+        tempfile.TemporaryDirectory(prefix=".torchgraft-", dir=directory) as draft,
+        delegates_metadata(metadata_directory) as prepared,
+    ):
+        name = str(run_hook(call, (draft, call.config_settings, prepared)))
         finish(call, Path(draft) / name, None)
         for made in sorted(Path(draft).iterdir()):
             made.replace(Path(directory) / made.name)

@@ -1,12 +1,16 @@
-"""Add a requirement to a METADATA file, every other byte of which stays what it is.
+"""Add a requirement to a METADATA file, every other byte of which stays what it is; and take it out again.
 
 May not decide which.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,12 +44,49 @@ def with_requirement(metadata: bytes, requirement: str) -> bytes:
     return metadata[:place] + newline + b"Requires-Dist: " + requirement.encode("ascii") + metadata[place:]
 
 
-def add_requirement(folder: Path, plan: Plan) -> None:
-    """Add the plan's requirement on torch to a prepared `.dist-info` folder."""
+def without_requirement(metadata: bytes, requirement: str) -> bytes:
+    """Return the METADATA as it was before `with_requirement` added this one."""
+    end = _EMPTY_LINE.search(metadata)
+    head = metadata[: end.start()] if end else metadata
+    line = re.escape(f"Requires-Dist: {requirement}".encode("ascii"))
+    found = list(re.finditer(rb"\r?\n" + line + rb"(?=\r?\n|\Z)", head))
+    return metadata[: found[-1].start()] + metadata[found[-1].end() :] if found else metadata
+
+
+def add_requirement(folder: Path, plan: Plan) -> Plan:
+    """Add the plan's requirement on torch to a prepared `.dist-info` folder; return the plan with what was added."""
     if plan.runtime_torch is None or plan.runtime_torch.text is None:
-        return
+        return plan
     path = folder / "METADATA"
-    path.write_bytes(with_requirement(path.read_bytes(), plan.runtime_torch.text))
+    before = path.read_bytes()
+    after = with_requirement(before, plan.runtime_torch.text)
+    if after == before:
+        return as_required(plan)
+    path.write_bytes(after)
+    return plan
+
+
+def as_required(plan: Plan) -> Plan:
+    """Return the plan of a package that has the plan's requirement itself: nothing is added."""
+    return replace(plan, runtime_torch=RuntimeRequirement(reason="the package itself has this very requirement"))
+
+
+@contextlib.contextmanager
+def delegates_metadata(metadata_directory: str | None) -> Iterator[str | None]:
+    """Yield the prepared `.dist-info` folder as the delegate had made it, before something was added.
+
+    scikit-build-core compares every file with what it would write, and refuses a folder that has more.
+    """
+    added = None if metadata_directory is None else _record(Path(metadata_directory)).get("runtime_torch")
+    if metadata_directory is None or not isinstance(added, str):
+        yield metadata_directory
+        return
+    with tempfile.TemporaryDirectory(prefix="torchgraft-") as folder:
+        copy = Path(folder) / Path(metadata_directory).name
+        shutil.copytree(metadata_directory, copy)
+        metadata = copy / "METADATA"
+        metadata.write_bytes(without_requirement(metadata.read_bytes(), added))
+        yield str(copy)
 
 
 def as_prepared(plan: Plan, metadata_directory: str | None) -> Plan:

@@ -14,16 +14,17 @@ from urllib.parse import urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 
 from .. import __version__
-from ..planned import Plan
+from ..planned import Plan, PlannedPrebuilt
 
 RECORD_NAME = "torchgraft.json"
 _RECORD_FORMAT = 1
 
 
-def record_text(plan: Plan, *, reads: tuple[str, ...] = ()) -> str:
+def record_text(plan: Plan, *, reads: tuple[str, ...] = (), original: Mapping[str, Any] | None = None) -> str:
     """Return the record: what the wheel was built with, as JSON.
 
     :param reads: what setup.py asked the stand-in: metadata that was made without torch may depend on it
+    :param original: the record that a prebuilt wheel came with, None if it had none
 
     The same plan gives the same text on every machine: nothing in it is a path, a time or a value of the user.
     """
@@ -58,10 +59,7 @@ def record_text(plan: Plan, *, reads: tuple[str, ...] = ()) -> str:
         stand_in = {"version": plan.stand_in.version, "known": plan.stand_in.known}
         data["metadata"] = {"made_from": "stand-in", "stand_in": stand_in, "reads": list(reads)}
     if plan.prebuilt:
-        data["prebuilt"] = [
-            {"url": _public(wheel.url), "used": wheel.used, "refused": wheel.refused, "sha256": list(wheel.sha256)}
-            for wheel in plan.prebuilt
-        ]
+        data["prebuilt"] = [_prebuilt(wheel, original) for wheel in plan.prebuilt]
     if plan.runtime_torch is not None:
         data["runtime_torch"] = plan.runtime_torch.text
     return _text(data)
@@ -79,6 +77,16 @@ def built_text(record: str, built: Mapping[str, Any]) -> str:
 
 def _text(data: Mapping[str, Any]) -> str:
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
+
+
+def _prebuilt(wheel: PlannedPrebuilt, original: Mapping[str, Any] | None) -> dict[str, Any]:
+    data = {
+        "url": _public(wheel.url),
+        "used": wheel.used,
+        "refused": wheel.refused,
+        "sha256": list(wheel.sha256),
+    }
+    return {**data, "record": original} if wheel.used and original is not None else data
 
 
 def _public(url: str) -> str:

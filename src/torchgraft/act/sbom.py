@@ -31,12 +31,13 @@ def bill_text(bill: Bill) -> str:
     except ImportError:
         raise ActError(_no_cyclonedx()) from None
 
-    def component(entry: BillEntry, kind: ComponentType) -> Component:
+    def component(entry: BillEntry, kind: ComponentType, *, ref: str = "") -> Component:
         return Component(
             name=entry.name,
             version=entry.version or None,
             type=kind,
-            bom_ref=entry.name,
+            # No two may be the same: a wheel with libraries of two versions of gcc has two of that name.
+            bom_ref=f"{ref}{entry.name}@{entry.version}",
             purl=PackageURL("pypi", None, entry.name, entry.version.partition("+")[0]) if entry.on_pypi else None,
             properties=[Property(name=f"torchgraft:{key}", value=value) for key, value in sorted(entry.facts.items())],
         )
@@ -46,7 +47,9 @@ def bill_text(bill: Bill) -> str:
     time = datetime.fromtimestamp(int(epoch), tz=timezone.utc) if epoch.isdigit() else None
     bom.metadata.timestamp = time  # type: ignore[assignment] # None leaves it out, as the schema allows
     bom.metadata.component = component(bill.wheel, ComponentType.LIBRARY)
-    bom.metadata.tools.components.update(component(entry, ComponentType.APPLICATION) for entry in bill.tools)
+    bom.metadata.tools.components.update(
+        component(entry, ComponentType.APPLICATION, ref="tool:") for entry in bill.tools
+    )
     parts = [component(entry, ComponentType.FRAMEWORK) for entry in bill.parts]
     bom.components.update(parts)
     bom.register_dependency(bom.metadata.component, parts)

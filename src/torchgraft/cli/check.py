@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,35 @@ from ..codec import json_text
 from ..decide.check import differing_facts, plan_fit
 from ..decide.link import plan_link
 from ..errors import PlanError
+from ..look.guarding import built_torch
 from ..look.installed import InstalledPackage, read_installed, read_package_file
 from ..look.modules import read_file_modules
 from ..look.shell import ShellEnvironment, take_shell_environment
 from ..look.symbols import read_libraries
+from .project_arguments import add_consumer_argument
 
 _DESCRIPTION = """Say of every package of an environment whose libraries need torch, or of one wheel or library, whether
-it links with the torch that is there. Nothing is imported. The exit status is 1 if something does not link."""
+it links with the torch that is there. Nothing is imported."""
+_EPILOG = """\
+examples:
+  torchgraft check                            the packages of the present environment
+  torchgraft check ~/train/.venv              ... of another one
+  torchgraft check dist/ext-1.0-....whl       one wheel, against the torch of the present environment
+
+exit status: 0 if nothing was found that does not link: also where nothing needs torch, and where it cannot be told
+(not checked); 1 if something does not link, if it needs torch and there is none, or if there is no environment; 2 if
+the arguments are wrong
+"""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
-        "check", help="find packages that do not fit the torch that is there", description=_DESCRIPTION
+        "check",
+        help="find packages that do not fit the torch that is there",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "what",
@@ -33,7 +48,7 @@ def add_parser(commands: Any) -> None:
         metavar="PATH",
         help="an environment, its interpreter, a wheel, or a library (default: the present environment)",
     )
-    parser.add_argument("--consumer", metavar="PATH", help="the environment that the wheel or library is for")
+    add_consumer_argument(parser, "the environment that the wheel or library is for")
     parser.add_argument("--json", action="store_true", help="print all that was found as JSON")
     parser.set_defaults(run=run)
 
@@ -60,15 +75,15 @@ def run(arguments: argparse.Namespace) -> int:
 def _checked(package: InstalledPackage, environment: ShellEnvironment) -> CheckedPackage | None:
     """Return the verdict on a package, None if torch is no matter of it."""
     modules = package.modules or read_file_modules(package.libraries)
-    if not package.record and not any(module.needs_torch for module in modules):
+    needs_torch = any(module.needs_torch for module in modules)
+    if not package.record and not needs_torch:
         return None
     torch = environment.reading.torch
     folders = {file: path.parent for file, path in package.libraries.items()}
     report = plan_link(modules, read_libraries(torch, modules, folders=folders))
-    recorded = package.record.get("torch")
-    built: Mapping[str, object] = recorded if isinstance(recorded, dict) else {}
+    built = built_torch(package.record)
     differs = differing_facts(built, torch) if torch else ()
-    fit = plan_fit(report, differs=bool(differs))
+    fit = plan_fit(report, differs=bool(differs), lacks_torch=needs_torch and torch is None)
     return CheckedPackage(
         name=package.name,
         version=package.version,
@@ -78,8 +93,7 @@ def _checked(package: InstalledPackage, environment: ShellEnvironment) -> Checke
         differs=differs,
         stable_since=report.stable_since,
         modules=report.modules,
-        # What somebody else has built comes back as it was.
-        cures=package.cures if fit is Fit.DOES_NOT_LINK and package.record else (),
+        cures={Fit.DOES_NOT_LINK: package.cures, Fit.NO_TORCH: package.torch_cures}.get(fit, ()),
     )
 
 

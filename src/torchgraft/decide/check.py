@@ -16,11 +16,14 @@ _WORDS = {"version": "version", "cuda": "CUDA", "hip": "ROCm", "cxx11_abi": "C++
 _MAY_BE_NONE = frozenset({"cuda", "hip"})
 
 
-def plan_fit(report: LinkReport, *, differs: bool) -> Fit:
+def plan_fit(report: LinkReport, *, differs: bool, lacks_torch: bool = False) -> Fit:
     """Return the verdict on a package.
 
+    :param lacks_torch: whether it needs libraries of torch, and there is no torch
     :param differs: whether it was built for another torch; of a package without a record nobody knows
     """
+    if lacks_torch:
+        return Fit.NO_TORCH
     if report.verdict is Verdict.DOES_NOT_LINK:
         return Fit.DOES_NOT_LINK
     if report.verdict is Verdict.NOT_CHECKED:

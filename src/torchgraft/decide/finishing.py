@@ -139,7 +139,7 @@ def _architectures(plan: Plan) -> str | None:
 def _link(report: LinkReport, modules: tuple[Module, ...]) -> dict[str, Any]:
     needing = sorted(module.file for module in modules if module.needs_torch)
     said = {module.file: module.said for module in report.modules if module.verdict is Verdict.NOT_CHECKED}
-    faults = {m.file: m.reasons[0].value for m in report.modules if m.verdict is Verdict.DOES_NOT_LINK}
+    faults = {m.file: m.said or m.reasons[0].value for m in report.modules if m.verdict is Verdict.DOES_NOT_LINK}
     return {
         "verdict": report.verdict.value,
         "modules": needing,

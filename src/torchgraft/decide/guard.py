@@ -55,6 +55,8 @@ def _guarded(
     suffix = max((s for s in suffixes if path.name.endswith(s)), key=len, default="")
     stem = path.name.removesuffix(suffix)
     packages = _DATA.sub("", file).split("/")[:-1]
+    if stem.endswith(_MARK) and str(path.with_name(f"{stem.removesuffix(_MARK)}.py")) in files:
+        return "it is guarded already"
     if not suffix or not all(part.isidentifier() for part in (*packages, stem)):
         return "its name is not that of an extension module of this Python"
     if f"PyInit_{stem}" not in inits:

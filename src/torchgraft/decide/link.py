@@ -6,6 +6,7 @@ May not look at a library: what is needed and what is there are given.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 
 from packaging.version import InvalidVersion, Version
@@ -30,6 +31,9 @@ _MOST_SHOWN = 2
 _LONGEST_NAME = 120
 _C_LIBRARIES = "GLIBC_"
 _ACCELERATORS = ("cuda", "hip", "xpu")
+# What the C library is called, by its name: that of Alpine, and what musl-gcc links with elsewhere.
+_LIBCS = {"glibc": re.compile(r"libc\.so\.6(?:\.\d+)*"), "musl": re.compile(r"libc\.musl-[\w-]+\.so\.\d+|libc\.so")}
+_OWN_COMPILER = "unset CC CXX   (a compiler for this system's own C library has to be taken)"
 _FIXES = {
     Reason.CXX11_ABI: "remove -D_GLIBCXX_USE_CXX11_ABI from the compiler's flags: torch itself sets the right one",
     Reason.NOT_NAMED: "link it with ${TORCH_LIBRARIES} and libtorch_python, as torch.utils.cpp_extension does",
@@ -67,13 +71,15 @@ def link_problem(report: LinkReport, torch: Torch | None, *, what: str) -> Probl
     more = len(first.faults) - len(shown)
     rest = [f"{more} more of this module"] if more > 0 else []
     rest += [f"{len(failed) - 1} more modules"] if len(failed) > 1 else []
-    reason = first.reasons[0]
+    why, fix = first.said, _OWN_COMPILER
+    if first.reasons:
+        why, fix = _reason_text(first.reasons[0], torch), _FIXES.get(first.reasons[0], _FRESH)
     return Problem(
         code="does-not-link",
         headline=f"{first.file} in {what} does not link with torch {torch.version if torch else ''}".rstrip(),
         evidence=(*shown, *([Evidence(label="and", text=", ".join(rest))] if rest else [])),
-        why=f"{_reason_text(reason, torch)}; importing it would fail",
-        fixes=(_FIXES.get(reason, _FRESH),),
+        why=f"{why}; importing it would fail",
+        fixes=(fix,),
     )
 
 
@@ -102,6 +108,11 @@ def _report(module: Module, modules: tuple[Module, ...], libraries: Libraries) -
         return _not_checked(module, libraries.fault)
     if (module.machine, module.bits) != (libraries.machine, libraries.bits):
         return _not_checked(module, f"it is for {_machine(module.machine, module.bits)}, torch for another machine")
+    libc = _other_libc(module, libraries)
+    if libc:
+        # Whatever else it lacks is a consequence.
+        said = "it was built for another C library"
+        return ModuleReport(file=module.file, verdict=Verdict.DOES_NOT_LINK, faults=(libc,), said=said)
     missing = unresolved(module, modules, libraries.libraries)
     unknown = sorted(set(libraries.missing).intersection(module.needed))
     faults: dict[str, Reason] = dict(_missing_libraries(module, modules, libraries))
@@ -133,6 +144,21 @@ def _not_checked(module: Module, said: str) -> ModuleReport:
 
 def _machine(machine: str, bits: int) -> str:
     return f"{machine.removeprefix('EM_').lower()} ({bits} bits)"
+
+
+def _other_libc(module: Module, libraries: Libraries) -> str:
+    """Return the C library that a module needs while torch is linked with another one; "" where that is not so."""
+    needed = _libc(module.needed)
+    here = next(filter(None, (_libc(library.needed) for library in libraries.libraries if library.of_torch)), None)
+    if needed is None or here is None or needed[0] == here[0]:
+        return ""
+    return f"needs {needed[1]}, which is {needed[0]}; torch and its Python need {here[1]}, which is {here[0]}"
+
+
+def _libc(needed: Iterable[str]) -> tuple[str, str] | None:
+    """Return the kind and the name of the C library among these."""
+    found = ((kind, name) for name in needed for kind, pattern in _LIBCS.items() if pattern.fullmatch(name))
+    return next(found, None)
 
 
 def _missing_libraries(

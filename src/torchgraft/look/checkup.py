@@ -67,13 +67,12 @@ def _take_hardware(settings: Settings, snapshot: Snapshot) -> Hardware:
         search_paths=consumer.search_path if consumer else (),
         prefixes=(consumer.prefix,) if consumer else (),
         cuda=True,
-        architectures=True,
     )
 
 
 def _settings(consumer: str | None) -> tuple[Settings, tuple[Problem, ...]]:
     """Return the settings of this shell; without its own variables where these are wrong, and what is wrong."""
-    arguments = {"torchgraft.consumer": [consumer]} if consumer else {}
+    arguments = {"torchgraft.consumer": [consumer]} if consumer is not None else {}
     try:
         return take_shell_settings(arguments, os.environ), ()
     except ConfigError as error:

@@ -37,9 +37,8 @@ def explained(error: ImportError, module: str, info: str) -> ImportError | None:
     signs = _SIGNS + (_SIGNS_WITH_TORCH if "torch" in sys.modules else ())
     if not any(sign in said for sign in signs):
         return None
-    record, here = _json(Path(info, "torchgraft.json")), torch_here()
-    built = record.get("torch")
-    if not isinstance(built, dict) or not here:
+    built, here = built_torch(_json(Path(info, "torchgraft.json"))), torch_here()
+    if not built or not here:
         return None
     differing = differences(built, here)
     if not differing:
@@ -55,6 +54,19 @@ def explained(error: ImportError, module: str, info: str) -> ImportError | None:
         *(f"  cure:   {command}" for command in cures(Path(info), prefix=Path(sys.prefix))),
     ]
     return ImportError("\n".join(lines), name=error.name, path=error.path)
+
+
+def built_torch(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a record says of the torch that the package was built for; {} if nothing.
+
+    A wheel that was built already has the record of its own build within ours.
+    """
+    prebuilt = record.get("prebuilt")
+    for wheel in prebuilt if isinstance(prebuilt, list) else ():
+        if isinstance(wheel, dict) and wheel.get("used") and isinstance(wheel.get("record"), dict):
+            return built_torch(wheel["record"])
+    torch = record.get("torch")
+    return torch if isinstance(torch, dict) else {}
 
 
 def differences(built: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
@@ -93,25 +105,35 @@ def _torch_on_path() -> dict[str, Any]:
     return {**found, "folder": str(folder)} if found.get("version") else {}
 
 
-def cures(info: Path, *, prefix: Path) -> list[str]:
+def cures(info: Path, *, prefix: Path, options: Mapping[str, tuple[str, ...]] | None = None) -> list[str]:
     """Return the commands that build an installed distribution anew; each runs as typed.
 
     `tests/e2e/test_guard.py` runs them.
 
     :param info: its dist-info
     :param prefix: the environment
+    :param options: further ones of `pip`, `uv pip` and `uv sync`
     """
     name, version = _name_and_version(info)
     before, what = _source(name, version, _json(info / "direct_url.json"))
+    more = options or {}
+    pip = ["--no-cache-dir", "--force-reinstall", "--no-deps", *more.get("pip", ())]
     anew = ["--no-cache", "--reinstall-package", name]
-    command = ["pip", "--python", str(prefix), "install", "--no-cache-dir", "--force-reinstall", "--no-deps", *what]
+    command = ["pip", "--python", str(prefix), "install", *pip, *what]
     if _text(info / "INSTALLER").strip() == "uv":
-        command = ["uv", "pip", "install", "--python", str(prefix), *anew, *what]
+        command = ["uv", "pip", "install", "--python", str(prefix), *anew, *more.get("uv pip", ()), *what]
         if (prefix / "uv-receipt.toml").is_file():
             command = ["uv", "tool", "upgrade", prefix.name, *anew]
-        elif (prefix.parent / "uv.lock").is_file():
-            command = ["uv", "sync", "--project", str(prefix.parent), *anew]
+        elif prefix.name == ".venv" and _is_locked(name, prefix.parent / "uv.lock"):
+            # What somebody has installed besides is none of this.
+            command = ["uv", "sync", "--inexact", "--project", str(prefix.parent), *anew, *more.get("uv sync", ())]
     return [shlex.join(words) for words in (*before, command)]
+
+
+def _is_locked(name: str, lock: Path) -> bool:
+    """Return whether a lock of uv has a package; `uv sync` leaves alone, or removes, what it has not."""
+    normal = re.sub(r"[-_.]+", "-", name).lower()
+    return re.search(rf'^name = "{re.escape(normal)}"\s*$', _text(lock), re.MULTILINE) is not None
 
 
 def _source(name: str, version: str, direct: Mapping[str, Any]) -> tuple[list[list[str]], list[str]]:

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import Evidence, PlanError, Problem
 from ..linkage import Module
 from .editable import editable_targets
+from .further_cures import foreign_cures, torch_cures
 from .guarding import cures
 from .metadata import Installed, choose_installed, find_installed, read_files, read_start, version_of
 from .modules import is_library_name, read_wheel_modules
@@ -32,7 +33,8 @@ _NO_PACKAGES = frozenset({".git", "__pycache__", "node_modules"})
 class InstalledPackage:
     """One distribution. `libraries` are its libraries, by their names relative to where the package is.
 
-    `record` is our own, {} where there is none. `cures` are the commands that build it anew. Of what is not installed,
+    `record` is our own, {} where there is none. `cures` are the commands that build it anew, none where it would come
+    back as it was; `torch_cures` those that install a torch for it. Of what is not installed,
     `modules` are what was read of the libraries.
     """
 
@@ -42,6 +44,7 @@ class InstalledPackage:
     record: Mapping[str, Any]
     libraries: Mapping[str, Path]
     cures: tuple[str, ...] = ()
+    torch_cures: tuple[str, ...] = ()
     modules: tuple[Module, ...] = ()
 
 
@@ -93,14 +96,21 @@ def _parse_record(data: bytes) -> Mapping[str, Any]:
 
 def _read(candidates: tuple[Installed, ...], prefix: Path) -> InstalledPackage:
     installed, header = choose_installed(candidates)
-    installer = (read_start(installed.information / "INSTALLER", 1000) or b"").decode("utf-8", errors="replace")
+    installer = (read_start(installed.information / "INSTALLER", 1000) or b"").decode("utf-8", errors="replace").strip()
+    info, record, libraries = installed.information, read_record(installed.information), dict(_libraries(installed))
+    known = (
+        tuple(cures(info, prefix=prefix))
+        if record
+        else foreign_cures(info, installed.name, installer=installer, prefix=prefix, libraries=libraries.values())
+    )
     return InstalledPackage(
         name=installed.name,
         version=(header.version if header else "") or version_of(installed),
-        installer=installer.strip(),
-        record=read_record(installed.information),
-        libraries=dict(_libraries(installed)),
-        cures=tuple(cures(installed.information, prefix=prefix)),
+        installer=installer,
+        record=record,
+        libraries=libraries,
+        cures=known,
+        torch_cures=torch_cures(installer, record, prefix=prefix),
     )
 
 

@@ -5,8 +5,11 @@ May not download anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..config import Config, UsePrebuilt
 from ..linkage import Format, Libraries, LinkReport, Module, Verdict
@@ -47,11 +50,27 @@ def inspect_prebuilt(
     for module in judge(modules, read_libraries(torch, modules)).modules:
         if module.verdict is Verdict.DOES_NOT_LINK:
             version = torch.version if torch else "unknown"
-            fault = f"{module.file} does not link with torch {version}: {module.reasons[0].value}; {module.faults[0]}"
+            why = module.said or module.reasons[0].value
+            fault = f"{module.file} does not link with torch {version}: {why}; {module.faults[0]}"
             return WheelAnswer(fault=fault)
         if module.verdict is Verdict.NOT_CHECKED and formats[module.file] is Format.ELF:
             return WheelAnswer(fault=f"{module.file} cannot be checked: {module.said}")
     return answer
+
+
+def read_original_record(wheel: Path, name: str) -> Mapping[str, Any] | None:
+    """Return the record with which a prebuilt wheel came, None if it has none that can be read.
+
+    :param name: of the record in the wheel
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            if archive.getinfo(name).file_size > _LARGEST_BYTES:
+                return None
+            record = json.loads(archive.read(name))
+    except (KeyError, OSError, RecursionError, ValueError, zipfile.BadZipFile):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _read(source: Path, name: str) -> HashFile:

@@ -23,6 +23,7 @@ from packaging.version import InvalidVersion, Version
 
 from ..planned import PlannedPrebuilt
 from ..prebuilt import WheelAnswer
+from .installed import read_record
 
 # What zipfile and its decompressors raise for damaged archives.
 _BROKEN = (
@@ -67,7 +68,8 @@ def inspect_wheel(
             _check_identity(metadata, stem, wheel.name, wheel.version)
             file = f"{stem}-{_fitting_tags(archive, stem, sys_tags() if tags is None else tags)}.whl"
             if prepared is not None:
-                _check_prepared(metadata, _parsed((prepared / "METADATA").read_bytes()))
+                added = read_record(prepared).get("runtime_torch")
+                _check_prepared(metadata, _parsed((prepared / "METADATA").read_bytes()), added=added)
             _check_record(archive, file)
     except _Unfit as unfit:
         return WheelAnswer(fault=str(unfit))
@@ -137,10 +139,15 @@ def _fitting_tags(archive: zipfile.ZipFile, stem: str, tags: Iterable[Tag]) -> s
     return "-".join(".".join(part) for part in parts)
 
 
-def _check_prepared(metadata: RawMetadata, prepared: RawMetadata) -> None:
-    """Compare what a front end resolves by. Description and classifiers depend on who wrote them down."""
+def _check_prepared(metadata: RawMetadata, prepared: RawMetadata, *, added: object) -> None:
+    """Compare what a front end resolves by. Description and classifiers depend on who wrote them down.
+
+    :param added: the requirement on torch that torchgraft has added to what was prepared, None if it has not: a wheel
+        need not have it, and gets it with those metadata
+    """
+    own = frozenset({_normal(added)} if isinstance(added, str) else ())
     for field, one, other in (
-        ("Requires-Dist", _requirements(metadata), _requirements(prepared)),
+        ("Requires-Dist", _requirements(metadata) | own, _requirements(prepared)),
         ("Requires-Python", metadata.get("requires_python"), prepared.get("requires_python")),
         ("Provides-Extra", _extras(metadata), _extras(prepared)),
     ):
