@@ -7,9 +7,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs")]
+
+from error_examples import error_examples  # noqa: E402
 
 from torchgraft.cli.reference_page import command_line_text  # noqa: E402
+from torchgraft.error_codes import ERROR_CODES  # noqa: E402
+from torchgraft.errors import problem_text  # noqa: E402
 from torchgraft.settings_page import json_schema, reference_text, rules_text  # noqa: E402
 from torchgraft.vocabulary import VOCABULARY, Word  # noqa: E402
 
@@ -113,6 +117,41 @@ what MAX_JOBS is, `torch` torch's version without its local part.
 """
 
 
+ERRORS_HEAD = """# Errors
+
+<!-- Written by docs/generate.py from src/torchgraft/error_codes.py; the messages are what the code says. -->
+
+Every message says what happened, what was found and where, why that cannot work, and what cures it. A `fix` line runs
+as typed; what stands in parentheses after it is for you. All problems are reported at once, on standard error.
+
+| exit status | meaning |
+| --- | --- |
+| 1 | the machine must change: something is missing, broken or does not fit |
+| 2 | the settings must change: `pyproject.toml`, a `TORCHGRAFT_*` variable or a `-C` argument |
+| 3 | a bug in torchgraft; the traceback stands above the message |
+
+A front end turns any of them into its own exit status.
+
+Whatever goes wrong, `TORCHGRAFT_PROVIDE=off` takes torchgraft out of the way: the hooks are passed to the delegate, as
+if the project had named it.
+
+"""
+
+
+def errors_text() -> str:
+    """Return every code with its meaning, and a message where one could be made."""
+    examples = error_examples()
+    lines = []
+    for title, codes in ERROR_CODES.items():
+        lines += [f"## {title}", ""]
+        for code, meaning in codes.items():
+            message = problem_text(examples[code]) if code in examples else ""
+            lines += [f"### `{code}`", ""]
+            lines += [meaning, ""] if meaning else []
+            lines += ["```text", message, "```", ""] if message else []
+    return "\n".join(lines)
+
+
 def vocabulary_row(word: Word) -> str:
     """Return one row of the table."""
     address, _, file = word.source.partition(" ")
@@ -128,6 +167,7 @@ def pages() -> dict[str, str]:
         "reference/settings.md": HEAD + reference_text(),
         "reference/command-line.md": COMMANDS_HEAD + command_line_text(),
         "reference/rules.md": RULES_HEAD + rules_text(),
+        "reference/errors.md": ERRORS_HEAD + errors_text(),
         "reference/vocabulary.md": VOCABULARY_HEAD + "".join(map(vocabulary_row, VOCABULARY)),
         "reference/torchgraft.schema.json": json.dumps(json_schema(), indent=2) + "\n",
     }

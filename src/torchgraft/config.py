@@ -217,7 +217,8 @@ class Config:
         "consumer",
         PATH,
         USER,
-        "The environment that the wheel is for: its folder or its interpreter. Replaces the search for it.",
+        "The environment that the wheel is for: its folder, its interpreter, or the project whose `.venv` it is."
+        " Replaces the search for it.",
     )
     provide: Provide = _setting(
         Provide.AUTO,

@@ -49,11 +49,16 @@ The path that was given as the consumer is neither an environment nor an interpr
             "ambiguous-consumer": """\
 More than one environment may be the consumer and their torch differs, so that any choice would be wrong for one of
 them. With tox, one wheel for several environments has no right answer: `package = sdist` makes a wheel for each.""",
+            "no-project": """\
+The folder has nothing that could be built. `torchgraft plan` shows what a build of a project would get.""",
             "no-environment": """\
 `torchgraft check` found no environment, or none at the path that was given. It wants the folder of an environment
 (with a `pyvenv.cfg` or an interpreter), an interpreter, a wheel, or a library.""",
         },
         "Settings and rules": {
+            "cache-in-source": """\
+`cache-dir` names a folder in the tree that is being built, and setuptools would pack what torchgraft links there into
+the wheel. A relative path is one from the source tree, in every hook.""",
             "unknown-key": """\
 A key of `[tool.torchgraft]`, a `TORCHGRAFT_*` variable or a `-C torchgraft.*` argument. Misspelt keys are never
 ignored.""",
@@ -147,7 +152,7 @@ The toolkit takes gcc up to the version that its own `crt/host_config.h` names, 
 newer.""",
             "libc-too-new": """\
 glibc 2.41 and 2.42 declare some functions of `math.h` in another way than the headers of older CUDAs do: 13.2 is the
-first that agrees with both. For a torch with CUDA 13, the toolkit is then taken from PyPI; for CUDA 12 there is none.""",
+first that agrees with both. For a torch with CUDA 13 the toolkit then comes from PyPI; for CUDA 12 there is none.""",
             "toolkit-not-assembled": """\
 The parts of a CUDA toolkit could not be linked together in the cache folder.""",
             "no-rocm-toolkit": """\

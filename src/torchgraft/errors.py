@@ -31,7 +31,7 @@ class Evidence:
 class Problem:
     """One reason why there is no build, with what to do about it.
 
-    `code` is a heading in docs/reference/errors.md. `fixes` run as typed.
+    `code` is explained in `error_codes`. `fixes` run as typed.
     """
 
     code: str
@@ -94,13 +94,14 @@ def shown(text: str) -> str:
 def problem_text(problem: Problem) -> str:
     """Return the lines that a person reads: headline, evidence, why, fixes."""
     lines = [f"error[{problem.code}]: {shown(problem.headline)}"]
+    column = max([_COLUMN, *(len(ascii_text(item.label)) + 2 for item in problem.evidence)])
     for item in problem.evidence:
-        lines += _labelled(item.label, item.text)
+        lines += _labelled(item.label, item.text, column)
     if problem.why:
-        lines += _labelled("why", problem.why)
+        lines += _labelled("why", problem.why, column)
     for fix in problem.fixes:
         # A command is never wrapped: it must run as typed.
-        lines.append(f"{_INDENT}{'fix:':<{_COLUMN}}{shown(fix)}")
+        lines.append(f"{_INDENT}{'fix:':<{column}}{shown(fix)}")
     return "\n".join(lines)
 
 
@@ -109,15 +110,13 @@ def problems_text(problems: Iterable[Problem]) -> str:
     return "\n\n".join(problem_text(problem) for problem in problems)
 
 
-def _labelled(label: str, text: str) -> list[str]:
-    head = f"{_INDENT}{ascii_text(label) + ':':<{_COLUMN}}"
-    if not head.endswith(" "):
-        head += " "
+def _labelled(label: str, text: str, column: int) -> list[str]:
+    head = f"{_INDENT}{ascii_text(label) + ':':<{column}}"
     return textwrap.wrap(
         shown(text),
         width=_WIDTH,
         initial_indent=head,
-        subsequent_indent=" " * len(_INDENT) + " " * _COLUMN,
+        subsequent_indent=" " * (len(_INDENT) + column),
         break_long_words=False,
         break_on_hyphens=False,
     ) or [head.rstrip()]

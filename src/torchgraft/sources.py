@@ -202,7 +202,10 @@ class _Reader:
         self._refuse_unknown(where, shown, known, [_spelling(key, source) for key in known])
 
     def _refuse_unknown(self, where: str, shown: str, known: Sequence[str], spelt: Sequence[str]) -> None:
-        close = difflib.get_close_matches(shown, spelt, n=1, cutoff=0.6)
+        # What all have in common makes nothing alike.
+        common = next((start for start in (f"-C {TABLE}.", VARIABLE_PREFIX) if shown.startswith(start)), "")
+        ends = {name.removeprefix(common): name for name in spelt}
+        close = [ends[end] for end in difflib.get_close_matches(shown.removeprefix(common), ends, n=1, cutoff=0.6)]
         self.problems.append(
             Problem(
                 code="unknown-key",

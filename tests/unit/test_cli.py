@@ -69,6 +69,13 @@ def test_a_file_that_is_no_snapshot(
     assert "error[bad-snapshot]" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["doctor", "plan", "snapshot", "check"])
+def test_an_empty_consumer_is_refused(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([command, "--consumer", ""])
+    assert "--consumer: the path is empty" in capsys.readouterr().err
+
+
 def test_a_snapshot_file_that_is_not_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", str(project), "--snapshot", "/nowhere.json"]) == 2
     assert "error[bad-snapshot]" in capsys.readouterr().err
@@ -174,6 +181,37 @@ def test_a_bug_keeps_its_traceback(
     assert "torchgraft has a bug" in text
 
 
+def test_a_plan_needs_a_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(tmp_path)]) == 2
+    assert "error[no-project]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [
+        ("", "setuptools.build_meta:__legacy__ builds this project"),
+        ('[build-system]\nrequires = []\nbuild-backend = "hatchling.build"\n', "hatchling.build builds this project"),
+        ('[build-system]\nrequires = []\nbuild-backend = "torchgraft.build_meta"\n', ""),
+        ('[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n', ""),
+    ],
+)
+def test_a_plan_of_a_project_that_does_not_name_torchgraft_says_so(
+    project: Path, capsys: pytest.CaptureFixture[str], system: str, said: str
+) -> None:
+    (project / "pyproject.toml").write_text(system)
+    main(["plan", str(project), "-C", "torchgraft.provide=off"])
+    printed = capsys.readouterr()
+    assert "way        off: provide (-C torchgraft.provide) is off" in printed.out
+    assert ("after `torchgraft adopt --write`" in printed.err) == bool(said)
+    assert said in printed.err
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_that_was_closed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, name, None)
+    assert main(["completion", "bash"]) == 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder that is in use cannot be deleted there")
 def test_a_working_folder_that_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -227,6 +265,9 @@ def test_completion_knows_commands_and_options(shell: str) -> None:
     text = completion_text(shell)
     for word in ("doctor", "prune", "against", "older-than"):
         assert word in text
+    if shell != "bash":  # which shows no descriptions
+        assert "find packages that do not fit the torch that is there" in text
+        assert "Nothing is imported" not in text
 
 
 def test_completion_completes_paths() -> None:

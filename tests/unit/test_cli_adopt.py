@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import tarfile
 from pathlib import Path
@@ -180,6 +181,16 @@ def test_an_index_that_anybody_could_speak_for(url: str, capsys: pytest.CaptureF
 def test_what_is_nothing_of_all_that(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["adopt", *arguments]) == 2
     assert "error[bad-argument]" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with names")
+def test_what_is_neither_file_nor_folder_is_no_requirement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("ext")
+    assert main(["adopt", "ext"]) == 2
+    assert "ext is neither a folder nor a file" in capsys.readouterr().err
 
 
 def test_output_is_for_sdists(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,8 @@ MISTAKES = [
     ({"provde": "off"}, {}, {}, "unknown-key", "rename it to 'provide'"),
     ({}, {"TORCHGRAFT_PROVIDER": "off"}, {}, "unknown-key", "rename it to 'TORCHGRAFT_PROVIDE'"),
     ({}, {}, {"provid": "off"}, "unknown-key", "rename it to '-C torchgraft.provide'"),
+    ({}, {}, {"zzz": "off"}, "unknown-key", "remove it"),
+    ({}, {"TORCHGRAFT_ZZZ": "off"}, {}, "unknown-key", "remove it"),
     ({"match": "torch"}, {}, {}, "bad-value", "a list of strings"),
     ({"match": 3}, {}, {}, "wrong-type", "a list of strings"),
     ({"match": ["a b"]}, {}, {}, "wrong-type", "names of distributions"),

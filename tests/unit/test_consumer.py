@@ -101,6 +101,18 @@ def test_a_told_interpreter_of_windows(tmp_path: Path) -> None:
         assert one(find(hook(tmp_path / "own"), caller("uv sync", tmp_path), told)).prefix == str(environment)
 
 
+def test_a_told_project_is_its_environment(tmp_path: Path) -> None:
+    environment = write_environment(tmp_path / "project" / ".venv")
+    assert one(find(hook(tmp_path / "own"), (), str(tmp_path / "project"))).prefix == str(environment)
+    outer = write_environment(tmp_path / "project")
+    assert one(find(hook(tmp_path / "own"), (), str(tmp_path / "project"))).prefix == str(outer)
+
+
+def test_a_told_file_that_is_no_interpreter_is_named_itself(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    assert one(find(hook(tmp_path / "own"), (), str(tmp_path / "notes.txt"))).prefix == str(tmp_path / "notes.txt")
+
+
 def test_a_told_link_to_an_interpreter_beside_no_environment(tmp_path: Path) -> None:
     (tmp_path / "base" / "bin").mkdir(parents=True)
     (tmp_path / "base" / "bin" / "python3").touch()

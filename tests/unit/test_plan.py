@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from support import snapshots
+from support import compiling, snapshots
 from torchgraft.config import Config, Provide
-from torchgraft.decide.plan import plan_build, plan_pass_through, plan_text, summary_text
+from torchgraft.decide.plan import plan_build, plan_pass_through, plan_text, plan_wheel, summary_text
+from torchgraft.errors import Problem
 from torchgraft.model import (
     AskedFor,
     BuildEnvironment,
@@ -170,6 +171,15 @@ def test_pass_through() -> None:
     assert made.delegate.asked
     assert not made.variables
     assert "off" in summary_text(made)
+
+
+def test_uv_is_told_what_uv_understands() -> None:
+    front_end = FrontEnd(name=FrontEndName.UV, command="uv pip install")
+    there = snapshots.consumer(None, prefix="/my env")
+    (problem,) = plan({"provide": Provide.GRAFT}, hook=WHEEL, consumer=there, front_end=front_end).problems
+    assert problem.fixes[0] == "uv pip install --python '/my env' torch"
+    (problem,) = plan({"provide": Provide.GRAFT}, hook=WHEEL, consumer=there).problems
+    assert problem.fixes[0] == "pip --python '/my env' install torch"
 
 
 # Variables.
@@ -522,3 +532,15 @@ def test_a_password_in_a_requirement_is_not_shown() -> None:
     text = plan_text(plan(hook=WHEEL, asked_for=asked))
     assert "secret" not in text
     assert "x.example" in text
+
+
+def test_the_plan_of_a_wheel_has_what_both_hooks_say() -> None:
+    asked = plan({"requires": ("ninja",)})
+    built = plan({"requires": ("ninja",)}, hook=Hook.BUILD_WHEEL, hardware=compiling.hardware())
+    whole = plan_wheel(asked, built)
+    assert whole.requirements == asked.requirements
+    assert (whole.variables, whole.jobs) == (built.variables, built.jobs)
+    assert whole.jobs
+    # What needs an installed requirement cannot be foreseen.
+    impossible = dataclasses.replace(built, problems=(Problem(code="x", headline="x"),))
+    assert plan_wheel(asked, impossible) == asked

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 import zipfile
@@ -110,11 +111,42 @@ def test_a_member_that_would_stand_elsewhere(tmp_path: Path, name: str) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"ext-1.0.tar.gz", "tree"}
 
 
-@pytest.mark.parametrize("data", [b"", b"text", b"PK\x03\x04", b"\x1f\x8b\x08\x00"])
-def test_no_archive(tmp_path: Path, data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"text", "it is neither a tar archive nor a zip file, or damaged"),
+        (b"PK\x03\x04", "it is neither a tar archive nor a zip file, or damaged"),
+        (b"\x1f\x8b\x08\x00", "it ends before it is complete"),
+    ],
+)
+def test_no_archive(tmp_path: Path, data: bytes, reason: str) -> None:
     (tmp_path / "x.tar.gz").write_bytes(data)
-    with pytest.raises(ActError, match="is no sdist"):
+    with pytest.raises(ActError, match="is no sdist") as caught:
         unpack_sdist(tmp_path / "x.tar.gz", tmp_path)
+    assert caught.value.problems[0].evidence[0].text == reason
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_damaged_sdist(tmp_path: Path, mode: str, damage: str) -> None:
+    noise = b"".join(hashlib.sha256(bytes([number])).digest() * 7 for number in range(256))
+    data = make_tar(tmp_path / "x.tar.gz", {**FILES, "ext-1.0/z": noise}, mode=mode).read_bytes()
+    middle = len(data) // 2
+    broken = data[:middle] if damage == "cut" else data[:middle] + bytes(100) + data[middle + 100 :]
+    (tmp_path / "y.tar.gz").write_bytes(broken)
+    (tmp_path / "tree").mkdir()
+    with pytest.raises(ActError, match="is no sdist") as caught:
+        unpack_sdist(tmp_path / "y.tar.gz", tmp_path / "tree")
+    assert "\n" not in caught.value.problems[0].evidence[0].text
+
+
+def test_a_new_sdist_that_cannot_be_written(tmp_path: Path) -> None:
+    old = make_tar(tmp_path / "ext-1.0.tar.gz", FILES)
+    (tmp_path / "adopted").write_text("")
+    with pytest.raises(ActError, match=r"error\[not-written\]") as caught:
+        write_sdist(old, tmp_path / "adopted" / old.name, "x")
+    assert "--output FOLDER" in caught.value.problems[0].fixes[0]
 
 
 def test_no_single_folder(tmp_path: Path) -> None:

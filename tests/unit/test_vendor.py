@@ -126,6 +126,15 @@ def test_what_somebody_changed_is_not_written_over(project: Path, capsys: pytest
     assert check(project, capsys)[0] == 0
 
 
+def test_a_copy_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "setup.py").write_text("import torch\n")
+    (tmp_path / "_torchgraft").write_text("")
+    assert main(["vendor", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert f"error[not-written]: {tmp_path / '_torchgraft'} cannot be written" in said
+    assert f"ls -ld {tmp_path}" in said
+
+
 def test_files_of_an_older_copy_go(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import hashlib
 

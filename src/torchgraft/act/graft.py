@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..errors import ActError, Evidence, Problem
 from ..planned import Graft
+from ..typed import quoted
 
 if sys.platform == "win32":
     from _winapi import CreateJunction
@@ -78,7 +79,7 @@ def _make_private(folder: Path) -> None:
             headline=f"others can write to the cache folder {folder}",
             evidence=(Evidence(label="found", text=f"owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}"),),
             why="the build would run what somebody else may have put there",
-            fixes=(f"chmod 700 {folder}", "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"),
+            fixes=(f"chmod 700 {quoted(str(folder))}", "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"),
         )
     )
 

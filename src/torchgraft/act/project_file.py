@@ -18,11 +18,16 @@ def write_project_file(path: Path, text: str) -> None:
     try:
         path.write_bytes(text.encode("utf-8"))
     except OSError as error:
-        raise ActError(
-            Problem(
-                code="not-written",
-                headline=f"{path} cannot be written",
-                evidence=(Evidence(label="reason", text=error.strerror or str(error)),),
-                fixes=(f"ls -l {path}",),
-            )
-        ) from None
+        raise not_written(path, error, f"ls -l {path}") from None
+
+
+def not_written(path: Path, error: OSError, fix: str) -> ActError:
+    """Return the error that says why a file or folder cannot be written."""
+    return ActError(
+        Problem(
+            code="not-written",
+            headline=f"{path} cannot be written",
+            evidence=(Evidence(label="reason", text=error.strerror or str(error)),),
+            fixes=(fix,),
+        )
+    )

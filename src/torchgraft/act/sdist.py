@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import copy
 import gzip
+import lzma
 import os
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ..errors import ActError, Evidence, Problem
+from .project_file import not_written
 
 PYPROJECT = "pyproject.toml"
 
 _BLOCK = tarfile.BLOCKSIZE
 _MOST_BYTES = 4_000_000_000
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+_BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(OSError, ValueError, NotImplementedError, RuntimeError),
+)
 
 
 def unpack_sdist(path: Path, folder: Path) -> Path:
@@ -32,7 +38,7 @@ def unpack_sdist(path: Path, folder: Path) -> Path:
     try:
         _unpack(path, folder)
     except _BROKEN as error:
-        raise _no_sdist(path, str(error) or type(error).__name__) from None
+        raise _no_sdist(path, _reason(path, error)) from None
     roots = [entry for entry in folder.iterdir() if (entry / "PKG-INFO").is_file()]
     if len(roots) != 1:
         raise _no_sdist(path, "it holds no single folder with PKG-INFO in it")
@@ -44,9 +50,17 @@ def write_sdist(path: Path, target: Path, pyproject: str) -> Path:
 
     The same sdist and text always make the same bytes. Members of a tar archive are copied with their headers.
 
-    :raises ActError: if there is another file already
+    :raises ActError: if there is another file already, or it cannot be written
     """
     data = pyproject.encode("utf-8")
+    try:
+        _write_sdist(path, target, data)
+    except OSError as error:
+        raise not_written(target, error, "--output FOLDER   (one that you may write to)") from None
+    return target
+
+
+def _write_sdist(path: Path, target: Path, data: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -57,7 +71,6 @@ def write_sdist(path: Path, target: Path, pyproject: str) -> Path:
         _publish(draft, target)
     finally:
         draft.unlink(missing_ok=True)
-    return target
 
 
 def _publish(draft: Path, target: Path) -> None:
@@ -110,6 +123,9 @@ def _members(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
             content = tar.extractfile(member) if member.isreg() else None
             if content is not None:
                 yield member.name, member.size, content
+        plain: Any = tar.fileobj
+        while plain.read(1 << 20):
+            pass  # What a compressed file says of its content stands at its end.
 
 
 def _rewrite_tar(path: Path, target: Path, data: bytes) -> None:
@@ -163,12 +179,22 @@ def _root(names: list[str]) -> str:
     return next(name for name in names if name.count("/") == 1 and name.endswith("/PKG-INFO")).partition("/")[0]
 
 
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, EOFError):
+        return "it ends before it is complete"
+    if isinstance(error, tarfile.ReadError) and "\n" in str(error):  # a line for each kind of archive
+        return "it is empty" if path.stat().st_size == 0 else "it is neither a tar archive nor a zip file, or damaged"
+    return str(error) or type(error).__name__
+
+
 def _no_sdist(path: Path, reason: str) -> ActError:
     return ActError(
         Problem(
             code="no-sdist",
             headline=f"{path} is no sdist",
             evidence=(Evidence(label="reason", text=reason),),
-            fixes=("python -m build --sdist   (in the source tree)",),
+            fixes=("python -m build --sdist   (in the source tree; or download it again)",),
         )
     )

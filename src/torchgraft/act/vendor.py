@@ -11,13 +11,22 @@ from pathlib import Path
 
 from ..codec import json_text
 from ..vendored import MANIFEST, Manifest
+from .project_file import not_written
 
 
 def write_copy(folder: Path, files: Mapping[str, Path], manifest: Manifest, *, stale: tuple[str, ...]) -> None:
     """Write the files of a copy and its manifest, the manifest last, and remove those that an older copy had.
 
     :param stale: paths in the folder that belong to no copy any more
+    :raises ActError: if one cannot be written
     """
+    try:
+        _write(folder, files, manifest, stale)
+    except OSError as error:
+        raise not_written(folder, error, f"ls -ld {folder.parent}") from None
+
+
+def _write(folder: Path, files: Mapping[str, Path], manifest: Manifest, stale: tuple[str, ...]) -> None:
     for name in stale:
         (folder / name).unlink(missing_ok=True)
     for name, source in sorted(files.items()):

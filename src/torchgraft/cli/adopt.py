@@ -98,6 +98,8 @@ def _sdist(arguments: argparse.Namespace, target: Path, scratch: Path) -> tuple[
     """Return an sdist, and the folder beside which a new one belongs."""
     if target.is_file():
         return target, target.parent
+    if target.exists():
+        raise _refusal(f"{arguments.target} is neither a folder nor a file")
     if arguments.target.endswith(_SDISTS) or os.sep in arguments.target:
         raise _refusal(f"there is no file or folder called {arguments.target}")
     try:

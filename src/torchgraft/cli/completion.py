@@ -10,7 +10,7 @@ from .extra import require_extra
 
 # Those that shtab knows since 1.8; later ones of it know more.
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
-_EPILOG = """install it, once:
+_EPILOG = """install it, once, into a folder that is there:
   bash   torchgraft completion bash > ~/.local/share/bash-completion/completions/torchgraft
   zsh    torchgraft completion zsh > ~/.zfunc/_torchgraft     (with ~/.zfunc in fpath, before compinit)
   fish   torchgraft completion fish > ~/.config/fish/completions/torchgraft.fish
@@ -48,7 +48,18 @@ def completion_text(shell: str) -> str:
 
     parser = command_parser()
     _mark_paths(parser)
+    _shorten_descriptions(parser)
     return str(shtab.complete(parser, shell=shell, root_prefix=f"_{PROGRAM}")) + "\n"
+
+
+def _shorten_descriptions(parser: argparse.ArgumentParser) -> None:
+    """Have each command described by its line in --help: zsh and fish show the description, in one line."""
+    for action in parser._actions:  # noqa: SLF001 - as below
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for listed in action._get_subactions():  # noqa: SLF001 - the only place where argparse keeps them
+                below = action.choices[listed.dest]
+                below.description = listed.help
+                _shorten_descriptions(below)
 
 
 def _mark_paths(parser: argparse.ArgumentParser) -> None:

@@ -6,17 +6,18 @@ import argparse
 import json
 import os
 import shutil
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
 
 from ..codec import from_json_text, json_text, to_json
-from ..config import Config
-from ..decide.plan import plan_build, plan_text
-from ..errors import PlanError, shown
-from ..look.settings import take_settings
+from ..config import Config, Provide
+from ..decide.plan import plan_build, plan_pass_through, plan_text, plan_wheel
+from ..errors import ConfigError, PlanError, Problem, shown
+from ..look.settings import Settings, take_settings
 from ..look.snapshot import read_snapshot_text, take_shell_snapshot
-from ..model import Snapshot
+from ..model import Hook, Snapshot, Way
 from ..planned import Plan
 from .project_arguments import add_project_arguments, config_settings
 
@@ -57,14 +58,52 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan; return 1 where it holds problems."""
     settings = take_settings(arguments.path, config_settings(arguments))
-    snapshot = _recorded(arguments.snapshot) if arguments.snapshot else take_shell_snapshot(settings)
-    plan = plan_build(settings.config, snapshot)
+    if arguments.snapshot:
+        snapshot = _recorded(arguments.snapshot)
+        plan = plan_build(settings.config, snapshot)
+    else:
+        _refuse_no_project(settings)
+        snapshot = take_shell_snapshot(settings)
+        plan = _plan(settings, snapshot)
+        print(_other_backend(settings), end="", file=sys.stderr)
     if arguments.against is not None:
         name = str(arguments.snapshot or arguments.consumer or "here")
         print(_comparison(arguments, settings.config, (snapshot, plan), name), end="")
         return 0
     print(json_text(plan) if arguments.json else plan_text(plan), end="" if arguments.json else "\n")
     return PlanError.exit_code if plan.problems else 0
+
+
+def _plan(settings: Settings, snapshot: Snapshot) -> Plan:
+    """Return the plan of a wheel."""
+    if settings.config.provide is Provide.OFF:
+        return plan_pass_through(settings.config, snapshot.hook)
+    asked = plan_build(settings.config, snapshot)
+    if asked.problems or asked.way not in {Way.GRAFT, Way.PRESENT}:
+        return asked
+    return plan_wheel(asked, plan_build(settings.config, take_shell_snapshot(settings, hook=Hook.BUILD_WHEEL)))
+
+
+def _refuse_no_project(settings: Settings) -> None:
+    if not any((settings.source / name).exists() for name in ("pyproject.toml", "setup.py", "setup.cfg")):
+        raise ConfigError(
+            Problem(
+                code="no-project",
+                headline=f"there is no project in {settings.source}",
+                why="it has neither pyproject.toml nor setup.py nor setup.cfg",
+                fixes=("torchgraft plan PATH", "torchgraft doctor   (for what is about no project)"),
+            )
+        )
+
+
+def _other_backend(settings: Settings) -> str:
+    """Return a line that says so where a project does not name torchgraft, and its build will not do what is shown."""
+    system = settings.pyproject.get("build-system", {})
+    name = system.get("build-backend", "setuptools.build_meta:__legacy__")
+    if system.get("backend-path") or str(name).partition(".")[0] == "torchgraft":
+        return ""
+    said = f"{name} builds this project; what follows is for after `torchgraft adopt --write`"
+    return shown(f"torchgraft: {said}") + "\n"
 
 
 def _recorded(file: Path) -> Snapshot:

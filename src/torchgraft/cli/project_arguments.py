@@ -13,7 +13,7 @@ def add_project_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path", nargs="?", type=folder_argument, default=".", metavar="PATH", help="source tree (default: .)"
     )
-    parser.add_argument("--consumer", metavar="PATH", help="the environment the wheel is for, or its interpreter")
+    add_consumer_argument(parser, "the environment the wheel is for, or its interpreter")
     parser.add_argument(
         "-C",
         "--config-setting",
@@ -25,15 +25,27 @@ def add_project_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_consumer_argument(parser: argparse.ArgumentParser, said: str) -> None:
+    """Add --consumer."""
+    parser.add_argument("--consumer", type=_not_empty, metavar="PATH", help=said)
+
+
 def config_settings(arguments: argparse.Namespace) -> dict[str, list[str]]:
     """Return the -C arguments as front ends hand them to a hook."""
     found: dict[str, list[str]] = {}
     for item in arguments.config_setting:
         key, _, value = item.partition("=")
         found.setdefault(key, []).append(value)
-    if arguments.consumer:
+    if arguments.consumer is not None:
         found["torchgraft.consumer"] = [arguments.consumer]
     return found
+
+
+def _not_empty(text: str) -> str:
+    """Return a path; refuse "", which a variable that is not set leaves, and which would name the working folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
 
 
 def _assignment(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from ..config import Config
+from ..config import Config, Cuda
 from ..errors import Evidence, Problem
 from ..model import Hook, Rule, Snapshot, Torch
 from ..needs import cuda_need
@@ -68,7 +68,7 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
         return replace(
             _without_jobs(config, snapshot, torch, choice=choice, rocm=rocm),
             requirement=choice.requirement,
-            notes=choice.notes,
+            notes=(*choice.notes, *_without_gpus(config, snapshot, torch)),
             problems=() if snapshot.front_end.resolves else tuple(problems),
         )
     if choice.requirement and snapshot.installer is None:
@@ -120,6 +120,12 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
         overrides=tuple(overrides),
         problems=tuple(problems),
     )
+
+
+def _without_gpus(config: Config, snapshot: Snapshot, torch: Torch) -> Iterator[str]:
+    """Yield that code for GPUs is there, and torch is built for none: torch refuses it where setup.py does not ask."""
+    if snapshot.project.cuda_sources and torch.accelerator == "cpu" and config.cuda is not Cuda.OFF:
+        yield f"{snapshot.project.cuda_sources} is not compiled: torch {torch.version} is built without CUDA"
 
 
 def _of_machine(variables: Iterable[PlannedVariable]) -> tuple[PlannedVariable, ...]:

@@ -55,7 +55,7 @@ def _typed(fix: str, checkup: Checkup) -> str:
     there = {program.name for program in checkup.front_ends}
     if FrontEndName.UV not in there or FrontEndName.PIP in there:
         return fix
-    match = re.fullmatch(r"pip --python (\S+) install (.+)", fix)
+    match = re.fullmatch(r"pip --python (.+?) install (.+)", fix)
     return f"uv pip install --python {match[1]} {match[2].replace('--force-', '--')}" if match else fix
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from ..checkup import Checkup, Finding, Verdict
 from ..errors import Problem
 from ..machine import Hardware
-from ..model import Consumer, Torch
+from ..model import Consumer, FrontEndName, Torch
 from ..planned import Plan, PlannedVariable
+from ..typed import install_command
 
 _ABOUT_COMPILERS = frozenset({"compiler-too-new"})
 _ABOUT_TOOLKITS = frozenset({"cuda-mismatch", "no-cuda-toolkit", "no-rocm-toolkit", "no-sycl-compiler"})
@@ -69,8 +70,8 @@ def _about_gpus(hardware: Hardware, consumer: Consumer | None, torch: Torch | No
     text = f"{counts} ({hardware.gpus_source})"
     if torch is not None and torch.accelerator == "cpu":
         text += f": torch {torch.version} is built without CUDA and ROCm, and does not use them"
-        pip = f"pip --python {consumer.prefix}" if consumer else "pip"
-        fixes = (f"{pip} install --force-reinstall torch",)
+        words = ("--force-reinstall", "torch")
+        fixes = (install_command(consumer.prefix if consumer else None, words, front_end=FrontEndName.PIP),)
         return Finding(topic="gpu", verdict=Verdict.NOTE, text=text, fixes=fixes)
     strange = [name for name in names if torch is not None and torch.cuda and not _has_code_for(torch, name)]
     if strange and torch is not None:

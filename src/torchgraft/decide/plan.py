@@ -86,6 +86,25 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     )
 
 
+def plan_wheel(asked: Plan, built: Plan) -> Plan:
+    """Return what a wheel gets by both hooks: the requirements of the first, and what the second one compiles with.
+
+    Where the second cannot be foreseen, since it needs what the first has had installed, it is the plan of the first.
+    """
+    if built.problems:
+        return asked
+    return replace(
+        asked,
+        toolkit=built.toolkit,
+        rebuild=built.rebuild,
+        jobs=built.jobs,
+        variables=built.variables,
+        when=built.when,
+        notes=tuple(dict.fromkeys((*asked.notes, *built.notes))),
+        overrides=built.overrides,
+    )
+
+
 def plan_pass_through(config: Config, hook: Hook) -> Plan:
     """Return the plan of `provide = "off"`: the delegate's hook, as if torchgraft were not there."""
     reason = f"provide ({config.origin('provide')}) is off"

@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from ..config import Config
 from ..errors import Evidence, Problem
 from ..model import Consumer, FrontEndName, Hook, Rule, Rung, Snapshot, Torch, Way
+from ..typed import install_command, quoted
 from .ladder import Choice, satisfies
 from .way import Reach
 
@@ -72,7 +73,7 @@ def _about_rivals(snapshot: Snapshot) -> Iterator[Problem]:
         fixes=(
             ("set package = sdist in the tox configuration",)
             if snapshot.consumer.rule is Rule.TOX
-            else (f"-C torchgraft.consumer={everyone[0].prefix}",)
+            else (f"-C {quoted(f'torchgraft.consumer={everyone[0].prefix}')}",)
         ),
     )
 
@@ -101,7 +102,7 @@ def _about_safety(snapshot: Snapshot, way: Way) -> Iterator[Problem]:
         headline="any user of this machine can change what the build would import",
         evidence=tuple(Evidence(label="open", text=folder) for folder in consumer.writable_by_others[:3]),
         why="the build would run what somebody else may have put there",
-        fixes=tuple(f"chmod o-w {folder}" for folder in consumer.writable_by_others[:3]),
+        fixes=tuple(f"chmod o-w {quoted(folder)}" for folder in consumer.writable_by_others[:3]),
     )
 
 
@@ -112,7 +113,7 @@ def _about_the_source(config: Config, snapshot: Snapshot) -> Iterator[Problem]:
         code="source-read-only",
         headline=f"setuptools cannot build in {snapshot.project.folder}: it is read-only",
         why="it writes build/ and *.egg-info beside setup.py",
-        fixes=(f"cp -r {snapshot.project.folder} NEW_FOLDER   (and build that)",),
+        fixes=(f"cp -r {quoted(snapshot.project.folder)} NEW_FOLDER   (and build that)",),
     )
 
 
@@ -120,7 +121,7 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
     consumer = snapshot.consumer
     broken = consumer is not None and consumer.torch_fault is not None and reach.way is not Way.PRESENT
     if consumer is not None and broken and choice.rung in {None, Rung.DECLARED}:
-        yield _broken(consumer)
+        yield _broken(snapshot, consumer)
     elif consumer is not None and reach.obstacle:
         yield _mismatch(snapshot, consumer, reach)
     elif reach.way is Way.ABSENT:
@@ -157,7 +158,7 @@ def _required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem
     )
 
 
-def _broken(consumer: Consumer) -> Problem:
+def _broken(snapshot: Snapshot, consumer: Consumer) -> Problem:
     return Problem(
         code="broken-torch",
         headline=f"the torch in {consumer.prefix} is broken",
@@ -166,7 +167,7 @@ def _broken(consumer: Consumer) -> Problem:
             Evidence(label="rule", text=f"{consumer.rule.value}: {consumer.why}"),
         ),
         why="half of an installation cannot be built against",
-        fixes=(f"{_pip(consumer)} install --force-reinstall --no-deps torch",),
+        fixes=(_install(snapshot, consumer, "--reinstall" if _is_uv(snapshot) else "--force-reinstall", "torch"),),
     )
 
 
@@ -181,7 +182,7 @@ def _mismatch(snapshot: Snapshot, consumer: Consumer, reach: Reach) -> Problem:
         ),
         why="an extension is made for one version of Python, and torch must have been made for the same",
         fixes=(
-            f"{_pip(consumer)} install .   (build with the consumer's own Python)",
+            f"{_install(snapshot, consumer, '.')}   (build with the consumer's own Python)",
             "-C torchgraft.consumer=PATH   (if another environment is meant)",
         ),
     )
@@ -195,7 +196,7 @@ def _no_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Problem:
         evidence=tuple(Evidence(label=answer.rung.value, text=answer.said) for answer in choice.rungs),
         why=reach.reason,
         fixes=(
-            f"{_pip(consumer)} install torch" if consumer and consumer.exists else "pip install torch",
+            _install(snapshot, consumer if consumer and consumer.exists else None, "torch"),
             "-C torchgraft.consumer=PATH   (if an environment that has torch is meant)",
         ),
     )
@@ -212,6 +213,9 @@ def _version(consumer: Consumer) -> str:
     return f"torch {consumer.torch.version}" if consumer.torch else "no torch"
 
 
-def _pip(consumer: Consumer) -> str:
-    """Return pip for an environment, as a command that runs as typed whatever is activated."""
-    return f"pip --python {consumer.prefix}"
+def _install(snapshot: Snapshot, consumer: Consumer | None, *words: str) -> str:
+    return install_command(consumer.prefix if consumer else None, words, front_end=snapshot.front_end.name)
+
+
+def _is_uv(snapshot: Snapshot) -> bool:
+    return snapshot.front_end.name is FrontEndName.UV

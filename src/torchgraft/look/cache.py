@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..checkup import CacheEntry, CacheKind, CacheListing, CacheState
+from ..typed import quoted
 from .held_lock import is_file_locked
 from .prefixes import is_folder, names_in
 
@@ -28,7 +29,8 @@ def read_cache_state(folder: Path) -> CacheState:
         status = folder.stat()
         if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             found = f"others can write to it: owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}"
-            return CacheState(folder=str(folder), exists=True, fault=found, fixes=(f"chmod 700 {folder}", _CURE))
+            fixes = (f"chmod 700 {quoted(str(folder))}", _CURE)
+            return CacheState(folder=str(folder), exists=True, fault=found, fixes=fixes)
     if not os.access(place, os.W_OK | os.X_OK):
         return CacheState(folder=str(folder), exists=exists, fault=f"{place} cannot be written to", fixes=(_CURE,))
     return CacheState(folder=str(folder), exists=exists)

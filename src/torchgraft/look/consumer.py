@@ -84,7 +84,9 @@ def _find_told(scene: Scene) -> Iterator[Verdict]:
 
 
 def _told_prefix(path: Path) -> Path:
-    return prefix_of_interpreter(path) if is_file(path) and not is_folder(path) else path
+    """Return what is meant by a path: the environment of an interpreter, the `.venv` of a project, else itself."""
+    likely = path / ".venv" if is_folder(path) else prefix_of_interpreter(path)
+    return likely if not is_environment(path) and is_environment(likely) else path
 
 
 def _find_importable(scene: Scene) -> Iterator[Verdict]:

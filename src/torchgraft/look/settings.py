@@ -14,6 +14,7 @@ from typing import Any
 import platformdirs
 
 from ..config import Config
+from ..errors import ConfigError, Evidence, Problem
 from ..sources import resolve_config, split_config_settings
 from .project import read_pyproject
 
@@ -50,7 +51,7 @@ def take_settings(source: Path, config_settings: Mapping[str, Any] | None, *, pr
         pyproject=pyproject,
         config_settings=theirs,
         variables=variables,
-        cache_folder=_cache_folder(config),
+        cache_folder=_outside(source, _cache_folder(config), config),
         prepared=prepared,
     )
 
@@ -69,6 +70,24 @@ def take_shell_settings(config_settings: Mapping[str, Any], variables: Mapping[s
         config_settings=theirs,
         variables=dict(variables),
         cache_folder=_cache_folder(config),
+    )
+
+
+def _outside(source: Path, cache: Path, config: Config) -> Path:
+    """Return a cache folder that was named, if it is not in the source tree: setuptools packs what it finds there.
+
+    :raises ConfigError: if it is; a path that is relative always is, since hooks run in the source tree
+    """
+    if not config.cache_dir or not cache.resolve().is_relative_to(source.resolve()):
+        return cache
+    raise ConfigError(
+        Problem(
+            code="cache-in-source",
+            headline=f"the cache folder {cache} is in the source tree",
+            evidence=(Evidence(label="told", text=f"{config.cache_dir} ({config.origin('cache-dir')})"),),
+            why="the package would contain torch: what lies in the tree is taken for a part of it",
+            fixes=("name a folder outside of it, by its full path, or leave it out",),
+        )
     )
 
 

@@ -20,7 +20,7 @@ from ..vendored import MANIFEST, Copy, Manifest
 
 PACKAGE = Path(__file__).parents[1]
 
-_COMMAND_LINE = frozenset({"cli", "__main__.py"})
+_NOT_FOR_BUILDS = frozenset({"cli", "__main__.py", "settings_page.py", "error_codes.py"})
 
 
 def read_own_files() -> dict[str, Path]:
@@ -31,7 +31,7 @@ def read_own_files() -> dict[str, Path]:
     own = {
         f"{OWN_NAME}/{path.relative_to(PACKAGE).as_posix()}": path
         for path in _files(PACKAGE)
-        if path.relative_to(PACKAGE).parts[0] not in _COMMAND_LINE
+        if path.relative_to(PACKAGE).parts[0] not in _NOT_FOR_BUILDS
     }
     return {**own, "LICENSE": _licence()}
 

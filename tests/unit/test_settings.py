@@ -1,0 +1,37 @@
+"""Settings as a hook takes them, from a source tree and the process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from torchgraft.errors import ConfigError
+from torchgraft.look.settings import take_settings
+
+
+@pytest.mark.parametrize("place", ["cache", "{source}", "{source}/deep/cache", "{source}/../project/cache"])
+def test_a_cache_folder_in_the_source_tree_would_be_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    source = tmp_path / "project"
+    source.mkdir()
+    monkeypatch.chdir(source)
+    with pytest.raises(ConfigError, match="is in the source tree") as caught:
+        take_settings(source, {"torchgraft.cache-dir": place.format(source=source)})
+    (problem,) = caught.value.problems
+    assert problem.code == "cache-in-source"
+    assert problem.evidence[0].text.endswith("(-C torchgraft.cache-dir)")
+
+
+def test_a_cache_folder_beside_it_is_taken_as_it_is_named(tmp_path: Path) -> None:
+    source, cache = tmp_path / "project", tmp_path / "project-cache"
+    source.mkdir()
+    assert take_settings(source, {"torchgraft.cache-dir": str(cache)}).cache_folder == cache
+
+
+def test_a_tree_with_the_default_one_in_it_can_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Somebody's home folder.
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert take_settings(tmp_path, None).cache_folder.name == "torchgraft"
