@@ -92,6 +92,7 @@ class CacheKind(enum.Enum):
     GRAFT = "graft"
     TOOLKIT = "toolkit"
     LOCK = "lock"
+    NOTE = "note"
     DRAFT = "draft"
 
 

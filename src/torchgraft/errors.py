@@ -5,10 +5,11 @@ May not print, exit or look at the machine: a door renders these.
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from .redaction import without_secrets
 
 REPORT_TO = "the issue tracker of torchgraft"
 OUR_OWN_BUG = 3
@@ -16,7 +17,6 @@ OUR_OWN_BUG = 3
 _WIDTH = 90
 _INDENT = "  "
 _COLUMN = 8
-_CREDENTIALS = re.compile(r"://[^/@\s]+@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +87,8 @@ def ascii_text(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Return `text` as it may be shown: in ASCII, and without the passwords of URLs."""
-    return ascii_text(_CREDENTIALS.sub("://...@", text))
+    """Return `text` as it may be shown: in ASCII, and without the credentials and queries of URLs."""
+    return ascii_text(without_secrets(text))
 
 
 def problem_text(problem: Problem) -> str:

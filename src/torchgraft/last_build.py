@@ -1,7 +1,7 @@
 """For which torch a source tree was last built: where that is noted, and in which words.
 
 setuptools keeps what it compiled in build/ and compares times of files, never torch: after torch has changed it would
-hand out the old module as the new one. May not read or write the note.
+hand out the old module as the new one. May not write the note.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from .model import Torch
 
 UNKNOWN = "unknown"
+_LONGEST_NOTE = 1000
 
 
 def source_key(source: Path) -> str:
@@ -23,6 +24,19 @@ def source_key(source: Path) -> str:
 def note_path(cache_folder: Path, source: Path) -> Path:
     """Return the file that notes for which torch a source tree was last built."""
     return cache_folder / "locks" / f"{source_key(source)}.torch"
+
+
+def read_note(cache_folder: Path, source: Path) -> str:
+    """Return for which torch a source tree was last built, as `build_identity` has it.
+
+    `UNKNOWN` where nobody knows, or parts of it are for another torch; "" where nothing was built.
+    What setuptools compiles for an editable installation lies beside the sources; all else is in build/.
+    """
+    try:
+        text = note_path(cache_folder, source).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return UNKNOWN if (source / "build").is_dir() else ""
+    return text[:_LONGEST_NOTE].strip()
 
 
 def build_identity(torch: Torch | None) -> str:

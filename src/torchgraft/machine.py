@@ -36,7 +36,6 @@ class RocmToolkit:
     home: str
     version: str
     source: str
-    hipcc: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -217,6 +217,19 @@ class Delegate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rebuild:
+    """How setuptools is made to compile everything anew, if the tree was built for anything else than `unless`.
+
+    `config` is the file that says it; `unless` as `last_build.build_identity` has it. `reason` is "" where the tree,
+    as it was seen, need not be.
+    """
+
+    config: str
+    unless: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a hook call will do, with a reason for every line. Without `problems` it can be carried out.
 
@@ -236,7 +249,7 @@ class Plan:
     late_install: LateInstall | None = None
     graft: Graft | None = None
     toolkit: PlannedToolkit | None = None
-    rebuild: Planned | None = None
+    rebuild: Rebuild | None = None
     jobs: int | None = None
     stand_in: StandIn | None = None
     asks_version: bool = False

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Of URLs: user and password, and what comes after the question mark, which signs those of private storage.
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s\"']+@")
-_QUERY = re.compile(r"(?<=[a-z]://)([^\s?\"'<>]+)\?[^\s#\"'<>)]*", re.IGNORECASE)
+# Of URLs: user and password, which may hold an @ too, and what comes after the question mark, which signs those of
+# private storage.
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s\"]+@")
+_QUERY = re.compile(r"(?<=[a-z]://)([^\s?\"'<>]+)\?[^\s#\"'<>)]+", re.IGNORECASE)
 _HOMES = re.compile(r"(?P<above>/(?:home|Users)/)(?P<name>[^/\s:;,\"'()]+)")
 _HOMES_WINDOWS = re.compile(r"(?P<above>[A-Za-z]:[\\/]+Users[\\/]+)(?P<name>[^\\/\s:;,\"'()]+)")
 # They are nobody's names, and words of their own.
@@ -27,6 +28,11 @@ class Names:
     homes: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+
+
+def without_credentials(text: str) -> str:
+    """Return a text without the users and passwords of URLs: they are the same URLs to those who compare them."""
+    return _CREDENTIALS.sub("", text)
 
 
 def without_secrets(text: str) -> str:

@@ -6,16 +6,19 @@ A world is named by its parts, with commas: `torch, sources of flash-attn`. May 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
 
 from .front_ends.tools import PDM, POETRY, program
 from .laboratory import CHECKOUT, HERE, PROJECTS, Environment, Laboratory, Workplace
 from .stub_projects import UV, environment
-from .stub_torch import Stubs, make_sdist, make_wheel
+from .stub_torch import CU128, Stubs, make_sdist, make_wheel
 
 SHAPES = HERE / "projects" / "shapes"
 STUB = "2.9.0"  # of the default index; a CUDA build, as on PyPI
@@ -50,7 +53,8 @@ _CPU_TORCH = {
 class World:
     """A machine: where commands are typed, and their variables.
 
-    `additions` are put at the end of files that a page writes: where this machine has its packages from.
+    `additions` are put at the end of files that a page writes: where this machine has its packages from. `instead` are
+    addresses of this machine, by those that a page names.
     """
 
     place: Workplace
@@ -58,6 +62,17 @@ class World:
     programs: Path
     variables: dict[str, str] = field(default_factory=dict)
     additions: dict[str, str] = field(default_factory=dict)
+    instead: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """Where the file system of an image would begin."""
+        return self.place.folder / "root"
+
+    def translated(self, text: str) -> str:
+        for address, own in self.instead.items():
+            text = re.sub(rf"{re.escape(address)}(?![\w/])", own, text)
+        return text
 
     def activate(self, made: Environment) -> None:
         self.variables["VIRTUAL_ENV"] = str(made.prefix)
@@ -73,7 +88,7 @@ class World:
         script = self.place.folder / f"command-{number}.sh"
         script.write_text(
             f'[ ! -e {kept}/variables ] || . {kept}/variables\n[ ! -e {kept}/folder ] || cd "$(cat {kept}/folder)"\n'
-            f"{text}\nstatus=$?\npwd > {kept}/folder\nexport -p > {kept}/variables\nexit $status\n",
+            f"{self.translated(text)}\nstatus=$?\npwd > {kept}/folder\nexport -p > {kept}/variables\nexit $status\n",
             encoding="utf-8",
         )
         outcome = self.place.run(["bash", script], cwd=self.folder, **self.variables)
@@ -93,6 +108,11 @@ class Worlds:
         self._laboratory = laboratory
         self._tool: Path | None = None
         make_sdist_of("my-ext", "1.0", stubs)
+        make_sdist_of("torch-scatter", "2.1.2", stubs)
+
+    def has_torch(self, specifier: str) -> bool:
+        """Return whether the real torch of these machines is one of those that are meant, as in 2.13.*."""
+        return SpecifierSet(f"=={specifier}").contains(self._laboratory().torch_release)
 
     def make(self, name: str) -> World:
         parts = [part.strip() for part in name.split(",")]
@@ -110,6 +130,7 @@ class Worlds:
         world.add_program("uv", Path(UV))
         world.add_program("uvx", Path(UV).with_name("uvx"))
         world.add_program("torchgraft", self._torchgraft())
+        world.instead["https://download.pytorch.org/whl/cu128"] = self._stubs.indexes.url(CU128)
         for part in parts:
             self._add(part, world)
         place.variables.pop("UV_PYTHON", None)
@@ -124,6 +145,12 @@ class Worlds:
         elif part == "wheels of a real torch":
             wheels = self._laboratory().torch_wheels()
             world.variables["PIP_FIND_LINKS"] = f"{world.place.variables['PIP_FIND_LINKS']} {wheels.as_uri()}"
+            world.variables["UV_FIND_LINKS"] = f"{world.place.variables['UV_FIND_LINKS']},{wheels.as_uri()}"
+            world.instead["--index-url https://download.pytorch.org/whl/cpu"] = "--no-index"
+            # Takes what is published.
+            published = f"{self._stubs.indexes.address}/published"
+            world.variables.update({"UV_PUBLISH_URL": published, "UV_PUBLISH_TOKEN": "anything"})
+            world.variables.update(UV_OFFLINE="0", UV_DEFAULT_INDEX=self._stubs.indexes.url())
         elif part.startswith("sources of "):
             name = part.removeprefix("sources of ").removesuffix(" next door")
             to = world.folder.with_name(name) if part.endswith(" next door") else world.folder
@@ -134,7 +161,7 @@ class Worlds:
     def _torchgraft(self) -> Path:
         if self._tool is None:
             place = self._stubs.workplace()
-            made = environment(place, self._stubs, "torchgraft", name="tool")
+            made = environment(place, self._stubs, "torchgraft[cli]", name="tool")
             self._tool = made.prefix / "bin" / "torchgraft"
         return self._tool
 
@@ -144,7 +171,7 @@ def make_sdist_of(name: str, version: str, stubs: Stubs) -> None:
     source = stubs.outside / "sources" / name
     if not source.exists():
         shutil.copytree(SHAPES / name, source)
-        make_sdist(source, stubs.indexes.folder / "default", name, version)
+        make_sdist(source, stubs.indexes.folder / "default", name.replace("-", "_"), version)
 
 
 def _python(world: World, _: Stubs) -> None:
@@ -174,6 +201,50 @@ def _real_torch(world: World, laboratory: Laboratory) -> None:
     world.activate(made)
 
 
+def _conda(world: World, stubs: Stubs) -> None:
+    """An environment as an activated one of conda looks from outside; conda itself is not there."""
+    _torch(world, stubs)
+    prefix = Path(world.variables.pop("VIRTUAL_ENV"))
+    (prefix / "conda-meta").mkdir()
+    (prefix / "conda-meta" / "history").touch()
+    world.variables.update(CONDA_PREFIX=str(prefix), CONDA_DEFAULT_ENV="train")
+    world.variables.pop("PIP_REQUIRE_VIRTUALENV")
+
+
+def _slurm(world: World, _: Stubs) -> None:
+    """A cluster's programs: a job is run at once, with the variables that Slurm gives it."""
+    job = "export SLURM_JOB_ID=1 SLURM_CPUS_PER_TASK=16 SLURM_CPUS_ON_NODE=16 SLURM_MEM_PER_NODE=65536\n"
+    for name, text in {"sbatch": f'{job}exec bash "$1"\n', "module": "exit 0\n"}.items():
+        program_file = world.programs / name
+        program_file.write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
+        program_file.chmod(0o755)
+
+
+def _git(world: World, _: Stubs) -> None:
+    world.place.run(["git", "init", "--quiet"], cwd=world.folder).succeeded()
+
+
+def _requirement_sources(world: World, _: Stubs) -> None:
+    """The project that docs/how-to/adopt.md changes."""
+    (world.folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["torch>=2.4", "setuptools"]\nbuild-backend = "setuptools.build_meta"\n',
+        encoding="utf-8",
+    )
+    (world.folder / "setup.py").write_text(
+        "import torch\nfrom setuptools import setup\nfrom packaging.version import Version\n"
+        'setup(name="ext", version="1.0")\n',
+        encoding="utf-8",
+    )
+
+
+def _sdist(world: World, stubs: Stubs) -> None:
+    """The same project, as an sdist."""
+    source = world.place.folder / "source"
+    source.mkdir()
+    _requirement_sources(replace(world, folder=source), stubs)
+    make_sdist(source, world.folder, "ext", "1.0")
+
+
 def _poetry(world: World, stubs: Stubs) -> None:
     world.add_program("poetry", program(POETRY, CHECKOUT / ".environments"))
     world.variables.update(POETRY_NO_INTERACTION="1", POETRY_VIRTUALENVS_IN_PROJECT="1")
@@ -192,6 +263,11 @@ _PARTS: dict[str, Callable[[World, Stubs], None]] = {
     "no torch": _no_torch,
     "torch": _torch,
     "CPU torch": _cpu_torch,
+    "conda": _conda,
+    "Slurm": _slurm,
+    "git": _git,
+    "a project that requires torch": _requirement_sources,
+    "an sdist": _sdist,
     "poetry": _poetry,
     "pdm": _pdm,
 }

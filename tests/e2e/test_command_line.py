@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.toolkits import script
+from torchgraft.cli import GROUPS
 from torchgraft.cli.completion import completion_text
 
 pytestmark = [
@@ -27,9 +28,10 @@ COMMAND = [sys.executable, "-m", "torchgraft"]
 
 
 @pytest.fixture
-def variables(tmp_path: Path) -> dict[str, str]:
+def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    cache = tmp_path_factory.mktemp("cache") / "torchgraft"  # not in the source tree, where it is refused
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TORCHGRAFT_", "CUDA", "UV_"))}
-    return {**kept, "PYTHONPATH": str(SOURCES), "TORCHGRAFT_CACHE_DIR": str(tmp_path / "cache"), "TERM": "xterm"}
+    return {**kept, "PYTHONPATH": str(SOURCES), "TORCHGRAFT_CACHE_DIR": str(cache), "TERM": "xterm"}
 
 
 def run(*arguments: str, variables: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -40,6 +42,8 @@ def run(*arguments: str, variables: Mapping[str, str], folder: Path) -> subproce
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plan", "--json"], ["completion", "zsh"]])
 def test_a_reader_that_has_seen_enough(arguments: list[str], variables: dict[str, str], tmp_path: Path) -> None:
+    build_system = '[build-system]\nrequires = ["torchgraft"]\nbuild-backend = "torchgraft.build_meta"\n'
+    (tmp_path / "pyproject.toml").write_text(build_system)
     process = subprocess.Popen(
         [*COMMAND, *arguments], env=variables, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -112,3 +116,27 @@ def test_bash_completes(tmp_path: Path) -> None:
     ]
     done = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=30, check=False)
     assert done.stdout.split() == ["doctor", "prune", "--against", "zsh"], done.stderr
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
+def test_zsh_takes_the_completion(tmp_path: Path) -> None:
+    (tmp_path / "_torchgraft").write_text(completion_text("zsh"))
+    lines = f"fpath=({tmp_path} $fpath); autoload -Uz compinit; compinit -u -D; print $_comps[torchgraft]"
+    known = subprocess.run(["zsh", "-f", "-c", lines], capture_output=True, text=True, timeout=30, check=False)
+    assert known.stdout.split() == ["_torchgraft"], known.stderr
+    read = ["zsh", "-f", "-n", tmp_path / "_torchgraft"]
+    assert subprocess.run(read, capture_output=True, text=True, timeout=30, check=True).stderr == ""
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
+def test_fish_completes(tmp_path: Path) -> None:
+    (tmp_path / "torchgraft.fish").write_text(completion_text("fish"))
+    asked = ("torchgraft do", "torchgraft cache pr", "torchgraft plan --ag", "torchgraft completion zs")
+    lines = [f"source {tmp_path}/torchgraft.fish", *(f"complete -C '{words}'" for words in asked)]
+    command = ["fish", "--no-config", "-c", "\n".join(lines)]
+    # It would make folders in the home.
+    variables = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=30, check=False)
+    said = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [line[0] for line in said] == ["doctor", "prune", "--against", "zsh"], done.stderr
+    assert said[0][1] == GROUPS["look"]["doctor"]

@@ -5,14 +5,16 @@ Which block is run, and where, is said by marks in the pages (tests/support/how_
 
 from __future__ import annotations
 
+import re
 import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
 
-from support.how_to import Block, Story, read_blocks, stories
+from support.how_to import FILES, Block, Story, read_blocks, stories
 
+from .how_to_images import run_dockerfile, run_workflow
 from .how_to_worlds import World, Worlds
 from .laboratory import CHECKOUT
 from .stub_torch import Stubs
@@ -46,6 +48,10 @@ def test_what_a_page_says_works(story: Story, worlds: Worlds) -> None:
     for number, block in enumerate(story.blocks):
         if block.language == "console":
             type_in(block, world, number)
+        elif block.language == "dockerfile":
+            run_dockerfile(block.text, world.folder, lambda: worlds.make(story.world))
+        elif block.language == "yaml":
+            run_workflow(block.text, world.folder, lambda: worlds.make(story.world), worlds.has_torch)
         else:
             write(block, world)
     assert set(base.iterdir()) == before, "a command installed into the interpreter that runs the tests"
@@ -61,14 +67,25 @@ def type_in(block: Block, world: World, number: int) -> None:
 
 
 def write(block: Block, world: World) -> None:
-    name = block.marks.get("file") or block.marks["add to"]
+    name = next(block.marks[mark] for mark in FILES if mark in block.marks)
     path = world.working_folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     if "file" in block.marks:
         text = block.text + world.additions.get(name, "")
+    elif "change" in block.marks:
+        text = changed(path.read_text(encoding="utf-8"), block.text)
     else:
         text = path.read_text(encoding="utf-8") + block.text
-    path.write_text(text, encoding="utf-8")
+    path.write_text(world.translated(text), encoding="utf-8")
+
+
+def changed(text: str, lines: str) -> str:
+    """Return a TOML text in which lines take the place of those with the same key."""
+    for line in lines.splitlines():
+        key = re.escape(line.partition(" = ")[0])
+        text, count = re.subn(rf"^{key} = .*$", lambda _, line=line: line, text, flags=re.MULTILINE)
+        assert count == 1, f"{line} stands for {count} lines"
+    return text
 
 
 def test_a_world_has_a_name_that_is_known(worlds: Worlds) -> None:
@@ -93,3 +110,16 @@ def test_a_command_that_does_not_say_what_the_page_says(worlds: Worlds) -> None:
     type_in(Block("p", 1, "console", "$ false\n", {"fails": ""}), world, 2)
     type_in(Block("p", 1, "console", "$ mkdir a && cd a && export B=c\n"), world, 3)
     type_in(Block("p", 1, "console", "$ basename $PWD; echo $B\na\nc\n"), world, 4)
+
+
+def test_a_dockerfile_and_a_workflow_that_cannot_be_carried_out(worlds: Worlds) -> None:
+    world = worlds.make("python")
+    with pytest.raises(AssertionError, match="exit status 1: false"):
+        run_dockerfile("FROM a\nRUN false\n", world.folder, lambda: world)
+    with pytest.raises(ValueError, match="EXPOSE 80: nobody knows"):
+        run_dockerfile("FROM a\nEXPOSE 80\n", world.folder, lambda: world)
+    job = "jobs:\n  one:\n    steps:\n      - {}\n"
+    with pytest.raises(AssertionError, match="exit status 1: false"):
+        run_workflow(job.format("run: false"), world.folder, lambda: world, bool)
+    with pytest.raises(AssertionError, match="nobody here can read"):
+        run_workflow(job.format("name: x"), world.folder, lambda: world, bool)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from .laboratory import Environment, Workplace
+from .front_ends.tools import PDM, POETRY, program
+from .laboratory import CHECKOUT, Environment, Workplace
 from .stub_projects import UV, VERSION, Package, ask, assert_built_for, environment, publish, write_app
 from .stub_torch import DEFAULT, Stubs, make_sdist
 
@@ -294,3 +295,81 @@ def test_match_runtime_puts_torch_into_the_key_of_uvs_cache(path: str | None, gr
     assert_built_for(report, NEW)
     assert report.record["rule"] == "R0"
     assert report.record["way"] == "present"
+
+
+APP = """[project]
+name = "app"
+version = "1"
+requires-python = ">=3.10,<4"
+dependencies = ["torch==2.8.0", "ext"]
+
+"""
+OF_POETRY = """[tool.poetry]
+package-mode = false
+
+[[tool.poetry.source]]
+name = "local"
+url = "{index}"
+priority = "primary"
+"""
+REINSTALL = ("--no-cache-dir", "--force-reinstall", "--no-deps", "ext")
+
+
+def poetry_project(ground: Ground) -> Callable[..., str]:
+    """Return what runs poetry in a project that it has installed for torch 2.8.0."""
+    command = program(POETRY, CHECKOUT / ".environments")
+    variables = {"POETRY_NO_INTERACTION": "1", "POETRY_VIRTUALENVS_IN_PROJECT": "1"}
+    text = APP + OF_POETRY.format(index=ground.stubs.indexes.url())
+    (ground.work / "pyproject.toml").write_text(text, encoding="utf-8")
+
+    def poetry(*words: str) -> str:
+        return ground.place.run([command, *words], cwd=ground.work, **variables).succeeded().said
+
+    poetry("install")
+    return poetry
+
+
+def pdm_project(ground: Ground) -> Callable[..., str]:
+    """Return what runs pdm in a project that it has installed for torch 2.8.0."""
+    command = program(PDM, CHECKOUT / ".environments")
+    variables = {"PDM_PYPI_URL": ground.stubs.indexes.url(), "PDM_CHECK_UPDATE": "0"}
+    text = APP + "[tool.pdm]\ndistribution = false\n"
+    (ground.work / "pyproject.toml").write_text(text, encoding="utf-8")
+
+    def pdm(*words: str) -> str:
+        return ground.place.run([command, *words], cwd=ground.work, **variables).succeeded().said
+
+    pdm("install")
+    return pdm
+
+
+def in_app(ground: Ground) -> tuple[str, str]:
+    report = ask(ground.place, ground.work / ".venv/bin/python")
+    return report.built[0], report.meets[0]
+
+
+@pytest.mark.slow
+def test_the_cure_for_poetry(ground: Ground) -> None:
+    poetry = poetry_project(ground)
+    assert in_app(ground) == (OLD, OLD)
+    poetry("add", "torch==2.9.0")
+    assert in_app(ground) == (OLD, NEW)
+
+    poetry("run", "pip", "install", *REINSTALL)
+
+    assert in_app(ground) == (NEW, NEW)
+
+
+@pytest.mark.slow
+def test_the_cure_for_pdm(ground: Ground) -> None:
+    pdm = pdm_project(ground)
+    assert in_app(ground) == (OLD, OLD)
+    pdm("add", "torch==2.9.0")
+    assert in_app(ground) == (OLD, NEW)
+
+    pdm("sync", "--reinstall")
+    assert in_app(ground) == (OLD, NEW)  # from the cache
+    pdm("cache", "clear", "wheels")
+    pdm("sync", "--reinstall")
+
+    assert in_app(ground) == (NEW, NEW)

@@ -69,7 +69,6 @@ class Machine:
             prefix=data["prefix"],
             base_prefix=data["base_prefix"],
             purelib=data["purelib"],
-            platlib=data["platlib"],
             folder=data["cwd"],
             sys_path=tuple(data["sys_path"]),
             variables=_ours(data["environ"]),

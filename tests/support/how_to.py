@@ -5,12 +5,14 @@ A mark is a comment above a block, which no reader sees. May not run anything.
     <!-- world: NAME -->            a new, empty machine; tests/e2e/how_to_worlds.py says what it has
     <!-- file: PATH -->             the block is written to that file
     <!-- add to: PATH -->           the block is added at the end of that file
+    <!-- change: PATH -->           each line of the block takes the place of the one with the same key in that file
     <!-- fails -->                  the last command of the block has to fail
     <!-- not run: REASON -->        one of REASONS, and what it needs
-    <!-- run by: PATH -->           a test elsewhere runs what the block, or the rest of the page, shows
+    <!-- run by: PATH, PATH -->     a test elsewhere runs what the block, or the rest of the page, shows: it reads the
+                                    page, or has every word of its commands and key of its settings
 
-A block of commands without a mark is run. In it, `$ ` begins a command; other lines are what it says, in their order,
-each somewhere in its output; `...` stands for anything.
+A block of commands, a Dockerfile and a workflow without a mark are run. In a block of commands, `$ ` begins a command;
+other lines are what it says, in their order, each somewhere in its output; `...` stands for anything.
 """
 
 from __future__ import annotations
@@ -20,15 +22,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-REASONS = ("needs a GPU", "needs a CUDA toolkit", "needs the network", "needs a cluster", "needs a container")
+REASONS = ("needs a GPU", "needs a CUDA toolkit", "needs conda's channels")
 SHOWN = frozenset({"text", "mermaid"})  # no reader would type it
-COMMANDS = frozenset({"console"})
+COMMANDS = frozenset({"console", "dockerfile", "yaml"})
+FILES = frozenset({"file", "add to", "change"})
 
 _ITEM = re.compile(
-    r"<!-- (?P<mark>world|file|add to|fails|not run|run by)(?:: (?P<value>[^\n]+?))? -->"
+    r"<!-- (?P<mark>world|file|add to|change|fails|not run|run by)(?:: (?P<value>[^\n]+?))? -->"
     r"|^(?P<indent> *)```(?P<language>\S*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$",
     re.DOTALL | re.MULTILINE,
 )
+# What a test may write in other quotes, or as parts of a list.
+_WORDS = re.compile(r"[\w.-]*\w[\w.-]*")
+_KEYS = re.compile(r"^([\w.-]+) = ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -56,16 +62,30 @@ class Block:
         if "not run" in self.marks:
             reason = self.marks["not run"]
             return "" if reason.startswith(REASONS) else f"{reason!r} is none of {REASONS}"
-        if self.language in COMMANDS:
+        if self.language == "console":
             return "" if self.text.startswith("$ ") else "commands begin with '$ '"
-        if "file" in self.marks or "add to" in self.marks:
+        if self.language in COMMANDS or not FILES.isdisjoint(self.marks):
             return ""
         return f"no mark says what becomes of this {self.language or 'nameless'} block"
 
     @property
     def is_run(self) -> bool:
         skipped = "not run" in self.marks or "run by" in self.marks
-        return not skipped and (self.language in COMMANDS or "file" in self.marks or "add to" in self.marks)
+        return not skipped and (self.language in COMMANDS or not FILES.isdisjoint(self.marks))
+
+    def untested(self, source: str) -> list[str]:
+        """Return what of the block the test that runs it does not know: words of commands, keys of TOML.
+
+        A test that names the page reads it, and fails by itself if the page changes.
+        """
+        if Path(self.page).name in source or self.language in SHOWN:
+            return []
+        if self.language != "console":
+            return [
+                key for key in _KEYS.findall(self.text) if key not in source and key.replace("-", "_") not in source
+            ]
+        words = (word for command in self.commands for word in _WORDS.findall(command.text.partition(" #")[0]))
+        return [word for word in words if word not in source]
 
 
 @dataclass(frozen=True)
@@ -110,7 +130,7 @@ def read_blocks(page: str, text: str) -> list[Block]:
             continue
         if not blocks and "world" not in marks:
             by_page = marks.get("run by", "")
-        if by_page and "world" not in marks:
+        if by_page and marks.keys().isdisjoint({"world", "not run"}):
             marks.setdefault("run by", by_page)
         line = text.count("\n", 0, found.start()) + 1
         body = "".join(part.removeprefix(found["indent"]) for part in found["text"].splitlines(keepends=True))

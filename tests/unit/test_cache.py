@@ -15,6 +15,7 @@ from torchgraft.checkup import CacheEntry, CacheKind, CacheListing, Pruned
 from torchgraft.cli import main
 from torchgraft.codec import from_json_text
 from torchgraft.decide.prune import age_text, plan_pruning
+from torchgraft.last_build import note_path
 from torchgraft.look.cache import read_cache, read_cache_state
 from torchgraft.model import Link
 from torchgraft.planned import Graft
@@ -90,6 +91,26 @@ def test_a_lock_that_is_held(tmp_path: Path) -> None:
     with FileLock(path):
         assert [item.held for item in read_cache(tmp_path).entries] == [True]
     assert [item.held for item in read_cache(tmp_path).entries] == [False]
+
+
+def test_a_note_for_which_torch_a_source_tree_was_built(tmp_path: Path) -> None:
+    path = note_path(tmp_path, tmp_path / "source")
+    path.parent.mkdir()
+    path.write_text("2.8.0 12.8 True -")
+    (found,) = read_cache(tmp_path).entries
+    assert (found.kind, found.name, found.held) == (CacheKind.NOTE, path.name, False)
+    (done,) = prune_cache(tmp_path, [Pruned(entry=found, removed=True, reason="")])
+    assert done.removed
+    assert not path.exists()
+
+
+def test_notes_go_as_grafts_do() -> None:
+    notes = [entry(CacheKind.NOTE, age_s=age_s) for age_s in (3 * DAY_S, 30)]
+    assert [removed for removed, _ in fate(*notes)] == [False, False]
+    assert [removed for removed, _ in fate(*notes, older_than_s=2 * DAY_S)] == [True, False]
+    assert [removed for removed, _ in fate(*notes, everything=True)] == [True, False]
+    held = entry(CacheKind.LOCK, held=True)
+    assert [removed for removed, _ in fate(held, *notes, everything=True)] == [False, False, False]
 
 
 def test_what_is_not_ours_is_not_listed(tmp_path: Path) -> None:

@@ -181,9 +181,14 @@ def test_a_bug_keeps_its_traceback(
     assert "torchgraft has a bug" in text
 
 
-def test_a_plan_needs_a_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", str(tmp_path)]) == 2
+@pytest.mark.parametrize("command", [["plan"], ["adopt", "--write"], ["vendor", "--write"]])
+def test_a_folder_that_is_no_project(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    # Something below it looks for torch.
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "CMakeLists.txt").write_text("find_package(Torch)\n")
+    assert main([*command, str(tmp_path)]) == 2
     assert "error[no-project]" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["below"]
 
 
 @pytest.mark.parametrize(

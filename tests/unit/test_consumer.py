@@ -37,7 +37,6 @@ def hook(prefix: Path, *, cfg: str = "", hidden: bool = False, **variables: str)
         prefix=str(prefix),
         base_prefix="/base",
         purelib=purelib,
-        platlib=purelib,
         folder=str(folder),
         sys_path=("", "/base/lib/python3.11", *(() if hidden else (purelib,))),
         variables=tuple(sorted(variables.items())),

@@ -11,7 +11,7 @@ import pytest
 from support.evidence import NO_CONSUMER, RULES, Machine, load_recordings
 from torchgraft.look.consumer import find_consumer
 from torchgraft.look.environment import read_environment
-from torchgraft.look.front_end import find_caller, find_front_end
+from torchgraft.look.front_end import find_caller
 from torchgraft.look.held_lock import is_lock_held
 from torchgraft.look.seen import Process
 from torchgraft.model import FrontEndName, Python, Rule
@@ -69,7 +69,9 @@ def test_the_consumer_of_a_recorded_hook_call(recording: dict[str, Any], tmp_pat
 @pytest.mark.parametrize("recording", RECORDINGS, ids=name_of)
 def test_the_front_end_of_a_recorded_hook_call(recording: dict[str, Any], tmp_path: Path) -> None:
     machine = Machine(recording, tmp_path)
-    front_end = find_front_end(machine.hook(), machine.ancestors())
+    caller = find_caller(machine.hook(), machine.ancestors())
+    assert caller
+    front_end = caller.front_end
     allowed = NEAREST.get(recording["frontend"]) or {FrontEndName(recording["frontend"])}
     assert front_end.name in allowed
     assert front_end.command.startswith(front_end.name.value)

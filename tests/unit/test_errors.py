@@ -3,6 +3,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 from torchgraft.diagnoses import DIAGNOSES
 from torchgraft.error_codes import ERROR_CODES
 from torchgraft.errors import Evidence, PlanError, Problem, problem_text, problems_text
@@ -41,9 +43,14 @@ def test_text_is_ascii() -> None:
     assert text == "error[x]: caf\\xe9\\x1b[31m \\u2192"
 
 
-def test_a_password_is_not_shown() -> None:
-    evidence = (Evidence(label="asked", text="torch @ https://me:secret@x.example/t.whl"),)
-    assert "secret" not in problem_text(Problem(code="x", headline="h", evidence=evidence))
+@pytest.mark.parametrize(
+    "url", ["https://me:secret@x.example/t.whl", "https://me:my@secret@x.example/", "https://x.example/t?token=secret"]
+)
+def test_a_password_is_not_shown(url: str) -> None:
+    evidence = (Evidence(label="asked", text=f"torch @ {url}"),)
+    text = problem_text(Problem(code="x", headline=url, evidence=evidence, fixes=(f"pip install {url}",)))
+    assert "secret" not in text
+    assert text.count("x.example/") == 3
 
 
 def test_problems_are_shown_all_at_once() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchgraft.look.front_end import find_caller, find_front_end, interpreter_flags
+from torchgraft.look.front_end import find_caller, interpreter_flags
 from torchgraft.look.seen import HookProcess, Process
 from torchgraft.model import FrontEnd, FrontEndName
 
@@ -21,15 +21,19 @@ def hook(prefix: str = UV_BUILD, cfg: str = "home = /usr/bin\nuv = 0.9.2\n") -> 
         prefix=prefix,
         base_prefix="/usr",
         purelib=f"{prefix}/lib/python3.11/site-packages",
-        platlib=f"{prefix}/lib/python3.11/site-packages",
         folder="/src",
         sys_path=(),
         pyvenv_cfg=cfg,
     )
 
 
+def nearest(hook: HookProcess, ancestors: tuple[Process, ...]) -> FrontEnd:
+    caller = find_caller(hook, ancestors)
+    return FrontEnd(name=FrontEndName.UNKNOWN) if caller is None else caller.front_end
+
+
 def front_end(*commands: str) -> FrontEnd:
-    return find_front_end(hook(), tuple(process(command) for command in commands))
+    return nearest(hook(), tuple(process(command) for command in commands))
 
 
 # command line -> (name, command, installs)
@@ -106,12 +110,12 @@ def test_a_front_end_is_known_by_its_arguments(command: str) -> None:
 @pytest.mark.parametrize("command", NONE)
 def test_other_programs_are_none(command: str) -> None:
     other = Process(executable="/bin/x", arguments=tuple(command.split()), folder="/work")
-    assert find_front_end(hook(), (other,)) == FrontEnd(name=FrontEndName.UNKNOWN)
+    assert nearest(hook(), (other,)) == FrontEnd(name=FrontEndName.UNKNOWN)
 
 
 def test_the_executable_counts_where_the_first_argument_was_changed() -> None:
-    assert find_front_end(hook(), (process("renamed sync", "/bin/uv"),)).command == "uv sync"
-    assert find_front_end(hook(), (Process(executable="/bin/uv", arguments=(), folder=""),)).command == "uv"
+    assert nearest(hook(), (process("renamed sync", "/bin/uv"),)).command == "uv sync"
+    assert nearest(hook(), (Process(executable="/bin/uv", arguments=(), folder=""),)).command == "uv"
 
 
 def test_the_nearest_front_end_is_the_one() -> None:
@@ -128,13 +132,13 @@ def test_uv_has_to_be_the_direct_parent() -> None:
 @pytest.mark.parametrize("command", ["uv run torchgraft plan", "uvx torchgraft plan", "uv tool run torchgraft plan"])
 def test_a_command_that_uv_starts_is_no_hook(command: str) -> None:
     ours = hook(prefix="/cache/archive-v0/abc")
-    assert find_front_end(ours, (process(command),)).name is FrontEndName.UNKNOWN
-    assert find_front_end(hook(), (process(command),)).name is FrontEndName.UV
+    assert nearest(ours, (process(command),)).name is FrontEndName.UNKNOWN
+    assert nearest(hook(), (process(command),)).name is FrontEndName.UV
 
 
 def test_ones_own_pyvenv_cfg_says_uvs_version_only_where_uv_made_it_for_this_build() -> None:
-    assert find_front_end(hook(prefix="/place/.venv"), (process("uv sync"),)).version is None
-    assert find_front_end(hook(cfg=""), (process("uv sync"),)).version is None
+    assert nearest(hook(prefix="/place/.venv"), (process("uv sync"),)).version is None
+    assert nearest(hook(cfg=""), (process("uv sync"),)).version is None
 
 
 def test_options_of_the_caller() -> None:

@@ -48,8 +48,10 @@ def test_every_block_is_run_or_says_why_not(page: Path) -> None:
     blocks = read_blocks(str(page.relative_to(ROOT)), page.read_text(encoding="utf-8"))
     assert [f"{block.place}: {problem}" for block in blocks if (problem := block.problem())] == []
     for block in blocks:
-        tested = block.marks.get("run by", "")
-        assert not tested or (ROOT / tested).is_file(), block.place
+        if "run by" in block.marks:
+            tests = block.marks["run by"].split(", ")
+            source = "".join((ROOT / test).read_text(encoding="utf-8") for test in tests)
+            assert block.untested(source) == [], block.place
     assert [f"{story.blocks[0].place}: no world to run it in" for story in stories(blocks) if not story.world] == []
 
 
@@ -70,8 +72,10 @@ def test_marks_belong_to_the_next_block() -> None:
 
 
 def test_a_page_whose_first_mark_names_a_test_is_run_there() -> None:
-    blocks = read_blocks("p.md", "<!-- run by: tests/x.py -->\n```console\n$ a\n```\n```toml\nb = 1\n```\n")
-    assert [(block.problem(), block.is_run) for block in blocks] == [("", False), ("", False)]
+    page = "<!-- run by: tests/x.py -->\n```console\n$ a\n```\n```toml\nb = 1\n```\n"
+    blocks = read_blocks("p.md", f"{page}<!-- not run: needs a GPU -->\n```console\n$ c\n```\n")
+    assert [(block.problem(), block.is_run) for block in blocks] == [("", False)] * 3
+    assert ["run by" in block.marks for block in blocks] == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_a_page_whose_first_mark_names_a_test_is_run_there() -> None:
         (Block("p", 1, "", ""), "no mark says"),
         (Block("p", 1, "console", "pip install x\n"), "begin with"),
         (Block("p", 1, "console", "$ x\n", {"not run": "it is slow"}), "none of"),
-        (Block("p", 1, "console", "$ x\n", {"not run": "needs the network"}), ""),
+        (Block("p", 1, "console", "$ x\n", {"not run": "needs a GPU"}), ""),
         (Block("p", 1, "console", "$ x\n"), ""),
         (Block("p", 1, "{toctree}", ""), ""),
     ],
@@ -89,6 +93,21 @@ def test_a_page_whose_first_mark_names_a_test_is_run_there() -> None:
 def test_a_block_that_nobody_runs_is_found(block: Block, problem: str) -> None:
     assert problem in block.problem()
     assert bool(problem) == bool(block.problem())
+
+
+@pytest.mark.parametrize(
+    ("block", "source", "untested"),
+    [
+        (Block("a.md", 1, "console", "$ pip cache remove ext\n"), 'pip("cache", "remove", "ext")', []),
+        (Block("a.md", 1, "console", "$ uv sync --no-cache\nsaid\n"), 'run("uv", "sync")', ["--no-cache"]),
+        (Block("a.md", 1, "toml", 'env = { A = "1" }   # why\n'), 'env = {"A": "1"}', []),
+        (Block("a.md", 1, "toml", "jobs = 2\n"), "env", ["jobs"]),
+        (Block("docs/a.md", 1, "toml", "jobs = 2\n"), 'read("docs/a.md")', []),
+        (Block("a.md", 1, "text", "anything\n"), "", []),
+    ],
+)
+def test_a_test_that_does_not_run_what_a_page_shows(block: Block, source: str, untested: list[str]) -> None:
+    assert block.untested(source) == untested
 
 
 def test_something_to_run_without_a_machine() -> None:

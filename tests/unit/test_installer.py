@@ -17,7 +17,6 @@ def hook(prefix: str = BUILD) -> HookProcess:
         prefix=prefix,
         base_prefix="/usr",
         purelib=lib,
-        platlib=lib,
         folder="/project/ext",
         sys_path=(lib,),
         pyvenv_cfg="uv = 0.13.8\n",

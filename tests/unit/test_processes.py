@@ -20,7 +20,7 @@ def test_nothing_that_may_hold_credentials_is_read() -> None:
 
 
 def test_a_requirements_file_at_a_url_loses_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_CONSTRAINT", "c.txt https://me:secret@host/a@b.txt")
+    monkeypatch.setenv("PIP_CONSTRAINT", "c.txt https://me:my@secret@host/a@b.txt")
     assert take_hook_process().variable("PIP_CONSTRAINT") == "c.txt https://host/a@b.txt"
 
 

@@ -22,12 +22,14 @@ MESON = "project('a', 'cpp')\ntorch = dependency('Torch', method: 'cmake')\n"
         ({"CMakeLists.txt": CMAKE, "csrc/a.cu": ""}, "csrc/a.cu"),
         ({"CMakeLists.txt": CMAKE, "setup.py": "setup()"}, ""),
         ({"csrc/CMakeLists.txt": CMAKE}, ""),
+        ({"env/pyvenv.cfg": "", "env/lib/torch.cuh": ""}, ""),
+        ({"env/conda-meta/history": "", "env/torch.cuh": ""}, ""),
     ],
-    ids=["cmake", "capitals", "another", "meson", "comment", "sources", "setup_py", "not_at_the_top"],
+    ids=["cmake", "capitals", "another", "meson", "comment", "sources", "setup_py", "not_at_the_top", "venv", "conda"],
 )
 def test_what_shows_that_a_cuda_toolkit_is_needed(tmp_path: Path, files: dict[str, str], shows: str) -> None:
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert read_project(tmp_path, {}).cuda_sources == shows
 

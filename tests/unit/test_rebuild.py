@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
 import pytest
 
 from support import snapshots
+from torchgraft.act.source_lock import noted_build
 from torchgraft.config import Config
 from torchgraft.decide.rebuild import plan_rebuild
-from torchgraft.last_build import UNKNOWN, build_identity, note_path
+from torchgraft.last_build import UNKNOWN, build_identity, note_path, read_note
 from torchgraft.look.last_build import with_last_build
 from torchgraft.model import Hook, Project
+from torchgraft.planned import Rebuild
 
 TORCH = snapshots.CPU_TORCH
 OTHER = dataclasses.replace(TORCH, git_version="another")
@@ -56,3 +59,41 @@ def test_the_note_is_read_from_the_cache(tmp_path: Path) -> None:
 
 def test_a_tree_that_was_never_built_has_no_note(tmp_path: Path) -> None:
     assert not with_last_build(Project(folder=str(tmp_path)), tmp_path / "cache").built_for
+
+
+REBUILD = Rebuild(config="rebuild.cfg", unless=build_identity(TORCH))
+
+
+def noted(tmp_path: Path, rebuild: Rebuild | None, *, fails: bool = False) -> tuple[bool, str]:
+    """Return whether a build compiles anew, and what is noted after it."""
+    rebuild = rebuild and dataclasses.replace(rebuild, config=str(tmp_path / "cache" / rebuild.config))
+    seen = []
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        noted_build(tmp_path, rebuild, cache_folder=tmp_path / "cache") as anew,
+    ):
+        seen.append(anew)
+        if fails:
+            raise KeyboardInterrupt
+    return seen[0], read_note(tmp_path / "cache", tmp_path)
+
+
+def test_a_build_that_fails_leaves_objects_for_its_torch(tmp_path: Path) -> None:
+    assert noted(tmp_path, REBUILD, fails=True) == (False, build_identity(TORCH))
+    assert noted(tmp_path, REBUILD) == (False, build_identity(TORCH))
+    assert not (tmp_path / "cache" / "rebuild.cfg").exists()
+
+
+def test_one_that_fails_for_another_torch_leaves_those_for_both(tmp_path: Path) -> None:
+    other = dataclasses.replace(REBUILD, unless=build_identity(OTHER))
+    noted(tmp_path, REBUILD)
+    assert noted(tmp_path, other, fails=True) == (True, UNKNOWN)
+    assert noted(tmp_path, other, fails=True) == (True, UNKNOWN)
+    assert noted(tmp_path, other) == (True, build_identity(OTHER))
+    assert noted(tmp_path, other) == (False, build_identity(OTHER))
+    assert "force = 1" in (tmp_path / "cache" / "rebuild.cfg").read_text()
+
+
+def test_where_nothing_can_be_forced_nobody_knows(tmp_path: Path) -> None:
+    assert noted(tmp_path, None) == (False, UNKNOWN)
+    assert noted(tmp_path, REBUILD) == (True, build_identity(TORCH))

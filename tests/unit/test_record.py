@@ -4,6 +4,8 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pytest
+
 from support import snapshots
 from torchgraft.act.record import built_text, record_text, write_metadata_record
 from torchgraft.config import Config
@@ -31,6 +33,22 @@ def test_the_address_of_a_direct_url_is_left_out() -> None:
     text = record_text(dataclasses.replace(PLAN, requirements=(line,), torch=None, way=Way.INSTALL))
     assert json.loads(text)["requirements"] == ["torch @ torch-2.8.0-cp311-cp311-linux_x86_64.whl"]
     assert "word" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("foo @ https://bucket.example/foo.whl?X-Amz-Signature=SECRET", "foo @ foo.whl"),
+        ("foo @ https://bucket.example/foo.whl?path=/SECRET#sha256=77", "foo @ foo.whl"),
+        ("foo @ git+https://me:SECRET@x.example/foo.git@main", "foo @ foo.git@main"),
+        ("foo @ https://me:SECRET@x.example", "foo"),
+        ("foo @ https://me:SECRET@[x/foo.whl", "foo @ https://...@[x/foo.whl"),
+        ("foo>=1", "foo>=1"),
+    ],
+)
+def test_what_signs_an_address_is_left_out(text: str, expected: str) -> None:
+    record = record_text(dataclasses.replace(PLAN, requirements=(Planned(text=text, reason=""),)))
+    assert json.loads(record)["requirements"] == [expected]
 
 
 def test_prepared_metadata_gets_the_same_record(tmp_path: Path) -> None:

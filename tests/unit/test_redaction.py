@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from torchgraft.look.names import take_names
-from torchgraft.redaction import Names, redacted, redacted_json, without_secrets
+from torchgraft.redaction import Names, redacted, redacted_json, without_credentials, without_secrets
 
 NAMES = Names(homes=("/srv/people/ada", "/"), people=("ada", "root", "x"), hosts=("lab-7.example.org", "lab-7"))
 
@@ -23,6 +23,10 @@ NAMES = Names(homes=("/srv/people/ada", "/"), people=("ada", "root", "x"), hosts
         ("x", "x"),
         ("https://ada:s3cret@index.example.org/simple", "https://...@index.example.org/simple"),
         ("torch @ https://x.org/t.whl?sig=abc%2F#sha256=77", "torch @ https://x.org/t.whl?...#sha256=77"),
+        ("https://bob:p@ssw0rd@h/x@1", "https://...@h/x@1"),
+        ("https://bob:it's@h/ and ada@h", "https://...@h/ and USER@h"),
+        ("https://h?next=me@h", "https://...@h"),
+        ("is it https://h/? (https://h/x?a=b)", "is it https://h/? (https://h/x?...)"),
         ("git+ssh://git@x.org/y", "git+ssh://...@x.org/y"),
     ],
 )
@@ -44,6 +48,11 @@ def test_secrets_are_taken_out_of_every_string() -> None:
 def test_text_without_secrets_stays() -> None:
     text = "https://github.com/a/b/issues/1 (why? because) user@host"
     assert without_secrets(text) == text
+
+
+def test_without_credentials_it_is_still_the_same_address() -> None:
+    assert without_credentials("https://me:p@ss@x.org/a@b?c=d") == "https://x.org/a@b?c=d"
+    assert without_credentials("me@x/requirements.txt") == "me@x/requirements.txt"
 
 
 def test_the_names_of_this_account() -> None:

@@ -16,7 +16,7 @@ from torchgraft.model import Hook, SetupScript
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 ROCM_TORCH = dataclasses.replace(snapshots.CPU_TORCH, version="2.9.0+rocm6.4", hip="6.4.43482")
 XPU_TORCH = dataclasses.replace(snapshots.CPU_TORCH, version="2.9.0+xpu", xpu="20250101")
-ROCM_6_4 = RocmToolkit(home="/opt/rocm-6.4.1", version="6.4.1", source="/opt", hipcc="/opt/rocm-6.4.1/bin/hipcc")
+ROCM_6_4 = RocmToolkit(home="/opt/rocm-6.4.1", version="6.4.1", source="/opt")
 ROCM_7_0 = dataclasses.replace(ROCM_6_4, home="/opt/rocm-7.0.0", version="7.0.0")
 SYCL = snapshots.project(setup_script=SetupScript(imports=("torch",), names_sycl=True))
 ICPX = SyclCompiler(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -35,3 +39,22 @@ def test_a_tree_with_the_default_one_in_it_can_be_built(tmp_path: Path, monkeypa
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     assert take_settings(tmp_path, None).cache_folder.name == "torchgraft"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no numbers of users")
+def test_a_user_without_a_home_has_a_cache_folder(tmp_path: Path) -> None:
+    # Containers that are run as any user: no HOME, and no entry in /etc/passwd.
+    program = """
+import os, sys
+from pathlib import Path
+for name in ("HOME", "XDG_CACHE_HOME"):
+    os.environ.pop(name, None)
+import pwd
+pwd.getpwuid = lambda number: {}[number]
+from torchgraft.look.settings import take_settings
+print(take_settings(Path(sys.argv[1]), None).cache_folder)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, encoding="utf-8", check=True
+    )
+    assert said.stdout.strip() == f"{tempfile.gettempdir()}/torchgraft-{os.getuid()}"

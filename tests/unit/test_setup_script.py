@@ -29,8 +29,16 @@ SCRIPTS = {
     "mentioned": ("K = {'name': 'x'}\nf('setup_requires')\nsetup(**K)", True, None, ()),
     "in a function": ("def main():\n    setup(setup_requires=['a'])\nmain()", True, ("a",), ()),
     "no call": ("from build_tools import run\nrun()", True, None, None),
+    "name bound to itself": (
+        "from x import R\nR = R + ['b']\nsetup(setup_requires=['a'], install_requires=R)",
+        True,
+        ("a",),
+        None,
+    ),
+    "names bound to each other": ("R = S + ['a']\nS = R + ['b']\nsetup(setup_requires=R)", True, None, None),
     "two calls": ("if x:\n  setup(name='a')\nelse:\n  setup(name='b')", True, None, None),
     "not Python": ("setup(", True, None, None),
+    "nested deeply": ("x = " + " + ".join(["'a'"] * 600) + "\nsetup(name='x')", True, None, None),
     "null byte": ("setup()\0", True, None, None),
 }
 
@@ -159,6 +167,7 @@ def test_extensions_for_other_compilers() -> None:
         ("def f():\n    n = count()\n    return ['--threads', n]", None),
         ('"Use --threads 4 for speed."', None),
         ("flags = ['--threads']", None),
+        ("from x import N\nN = str(N)\nflags = ['--threads', N]", None),
         ("flags = ['-t', 'x', '-tar', '-t=many', '--threads=', '-O3 -t']", None),
         ("", None),
     ],

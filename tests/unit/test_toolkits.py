@@ -14,7 +14,7 @@ from torchgraft.look.nvcc import (
     parse_host_config,
     parse_profile,
 )
-from torchgraft.look.nvidia_wheels import find_wheel_trees, wheel_headers
+from torchgraft.look.nvidia_wheels import find_wheel_trees
 from torchgraft.look.toolkits import HEADERS, ToolkitSearch, find_toolkits
 from torchgraft.machine import Toolkit
 
@@ -315,12 +315,12 @@ def test_wheels_that_do_not_fit_each_other(tmp_path: Path) -> None:
     assert search(paths=(site,)) == ToolkitSearch(faults=(fault,))
 
 
-def test_where_the_headers_of_wheels_are(tmp_path: Path) -> None:
+def test_which_folders_of_wheels_are_of_a_toolkit(tmp_path: Path) -> None:
     for name in ("cublas", "cuda_runtime", "cudnn", "nccl", "nvshmem", "cu13"):
         sites.write(tmp_path / "site" / "nvidia" / name, {"include/x.h": ""})
     sites.write(tmp_path / "site" / "nvidia" / "cufft", {"lib/libcufft.so.11": b""})
     paths = (str(tmp_path / "site"), str(tmp_path / "site"), "/nowhere")
-    names = [Path(folder).parent.name for folder in wheel_headers(paths)]
+    names = [Path(tree.folder).name for tree in find_wheel_trees(paths)]
     assert names == ["cu13", "cublas", "cuda_runtime"]
     assert search(paths=(tmp_path / "site",)) == ToolkitSearch()
 

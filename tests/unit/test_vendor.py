@@ -40,6 +40,7 @@ def test_a_copy_is_the_backend_without_its_commands() -> None:
     files = read_own_files()
     assert {"LICENSE", "torchgraft/build_meta.py", "torchgraft/py.typed"} < set(files)
     assert "torchgraft/act/stand_in/torch/__init__.py" in files
+    assert not {"torchgraft/error_codes.py", "torchgraft/settings_page.py"} & set(files)
     assert not any(name.startswith("torchgraft/cli") or "__main__" in name or ".pyc" in name for name in files)
 
 
@@ -119,8 +120,10 @@ def test_a_broken_manifest(project: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_what_somebody_changed_is_not_written_over(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     changed = project / "_torchgraft" / "torchgraft" / "codec.py"
     changed.write_text("# mine\n")
-    assert main(["vendor", str(project)]) == 2
-    assert "error[copy-changed]" in capsys.readouterr().err
+    assert main(["vendor", str(project), "--write"]) == 2
+    said = capsys.readouterr().err
+    assert "error[copy-changed]" in said
+    assert f"fix:    torchgraft vendor {project} --force --write" in said
     assert changed.read_text() == "# mine\n"
     assert main(["vendor", str(project), "--force"]) == 0
     assert check(project, capsys)[0] == 0

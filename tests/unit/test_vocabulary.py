@@ -20,7 +20,7 @@ from torchgraft.vocabulary import PACKAGES, VOCABULARY, words_of
 
 METADATA = Hook.PREPARE_METADATA_FOR_BUILD_WHEEL
 ROCM_TORCH = dataclasses.replace(snapshots.CPU_TORCH, version="2.9.0+rocm6.4", hip="6.4.43482")
-ROCM = RocmToolkit(home="/opt/rocm-6.4.1", version="6.4.1", source="/opt", hipcc="/opt/rocm-6.4.1/bin/hipcc")
+ROCM = RocmToolkit(home="/opt/rocm-6.4.1", version="6.4.1", source="/opt")
 
 
 def of(name: str, torch: Any = CU130, *, config: dict[str, Any] | None = None, **seen: Any) -> dict[str, str | None]:

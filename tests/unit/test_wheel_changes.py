@@ -161,6 +161,44 @@ def test_what_is_no_wheel_is_refused(tmp_path: Path, content: bytes) -> None:
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
+# Each as (RECORD, whether its bytes in the archive are damaged).
+BAD_RECORDS = {
+    "four columns": (f"ext/a,b.json,sha256=x,2\n{INFO}/RECORD,,\n", False),
+    "a name that is too long": (f"{'x' * 200_000},sha256=x,2\n{INFO}/RECORD,,\n", False),
+    "damaged": (f"{INFO}/RECORD,,\n" * 9, True),
+}
+
+
+@pytest.mark.parametrize("name", BAD_RECORDS)
+def test_a_record_that_is_none(tmp_path: Path, name: str) -> None:
+    record, is_damaged = BAD_RECORDS[name]
+    path = tmp_path / "ext-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ext/__init__.py", "")
+        archive.writestr(f"{INFO}/RECORD", record)
+        start = archive.getinfo(f"{INFO}/RECORD").header_offset + 30 + len(f"{INFO}/RECORD")
+    if is_damaged:
+        data = bytearray(path.read_bytes())
+        data[start] = 0xFF  # no kind of block in deflate
+        path.write_bytes(data)
+    with pytest.raises(ActError, match="is not a wheel") as caught:
+        rewrite_wheel(path, WheelChanges(added=ADDED))
+    assert caught.value.problems[0].code == "bad-wheel"
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+def test_signatures_of_the_old_record_are_taken_out(tmp_path: Path, changes: WheelChanges, *, listed: bool) -> None:
+    signatures = {f"{INFO}/RECORD.jws": b"{}", f"{INFO}/RECORD.p7s": b"signed"}
+    path = make_wheel(tmp_path, extra=signatures if listed else {})
+    if not listed:
+        with zipfile.ZipFile(path, "a") as archive:
+            for name, data in signatures.items():
+                archive.writestr(name, data)
+    rewrite_wheel(path, changes)
+    assert not signatures.keys() & assert_it_is_whole(path).keys()
+
+
 def test_a_wheel_without_a_record(tmp_path: Path) -> None:
     path = tmp_path / "ext-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:

@@ -17,6 +17,7 @@ from pathlib import Path
 from ..errors import ActError, Evidence, Problem
 from ..planned import PlannedToolkit
 from .graft import note_use
+from .own_folder import make_own_folder
 
 _TIMEOUT_S = 60
 _MOST_PRUNED = 200
@@ -63,7 +64,7 @@ def _copied(place: Path, tree: Path) -> Path:
     if place.is_dir():
         return place
     try:
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_own_folder(place.parent)
         draft = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=place.parent))
     except OSError:
         return tree
@@ -91,7 +92,7 @@ def _is_whole(home: Path) -> bool:
 
 
 def _assemble(home: Path, layers: list[Path]) -> None:
-    home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_own_folder(home.parent)
     _prune(home.parent)
     draft = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=home.parent))
     try:

@@ -5,6 +5,7 @@ May not interpret what the delegate says, with one exception: see `_MISLEADING`.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,9 @@ def run_delegate(
         raise DelegateError(_lacks(delegate, str(error.hook_name))) from None
     except pyproject_hooks.UnsupportedOperation:
         raise DelegateError(_failed(delegate, hook, "it says that it cannot do this here")) from None
+    except (FileNotFoundError, json.JSONDecodeError):
+        # pyproject_hooks reads an answer that was never written.
+        raise DelegateError(_failed(delegate, hook, "it ended without an answer, as if all was well")) from None
     except subprocess.CalledProcessError as error:
         failed = _failed(delegate, hook, _status_text(error.returncode))
         # The kernel kills the largest process: that can be setup.py itself, which has no last words.

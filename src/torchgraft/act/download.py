@@ -83,8 +83,11 @@ def _once(url: str, target: Path, limits: Limits, deadline: float, accept: str) 
 
 
 def _redirected(url: str, location: str) -> str:
-    there = urljoin(url, location)
-    parts = urlsplit(there)
+    try:
+        there = urljoin(url, location)
+        parts = urlsplit(there)
+    except ValueError:
+        raise DownloadError("it redirects to what is no address") from None
     if parts.scheme != "https":
         # What stands behind the host may be a signature.
         raise DownloadError(f"it redirects to {parts.scheme}://{parts.hostname}, which is not HTTPS")
@@ -144,7 +147,7 @@ def _password(host: str) -> str | None:
     try:
         # Not authenticators(): the machine "default" would be sent to any host that a package names.
         found = netrc.netrc().hosts.get(host)
-    except (OSError, netrc.NetrcParseError):
+    except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
         return None
     return f"{found[0]}:{found[2]}" if found else None
 

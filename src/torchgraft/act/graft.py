@@ -17,6 +17,7 @@ from pathlib import Path
 from ..errors import ActError, Evidence, Problem
 from ..planned import Graft
 from ..typed import quoted
+from .own_folder import make_own_folder
 
 if sys.platform == "win32":
     from _winapi import CreateJunction
@@ -67,7 +68,7 @@ def _make_private(folder: Path) -> None:
 
     :raises ActError: if another user owns it, or may write to it
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_own_folder(folder)
     if os.name != "posix":
         return
     status = folder.stat()
@@ -151,5 +152,6 @@ def _prune(grafts: Path, *, keep: Path) -> None:
     for folder in sorted(grafts.iterdir())[:_MOST_PRUNED]:
         if folder == keep or folder.name.startswith(".") or not folder.is_dir():
             continue
-        if any(entry.is_symlink() and not entry.exists() for entry in folder.iterdir()):
-            _remove(folder)
+        with contextlib.suppress(OSError):  # another build has just removed it
+            if any(entry.is_symlink() and not entry.exists() for entry in folder.iterdir()):
+                _remove(folder)

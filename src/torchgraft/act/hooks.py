@@ -25,7 +25,7 @@ from .delegate import run_delegate
 from .graft import link_graft
 from .metadata import add_requirement, as_prepared, delegates_metadata
 from .record import write_metadata_record
-from .source_lock import hold_source, make_rebuild_config, note_build
+from .source_lock import hold_source, noted_build
 from .without_torch import StandInFolder, lack_of_torch_told, made_stand_in, metadata_alone, source_of_metadata
 
 if TYPE_CHECKING:
@@ -40,22 +40,25 @@ _JOBS = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", *JOB_VARIABLES)
 
 def prepare_metadata(call: Call, directory: str) -> str:
     """Return the name of the `.dist-info` folder that was made in `directory`, with the record in it."""
-    arguments = (directory, call.config_settings)
-    reads: tuple[str, ...] = ()
-    if call.plan.from_files:
-        with source_of_metadata(call.source) as source, metadata_alone(Path(directory)):
-            name = str(run_hook(replace(call, source=source), arguments))
-    elif call.plan.stand_in is not None:
-        with _stand_in(call, call.plan.stand_in) as (with_stand_in, folder):
-            name = str(run_hook(with_stand_in, arguments))
-            reads = folder.reads()
-    else:
-        name = str(run_hook(call, arguments))
+    if call.plan.way is Way.OFF:
+        return str(run_hook(call, (directory, call.config_settings)))
+    with metadata_alone(Path(directory)):
+        name, reads = _delegates_metadata(call, directory)
     info = Path(directory) / name
-    plan = add_requirement(info, call.plan)
-    if plan.way is not Way.OFF:
-        write_metadata_record(info, plan, reads=reads)
+    write_metadata_record(info, add_requirement(info, call.plan), reads=reads)
     return name
+
+
+def _delegates_metadata(call: Call, directory: str) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the folder that the delegate made, and what it asked of a stand-in for torch."""
+    arguments = (directory, call.config_settings)
+    if call.plan.from_files:
+        with source_of_metadata(call.source) as source:
+            return str(run_hook(replace(call, source=source), arguments)), ()
+    if call.plan.stand_in is not None:
+        with _stand_in(call, call.plan.stand_in) as (with_stand_in, folder):
+            return str(run_hook(with_stand_in, arguments)), folder.reads()
+    return str(run_hook(call, arguments)), ()
 
 
 def build_sdist(call: Call, directory: str) -> str:
@@ -121,6 +124,7 @@ def build_wheel(
     if call.plan.way is Way.OFF:
         return str(run_hook(call, (directory, call.config_settings, metadata_directory)))
     # In a folder of its own: what is not finished never gets where the front end looks for it.
+    Path(directory).mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix=".torchgraft-", dir=directory) as draft,
         delegates_metadata(metadata_directory) as prepared,
@@ -139,7 +143,8 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
     variables = delegate_variables(plan, call.variables, graft)
     if plan.toolkit is not None:
         assemble_cuda_home(plan.toolkit, compiler=variables.get("CC", "cc"))
-    with _source_held(call):
+    with _source_held(call) as more:
+        variables.update(more)
         while True:
             try:
                 return run_delegate(
@@ -189,8 +194,6 @@ def delegate_variables(plan: Plan, inherited: Mapping[str, str], graft: Path | N
     """Return all variables of the delegate's process."""
     variables = dict(inherited)
     variables.update({v.name: v.value for v in plan.variables if v.value is not None})
-    if plan.rebuild is not None:
-        variables["DIST_EXTRA_CONFIG"] = plan.rebuild.text
     if plan.toolkit is not None:
         path = [str(Path(plan.toolkit.home) / "bin"), variables.get("PATH", "")]
         variables["PATH"] = os.pathsep.join(filter(None, path))
@@ -204,13 +207,15 @@ def _with_import_path(variables: Mapping[str, str], folder: Path) -> dict[str, s
 
 
 @contextlib.contextmanager
-def _source_held(call: Call) -> Iterator[None]:
-    if call.plan.way is Way.OFF or call.plan.hook not in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE, Hook.BUILD_SDIST}:
-        yield
+def _source_held(call: Call) -> Iterator[dict[str, str]]:
+    """Yield further variables of the delegate, with the source tree held for as long as it is written into."""
+    plan = call.plan
+    if plan.way is Way.OFF or plan.hook not in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE, Hook.BUILD_SDIST}:
+        yield {}
         return
-    with hold_source(call.source, cache_folder=call.cache_folder):
-        if call.plan.rebuild is not None:
-            make_rebuild_config(Path(call.plan.rebuild.text))
-        if call.plan.hook is not Hook.BUILD_SDIST:
-            note_build(call.source, call.plan.torch, cache_folder=call.cache_folder)
-        yield
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(hold_source(call.source, cache_folder=call.cache_folder))
+        anew = plan.hook is not Hook.BUILD_SDIST and stack.enter_context(
+            noted_build(call.source, plan.rebuild, cache_folder=call.cache_folder)
+        )
+        yield {"DIST_EXTRA_CONFIG": plan.rebuild.config} if plan.rebuild and anew else {}

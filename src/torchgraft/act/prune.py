@@ -22,6 +22,7 @@ _FOLDERS: Mapping[CacheKind, tuple[str, ...]] = MappingProxyType(
         CacheKind.GRAFT: ("grafts",),
         CacheKind.TOOLKIT: ("toolkits",),
         CacheKind.LOCK: ("locks",),
+        CacheKind.NOTE: ("locks",),
         CacheKind.DRAFT: ("grafts", "toolkits"),
     }
 )
@@ -45,6 +46,9 @@ def _prune(folder: Path, item: Pruned) -> Pruned:
             return item  # somebody else has removed it
         if path.lstat().st_mtime != entry.last_used_s:
             return replace(item, removed=False, reason="used in the meantime")
+        if entry.kind is CacheKind.NOTE:
+            path.unlink()
+            return item
         removed = _remove_lock(path) if entry.kind is CacheKind.LOCK else _remove_folder(path, entry)
     except OSError as error:
         return replace(item, removed=False, reason=f"cannot be removed: {error.strerror or error}")

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 
 from .. import __version__
 from ..planned import Plan, PlannedPrebuilt
+from ..redaction import without_secrets
 
 RECORD_NAME = "torchgraft.json"
 _RECORD_FORMAT = 1
@@ -96,11 +97,15 @@ def _public(url: str) -> str:
 
 
 def _without_address(requirement: str) -> str:
-    """Return a requirement without the address of a direct URL, which may name a folder or hold a password."""
+    """Return a requirement with the name of the file in place of a direct URL.
+
+    What stands before the name may be a folder or a password, and what stands behind it a signature.
+    """
     try:
         parsed = Requirement(requirement)
-    except InvalidRequirement:
-        return requirement
-    if not parsed.url:
-        return requirement
-    return f"{parsed.name} @ {parsed.url.partition('#')[0].rpartition('/')[2]}"
+        if not parsed.url:
+            return requirement
+        name = urlsplit(parsed.url).path.rpartition("/")[2]
+    except ValueError:  # InvalidRequirement, and addresses that are none
+        return without_secrets(requirement)
+    return f"{parsed.name} @ {name}" if name else parsed.name

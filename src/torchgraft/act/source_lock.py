@@ -6,16 +6,20 @@ May not write into the tree: the lock is in the cache folder.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from ..errors import ActError, Evidence, Problem
-from ..last_build import build_identity, note_path, source_key
-from ..model import Torch
+from ..last_build import UNKNOWN, note_path, read_note, source_key
+from ..planned import Rebuild
+from .own_folder import make_own_folder
 
 _PATIENCE_S = 3600
+# distutils reads the file that DIST_EXTRA_CONFIG names after all others, the project's setup.cfg among them.
+_FORCED = "[build_ext]\nforce = 1\n"
 
 
 @contextlib.contextmanager
@@ -30,7 +34,7 @@ def hold_source(source: Path, *, cache_folder: Path) -> Iterator[None]:
     digest = source_key(source.resolve())
     try:
         locks = cache_folder / "locks"
-        locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_own_folder(locks)
         lock = FileLock(locks / f"{digest}.lock", timeout=_PATIENCE_S)
         lock.acquire()
     except Timeout:
@@ -53,20 +57,31 @@ def hold_source(source: Path, *, cache_folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def note_build(source: Path, torch: Torch | None, *, cache_folder: Path) -> None:
-    """Note for which torch the source tree is being built, before anything is: a build that fails leaves objects too.
+@contextlib.contextmanager
+def noted_build(source: Path, rebuild: Rebuild | None, *, cache_folder: Path) -> Iterator[bool]:
+    """Yield whether everything has to be compiled anew, and note for which torch the tree is built.
 
-    Without a place for notes there is none: the next build compiles anew.
+    A build that fails leaves objects too. Where they take the place of those for another torch, there are both until
+    the end, and the next build knows. Without a place for notes there is none: the next build compiles anew.
+
+    :param rebuild: None where nothing can be forced, so that nobody knows afterwards
     """
+    source = source.resolve()
+    before = read_note(cache_folder, source)
+    identity = rebuild.unless if rebuild else UNKNOWN
+    anew = rebuild is not None and before not in {"", identity}
+    if rebuild is not None and anew:
+        _write(Path(rebuild.config), _FORCED)
+    note = note_path(cache_folder, source)
+    _write(note, UNKNOWN if anew else identity)
+    yield anew
+    _write(note, identity)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file in one step: other builds read it."""
     with contextlib.suppress(OSError):
-        note_path(cache_folder, source.resolve()).write_text(build_identity(torch), encoding="utf-8")
-
-
-def make_rebuild_config(path: Path) -> None:
-    """Write the file that has setuptools compile anew.
-
-    distutils reads the file that DIST_EXTRA_CONFIG names after all others, the project's setup.cfg among them.
-    """
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.write_text("[build_ext]\nforce = 1\n", encoding="ascii")
+        make_own_folder(path.parent)
+        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)

@@ -17,13 +17,14 @@ import shutil
 import struct
 import time
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
-from installer.records import parse_record_file
+from installer.records import InvalidRecordEntry, parse_record_file
 
 from ..errors import ActError, Evidence, Problem
 
@@ -32,6 +33,19 @@ _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _LOCAL_MAGIC = b"PK\3\4"
 _HAS_DESCRIPTOR = 0x08
 _CHUNK_BYTES = 1 << 20
+# Signatures of RECORD (PEP 427), which fit no other RECORD.
+_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
+_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    csv.Error,
+    InvalidRecordEntry,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +64,8 @@ class WheelChanges:
 def rewrite_wheel(wheel: Path, changes: WheelChanges) -> None:
     """Change a wheel, in a folder that nobody else looks into: where this fails, it may be broken.
 
-    The same wheel and changes give the same bytes. No time in it is later than SOURCE_DATE_EPOCH.
+    The same wheel and changes give the same bytes. No time in it is later than SOURCE_DATE_EPOCH. Signatures of the
+    old RECORD are taken out.
 
     :raises ActError: if it is no wheel, or there is no room
     """
@@ -63,7 +78,7 @@ def rewrite_wheel(wheel: Path, changes: WheelChanges) -> None:
         with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as new:
             _rewrite(old, new, changes)
         draft.replace(wheel)
-    except (zipfile.BadZipFile, KeyError, ValueError, struct.error) as error:
+    except _FAULTS as error:
         raise ActError(bad_wheel(wheel, str(error))) from None
     except OSError as error:
         raise ActError(_unwritable(wheel, error)) from None
@@ -102,10 +117,11 @@ def _only_adds(wheel: Path, changes: WheelChanges) -> bool:
 
 
 def _add(archive: zipfile.ZipFile, added: Mapping[str, bytes]) -> None:
-    record = f"{dist_info_of(archive)}/RECORD"
+    info = dist_info_of(archive)
+    record = f"{info}/RECORD"
     like = archive.getinfo(record)
-    rows = _rows(archive, like)
-    for name in (record, *added):
+    rows = _rows(archive, info)
+    for name in (record, *_signatures(info), *added):
         if name in archive.NameToInfo:
             _forget(archive, archive.NameToInfo[name])
     _finish(archive, rows, added, like)
@@ -124,13 +140,14 @@ def _forget(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
 
 
 def _rewrite(old: zipfile.ZipFile, new: zipfile.ZipFile, changes: WheelChanges) -> None:
-    record = f"{dist_info_of(old)}/RECORD"
+    info = dist_info_of(old)
+    record = f"{info}/RECORD"
     like = old.getinfo(record)
-    rows = _rows(old, like)
+    rows = _rows(old, info)
     for member in old.infolist():
         name = changes.moved.get(member.filename, member.filename)
         row = rows.pop(member.filename, None)
-        if name in changes.added or member.filename == record:
+        if name in changes.added or member.filename in (record, *_signatures(info)):
             continue
         if member.filename in changes.replaced:
             row = ("", *_put(new, changes.replaced[member.filename], _as(member, name)))
@@ -141,9 +158,15 @@ def _rewrite(old: zipfile.ZipFile, new: zipfile.ZipFile, changes: WheelChanges) 
     _finish(new, rows, changes.added, like)
 
 
-def _rows(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> dict[str, tuple[str, ...]]:
+def _rows(archive: zipfile.ZipFile, info: str) -> dict[str, tuple[str, ...]]:
+    """Return the rows of RECORD by the names of files, without its own and those of its signatures."""
+    record = f"{info}/RECORD"
     rows = parse_record_file(archive.read(record).decode("utf-8").splitlines())
-    return {row[0]: tuple(row) for row in rows if row[0] != record.filename}
+    return {row[0]: tuple(row) for row in rows if row[0] not in (record, *_signatures(info))}
+
+
+def _signatures(info: str) -> tuple[str, ...]:
+    return tuple(f"{info}/{name}" for name in _SIGNATURES)
 
 
 def _finish(

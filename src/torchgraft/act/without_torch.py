@@ -125,6 +125,6 @@ def metadata_alone(directory: Path) -> Iterator[None]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""

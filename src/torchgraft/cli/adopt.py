@@ -20,10 +20,11 @@ from ..codec import to_json
 from ..decide.adopt import plan_adoption
 from ..decide.index_page import ACCEPT, choose_sdist, parse_index_page
 from ..errors import ActError, ConfigError, Evidence, Problem
-from ..look.adoptable import read_adoptable
+from ..look.adoptable import ADOPTABLE_FILES, read_adoptable
 from ..look.indexes import find_indexes
 from .changes import diff_text
 from .extra import require_extra
+from .project_arguments import refuse_no_project
 
 _EPILOG = """examples:
   torchgraft adopt                      show what would change in the project in this folder
@@ -72,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     if target.is_dir():
         if arguments.output is not None:
             raise _refusal("--output is for an sdist; a source tree is changed where it is")
+        refuse_no_project("adopt", target, ADOPTABLE_FILES)
         found = read_adoptable(target)
         adoption = plan_adoption(found, force=arguments.force)
         written = None

@@ -18,8 +18,9 @@ from ..look.cache import read_cache
 from ..look.settings import take_shell_settings
 
 _DESCRIPTION = """torchgraft keeps the links to each torch that it has built against, so that compilers meet the same
-paths again, and CUDA toolkits that it has put together. All of it is made anew when it is needed. No torch is in there:
-links take no space to speak of. The folder is TORCHGRAFT_CACHE_DIR, by default the user's cache folder."""
+paths again, CUDA toolkits that it has put together, and notes for which torch each source tree was built. All of it is
+made anew when it is needed; without its note, what is in a source tree's build/ is compiled again. No torch is in
+there: links take no space to speak of. The folder is TORCHGRAFT_CACHE_DIR, by default the user's cache folder."""
 _EPILOG = """examples:
   torchgraft cache list
   torchgraft cache prune                      remove what leads to a torch or toolkit that is gone
@@ -30,6 +31,7 @@ While a build is at work, nothing is removed that it may use. A build that start
 """
 _UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _KINDS = {CacheKind.DRAFT: "left over"}
+_PLACES = {CacheKind.LOCK: "the lock of a source tree", CacheKind.NOTE: "for which torch a source tree was built"}
 
 
 def add_parser(commands: Any) -> None:
@@ -93,7 +95,7 @@ def pruning_text(items: tuple[Pruned, ...], *, dry_run: bool) -> str:
 def _line(entry: CacheEntry, state: str, said: str) -> str:
     kind = _KINDS.get(entry.kind, entry.kind.value)
     about = f"{said or 'a build holds it'}" if said or entry.held else ""
-    places = ", ".join(entry.targets) or ("the lock of a source tree" if entry.kind is CacheKind.LOCK else "")
+    places = ", ".join(entry.targets) or _PLACES.get(entry.kind, "")
     text = f"  {kind:<9}  {entry.name:<21}  {_size_text(entry.size_bytes):>8}  {state:<16}  {places}"
     return shown(text.rstrip() + (f"  ({about})" if about else ""))
 

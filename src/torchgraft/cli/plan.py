@@ -14,12 +14,12 @@ from typing import Any
 from ..codec import from_json_text, json_text, to_json
 from ..config import Config, Provide
 from ..decide.plan import plan_build, plan_pass_through, plan_text, plan_wheel
-from ..errors import ConfigError, PlanError, Problem, shown
+from ..errors import PlanError, shown
 from ..look.settings import Settings, take_settings
 from ..look.snapshot import read_snapshot_text, take_shell_snapshot
 from ..model import Hook, Snapshot, Way
 from ..planned import Plan
-from .project_arguments import add_project_arguments, config_settings
+from .project_arguments import add_project_arguments, config_settings, refuse_no_project
 
 _EPILOG = """examples:
   torchgraft plan                                       for the project in this folder
@@ -33,6 +33,7 @@ With --against only what differs is shown: first what was seen, then what is pla
 is then 0, whatever differs.
 """
 _NARROWEST = 16
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
 
 def add_parser(commands: Any) -> None:
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         snapshot = _recorded(arguments.snapshot)
         plan = plan_build(settings.config, snapshot)
     else:
-        _refuse_no_project(settings)
+        refuse_no_project("plan", settings.source, _PROJECT_FILES)
         snapshot = take_shell_snapshot(settings)
         plan = _plan(settings, snapshot)
         print(_other_backend(settings), end="", file=sys.stderr)
@@ -82,18 +83,6 @@ def _plan(settings: Settings, snapshot: Snapshot) -> Plan:
     if asked.problems or asked.way not in {Way.GRAFT, Way.PRESENT}:
         return asked
     return plan_wheel(asked, plan_build(settings.config, take_shell_snapshot(settings, hook=Hook.BUILD_WHEEL)))
-
-
-def _refuse_no_project(settings: Settings) -> None:
-    if not any((settings.source / name).exists() for name in ("pyproject.toml", "setup.py", "setup.cfg")):
-        raise ConfigError(
-            Problem(
-                code="no-project",
-                headline=f"there is no project in {settings.source}",
-                why="it has neither pyproject.toml nor setup.py nor setup.cfg",
-                fixes=("torchgraft plan PATH", "torchgraft doctor   (for what is about no project)"),
-            )
-        )
 
 
 def _other_backend(settings: Settings) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..config import TABLE, Source, settings
+from ..errors import ConfigError, Problem
 
 
 def add_project_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +30,22 @@ def add_project_arguments(parser: argparse.ArgumentParser) -> None:
 def add_consumer_argument(parser: argparse.ArgumentParser, said: str) -> None:
     """Add --consumer."""
     parser.add_argument("--consumer", type=_not_empty, metavar="PATH", help=said)
+
+
+def refuse_no_project(command: str, folder: Path, files: Sequence[str]) -> None:
+    """Refuse a folder without any of the files that make it a project.
+
+    :raises ConfigError: if there is none
+    """
+    if not any((folder / name).exists() for name in files):
+        raise ConfigError(
+            Problem(
+                code="no-project",
+                headline=f"there is no project in {folder.resolve()}",
+                why=f"it has none of {', '.join(files)}",
+                fixes=(f"torchgraft {command} PATH",),
+            )
+        )
 
 
 def config_settings(arguments: argparse.Namespace) -> dict[str, list[str]]:

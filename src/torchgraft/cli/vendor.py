@@ -13,14 +13,15 @@ from ..codec import to_json
 from ..decide.adopt import plan_adoption
 from ..decide.vendor import altered_files, compare_copy, stale_files, with_copy_in_sdist
 from ..errors import ConfigError, Evidence, Problem
-from ..look.adoptable import read_adoptable
+from ..look.adoptable import ADOPTABLE_FILES, read_adoptable
 from ..look.project import read_pyproject
 from ..look.vendored import describe_own, read_copy, read_own_files
+from ..typed import quoted
 from ..vendored import Manifest
 from .adopt import adoption_text
 from .changes import diff_text
 from .extra import require_extra
-from .project_arguments import folder_argument
+from .project_arguments import folder_argument, refuse_no_project
 
 _EPILOG = f"""The copy is the folder {IN_TREE}, with a manifest of its version and of the digest of each file.
 Commit it.
@@ -73,10 +74,11 @@ def _vendor(arguments: argparse.Namespace) -> int:
     require_extra("vendor", "tomlkit")
     project = arguments.path
     own, files = describe_own(), read_own_files()
+    refuse_no_project("vendor", project, ADOPTABLE_FILES)
     copy = read_copy(project)
     altered = altered_files(copy, own)
     if altered and not arguments.force:
-        raise ConfigError(_altered(altered))
+        raise ConfigError(_altered(altered, arguments))
     found = read_adoptable(project)
     # Who vendors it has decided that the project needs it.
     adoption = plan_adoption(found, vendored=own.requires, force=True)
@@ -115,12 +117,12 @@ def _is_setuptools(found: Adoptable) -> bool:
     return found.script is not None or "setuptools" in (found.pyproject or "setuptools")
 
 
-def _altered(altered: tuple[str, ...]) -> Problem:
+def _altered(altered: tuple[str, ...], arguments: argparse.Namespace) -> Problem:
     shown = ", ".join(altered[:5]) + (f" and {len(altered) - 5} more" if len(altered) > 5 else "")
     return Problem(
         code="copy-changed",
         headline=f"{IN_TREE} holds files that are not as torchgraft made them",
         evidence=(Evidence(label="files", text=shown),),
         why="a new copy would be written over what somebody has changed there",
-        fixes=("torchgraft vendor --force",),
+        fixes=(f"torchgraft vendor {quoted(str(arguments.path))} --force{' --write' if arguments.write else ''}",),
     )

@@ -157,7 +157,7 @@ def plan_text(plan: Plan) -> str:
     if plan.toolkit:
         over = f", links over {', '.join(plan.toolkit.layers)}" if plan.toolkit.layers else ""
         lines.append(f"toolkit    {plan.toolkit.reason}: {plan.toolkit.home}{over}")
-    if plan.rebuild:
+    if plan.rebuild and plan.rebuild.reason:
         lines.append(f"rebuild    {plan.rebuild.reason}")
     if plan.from_files:
         lines.append(f"metadata   from files alone: {_from_files_text(plan)}")

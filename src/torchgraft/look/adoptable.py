@@ -27,6 +27,8 @@ _FINDS_TORCH = {
     "meson.build": re.compile(r"^[^#\n]*\bdependency\(\s*'Torch'", re.IGNORECASE | re.MULTILINE),
 }
 # Each asks whether there is CUDA before CUDA sources are compiled.
+# One of these makes a folder a project that could be built.
+ADOPTABLE_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "CMakeLists.txt", "meson.build")
 _CUDA_QUESTIONS = frozenset(
     {"CUDA_HOME", "ROCM_HOME", "is_available", "is_built", "has_cuda", "device_count", "environ", "getenv", "which"}
 )

@@ -16,8 +16,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from ..model import AskedFor, FrontEndName, Python
+from ..redaction import without_credentials
 from .command_line import CommandLine, parse_command_line, script_of
-from .locked_torch import is_torch, without_credentials
+from .locked_torch import is_torch
 from .markers import MarkerError, marker_holds, torch_version_in
 from .requirements_files import Line, RequirementsReader
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 from packaging.metadata import parse_email
@@ -18,6 +19,16 @@ from .build_folder import find_built_files
 from .modules import is_library_name, read_archive_modules, read_file_modules
 
 _DIST_INFO = re.compile(r"([^/]+\.dist-info)/RECORD")
+_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 _LARGEST_TEXT_BYTES = 10_000_000
 _NOT_SOURCES = frozenset({".git", "__pycache__", "build", "dist", "node_modules"})
 _MOST_FILES = 50_000
@@ -32,7 +43,7 @@ def read_wheel_contents(wheel: Path, source: Path) -> WheelContents:
     try:
         with zipfile.ZipFile(wheel) as archive:
             return _read(archive, source)
-    except (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
+    except _FAULTS as error:
         raise ActError(_bad_wheel(wheel, str(error))) from None
 
 

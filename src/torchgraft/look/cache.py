@@ -68,6 +68,8 @@ def _read_toolkit(path: Path) -> CacheEntry | None:
 
 
 def _read_lock(path: Path) -> CacheEntry | None:
+    if path.suffix == ".torch":
+        return _entry(CacheKind.NOTE, path)
     if path.suffix != ".lock":
         return None
     # Where it cannot be found out, somebody may hold it.

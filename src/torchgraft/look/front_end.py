@@ -124,12 +124,6 @@ class _Program:
     is_uvx: bool = False
 
 
-def find_front_end(hook: HookProcess, ancestors: tuple[Process, ...]) -> FrontEnd:
-    """Return who calls the hooks."""
-    caller = find_caller(hook, ancestors)
-    return FrontEnd(name=FrontEndName.UNKNOWN) if caller is None else caller.front_end
-
-
 def program_name(process: Process) -> FrontEndName | None:
     """Return which front end a process runs; None if it is none."""
     program = _program(process)

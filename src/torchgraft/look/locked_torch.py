@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from ..model import Python
+from ..redaction import without_credentials
 from .markers import best_wheel, torch_version_in
 
 # Those that pip and uv take in the fragment of a URL.
@@ -101,9 +102,9 @@ def _checked_url(wheel: LockedWheel) -> str:
         parsed = Requirement(requirement)
         scheme = urlsplit(url).scheme
     except (InvalidRequirement, ValueError):
-        raise LockError(f"the URL of torch is none: {url[:120]!r}") from None
+        raise LockError(f"the URL of torch is none: {without_credentials(url)[:120]!r}") from None
     if scheme not in ("http", "https", "file") or parsed.marker:
-        raise LockError(f"torch is at {url[:120]!r}, which no build can require")
+        raise LockError(f"torch is at {without_credentials(url)[:120]!r}, which no build can require")
     return requirement
 
 
@@ -124,13 +125,6 @@ def the_only(entries: list[LockedTorch], *, total: int, choice: str) -> LockedTo
         sorted(f"{entry.version or '?'} from {without_credentials(entry.origin)}"[:100] for entry in distinct)
     )
     raise LockError(f"it has several torch that may be meant: {shown}; {choice}")
-
-
-def without_credentials(url: str) -> str:
-    """Return a URL without user and password."""
-    scheme, separator, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def is_torch(name: object) -> bool:

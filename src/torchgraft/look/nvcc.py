@@ -41,11 +41,10 @@ _CLANG_TOO_NEW = re.compile(r"unsupported clang version! clang version must be l
 
 @dataclass(frozen=True, kw_only=True)
 class Nvcc:
-    """An nvcc and the home that it takes everything from, both absolute. `wrapper` is what leads to it, if anything."""
+    """An nvcc and the home that it takes everything from, both absolute."""
 
     path: str
     home: str
-    wrapper: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,18 +100,16 @@ def resolve_nvcc(path: str, variables: Mapping[str, str]) -> Nvcc | None:
     nvcc reads the nvcc.profile beside the name that it was called by, without following links, and takes its home
     from there. Distributions have scripts on PATH instead (Debian; the images of some vendors).
     """
-    wrapper = ""
     for _ in range(_MOST_WRAPPERS):
         for candidate in dict.fromkeys((path, real(Path(path)))):
             home = _home_beside(candidate)
             if home:
-                return _placed(candidate, home, wrapper=wrapper)
-        wrapper = wrapper or path
+                return _placed(candidate, home)
         called = parse_wrapper(read_text(Path(path)))
         if called is None or not is_file(Path(called)):
             # No script that can be read: ccache under the name of nvcc, or one that computes what it calls.
             said = parse_dry_run(ask_program([path, "--dryrun", "-x", "cu", os.devnull], _plain(variables)) or "")
-            return _placed(str(Path(said[0], NVCC)), said[1], wrapper=wrapper) if said else None
+            return _placed(str(Path(said[0], NVCC)), said[1]) if said else None
         path = called
     return None
 
@@ -203,7 +200,7 @@ def _home_beside(path: str) -> str | None:
     return parse_profile(read_text(here / _PROFILE), str(here)) or str(here.parent)
 
 
-def _placed(path: str, home: str, *, wrapper: str) -> Nvcc:
+def _placed(path: str, home: str) -> Nvcc:
     """Return an nvcc with the home that has it as bin/nvcc: what torch and CMake start from CUDA_HOME."""
     plain = os.path.normpath(home)
     # TOP is bin/.., which leads elsewhere where bin is a link.
@@ -211,8 +208,8 @@ def _placed(path: str, home: str, *, wrapper: str) -> Nvcc:
     for folder in (Path(home), Path(path).parent.parent):
         inside = folder / "bin" / NVCC
         if is_file(inside):
-            return Nvcc(path=str(inside), home=str(folder), wrapper=wrapper)
-    return Nvcc(path=path, home=home, wrapper=wrapper)
+            return Nvcc(path=str(inside), home=str(folder))
+    return Nvcc(path=path, home=home)
 
 
 def _plain(variables: Mapping[str, str]) -> Mapping[str, str]:

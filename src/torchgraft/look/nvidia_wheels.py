@@ -71,12 +71,6 @@ def find_wheel_trees(search_paths: tuple[str, ...], *, build_paths: Collection[s
     return tuple(found.values())
 
 
-def wheel_headers(search_paths: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the include folders of NVIDIA's wheels, for what a toolkit on the machine lacks."""
-    folders = (Path(tree.folder, "include") for tree in find_wheel_trees(search_paths))
-    return tuple(str(folder) for folder in folders if is_folder(folder))
-
-
 def find_wheel_names(search_paths: tuple[str, ...]) -> tuple[str, ...]:
     """Return NVIDIA's wheels with their versions (nvidia_cublas-13.1.0.3): what the trees hold changes with them."""
     matches = (_ANY_DISTRIBUTION.fullmatch(name) for site in search_paths for name in names_in(Path(site)))

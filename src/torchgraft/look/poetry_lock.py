@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model import Python
+from ..redaction import without_credentials
 from .locked_torch import (
     LockedTorch,
     LockedWheel,
@@ -81,7 +82,8 @@ def _entry(package: Mapping[str, Any], folder: Path, files: object, explicit: se
         wheel = LockedWheel(url=file_url(folder, url), digest=digest)
         return LockedTorch(version=version, origin=url.rpartition("/")[0] or ".", wheels=(wheel,))
     if kind in ("git", "directory"):
-        what = f"is built from the {kind} {url[:120]}: there is no wheel that a build could require"
+        place = without_credentials(url)[:120]
+        what = f"is built from the {kind} {place}: there is no wheel that a build could require"
         return LockedTorch(version=version, origin=kind, obstacle=what)
     name = text_of(source.get("reference"))
     if name in explicit and name is not None:

@@ -6,7 +6,6 @@ May not interpret what it sees, look at another user's processes, or keep a vari
 from __future__ import annotations
 
 import os
-import re
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from typing import TypeVar
 
 import psutil
 
+from ..redaction import without_credentials
 from .prefixes import read_text
 from .seen import HookProcess, Process
 
@@ -59,7 +59,6 @@ VARIABLES: frozenset[str] = frozenset(
 
 _MOST_ANCESTORS = 12
 _LOCK = ".lock"
-_CREDENTIALS = re.compile(r"//[^/\s]*@")
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -72,7 +71,6 @@ def take_hook_process() -> HookProcess:
         prefix=sys.prefix,
         base_prefix=sys.base_prefix,
         purelib=sysconfig.get_path("purelib"),
-        platlib=sysconfig.get_path("platlib"),
         folder=str(Path.cwd()),
         sys_path=tuple(sys.path),
         variables=_ours(os.environ),
@@ -136,5 +134,5 @@ def _ask(question: Callable[[], T], otherwise: U) -> T | U:
 
 def _ours(variables: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the variables on our list. A requirements file may be a URL: then without its user and password."""
-    kept = ((name, _CREDENTIALS.sub("//", value)) for name, value in variables.items() if name in VARIABLES)
+    kept = ((name, without_credentials(value)) for name, value in variables.items() if name in VARIABLES)
     return tuple(sorted(kept))

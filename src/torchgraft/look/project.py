@@ -106,7 +106,7 @@ def _cuda_sources(folder: Path, script: SetupScript | None) -> str:
         return "CUDAExtension in setup.py"
     seen = 0
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _NOT_SOURCES)
+        folders[:] = sorted(name for name in folders if _has_sources(Path(parent), name))
         found = next((name for name in sorted(files) if name.endswith((".cu", ".cuh"))), None)
         if found:
             return (Path(parent) / found).relative_to(folder).as_posix()
@@ -118,6 +118,12 @@ def _cuda_sources(folder: Path, script: SetupScript | None) -> str:
             if call.search(_read_text(folder / name) or ""):
                 return f"find_package(Torch) by {name}"
     return ""
+
+
+def _has_sources(parent: Path, name: str) -> bool:
+    """Return whether a folder may hold sources of the project: environments have those of others, torch's too."""
+    marks = (parent / name / mark for mark in ("pyvenv.cfg", "conda-meta"))
+    return not name.startswith(".") and name not in _NOT_SOURCES and not any(mark.exists() for mark in marks)
 
 
 def _run_paths(folder: Path, script: str | None) -> str:

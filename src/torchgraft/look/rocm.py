@@ -34,9 +34,8 @@ def find_rocm(
     """
     found: dict[str, RocmToolkit] = {}
     for home, source in _candidates(variables, search_paths, places):
-        hipcc = home / "bin" / _HIPCC
-        if is_file(hipcc) and real(home) not in found:
-            toolkit = RocmToolkit(home=str(home), version=_read_version(home), source=source, hipcc=str(hipcc))
+        if is_file(home / "bin" / _HIPCC) and real(home) not in found:
+            toolkit = RocmToolkit(home=str(home), version=_read_version(home), source=source)
             found[real(home)] = toolkit
     return tuple(found.values())
 

@@ -39,7 +39,6 @@ class HookProcess:
     prefix: str
     base_prefix: str
     purelib: str
-    platlib: str
     folder: str
     sys_path: tuple[str, ...]
     variables: tuple[tuple[str, str], ...] = ()

@@ -6,6 +6,7 @@ May not interpret them: `config` does.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,5 +94,9 @@ def _outside(source: Path, cache: Path, config: Config) -> Path:
 
 def _cache_folder(config: Config) -> Path:
     if config.cache_dir:
-        return Path(config.cache_dir).expanduser().absolute()
-    return Path(platformdirs.user_cache_dir("torchgraft", appauthor=False))
+        return Path(os.path.expanduser(config.cache_dir)).absolute()  # noqa: PTH111 - Path's raises without a home
+    try:
+        return Path(platformdirs.user_cache_dir("torchgraft", appauthor=False))
+    except RuntimeError:
+        # Neither HOME nor an entry for the user: containers that are run as any user. Whose folder it is, is checked.
+        return Path(tempfile.gettempdir()) / f"torchgraft-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"

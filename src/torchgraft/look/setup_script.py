@@ -20,12 +20,16 @@ _VERSION_CALLS = frozenset({"version", "distribution", "metadata", "requires", "
 def parse_setup_script(text: str) -> SetupScript:
     """Return what is certain of a setup.py.
 
-    A script that does not parse, or that calls no setup() of its own, is one of which nothing is certain.
+    A script that does not parse, that calls no setup() of its own, or whose expressions are nested deeper than we can
+    follow, is one of which nothing is certain.
     """
     try:
-        tree = ast.parse(text)
+        return _read(ast.parse(text))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _UNKNOWN
+
+
+def _read(tree: ast.Module) -> SetupScript:
     nodes = list(ast.walk(tree))
     named = {_called_name(node) for node in nodes if isinstance(node, ast.expr)}
     constants = _Constants(tree)
@@ -111,6 +115,10 @@ def _catches_import_error(handler: ast.ExceptHandler) -> bool:
     return any(isinstance(name, ast.Name) and name.id in _IMPORT_ERRORS for name in caught)
 
 
+def _names(expression: ast.expr) -> set[str]:
+    return {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
+
+
 def _called_name(function: ast.expr) -> str:
     if isinstance(function, ast.Attribute):
         return function.attr
@@ -155,7 +163,8 @@ class _Constants:
                 target, value = statement.target, statement.value
             else:
                 continue
-            if isinstance(target, ast.Name) and stores[target.id] == 1:
+            # R = R + ["a"]: it had another value before, from an import.
+            if isinstance(target, ast.Name) and stores[target.id] == 1 and target.id not in _names(value):
                 self._bound[target.id] = value
 
     def strings(self, node: ast.expr) -> tuple[str, ...] | None:

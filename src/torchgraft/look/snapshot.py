@@ -22,6 +22,7 @@ from ..model import (
     Hook,
     Project,
     Python,
+    Rule,
     Snapshot,
 )
 from ..rules import env_condition_holds, env_condition_text
@@ -123,7 +124,8 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     finding = find_consumer(process, ancestors, told=settings.config.consumer or None, torch_importable=not own_torch)
     caller = find_caller(process, ancestors)
     consumers = [
-        _read_consumer(found, settings.config, python, caller.process if caller else None) for found in finding.found
+        _read_consumer(found, settings.config, python, caller.process if caller else None, own_path=place.search_path)
+        for found in finding.found
     ]
     wanted = read_wanted(caller, ancestors, python)
     consumer = next((c for c in consumers if c.torch), consumers[0] if consumers else None)
@@ -160,8 +162,14 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     )
 
 
-def _read_consumer(found: Found, config: Config, python: Python, front_end: Process | None) -> Consumer:
+def _read_consumer(
+    found: Found, config: Config, python: Python, front_end: Process | None, *, own_path: tuple[str, ...]
+) -> Consumer:
     environment = read_environment(found.prefix, python=python, targets=found.targets, front_end=front_end)
+    if found.rule is Rule.IMPORTABLE:
+        # PYTHONPATH may bring it (environment modules, Nix), and is part of no environment.
+        path = tuple(dict.fromkeys((*own_path, *environment.search_path)))
+        environment = dataclasses.replace(environment, search_path=path)
     reading = read_torch(environment.search_path, architectures=False)
     distributions = read_distributions(environment.search_path, (*config.match, *config.borrow), python=python)
     # A graft links from these; who can write there can make the build run anything.

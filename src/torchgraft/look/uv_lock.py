@@ -15,6 +15,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from ..model import Python
+from ..redaction import without_credentials
 from .locked_torch import (
     LockedTorch,
     LockedWheel,
@@ -28,7 +29,6 @@ from .locked_torch import (
     tables,
     text_of,
     the_only,
-    without_credentials,
 )
 from .markers import Chosen, marker_holds
 

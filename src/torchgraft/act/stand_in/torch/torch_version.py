@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-from packaging.version import Version
+from collections.abc import Iterable
+
+from packaging.version import InvalidVersion, Version
 
 from . import _notes
 
 
 class TorchVersion(str):
-    """As torch.torch_version.TorchVersion: a string that compares with strings and tuples as versions do."""
+    """As torch.torch_version.TorchVersion: a string that compares with strings and tuples as versions do.
+
+    With what is no version it compares as a string; and != is that of strings, as it is there.
+    """
 
     __slots__ = ()
 
-    def _compare(self, other: object) -> tuple[Version, Version]:
-        text = ".".join(map(str, other)) if isinstance(other, (tuple, list)) else str(other)
-        return Version(str(self)), Version(text)
+    def _compare(self, other: object, method: str) -> bool:
+        try:
+            return bool(getattr(Version(str(self)), method)(_version(other)))
+        except InvalidVersion:
+            return getattr(super(), method)(other)  # may be NotImplemented
 
-    def __lt__(self, other: object) -> bool:  # type: ignore[override]
-        one, two = self._compare(other)
-        return one < two
 
-    def __le__(self, other: object) -> bool:  # type: ignore[override]
-        one, two = self._compare(other)
-        return one <= two
+def _version(other: object) -> Version:
+    if isinstance(other, Version):
+        return other
+    if isinstance(other, str):
+        return Version(other)
+    if isinstance(other, Iterable):
+        return Version(".".join(map(str, other)))
+    raise InvalidVersion(repr(other))
 
-    def __gt__(self, other: object) -> bool:  # type: ignore[override]
-        one, two = self._compare(other)
-        return one > two
 
-    def __ge__(self, other: object) -> bool:  # type: ignore[override]
-        one, two = self._compare(other)
-        return one >= two
-
-    def __eq__(self, other: object) -> bool:
-        one, two = self._compare(other)
-        return one == two
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    __hash__ = str.__hash__
+for _method in ("__lt__", "__le__", "__gt__", "__ge__", "__eq__"):
+    setattr(TorchVersion, _method, lambda one, two, method=_method: one._compare(two, method))  # noqa: SLF001
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,184 @@
+"""What is left in source trees and folders by builds that fail, wait, or have a delegate that is different."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from torchgraft.act.graft import link_graft
+from torchgraft.model import Link
+from torchgraft.planned import Graft
+
+from .conftest import ROOT, write_consumer
+
+BUILT_FOR = """
+import torch
+from setuptools import Extension, setup
+
+setup(ext_modules=[Extension("ext_c", ["ext.c"], define_macros=[("BUILT_FOR", '"' + torch.__version__ + '"')])])
+"""
+SAYS_IT = """
+#include <Python.h>
+const char *built_for = "built for " BUILT_FOR;
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "ext_c", NULL, -1, NULL};
+PyMODINIT_FUNC PyInit_ext_c(void) { return PyModule_Create(&module); }
+"""
+FAILS = """
+import os
+from pathlib import Path
+import torch
+from setuptools import Extension, setup
+
+macros = [("BUILT_FOR", '"' + torch.__version__ + '"')]
+setup(
+    ext_modules=[
+        Extension("ext_a", ["a.c"], define_macros=macros),
+        Extension("ext_b", ["b.c"], define_macros=[*macros, ("WRONG", os.environ.get("WRONG", ""))]),
+        Extension("ext_c", ["c.c"], define_macros=macros),
+    ]
+)
+"""
+
+
+def test_a_build_for_another_torch_that_failed_leaves_no_module_for_the_old_one(
+    make_project: Any, make_caller: Any, tmp_path: Path
+) -> None:
+    files = {f"{letter}.c": SAYS_IT.replace("ext_c", f"ext_{letter}") for letter in "abc"}
+    files["b.c"] += "WRONG\n"
+    project = make_project({"setup.py": FAILS, **files})
+    builds = []
+    for number, (version, wrong) in enumerate((("2.8.0", ""), ("2.9.0", "no C at all"), ("2.9.0", ""))):
+        consumer = write_consumer(tmp_path / str(number), version)
+        builds.append((make_caller(project, TORCHGRAFT_CONSUMER=str(consumer), WRONG=wrong), wrong))
+    for caller, wrong in builds:
+        if wrong:
+            with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+                caller.build_wheel(tmp_path)
+        else:
+            name = caller.build_wheel(tmp_path)
+    with zipfile.ZipFile(tmp_path / name) as archive:
+        found = {entry: archive.read(entry) for entry in archive.namelist() if entry.endswith(".so")}
+    assert len(found) == 3
+    assert all(b"built for 2.9.0" in module for module in found.values())
+
+
+def test_a_build_that_waited_for_another_one_looks_again_for_which_torch_the_tree_is(
+    make_project: Any, make_caller: Any, consumer: Path, tmp_path: Path, capfd: Any
+) -> None:
+    project = make_project({"setup.py": BUILT_FOR, "ext.c": SAYS_IT})
+    caller = make_caller(project, TORCHGRAFT_CONSUMER=str(consumer))
+    caller.build_wheel(tmp_path)
+    (made,) = (project / "build").glob("lib.*/ext_c*")
+    (lock,) = (tmp_path / "cache" / "locks").glob("*.lock")
+    before = made.stat().st_mtime_ns
+    capfd.readouterr()
+    with ThreadPoolExecutor() as pool:
+        with FileLock(lock):
+            waiting = pool.submit(caller.build_wheel, str(tmp_path))
+            said = ""
+            while "building against torch 2.8.0+cu128" not in said:
+                assert not waiting.done()
+                time.sleep(0.05)
+                said += capfd.readouterr().err
+            # It has looked, and seen a tree for its own torch. What it waits for builds for another one.
+            (note,) = lock.parent.glob("*.torch")
+            note.write_text(note.read_text().replace("2.8.0", "2.9.0"))
+        waiting.result()
+    assert made.stat().st_mtime_ns > before
+
+
+WITHOUT_METADATA_HOOK = """
+from setuptools.build_meta import build_sdist, build_wheel, build_editable, get_requires_for_build_wheel
+"""
+
+
+@pytest.mark.parametrize("kind", ["wheel", "editable"])
+@pytest.mark.filterwarnings("ignore:Editable installation")
+def test_a_wheel_that_was_built_for_its_metadata_is_not_handed_out(
+    make_project: Any, make_caller: Any, consumer: Path, tmp_path: Path, kind: str
+) -> None:
+    extra = '[tool.torchgraft]\nbackend = "plain"\nbackend-path = ["own"]\n'
+    project = make_project({"own/plain.py": WITHOUT_METADATA_HOOK}, extra=extra)
+    caller = make_caller(project, TORCHGRAFT_CONSUMER=str(consumer))
+    folder = tmp_path / "metadata"
+    folder.mkdir()
+    info = getattr(caller, f"prepare_metadata_for_build_{kind}")(str(folder))
+    assert sorted(path.name for path in folder.iterdir()) == [info]
+    name = getattr(caller, f"build_{kind}")(str(tmp_path), None, str(folder / info))
+    with zipfile.ZipFile(tmp_path / name) as archive:
+        assert "ext-1.0.dist-info/torchgraft.json" in archive.namelist()
+
+
+def test_a_torch_that_only_pythonpath_brings_is_there(
+    make_project: Any, make_caller: Any, consumer: Path, tmp_path: Path
+) -> None:
+    # Environment modules of clusters, and Nix. No isolation, and a package that does not declare torch.
+    (site,) = consumer.glob("lib/python*/site-packages")
+    project = make_project()
+    text = (project / "pyproject.toml").read_text()
+    (project / "pyproject.toml").write_text(text.replace('dependencies = ["torch"]', ""))
+    caller = make_caller(project, TORCHGRAFT_CONSUMER="", PYTHONPATH=os.pathsep.join([str(ROOT / "src"), str(site)]))
+    name = caller.build_wheel(tmp_path)
+    with zipfile.ZipFile(tmp_path / name) as archive:
+        record = json.loads(archive.read("ext-1.0.dist-info/torchgraft.json"))
+    assert record["torch"]["version"] == "2.8.0+cu128"
+
+
+def test_a_folder_for_wheels_is_made(make_project: Any, make_caller: Any, consumer: Path, tmp_path: Path) -> None:
+    caller = make_caller(make_project(), TORCHGRAFT_CONSUMER=str(consumer))
+    assert (tmp_path / "not" / "there" / caller.build_wheel(tmp_path / "not" / "there")).is_file()
+
+
+def test_a_delegate_that_ends_without_an_answer(
+    make_project: Any, make_caller: Any, consumer: Path, tmp_path: Path, capfd: Any
+) -> None:
+    caller = make_caller(make_project({"setup.py": "raise SystemExit(0)\n"}), TORCHGRAFT_CONSUMER=str(consumer))
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+        caller.build_wheel(tmp_path)
+    assert "error[delegate-failed]" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no umask")
+def test_a_group_of_which_the_umask_thinks_well_changes_nothing(
+    make_project: Any, make_caller: Any, consumer: Path, tmp_path: Path
+) -> None:
+    before = os.umask(0o002)
+    try:
+        caller = make_caller(
+            make_project(), TORCHGRAFT_CONSUMER=str(consumer), TORCHGRAFT_CACHE_DIR=str(tmp_path / "a" / "cache")
+        )
+        for number in range(2):
+            caller.build_wheel(tmp_path / str(number))
+    finally:
+        os.umask(before)
+    for folder in (tmp_path / "a", tmp_path / "a" / "cache", tmp_path / "a" / "cache" / "locks"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_two_builds_at_once_remove_the_same_dead_grafts(tmp_path: Path) -> None:
+    (tmp_path / "torch").touch()
+    link = Link(name="torch", target=str(tmp_path / "torch"))
+    link = Link(name="torch", target=str(tmp_path / "torch"))
+    places = [tmp_path / "cache" / "grafts" / str(number) for number in range(4)]
+    grafts = [Graft(folder=str(place), links=(link,), names=("torch",)) for place in places]
+    for _ in range(10):
+        for number in range(20):
+            dead = tmp_path / "cache/grafts" / f"dead-{number}"
+            dead.mkdir(parents=True, mode=0o700)
+            (dead / "torch").symlink_to("/no/such/torch")
+        (tmp_path / "cache").chmod(0o700)
+        (tmp_path / "cache/grafts").chmod(0o700)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(link_graft, grafts))
+        assert sorted(path.name for path in (tmp_path / "cache/grafts").iterdir()) == ["0", "1", "2", "3"]
