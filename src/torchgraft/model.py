@@ -9,6 +9,7 @@ import enum
 from dataclasses import dataclass
 
 from .machine import Hardware
+from .source_tree import HashFile, Project
 
 SNAPSHOT_FORMAT = 1
 
@@ -45,6 +46,21 @@ class Hook(enum.Enum):
     BUILD_SDIST = "build_sdist"
     BUILD_WHEEL = "build_wheel"
     BUILD_EDITABLE = "build_editable"
+
+    @property
+    def asks(self) -> bool:
+        """Whether it says what a wheel needs for its build."""
+        return self in {Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE}
+
+    @property
+    def prepares(self) -> bool:
+        """Whether it makes metadata, and no wheel."""
+        return self in {Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE}
+
+    @property
+    def builds(self) -> bool:
+        """Whether it makes a wheel: the only ones that compile."""
+        return self in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE}
 
 
 class FrontEndName(enum.Enum):
@@ -282,69 +298,6 @@ class BuildEnvironment:
     def version_of(self, name: str) -> str | None:
         """Return the version of a distribution here, None if it is not."""
         return dict(self.distributions).get(name)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SetupScript:
-    """What the syntax tree of setup.py says, without running it.
-
-    `setup_requires` and `install_requires` are the literal lists; None where an expression computes them.
-    `may_set_requires` is False only where it is certain that setup() gets no setup_requires.
-    `imports` are the top-level names that it imports; `needs_torch` is true where it imports torch and does not
-    put up with an ImportError; `asks_version` where it asks importlib.metadata for torch's version; `names_cuda`
-    where it names CUDAExtension, `names_sycl` where SyclExtension. `name` is the distribution's, if it is literal.
-    `nvcc_threads` is what it tells nvcc itself, 0 for as many as there are processors, None if nothing that is not
-    NVCC_THREADS; `names_gencode` says whether it has flags of its own for architectures.
-    """
-
-    may_set_requires: bool = False
-    setup_requires: tuple[str, ...] | None = ()
-    install_requires: tuple[str, ...] | None = ()
-    imports: tuple[str, ...] = ()
-    needs_torch: bool = False
-    asks_version: bool = False
-    names_cuda: bool = False
-    names_sycl: bool = False
-    name: str | None = None
-    nvcc_threads: int | None = None
-    names_gencode: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Project:
-    """The source tree that is built: what its files say, nothing executed.
-
-    `version` is known where a file states it. `requires` is `build-system.requires`; `dependencies` the static ones,
-    None where they are dynamic.
-    `static_metadata` says whether all metadata can be had from pyproject.toml and the files that it names.
-    `cuda_sources` says what shows that it needs a CUDA toolkit; "" if nothing does.
-    `run_paths` says what shows that it may link with run paths; "" if nothing does.
-    `meson` says whether it has a meson.build whose project() can be cut out.
-    `built_for` says for which torch it was built last, in the words of `last_build`; "" if it was not.
-    """
-
-    folder: str
-    name: str | None = None
-    version: str | None = None
-    requires: tuple[str, ...] = ()
-    dependencies: tuple[str, ...] | None = None
-    setup_cfg_requires: tuple[str, ...] = ()
-    setup_script: SetupScript | None = None
-    static_metadata: bool = False
-    cuda_sources: str = ""
-    meson: bool = False
-    run_paths: str = ""
-    built_for: str = ""
-    writable: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class HashFile:
-    """A file of the source tree with SHA-256 digests: names and digests, or why it cannot be read."""
-
-    file: str
-    digests: tuple[tuple[str, str], ...] = ()
-    fault: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

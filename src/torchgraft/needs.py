@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from .config import Config, Cuda
 from .machine import Toolkit
-from .model import Project, Torch
+from .model import Torch
+from .source_tree import Project
 
 # Variables by which the user names a toolkit.
 TOOLKIT_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDACXX")

@@ -14,13 +14,12 @@ from torchgraft.model import (
     Hook,
     Link,
     Origin,
-    Project,
     Python,
     Rule,
-    SetupScript,
     Snapshot,
     Torch,
 )
+from torchgraft.source_tree import Project, SetupScript
 
 SITE = "/env/lib/python3.11/site-packages"
 SUFFIX = ".cpython-311-x86_64-linux-gnu.so"

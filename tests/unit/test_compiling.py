@@ -28,7 +28,8 @@ from torchgraft.config import ArchFormat, Cuda, Log
 from torchgraft.decide.architectures import arch_list_text
 from torchgraft.decide.plan import plan_text, said_text, summary_text
 from torchgraft.machine import HostCompiler
-from torchgraft.model import Hook, SetupScript
+from torchgraft.model import Hook
+from torchgraft.source_tree import SetupScript
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 

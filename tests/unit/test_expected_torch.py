@@ -12,19 +12,9 @@ from support.compiling import CU130, NVCC_12_4, NVCC_13_0, codes, hardware, requ
 from torchgraft.config import Config
 from torchgraft.decide.expected_torch import cuda_of_local_part
 from torchgraft.decide.plan import plan_build
-from torchgraft.model import (
-    AskedFor,
-    BuildEnvironment,
-    FrontEnd,
-    FrontEndName,
-    Hook,
-    Installer,
-    Locked,
-    Rule,
-    SetupScript,
-    Way,
-)
+from torchgraft.model import AskedFor, BuildEnvironment, FrontEnd, FrontEndName, Hook, Installer, Locked, Rule, Way
 from torchgraft.planned import Plan
+from torchgraft.source_tree import SetupScript
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 BUILD = Hook.BUILD_WHEEL

@@ -17,7 +17,8 @@ from torchgraft.config import Config, Cuda
 from torchgraft.look.compiling import take_hardware_for, with_architectures
 from torchgraft.look.settings import Settings
 from torchgraft.machine import Hardware
-from torchgraft.model import BuildEnvironment, Hook, Locked, SetupScript, Torch
+from torchgraft.model import BuildEnvironment, Hook, Locked, Torch
+from torchgraft.source_tree import SetupScript
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
 

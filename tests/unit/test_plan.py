@@ -22,10 +22,10 @@ from torchgraft.model import (
     Locked,
     Origin,
     Rule,
-    SetupScript,
     Way,
 )
 from torchgraft.planned import Plan
+from torchgraft.source_tree import SetupScript
 
 WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 NONE = snapshots.consumer(None)

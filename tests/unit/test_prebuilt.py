@@ -20,10 +20,11 @@ from torchgraft.look.prebuilt import read_hash_files
 from torchgraft.look.project import read_project
 from torchgraft.look.wheel import inspect_wheel
 from torchgraft.machine import Hardware
-from torchgraft.model import AskedFor, HashFile, Hook
+from torchgraft.model import AskedFor, Hook
 from torchgraft.planned import Plan, PlannedPrebuilt
 from torchgraft.prebuilt import Prebuilt, parse_hashes
 from torchgraft.settings_page import json_schema
+from torchgraft.source_tree import HashFile
 from torchgraft.sources import parse_pyproject, resolve_config
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL

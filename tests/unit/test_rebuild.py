@@ -12,8 +12,9 @@ from torchgraft.config import Config
 from torchgraft.decide.rebuild import plan_rebuild
 from torchgraft.last_build import UNKNOWN, build_identity, note_path, read_note
 from torchgraft.look.last_build import with_last_build
-from torchgraft.model import Hook, Project
+from torchgraft.model import Hook
 from torchgraft.planned import Rebuild
+from torchgraft.source_tree import Project
 
 TORCH = snapshots.CPU_TORCH
 OTHER = dataclasses.replace(TORCH, git_version="another")

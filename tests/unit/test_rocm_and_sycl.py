@@ -11,7 +11,8 @@ from support import snapshots
 from support.compiling import codes, hardware, plan, values
 from torchgraft.config import Cuda
 from torchgraft.machine import RocmToolkit, SyclCompiler
-from torchgraft.model import Hook, SetupScript
+from torchgraft.model import Hook
+from torchgraft.source_tree import SetupScript
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 ROCM_TORCH = dataclasses.replace(snapshots.CPU_TORCH, version="2.9.0+rocm6.4", hip="6.4.43482")

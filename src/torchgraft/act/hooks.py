@@ -184,7 +184,7 @@ def _named_home(call: Call, variables: Mapping[str, str], error: DelegateError) 
     Metadata and sdists can then be had without a toolkit: nothing is compiled for them.
     """
     unset = any(problem.code == CUDA_HOME_UNSET.code for problem in error.problems)
-    if call.plan.hook in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE} or not unset or variables.get("CUDA_HOME"):
+    if call.plan.hook.builds or not unset or variables.get("CUDA_HOME"):
         return None
     say("torchgraft: there is no CUDA toolkit, and nothing is compiled here; once more with a CUDA_HOME that is none")
     return {**variables, "CUDA_HOME": str(call.cache_folder / "no-cuda-toolkit")}
@@ -210,7 +210,7 @@ def _with_import_path(variables: Mapping[str, str], folder: Path) -> dict[str, s
 def _source_held(call: Call) -> Iterator[dict[str, str]]:
     """Yield further variables of the delegate, with the source tree held for as long as it is written into."""
     plan = call.plan
-    if plan.way is Way.OFF or plan.hook not in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE, Hook.BUILD_SDIST}:
+    if plan.way is Way.OFF or not (plan.hook.builds or plan.hook is Hook.BUILD_SDIST):
         yield {}
         return
     with contextlib.ExitStack() as stack:

@@ -21,12 +21,6 @@ from .rocm import RocmChoice, plan_rocm
 from .sycl import plan_sycl
 from .toolkit import ToolkitChoice, is_other_minor, plan_toolkit
 
-_ASKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE})
-_COMPILES = frozenset({Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE})
-_RUNS_SETUP = frozenset(
-    {Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE, Hook.BUILD_SDIST}
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Compiling:
@@ -55,15 +49,15 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
 
     :param torch: what the build sees, or will see as far as that is certain
     """
-    if snapshot.hook not in _ASKS | _COMPILES | _RUNS_SETUP or torch is None:
+    if snapshot.hook is Hook.GET_REQUIRES_FOR_BUILD_SDIST or torch is None:
         return Compiling()
     choice = plan_toolkit(config, snapshot, torch)
     rocm = plan_rocm(config, snapshot, torch)
-    if snapshot.hook in _RUNS_SETUP:
+    if snapshot.hook.prepares or snapshot.hook is Hook.BUILD_SDIST:
         return _without_jobs(config, snapshot, torch, choice=choice, rocm=rocm)
     found = (choice.problem, rocm.problem, plan_sycl(config, snapshot, torch))
     problems = [problem for problem in found if problem is not None]
-    if snapshot.hook in _ASKS:
+    if snapshot.hook.asks:
         # A front end that is after metadata asks too, and they can be had without a compiler.
         return replace(
             _without_jobs(config, snapshot, torch, choice=choice, rocm=rocm),

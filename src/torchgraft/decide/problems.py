@@ -11,26 +11,16 @@ from packaging.specifiers import SpecifierSet
 
 from ..config import Config
 from ..errors import Evidence, Problem
-from ..model import Consumer, FrontEndName, Hook, Rule, Rung, Snapshot, Torch, Way
+from ..model import Consumer, FrontEndName, Rule, Rung, Snapshot, Torch, Way
 from ..typed import install_command, quoted
 from .ladder import Choice, satisfies
 from .way import Reach
 
-# Only these need torch: metadata and sdists must be had without (locking on a laptop, CI that makes sdists).
-_NEED_TORCH = frozenset(
-    {
-        Hook.GET_REQUIRES_FOR_BUILD_WHEEL,
-        Hook.GET_REQUIRES_FOR_BUILD_EDITABLE,
-        Hook.BUILD_WHEEL,
-        Hook.BUILD_EDITABLE,
-    }
-)
-_BUILD = frozenset({Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE})
-
 
 def plan_problems(config: Config, snapshot: Snapshot, choice: Choice, reach: Reach) -> tuple[Problem, ...]:
     """Return every reason against this build at once; none if it can go on."""
-    if snapshot.hook not in _NEED_TORCH or (snapshot.front_end.resolves and snapshot.hook not in _BUILD):
+    # Metadata and sdists must be had without torch (locking on a laptop, CI that makes sdists).
+    if not (snapshot.hook.asks or snapshot.hook.builds) or (snapshot.front_end.resolves and not snapshot.hook.builds):
         return tuple(_about_the_told_consumer(config, snapshot))
     problems = [
         *_about_the_told_consumer(config, snapshot),
@@ -107,7 +97,7 @@ def _about_safety(snapshot: Snapshot, way: Way) -> Iterator[Problem]:
 
 
 def _about_the_source(config: Config, snapshot: Snapshot) -> Iterator[Problem]:
-    if snapshot.hook not in _BUILD or snapshot.project.writable or not config.backend.startswith("setuptools."):
+    if not snapshot.hook.builds or snapshot.project.writable or not config.backend.startswith("setuptools."):
         return
     yield Problem(
         code="source-read-only",
@@ -126,7 +116,7 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
         yield _mismatch(snapshot, consumer, reach)
     elif reach.way is Way.ABSENT:
         yield _no_torch(snapshot, choice, reach)
-    elif reach.way is Way.INSTALL and snapshot.hook in _BUILD and snapshot.installer is None:
+    elif reach.way is Way.INSTALL and snapshot.hook.builds and snapshot.installer is None:
         yield Problem(
             code="torch-not-installed",
             headline=f"the front end did not install {choice.requirement} for the build",

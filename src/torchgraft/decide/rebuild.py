@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from ..config import Config
 from ..last_build import UNKNOWN, build_identity
-from ..model import Hook, Snapshot, Torch
+from ..model import Snapshot, Torch
 from ..planned import Rebuild
 
 _VARIABLE = "DIST_EXTRA_CONFIG"
@@ -22,9 +22,8 @@ def plan_rebuild(config: Config, snapshot: Snapshot, torch: Torch | None) -> Reb
     ninja what has to be compiled again. A file that the user has named stays. Another build may be at work in the tree
     now, so that whether it is done is only known when this one holds the tree.
     """
-    builds = snapshot.hook in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE}
     by_setuptools = config.backend.partition(":")[0].partition(".")[0] == "setuptools"
-    if not (builds and by_setuptools and torch) or _VARIABLE in snapshot.variables_set:
+    if not (snapshot.hook.builds and by_setuptools and torch) or _VARIABLE in snapshot.variables_set:
         return None
     before, identity, reason = snapshot.project.built_for, build_identity(torch), ""
     if before and before != identity:

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from packaging.version import InvalidVersion, Version
 
 from ..config import Config
-from ..model import Hook, Snapshot, Torch, Way
+from ..model import Snapshot, Torch, Way
 from ..planned import Delegate, Planned
 from .ladder import Choice
 from .way import Reach
 
 _SETUPTOOLS = "setuptools.build_meta"
-_WHEEL_HOOKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE})
 
 
 def plan_delegate(config: Config, snapshot: Snapshot, way: Way, *, toolkit: Planned | None = None) -> Delegate:
@@ -57,7 +56,7 @@ def plan_requirements(
     :param more: those of a wheel that other rooms decide
     """
     lines: dict[str, Planned] = {}
-    wheel = snapshot.hook in _WHEEL_HOOKS
+    wheel = snapshot.hook.asks
     for planned in (
         *(_settings(config) if wheel else ()),
         *(_torch(snapshot, choice, reach.torch) if wheel and reach.way is Way.INSTALL else ()),

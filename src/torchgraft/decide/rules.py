@@ -15,7 +15,7 @@ from packaging.version import InvalidVersion, Version
 
 from ..config import Config
 from ..errors import Evidence, Problem
-from ..model import Hook, Snapshot, Torch
+from ..model import Snapshot, Torch
 from ..planned import Outcome, Planned, RuleOutcome
 from ..rules import When, env_condition_text
 from .facts import KnownTorch
@@ -23,8 +23,6 @@ from .host_compiler import plan_host_compiler
 from .ladder import satisfies
 from .toolkit import plan_toolkit
 
-_BUILDS = frozenset({Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE})
-_MAKES_WHEELS = _BUILDS | {Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE}
 _NOT_LOOKED_AT = "this hook compiles nothing"
 
 
@@ -75,7 +73,7 @@ def plan_rules(config: Config, snapshot: Snapshot, torch: KnownTorch, seen: Torc
     outcomes = tuple(_outcome(number, rule, scene) for number, rule in enumerate(config.when, start=1))
     applied = [(o, r) for o, r in zip(outcomes, config.when, strict=True) if o.outcome is Outcome.APPLIES]
     problems = [(rule, _problem(outcome, rule, snapshot)) for outcome, rule in applied if rule.error]
-    if snapshot.hook not in _MAKES_WHEELS or (snapshot.front_end.resolves and snapshot.hook not in _BUILDS):
+    if not (snapshot.hook.asks or snapshot.hook.builds) or (snapshot.front_end.resolves and not snapshot.hook.builds):
         problems = []
     return Rules(
         outcomes=outcomes,
@@ -221,7 +219,7 @@ def _gcc(wanted: str, scene: _Scene) -> _Answer:
 
 def _not_installed(outcome: RuleOutcome, rule: When, snapshot: Snapshot) -> Iterator[str]:
     """Yield what a rule requires and the build environment lacks: get_requires could not know, or was not asked."""
-    if snapshot.hook not in _BUILDS:
+    if not snapshot.hook.builds:
         return
     for text in rule.requires:
         requirement = Requirement(text)

@@ -16,8 +16,6 @@ from ..planned import StandIn
 from .ladder import Choice
 from .way import Reach
 
-_METADATA = frozenset({Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE})
-_HOOKS = _METADATA | {Hook.BUILD_SDIST}
 _MESON = "mesonpy"
 # What a setup.py is told where nothing at all is known. The record says that it was a guess.
 _GUESS = "2.8.0"
@@ -37,13 +35,17 @@ def plan_without_torch(config: Config, snapshot: Snapshot, choice: Choice, reach
     meson-python makes metadata by building the whole wheel, in a hook that does not compile: without a CUDA toolkit
     and without a limit on jobs. So its metadata come from files wherever they can, torch or not.
     """
-    if config.backend == _MESON and snapshot.hook in _METADATA and snapshot.project.meson:
+    if config.backend == _MESON and snapshot.hook.prepares and snapshot.project.meson:
         return WithoutTorch(from_files=True)
     script = snapshot.project.setup_script
-    if snapshot.hook not in _HOOKS or reach.way not in {Way.ABSENT, Way.INSTALL} or script is None:
+    if (
+        not (snapshot.hook.prepares or snapshot.hook is Hook.BUILD_SDIST)
+        or reach.way not in {Way.ABSENT, Way.INSTALL}
+        or script is None
+    ):
         return WithoutTorch()
     static = snapshot.project.static_metadata and config.backend.startswith("setuptools.build_meta")
-    if static and script.needs_torch and snapshot.hook in _METADATA:
+    if static and script.needs_torch and snapshot.hook.prepares:
         return WithoutTorch(from_files=True)
     stand_in = _stand_in(snapshot, choice, reach)
     # Who only asks for the version can do without, and is better told nothing than a guess.

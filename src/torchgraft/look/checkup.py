@@ -15,7 +15,8 @@ from ..checkup import Checkup
 from ..config import VARIABLE_PREFIX, Config, Cuda
 from ..errors import ConfigError, Problem
 from ..machine import Hardware
-from ..model import Hook, Project, Snapshot
+from ..model import Hook, Snapshot
+from ..source_tree import Project
 from .cache import read_cache_state
 from .driver import find_driver
 from .front_end_programs import find_front_end_settings, find_front_ends

@@ -10,20 +10,12 @@ from pathlib import Path
 
 from ..config import Config, Cuda
 from ..machine import Hardware
-from ..model import BuildEnvironment, Consumer, Hook, Locked, Project, Torch
+from ..model import BuildEnvironment, Consumer, Hook, Locked, Torch
 from ..needs import asks_for_compilers, asks_for_gpus, cuda_need, rocm_need, sycl_need
+from ..source_tree import Project
 from .hardware import take_hardware
 from .settings import Settings
 from .torch_libraries import read_architectures
-
-COMPILES = frozenset({Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE})
-_ASKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE})
-# Their setup.py runs too, and CUDAExtension raises where torch finds no CUDA_HOME.
-_RUNS_SETUP = frozenset(
-    {Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE, Hook.BUILD_SDIST}
-)
-# Whose setup.py may ask which GPUs to compile for.
-ASKS_FOR_ARCHITECTURES = COMPILES | _ASKS | _RUNS_SETUP
 
 
 def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
@@ -40,20 +32,21 @@ def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
 
     None for a hook that makes no wheel. For metadata and sdists, what the rules are about is not looked at.
     """
-    if hook not in ASKS_FOR_ARCHITECTURES:
+    if hook is Hook.GET_REQUIRES_FOR_BUILD_SDIST:
         return None
     config = settings.config
     torches = tuple(torch for torch in (build.torch, consumer.torch if consumer else None) if torch)
     cuda = any(cuda_need(config, project, torch) for torch in torches)
-    if hook in _ASKS and (not torches or locked is not None) and config.cuda is not Cuda.OFF:
+    if hook.asks and (not torches or locked is not None) and config.cuda is not Cuda.OFF:
         cuda = cuda or bool(project.cuda_sources)  # of a torch that is not here yet
     rocm = any(rocm_need(config, project, torch) for torch in torches)
     sycl = any(sycl_need(config, project, torch) for torch in torches)
     need = cuda or rocm or sycl
-    if hook in _RUNS_SETUP and not need:
+    # The setup.py of metadata and sdists runs too, and CUDAExtension raises where torch finds no CUDA_HOME.
+    if not (hook.asks or hook.builds or need):
         return None
     asked = asks_for_gpus(settings.config) or asks_for_compilers(settings.config)
-    if hook in _ASKS and not need and not asked:
+    if hook.asks and not need and not asked:
         return None  # jobs are a matter of the build
     hardware = take_hardware(
         settings.variables,
@@ -62,7 +55,7 @@ def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
         cuda=cuda,
         rocm=rocm,
         sycl=sycl,
-        cudas=() if hook in _ASKS or locked else tuple(torch.cuda for torch in torches if torch.cuda),
+        cudas=() if hook.asks or locked else tuple(torch.cuda for torch in torches if torch.cuda),
         build_paths=build_paths,
     )
     return hardware if cuda else _as_rules_ask(hardware, settings)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..last_build import read_note
-from ..model import Project
+from ..source_tree import Project
 
 
 def with_last_build(project: Project, cache_folder: Path) -> Project:

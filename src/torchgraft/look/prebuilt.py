@@ -13,9 +13,10 @@ from typing import Any
 
 from ..config import Config, UsePrebuilt
 from ..linkage import Format, Libraries, LinkReport, Module, Verdict
-from ..model import HashFile, Torch
+from ..model import Torch
 from ..planned import PlannedPrebuilt
 from ..prebuilt import WheelAnswer, parse_hashes
+from ..source_tree import HashFile
 
 Judge = Callable[[tuple[Module, ...], Libraries], LinkReport]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import ConfigError, Evidence, Problem
 from ..meson_project import project_alone
-from ..model import Project, SetupScript
+from ..source_tree import Project, SetupScript
 from ..sources import parse_pyproject
 from .setup_script import parse_setup_script
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from ..model import SetupScript
+from ..source_tree import SetupScript
 from .nvcc_flags import names_gencode, nvcc_threads
 
 _UNKNOWN = SetupScript(may_set_requires=True, setup_requires=None, install_requires=None, needs_torch=True)

@@ -15,19 +15,11 @@ from packaging.utils import canonicalize_name
 
 from ..config import Config
 from ..errors import Problem, SnapshotError
-from ..model import (
-    DECIDED_VARIABLES,
-    BuildEnvironment,
-    Consumer,
-    Hook,
-    Project,
-    Python,
-    Rule,
-    Snapshot,
-)
+from ..model import DECIDED_VARIABLES, BuildEnvironment, Consumer, Hook, Python, Rule, Snapshot
 from ..rules import env_condition_holds, env_condition_text
+from ..source_tree import Project
 from ..vocabulary import VARIABLES
-from .compiling import ASKS_FOR_ARCHITECTURES, take_hardware_for, with_architectures
+from .compiling import take_hardware_for, with_architectures
 from .consumer import find_consumer
 from .distributions import list_distributions, read_distributions
 from .environment import read_environment, writable_by_others
@@ -53,7 +45,7 @@ def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
     if settings.prepared is not None:
         project = with_identity(project, Path(settings.prepared) / "METADATA")
     torch = read_torch(search_path, architectures=False).torch
-    if hook in ASKS_FOR_ARCHITECTURES:
+    if hook is not Hook.GET_REQUIRES_FOR_BUILD_SDIST:
         torch = with_architectures(settings.config, project, torch)
     build = BuildEnvironment(prefix=process.prefix, distributions=list_distributions(search_path), torch=torch)
     python = take_python()
@@ -130,7 +122,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     wanted = read_wanted(caller, ancestors, python)
     consumer = next((c for c in consumers if c.torch), consumers[0] if consumers else None)
     rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))
-    if consumer is not None and hook in ASKS_FOR_ARCHITECTURES:
+    if consumer is not None and hook is not Hook.GET_REQUIRES_FOR_BUILD_SDIST:
         torch = with_architectures(settings.config, place.project, consumer.torch)
         consumer = dataclasses.replace(consumer, torch=torch)
     return Snapshot(
