@@ -98,3 +98,39 @@ def test_bytes_that_are_no_text() -> None:
     telling = TellingLines()
     telling.see(b"\xff\xfe No space left on device\r\n")
     assert [problem.code for problem in diagnose(telling.lines)] == ["disk-full"]
+
+
+@pytest.mark.parametrize(
+    ("log", "error"),
+    [
+        ("no-python-headers", "fatal error: Python.h: No such file or directory"),
+        ("libc-clash", "previous function "),
+        ("needs-cxx20", "#error C++20 or later compatible compiler is required"),
+        ("wrong-nvcc", "RuntimeError: ('The detected CUDA version"),
+        ("no-cccl", "fatal error: nv/target: No such file or directory"),
+    ],
+)
+def test_the_first_error_of_a_compiler_or_the_last_exception(log: str, error: str) -> None:
+    telling = TellingLines()
+    for line in (LOGS / f"{log}.txt").read_bytes().splitlines(keepends=True)[1:]:
+        telling.see(line)
+    assert error in telling.error
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        (["a.cpp:3:10: error: x was not declared", "b.cpp:1:1: error: y", "RuntimeError: Error compiling"], 0),
+        (["a.cpp:3:10: warning: unused", "ValueError: first", "RuntimeError: Error compiling objects"], 2),
+        (['/src/k.cu(12): error: identifier "x" is undefined'], 0),
+        (["a.cpp(3): error C2065: 'x': undeclared identifier"], 0),
+        (["/usr/bin/ld: cannot find -lfoo", "error: command '/usr/bin/g++' failed with exit code 1"], 0),
+        (["x.TypeError: what", "    raise ValueError: no", "error: command 'g++' failed"], 0),
+        (["g++ -c a.cpp:1: error", "copying error: a.py -> b", "  12 | a.cpp: error: ", "all is well"], None),
+    ],
+)
+def test_what_is_said_first_of_a_failure(lines: list[str], error: int | None) -> None:
+    telling = TellingLines()
+    for line in lines:
+        telling.see(f"{line}\n".encode())
+    assert telling.error == ("" if error is None else lines[error])

@@ -6,6 +6,7 @@ May not interpret what the delegate says, with one exception: see `_MISLEADING`.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,12 @@ _HOOKS_PREFIX = "_PYPROJECT_HOOKS_"
 _MISLEADING = b"No module named 'torch'"
 _SIGKILL = -9  # as subprocess has it; the module signal has no such name on Windows
 _REPHRASED = b"torch cannot be imported here"
+# a.cpp:3:10: fatal error: ..., /src/k.cu(12): error: ..., a.cpp(3): error C2065: ..., /usr/bin/ld: cannot find ...
+_COMPILER_ERROR = re.compile(
+    r"[^\s\"'][^\"']*?(?::\d+:|\(\d+\):) .*?\berror\b[^:]*: |\S*\bld(?:\.\w+)?: (?:cannot|undefined|error)\b"
+)
+_EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception): \S")
+_MOST_SAID = 200
 
 
 def run_delegate(
@@ -66,7 +73,7 @@ def run_delegate(
         # pyproject_hooks reads an answer that was never written.
         raise DelegateError(_failed(delegate, hook, "it ended without an answer, as if all was well")) from None
     except subprocess.CalledProcessError as error:
-        failed = _failed(delegate, hook, _status_text(error.returncode))
+        failed = _failed(delegate, hook, _status_text(error.returncode), said=runner.telling.error)
         # The kernel kills the largest process: that can be setup.py itself, which has no last words.
         killed = [KILLED] if error.returncode == _SIGKILL else []
         raise DelegateError(failed, *diagnose([*runner.telling.lines, *killed])) from None
@@ -92,10 +99,11 @@ def _lacks(delegate: Delegate, hook: str) -> Problem:
     )
 
 
-def _failed(delegate: Delegate, hook: Hook, how: str) -> Problem:
+def _failed(delegate: Delegate, hook: Hook, how: str, *, said: str = "") -> Problem:
     return Problem(
         code="delegate-failed",
         headline=f"{delegate.backend} failed in {hook.value}: {how}",
+        evidence=(Evidence(label="said", text=said),) if said else (),
         why="see what it said above",
     )
 
@@ -124,20 +132,31 @@ class _Runner:
             raise subprocess.CalledProcessError(status, list(cmd))
 
     def _each_line(self, line: bytes) -> bytes:
+        line = line.replace(_MISLEADING, _REPHRASED) if self._rephrase else line
         self.telling.see(line)
-        return line.replace(_MISLEADING, _REPHRASED) if self._rephrase else line
+        return line
 
 
 class TellingLines:
-    """Keeps the first line of each failure that is known, from output as it streams by."""
+    """Keeps the first line of each failure that is known, from output as it streams by.
+
+    `error` is the first one that a compiler or linker has called an error, else the last exception; "" without either.
+    It stands above a hundred lines of how setuptools and torch came to call the compiler.
+    """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.error = ""
         self._codes: frozenset[str] = frozenset()
+        self._by_compiler = False
 
     def see(self, line: bytes) -> None:
         """Keep a line if it tells of a failure of which none has told before."""
         text = line.decode("utf-8", errors="replace").rstrip()
+        if not self._by_compiler:
+            self._by_compiler = bool(_COMPILER_ERROR.match(text))
+            if self._by_compiler or _EXCEPTION.match(text):
+                self.error = text[:_MOST_SAID]
         new = codes_of(text) - self._codes
         if new:
             self._codes |= new
