@@ -115,6 +115,7 @@ the first symbols and the likely reason.
 - *the other C++ ABI*: something in the build sets `-D_GLIBCXX_USE_CXX11_ABI`; torch sets the right one itself.
 - *another version of torch*, *another CUDA*: objects of an earlier build were linked again. Remove `build/`.
 - *not linked with the library that has them*: CMake's `${TORCH_LIBRARIES}` lacks `libtorch_python`.
+- *another C library*: it was compiled for musl (Alpine, `musl-gcc`) and this Python runs on glibc, or the reverse.
 
 The [record](record.md) says how a module is checked. `link-check = false` lets the wheel pass.""",
             "bad-wheel": """\
