@@ -15,6 +15,7 @@ from torchgraft.model import (
     AskedFor,
     BuildEnvironment,
     Consumer,
+    Distribution,
     FrontEnd,
     FrontEndName,
     Hook,
@@ -312,9 +313,11 @@ def test_another_python(consumer: Any) -> None:
 
 
 def test_a_broken_torch() -> None:
-    consumer = snapshots.consumer(None, torch_fault="torch/version.py is missing")
+    fault, rest = "torch/version.py is missing", (Distribution(name="torch", version="2.13.0"),)
+    consumer = snapshots.consumer(None, torch_fault=fault, distributions=rest)
     made = plan(hook=WHEEL, consumer=consumer, project=snapshots.project(dependencies=()))
     assert codes(made) == ["broken-torch"]
+    assert made.problems[0].fixes == ("pip --python /env install --force-reinstall --no-deps torch==2.13.0",)
 
 
 def test_a_broken_torch_is_not_passed_over_for_a_declared_one() -> None:

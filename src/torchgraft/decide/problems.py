@@ -149,6 +149,8 @@ def _required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem
 
 
 def _broken(snapshot: Snapshot, consumer: Consumer) -> Problem:
+    # The very one that its metadata tells of: another would come with other requirements.
+    torch = next((f"torch=={d.version}" for d in consumer.distributions if d.name == "torch"), "torch")
     return Problem(
         code="broken-torch",
         headline=f"the torch in {consumer.prefix} is broken",
@@ -157,7 +159,11 @@ def _broken(snapshot: Snapshot, consumer: Consumer) -> Problem:
             Evidence(label="rule", text=f"{consumer.rule.value}: {consumer.why}"),
         ),
         why="half of an installation cannot be built against",
-        fixes=(_install(snapshot, consumer, "--reinstall" if _is_uv(snapshot) else "--force-reinstall", "torch"),),
+        fixes=(
+            _install(
+                snapshot, consumer, "--reinstall" if _is_uv(snapshot) else "--force-reinstall", "--no-deps", torch
+            ),
+        ),
     )
 
 
