@@ -12,11 +12,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..errors import ActError, Evidence, Problem
+from ..errors import ActError, Evidence, Problem, shown
 from ..last_build import UNKNOWN, note_path, read_note, source_key
 from ..planned import Rebuild
+from .child import say
 from .own_folder import make_own_folder
 
+_SILENCE_S = 1
 _PATIENCE_S = 3600
 # distutils reads the file that DIST_EXTRA_CONFIG names after all others, the project's setup.cfg among them.
 _FORCED = "[build_ext]\nforce = 1\n"
@@ -35,8 +37,12 @@ def hold_source(source: Path, *, cache_folder: Path) -> Iterator[None]:
     try:
         locks = cache_folder / "locks"
         make_own_folder(locks)
-        lock = FileLock(locks / f"{digest}.lock", timeout=_PATIENCE_S)
-        lock.acquire()
+        lock = FileLock(locks / f"{digest}.lock")
+        try:
+            lock.acquire(timeout=_SILENCE_S)
+        except Timeout:
+            say(f"torchgraft: another build is at work in {shown(str(source))}; waiting for it")
+            lock.acquire(timeout=_PATIENCE_S)
     except Timeout:
         raise ActError(
             Problem(
