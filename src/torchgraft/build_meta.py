@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .errors import OUR_OWN_BUG, REPORT_TO, PlanError, TorchgraftError
+from .errors import OUR_OWN_BUG, REPORT_TO, PlanError, TorchgraftError, ascii_text
 from .model import Hook
 
 if TYPE_CHECKING:
@@ -147,4 +147,4 @@ def _planned(hook: Hook, config_settings: dict[str, Any] | None, metadata_direct
 def _print(text: str) -> None:
     """Say it on stderr; front ends show that with -v, or when the build fails."""
     if text:
-        print(text, file=sys.stderr, flush=True)
+        print(ascii_text(text), file=sys.stderr, flush=True)

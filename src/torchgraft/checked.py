@@ -9,7 +9,7 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .errors import ascii_text
+from .errors import printable_text
 from .linkage import ModuleReport, Verdict
 from .model import Torch
 
@@ -71,13 +71,13 @@ def report_text(report: Report) -> str:
         torch = f"torch {report.torch.version}"
     lines = [f"{torch} in {report.place}" + (f" ({report.why})" if report.why else "")]
     if not report.packages:
-        return ascii_text(lines[0]) + "\nno package needs it"
+        return printable_text(lines[0]) + "\nno package needs it"
     rows = [("package", "built for", "verdict"), *(_row(package) for package in report.packages)]
     lines += ["", *_table(rows)]
     for package in report.packages:
         if package.fit is Fit.NOT_CHECKED or package.fit in _UNWELL:
             lines += ["", *_explained(package, torch, report.place)]
-    return "\n".join(map(ascii_text, lines))
+    return "\n".join(map(printable_text, lines))
 
 
 def _row(package: CheckedPackage) -> tuple[str, str, str]:

@@ -43,10 +43,11 @@ KILLED = "Killed"
 
 CUDA_HOME_UNSET = _row(
     "cuda-home-unset",
-    r"CUDA_HOME environment variable is not set",
+    r"Error: CUDA_HOME environment variable is not set",
     "the package compiles CUDA code, and this torch has no CUDA toolkit to do it with",
     "torch says this of CUDA_HOME also where torch itself is a CPU build, which ignores it",
-    "pip install torch   (a CUDA build), or switch the package's CUDA parts off",
+    "install a CUDA build of torch",
+    "switch the package's CUDA parts off   (many packages go by an nvcc on PATH, or by a variable of their own)",
 )
 
 _COMPILERS = r"(?:[^'\s]*[/-])?(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(?:-[0-9.]+)?"

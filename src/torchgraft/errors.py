@@ -81,20 +81,25 @@ class DelegateError(TorchgraftError):
     """The delegate failed; it has already said why."""
 
 
+def printable_text(text: str) -> str:
+    """Return `text` with what no terminal should be sent (control characters, changes of direction) written out."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def ascii_text(text: str) -> str:
-    """Return `text` in printable ASCII: front ends re-encode what they show, and terminals differ."""
-    return "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in text)
+    """Return lines in ASCII: front ends encode what hooks say once more, each in its own way."""
+    return text.encode("ascii", errors="backslashreplace").decode("ascii")
 
 
 def shown(text: str) -> str:
-    """Return `text` as it may be shown: in ASCII, and without the credentials and queries of URLs."""
-    return ascii_text(without_secrets(text))
+    """Return `text` as it may be shown: printable, and without the credentials and queries of URLs."""
+    return printable_text(without_secrets(text))
 
 
 def problem_text(problem: Problem) -> str:
     """Return the lines that a person reads: headline, evidence, why, fixes."""
     lines = [f"error[{problem.code}]: {shown(problem.headline)}"]
-    column = max([_COLUMN, *(len(ascii_text(item.label)) + 2 for item in problem.evidence)])
+    column = max([_COLUMN, *(len(printable_text(item.label)) + 2 for item in problem.evidence)])
     for item in problem.evidence:
         lines += _labelled(item.label, item.text, column)
     if problem.why:
@@ -111,7 +116,7 @@ def problems_text(problems: Iterable[Problem]) -> str:
 
 
 def _labelled(label: str, text: str, column: int) -> list[str]:
-    head = f"{_INDENT}{ascii_text(label) + ':':<{column}}"
+    head = f"{_INDENT}{printable_text(label) + ':':<{column}}"
     return textwrap.wrap(
         shown(text),
         width=_WIDTH,

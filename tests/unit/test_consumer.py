@@ -127,6 +127,16 @@ def test_what_is_told_is_relative_to_the_parent_where_no_front_end_is_known(tmp_
     assert one(find(hook(tmp_path / "x"), caller("bash", tmp_path / "gone"), "own")).prefix == str(beside_source)
 
 
+@pytest.mark.parametrize("told", ["env/nowhere", "env/bin/python3.99", "nowhere"])
+def test_what_is_told_and_not_there_is_not_what_is_above_it(tmp_path: Path, told: str) -> None:
+    # /nowhere, where /bin/python3 is there: / is an environment, and was not meant.
+    write_environment(tmp_path / "env")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").touch()
+    found = one(find(hook(tmp_path / "own"), caller("pip install .", tmp_path), told))
+    assert found.prefix == str(tmp_path / told)
+
+
 def test_what_is_told_need_not_exist(tmp_path: Path) -> None:
     found = one(find(hook(tmp_path / "own"), caller("pip install .", tmp_path), "missing"))
     assert found.prefix == str(tmp_path / "missing")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.act.delegate import TellingLines
+from torchgraft.act.delegate import TellingLines, delegate_failed
 from torchgraft.diagnoses import DIAGNOSES, codes_of, diagnose
+from torchgraft.model import Hook
+from torchgraft.planned import Delegate
 
 LOGS = Path(__file__).parents[1] / "cases" / "logs"
 NAMES = sorted(path.stem for path in LOGS.glob("*.txt"))
@@ -134,3 +136,22 @@ def test_what_is_said_first_of_a_failure(lines: list[str], error: int | None) ->
     for line in lines:
         telling.see(f"{line}\n".encode())
     assert telling.error == ("" if error is None else lines[error])
+
+
+def test_what_brings_a_module_that_the_build_has_not() -> None:
+    def fixes(said: str) -> tuple[str, ...]:
+        return delegate_failed(Delegate(backend="b", asked=False, reason=""), Hook.BUILD_WHEEL, "x", said=said).fixes
+
+    assert fixes("ModuleNotFoundError: No module named 'Cython.Build'") == (
+        'add "Cython" to requires in [build-system]   (for its maintainers)',
+        "export TORCHGRAFT_REQUIRES=Cython   (until then)",
+    )
+    # Nothing is guessed from the name of an import.
+    for said in ("ModuleNotFoundError: No module named 'own_tools'", "ValueError: No module named 'numpy'", ""):
+        assert fixes(said) == ()
+
+
+def test_typographic_quotes_are_plain() -> None:
+    telling = TellingLines()
+    telling.see("a.cpp:5:84: error: expected \u2018;\u2019 before \u2018int\u2019\n".encode())
+    assert telling.error == "a.cpp:5:84: error: expected ';' before 'int'"

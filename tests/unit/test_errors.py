@@ -7,7 +7,7 @@ import pytest
 
 from torchgraft.diagnoses import DIAGNOSES
 from torchgraft.error_codes import ERROR_CODES
-from torchgraft.errors import Evidence, PlanError, Problem, problem_text, problems_text
+from torchgraft.errors import Evidence, PlanError, Problem, ascii_text, problem_text, problems_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,9 +38,10 @@ def test_long_evidence_is_wrapped_and_a_fix_never_is() -> None:
     assert command in text
 
 
-def test_text_is_ascii() -> None:
-    text = problem_text(Problem(code="x", headline="caf\xe9\x1b[31m \u2192"))
-    assert text == "error[x]: caf\\xe9\\x1b[31m \\u2192"
+def test_text_is_printable_and_that_of_hooks_ascii() -> None:
+    text = problem_text(Problem(code="x", headline="caf\xe9\x1b[31m \u2192 \u202e"))
+    assert text == "error[x]: caf\xe9\\x1b[31m \u2192 \\u202e"
+    assert ascii_text(f"{text}\n") == "error[x]: caf\\xe9\\x1b[31m \\u2192 \\u202e\n"
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,8 @@ def test_a_library_of_torch_that_is_missing_before_torch_was_imported(
     info: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "torch", raising=False)
+    (Path(info).parent / "torch.py").touch()
+    importlib.invalidate_caches()
     assert explained(missing_library(), "ext", info) is None
 
 
@@ -266,6 +268,24 @@ def test_no_torch_at_all(info: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [])
     assert torch_here() == {}
     assert explained(ImportError("undefined symbol: x"), "ext", info) is None
+
+
+@pytest.mark.parametrize(
+    ("installer", "cure"), [("pip", "pip --python P install"), ("uv", "uv pip install --python P")]
+)
+def test_a_library_of_torch_where_there_is_none(
+    info: str, monkeypatch: pytest.MonkeyPatch, installer: str, cure: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(sys, "path", [])
+    Path(info, "INSTALLER").write_text(installer)
+    said = str(explained(missing_library(), "ext", info))
+    assert said == (
+        "ext was built for torch 2.8.0+cu126, and there is no torch here\n"
+        f"  cure:   {cure.replace('P', sys.prefix)} torch==2.8.0"
+    )
+    # That of another package is not torch's fault.
+    assert explained(ImportError("libother.so: cannot open shared object file"), "ext", info) is None
 
 
 @pytest.mark.parametrize(

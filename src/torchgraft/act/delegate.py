@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ import pyproject_hooks
 
 from ..diagnoses import KILLED, codes_of, diagnose
 from ..errors import DelegateError, Evidence, Problem
+from ..import_names import PROVIDERS
 from ..model import Hook
 from ..planned import Delegate
+from ..typed import quoted
 from .child import run_child
 
 _HOOKS_PREFIX = "_PYPROJECT_HOOKS_"
@@ -33,6 +35,9 @@ _COMPILER_ERROR = re.compile(
 )
 _EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception): \S")
 _MOST_SAID = 200
+# gcc's in a UTF-8 locale.
+_PLAIN_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+_NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 
 
 def run_delegate(
@@ -68,12 +73,12 @@ def run_delegate(
     except pyproject_hooks.HookMissing as error:
         raise DelegateError(_lacks(delegate, str(error.hook_name))) from None
     except pyproject_hooks.UnsupportedOperation:
-        raise DelegateError(_failed(delegate, hook, "it says that it cannot do this here")) from None
+        raise DelegateError(delegate_failed(delegate, hook, "it says that it cannot do this here")) from None
     except (FileNotFoundError, json.JSONDecodeError):
         # pyproject_hooks reads an answer that was never written.
-        raise DelegateError(_failed(delegate, hook, "it ended without an answer, as if all was well")) from None
+        raise DelegateError(delegate_failed(delegate, hook, "it ended without an answer, as if all was well")) from None
     except subprocess.CalledProcessError as error:
-        failed = _failed(delegate, hook, _status_text(error.returncode), said=runner.telling.error)
+        failed = delegate_failed(delegate, hook, _status_text(error.returncode), said=runner.telling.error)
         # The kernel kills the largest process: that can be setup.py itself, which has no last words.
         killed = [KILLED] if error.returncode == _SIGKILL else []
         raise DelegateError(failed, *diagnose([*runner.telling.lines, *killed])) from None
@@ -99,13 +104,27 @@ def _lacks(delegate: Delegate, hook: str) -> Problem:
     )
 
 
-def _failed(delegate: Delegate, hook: Hook, how: str, *, said: str = "") -> Problem:
+def delegate_failed(delegate: Delegate, hook: Hook, how: str, *, said: str = "") -> Problem:
+    """Return that a delegate has failed.
+
+    :param said: the line of its output that says most about it
+    """
     return Problem(
         code="delegate-failed",
         headline=f"{delegate.backend} failed in {hook.value}: {how}",
         evidence=(Evidence(label="said", text=said),) if said else (),
         why="see what it said above",
+        fixes=tuple(_requiring(said)),
     )
+
+
+def _requiring(said: str) -> Iterator[str]:
+    """Yield what brings a module that an isolated build has not, where that is what was said."""
+    match = _NO_MODULE.match(said)
+    provider = PROVIDERS.get(match[1].partition(".")[0]) if match else None
+    if provider is not None:
+        yield f'add "{provider.requirement}" to requires in [build-system]   (for its maintainers)'
+        yield f"export TORCHGRAFT_REQUIRES={quoted(provider.requirement)}   (until then)"
 
 
 def _status_text(status: int) -> str:
@@ -156,7 +175,7 @@ class TellingLines:
         if not self._by_compiler:
             self._by_compiler = bool(_COMPILER_ERROR.match(text))
             if self._by_compiler or _EXCEPTION.match(text):
-                self.error = text[:_MOST_SAID]
+                self.error = text.translate(_PLAIN_QUOTES)[:_MOST_SAID]
         new = codes_of(text) - self._codes
         if new:
             self._codes |= new

@@ -184,7 +184,9 @@ def _named_home(call: Call, variables: Mapping[str, str], error: DelegateError) 
     Metadata and sdists can then be had without a toolkit: nothing is compiled for them.
     """
     unset = any(problem.code == CUDA_HOME_UNSET.code for problem in error.problems)
-    if call.plan.hook.builds or not unset or variables.get("CUDA_HOME"):
+    # A CPU build of torch does not look at it.
+    useless = call.plan.torch is not None and call.plan.torch.accelerator == "cpu"
+    if call.plan.hook.builds or not unset or useless or variables.get("CUDA_HOME"):
         return None
     say("torchgraft: there is no CUDA toolkit, and nothing is compiled here; once more with a CUDA_HOME that is none")
     return {**variables, "CUDA_HOME": str(call.cache_folder / "no-cuda-toolkit")}

@@ -11,7 +11,7 @@ from typing import Any
 from ..checkup import Finding, Verdict
 from ..codec import to_json
 from ..decide.doctor import is_well, plan_findings
-from ..errors import PlanError, ascii_text
+from ..errors import PlanError, printable_text
 from ..look.checkup import take_checkup
 from ..look.names import take_names
 from ..redaction import redacted_json
@@ -85,7 +85,7 @@ def _lines(finding: Finding, *, coloured: bool) -> list[str]:
     indent = " " * (len(word) + _TOPIC)
     tag = f" [{finding.problem}]" if finding.problem else ""
     wrapped = textwrap.wrap(
-        ascii_text(finding.text) + tag,
+        printable_text(finding.text) + tag,
         width=_WIDTH - len(indent),
         break_long_words=False,
         break_on_hyphens=False,
@@ -95,5 +95,5 @@ def _lines(finding: Finding, *, coloured: bool) -> list[str]:
     return [
         first,
         *(indent + line for line in wrapped[1:]),
-        *(f"{indent}fix: {ascii_text(fix)}" for fix in finding.fixes),
+        *(f"{indent}fix: {printable_text(fix)}" for fix in finding.fixes),
     ]

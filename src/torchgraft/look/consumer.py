@@ -84,8 +84,16 @@ def _find_told(scene: Scene) -> Iterator[Verdict]:
 
 
 def _told_prefix(path: Path) -> Path:
-    """Return what is meant by a path: the environment of an interpreter, the `.venv` of a project, else itself."""
-    likely = path / ".venv" if is_folder(path) else prefix_of_interpreter(path)
+    """Return what is meant by a path: the environment of an interpreter, the `.venv` of a project, else itself.
+
+    What is not there means nothing else: /nowhere is not /.
+    """
+    if is_folder(path):
+        likely = path / ".venv"
+    elif is_file(path) or path.is_symlink():
+        likely = prefix_of_interpreter(path)
+    else:
+        return path
     return likely if not is_environment(path) and is_environment(likely) else path
 
 

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 # What Linux, macOS and Windows say. Of a library that is missing, only with torch in the process: it brings its own.
 _SIGNS = ("undefined symbol", "Symbol not found", "procedure could not be found", "version `")
 _SIGNS_WITH_TORCH = ("cannot open shared object", "Library not loaded")
+_TORCH_LIBRARY = re.compile(r"\blib(?:c10|torch)\w*\.(?:so|dylib)")
 _WORDS = {"version": "", "cuda": "CUDA ", "hip": "ROCm ", "cxx11_abi": "C++11 ABI ", "git_version": "commit "}
 # "None" is an answer: there is none.
 _MAY_BE_NONE = frozenset({"cuda", "hip"})
@@ -34,6 +35,9 @@ def explained(error: ImportError, module: str, info: str) -> ImportError | None:
     :param info: the dist-info of the distribution that the module is of
     """
     said = str(error)
+    lacking = _without_torch(said, module, Path(info))
+    if lacking:
+        return ImportError(lacking, name=error.name, path=error.path)
     signs = _SIGNS + (_SIGNS_WITH_TORCH if "torch" in sys.modules else ())
     if not any(sign in said for sign in signs):
         return None
@@ -54,6 +58,27 @@ def explained(error: ImportError, module: str, info: str) -> ImportError | None:
         *(f"  cure:   {command}" for command in cures(Path(info), prefix=Path(sys.prefix))),
     ]
     return ImportError("\n".join(lines), name=error.name, path=error.path)
+
+
+def _without_torch(said: str, module: str, info: Path) -> str:
+    """Return that torch is missing, where the loader could not find a library of it; "" where that is not so."""
+    built = built_torch(_json(info / "torchgraft.json"))
+    if not (built.get("version") and _TORCH_LIBRARY.search(said)) or "torch" in sys.modules or _is_there("torch"):
+        return ""
+    torch = f"torch=={str(built['version']).partition('+')[0]}"
+    by_uv = _text(info / "INSTALLER").strip() == "uv"
+    words = ["uv", "pip", "install", "--python", sys.prefix] if by_uv else ["pip", "--python", sys.prefix, "install"]
+    return (
+        f"{module} was built for torch {built['version']}, and there is no torch here\n"
+        f"  cure:   {shlex.join([*words, torch])}"
+    )
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def built_torch(record: Mapping[str, Any]) -> Mapping[str, Any]:
