@@ -46,7 +46,7 @@ def test_any_settings(table: dict[str, Any], texts: dict[str, str], as_variables
     else:
         said = ",".join(config.match)
         assert "torch" in said
-    assert said.isascii()
+    assert said.replace("\n", "").isprintable()
 
 
 @given(st.text())
@@ -67,8 +67,7 @@ def test_any_problem_renders(headline: str, label: str, evidence: str, why: str,
         )
     )
     assert text.startswith("error[x]: ")
-    assert text.isascii()
-    assert text.replace("\n", " ").isprintable()
+    assert text.replace("\n", "").isprintable()
 
 
 REQUIREMENTS = st.sampled_from(
