@@ -15,7 +15,7 @@ from torchgraft.cli.reference_page import command_line_text  # noqa: E402
 from torchgraft.error_codes import ERROR_CODES  # noqa: E402
 from torchgraft.errors import problem_text  # noqa: E402
 from torchgraft.settings_page import json_schema, reference_text, rules_text  # noqa: E402
-from torchgraft.vocabulary import VOCABULARY, Word  # noqa: E402
+from torchgraft.words import VOCABULARY, Word  # noqa: E402
 
 HEAD = """# Settings
 
@@ -97,7 +97,7 @@ Metadata never depend on rules about the machine: the front end may prepare them
 
 VOCABULARY_HEAD = """# Vocabulary
 
-<!-- Written by docs/generate.py from src/torchgraft/vocabulary.py. -->
+<!-- Written by docs/generate.py from src/torchgraft/words.py. -->
 
 Well-known packages read variables of their own for what torchgraft has decided anyway: whether CUDA code is compiled,
 for which GPUs, by how many jobs. Those of the package that has the project's name are set; for a fork under another

@@ -16,7 +16,8 @@ from torchgraft.errors import ConfigError
 from torchgraft.machine import RocmToolkit
 from torchgraft.model import Hook
 from torchgraft.sources import resolve_config
-from torchgraft.vocabulary import PACKAGES, VOCABULARY, words_of
+from torchgraft.vocabulary import PACKAGES, words_of
+from torchgraft.words import VOCABULARY
 
 METADATA = Hook.PREPARE_METADATA_FOR_BUILD_WHEEL
 ROCM_TORCH = dataclasses.replace(snapshots.CPU_TORCH, version="2.9.0+rocm6.4", hip="6.4.43482")

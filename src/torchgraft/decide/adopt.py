@@ -18,7 +18,7 @@ from ..config import TABLE
 from ..errors import ConfigError, Problem
 from ..import_names import MATCHED, OF_SETUPTOOLS, PROVIDERS
 from ..sources import parse_pyproject
-from ..vocabulary import VOCABULARY
+from ..words import VOCABULARY
 from .adopt_need import (
     parsed_requirement,
     required_name,

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from packaging.utils import canonicalize_name
 
-from ..vocabulary import VOCABULARY, words_of
+from ..vocabulary import words_of
+from ..words import VOCABULARY
 
 
 def asked_words(name: str | None) -> Iterator[str]:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from ..config import Config, Cuda
 from ..model import Snapshot
 from ..planned import PlannedVariable
-from ..vocabulary import Decision, Word, words_of
+from ..vocabulary import words_of
+from ..words import Decision, Word
 from .compiling import Compiling
 
 # These are about the machine that compiles; the others are the same wherever metadata are made.

@@ -9,10 +9,10 @@ import ast
 from dataclasses import replace
 
 from ..source_tree import SetupScript
+from .known_values import catches_import_error, name_of
 from .nvcc_flags import names_gencode, nvcc_threads
 
 _UNKNOWN = SetupScript(may_set_requires=True, setup_requires=None, install_requires=None, needs_torch=True)
-_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 # importlib.metadata.version("torch") and its relatives.
 _VERSION_CALLS = frozenset({"version", "distribution", "metadata", "requires", "get_distribution", "require"})
 
@@ -31,7 +31,7 @@ def parse_setup_script(text: str) -> SetupScript:
 
 def _read(tree: ast.Module) -> SetupScript:
     nodes = list(ast.walk(tree))
-    named = {_called_name(node) for node in nodes if isinstance(node, ast.expr)}
+    named = {name_of(node) for node in nodes if isinstance(node, ast.expr)}
     constants = _Constants(tree)
     about_torch = _AboutTorch()
     about_torch.visit(tree)
@@ -44,7 +44,7 @@ def _read(tree: ast.Module) -> SetupScript:
         nvcc_threads=nvcc_threads(nodes, constants.resolve),
         names_gencode=names_gencode(nodes),
     )
-    calls = [node for node in nodes if isinstance(node, ast.Call) and _called_name(node.func) == "setup"]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and name_of(node.func) == "setup"]
     if len(calls) != 1:
         return replace(known, may_set_requires=True, setup_requires=None, install_requires=None)
     setup_requires = _keyword(calls[0], "setup_requires", constants)
@@ -82,7 +82,7 @@ class _AboutTorch(ast.NodeVisitor):
         self._guards = 0
 
     def visit_Try(self, node: ast.Try) -> None:
-        guarded = any(_catches_import_error(handler) for handler in node.handlers)
+        guarded = any(catches_import_error(handler) for handler in node.handlers)
         self._guards += guarded
         for statement in node.body:
             self.visit(statement)
@@ -99,7 +99,7 @@ class _AboutTorch(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         first = node.args[0] if node.args else None
-        if _called_name(node.func) in _VERSION_CALLS and isinstance(first, ast.Constant) and first.value == "torch":
+        if name_of(node.func) in _VERSION_CALLS and isinstance(first, ast.Constant) and first.value == "torch":
             self.asked_for_version = True
         self.generic_visit(node)
 
@@ -108,21 +108,8 @@ class _AboutTorch(ast.NodeVisitor):
             self.needed = True
 
 
-def _catches_import_error(handler: ast.ExceptHandler) -> bool:
-    if handler.type is None:
-        return True
-    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(isinstance(name, ast.Name) and name.id in _IMPORT_ERRORS for name in caught)
-
-
 def _names(expression: ast.expr) -> set[str]:
     return {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
-
-
-def _called_name(function: ast.expr) -> str:
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
 
 
 def _keyword(call: ast.Call, name: str, constants: _Constants) -> tuple[str, ...] | None:
@@ -189,7 +176,7 @@ class _Constants:
             if any(not isinstance(key, str) for key in keys):
                 return None
             return {str(key): value for key, value in zip(keys, node.values, strict=True)}
-        if isinstance(node, ast.Call) and _called_name(node.func) == "dict" and not node.args:
+        if isinstance(node, ast.Call) and name_of(node.func) == "dict" and not node.args:
             if any(keyword.arg is None for keyword in node.keywords):
                 return None
             return {str(keyword.arg): keyword.value for keyword in node.keywords}
