@@ -4,7 +4,7 @@
 
 WHEEL is a large one of which the modules need torch; ENVIRONMENT has a torch. Run it with the environment of the tests
 (see tests/run.py), on an idle machine. The numbers are seconds of wall time, the least of all, and multiples of what
-copying takes. The limit is 3 with build/. The link check is done, and its verdict does not matter.
+copying takes. The limit is 3 with build/. A module that does not link takes 0.15 s more, to say why.
 """
 
 from __future__ import annotations

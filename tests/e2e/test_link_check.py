@@ -16,13 +16,13 @@ from typing import Any
 import psutil
 import pytest
 import uv
-from elftools.elf.elffile import ELFFile
 
 from torchgraft.act.call import Call
 from torchgraft.decide.link import plan_link
 from torchgraft.finish import finish_wheel
 from torchgraft.linkage import Verdict, is_of_torch
-from torchgraft.look.modules import Symbols, read_file_modules
+from torchgraft.look.elf import ElfFile, SymbolTable
+from torchgraft.look.modules import read_file_modules
 from torchgraft.look.symbols import read_libraries
 from torchgraft.look.torch import read_torch
 from torchgraft.model import FrontEnd, FrontEndName, Hook, Way
@@ -155,7 +155,7 @@ def test_a_module_with_a_thousand_symbols_is_checked_in_less_than_a_second(
     torch = read_torch((str(site),), architectures=False).torch
     assert torch is not None
     with (site / "torch/lib/libtorch_cpu.so").open("rb") as file:
-        defined = {name.decode() for name in Symbols(ELFFile(file)).defined() if name.endswith(b"v")}
+        defined = {name.decode() for name in SymbolTable(ElfFile(file)).defined() if name.endswith(b"v")}
     functions = sorted(filter(is_of_torch, defined))[:1_000]
     source = f"void use(void) {{ {''.join(f'{name}();' for name in functions)} }}"
     module = tmp_path / "many.so"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from torchgraft.decide.link import plan_link
 from torchgraft.linkage import Format, Libraries, Module
+from torchgraft.look.elf import ElfFile, SymbolTable
 from torchgraft.look.modules import read_module
 from torchgraft.look.shims import parse_since
 
@@ -89,3 +90,16 @@ def test_any_bytes_raise_nothing(data: bytes, magic: bytes) -> None:
 )
 def test_any_header_raises_nothing(lines: list[str]) -> None:
     assert dict(parse_since(lines)).keys() <= MappingProxyType({"torch_a": ""}).keys()
+
+
+@needs_elf
+@given(changes=st.dictionaries(st.integers(0, 200), st.integers(0, 255), max_size=20))
+@settings(deadline=None)
+def test_a_damaged_hash_table_raises_nothing(changes: dict[int, int]) -> None:
+    data = bytearray(WHOLE)
+    place = next(ElfFile(io.BytesIO(WHOLE)).iter_sections("SHT_GNU_HASH"))["sh_offset"]
+    for distance, value in changes.items():
+        data[place + distance] = value
+    symbols = SymbolTable(ElfFile(io.BytesIO(bytes(data))))
+    assert symbols.defined_among({b"PyInit_any"}) == frozenset()
+    assert symbols.defined_among(set(symbols.defined())) <= set(symbols.defined())

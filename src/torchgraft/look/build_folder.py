@@ -8,14 +8,14 @@ from __future__ import annotations
 import contextlib
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from .checksum import crc32_of
+
 # Unpacking less than this takes no longer than looking for it. Modules with code for many GPUs have a gigabyte, which
-# takes 2.4 s to unpack and 0.4 s to compare.
+# takes 2.4 s to unpack and 0.2 s to compare.
 _SMALLEST_BYTES = 32 << 20
-_CHUNK_BYTES = 1 << 20
 
 
 def find_built_files(archive: zipfile.ZipFile, source: Path, *, smallest: int = _SMALLEST_BYTES) -> Mapping[str, Path]:
@@ -38,15 +38,6 @@ def _same(member: zipfile.ZipInfo, folders: list[Path]) -> Iterator[Path]:
         path = folder / member.filename
         with contextlib.suppress(OSError):
             facts = path.lstat()
-            if stat.S_ISREG(facts.st_mode) and facts.st_size == member.file_size and _checksum(path) == member.CRC:
+            if stat.S_ISREG(facts.st_mode) and facts.st_size == member.file_size and crc32_of(path) == member.CRC:
                 yield path
                 return
-
-
-def _checksum(path: Path) -> int:
-    checksum = 0
-    buffer = memoryview(bytearray(_CHUNK_BYTES))
-    with path.open("rb", buffering=0) as file:
-        while size := file.readinto(buffer):
-            checksum = zlib.crc32(buffer[:size], checksum)
-    return checksum

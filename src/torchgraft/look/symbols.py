@@ -12,11 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-
 from ..linkage import CUDART, TORCH_LIBRARY, Libraries, Library, Module, unresolved
 from ..model import Torch
-from .modules import BROKEN, Dynamic, Symbols
+from .elf import BROKEN, Dynamic, ElfFile, SymbolTable
 from .prefixes import is_file, names_in
 from .shims import read_since
 from .system_libraries import read_system_versions, system_folders
@@ -68,7 +66,7 @@ def read_libraries(
         missing=missing,
         cudart=place.cudart(),
         versions=read_system_versions(modules, place.folder, machine=core.machine, bits=core.bits),
-        other_abi=tuple(_with_other_abi(shown, found)),
+        other_abi=tuple(_with_other_abi(shown, found)) if shown else (),
         since=read_since(place.folder) if any(module.is_stable for module in modules) else {},
         readable=readable_names(shown),
     )
@@ -92,7 +90,7 @@ def readable_names(symbols: Iterable[str]) -> Mapping[str, str]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Read:
-    """A library that was read: `defined` are all its symbols."""
+    """A library that was read."""
 
     name: str
     path: Path
@@ -100,7 +98,7 @@ class _Read:
     machine: str
     bits: int
     dynamic: Dynamic
-    defined: frozenset[bytes]
+    symbols: SymbolTable
 
 
 class _Torch:
@@ -147,7 +145,7 @@ class _Torch:
 def _read(path: Path, *, of_torch: bool) -> _Read | None:
     try:
         with path.open("rb") as file:
-            elf = ELFFile(file)
+            elf = ElfFile(file)
             return _Read(
                 name=path.name,
                 path=path,
@@ -155,7 +153,7 @@ def _read(path: Path, *, of_torch: bool) -> _Read | None:
                 machine=str(elf["e_machine"]),
                 bits=elf.elfclass,
                 dynamic=Dynamic(elf),
-                defined=frozenset(Symbols(elf).defined()),
+                symbols=SymbolTable(elf),
             )
     except BROKEN:
         return None
@@ -184,10 +182,16 @@ def _values(found: Iterable[_Read], wanted: frozenset[bytes]) -> tuple[Library, 
             file=str(library.path),
             of_torch=library.of_torch,
             needed=library.dynamic.needed,
-            defines=tuple(sorted(name.decode("utf-8", errors="replace") for name in library.defined & wanted)),
+            defines=tuple(
+                sorted(name.decode("utf-8", errors="replace") for name in library.symbols.defined_among(wanted))
+            ),
         )
         for library in sorted(found, key=lambda library: library.name)
     )
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", errors="replace")
 
 
 def _lacking(modules: tuple[Module, ...], found: Iterable[_Read], wanted: frozenset[bytes]) -> list[str]:
@@ -220,7 +224,7 @@ def _others(
 
 def _with_other_abi(symbols: Iterable[str], libraries: Iterable[_Read]) -> Iterator[str]:
     """Yield those symbols that torch has with the other C++ ABI."""
-    tables = [sorted(library.defined) for library in libraries if library.of_torch]
+    tables = [sorted(library.symbols.defined()) for library in libraries if library.of_torch]
     for symbol in symbols:
         starts = tuple(other_abi_starts(symbol.encode()))
         if any(_has_start(table, start) for table in tables for start in starts):

@@ -11,10 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
-
 from ..linkage import Module, VersionNeed
-from .modules import BROKEN, defined_versions
+from .elf import BROKEN, ElfFile, defined_versions
 from .prefixes import is_file
 
 
@@ -71,7 +69,7 @@ def _library_folder(torch: Path) -> Path:
 def _versions(path: Path, machine: str, bits: int) -> Iterator[str]:
     try:
         with path.open("rb") as file:
-            elf = ELFFile(file)
+            elf = ElfFile(file)
             if (str(elf["e_machine"]), elf.elfclass) != (machine, bits):
                 return
             yield from defined_versions(elf)
