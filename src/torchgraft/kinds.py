@@ -44,7 +44,9 @@ def _text(data: object) -> str:
     return data.strip()
 
 
-def _one(parse: Callable[[object], Any]) -> Callable[[tuple[str, ...]], Any]:
+def one_value(parse: Callable[[object], Any]) -> Callable[[tuple[str, ...]], Any]:
+    """Return a parser of what the command line gives as text, one value and no more."""
+
     def parse_one(values: tuple[str, ...]) -> Any:
         if len(values) != 1:
             raise ValueProblem("one value; it was given several times")
@@ -71,7 +73,7 @@ def _split(pattern: str, parse: Callable[[object], str]) -> Callable[[tuple[str,
 
 
 def _scalar(name: str, parse: Callable[[object], Any], **schema: Any) -> Kind:
-    return Kind(name=name, schema={"type": "string", **schema}, from_toml=parse, from_text=_one(parse))
+    return Kind(name=name, schema={"type": "string", **schema}, from_toml=parse, from_text=one_value(parse))
 
 
 def _list(name: str, parse: Callable[[object], str], pattern: str) -> Kind:
@@ -222,9 +224,9 @@ COUNT = Kind(
     name="whole number",
     schema={"type": "integer", "minimum": 1},
     from_toml=_count,
-    from_text=_one(_count),
+    from_text=one_value(_count),
 )
-FLAG = Kind(name="true | false", schema={"type": "boolean"}, from_toml=_flag, from_text=_one(_flag))
+FLAG = Kind(name="true | false", schema={"type": "boolean"}, from_toml=_flag, from_text=one_value(_flag))
 SIZE = _scalar("amount of memory", _size, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGkmg][iI]?[bB]$")
 ARCHITECTURES = _list("list of compute capabilities", _architecture, r"[;,\s]+")
 COMPONENTS = _list("list of names", _component, r"[,\s]+")

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from .errors import Evidence, Problem
+
 # What a library of torch is called. Its CUDA and ROCm parts are among them: libc10_cuda.so, libtorch_hip.so.
 TORCH_LIBRARY = re.compile(r"lib(?:torch|c10|caffe2|shm|aoti)[a-z0-9_]*\.so(?:\.\d+)*")
 # Wheels of torch 1.13 to 2.0 hold one whose name has a digest in it: libcudart-d0da41ae.so.11.0.
@@ -236,3 +238,18 @@ class LinkReport:
         """The worst verdict; what needs no torch links."""
         order = list(Verdict)
         return max((module.verdict for module in self.modules), key=order.index, default=Verdict.LINKS)
+
+
+def bad_wheel(wheel: str, said: str) -> Problem:
+    """Return why a wheel cannot be finished: it is none.
+
+    :param wheel: the name of its file
+    :param said: what is wrong with it
+    """
+    return Problem(
+        code="bad-wheel",
+        headline=f"the delegate's wheel {wheel} is not a wheel",
+        evidence=(Evidence(label="found", text=said),),
+        why="a wheel without a right RECORD cannot be installed",
+        fixes=("TORCHGRAFT_PROVIDE=off pip wheel .   (to see the delegate alone)",),
+    )

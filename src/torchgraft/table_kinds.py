@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .facts import ADDRESS_FACTS
-from .kinds import RELATIVE_PATHS, TEXT, VARIABLE_NAME, Kind, ValueProblem
+from .kinds import RELATIVE_PATHS, TEXT, VARIABLE_NAME, Kind, ValueProblem, one_value
 from .template import template_fault
 
 
@@ -62,12 +62,7 @@ def _one_or_more(item: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _kind(name: str, schema: Mapping[str, Any], parse: Callable[[object], Any]) -> Kind:
-    def parse_text(values: tuple[str, ...]) -> Any:
-        if len(values) != 1:
-            raise ValueProblem("one value; it was given several times")
-        return parse(values[0])
-
-    return Kind(name=name, schema=schema, from_toml=parse, from_text=parse_text)
+    return Kind(name=name, schema=schema, from_toml=parse, from_text=one_value(parse))
 
 
 def some_of(known: tuple[str, ...]) -> Kind:

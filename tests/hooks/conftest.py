@@ -6,12 +6,14 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyproject_hooks
 import pytest
+
+from support.https import Server, serve_https
 
 ROOT = Path(__file__).parents[2]
 PYTHON_FOLDER = f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -120,3 +122,23 @@ def make_caller(tmp_path: Path, consumer: Path) -> MakeCaller:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serve on this machine, over real TLS, for all tests."""
+    with serve_https(tmp_path_factory.mktemp("https")) as made:
+        yield made
+
+
+@pytest.fixture
+def server(running: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
+    """Return a server that has nothing yet; whoever asks it in this process trusts it and knows no proxy."""
+    running.answers.clear()
+    running.requests.clear()
+    running.headers.clear()
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(running.authority))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return running

@@ -12,29 +12,11 @@ from typing import Any
 
 import pytest
 
-from support.https import Server, content, partial_content, serve_https, silence, status, trickle
+from support.https import Server, content, partial_content, silence, status, trickle
 from torchgraft.act.download import DownloadError, Limits, download
 
 DATA = b"wheel" * 100_000
 QUICK = Limits(connect_s=2, read_s=0.3, total_s=5, pause_s=0.01, tries=2, largest_bytes=1_000_000)
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve_https(tmp_path_factory.mktemp("https")) as made:
-        yield made
-
-
-@pytest.fixture
-def server(running: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
-    running.answers.clear()
-    running.requests.clear()
-    running.headers.clear()
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SSL_CERT_FILE", str(running.authority))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return running
 
 
 @pytest.fixture

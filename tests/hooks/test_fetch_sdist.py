@@ -7,35 +7,22 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.https import Server, content, serve_https, status
+from support.https import Server, content, status
 from torchgraft.cli import main
 
 PYPROJECT = '[build-system]\nrequires = ["torch"]\n'
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve_https(tmp_path_factory.mktemp("https")) as made:
-        yield made
-
-
-@pytest.fixture
-def server(running: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
-    running.answers.clear()
-    running.requests.clear()
-    running.headers.clear()
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NETRC", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SSL_CERT_FILE", str(running.authority))
-    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.chdir(tmp_path)
-    return running
 
 
 def sdist() -> bytes:

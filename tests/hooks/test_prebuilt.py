@@ -15,14 +15,14 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.https import Server, content, partial_content, serve_https, status
+from support.https import Server, content, partial_content, status
 from support.wheels import write_wheel
 
 PYTHON = f"cp{sys.version_info[0]}{sys.version_info[1]}"
@@ -38,12 +38,6 @@ NEW_ABI = "_ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11ch
 OLD_ABI = "_ZN3c105ErrorC1ENS_14SourceLocationESs"
 OTHER = "_ZN2at9not_thereEv"
 PURE = {"setup.py": "import torch\nfrom setuptools import setup\nsetup(ext_modules=[])\n"}
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve_https(tmp_path_factory.mktemp("https")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -118,14 +112,12 @@ class Result:
 
 @pytest.fixture
 def bench(
-    running: Server, tmp_path: Path, consumer: Path, libraries: Path, make_project: Any, make_caller: Any
+    server: Server, tmp_path: Path, consumer: Path, libraries: Path, make_project: Any, make_caller: Any
 ) -> Bench:
-    running.answers.clear()
-    running.requests.clear()
     (torch,) = consumer.glob("lib/python*/site-packages/torch")
     (torch / "lib").mkdir()
     shutil.copy(libraries / "libc10.so", torch / "lib")
-    return Bench(running, tmp_path, make_project, make_caller)
+    return Bench(server, tmp_path, make_project, make_caller)
 
 
 def check_record(wheel: Path) -> None:

@@ -27,6 +27,7 @@ from typing import IO
 from installer.records import InvalidRecordEntry, parse_record_file
 
 from ..errors import ActError, Evidence, Problem
+from ..linkage import bad_wheel
 
 _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
@@ -79,7 +80,7 @@ def rewrite_wheel(wheel: Path, changes: WheelChanges) -> None:
             _rewrite(old, new, changes)
         draft.replace(wheel)
     except _FAULTS as error:
-        raise ActError(bad_wheel(wheel, str(error))) from None
+        raise ActError(bad_wheel(wheel.name, str(error))) from None
     except OSError as error:
         raise ActError(_unwritable(wheel, error)) from None
     finally:
@@ -251,17 +252,6 @@ def _latest() -> tuple[int, int, int, int, int, int] | None:
 
 def _text(digest: bytes) -> str:
     return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
-
-
-def bad_wheel(wheel: Path, said: str) -> Problem:
-    """Return why a wheel cannot be finished: it is none."""
-    return Problem(
-        code="bad-wheel",
-        headline=f"the delegate's wheel {wheel.name} is not a wheel",
-        evidence=(Evidence(label="found", text=said),),
-        why="a wheel without a right RECORD cannot be installed",
-        fixes=("TORCHGRAFT_PROVIDE=off pip wheel .   (to see the delegate alone)",),
-    )
 
 
 def _unwritable(wheel: Path, error: OSError) -> Problem:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from .. import __version__
-from ..errors import REPORT_TO, ActError, ConfigError, Problem, TorchgraftError, shown
+from ..errors import OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, Problem, TorchgraftError, shown
 
 PROGRAM = "torchgraft"
 # A line for each command: its file has its name, and repeats what is said here of it.
@@ -42,7 +42,6 @@ GROUPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 
-_OUR_OWN_BUG = 3
 _INTERRUPTED = 130
 # What a program cannot help: a disk that is full or broken, a folder that may not be entered.
 _OF_MACHINE = frozenset(
@@ -163,7 +162,7 @@ def _refuse_no_folder() -> None:
 def _own_bug() -> int:
     traceback.print_exc()
     print(f"torchgraft has a bug; please send what stands above to {REPORT_TO}", file=sys.stderr)
-    return _OUR_OWN_BUG
+    return OUR_OWN_BUG
 
 
 def _let_go_of_stdout() -> None:

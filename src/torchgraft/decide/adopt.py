@@ -17,6 +17,7 @@ from ..adoption import BACKEND, IN_TREE, OWN_NAME, Adoptable, Adoption, Change, 
 from ..config import TABLE
 from ..errors import ConfigError, Problem
 from ..import_names import MATCHED, OF_SETUPTOOLS, PROVIDERS
+from ..parsed import table
 from ..sources import parse_pyproject
 from ..words import VOCABULARY
 from .adopt_need import (
@@ -116,9 +117,7 @@ def _is_strings(data: object) -> bool:
 
 
 def _settings(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
-    tool = pyproject.get("tool", {})
-    table = tool.get(TABLE, {}) if isinstance(tool, dict) else {}
-    return table if isinstance(table, dict) else {}
+    return table(table(pyproject.get("tool")).get(TABLE))
 
 
 @dataclass(kw_only=True)

@@ -13,7 +13,7 @@ from ..machine import RocmToolkit
 from ..model import Snapshot, Torch
 from ..needs import rocm_need
 from ..planned import PlannedVariable
-from .toolkit import torch_place
+from .toolkit import minor_version, torch_place
 
 _NAMED = frozenset({"ROCM_HOME", "ROCM_PATH"})
 
@@ -46,8 +46,8 @@ def plan_rocm(config: Config, snapshot: Snapshot, torch: Torch) -> RocmChoice:
         return RocmChoice()
     if not hardware.rocm:
         return RocmChoice(problem=_no_hipcc(torch))
-    wanted = _minor_version(str(torch.hip))
-    toolkit = min(hardware.rocm, key=lambda t: (t.source not in _NAMED, _minor_version(t.version) != wanted))
+    wanted = minor_version(str(torch.hip))
+    toolkit = min(hardware.rocm, key=lambda t: (t.source not in _NAMED, minor_version(t.version) != wanted))
     reason = f"ROCm {toolkit.version or 'of unknown version'} from {toolkit.source} for torch's ROCm {torch.hip}"
     variables = [PlannedVariable(name=name, value=toolkit.home, reason=reason) for name in ("ROCM_HOME", "ROCM_PATH")]
     gfx, said = _gfx(hardware.gpus), f"the GPUs of this machine ({hardware.gpus_source})"
@@ -55,7 +55,7 @@ def plan_rocm(config: Config, snapshot: Snapshot, torch: Torch) -> RocmChoice:
         gfx, said = _gfx(torch.architectures), "those that torch was built for"
     if gfx:
         variables.append(PlannedVariable(name="PYTORCH_ROCM_ARCH", value=";".join(gfx), reason=said))
-    differs = toolkit.version and _minor_version(toolkit.version) != wanted
+    differs = toolkit.version and minor_version(toolkit.version) != wanted
     unfit = sorted(name for name in _NAMED & set(snapshot.variables_set) if not _is_named(name, hardware.rocm))
     return RocmChoice(
         toolkit=toolkit,
@@ -92,7 +92,3 @@ def _no_hipcc(torch: Torch) -> Problem:
             "-C torchgraft.cuda=off   (if the package can be built without)",
         ),
     )
-
-
-def _minor_version(version: str) -> str:
-    return ".".join(version.split(".")[:2])

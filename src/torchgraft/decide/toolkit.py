@@ -75,7 +75,7 @@ def plan_toolkit(config: Config, snapshot: Snapshot, torch: Torch | None) -> Too
 
 def is_other_minor(version: str, torch: Torch) -> bool:
     """Return whether a toolkit is of another minor version than torch's CUDA."""
-    return _minor_version(version) != _minor_version(str(torch.cuda))
+    return minor_version(version) != minor_version(str(torch.cuda))
 
 
 def _local(snapshot: Snapshot, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
@@ -139,11 +139,11 @@ def _assembled(snapshot: Snapshot, layers: tuple[str, ...]) -> str:
 
 def _requirement(config: Config, snapshot: Snapshot, torch: Torch) -> Planned:
     extras = ",".join(dict.fromkeys((*_COMPONENTS, *config.cuda_components)))
-    version = torch.toolkit or f"{_minor_version(str(torch.cuda))}.*"
+    version = torch.toolkit or f"{minor_version(str(torch.cuda))}.*"
     here = f"no toolkit {major(str(torch.cuda))}.x is here"
     libc = oldest_libc(snapshot.hardware.compilers if snapshot.hardware else ())
     clash = first_cuda(libc)
-    if clash and release(_minor_version(version)) < release(clash.cuda):
+    if clash and release(minor_version(version)) < release(clash.cuda):
         version = f"{clash.cuda}.*"
         here = f"{here} whose headers agree with glibc {libc}: {clash.cuda} is the first one"
     reason = f"torch {torch.version} was built with CUDA {torch.cuda}, and {here}"
@@ -178,7 +178,7 @@ def _faults_of_others(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def _mismatch(snapshot: Snapshot, torch: Torch) -> Problem:
-    cuda, its_major = _minor_version(str(torch.cuda)), major(str(torch.cuda))
+    cuda, its_major = minor_version(str(torch.cuda)), major(str(torch.cuda))
     package = f"cuda-toolkit-{cuda.replace('.', '-')}"
     found = snapshot.hardware.toolkits if snapshot.hardware else ()
     faults = snapshot.hardware.toolkit_faults if snapshot.hardware else ()
@@ -222,5 +222,6 @@ def torch_place(torch: Torch) -> str:
     return f"{torch.version} in {torch.folder}" if torch.folder else f"{torch.version}, which will be installed"
 
 
-def _minor_version(version: str) -> str:
+def minor_version(version: str) -> str:
+    """Return the first two parts of a version."""
     return ".".join(version.split(".")[:2])

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..adoption import BACKEND, IN_TREE
+from ..parsed import strings, table
 from ..vendored import MANIFEST, Copy, Difference, Manifest
 
 _MANIFEST_LINE = f"recursive-include {IN_TREE} *.py py.typed {MANIFEST} LICENSE"
@@ -64,12 +65,11 @@ def _files(manifest: Manifest, copy: Copy) -> Iterator[Difference]:
 
 
 def _build_system(manifest: Manifest, pyproject: Mapping[str, Any]) -> Iterator[Difference]:
-    table = pyproject.get("build-system", {})
-    table = table if isinstance(table, dict) else {}
-    if table.get("build-backend") != BACKEND:
+    system = table(pyproject.get("build-system"))
+    if system.get("build-backend") != BACKEND:
         yield Difference(file="pyproject.toml", what=f'build-backend is not "{BACKEND}"')
-    if table.get("backend-path") != [IN_TREE]:
+    if system.get("backend-path") != [IN_TREE]:
         yield Difference(file="pyproject.toml", what=f'backend-path is not ["{IN_TREE}"]')
     for requirement in manifest.requires:
-        if requirement not in table.get("requires", ()):
+        if requirement not in strings(system.get("requires")):
             yield Difference(file="pyproject.toml", what=f'requires lacks "{requirement}"')

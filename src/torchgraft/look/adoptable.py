@@ -17,11 +17,10 @@ from ..sources import parse_pyproject
 from .evaluator import Reached
 from .known_values import name_of
 from .own_tree import OwnTree, modules_of, read_text
-from .project import read_project
+from .project import NOT_SOURCES, read_project
 from .reached import follow
 
 _MOST_CMAKE_FILES = 2000
-_NOT_SOURCES = frozenset({"build", "dist", "node_modules", "__pycache__", "docs"})
 _FINDS_TORCH = {
     "CMakeLists.txt": re.compile(r"^[ \t]*find_package\s*\(\s*Torch\b", re.IGNORECASE | re.MULTILINE),
     "meson.build": re.compile(r"^[^#\n]*\bdependency\(\s*'Torch'", re.IGNORECASE | re.MULTILINE),
@@ -108,7 +107,7 @@ def _finds_torch(folder: Path) -> str:
     """Return which file has CMake or meson look for torch, "" if none does."""
     seen = 0
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _NOT_SOURCES)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in NOT_SOURCES)
         for name in _FINDS_TORCH.keys() & set(files):
             seen += 1
             path = Path(parent) / name

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from packaging.metadata import parse_email
 
-from ..errors import ActError, Evidence, Problem
-from ..linkage import Module, WheelContents
+from ..errors import ActError
+from ..linkage import Module, WheelContents, bad_wheel
 from .build_folder import find_built_files
 from .modules import is_library_name, read_archive_modules, read_file_modules
 
@@ -44,7 +44,7 @@ def read_wheel_contents(wheel: Path, source: Path) -> WheelContents:
         with zipfile.ZipFile(wheel) as archive:
             return _read(archive, source)
     except _FAULTS as error:
-        raise ActError(_bad_wheel(wheel, str(error))) from None
+        raise ActError(bad_wheel(wheel.name, str(error))) from None
 
 
 def read_in_place_modules(source: Path, *, suffix: str) -> tuple[Module, ...]:
@@ -94,13 +94,3 @@ def _bytes(archive: zipfile.ZipFile, name: str) -> bytes:
     if archive.getinfo(name).file_size > _LARGEST_TEXT_BYTES:
         raise ValueError(f"its {name} is too large")
     return archive.read(name)
-
-
-def _bad_wheel(wheel: Path, said: str) -> Problem:
-    return Problem(
-        code="bad-wheel",
-        headline=f"the delegate's wheel {wheel.name} is not a wheel",
-        evidence=(Evidence(label="found", text=said),),
-        why="a wheel without a right RECORD cannot be installed",
-        fixes=("TORCHGRAFT_PROVIDE=off pip wheel .   (to see the delegate alone)",),
-    )

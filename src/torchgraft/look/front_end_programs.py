@@ -15,6 +15,7 @@ from typing import Any
 
 from ..checkup import FrontEndProgram, FrontEndSetting
 from ..model import FrontEndName
+from ..parsed import strings, table
 from .prefixes import is_file
 from .programs import ask_program, find_programs
 from .uv_project import project_root
@@ -89,7 +90,7 @@ def _uv_tables(variables: Mapping[str, str], folder: Path, system: Path) -> Iter
     if is_file(own):  # it is then read instead of [tool.uv]
         yield own, _parsed(own)
     else:
-        yield root / "pyproject.toml", _table(_table(_parsed(root / "pyproject.toml"), "tool"), "uv")
+        yield root / "pyproject.toml", table(table(_parsed(root / "pyproject.toml").get("tool")).get("uv"))
     home = variables.get("APPDATA") if os.name == "nt" else variables.get("XDG_CONFIG_HOME")
     base = Path(home) if home else Path("~/.config").expanduser()
     for file in (base / "uv" / "uv.toml", system):
@@ -97,23 +98,23 @@ def _uv_tables(variables: Mapping[str, str], folder: Path, system: Path) -> Iter
 
 
 def _read(settings: Mapping[str, Any], source: str) -> Iterator[FrontEndSetting]:
-    for table, prefix in ((settings, ""), (_table(settings, "pip"), "pip.")):
+    for part, prefix in ((settings, ""), (table(settings.get("pip")), "pip.")):
         for name in _ISOLATION:
-            value = table.get(name)
-            names = [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+            value = part.get(name)
+            names = strings(value)
             if value is True or names:
                 yield FrontEndSetting(name=prefix + name, value=", ".join(names), source=source)
-        for package, requirements in _table(table, "extra-build-dependencies").items():
+        for package, requirements in table(part.get("extra-build-dependencies")).items():
             yield from _extra(str(package), requirements, prefix, source)
 
 
 def _extra(package: str, requirements: object, prefix: str, source: str) -> Iterator[FrontEndSetting]:
     for item in requirements if isinstance(requirements, list) else []:
-        table = item if isinstance(item, dict) else {"requirement": item}
-        if re.match(r"torch\s*($|[\[@<>=!~;,(])", str(table.get("requirement", "")), re.IGNORECASE):
-            matched = ", match-runtime" if table.get("match-runtime") is True else ""
+        entry = item if isinstance(item, dict) else {"requirement": item}
+        if re.match(r"torch\s*($|[\[@<>=!~;,(])", str(entry.get("requirement", "")), re.IGNORECASE):
+            matched = ", match-runtime" if entry.get("match-runtime") is True else ""
             name = f"{prefix}extra-build-dependencies.{package}"
-            yield FrontEndSetting(name=name, value=f"{table['requirement']}{matched}", source=source)
+            yield FrontEndSetting(name=name, value=f"{entry['requirement']}{matched}", source=source)
 
 
 def _parsed(file: Path) -> Mapping[str, Any]:
@@ -123,8 +124,3 @@ def _parsed(file: Path) -> Mapping[str, Any]:
             return tomllib.load(stream)
     except (OSError, ValueError, RecursionError):
         return {}
-
-
-def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = data.get(key)
-    return value if isinstance(value, dict) else {}

@@ -35,6 +35,28 @@ def catches_import_error(handler: ast.ExceptHandler) -> bool:
     return any(name_of(name) in IMPORT_ERRORS for name in caught)
 
 
+class GuardedVisitor(ast.NodeVisitor):
+    """Visits a script, and knows of each place in it whether the absence of a module is put up with there."""
+
+    def __init__(self) -> None:
+        self._guards = 0
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a handler around this place catches what an import raises."""
+        return self._guards > 0
+
+    def visit_Try(self, node: ast.Try) -> None:
+        """Count the handlers around a body that catch what an import raises."""
+        guarded = any(catches_import_error(handler) for handler in node.handlers)
+        self._guards += guarded
+        for statement in node.body:
+            self.visit(statement)
+        self._guards -= guarded
+        for part in (*node.handlers, *node.orelse, *node.finalbody):
+            self.visit(part)
+
+
 def truth_of(value: object) -> bool | None:
     """Return whether a value counts as true, None if that is not known."""
     return value.truth if isinstance(value, Unknown) else bool(value)

@@ -12,7 +12,8 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from ..model import Python
-from .locked_torch import is_torch, table, tables, text_of
+from ..parsed import table, tables, text_of
+from .locked_torch import is_torch
 from .markers import Chosen, MarkerError, marker_holds
 
 # As torch requires them on PyPI: the whole toolkit from 2.11 on, before that its runtime.

@@ -5,10 +5,8 @@ May not know any kind of lock file: `uv_lock`, `pylock`, `poetry_lock` and `pdm_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -16,6 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from ..model import Python
+from ..parsed import table
 from ..redaction import without_credentials
 from .markers import best_wheel, torch_version_in
 
@@ -176,23 +175,3 @@ def check_format(found: object, *, known: tuple[int, ...]) -> None:
             raise LockError(f"its format {text[:20]} is newer than those known (up to {max(known)}.x)")
         raise LockError(f"its format {text[:20]} is older than those known (from {min(known)}.x)")
     raise LockError("it does not say which format it has")
-
-
-def table(data: object) -> Mapping[str, Any]:
-    """Return `data` if it is a table, else an empty one."""
-    return data if isinstance(data, dict) else {}
-
-
-def tables(data: object) -> list[Mapping[str, Any]]:
-    """Return the tables in an array, [] if it is none."""
-    return [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
-
-
-def text_of(data: object) -> str | None:
-    """Return `data` if it is a string that is not empty."""
-    return data if isinstance(data, str) and data else None
-
-
-def strings(data: object) -> tuple[str, ...]:
-    """Return the strings in an array, () if it is none."""
-    return tuple(item for item in data if isinstance(item, str)) if isinstance(data, list) else ()

@@ -15,9 +15,10 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from ..model import FrontEndName, Locked, Python
+from ..parsed import table
 from .command_line import CommandLine, parse_command_line, script_of
 from .locked_toolkit import find_locked_toolkit
-from .locked_torch import LockedTorch, LockError, answer_of, table
+from .locked_torch import LockedTorch, LockError, answer_of
 from .markers import Chosen, MarkerError
 from .pdm_lock import find_in_pdm_lock
 from .poetry_lock import find_in_poetry_lock

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..adoption import Import
 from ..import_names import PROVIDERS
-from .known_values import catches_import_error, name_of
+from .known_values import GuardedVisitor, name_of
 
 _MOST_MODULES = 200
 _LARGEST_BYTES = 2_000_000
@@ -131,13 +131,13 @@ class OwnTree:
         return imports.found
 
 
-class _ModuleImports(ast.NodeVisitor):
+class _ModuleImports(GuardedVisitor, ast.NodeVisitor):
     """The imports of a module, with whether they run with it and whether their absence is put up with."""
 
     def __init__(self, package: str) -> None:
+        super().__init__()
         self.found: list[_Found] = []
         self._package = package
-        self._guards = 0
         self._functions = 0
 
     def visit_Import(self, node: ast.Import) -> None:
@@ -153,7 +153,7 @@ class _ModuleImports(ast.NodeVisitor):
                 _Found(
                     module=module,
                     line=node.lineno,
-                    guarded=self._guards > 0,
+                    guarded=self.is_guarded,
                     late=self._functions > 0,
                     names=names,
                 )
@@ -176,12 +176,3 @@ class _ModuleImports(ast.NodeVisitor):
                 self.visit(statement)
         else:
             self.generic_visit(node)
-
-    def visit_Try(self, node: ast.Try) -> None:
-        guarded = any(catches_import_error(handler) for handler in node.handlers)
-        self._guards += guarded
-        for statement in node.body:
-            self.visit(statement)
-        self._guards -= guarded
-        for part in (*node.handlers, *node.orelse, *node.finalbody):
-            self.visit(part)

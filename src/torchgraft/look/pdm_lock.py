@@ -10,18 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..model import Python
-from .locked_torch import (
-    LockedTorch,
-    LockedWheel,
-    check_format,
-    digest_text,
-    file_url,
-    is_torch,
-    table,
-    tables,
-    text_of,
-    the_only,
-)
+from ..parsed import table, tables, text_of
+from .locked_torch import LockedTorch, LockedWheel, check_format, digest_text, file_url, is_torch, the_only
 from .markers import Chosen, marker_holds, torch_version_in
 
 _CHOICE = "the lock has no marker that decides"

@@ -11,19 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..model import Python
+from ..parsed import table, tables, text_of
 from ..redaction import without_credentials
-from .locked_torch import (
-    LockedTorch,
-    LockedWheel,
-    check_format,
-    digest_text,
-    file_url,
-    is_torch,
-    table,
-    tables,
-    text_of,
-    the_only,
-)
+from .locked_torch import LockedTorch, LockedWheel, check_format, digest_text, file_url, is_torch, the_only
 from .markers import Chosen, marker_holds
 
 _CHOICE = "the lock has no marker that decides (poetry 2 writes them), or extras of the command do (--extras)"

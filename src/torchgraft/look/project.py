@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import ConfigError, Evidence, Problem
 from ..meson_project import project_alone
+from ..parsed import strings, table
 from ..source_tree import Project, SetupScript
 from ..sources import parse_pyproject
 from .setup_script import parse_setup_script
@@ -26,7 +27,8 @@ _FINDS_TORCH = {
     "CMakeLists.txt": re.compile(r"^[ \t]*find_package\s*\(\s*Torch\b", re.IGNORECASE | re.MULTILINE),
     "meson.build": re.compile(r"^[^#\n]*\bdependency\(\s*'Torch'", re.MULTILINE),
 }
-_NOT_SOURCES = frozenset({"build", "dist", "node_modules", "__pycache__", "docs"})
+# Folders in which no part of the build lies.
+NOT_SOURCES = frozenset({"build", "dist", "node_modules", "__pycache__", "docs"})
 
 
 def read_pyproject(folder: Path) -> Mapping[str, Any]:
@@ -54,13 +56,13 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
     setup_cfg = _setup_cfg(_read_text(folder / "setup.cfg") or "")
     script_text = _read_text(folder / "setup.py")
     script = None if script_text is None else parse_setup_script(script_text)
-    project = _table(pyproject.get("project"))
+    project = table(pyproject.get("project"))
     name, version = project.get("name"), project.get("version")
     found = Project(
         folder=str(folder),
         name=name if isinstance(name, str) else _other_name(setup_cfg, script),
         version=version if isinstance(version, str) else None,
-        requires=_strings(_table(pyproject.get("build-system")).get("requires")),
+        requires=strings(table(pyproject.get("build-system")).get("requires")),
         dependencies=_dependencies(
             project,
             has_project="project" in pyproject,
@@ -69,7 +71,7 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
         ),
         setup_cfg_requires=setup_cfg.get("setup_requires", ()),
         setup_script=script,
-        static_metadata=_is_static(project, _table(_table(pyproject.get("tool")).get("setuptools"))),
+        static_metadata=_is_static(project, table(table(pyproject.get("tool")).get("setuptools"))),
         cuda_sources=_cuda_sources(folder, script),
         meson=project_alone(_read_text(folder / "meson.build") or "") is not None,
         run_paths=_run_paths(folder, script_text),
@@ -123,7 +125,7 @@ def _cuda_sources(folder: Path, script: SetupScript | None) -> str:
 def _has_sources(parent: Path, name: str) -> bool:
     """Return whether a folder may hold sources of the project: environments have those of others, torch's too."""
     marks = (parent / name / mark for mark in ("pyvenv.cfg", "conda-meta"))
-    return not name.startswith(".") and name not in _NOT_SOURCES and not any(mark.exists() for mark in marks)
+    return not name.startswith(".") and name not in NOT_SOURCES and not any(mark.exists() for mark in marks)
 
 
 def _run_paths(folder: Path, script: str | None) -> str:
@@ -137,11 +139,11 @@ def _run_paths(folder: Path, script: str | None) -> str:
 
 def _is_static(project: Mapping[str, Any], setuptools: Mapping[str, Any]) -> bool:
     """Return whether `[project]` has all metadata, or says in which files setuptools finds the rest."""
-    dynamic = set(_strings(project.get("dynamic")))
+    dynamic = set(strings(project.get("dynamic")))
     return (
         "name" in project
         and ("version" in project or "version" in dynamic)
-        and dynamic <= set(_table(setuptools.get("dynamic")))
+        and dynamic <= set(table(setuptools.get("dynamic")))
     )
 
 
@@ -157,8 +159,8 @@ def _dependencies(
     A `[project]` table that does not name dependencies as dynamic has none but its own (PEP 621); one that does may
     have some of them (PEP 808).
     """
-    stated = _strings(project.get("dependencies"))
-    if has_project and "dependencies" not in _strings(project.get("dynamic")):
+    stated = strings(project.get("dependencies"))
+    if has_project and "dependencies" not in strings(project.get("dynamic")):
         return stated
     return None if script is None else stated + script + setup_cfg
 
@@ -184,11 +186,3 @@ def _read_text(path: Path) -> str | None:
             return file.read(_LARGEST_SCRIPT_BYTES).decode("utf-8-sig", errors="replace")
     except OSError:
         return None
-
-
-def _table(data: object) -> Mapping[str, Any]:
-    return data if isinstance(data, dict) else {}
-
-
-def _strings(data: object) -> tuple[str, ...]:
-    return tuple(item for item in data if isinstance(item, str)) if isinstance(data, list) else ()

@@ -16,20 +16,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from ..model import Python
-from .locked_torch import (
-    LockedTorch,
-    LockedWheel,
-    LockError,
-    check_format,
-    digest_text,
-    file_url,
-    is_torch,
-    strings,
-    table,
-    tables,
-    text_of,
-    the_only,
-)
+from ..parsed import strings, table, tables, text_of
+from .locked_torch import LockedTorch, LockedWheel, LockError, check_format, digest_text, file_url, is_torch, the_only
 from .markers import Chosen, marker_holds, torch_version_in
 
 _CHOICE = "extras and groups of the command decide"

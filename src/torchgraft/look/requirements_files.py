@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from ..parsed import strings, table
 from ..redaction import without_credentials
-from .locked_torch import strings, table
 from .locks import is_lock_name
 
 if sys.version_info >= (3, 11):

@@ -9,7 +9,7 @@ import ast
 from dataclasses import replace
 
 from ..source_tree import SetupScript
-from .known_values import catches_import_error, name_of
+from .known_values import GuardedVisitor, name_of
 from .nvcc_flags import names_gencode, nvcc_threads
 
 _UNKNOWN = SetupScript(may_set_requires=True, setup_requires=None, install_requires=None, needs_torch=True)
@@ -73,22 +73,13 @@ def _imports(nodes: list[ast.AST]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-class _AboutTorch(ast.NodeVisitor):
+class _AboutTorch(GuardedVisitor, ast.NodeVisitor):
     """Whether a script imports torch without putting up with its absence, and whether it asks for its version."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.needed = False
         self.asked_for_version = False
-        self._guards = 0
-
-    def visit_Try(self, node: ast.Try) -> None:
-        guarded = any(catches_import_error(handler) for handler in node.handlers)
-        self._guards += guarded
-        for statement in node.body:
-            self.visit(statement)
-        self._guards -= guarded
-        for part in (*node.handlers, *node.orelse, *node.finalbody):
-            self.visit(part)
 
     def visit_Import(self, node: ast.Import) -> None:
         self._import(*(alias.name for alias in node.names))
@@ -104,7 +95,7 @@ class _AboutTorch(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _import(self, *names: str) -> None:
-        if not self._guards and any(name.partition(".")[0] == "torch" for name in names):
+        if not self.is_guarded and any(name.partition(".")[0] == "torch" for name in names):
             self.needed = True
 
 

@@ -15,21 +15,9 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from ..model import Python
+from ..parsed import strings, table, tables, text_of
 from ..redaction import without_credentials
-from .locked_torch import (
-    LockedTorch,
-    LockedWheel,
-    LockError,
-    check_format,
-    digest_text,
-    file_url,
-    local_path,
-    strings,
-    table,
-    tables,
-    text_of,
-    the_only,
-)
+from .locked_torch import LockedTorch, LockedWheel, LockError, check_format, digest_text, file_url, local_path, the_only
 from .markers import Chosen, marker_holds
 
 _CHOICE = "extras and groups of the command decide (--extra, --group)"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..parsed import strings
 from .prefixes import is_file
 
 if sys.version_info >= (3, 11):
@@ -33,8 +34,8 @@ def project_root(folder: Path) -> Path | None:
         return project
     workspace = _workspace(above[1]) or {}
     path = project.relative_to(above[1]).as_posix()
-    included = any(_matches(path, pattern) for pattern in _strings(workspace.get("members")))
-    excluded = any(_matches(path, pattern) for pattern in _strings(workspace.get("exclude")))
+    included = any(_matches(path, pattern) for pattern in strings(workspace.get("members")))
+    excluded = any(_matches(path, pattern) for pattern in strings(workspace.get("exclude")))
     return above[1] if included and not excluded else project
 
 
@@ -47,10 +48,6 @@ def _workspace(folder: Path) -> Mapping[str, Any] | None:
     for key in ("tool", "uv", "workspace"):
         data = data.get(key) if isinstance(data, dict) else None
     return data if isinstance(data, dict) else None
-
-
-def _strings(data: object) -> list[str]:
-    return [item for item in data if isinstance(item, str)] if isinstance(data, list) else []
 
 
 def _matches(path: str, pattern: str) -> bool:
