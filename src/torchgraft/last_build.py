@@ -21,22 +21,32 @@ def source_key(source: Path) -> str:
     return hashlib.sha256(os.fsencode(source)).hexdigest()[:16]
 
 
-def note_path(cache_folder: Path, source: Path) -> Path:
-    """Return the file that notes for which torch a source tree was last built."""
-    return cache_folder / "locks" / f"{source_key(source)}.torch"
+def note_path(cache_folder: Path, source: Path, *, in_place: bool = False) -> Path:
+    """Return the file that notes for which torch a source tree was last built.
+
+    :param in_place: for editable installations: what setuptools compiles for them lies beside the sources. All else is
+        in build/, and stays there when the other is built for another torch
+    """
+    return cache_folder / "locks" / f"{source_key(source)}{'.editable' * in_place}.torch"
 
 
 def read_note(cache_folder: Path, source: Path) -> str:
     """Return for which torch a source tree was last built, as `build_identity` has it.
 
     `UNKNOWN` where nobody knows, or parts of it are for another torch; "" where nothing was built.
-    What setuptools compiles for an editable installation lies beside the sources; all else is in build/.
     """
+    notes = [_read(note_path(cache_folder, source, in_place=in_place)) for in_place in (False, True)]
+    if notes[0] is None and (source / "build").is_dir():
+        return UNKNOWN
+    known = {note for note in notes if note is not None}
+    return (known or {""}).pop() if len(known) < 2 else UNKNOWN
+
+
+def _read(note: Path) -> str | None:
     try:
-        text = note_path(cache_folder, source).read_text(encoding="utf-8", errors="replace")
+        return note.read_text(encoding="utf-8", errors="replace")[:_LONGEST_NOTE].strip()
     except OSError:
-        return UNKNOWN if (source / "build").is_dir() else ""
-    return text[:_LONGEST_NOTE].strip()
+        return None
 
 
 def build_identity(torch: Torch | None) -> str:

@@ -326,3 +326,18 @@ def test_a_tree_that_was_built_for_another_torch_is_compiled_anew(
         (beside,) = project.glob("ext_c*.so")
         assert f"built for {version}".encode() in beside.read_bytes()
     assert modules[0] == modules[1] < modules[2]
+
+
+# setuptools warns of every editable installation, and pyproject-hooks passes warnings on.
+@pytest.mark.filterwarnings("ignore:Editable installation")
+def test_an_editable_installation_for_another_torch_leaves_what_is_in_build(
+    make_project: Any, make_caller: Any, tmp_path: Path
+) -> None:
+    project = make_project({"setup.py": BUILT_FOR, "ext.c": SAYS_IT})
+    old, new = (write_consumer(tmp_path / version, version) for version in ("2.8.0+cu128", "2.9.0+cu128"))
+    make_caller(project, TORCHGRAFT_CONSUMER=str(old)).build_wheel(tmp_path)
+    caller = make_caller(project, TORCHGRAFT_CONSUMER=str(new))
+    caller.build_editable(tmp_path)
+    with zipfile.ZipFile(tmp_path / caller.build_wheel(tmp_path)) as archive:
+        (library,) = (name for name in archive.namelist() if name.startswith("ext_c"))
+        assert b"built for 2.9.0+cu128" in archive.read(library)

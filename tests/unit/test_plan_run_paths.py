@@ -36,6 +36,7 @@ CASES = {
     "the consumer's own lib": ("/env/lib", "ext/_C.so", "/env/lib"),
     "the system": ("/opt/cuda/lib64", "ext/_C.so", "/opt/cuda/lib64"),
     "relative": ("$ORIGIN/../torch/lib", "ext/_C.so", "$ORIGIN/../torch/lib"),
+    "with two slashes": ("//src/project/build//lib", "ext/_C.so", ""),
     "with dots": ("/src/other/../project/lib", "ext/_C.so", ""),
 }
 

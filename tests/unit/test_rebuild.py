@@ -33,7 +33,7 @@ def reason(built_for: str, *, config: Config | None = None, **changes: object) -
         ("", ""),
         (build_identity(TORCH), ""),
         (build_identity(OTHER), "the source tree was built for torch 2.13.0+cpu before: compiled anew"),
-        (UNKNOWN, "the source tree was built for nobody knows which torch before: compiled anew"),
+        (UNKNOWN, "the source tree was built for another torch, or nobody knows which, before: compiled anew"),
     ],
 )
 def test_what_was_compiled_for_another_torch_is_compiled_anew(built_for: str, expected: str) -> None:
@@ -65,13 +65,13 @@ def test_a_tree_that_was_never_built_has_no_note(tmp_path: Path) -> None:
 REBUILD = Rebuild(config="rebuild.cfg", unless=build_identity(TORCH))
 
 
-def noted(tmp_path: Path, rebuild: Rebuild | None, *, fails: bool = False) -> tuple[bool, str]:
+def noted(tmp_path: Path, rebuild: Rebuild | None, *, fails: bool = False, in_place: bool = False) -> tuple[bool, str]:
     """Return whether a build compiles anew, and what is noted after it."""
     rebuild = rebuild and dataclasses.replace(rebuild, config=str(tmp_path / "cache" / rebuild.config))
     seen = []
     with (
         contextlib.suppress(KeyboardInterrupt),
-        noted_build(tmp_path, rebuild, cache_folder=tmp_path / "cache") as anew,
+        noted_build(tmp_path, rebuild, cache_folder=tmp_path / "cache", in_place=in_place) as anew,
     ):
         seen.append(anew)
         if fails:
@@ -98,3 +98,25 @@ def test_one_that_fails_for_another_torch_leaves_those_for_both(tmp_path: Path) 
 def test_where_nothing_can_be_forced_nobody_knows(tmp_path: Path) -> None:
     assert noted(tmp_path, None) == (False, UNKNOWN)
     assert noted(tmp_path, REBUILD) == (True, build_identity(TORCH))
+
+
+def test_what_is_in_place_says_nothing_of_what_is_in_build(tmp_path: Path) -> None:
+    other = dataclasses.replace(REBUILD, unless=build_identity(OTHER))
+    assert noted(tmp_path, REBUILD) == (False, build_identity(TORCH))
+    (tmp_path / "build").mkdir()
+    assert noted(tmp_path, REBUILD, in_place=True) == (False, build_identity(TORCH))
+    assert noted(tmp_path, other, in_place=True) == (True, UNKNOWN)
+    assert noted(tmp_path, other) == (True, build_identity(OTHER))
+    assert noted(tmp_path, other) == (False, build_identity(OTHER))
+
+
+def test_a_note_of_what_is_in_place_does_not_vouch_for_build(tmp_path: Path) -> None:
+    (tmp_path / "build").mkdir()
+    assert noted(tmp_path, REBUILD, in_place=True) == (True, UNKNOWN)
+    assert noted(tmp_path, REBUILD) == (True, build_identity(TORCH))
+
+
+def test_an_editable_build_may_make_a_build_folder(tmp_path: Path) -> None:
+    assert noted(tmp_path, REBUILD, in_place=True) == (False, build_identity(TORCH))
+    (tmp_path / "build").mkdir()
+    assert noted(tmp_path, REBUILD, in_place=True) == (False, build_identity(TORCH))

@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
-
-import pytest
 
 from support import snapshots
 from torchgraft.act.record import built_text, record_text, write_metadata_record
 from torchgraft.config import Config
 from torchgraft.decide.plan import plan_build
-from torchgraft.model import Way
-from torchgraft.planned import Planned
 
 PLAN = plan_build(Config(env={"SECRET": "hunter2"}), snapshots.snapshot())
 
@@ -26,29 +21,6 @@ def test_the_record_has_the_torch_and_no_secret_and_no_path() -> None:
     assert "hunter2" not in text
     for path in ("/env", "/src", "/cache"):
         assert path not in text
-
-
-def test_the_address_of_a_direct_url_is_left_out() -> None:
-    line = Planned(text="torch @ https://user:word@host.example/torch-2.8.0-cp311-cp311-linux_x86_64.whl#x", reason="")
-    text = record_text(dataclasses.replace(PLAN, requirements=(line,), torch=None, way=Way.INSTALL))
-    assert json.loads(text)["requirements"] == ["torch @ torch-2.8.0-cp311-cp311-linux_x86_64.whl"]
-    assert "word" not in text
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("foo @ https://bucket.example/foo.whl?X-Amz-Signature=SECRET", "foo @ foo.whl"),
-        ("foo @ https://bucket.example/foo.whl?path=/SECRET#sha256=77", "foo @ foo.whl"),
-        ("foo @ git+https://me:SECRET@x.example/foo.git@main", "foo @ foo.git@main"),
-        ("foo @ https://me:SECRET@x.example", "foo"),
-        ("foo @ https://me:SECRET@[x/foo.whl", "foo @ https://...@[x/foo.whl"),
-        ("foo>=1", "foo>=1"),
-    ],
-)
-def test_what_signs_an_address_is_left_out(text: str, expected: str) -> None:
-    record = record_text(dataclasses.replace(PLAN, requirements=(Planned(text=text, reason=""),)))
-    assert json.loads(record)["requirements"] == [expected]
 
 
 def test_prepared_metadata_gets_the_same_record(tmp_path: Path) -> None:

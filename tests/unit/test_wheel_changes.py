@@ -3,7 +3,9 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import io
 import stat
+import struct
 import zipfile
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from torchgraft.errors import ActError
 INFO = "ext-1.0.dist-info"
 TIME = (2026, 1, 2, 3, 4, 6)
 ADDED = {f"{INFO}/torchgraft.json": b"{}\n"}
+# Signature, checksum and sizes behind a member, where its header does not have them.
+DESCRIPTOR = bytes(16)
 MODULE = bytes(range(256)) * 100
 
 
@@ -35,8 +39,9 @@ def make_wheel(
         **(extra or {}),
     }
     rows = [(name, digest(data), str(len(data))) for name, data in files.items()] + [(f"{INFO}/RECORD", "", "")]
-    record = "".join(",".join(row) + "\n" for row in rows).encode()
-    members = [*files.items(), (f"{INFO}/RECORD", record)]
+    record = io.StringIO(newline="")
+    csv.writer(record, lineterminator="\n").writerows(rows)
+    members = [*files.items(), (f"{INFO}/RECORD", record.getvalue().encode())]
     path = folder / "ext-1.0-cp311-cp311-linux_x86_64.whl"
     with path.open("wb") as file:
         target = Unseekable(file) if streamed else file
@@ -74,12 +79,26 @@ def assert_it_is_whole(path: Path) -> dict[str, bytes]:
         for name, hash_, size in rows:
             if hash_:
                 assert RecordEntry.from_elements(name, hash_, size).validate(archive.read(name))
+        assert_nothing_is_between_the_members(path, archive)
         return {name: archive.read(name) for name in names}
 
 
+def assert_nothing_is_between_the_members(path: Path, archive: zipfile.ZipFile) -> None:
+    """uv and PyPI read an archive from its start, and refuse one with members that its directory does not list."""
+    data = path.read_bytes()
+    place = 0
+    for member in sorted(archive.infolist(), key=lambda member: member.header_offset):
+        assert member.header_offset == place
+        name, extra = struct.unpack_from("<2H", data, place + 26)
+        place += 30 + name + extra + member.compress_size
+        place += len(DESCRIPTOR) * data.startswith(b"PK\7\x08", place)
+    assert place == archive.start_dir
+
+
+@pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("record_last", [True, False])
-def test_a_file_is_added(tmp_path: Path, *, record_last: bool) -> None:
-    path = make_wheel(tmp_path, record_last=record_last)
+def test_a_file_is_added(tmp_path: Path, *, record_last: bool, streamed: bool) -> None:
+    path = make_wheel(tmp_path, record_last=record_last, streamed=streamed)
     rewrite_wheel(path, WheelChanges(added=ADDED))
     files = assert_it_is_whole(path)
     assert files[f"{INFO}/torchgraft.json"] == b"{}\n"
@@ -87,6 +106,18 @@ def test_a_file_is_added(tmp_path: Path, *, record_last: bool) -> None:
     with zipfile.ZipFile(path) as archive:
         assert archive.getinfo(f"{INFO}/torchgraft.json").date_time == TIME
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\x85", "\x0b", "\x1c", "\n", ', "'])
+def test_a_file_may_have_any_name(tmp_path: Path, mark: str) -> None:
+    name = f"ext/a{mark}b.txt"
+    path = make_wheel(tmp_path, extra={name: b"data"})
+    rewrite_wheel(path, WheelChanges(added=ADDED))
+    with zipfile.ZipFile(path) as archive:
+        # Not installer, nor pip, which take some of these for ends of lines.
+        rows = list(csv.reader(io.StringIO(archive.read(f"{INFO}/RECORD").decode(), newline="")))
+        assert {row[0] for row in rows} == set(archive.namelist())
+    assert [name, digest(b"data"), "4"] in rows
 
 
 def test_what_is_added_takes_the_place_of_what_has_its_name(tmp_path: Path) -> None:

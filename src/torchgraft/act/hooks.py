@@ -217,7 +217,8 @@ def _source_held(call: Call) -> Iterator[dict[str, str]]:
         return
     with contextlib.ExitStack() as stack:
         stack.enter_context(hold_source(call.source, cache_folder=call.cache_folder))
+        in_place = plan.hook is Hook.BUILD_EDITABLE
         anew = plan.hook is not Hook.BUILD_SDIST and stack.enter_context(
-            noted_build(call.source, plan.rebuild, cache_folder=call.cache_folder)
+            noted_build(call.source, plan.rebuild, cache_folder=call.cache_folder, in_place=in_place)
         )
         yield {"DIST_EXTRA_CONFIG": plan.rebuild.config} if plan.rebuild and anew else {}

@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from packaging.requirements import Requirement
-
 from .. import __version__
 from ..planned import Plan, PlannedPrebuilt
-from ..redaction import without_secrets
 
 RECORD_NAME = "torchgraft.json"
 _RECORD_FORMAT = 1
@@ -49,7 +46,6 @@ def record_text(plan: Plan, *, reads: tuple[str, ...] = (), original: Mapping[st
             "debug": torch.debug,
             "git_version": torch.git_version,
         },
-        "requirements": [_without_address(line.text) for line in plan.requirements],
         "variables": [variable.name for variable in plan.variables if not variable.of_machine],
     }
     if plan.from_files:
@@ -94,18 +90,3 @@ def _public(url: str) -> str:
     """Return an address without what may be a password: login, query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _without_address(requirement: str) -> str:
-    """Return a requirement with the name of the file in place of a direct URL.
-
-    What stands before the name may be a folder or a password, and what stands behind it a signature.
-    """
-    try:
-        parsed = Requirement(requirement)
-        if not parsed.url:
-            return requirement
-        name = urlsplit(parsed.url).path.rpartition("/")[2]
-    except ValueError:  # InvalidRequirement, and addresses that are none
-        return without_secrets(requirement)
-    return f"{parsed.name} @ {name}" if name else parsed.name

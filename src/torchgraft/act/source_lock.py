@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -64,13 +64,14 @@ def hold_source(source: Path, *, cache_folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def noted_build(source: Path, rebuild: Rebuild | None, *, cache_folder: Path) -> Iterator[bool]:
+def noted_build(source: Path, rebuild: Rebuild | None, *, cache_folder: Path, in_place: bool) -> Iterator[bool]:
     """Yield whether everything has to be compiled anew, and note for which torch the tree is built.
 
     A build that fails leaves objects too. Where they take the place of those for another torch, there are both until
     the end, and the next build knows. Without a place for notes there is none: the next build compiles anew.
 
     :param rebuild: None where nothing can be forced, so that nobody knows afterwards
+    :param in_place: for an editable installation
     """
     source = source.resolve()
     before = read_note(cache_folder, source)
@@ -78,10 +79,17 @@ def noted_build(source: Path, rebuild: Rebuild | None, *, cache_folder: Path) ->
     anew = rebuild is not None and before not in {"", identity}
     if rebuild is not None and anew:
         _write(Path(rebuild.config), _FORCED)
-    note = note_path(cache_folder, source)
-    _write(note, UNKNOWN if anew else identity)
+    # What an editable build leaves in a build/ that was not there before is for its torch, too.
+    kinds = {in_place, in_place and (source / "build").exists()}
+    notes = [note_path(cache_folder, source, in_place=kind) for kind in kinds]
+    _write_all(notes, UNKNOWN if anew else identity)
     yield anew
-    _write(note, identity)
+    _write_all(notes, identity)
+
+
+def _write_all(paths: Iterable[Path], text: str) -> None:
+    for path in paths:
+        _write(path, text)
 
 
 def _write(path: Path, text: str) -> None:

@@ -45,6 +45,7 @@ _FAULTS = (
     EOFError,
     KeyError,
     NotImplementedError,
+    RuntimeError,
     ValueError,
 )
 
@@ -111,33 +112,39 @@ def dist_info_of(archive: zipfile.ZipFile) -> str:
 
 
 def _only_adds(wheel: Path, changes: WheelChanges) -> bool:
+    """Return whether all that goes out of a wheel is at its end, and all else stays as it is."""
     with zipfile.ZipFile(wheel) as archive:
         latest = _latest()
         late = latest is not None and any(member.date_time > latest for member in archive.infolist())
-    return not changes.moved and not changes.replaced and not late
+        places = [member.header_offset for member in _outgoing(archive, changes.added)]
+        is_end = sum(member.header_offset >= min(places) for member in archive.infolist()) == len(places)
+    return is_end and not changes.moved and not changes.replaced and not late
+
+
+def _outgoing(archive: zipfile.ZipFile, added: Mapping[str, bytes]) -> list[zipfile.ZipInfo]:
+    """Return the members that go out: RECORD is one, and written anew."""
+    info = dist_info_of(archive)
+    return [
+        archive.NameToInfo[name]
+        for name in dict.fromkeys((f"{info}/RECORD", *_signatures(info), *added))
+        if name in archive.NameToInfo
+    ]
 
 
 def _add(archive: zipfile.ZipFile, added: Mapping[str, bytes]) -> None:
-    info = dist_info_of(archive)
-    record = f"{info}/RECORD"
-    like = archive.getinfo(record)
-    rows = _rows(archive, info)
-    for name in (record, *_signatures(info), *added):
-        if name in archive.NameToInfo:
-            _forget(archive, archive.NameToInfo[name])
-    _finish(archive, rows, added, like)
+    """Write behind what stays, over what goes out.
 
-
-def _forget(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Take a member out; where it is the last one, the next one is written in its place.
-
-    zipfile has no public way; these attributes have been the same since Python 2.7. The bytes of one that is not the
-    last stay in the archive, unlisted, which the format allows.
+    zipfile has no public way; these attributes have been the same since Python 2.7. Nothing may be left between the
+    members: uv and PyPI read an archive from its start, and refuse what its directory does not list.
     """
-    archive.filelist.remove(member)
-    del archive.NameToInfo[member.filename]
-    if all(other.header_offset < member.header_offset for other in archive.filelist):
-        archive.start_dir = member.header_offset
+    info = dist_info_of(archive)
+    like = archive.getinfo(f"{info}/RECORD")
+    rows = _rows(archive, info)
+    for member in _outgoing(archive, added):
+        archive.filelist.remove(member)
+        del archive.NameToInfo[member.filename]
+        archive.start_dir = min(archive.start_dir, member.header_offset)
+    _finish(archive, rows, added, like)
 
 
 def _rewrite(old: zipfile.ZipFile, new: zipfile.ZipFile, changes: WheelChanges) -> None:
@@ -162,7 +169,8 @@ def _rewrite(old: zipfile.ZipFile, new: zipfile.ZipFile, changes: WheelChanges) 
 def _rows(archive: zipfile.ZipFile, info: str) -> dict[str, tuple[str, ...]]:
     """Return the rows of RECORD by the names of files, without its own and those of its signatures."""
     record = f"{info}/RECORD"
-    rows = parse_record_file(archive.read(record).decode("utf-8").splitlines())
+    # Not splitlines(): names may have what it takes for an end of line.
+    rows = parse_record_file(io.StringIO(archive.read(record).decode("utf-8"), newline=""))
     return {row[0]: tuple(row) for row in rows if row[0] not in (record, *_signatures(info))}
 
 
@@ -195,7 +203,7 @@ def _put(new: zipfile.ZipFile, path: Path, member: zipfile.ZipInfo) -> tuple[str
 
 
 def _copy_member(old: zipfile.ZipFile, new: zipfile.ZipFile, member: zipfile.ZipInfo, as_: zipfile.ZipInfo) -> None:
-    """Copy a member as it is compressed: see `_forget`.
+    """Copy a member as it is compressed: see `_add`.
 
     Sizes and checksum go into the header, also where the old archive has them behind the member.
     """

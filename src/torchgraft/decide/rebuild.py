@@ -27,6 +27,6 @@ def plan_rebuild(config: Config, snapshot: Snapshot, torch: Torch | None) -> Reb
         return None
     before, identity, reason = snapshot.project.built_for, build_identity(torch), ""
     if before and before != identity:
-        what = "nobody knows which torch" if before == UNKNOWN else f"torch {before.partition(' ')[0]}"
+        what = "another torch, or nobody knows which," if before == UNKNOWN else f"torch {before.partition(' ')[0]}"
         reason = f"the source tree was built for {what} before: compiled anew"
     return Rebuild(config=str(PurePath(snapshot.cache_folder) / "rebuild.cfg"), unless=identity, reason=reason)

@@ -39,7 +39,8 @@ def _entry(entry: str, file: str, places: RunPathPlaces) -> str:
     """Return what takes the place of one entry; "" for nothing."""
     if not entry.startswith("/"):
         return entry
-    path = posixpath.normpath(entry)
+    # Two slashes at the start stay two (POSIX), and lead to the same place.
+    path = posixpath.normpath(f"/{entry.lstrip('/')}")
     for site in sorted(places.sites, key=len, reverse=True):
         rest = _below(path, site)
         if rest is not None:
