@@ -77,6 +77,22 @@ def test_a_cached_wheel_brings_its_old_torch_with_it(tool: str, ground: Ground) 
     assert (report.built[0], report.meets[0]) == (OLD, OLD)
 
 
+@pytest.mark.parametrize("tool", ["pip", "uv_pip"])
+def test_a_wheel_of_an_index_is_installed(tool: str, stubs: Stubs, ground: Ground) -> None:
+    # uv reads a wheel from an index as it comes, from its first byte; one on disk by its directory.
+    served = stubs.indexes.folder / f"built-{tool}"
+    ground.pip("wheel", "--no-deps", "--wheel-dir", str(served), "pinned")
+
+    stubs.indexes.forget()
+
+    option = "--index-url" if tool == "pip" else "--default-index"
+    index = (option, stubs.indexes.url(f"built-{tool}"), "--only-binary", "pinned")
+    getattr(ground, tool)("install", "--no-deps", "--no-cache", *index, "pinned")
+
+    assert stubs.indexes.downloads("pinned") == [f"built-{tool}/pinned-1.0-py3-none-any.whl"]
+    assert ground.requires() == ["torch", PIN]
+
+
 @pytest.mark.slow
 def test_a_lock_stays_free_of_it(stubs: Stubs) -> None:
     publish(stubs, EXT)
