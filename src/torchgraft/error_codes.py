@@ -115,6 +115,10 @@ the first symbols and the likely reason.
 - *the other C++ ABI*: something in the build sets `-D_GLIBCXX_USE_CXX11_ABI`; torch sets the right one itself.
 - *another version of torch*, *another CUDA*: objects of an earlier build were linked again. Remove `build/`.
 - *not linked with the library that has them*: CMake's `${TORCH_LIBRARIES}` lacks `libtorch_python`.
+- *a newer C library*, *C++ library*, or *version of another library*: it was compiled with newer ones than this
+  machine has. Another torch is no help, nor is the same build once more: compile on a machine, or for one, that is old
+  enough (a manylinux container, a sysroot), or take an environment that has them.
+- *another accelerator*: it needs parts of torch, or a CUDA runtime, that a torch for this accelerator does not load.
 - *another C library*: it was compiled for musl (Alpine, `musl-gcc`) and this Python runs on glibc, or the reverse.
 
 The [record](record.md) says how a module is checked. `link-check = false` lets the wheel pass.""",

@@ -65,8 +65,21 @@ class Reason(enum.Enum):
     CUDA_MAJOR = "it was built for another major version of CUDA"
     GLIBC = "it was built for a newer C library"
     GLIBCXX = "it was built for a newer C++ library"
+    LIBRARY = "it was built for a newer version of another library"
     NOT_NAMED = "it was not linked with the library of torch that has them"
     VERSION = "it was built for another version of torch"
+
+
+# What says nothing of torch, and everything of the machine: another build for another torch does not help.
+OF_THE_MACHINE = frozenset({Reason.GLIBC, Reason.GLIBCXX, Reason.LIBRARY})
+
+
+class Found(enum.Enum):
+    """Whether the loader finds a library. It may if it cannot be known here where a module will be, or who loads it."""
+
+    HERE = "here"
+    PERHAPS = "perhaps"
+    NOWHERE = "nowhere"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +166,8 @@ class Libraries:
     """What there is to link with. `fault` says why it cannot be compared with: there is no torch, or no library of it.
 
     `machine` and `bits` are those of torch's own. `missing` are names in `needed` that were looked for and not found:
-    what such a library defines is not known. `cudart` is the name of the CUDA runtime that torch loads, "" without.
+    what such a library defines is not known. `cudart` is the name of the CUDA runtime that torch loads, "" without;
+    `runtimes` says of others that modules need, and do not bring themselves, whether they are found.
     `versions` are the symbol versions that the system's libraries define. `other_abi` are symbols that cannot be
     resolved, while torch has the same ones with the other C++ ABI. `since` says of symbols of the stable ABI which
     version of torch had them first. `readable` are the names of such symbols as people write them.
@@ -165,45 +179,11 @@ class Libraries:
     libraries: tuple[Library, ...] = ()
     missing: tuple[str, ...] = ()
     cudart: str = ""
+    runtimes: Mapping[str, Found] = field(default_factory=lambda: MappingProxyType({}))
     versions: tuple[VersionNeed, ...] = ()
     other_abi: tuple[str, ...] = ()
     since: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     readable: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-
-
-def unresolved(module: Module, modules: tuple[Module, ...], libraries: tuple[Library, ...]) -> tuple[str, ...]:
-    """Return the symbols of torch that a module needs and cannot find, as the loader looks for them.
-
-    It looks in what the module needs, and what that needs, and so on (ld.so(8)). A library that others are linked with
-    is loaded with them, and finds what they need too. `import torch` is no help: it loads its libraries for itself.
-
-    :param modules: those that are installed with it
-    """
-    needed = {library.name: library.needed for library in libraries}
-    defines = {library.name: library.defines for library in libraries}
-    for other in modules:
-        needed[other.name] = other.needed
-        defines[other.name] = other.defines
-    lacking = set(module.undefined)
-    for start in (module, *_loaded_with(module, modules, needed)):
-        for name in _reached(start.name, needed):
-            lacking.difference_update(defines.get(name, ()))
-    return tuple(sorted(lacking))
-
-
-def _loaded_with(module: Module, modules: tuple[Module, ...], needed: Mapping[str, tuple[str, ...]]) -> list[Module]:
-    return [other for other in modules if other is not module and module.name in _reached(other.name, needed)]
-
-
-def _reached(name: str, needed: Mapping[str, tuple[str, ...]]) -> set[str]:
-    found: set[str] = set()
-    ahead = [name]
-    while ahead:
-        name = ahead.pop()
-        if name not in found:
-            found.add(name)
-            ahead += needed.get(name, ())
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +199,11 @@ class ModuleReport:
     missing: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     said: str = ""
+
+    @property
+    def lacks_versions_alone(self) -> bool:
+        """Whether nothing is wrong with it but that the libraries of this machine are too old for it."""
+        return bool(self.reasons) and OF_THE_MACHINE.issuperset(self.reasons)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +223,12 @@ class LinkReport:
         """The worst verdict; what needs no torch links."""
         order = list(Verdict)
         return max((module.verdict for module in self.modules), key=order.index, default=Verdict.LINKS)
+
+    @property
+    def lacks_versions_alone(self) -> bool:
+        """Whether all that does not link is made for newer libraries than this machine's: no other torch helps."""
+        failed = [module for module in self.modules if module.verdict is Verdict.DOES_NOT_LINK]
+        return bool(failed) and all(module.lacks_versions_alone for module in failed)
 
 
 def bad_wheel(wheel: str, said: str) -> Problem:

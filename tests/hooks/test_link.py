@@ -20,6 +20,7 @@ from torchgraft.act.run_paths import change_run_path
 from torchgraft.decide.link import plan_link
 from torchgraft.errors import ActError
 from torchgraft.linkage import Module, Reason, Verdict
+from torchgraft.look.elf import ElfFile
 from torchgraft.look.modules import read_file_modules
 from torchgraft.look.symbols import read_libraries
 from torchgraft.look.torch import read_torch
@@ -112,6 +113,101 @@ def test_a_library_elsewhere_is_found_by_the_run_path(torches: Torches, tmp_path
     assert plan_link(modules, found).verdict is Verdict.LINKS
 
 
+def verdict(torches: Torches, *paths: Path) -> Verdict:
+    torch = read_torch((str(torches.new.site),), architectures=False).torch
+    folders = {path.name: path.parent for path in paths}
+    modules = read_file_modules({path.name: path for path in paths})
+    return plan_link(modules, read_libraries(torch, modules, folders=folders)).verdict
+
+
+def test_a_library_elsewhere_finds_what_it_needs_by_its_own_run_path(torches: Torches, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    share(base / "libbase.so", "namespace at { int more() { return 1; } }")
+    share(base / "libcore.so", "", "-lbase", folder=base)
+    path = make_module(
+        tmp_path / "ext",
+        torches.new,
+        functions=("more",),
+        libraries=("c10", "torch", "torch_cpu", "core"),
+        flags=[f"-L{base}", "-Wl,-rpath,$ORIGIN/../base", "-Wl,--allow-shlib-undefined", "-Wl,-z,lazy"],
+    )
+    assert verdict(torches, path) is Verdict.LINKS
+    (base / "libbase.so").unlink()
+    assert verdict(torches, path) is Verdict.NOT_CHECKED
+    share(base / "libbase.so", "")
+    assert verdict(torches, path) is Verdict.DOES_NOT_LINK
+
+
+def helper(path: Path, versions: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    script = path.with_suffix(".map")
+    script.write_text(versions)
+    source = 'extern "C" { int help() { return 1; } int help2() { return 1; } }'
+    return share(path, source, f"-Wl,--version-script={script}")
+
+
+@pytest.mark.parametrize("place", ["in the wheel", "elsewhere"])
+def test_versions_are_looked_for_where_the_loader_finds_the_library(
+    torches: Torches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    old = helper(tmp_path / "old" / "libzz.so.1", "HELP_1 { help; };")
+    new = helper(tmp_path / "new" / "libzz.so.1", "HELP_1 { help; }; HELP_2 { help2; } HELP_1;")
+    flags = [f"-L{new.parent}", "-l:libzz.so.1", "-Wl,-rpath,$ORIGIN/../new"]
+    source = 'extern "C" int help2(); int use() { return help2(); }'
+    (tmp_path / "ext").mkdir()
+    path = share(tmp_path / "ext" / "ext_c.so", source, *flags)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(old.parent))
+    assert verdict(torches, path, *([new] if place == "in the wheel" else [])) is Verdict.LINKS
+    new.unlink()
+    assert verdict(torches, path) is Verdict.DOES_NOT_LINK
+
+
+def test_a_symbol_of_its_own_is_not_looked_for_elsewhere(torches: Torches, tmp_path: Path) -> None:
+    """One that is hidden may stay in the dynamic symbol table."""
+    path = make_module(tmp_path, torches.new)
+    (module,) = read_file_modules({"a": path})
+    with path.open("r+b") as file:
+        elf = ElfFile(file)
+        table = elf.get_section_by_name(".dynsym")
+        number = next(i for i, symbol in enumerate(table.iter_symbols()) if symbol.name.startswith("_ZN3c105Error"))
+        # st_shndx: as if it was defined here; st_other: hidden.
+        file.seek(table["sh_offset"] + number * table["sh_entsize"] + 5)
+        file.write(b"\2\1\0")
+    (own,) = read_file_modules({"a": path})
+    assert len(module.undefined) == len(own.undefined) + 1
+    assert own.defines == ()
+
+
+def test_a_newer_c_library_is_seen_without_section_headers(torches: Torches, tmp_path: Path) -> None:
+    path = make_module(tmp_path, torches.new)
+    data = bytearray(path.read_bytes().replace(b"GLIBC_2.2.5", b"GLIBC_2.9.9"))
+    data[0x28:0x30] = bytes(8)  # e_shoff
+    data[0x3C:0x40] = bytes(4)  # e_shnum, e_shstrndx
+    path.write_bytes(data)
+    assert verdict(torches, path) is Verdict.DOES_NOT_LINK
+
+
+def test_a_helper_for_another_cuda_is_seen(torches: Torches, tmp_path: Path) -> None:
+    """What it needs is looked for as the loader does: it is not there."""
+    (tmp_path / "cuda").mkdir()
+    share(tmp_path / "cuda" / "libcudart.so.11", "")
+    (tmp_path / "ext").mkdir()
+    help_ = share(tmp_path / "ext" / "libhelp.so", "", "-l:libcudart.so.11", folder=tmp_path / "cuda")
+    path = make_module(
+        tmp_path / "ext", torches.new, flags=[f"-L{tmp_path / 'ext'}", "-l:libhelp.so", "-Wl,-rpath,$ORIGIN"]
+    )
+    assert verdict(torches, path, help_) is Verdict.DOES_NOT_LINK
+    share(
+        tmp_path / "ext" / "libhelp.so",
+        "",
+        "-l:libcudart.so.11",
+        "-Wl,-rpath,$ORIGIN/../cuda",
+        folder=tmp_path / "cuda",
+    )
+    assert verdict(torches, path, help_) is Verdict.LINKS
+
+
 def test_a_module_without_section_headers_is_read_as_the_loader_does(torches: Torches, tmp_path: Path) -> None:
     path = make_module(tmp_path, torches.new)
     (whole,) = read_file_modules({"a": path})
@@ -120,7 +216,8 @@ def test_a_module_without_section_headers_is_read_as_the_loader_does(torches: To
     data[0x3C:0x40] = bytes(4)  # e_shnum, e_shstrndx
     path.write_bytes(data)
     (stripped,) = read_file_modules({"a": path})
-    assert stripped == replace(whole, version_needs=(), compilers=())
+    assert stripped == replace(whole, compilers=())
+    assert whole.version_needs
     assert whole.undefined
     assert whole.compilers[0].startswith("GCC: (")
 

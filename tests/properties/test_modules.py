@@ -103,3 +103,23 @@ def test_a_damaged_hash_table_raises_nothing(changes: dict[int, int]) -> None:
     symbols = SymbolTable(ElfFile(io.BytesIO(bytes(data))))
     assert symbols.defined_among({b"PyInit_any"}) == frozenset()
     assert symbols.defined_among(set(symbols.defined())) <= set(symbols.defined())
+
+
+def without_sections(data: bytes) -> bytearray:
+    stripped = bytearray(data)
+    stripped[0x28:0x30] = bytes(8)  # e_shoff
+    stripped[0x3C:0x40] = bytes(4)  # e_shnum, e_shstrndx
+    return stripped
+
+
+@needs_elf
+@given(changes=st.dictionaries(_places, st.integers(min_value=0, max_value=255), max_size=40))
+@settings(deadline=None, max_examples=300)
+def test_a_damaged_library_without_sections_raises_nothing(changes: dict[int, int]) -> None:
+    data = without_sections(WHOLE)
+    for place, value in changes.items():
+        data[place] = value
+    module = read(bytes(data))
+    assert module is not None
+    if not changes:
+        assert (module.fault, module.version_needs) == ("", getattr(read(WHOLE), "version_needs", None))

@@ -6,7 +6,7 @@ import pytest
 
 from torchgraft.decide.link import link_problem, plan_link
 from torchgraft.errors import problem_text
-from torchgraft.linkage import Format, Libraries, Library, Module, Reason, Verdict, VersionNeed
+from torchgraft.linkage import Format, Found, Libraries, Library, Module, Reason, Verdict, VersionNeed
 from torchgraft.model import Origin, Torch
 
 TORCH = Torch(version="2.8.0+cu128", folder="/site/torch", origin=Origin.WHEEL, cuda="12.8", cxx11_abi=True)
@@ -159,6 +159,96 @@ def test_a_runtime_that_the_wheel_has_itself_is_its_own_affair() -> None:
     own = Module(file="ext.libs/libcudart-12345678.so.13", format=Format.ELF, machine="EM_X86_64", bits=64)
     assert plan_link([module, own], LIBRARIES).verdict is Verdict.LINKS
     assert plan_link([module], LIBRARIES).verdict is Verdict.DOES_NOT_LINK
+
+
+HELPER = Module(file="ext/libhelp.so", format=Format.ELF, machine="EM_X86_64", bits=64, needed=("libcudart.so.11",))
+WITH_HELPER = replace(MODULE, needed=("libc10.so", "libhelp.so"))
+ON_CPU = replace(LIBRARIES, cudart="")
+NEEDS_CUDA = replace(MODULE, needed=("libc10.so", "libcudart.so.12"))
+
+
+@pytest.mark.parametrize(
+    ("modules", "libraries", "found", "verdict"),
+    [
+        ((WITH_HELPER, HELPER), LIBRARIES, Found.NOWHERE, Verdict.DOES_NOT_LINK),
+        ((WITH_HELPER, HELPER), LIBRARIES, Found.PERHAPS, Verdict.NOT_CHECKED),
+        ((WITH_HELPER, HELPER), LIBRARIES, Found.HERE, Verdict.NOT_CHECKED),
+        ((MODULE, HELPER), LIBRARIES, Found.NOWHERE, Verdict.LINKS),
+        ((WITH_HELPER, replace(HELPER, needed=("libcudart.so.12",))), LIBRARIES, Found.NOWHERE, Verdict.LINKS),
+        ((WITH_HELPER, HELPER), ON_CPU, Found.NOWHERE, Verdict.DOES_NOT_LINK),
+        ((NEEDS_CUDA,), ON_CPU, Found.NOWHERE, Verdict.DOES_NOT_LINK),
+        ((NEEDS_CUDA,), ON_CPU, Found.PERHAPS, Verdict.NOT_CHECKED),
+        ((NEEDS_CUDA,), ON_CPU, Found.HERE, Verdict.LINKS),
+        ((NEEDS_CUDA,), LIBRARIES, Found.NOWHERE, Verdict.LINKS),
+    ],
+    ids=[
+        "a helper's, nowhere",
+        "a helper's, perhaps",
+        "a helper's, here",
+        "of one that is not needed",
+        "a helper's, which torch loads",
+        "a helper's, on a CPU",
+        "its own on a CPU, nowhere",
+        "its own on a CPU, perhaps",
+        "its own on a CPU, here",
+        "its own, which torch loads",
+    ],
+)
+def test_a_runtime_that_torch_does_not_load(
+    modules: tuple[Module, ...], libraries: Libraries, found: Found, verdict: Verdict
+) -> None:
+    runtimes = {"libcudart.so.11": found, "libcudart.so.12": found}
+    assert plan_link(modules, replace(libraries, runtimes=runtimes)).verdict is verdict
+
+
+def test_it_is_said_who_needs_another_runtime() -> None:
+    runtimes = {"libcudart.so.11": Found.NOWHERE, "libcudart.so.12": Found.NOWHERE}
+    (report,) = plan_link([WITH_HELPER, HELPER], replace(LIBRARIES, runtimes=runtimes)).modules
+    assert report.faults == ("needs libhelp.so, which needs libcudart.so.11, and torch loads libcudart.so.12",)
+    assert report.reasons == (Reason.CUDA_MAJOR,)
+    (report,) = plan_link([NEEDS_CUDA], replace(ON_CPU, runtimes=runtimes)).modules
+    assert report.faults == ("needs libcudart.so.12, which is not found, and this torch loads none",)
+    assert report.reasons == (Reason.ACCELERATOR,)
+
+
+def test_what_is_missing_may_come_from_a_library_that_another_needs() -> None:
+    core = Library(name="libcore.so", file="/site/core/libcore.so", of_torch=False, needed=("libbase.so",))
+    libraries = replace(LIBRARIES, libraries=(C10, PYTHON, core), missing=("libbase.so",))
+    (report,) = plan_link([replace(MODULE, undefined=(GONE,), needed=("libcore.so",))], libraries).modules
+    assert report.verdict is Verdict.NOT_CHECKED
+    assert "may come from libbase.so" in report.said
+
+
+def needing(*versions: str) -> Module:
+    return replace(MODULE, version_needs=(VersionNeed(library="libc.so.6", names=versions),))
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"),
+    [
+        ("GLIBC_2.99", Reason.GLIBC),
+        ("GLIBCXX_3.4.99", Reason.GLIBCXX),
+        ("CXXABI_1.3.99", Reason.GLIBCXX),
+        ("HELP_2", Reason.LIBRARY),
+    ],
+)
+def test_what_lacks_versions_alone_has_a_cure_of_its_own(version: str, reason: Reason) -> None:
+    report = plan_link([needing(version)], LIBRARIES)
+    assert report.modules[0].reasons == (reason,)
+    assert report.lacks_versions_alone
+    problem = link_problem(report, TORCH, what="ext.whl")
+    assert problem
+    text = problem_text(problem)
+    assert "ext/_C.so in ext.whl needs newer libraries than this machine has" in text
+    assert f"why:    {reason.value}; importing it would fail" in text
+    assert "fix:    compile on or for an older machine" in text
+    assert "torch" not in text
+
+
+def test_what_lacks_symbols_of_torch_too_does_not_lack_versions_alone() -> None:
+    both = plan_link([replace(needing("GLIBC_2.99"), undefined=(GONE,))], LIBRARIES)
+    two = plan_link([needing("GLIBC_2.99"), replace(MODULE, file="b.so", undefined=(GONE,))], LIBRARIES)
+    assert not any(report.lacks_versions_alone for report in (both, two, plan_link([MODULE], LIBRARIES)))
 
 
 def test_of_a_system_library_that_was_not_found_nothing_is_said() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from torchgraft.codec import from_json_text, json_text
@@ -7,6 +9,8 @@ from torchgraft.linkage import (
     CUDART,
     TORCH_LIBRARY,
     Format,
+    Found,
+    Libraries,
     Library,
     LinkReport,
     Module,
@@ -15,8 +19,8 @@ from torchgraft.linkage import (
     Verdict,
     is_of_stable_abi,
     is_of_torch,
-    unresolved,
 )
+from torchgraft.loading import Loading
 
 OF_TORCH = [
     "_ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",
@@ -75,6 +79,10 @@ def module(file: str, *, needed: tuple[str, ...] = (), undefined: tuple[str, ...
     return Module(file=file, format=Format.ELF, needed=needed, undefined=undefined, **more)  # type: ignore[arg-type]
 
 
+def unresolved(found: Module, modules: tuple[Module, ...], libraries: tuple[Library, ...]) -> tuple[str, ...]:
+    return Loading(modules, libraries).unresolved(found)
+
+
 LIBRARIES = (
     Library(name="libtorch.so", file="", of_torch=True, needed=("libtorch_cpu.so",)),
     Library(name="libtorch_cpu.so", file="", of_torch=True, needed=("libc10.so",), defines=("_ZN2at1aE",)),
@@ -108,6 +116,33 @@ def test_a_library_finds_what_those_need_that_are_linked_with_it() -> None:
     assert unresolved(beside, (beside,), LIBRARIES) == ALL[1:]
 
 
+def test_modules_of_one_name_in_two_folders_each_find_their_own() -> None:
+    one = module("a/_C.so", needed=("libtorch.so",), undefined=ALL[1:])
+    other = module("b/_C.so", undefined=ALL[:1])
+    assert unresolved(one, (one, other), LIBRARIES) == ()
+    assert unresolved(other, (one, other), LIBRARIES) == ALL[:1]
+
+
+def test_a_library_may_be_asked_for_by_its_file_too() -> None:
+    beside = module("lib/libmine-0123.so", soname="libmine.so.1", defines=ALL[1:])
+    found = module("a.so", needed=("libmine-0123.so",), undefined=ALL[1:])
+    assert unresolved(found, (found, beside), ()) == ()
+
+
+def test_who_is_loaded_is_found_once_for_a_thousand_modules() -> None:
+    common = module("libcommon.so", undefined=("_ZN2at1aE",))
+    modules = tuple(
+        module(f"m{number}.so", needed=("libcommon.so", "libtorch.so"), undefined=(f"_ZN2at{number}E",))
+        for number in range(1_000)
+    )
+    before = time.process_time()
+    loading = Loading((*modules, common), LIBRARIES)
+    assert [loading.unresolved(found) for found in modules] == [found.undefined for found in modules]
+    assert loading.unresolved(common) == ()
+    # Pair by pair it took seconds.
+    assert time.process_time() - before < 1
+
+
 def test_the_worst_verdict_counts() -> None:
     reports = tuple(ModuleReport(file=verdict.name, verdict=verdict) for verdict in Verdict)
     assert LinkReport(modules=reports).verdict is Verdict.DOES_NOT_LINK
@@ -129,3 +164,8 @@ def test_a_report_survives_json() -> None:
         symbols="sha256:0",
     )
     assert from_json_text(LinkReport, json_text(report), source="here") == report
+
+
+def test_what_there_is_to_link_with_survives_json() -> None:
+    libraries = Libraries(libraries=LIBRARIES, runtimes={"libcudart.so.12": Found.PERHAPS}, since={"torch_a": "2.10"})
+    assert from_json_text(Libraries, json_text(libraries), source="here") == libraries

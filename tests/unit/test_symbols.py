@@ -72,6 +72,23 @@ def test_since_when_functions_are_there() -> None:
     }
 
 
+LATER = {
+    "aoti_torch_int64_to_ivalue": "2.10",
+    "aoti_torch_delete_c10_value_object": "2.10",
+    "aoti_torch_cuda_mm_dtype_out": "2.11",
+    "aoti_torch_cpu_rand_like": "2.12",
+}
+
+
+def test_a_function_without_a_condition_may_have_come_later() -> None:
+    assert dict(parse_since(f"int {name}(int);" for name in LATER)) == LATER
+
+
+def test_of_functions_of_other_accelerators_only_a_condition_tells() -> None:
+    lines = ["void aoti_torch_xpu_cat();", "#if TORCH_FEATURE_VERSION >= TORCH_VERSION_2_14_0"]
+    assert dict(parse_since([*lines, "void aoti_torch_xpu_topk();"])) == {"aoti_torch_xpu_topk": "2.14"}
+
+
 def test_unbalanced_conditions_are_put_up_with() -> None:
     assert dict(parse_since(["#endif", "#else", "void torch_a();", "#if X"])) == {"torch_a": "2.9"}
 

@@ -1,7 +1,7 @@
-"""The tables of an ELF file that linking goes by: dynamic segment, symbols, versions, compilers.
+"""The tables of an ELF file that linking goes by: dynamic segment and symbols.
 
 May not load a file, and trusts nothing that is in it: what is damaged raises one of `BROKEN`. pyelftools parses the
-headers and the dynamic segment; tables of thousands of rows are read with struct.
+header, the tables are read with struct.
 """
 
 from __future__ import annotations
@@ -11,17 +11,12 @@ import functools
 import itertools
 import struct
 from collections.abc import Collection, Iterator
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from elftools.common.exceptions import ELFError
-from elftools.common.utils import struct_parse
 from elftools.construct import ConstructError
-from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.hash import GNUHashTable
-from elftools.elf.sections import Section
-
-from ..linkage import VersionNeed
 
 # What pyelftools raises for files that are damaged: it follows whatever they say.
 BROKEN = (
@@ -39,46 +34,117 @@ BROKEN = (
     struct.error,
 )
 _LARGEST_TABLE_BYTES = 1 << 30
-_LARGEST_COMMENT_BYTES = 1 << 20
-# The tags of the dynamic segment that are strings, by the attribute in which pyelftools has those.
-_TEXTS = {"DT_NEEDED": "needed", "DT_SONAME": "soname", "DT_RPATH": "rpath", "DT_RUNPATH": "runpath"}
-# Elf_Verneed, Elf_Vernaux and Elf_Verdef (elf.h), the same for 32 and 64 bits.
-_VERSION_NEED, _VERSION_NAME, _VERSION_DEFINED = "HHIII", "IHHII", "HHHHIII"
-_HASH_TABLES = frozenset({"SHT_HASH", "SHT_GNU_HASH"})
-_MOST_SECTIONS = 10_000
+# Tags of the dynamic segment, types of segments and of sections (elf.h).
+_NEEDED, _HASH, _STRTAB, _SYMTAB, _STRSZ, _SONAME, _RPATH, _RUNPATH = 1, 4, 5, 6, 10, 14, 15, 29
+_GNU_HASH = 0x6FFFFEF5
+_PT_LOAD, _PT_DYNAMIC = 1, 2
+_DYNSYM, _SHT_GNU_HASH = 11, 0x6FFFFFF6
+_LARGEST_CHAIN_BYTES = 1 << 20
+_MOST_PARTS = 10_000
 _MOST_TAGS = 10_000
 _WEAK = 2
-_VERSION_IS_WEAK = 2
 _LOCAL = 0
 # STV_DEFAULT and STV_PROTECTED.
 _VISIBLE = frozenset({0, 3})
 
 
+class Part(NamedTuple):
+    """A section or a segment: its kind, where it is in the file, and where in memory. `link` is another section."""
+
+    kind: int
+    offset: int
+    address: int
+    size: int
+    name: int = 0
+    link: int = 0
+
+
 class ElfFile(ELFFile):
-    """A file of which the sections are parsed once, and no hash tables: they are large, and are read with struct."""
+    """A file whose tables of sections, segments and dynamic tags are each read at once, the latter as the loader does.
+
+    One by one through pyelftools, they take 3 ms of a small library.
+    """
 
     @functools.cached_property
-    def _sections(self) -> tuple[Section, ...]:
-        if self.num_sections() > _MOST_SECTIONS:
+    def sections(self) -> tuple[Part, ...]:
+        """What the section headers say; nothing without them."""
+        if self.num_sections() > _MOST_PARTS:
             raise ValueError("it has too many sections")
-        return tuple(map(self._section, range(self.num_sections())))
+        name, kind, _, address, offset, size, link, *_ = range(10)
+        rows = self._rows(self["e_shoff"], self["e_shentsize"], self.num_sections(), "IIQQQQIIQQ", "IIIIIIIIII")
+        return tuple(Part(row[kind], row[offset], row[address], row[size], row[name], row[link]) for row in rows)
 
-    def _section(self, number: int) -> Section:
-        place = self["e_shoff"] + number * self["e_shentsize"]
-        header = struct_parse(self.structs.Elf_Shdr, self.stream, stream_pos=place)
-        return Section(header, "", self) if header["sh_type"] in _HASH_TABLES else self.get_section(number)
+    @functools.cached_property
+    def segments(self) -> tuple[Part, ...]:
+        """What the program headers say."""
+        if self.num_segments() > _MOST_PARTS:
+            raise ValueError("it has too many segments")
+        rows = self._rows(self["e_phoff"], self["e_phentsize"], self.num_segments(), "IIQQQQQQ", "IIIIIIII")
+        # The flags stand in another place in 32 bits.
+        shift = int(self.elfclass == 64)
+        return tuple(Part(row[0], row[1 + shift], row[2 + shift], row[4 + shift]) for row in rows)
 
-    def iter_sections(self, type: str | None = None) -> Iterator[Section]:  # noqa: A002 - as pyelftools has it
-        """Yield the sections, all or those of a type."""
-        return (section for section in self._sections if type is None or section["sh_type"] == type)
+    @functools.cached_property
+    def tags(self) -> tuple[tuple[int, int], ...]:
+        """The tags of the dynamic segment with their values."""
+        for segment in self.segments:
+            if segment.kind == _PT_DYNAMIC:
+                entry = 16 if self.elfclass == 64 else 8
+                count = min(segment.size // entry, _MOST_TAGS)
+                rows = self._rows(segment.offset, entry, count, "QQ", "II")
+                return tuple((tag, value) for tag, value in itertools.takewhile(lambda row: row[0] != 0, rows))
+        return ()
+
+    def tag(self, kind: int) -> int | None:
+        """Return the value of a tag, None where it is not there."""
+        return next((value for tag, value in self.tags if tag == kind), None)
+
+    def at(self, address: int) -> int:
+        """Return where in the file an address is.
+
+        :raises ValueError: if it is in no segment that is loaded
+        """
+        for part in self.segments:
+            if part.kind == _PT_LOAD and part.address <= address < part.address + part.size:
+                return address - part.address + part.offset
+        raise ValueError("an address of it is in no segment")
+
+    @functools.cached_property
+    def strings(self) -> bytes:
+        """The strings of the dynamic segment."""
+        address = self.tag(_STRTAB)
+        return b"" if address is None else self.content(self.at(address), self.tag(_STRSZ) or 0)
+
+    def content(self, offset: int, size: int) -> bytes:
+        """Return a part of the file, less where it ends before.
+
+        :raises ValueError: if it is larger than any table is
+        """
+        if not 0 <= size <= _LARGEST_TABLE_BYTES:
+            raise ValueError("a table of it is too large")
+        self.stream.seek(offset)
+        found: bytes = self.stream.read(size)
+        return found
+
+    def row(self, fields: str) -> struct.Struct:
+        """Return a row of a table, in the byte order of the file."""
+        return struct.Struct(("<" if self.little_endian else ">") + fields)
+
+    def _rows(self, offset: int, size: int, count: int, wide: str, narrow: str) -> list[tuple[int, ...]]:
+        row = self.row(wide if self.elfclass == 64 else narrow)
+        data = self.content(offset, size * count)
+        return [row.unpack_from(data, size * number) for number in range(count)]
 
 
 class Symbol(NamedTuple):
-    """One entry of a dynamic symbol table: whether others can be linked with it, and whether it may stay undefined."""
+    """One entry of a dynamic symbol table: whether others can be linked with it, and whether it has to be found there.
+
+    Those that are the library's own, hidden or local, are neither.
+    """
 
     name: bytes
     is_defined: bool
-    is_weak: bool
+    is_needed: bool
 
 
 class SymbolTable:
@@ -99,7 +165,9 @@ class SymbolTable:
         for start, info, other, section in self._row.iter_unpack(self._rows[: self._count * self._row.size]):
             end = find(b"\0", start)
             if end > start:
-                yield Symbol(strings[start:end], _is_defined(info, other, section), info >> 4 == _WEAK)
+                is_seen = info >> 4 != _LOCAL and other & 3 in _VISIBLE
+                is_needed = is_seen and section == 0 and info >> 4 != _WEAK
+                yield Symbol(strings[start:end], is_seen and section != 0, is_needed)
 
     @property
     def _count(self) -> int:
@@ -150,105 +218,59 @@ def _is_defined(info: int, other: int, section: int) -> bool:
 def _tables(elf: ElfFile) -> tuple[bytes, bytes, bytes]:
     """Return the dynamic symbol table, its strings, and its GNU hash table; empty where there are none."""
     rows = strings = hashes = b""
-    for section in elf.iter_sections():
-        if section["sh_type"] == "SHT_DYNSYM":
-            rows, strings = _content(elf, section), _content(elf, elf.get_section(section["sh_link"]))
-        elif section["sh_type"] == "SHT_GNU_HASH":
-            hashes = _content(elf, section)
+    for section in elf.sections:
+        if section.kind == _DYNSYM:
+            linked = elf.sections[section.link]
+            rows, strings = elf.content(section.offset, section.size), elf.content(linked.offset, linked.size)
+        elif section.kind == _SHT_GNU_HASH:
+            hashes = elf.content(section.offset, section.size)
     if rows:
         return rows, strings, hashes
     # Stripped of its section headers (sstrip, UPX): as the loader sees it, which needs no sections.
-    for segment in (s for s in elf.iter_segments("PT_DYNAMIC") if isinstance(s, DynamicSegment)):
-        size = next((tag["d_val"] for tag in segment.iter_tags("DT_STRSZ")), 0)
-        _, symbols_at = segment.get_table_offset("DT_SYMTAB")
-        _, strings_at = segment.get_table_offset("DT_STRTAB")
-        if symbols_at is not None and strings_at is not None:
-            entry = 24 if elf.elfclass == 64 else 16
-            rows = _bytes(elf.stream, symbols_at, segment.num_symbols() * entry)
-            return rows, _bytes(elf.stream, strings_at, size), b""
-    return b"", b"", b""
+    symbols = elf.tag(_SYMTAB)
+    if symbols is None:
+        return b"", b"", b""
+    return elf.content(elf.at(symbols), _count_of_symbols(elf) * (24 if elf.elfclass == 64 else 16)), elf.strings, b""
 
 
-def _content(elf: ElfFile, section: Section) -> bytes:
-    return _bytes(elf.stream, section["sh_offset"], section["sh_size"])
-
-
-def _bytes(stream: IO[bytes], offset: int, size: int) -> bytes:
-    if not 0 <= size <= _LARGEST_TABLE_BYTES:
-        raise ValueError("a table of it is too large")
-    stream.seek(offset)
-    return stream.read(size)
+def _count_of_symbols(elf: ElfFile) -> int:
+    """Return how many dynamic symbols there are: only their hash tables tell it (System V gABI, "Hash Table")."""
+    word = elf.row("I")
+    old, new = elf.tag(_HASH), elf.tag(_GNU_HASH)
+    if old is not None:
+        return int(elf.row("II").unpack(elf.content(elf.at(old), 8))[1])
+    if new is None:
+        return 0
+    start = elf.at(new)
+    buckets, first, filters, _ = elf.row("4I").unpack(elf.content(start, 16))
+    start += 16 + filters * (8 if elf.elfclass == 64 else 4)
+    # Behind the last of a bucket, there may be more; behind the last of the last bucket, none.
+    last = max((place for (place,) in word.iter_unpack(elf.content(start, buckets * word.size))), default=0)
+    if last < first:
+        return int(first)
+    chain = elf.content(start + (buckets + last - first) * word.size, _LARGEST_CHAIN_BYTES)
+    for number in range(len(chain) // word.size):
+        if word.unpack_from(chain, number * word.size)[0] & 1:
+            return int(last + number + 1)
+    raise ValueError("its hash table has no end")
 
 
 class Dynamic:
     """What the dynamic segment of a library says: `soname`, `needed`, `run_path`, `old_run_path`, as in `Module`."""
 
     def __init__(self, elf: ElfFile) -> None:
-        texts: dict[str, list[str]] = {kind: [] for kind in _TEXTS}
-        for segment in (s for s in elf.iter_segments("PT_DYNAMIC") if isinstance(s, DynamicSegment)):
-            for tag in itertools.islice(segment.iter_tags(), _MOST_TAGS):
-                kind = str(tag.entry.d_tag)
-                if kind in texts:
-                    texts[kind].append(str(getattr(tag, _TEXTS[kind])))
-        self.needed = tuple(texts["DT_NEEDED"])
-        self.soname = next(iter(texts["DT_SONAME"]), "")
+        texts: dict[int, list[str]] = {kind: [] for kind in (_NEEDED, _SONAME, _RPATH, _RUNPATH)}
+        for kind, value in elf.tags:
+            if kind in texts:
+                texts[kind].append(text_at(elf.strings, value))
+        self.needed = tuple(texts[_NEEDED])
+        self.soname = next(iter(texts[_SONAME]), "")
         # Where both are there, the loader goes by the new one alone (ld.so(8)).
-        self.old_run_path = bool(texts["DT_RPATH"]) and not texts["DT_RUNPATH"]
-        paths = texts["DT_RUNPATH"] or texts["DT_RPATH"]
+        self.old_run_path = bool(texts[_RPATH]) and not texts[_RUNPATH]
+        paths = texts[_RUNPATH] or texts[_RPATH]
         self.run_path = tuple(entry for path in paths for entry in path.split(":") if entry)
 
 
-def compilers(elf: ElfFile) -> list[str]:
-    """Return what the compilers of its parts call themselves."""
-    for section in elf.iter_sections():
-        if section.name == ".comment":
-            texts = _bytes(elf.stream, section["sh_offset"], min(section["sh_size"], _LARGEST_COMMENT_BYTES)).split(
-                b"\0"
-            )
-            return sorted({text.decode("utf-8", errors="replace") for text in texts if text})
-    return []
-
-
-def version_needs(elf: ElfFile) -> Iterator[VersionNeed]:
-    """Yield the symbol versions that it needs of other libraries."""
-    for rows, strings, order in _version_tables(elf, "SHT_GNU_verneed"):
-        for _, _, library, first, start in _chain(rows, _VERSION_NEED, order, 0):
-            names = {
-                _text(strings, name)
-                for _, flags, _, name, _ in _chain(rows, _VERSION_NAME, order, start + first)
-                if not flags & _VERSION_IS_WEAK
-            }
-            yield VersionNeed(library=_text(strings, library), names=tuple(sorted(names)))
-
-
-def defined_versions(elf: ElfFile) -> Iterator[str]:
-    """Yield the symbol versions that a library defines."""
-    for rows, strings, order in _version_tables(elf, "SHT_GNU_verdef"):
-        for *_, first, start in _chain(rows, _VERSION_DEFINED, order, 0):
-            # The first name of each is its own, the others are its predecessors.
-            for name, _ in itertools.islice(_chain(rows, "II", order, start + first), 1):
-                yield _text(strings, name)
-
-
-def _version_tables(elf: ElfFile, kind: str) -> Iterator[tuple[bytes, bytes, str]]:
-    for section in elf.iter_sections(kind):
-        linked = elf.get_section(section["sh_link"])
-        yield _content(elf, section), _content(elf, linked), "<" if elf.little_endian else ">"
-
-
-def _chain(rows: bytes, row: str, order: str, start: int) -> Iterator[tuple[int, ...]]:
-    """Yield the rows of a linked list, whose last field is the distance of the next one.
-
-    In place of that field is where the row starts. pyelftools would follow a distance of 0 for ever.
-    """
-    entry = struct.Struct(order + row)
-    while start + entry.size <= len(rows):
-        *fields, distance = entry.unpack_from(rows, start)
-        yield (*fields, start)
-        if distance < entry.size:
-            return
-        start += distance
-
-
-def _text(strings: bytes, start: int) -> str:
+def text_at(strings: bytes, start: int) -> str:
+    """Return the text that starts at a place of a table of strings."""
     return strings[start : strings.find(b"\0", start)].decode("utf-8", errors="replace")

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from ..linkage import Format, Module, is_of_torch
-from .elf import BROKEN, Dynamic, ElfFile, SymbolTable, compilers, version_needs
+from .elf import BROKEN, Dynamic, ElfFile, SymbolTable
+from .elf_versions import compilers, version_needs
 from .ends import Ends
 
 _MAGIC = {
@@ -121,7 +122,7 @@ def _read_elf(stream: IO[bytes], file: str) -> Module:
         elif is_of_torch(text):
             if symbol.is_defined:
                 defined.add(text)
-            elif not symbol.is_weak:
+            elif symbol.is_needed:
                 undefined.add(text)
     return Module(
         file=file,

@@ -8,16 +8,19 @@ from __future__ import annotations
 import bisect
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..linkage import CUDART, TORCH_LIBRARY, Libraries, Library, Module, unresolved
+from ..linkage import CUDART, TORCH_LIBRARY, Found, Libraries, Library, Module
+from ..loading import Loading, names_of
 from ..model import Torch
+from .cuda_runtimes import read_runtimes
 from .elf import BROKEN, Dynamic, ElfFile, SymbolTable
-from .prefixes import is_file, names_in
+from .prefixes import names_in
 from .shims import read_since
-from .system_libraries import read_system_versions, system_folders
+from .system_libraries import first_file, read_system_versions, run_path_folders, system_folders
 
 # What has no symbol of torch, wherever it is: nobody looks for it.
 _NOT_OF_TORCH = re.compile(
@@ -48,14 +51,15 @@ def read_libraries(
     if core is None:
         return Libraries(fault="torch is there without a libc10.so that could be read")
     wanted = frozenset(symbol.encode() for module in modules for symbol in module.undefined)
-    own = {name for module in modules for name in (module.name, module.file.rpartition("/")[2])}
+    own = names_of(modules)
+    folders = folders or {}
     found = place.closure({name for module in modules for name in module.needed} - own)
     missing: tuple[str, ...] = ()
     lacking = _lacking(modules, found, wanted)
     if lacking:
         # Now it matters who else has them.
         known = own | {library.name for library in found}
-        others, missing = _others(modules, known, folders or {}, place)
+        others, missing = _others(modules, known, folders, place)
         found += [library for library in place.closure(place.names()) if library.name not in known] + others
         lacking = _lacking(modules, found, wanted)
     shown = lacking[:_MOST_EXPLAINED]
@@ -65,7 +69,15 @@ def read_libraries(
         libraries=_values(found, wanted),
         missing=missing,
         cudart=place.cudart(),
-        versions=read_system_versions(modules, place.folder, machine=core.machine, bits=core.bits),
+        runtimes=_runtimes(modules, place, folders),
+        versions=read_system_versions(
+            modules,
+            place.folder,
+            machine=core.machine,
+            bits=core.bits,
+            loaded={name for library in (core, *found) if library.of_torch for name in library.dynamic.needed},
+            folders=folders,
+        ),
         other_abi=tuple(_with_other_abi(shown, found)) if shown else (),
         since=read_since(place.folder) if any(module.is_stable for module in modules) else {},
         readable=readable_names(shown),
@@ -110,7 +122,7 @@ class _Torch:
         extension = next((n for n in names_in(folder) if n.startswith("_C.") and n.endswith(".so")), None)
         read = None if extension is None else _read(folder / extension, of_torch=True)
         # Where torch._C finds them; those of conda are in the environment's own lib.
-        paths = _folders(read.dynamic.run_path, folder) if read else []
+        paths = run_path_folders(read.dynamic.run_path, folder) if read else []
         self._folders = dict.fromkeys([folder / "lib", *paths])
 
     def names(self) -> list[str]:
@@ -120,7 +132,7 @@ class _Torch:
     def own(self, name: str) -> _Read | None:
         """Return one of its libraries; None if it has none of that name."""
         if name not in self._read:
-            path = _first(name, self._folders)
+            path = first_file(name, self._folders)
             self._read[name] = None if path is None else _read(path, of_torch=True)
         return self._read[name]
 
@@ -159,22 +171,6 @@ def _read(path: Path, *, of_torch: bool) -> _Read | None:
         return None
 
 
-def _first(name: str, folders: Iterable[Path]) -> Path | None:
-    return next((path for folder in folders if is_file(path := folder / name)), None)
-
-
-def _folders(run_path: Iterable[str], origin: Path | None) -> list[Path]:
-    """Return the folders of a run path (ld.so(8)), those that are known."""
-    found = []
-    for entry in run_path:
-        text = entry.replace("${ORIGIN}", "$ORIGIN")
-        if "$ORIGIN" not in text:
-            found.append(Path(text))
-        elif origin is not None:
-            found.append(Path(text.replace("$ORIGIN", str(origin))))
-    return [folder for folder in found if folder.is_absolute()]
-
-
 def _values(found: Iterable[_Read], wanted: frozenset[bytes]) -> tuple[Library, ...]:
     return tuple(
         Library(
@@ -195,31 +191,49 @@ def _decoded(name: bytes) -> str:
 
 
 def _lacking(modules: tuple[Module, ...], found: Iterable[_Read], wanted: frozenset[bytes]) -> list[str]:
-    libraries = _values(found, wanted)
-    return sorted({symbol for module in modules for symbol in unresolved(module, modules, libraries)})
+    loading = Loading(modules, _values(found, wanted))
+    return sorted({symbol for module in modules for symbol in loading.unresolved(module)})
 
 
 def _others(
-    modules: tuple[Module, ...], known: set[str], folders: Mapping[str, Path], place: _Torch
+    modules: tuple[Module, ...], known: Collection[str], folders: Mapping[str, Path], place: _Torch
 ) -> tuple[list[_Read], tuple[str, ...]]:
-    """Return the libraries that are neither torch's nor of these modules; and the names of those that were not found.
+    """Return the libraries that are neither torch's nor of these modules, with what those need; and those not found.
 
     :param known: the names that need not be looked for
     """
     found: dict[str, _Read] = {}
     missing = set()
-    for module in modules:
-        places = [*_folders(module.run_path, folders.get(module.file)), *system_folders(place.folder)]
-        for name in module.needed:
-            if name in known or name in found or _NOT_OF_TORCH.fullmatch(name) or TORCH_LIBRARY.fullmatch(name):
-                continue
-            path = _first(name, places)
-            library = None if path is None else _read(path, of_torch=False)
-            if library is None:
-                missing.add(name)
-            else:
-                found[name] = library
+    system = system_folders(place.folder)
+    # Each with where it is, and the run paths of those that need it which count for it too (DT_RPATH, ld.so(8)).
+    ahead = deque(
+        (name, run_path_folders(module.run_path, folders.get(module.file)), module.old_run_path)
+        for module in modules
+        for name in module.needed
+    )
+    while ahead:
+        name, places, inherited = ahead.popleft()
+        if name in known or name in found or _NOT_OF_TORCH.fullmatch(name) or TORCH_LIBRARY.fullmatch(name):
+            continue
+        path = first_file(name, [*places, *system])
+        library = None if path is None else _read(path, of_torch=False)
+        if library is None:
+            missing.add(name)
+            continue
+        found[name] = library
+        own = run_path_folders(library.dynamic.run_path, library.path.parent)
+        passed = [*own, *places] if inherited else own
+        ahead += ((needed, passed, inherited or library.dynamic.old_run_path) for needed in library.dynamic.needed)
     return list(found.values()), tuple(sorted(missing - found.keys()))
+
+
+def _runtimes(modules: tuple[Module, ...], place: _Torch, folders: Mapping[str, Path]) -> Mapping[str, Found]:
+    loaded = place.cudart()
+    found = read_runtimes(modules, place.folder, loaded=loaded, folders=folders)
+    if loaded or not any(map(place.own, _LOADERS_OF_CUDA)):
+        return found
+    # A torch for CUDA whose runtime is part of it, or is loaded by a library of NVIDIA's.
+    return {name: Found.PERHAPS if where is Found.NOWHERE else where for name, where in found.items()}
 
 
 def _with_other_abi(symbols: Iterable[str], libraries: Iterable[_Read]) -> Iterator[str]:
