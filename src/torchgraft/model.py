@@ -184,7 +184,8 @@ class Distribution:
 class Torch:
     """What can be known of an installed torch without importing it.
 
-    `version` has the local part. `extension_suffix` is that of torch._C: the interpreter it was built for.
+    `version` has the local part; `metadata_version` is what METADATA says where that is another, and "" elsewhere.
+    `extension_suffix` is that of torch._C: the interpreter it was built for.
     `architectures` are compute capabilities and gfx names, read only when needed. `cxx11_abi` is None where
     there is no libc10 to read (Windows, macOS, a stub).
     """
@@ -201,6 +202,7 @@ class Torch:
     extension_suffix: str | None = None
     toolkit: str | None = None
     architectures: tuple[str, ...] = ()
+    metadata_version: str = ""
 
     @property
     def accelerator(self) -> str:
@@ -210,6 +212,11 @@ class Torch:
         if self.hip:
             return "rocm"
         return "xpu" if self.xpu else "cpu"
+
+    @property
+    def resolved_version(self) -> str:
+        """The version that a resolver sees."""
+        return self.metadata_version or self.version
 
     def is_same_build(self, other: Torch) -> bool:
         """Return whether two copies are the same build: versions alone do not tell, their C++ ABI may differ."""

@@ -66,6 +66,7 @@ class RuleOutcome:
 class PlannedPrebuilt:
     """A wheel that is tried before anything is compiled. `refused` says why one is not, "" if it is.
 
+    `awaits` says what is known of its address only when the wheel is built, "" if all is.
     It has to be of this `name` and `version`. `sha256` are digests, one of which it must have; `hashes` is the address
     of a file of them.
     """
@@ -75,6 +76,7 @@ class PlannedPrebuilt:
     version: str = ""
     sha256: tuple[str, ...] = ()
     hashes: str = ""
+    awaits: str = ""
     refused: str = ""
     used: bool = False
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from .table_kinds import ADDRESS, ADDRESS_OR_FILE, DIGESTS
 from .tables import Key, array_of_tables
 
-_ROW = re.compile(r"\\?([0-9a-fA-F]{64}) [ *](.+)")
+_ROW = re.compile(r"\\?(?P<digest>[0-9a-fA-F]{64}) [ *](?P<file>.+)")
+# As BSD writes it, and `sha256sum --tag`.
+_BSD_ROW = re.compile(r"\\?SHA256 \((?P<file>.+)\) = (?P<digest>[0-9a-fA-F]{64})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +35,9 @@ class WheelAnswer:
 
 def parse_hashes(text: str) -> dict[str, str]:
     """Return digests by the name of the file, from what `sha256sum` writes. Other lines say nothing."""
-    rows = (_ROW.fullmatch(line.strip()) for line in text.splitlines())
-    return {row[2].replace("\\", "/").rpartition("/")[2]: row[1].lower() for row in rows if row}
+    lines = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
+    rows = (_ROW.fullmatch(line) or _BSD_ROW.fullmatch(line) for line in lines)
+    return {row["file"].replace("\\", "/").rpartition("/")[2]: row["digest"].lower() for row in rows if row}
 
 
 def _check(place: Prebuilt) -> str:

@@ -17,6 +17,7 @@ class SetupScript:
     `imports` are the top-level names that it imports; `needs_torch` is true where it imports torch and does not
     put up with an ImportError; `asks_version` where it asks importlib.metadata for torch's version; `names_cuda`
     where it names CUDAExtension, `names_sycl` where SyclExtension. `name` is the distribution's, if it is literal.
+    `version` is literal, "" where setup() gets none, None where an expression computes it.
     `nvcc_threads` is what it tells nvcc itself, 0 for as many as there are processors, None if nothing that is not
     NVCC_THREADS; `names_gencode` says whether it has flags of its own for architectures.
     """
@@ -30,6 +31,7 @@ class SetupScript:
     names_cuda: bool = False
     names_sycl: bool = False
     name: str | None = None
+    version: str | None = ""
     nvcc_threads: int | None = None
     names_gencode: bool = False
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from support.https import Server, content, partial_content, silence, status, trickle
+from support.https import Server, content, partial_content, serve_tunnels, silence, status, trickle
 from torchgraft.act.download import DownloadError, Limits, download
 
 DATA = b"wheel" * 100_000
@@ -132,6 +134,122 @@ def test_the_proxy_of_the_environment_is_used(server: Server, tmp_path: Path, mo
     assert "secret" not in said
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     assert download(server.address + "/a.whl", tmp_path / "file", limits=QUICK)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://someuser:S3CRET@127.0.0.1:1",
+        "http://someuser:S3/CRET@127.0.0.1:1",
+        "http://someuser:S3#CRET@127.0.0.1:1",
+        "http://someuser:S3?CRET@127.0.0.1:1",
+        "http://someuser:S3CRET@corp-proxy.invalid:1",
+        "http://someuser:S3CRET@corp-proxy.invalid:port",
+        "http://[corp-proxy.invalid",
+        "https://someuser:S3CRET@127.0.0.1:1",
+        "socks5h://someuser:S3CRET@corp-proxy.invalid:1",
+        "corp-proxy.invalid",
+        "http://someuser:p%E2%82%ACS3@127.0.0.1:1",
+        "http://someuser:p\u20acS3@127.0.0.1:1",
+    ],
+)
+def test_nothing_of_a_proxy_that_cannot_be_used_is_said(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    said = refusal(server.serve("/a.whl", content(DATA)), tmp_path / "file")
+    assert "proxy" in said
+    assert not re.search(r"someuser|S3|CRET|127\.0\.0\.1|corp|invalid|socks5", said)
+    assert not server.requests
+
+
+def test_nothing_of_a_proxy_that_nobody_vouches_for_is_said(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.setenv("https_proxy", server.address)
+    monkeypatch.setenv("no_proxy", "")
+    said = refusal("https://x.invalid/a.whl", tmp_path / "file")
+    assert said == "the proxy cannot be used: SSLCertVerificationError"
+
+
+def test_a_certificate_for_another_host_is_said_without_it(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve_tunnels(to=server.address.removeprefix("https://")) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.address)
+        monkeypatch.setenv("no_proxy", "")
+        said = refusal("https://x.invalid/a.whl", tmp_path / "file")
+    assert said == "SSLCertVerificationError: CERTIFICATE_VERIFY_FAILED: Hostname mismatch"
+
+
+def test_a_proxy_that_refuses_is_said_to(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve_tunnels(refuse=True) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://{proxy.address}")
+        monkeypatch.setenv("no_proxy", "")
+        said = refusal(server.serve("/a.whl", content(DATA)), tmp_path / "file")
+    assert said == "the proxy says 407"
+
+
+def test_passwords_may_have_any_letters(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login me password p\u20ac\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    url = server.serve("/a.whl", content(DATA))
+    with serve_tunnels() as proxy:
+        monkeypatch.setenv("https_proxy", f"http://me:p%E2%82%AC@{proxy.address}")
+        monkeypatch.setenv("no_proxy", "")
+        assert download(url, tmp_path / "file", limits=QUICK)
+    expected = "Basic " + base64.b64encode("me:p\u20ac".encode()).decode()
+    assert server.headers[0]["authorization"] == expected
+    assert proxy.passwords == [expected]
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "1e9", "-1", "5, 6"])
+def test_a_length_that_is_none(server: Server, tmp_path: Path, length: str) -> None:
+    def answer(handler: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", length)
+        handler.end_headers()
+        handler.wfile.write(DATA)
+        handler.close_connection = True
+
+    assert refusal(server.serve("/a.whl", answer), tmp_path / "file", Limits(largest_bytes=1000, tries=1))
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_used"),
+    [
+        ({"all_proxy": "PROXY"}, True),
+        ({"ALL_PROXY": "PROXY"}, True),
+        ({"https_proxy": "PROXY", "all_proxy": "http://127.0.0.1:1"}, True),
+        ({"https_proxy": "http://PROXY"}, True),
+        ({"http_proxy": "PROXY"}, False),
+        ({"https_proxy": "PROXY", "no_proxy": "127.0.0.1"}, False),
+        ({"https_proxy": "PROXY", "no_proxy": "127.0.0.1:PORT"}, False),
+        ({"https_proxy": "PROXY", "NO_PROXY": "x.example, 127.0.0.1:PORT"}, False),
+        ({"https_proxy": "PROXY", "no_proxy": "127.0.0.1:1"}, True),
+        ({"all_proxy": "PROXY", "no_proxy": "*"}, False),
+    ],
+)
+def test_which_proxy_is_used(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    is_used: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    url = server.serve("/a.whl", content(DATA))
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    port = server.address.rpartition(":")[2]
+    with serve_tunnels() as proxy:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value.replace("PROXY", proxy.address).replace("PORT", port))
+        assert download(url, tmp_path / "file", limits=QUICK)
+    assert proxy.asked == ([f"127.0.0.1:{port}"] if is_used else [])
 
 
 class _Terminal(io.StringIO):

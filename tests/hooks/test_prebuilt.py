@@ -33,6 +33,7 @@ SCHEME = "{name}-{version}+cu{cuda_major}torch{torch_minor}cxx11abi{cxx11abi}-{p
 FILE = f"ext-1.0+cu12torch2.8cxx11abiTRUE-{TAG}.whl"
 PATH = f"/v1.0/{FILE}"
 MARK = "prebuilt = True\n"
+OTHER_SUFFIX = re.sub(r"\d+", "27", str(sysconfig.get_config_var("EXT_SUFFIX")), count=1)
 # The constructor of c10::Error in the two C++ ABIs; in C, both are names like any other.
 NEW_ABI = "_ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
 OLD_ABI = "_ZN3c105ErrorC1ENS_14SourceLocationESs"
@@ -265,6 +266,34 @@ def test_names_of_wheels_lie_and_symbols_do_not(bench: Bench, libraries: Path, m
     assert not reason or result.refusal.startswith(reason)
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("ext_c.so", b"", "ext_c.so is empty"),
+        ("ext_c.so", b"version https://git-lfs.github.com/spec/v1\n", "ext_c.so is a pointer of Git LFS"),
+        (f"ext_c{OTHER_SUFFIX}", None, f"ext_c{OTHER_SUFFIX} is for another Python"),
+    ],
+)
+def test_tags_of_wheels_lie_and_modules_do_not(
+    bench: Bench, libraries: Path, name: str, data: bytes | None, reason: str
+) -> None:
+    library = (libraries / "ours.so").read_bytes() if data is None else data
+    bench.server.serve(PATH, content(bench.prebuilt(files={"ext.py": MARK, name: library})))
+    result = bench.build(bench.project())
+    assert not result.is_prebuilt
+    assert result.refusal.startswith(reason)
+
+
+@pytest.mark.parametrize(("version", "is_used"), [("2.8.*", True), ("2.7.*", False)])
+def test_a_wheel_that_requires_another_torch_is_not_used_without_prepared_metadata(
+    bench: Bench,
+    version: str,
+    is_used: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    bench.server.serve(PATH, content(bench.prebuilt(metadata=(f"Requires-Dist: torch=={version}",))))
+    assert bench.build(bench.project()).is_prebuilt is is_used
+
+
 def test_what_is_not_elf_is_used_and_said_not_to_be_checked(bench: Bench) -> None:
     files = {"ext.py": MARK, "ext_c.dylib": b"\xcf\xfa\xed\xfe" + bytes(28), "ext_d.pyd": b"MZ" + bytes(62)}
     bench.server.serve(PATH, content(bench.prebuilt(files=files)))
@@ -341,6 +370,36 @@ def test_a_version_that_only_the_delegate_knows(bench: Bench) -> None:
     text = (project / "pyproject.toml").read_text().replace('version = "1.0"\n', 'dynamic = ["version"]\n')
     (project / "pyproject.toml").write_text(f'{text}\n[tool.setuptools.dynamic]\nversion = {{file = "version.txt"}}\n')
     assert bench.build(project).is_prebuilt
+
+
+@pytest.mark.parametrize("is_literal", [True, False])
+def test_what_is_said_of_a_checkout_before_the_build_is_true_of_it(
+    bench: Bench,
+    capfd: pytest.CaptureFixture[str],
+    is_literal: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    bench.server.serve(PATH, content(bench.prebuilt()))
+    version = "'1.0'" if is_literal else "'.'.join('10')"
+    script = f"import torch\nfrom setuptools import setup\nsetup(name='ext', version={version}, py_modules=['ext'])\n"
+    project = bench.project(files={"setup.py": script})
+    text = (project / "pyproject.toml").read_text()
+    (project / "pyproject.toml").write_text(re.sub(r"(?s)\[project\].*?(?=\[\[)", "", text))
+    bench.make_caller(project, TORCHGRAFT_LOG="plan").get_requires_for_build_wheel()
+    said = capfd.readouterr().err
+    assert "is not tried" not in said
+    assert (f"{bench.server.address}{PATH} is tried first" in said) is is_literal
+    assert ("is looked for when the wheel is built: no file states {version}, so setup.py is asked" in said) is not (
+        is_literal
+    )
+    assert bench.build(project).is_prebuilt
+
+
+def test_nothing_of_a_proxy_gets_into_the_output_or_the_wheel(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+    result = bench.build(bench.project(), https_proxy="http://someuser:S3/CRET@127.0.0.1:1", no_proxy="")
+    assert result.refusal == "the address of the proxy is none"
+    for text in (capfd.readouterr().err, result.read(".dist-info/torchgraft.json")):
+        assert "someuser" not in text
+        assert "S3" not in text
 
 
 def test_where_nothing_can_be_compiled_and_no_wheel_fits(

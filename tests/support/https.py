@@ -98,6 +98,61 @@ def trickle(released: threading.Event) -> Answer:
     return answer
 
 
+@dataclass
+class Proxy:
+    """A proxy that makes tunnels: to what it was asked for one, and with which passwords."""
+
+    address: str
+    asked: list[str] = field(default_factory=list)
+    passwords: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serve_tunnels(*, refuse: bool = False, to: str = "") -> Iterator[Proxy]:
+    """Make tunnels for as long as the block lasts.
+
+    :param refuse: make none, for want of a password
+    :param to: make all of them to this host and port
+    """
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_CONNECT(self) -> None:
+            proxy.asked.append(self.path)
+            proxy.passwords += filter(None, [self.headers.get("Proxy-Authorization")])
+            if refuse:
+                self.send_error(407)
+                return
+            host, _, port = (to or self.path).rpartition(":")
+            with suppress(OSError), socket.create_connection((host, int(port)), timeout=10) as there:
+                self.send_response(200)
+                self.end_headers()
+                back = threading.Thread(target=_pump, args=(there, self.connection), daemon=True)
+                back.start()
+                _pump(self.connection, there)
+                back.join()
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+        listener.daemon_threads = True
+        proxy = Proxy(f"127.0.0.1:{listener.server_port}")
+        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            listener.shutdown()
+            thread.join()
+
+
+def _pump(one: socket.socket, other: socket.socket) -> None:
+    with suppress(OSError):
+        while data := one.recv(1 << 16):
+            other.sendall(data)
+        other.shutdown(socket.SHUT_WR)
+
+
 @contextmanager
 def serve_https(folder: Path) -> Iterator[Server]:
     """Serve for as long as the block lasts."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -35,3 +36,38 @@ def test_passwords_of_netrc(
     (tmp_path / ".netrc").write_bytes(content)
     (tmp_path / ".netrc").chmod(0o600)
     assert module._password("x.example") == password
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "is_direct"),
+    [
+        ("https://x.example/a", "x.example", True),
+        ("https://x.example/a", ".example", True),
+        ("https://x.example/a", "x.example:443", True),
+        ("https://x.example/a", "x.example:8443", False),
+        ("https://x.example:8443/a", "x.example:8443", True),
+        ("https://x.example:8443/a", "x.example:443", False),
+        ("https://[2001:db8::1]:8443/a", "2001:db8::1", True),
+        ("https://[2001:db8::1]:8443/a", "[2001:db8::1]:8443", True),
+        ("https://[2001:db8::1]:8443/a", "2001:db8::2", False),
+    ],
+)
+def test_hosts_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    no_proxy: str,
+    is_direct: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert module._proxy(urlsplit(url)) == ("" if is_direct else "http://proxy.example:3128")
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://me:S3/CRET@x.example", "socks5://me:S3CRET@x.example", "http://:1", "http://["]
+)
+def test_an_address_of_a_proxy_is_never_said(proxy: str) -> None:
+    with pytest.raises(
+        DownloadError, match=r"^the (address of the proxy is none|proxy speaks neither HTTP nor HTTPS)$"
+    ):
+        module._pool(proxy)

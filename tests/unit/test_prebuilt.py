@@ -18,13 +18,14 @@ from torchgraft.decide.plan import plan_build, plan_text
 from torchgraft.errors import ConfigError
 from torchgraft.look.prebuilt import read_hash_files
 from torchgraft.look.project import read_project
+from torchgraft.look.promised_modules import module_fault
 from torchgraft.look.wheel import inspect_wheel
 from torchgraft.machine import Hardware
 from torchgraft.model import AskedFor, Hook
 from torchgraft.planned import Plan, PlannedPrebuilt
 from torchgraft.prebuilt import Prebuilt, parse_hashes
 from torchgraft.settings_page import json_schema
-from torchgraft.source_tree import HashFile
+from torchgraft.source_tree import HashFile, SetupScript
 from torchgraft.sources import parse_pyproject, resolve_config
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
@@ -164,10 +165,62 @@ def test_name_and_version_come_from_files(tmp_path: Path) -> None:
 def test_a_version_that_no_file_states_is_asked_of_the_delegate() -> None:
     made = plan(config({"url": URL}), project=snapshots.project(name="flash-attn"))
     assert made.asks_identity
-    assert made.prebuilt[0].refused == "{version} has no value: no file states it"
+    assert made.prebuilt[0].awaits == "no file states {version}, so setup.py is asked"
+    assert not made.prebuilt[0].refused
     assert not plan(config({"url": URL})).asks_identity
     assert not plan(config(), project=snapshots.project(name="flash-attn")).asks_identity
     assert not plan(config({"url": URL}), project=snapshots.project(name="x"), hook=ASK).asks_identity
+
+
+@pytest.mark.parametrize(("script", "asked"), [(None, "setuptools.build_meta"), (SetupScript(), "setup.py")])
+def test_a_wheel_that_is_tried_later_is_not_said_not_to_be_tried(script: SetupScript | None, asked: str) -> None:
+    project = snapshots.project(name="flash-attn", setup_script=script)
+    text = plan_text(plan(config({"url": URL}), hook=ASK, project=project))
+    assert f"{URL} is looked for when the wheel is built: no file states {{version}}, so {asked} is asked" in text
+    assert "is not tried" not in text
+
+
+def test_what_will_have_no_value_either_is_said_at_once() -> None:
+    project = snapshots.project(name="flash-attn")
+    wheel = planned(config({"url": "https://x/{version}-{hip}"}), hook=ASK, project=project)
+    assert wheel.refused == "{hip} has no value: torch 2.8.0+cu128 has none"
+    assert not plan(config({"url": "https://x/{version}-{hip}"}), project=project).asks_identity
+
+
+def test_a_torch_that_is_installed_for_the_build_is_known_then() -> None:
+    asked = (AskedFor(requirement="torch==2.8.0", source="the command line"),)
+    changes = {"consumer": snapshots.consumer(None), "asked_for": asked}
+    wheel = planned(config({"url": URL}), hook=ASK, **changes)
+    assert wheel.awaits == "{cuda_major} has no value: torch 2.8.0 is not installed yet"
+    assert not wheel.refused
+
+
+@pytest.mark.parametrize(
+    ("files", "pyproject", "version"),
+    [
+        ({"setup.py": "setup(version='2.8.3')"}, {}, "2.8.3"),
+        ({"setup.py": "V = '2.8.3'\nsetup(**{'version': V})"}, {}, "2.8.3"),
+        ({"setup.py": "V = '2.8.3'\nif x: V += '+local'\nsetup(version=V)"}, {}, None),
+        ({"setup.py": "setup(version=version())"}, {}, None),
+        ({"setup.py": "setup()", "setup.cfg": "[metadata]\nversion = 2.8.3\n"}, {}, "2.8.3"),
+        ({"setup.py": "setup(version='2.8.3')", "setup.cfg": "[metadata]\nversion = 1\n"}, {}, "2.8.3"),
+        ({"setup.py": "setup(version=version())", "setup.cfg": "[metadata]\nversion = 1\n"}, {}, None),
+        ({"setup.py": "setup()", "setup.cfg": "[metadata]\nversion = attr: x.y\n"}, {}, None),
+        # setuptools adds them to what setup.py says.
+        ({"setup.py": "setup(version='2.8.3')", "setup.cfg": "[egg_info]\ntag_build = .dev1\n"}, {}, None),
+        ({"setup.py": "setup(version='2.8.3')", "setup.cfg": "[egg_info]\ntag_date = true\n"}, {}, None),
+        ({"setup.py": "setup(version='2.8.3')", "setup.cfg": "[egg_info]\ntag_build =\ntag_date = 0\n"}, {}, "2.8.3"),
+        # Other backends, and setuptools' own table, say it elsewhere.
+        ({"setup.py": "setup(version='2.8.3')"}, {"project": {"name": "x", "dynamic": ["version"]}}, None),
+        ({"setup.py": "setup(version='2.8.3')", "PKG-INFO": "Name: x\nVersion: 2.8.3+local\n"}, {}, "2.8.3+local"),
+    ],
+)
+def test_a_literal_version_of_setup_py_is_read(
+    tmp_path: Path, files: dict[str, str], pyproject: dict[str, Any], version: str | None
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert read_project(tmp_path, pyproject).version == version
 
 
 # Digests.
@@ -176,6 +229,13 @@ def test_a_version_that_no_file_states_is_asked_of_the_delegate() -> None:
 def test_a_file_of_digests() -> None:
     text = f"# made by sha256sum\n{DIGEST}  a.whl\n{DIGEST.upper()} *dist/b.whl\nnonsense\n{DIGEST[:-1]}  c.whl\n"
     assert parse_hashes(text) == {"a.whl": DIGEST, "b.whl": DIGEST}
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeff{0}  a.whl\n", "SHA256 (a.whl) = {0}\n", "\ufeffSHA256 (dist/a.whl) = {0}\r\n"]
+)
+def test_other_forms_of_a_file_of_digests(text: str) -> None:
+    assert parse_hashes(text.format(DIGEST)) == {"a.whl": DIGEST}
 
 
 def test_digests_in_the_source_tree(tmp_path: Path) -> None:
@@ -196,6 +256,9 @@ def test_a_user_may_insist_on_digests() -> None:
     insisting = {"TORCHGRAFT_REQUIRE_HASHES": "true"}
     assert "require-hashes (TORCHGRAFT_REQUIRE_HASHES)" in planned(config({"url": URL}, variables=insisting)).refused
     assert not planned(config({"url": URL, "sha256": DIGEST}, variables=insisting)).refused
+    unknown = planned(config({"url": URL}, variables=insisting), project=snapshots.project(name="flash-attn"))
+    assert "require-hashes" in unknown.refused
+    assert not unknown.awaits
 
 
 # Settings.
@@ -248,7 +311,7 @@ REQUIRES = ("Requires-Python: >=3.9", "Requires-Dist: torch", "Requires-Dist: ei
 def inspect(tmp_path: Path, *, prepared: Path | None = None, **changes: Any) -> Any:
     values = {"name": "flash_attn", "version": "2.8.3", "tags": (TAG,), "files": {"flash_attn/__init__.py": ""}}
     path = write_wheel(tmp_path / "download", **{**values, "metadata": REQUIRES, **changes})
-    return inspect_wheel(path, WANTED, prepared, tags=TAGS)
+    return inspect_wheel(path, WANTED, prepared, tags=TAGS, torch="2.8.0+cu128")
 
 
 def test_a_wheel_gets_the_name_that_it_was_built_with(tmp_path: Path) -> None:
@@ -322,3 +385,103 @@ def test_what_was_prepared_by_a_newer_setuptools_is_the_same_if_its_requirements
 )
 def test_other_requirements_than_those_that_were_prepared(tmp_path: Path, lines: tuple[str, ...], fault: str) -> None:
     assert fault in inspect(tmp_path, prepared=metadata(tmp_path, *lines)).fault
+
+
+# Which torch it requires.
+
+
+@pytest.mark.parametrize(
+    "requires",
+    [
+        "torch",
+        "torch==2.8.*",
+        "torch==2.8.0",
+        "torch>=2.4",
+        "torch==2.7.*; extra == 'old'",
+        "torch==2.7.*; python_version < '3'",
+        "Torch @ https://example.org/torch-2.8.0-py3-none-any.whl",
+        "torchvision==0.1",
+        "torch 2.7 or so",
+    ],
+)
+def test_a_wheel_whose_requirement_this_torch_meets(tmp_path: Path, requires: str) -> None:
+    assert not inspect(tmp_path, metadata=(f"Requires-Dist: {requires}",)).fault
+
+
+def test_a_wheel_that_requires_another_torch_would_replace_it(tmp_path: Path) -> None:
+    answer = inspect(tmp_path, metadata=("Requires-Dist: torch", "Requires-Dist: Torch==2.7.*"))
+    assert answer.fault == "it requires Torch==2.7.*, which torch 2.8.0+cu128 is not"
+
+
+def test_of_what_was_prepared_the_resolver_has_judged_already(tmp_path: Path) -> None:
+    requires = "Requires-Dist: torch==2.7.*"
+    assert not inspect(tmp_path, metadata=(requires,), prepared=metadata(tmp_path, requires)).fault
+
+
+# What its modules are.
+
+OWN = (".cpython-311-x86_64-linux-gnu.so", ".abi3.so", ".so")
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+ELF = b"\x7fELF"
+
+
+def fault_of(tmp_path: Path, *names: str, files: dict[str, str] | None = None, **changes: Any) -> str:
+    path = write_wheel(
+        tmp_path / "download", name="x", version="1", tags=(TAG,), files={**dict.fromkeys(names, ELF), **(files or {})}
+    )
+    return module_fault(path, names, **{"suffixes": OWN, "system": "linux", **changes})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("x/_C.so", "", "x/_C.so is empty"),
+        ("x/_C.cpython-311-x86_64-linux-gnu.so", "", "x/_C.cpython-311-x86_64-linux-gnu.so is empty"),
+        ("x/lib/libx.so.1.2", LFS, "x/lib/libx.so.1.2 is a pointer of Git LFS, not the library"),
+        ("x/_C.so", "<html>", "x/_C.so is no library"),
+        ("x/libx.so", "/* GNU ld script */\nGROUP ( libx.so.1 )", ""),
+        ("x/_C.so", "\0GROUP ( libx.so.1 )", "x/_C.so is no library"),
+        ("x/tests/data/broken.so", "", ""),
+        ("x/libx.so.json", "{}", ""),
+        ("x/C.so.md", "", ""),
+        ("x/_C.pyd", "", ""),
+        ("x/libx.dylib", "", ""),
+    ],
+)
+def test_a_file_that_is_called_a_library_is_one(tmp_path: Path, name: str, text: str, fault: str) -> None:
+    assert fault_of(tmp_path, "x/_D.so", files={name: text}) == fault
+    assert not fault_of(tmp_path, files={name: text}, system="darwin")
+
+
+PYTHON_310 = "x/_C.cpython-310-x86_64-linux-gnu.so"
+
+
+@pytest.mark.parametrize(
+    ("names", "is_for_another"),
+    [
+        ([PYTHON_310], True),
+        (["x/_C.cpython-310.so"], True),
+        (["x/_C.cpython-311d-x86_64-linux-gnu.so"], True),
+        (["x/_C.cpython-313t-x86_64-linux-gnu.so"], True),
+        (["x/_C.pypy310-pp73-x86_64-linux-gnu.so"], True),
+        ([PYTHON_310, "y/_C.cpython-311-x86_64-linux-gnu.so"], True),
+        ([PYTHON_310, "x/_C.cpython-311-x86_64-linux-gnu.so"], False),
+        ([PYTHON_310, "x/_C.abi3.so"], False),
+        ([PYTHON_310, "x/_C.so"], False),
+        ([PYTHON_310, "x/_C.py"], False),
+        ([PYTHON_310, "x/_C/__init__.py"], False),
+        (["x/tests/_C.cpython-310-x86_64-linux-gnu.so"], False),
+        (["x/_C.abi3.so", "x/lib/libx.so", "x/libcudart-1.2.so.12"], False),
+        # For other systems.
+        (["x/_C.cpython-310-darwin.so", "x/_C.cp310-win_amd64.pyd", "x/_C.pyd"], False),
+    ],
+)
+def test_a_module_for_another_python_alone(tmp_path: Path, names: list[str], is_for_another: bool) -> None:  # noqa: FBT001
+    fault = f"{names[0]} is for another Python, and there is none for this one"
+    assert fault_of(tmp_path, *names) == (fault if is_for_another else "")
+
+
+def test_modules_on_windows(tmp_path: Path) -> None:
+    windows = {"suffixes": (".cp311-win_amd64.pyd", ".pyd"), "system": "win32"}
+    assert fault_of(tmp_path, "x/_C.cp310-win_amd64.pyd", **windows).startswith("x/_C.cp310-win_amd64.pyd is for")
+    assert not fault_of(tmp_path, "x/_C.cp310-win_amd64.pyd", "x/_C.cp311-win_amd64.pyd", PYTHON_310, **windows)

@@ -45,6 +45,22 @@ def test_what_each_word_gives(word: RuntimeTorch, version: str, text: str) -> No
     assert Requirement(text).specifier.contains(version)
 
 
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        (RuntimeTorch.EXACT, "torch==2.8.0"),
+        (RuntimeTorch.MINOR, "torch==2.8.*"),
+        (RuntimeTorch.AT_LEAST, "torch>=2.8"),
+    ],
+)
+def test_a_resolver_sees_the_metadata_of_torch_and_not_its_version_file(word: RuntimeTorch, text: str) -> None:
+    torch = dataclasses.replace(snapshots.CPU_TORCH, version="2.8.0a0+git1234", metadata_version="2.8.0")
+    config = Config(runtime_torch=word, origins=ORIGIN)
+    made = plan_runtime_torch(config, snapshots.snapshot(hook=Hook.BUILD_WHEEL), torch)
+    reason = f"pyproject.toml: runtime-torch is {word.value}, torch is 2.8.0 in its metadata"
+    assert made == RuntimeRequirement(text=text, reason=reason)
+
+
 def test_nothing_by_default() -> None:
     assert planned(RuntimeTorch.OFF) is None
     assert Config().runtime_torch is RuntimeTorch.OFF

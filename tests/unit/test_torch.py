@@ -218,6 +218,24 @@ def test_metadata_of_another_torch_is_not_taken_for_its_own(tmp_path: Path, site
     assert (torch.version, torch.toolkit, torch.origin) == ("2.8.0+cu128", None, Origin.SOURCE)
 
 
+@pytest.mark.parametrize(
+    ("stated", "version", "expected"),
+    [
+        ("2.8.0", "2.8.0a0+git1234", "2.8.0"),
+        ("2.8.0a0+git1234", "2.8.0", "2.8.0a0+git1234"),
+        ("2.8.0", "2.8.0+cu128", ""),
+        ("2.8.0+cu128", "2.8.0+cu128", ""),
+        ("2.7.0", "2.8.0", ""),
+        ("2.8.0", "own", ""),
+    ],
+)
+def test_what_resolvers_see_is_in_the_metadata(site: Path, stated: str, version: str, expected: str) -> None:
+    install_torch(site, stated, files={"torch/version.py": f"__version__ = '{version}'"})
+    torch = torch_in(site)
+    assert (torch.version, torch.metadata_version) == (version, expected)
+    assert torch.resolved_version == (expected or version)
+
+
 def test_a_killed_upgrade_leaves_two_dist_infos(site: Path) -> None:
     install_torch(site, "2.7.0", requires=["nvidia-cuda-runtime-cu12==12.6.77"])
     install_torch(site, "2.8.0", requires=["nvidia-cuda-runtime-cu12==12.8.90"])

@@ -5,16 +5,19 @@ May not decide what: the plan has shown each address before. Follows no redirect
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import netrc
+import re
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from .. import __version__
@@ -27,6 +30,7 @@ _CHUNK_BYTES = 1 << 18
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({429, 500, 502, 503, 504})
+_MOST_DIGITS = 20
 _BAR_WIDTH = 30
 _BAR_PAUSE_S = 0.2
 
@@ -65,7 +69,7 @@ def download(url: str, target: Path, *, limits: Limits, accept: str = "") -> str
     for last in range(limits.tries - 1, -1, -1):
         try:
             return _once(url, target, limits, deadline, accept)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             said = _reason(error)
         if last:
             time.sleep(limits.pause_s)
@@ -96,7 +100,7 @@ def _redirected(url: str, location: str) -> str:
 
 @contextlib.contextmanager
 def _answer(url: str, limits: Limits, accept: str) -> Iterator[BaseHTTPResponse]:
-    from urllib3.util import Retry, Timeout, make_headers
+    from urllib3.util import Retry, Timeout
 
     parts = urlsplit(url)
     retry = Retry(
@@ -108,12 +112,15 @@ def _answer(url: str, limits: Limits, accept: str) -> Iterator[BaseHTTPResponse]
         raise_on_status=False,
         respect_retry_after_header=False,  # a server may say hours
     )
-    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
-    password = login or _password(parts.hostname or "")
-    headers = make_headers(user_agent=f"torchgraft/{__version__}", basic_auth=password)
+    headers = {"user-agent": f"torchgraft/{__version__}"}
     if accept:
         headers["accept"] = accept
-    with _pool(parts.hostname or "") as pool:
+    password = _password(parts.hostname or "")
+    if parts.username:
+        headers["authorization"] = _basic(unquote_to_bytes(f"{parts.username}:{parts.password or ''}"))
+    elif password:
+        headers["authorization"] = _basic(password.encode("utf-8"))
+    with _pool(_proxy(parts)) as pool:
         answer = pool.request(
             "GET",
             url,
@@ -130,16 +137,37 @@ def _answer(url: str, limits: Limits, accept: str) -> Iterator[BaseHTTPResponse]
             answer.close()
 
 
-def _pool(host: str) -> PoolManager:
-    import urllib3
-    from urllib3.util import make_headers, parse_url
+def _basic(login: bytes) -> str:
+    # In bytes: make_headers of urllib3 2.3 knows latin-1 alone, and passwords are UTF-8 (RFC 7617).
+    return "Basic " + base64.b64encode(login).decode("ascii")
 
-    proxy = "" if proxy_bypass(host) else getproxies().get("https", "")
+
+def _proxy(parts: SplitResult) -> str:
+    """Return the address of the proxy for a host, "" for none."""
+    proxies, host = getproxies(), parts.hostname or ""
+    name = f"[{host}]" if ":" in host else host
+    # With the port, since NO_PROXY may name it; without, since an IPv6 address stands there without brackets.
+    is_direct = proxy_bypass(f"{name}:{parts.port or 443}") or proxy_bypass(host)
+    return "" if is_direct else proxies.get("https") or proxies.get("all", "")
+
+
+def _pool(proxy: str) -> PoolManager:
+    import urllib3
+    from urllib3.util import parse_url
+
     if not proxy:
         return urllib3.PoolManager()
-    parsed = parse_url(proxy if "://" in proxy else f"http://{proxy}")
-    headers = make_headers(proxy_basic_auth=unquote(parsed.auth)) if parsed.auth else None
-    return urllib3.ProxyManager(parsed.url, proxy_headers=headers)
+    try:
+        parsed = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+        headers = {"proxy-authorization": _basic(unquote_to_bytes(parsed.auth))} if parsed.auth else None
+        if parsed.host:
+            return urllib3.ProxyManager(parsed.url, proxy_headers=headers)
+    except urllib3.exceptions.ProxySchemeUnknown:
+        raise DownloadError("the proxy speaks neither HTTP nor HTTPS") from None
+    except (urllib3.exceptions.HTTPError, ValueError):
+        pass
+    # What it says has a password in it.
+    raise DownloadError("the address of the proxy is none") from None
 
 
 def _password(host: str) -> str | None:
@@ -156,7 +184,7 @@ def _write(answer: BaseHTTPResponse, target: Path, limits: Limits, deadline: flo
     if answer.status != 200:
         raise DownloadError(f"the server says {answer.status} {answer.reason or ''}".rstrip())
     length = answer.headers.get("Content-Length", "")
-    total = int(length) if length.isdecimal() else 0
+    total = int(length) if length.isdecimal() and len(length) < _MOST_DIGITS else 0
     if total > limits.largest_bytes:
         raise DownloadError(f"it has {total} bytes, more than {limits.largest_bytes}")
     digest = hashlib.sha256()
@@ -199,8 +227,35 @@ def _bar(total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _reason(error: Exception) -> str:
-    """Return what happened in one line, without addresses, which may have signatures in them, and without paths."""
-    inner = getattr(error, "reason", None)
-    cause = inner if isinstance(inner, Exception) else error
-    said = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
-    return shown(" ".join(f"{type(cause).__name__}: {said}".split()))[:200]
+    """Return what happened in one line; it is published, in the record of a wheel.
+
+    Without addresses, which may have signatures in them, and without paths; of a proxy nothing at all, since its
+    address is the value of a variable, and parts of its password may stand where a port should.
+    """
+    from urllib3.exceptions import ProxyError
+
+    causes = tuple(_causes(error))
+    last = causes[-1]
+    kind = type(last).__name__
+    refused = re.search(r"Tunnel connection failed: (\d{3})\b", str(last))
+    if refused:
+        return f"the proxy says {refused[1]}"
+    if any(isinstance(cause, ProxyError) for cause in causes):
+        return f"the proxy cannot be used: {kind}"
+    if isinstance(last, ssl.SSLError):
+        # "Hostname mismatch, certificate is not valid for 'proxy.example'"
+        said = f"{last.reason or ''}: {getattr(last, 'verify_message', '').partition(',')[0]}"
+    elif isinstance(last, OSError):
+        said = last.strerror or ""
+    else:
+        said = "" if isinstance(last, ValueError) else str(last)
+    return shown(" ".join(f"{kind}: {said}".split()).rstrip(": "))[:200]
+
+
+def _causes(error: Exception) -> Iterator[Exception]:
+    """Yield an error and what urllib3 has wrapped in it."""
+    found: Exception | None = error
+    while found is not None:
+        yield found
+        inner = (getattr(found, "reason", None), *found.args)
+        found = next((cause for cause in inner if isinstance(cause, Exception)), None)

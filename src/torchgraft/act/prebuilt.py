@@ -68,8 +68,8 @@ def take_prebuilt(
 
 def _fetch(wheel: PlannedPrebuilt, folder: Path, limits: Limits) -> tuple[Path, PlannedPrebuilt]:
     """Return what was downloaded, and the wheel with its digest."""
-    if wheel.refused:
-        raise _Refused(wheel.refused)
+    if wheel.refused or wheel.awaits:
+        raise _Refused(wheel.refused or f"its address is still not known: {wheel.awaits}")
     expected = _expected(wheel, folder)
     draft = folder / "download"
     digest = download(wheel.url, draft, limits=limits)

@@ -221,6 +221,8 @@ def _front_end_text(plan: Plan) -> str:
 def _prebuilt_text(wheel: PlannedPrebuilt) -> str:
     if wheel.refused:
         return f"{wheel.url} is not tried: {wheel.refused}"
+    if wheel.awaits:
+        return f"{wheel.url} is looked for when the wheel is built: {wheel.awaits}"
     if wheel.hashes:
         return f"{wheel.url} is tried first, if its digest is in {wheel.hashes}"
     return f"{wheel.url} is tried first{', with a known digest' if wheel.sha256 else ''}"

@@ -19,6 +19,9 @@ CLIENT = "urllib3>=2.3"
 # The ask for it too: what compiling lacks is no reason to stop there.
 _HOOKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.BUILD_WHEEL})
 
+# The wheel is compared with both, whether its address names them or not.
+_IDENTITY = ("name", "version")
+
 
 def plan_prebuilt(config: Config, snapshot: Snapshot, facts: Facts, way: Way) -> tuple[PlannedPrebuilt, ...]:
     """Return the wheels in the order in which they are tried; none where the package names none, or they are off.
@@ -37,16 +40,19 @@ def plan_client(prebuilt: tuple[PlannedPrebuilt, ...]) -> tuple[Planned, ...]:
 
 def asks_identity(prebuilt: tuple[PlannedPrebuilt, ...], facts: Facts) -> bool:
     """Return whether the delegate has to say what the distribution is called, before a wheel of it can be asked for."""
-    return bool(prebuilt) and not {"name", "version"} <= set(facts.values)
+    return any(wheel.awaits for wheel in prebuilt) and not set(_IDENTITY) <= set(facts.values)
 
 
 def _planned(place: Prebuilt, config: Config, snapshot: Snapshot, facts: Facts) -> PlannedPrebuilt:
     hashes_elsewhere = "://" in place.hashes
-    # The wheel is compared with both, whether its address names them or not.
-    names = ("name", "version", *template_names(place.url), *(template_names(place.hashes) if hashes_elsewhere else ()))
-    missing = next((name for name in names if name not in facts.values), None)
+    names = (*template_names(place.url), *(template_names(place.hashes) if hashes_elsewhere else ()), *_IDENTITY)
+    # What is asked of the delegate comes last: it helps only where nothing else is missing.
+    missing = next((name for name in sorted(names, key=_is_asked) if name not in facts.values), None)
+    insists = config.require_hashes and not place.sha256 and not place.hashes
+    reason = f"require-hashes ({config.origin('require-hashes')}), and the package names no digest" if insists else ""
     if missing is not None:
-        return PlannedPrebuilt(url=place.url, refused=facts.missing(missing))
+        awaits = "" if reason else _awaits(missing, config, snapshot, facts)
+        return PlannedPrebuilt(url=place.url, awaits=awaits, refused="" if awaits else reason or facts.missing(missing))
     values = {name: quote(value, safe="") for name, value in facts.values.items()}
     planned = PlannedPrebuilt(
         url=filled(place.url, values),
@@ -57,10 +63,19 @@ def _planned(place: Prebuilt, config: Config, snapshot: Snapshot, facts: Facts) 
     )
     if place.hashes and not hashes_elsewhere:
         return _with_hash(planned, place.hashes, snapshot)
-    if config.require_hashes and not place.sha256 and not place.hashes:
-        reason = f"require-hashes ({config.origin('require-hashes')}), and the package names no digest"
-        return replace(planned, refused=reason)
-    return planned
+    return replace(planned, refused=reason)
+
+
+def _is_asked(name: str) -> bool:
+    return name in _IDENTITY
+
+
+def _awaits(missing: str, config: Config, snapshot: Snapshot, facts: Facts) -> str:
+    """Return why a fact that has no value now may have one when the wheel is built, "" where it will have none."""
+    if _is_asked(missing):
+        asked = "setup.py" if snapshot.project.setup_script is not None else config.backend
+        return f"no file states {{{missing}}}, so {asked} is asked"
+    return facts.missing(missing) if facts.torch.why else ""
 
 
 def _with_hash(planned: PlannedPrebuilt, file: str, snapshot: Snapshot) -> PlannedPrebuilt:

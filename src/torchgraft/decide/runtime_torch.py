@@ -38,11 +38,12 @@ def plan_runtime_torch(config: Config, snapshot: Snapshot, torch: Torch | None) 
         return RuntimeRequirement(reason=f"{snapshot.front_end.command} works from a lock, which names torch itself")
     if torch is None:
         return RuntimeRequirement(reason="no torch is there yet")
-    text = _requirement(wanted, torch.version)
+    text = _requirement(wanted, torch.resolved_version)
     if text is None:
         return RuntimeRequirement(reason=f"{torch.version} is no version (PEP 440)")
+    said = f"{torch.metadata_version} in its metadata" if torch.metadata_version else torch.version
     origin = config.origin("runtime-torch")
-    return RuntimeRequirement(text=text, reason=f"{origin}: runtime-torch is {wanted.value}, torch is {torch.version}")
+    return RuntimeRequirement(text=text, reason=f"{origin}: runtime-torch is {wanted.value}, torch is {said}")
 
 
 def _locks(front_end: FrontEnd) -> bool:

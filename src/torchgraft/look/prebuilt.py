@@ -40,14 +40,18 @@ def inspect_prebuilt(
     :param judge: says whether modules link with libraries
     """
     from .modules import read_wheel_modules
+    from .promised_modules import module_fault
     from .symbols import read_libraries
     from .wheel import inspect_wheel
 
-    answer = inspect_wheel(path, wheel, prepared)
+    answer = inspect_wheel(path, wheel, prepared, torch=torch.resolved_version if torch else "")
     if answer.fault:
         return answer
     modules = read_wheel_modules(path)
     formats = {module.file: module.format for module in modules}
+    fault = module_fault(path, formats)
+    if fault:
+        return WheelAnswer(fault=fault)
     for module in judge(modules, read_libraries(torch, modules)).modules:
         if module.verdict is Verdict.DOES_NOT_LINK:
             version = torch.version if torch else "unknown"

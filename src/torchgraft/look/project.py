@@ -61,7 +61,7 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
     found = Project(
         folder=str(folder),
         name=name if isinstance(name, str) else _other_name(setup_cfg, script),
-        version=version if isinstance(version, str) else None,
+        version=version if isinstance(version, str) else _other_version(pyproject, setup_cfg, script),
         requires=strings(table(pyproject.get("build-system")).get("requires")),
         dependencies=_dependencies(
             project,
@@ -77,7 +77,8 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
         run_paths=_run_paths(folder, script_text),
         writable=os.access(folder, os.W_OK),
     )
-    return found if found.name and found.version else with_identity(found, folder / "PKG-INFO")
+    is_stated = isinstance(name, str) and isinstance(version, str)
+    return found if is_stated else with_identity(found, folder / "PKG-INFO")
 
 
 def with_identity(project: Project, metadata: Path) -> Project:
@@ -96,6 +97,22 @@ def with_identity(project: Project, metadata: Path) -> Project:
 def _other_name(setup_cfg: Mapping[str, tuple[str, ...]], script: SetupScript | None) -> str | None:
     """Return the name that setup.py gives to setup(), else that of setup.cfg: setuptools takes them in this order."""
     return (script.name if script else None) or next(iter(setup_cfg.get("name", ())), None)
+
+
+def _other_version(
+    pyproject: Mapping[str, Any], setup_cfg: Mapping[str, tuple[str, ...]], script: SetupScript | None
+) -> str | None:
+    """Return the literal version of a project without `[project]`, as setuptools has it from the same two files.
+
+    With `[project]`, what is dynamic may come from anywhere; tags for a build are added to what both files say.
+    """
+    tags = {*setup_cfg.get("tag_build", ()), *setup_cfg.get("tag_date", ())} - {"0", "no", "false", "off"}
+    if "project" in pyproject or tags:
+        return None
+    if script is not None and script.version != "":
+        return script.version
+    stated = next(iter(setup_cfg.get("version", ())), "")
+    return stated if stated and ":" not in stated else None  # attr: or file:
 
 
 def _cuda_sources(folder: Path, script: SetupScript | None) -> str:
@@ -172,7 +189,14 @@ def _setup_cfg(text: str) -> dict[str, tuple[str, ...]]:
     except configparser.Error:
         return {}  # setuptools reads it too, and says what is wrong with it
     found = {}
-    for section, key in (("metadata", "name"), ("options", "setup_requires"), ("options", "install_requires")):
+    for section, key in (
+        ("metadata", "name"),
+        ("metadata", "version"),
+        ("egg_info", "tag_build"),
+        ("egg_info", "tag_date"),
+        ("options", "setup_requires"),
+        ("options", "install_requires"),
+    ):
         if parser.has_option(section, key):
             value = parser.get(section, key)
             lines = value.splitlines() if "\n" in value else value.split(";")  # as setuptools splits them

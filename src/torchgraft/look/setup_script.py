@@ -12,7 +12,9 @@ from ..source_tree import SetupScript
 from .known_values import GuardedVisitor, name_of
 from .nvcc_flags import names_gencode, nvcc_threads
 
-_UNKNOWN = SetupScript(may_set_requires=True, setup_requires=None, install_requires=None, needs_torch=True)
+_UNKNOWN = SetupScript(
+    may_set_requires=True, setup_requires=None, install_requires=None, needs_torch=True, version=None
+)
 # importlib.metadata.version("torch") and its relatives.
 _VERSION_CALLS = frozenset({"version", "distribution", "metadata", "requires", "get_distribution", "require"})
 
@@ -46,10 +48,11 @@ def _read(tree: ast.Module) -> SetupScript:
     )
     calls = [node for node in nodes if isinstance(node, ast.Call) and name_of(node.func) == "setup"]
     if len(calls) != 1:
-        return replace(known, may_set_requires=True, setup_requires=None, install_requires=None)
+        return replace(known, may_set_requires=True, setup_requires=None, install_requires=None, version=None)
     setup_requires = _keyword(calls[0], "setup_requires", constants)
     install_requires = _keyword(calls[0], "install_requires", constants)
     name = _keyword(calls[0], "name", constants) or ()
+    version = _keyword(calls[0], "version", constants)
     # setup_requires can also reach setup() by a name that is not a keyword of the call: kwargs["setup_requires"] = ...
     mentioned = any(isinstance(node, ast.Constant) and node.value == "setup_requires" for node in nodes)
     if mentioned and setup_requires == ():
@@ -60,6 +63,7 @@ def _read(tree: ast.Module) -> SetupScript:
         setup_requires=setup_requires,
         install_requires=install_requires,
         name=name[0] if len(name) == 1 else None,
+        version="" if version == () else version[0] if version is not None and len(version) == 1 else None,
     )
 
 

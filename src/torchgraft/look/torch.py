@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import InvalidVersion, Version
+
 from ..model import Origin, Torch
 from .editable import editable_targets, read_syntax_tree
 from .metadata import Header, Installed, find_installed, read_files, read_header, read_lines, read_start
@@ -144,8 +146,21 @@ def _read(place: _Place, *, architectures: bool) -> Torch:
         cxx11_abi=read_cxx11_abi(folder),
         extension_suffix=_extension_suffix(folder),
         toolkit=_parse_toolkit((header or Header()).requires),
+        metadata_version=_other_version((header or Header()).version, version),
         architectures=read_architectures(folder) if architectures and (cuda or hip) else (),
     )
+
+
+def _other_version(stated: str, version: str) -> str:
+    """Return what METADATA says where it is another version of the same release: 2.8.0 for a 2.8.0a0+git.
+
+    A local part makes no difference: wheels on PyPI have it in version.py alone. Of another release, it is a leftover.
+    """
+    try:
+        one, other = Version(stated), Version(version)
+    except InvalidVersion:
+        return ""
+    return stated if one.base_version == other.base_version and one.public != other.public else ""
 
 
 def _text(value: object) -> str | None:

@@ -50,7 +50,12 @@ class _Unfit(Exception):  # noqa: N818 - never leaves this module: it becomes an
 
 
 def inspect_wheel(
-    path: Path, wheel: PlannedPrebuilt, prepared: Path | None, *, tags: Iterable[Tag] | None = None
+    path: Path,
+    wheel: PlannedPrebuilt,
+    prepared: Path | None,
+    *,
+    tags: Iterable[Tag] | None = None,
+    torch: str = "",
 ) -> WheelAnswer:
     """Return whether a wheel is of the planned distribution and for this interpreter, and whole.
 
@@ -60,6 +65,7 @@ def inspect_wheel(
     :param prepared: the `.dist-info` folder that was made for this build, None if there is none: the requirements of
         both have to be the same, since they are what the front end has resolved (PEP 517, build_wheel)
     :param tags: those that fit, the running interpreter's if not given
+    :param torch: the version that it will meet, "" if nobody knows it
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -67,7 +73,9 @@ def inspect_wheel(
             metadata = _metadata(archive, f"{stem}.dist-info/METADATA")
             _check_identity(metadata, stem, wheel.name, wheel.version)
             file = f"{stem}-{_fitting_tags(archive, stem, sys_tags() if tags is None else tags)}.whl"
-            if prepared is not None:
+            if prepared is None:
+                _check_torch(metadata, torch)
+            else:
                 added = read_record(prepared).get("runtime_torch")
                 _check_prepared(metadata, _parsed((prepared / "METADATA").read_bytes()), added=added)
             _check_record(archive, file)
@@ -153,6 +161,23 @@ def _check_prepared(metadata: RawMetadata, prepared: RawMetadata, *, added: obje
     ):
         if one != other:
             raise _Unfit(f"its {field} is not that of the metadata that were prepared: {_difference(one, other)}")
+
+
+def _check_torch(metadata: RawMetadata, torch: str) -> None:
+    """Refuse what would have torch replaced by another one, where no resolver has seen it before."""
+    version = _version(torch)
+    if version is None:
+        return
+    for text in metadata.get("requires_dist", []):
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue  # the front end says it
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if canonicalize_name(requirement.name) != "torch" or not applies:
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            raise _Unfit(f"it requires {text}, which torch {torch} is not")
 
 
 def _requirements(metadata: RawMetadata) -> frozenset[str]:
