@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .errors import printable_text
-from .linkage import ModuleReport, Verdict
+from .linkage import ModuleReport, Reason, Verdict
 from .model import Torch
 
 _MOST_SHOWN = 3
@@ -27,6 +27,11 @@ class Fit(enum.Enum):
 
 
 _UNWELL = frozenset({Fit.NO_TORCH, Fit.DOES_NOT_LINK})
+# No other torch helps, and the same build comes back as it was.
+_SYSTEM_CURES = {
+    Reason.GLIBC: "a build made on this system, or on one whose C library is as old; or a newer system to run it on",
+    Reason.GLIBCXX: "a newer C++ library (conda: libstdcxx-ng), or a build made with this system's own compiler",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +67,18 @@ class Report:
     def is_well(self) -> bool:
         """Whether everything links."""
         return not any(package.fit in _UNWELL for package in self.packages)
+
+
+def is_for_newer_system(modules: Iterable[ModuleReport]) -> bool:
+    """Return whether all that does not link lacks nothing but versions of the system's own libraries."""
+    reasons = _reasons(modules)
+    return bool(reasons) and all(set(found) <= _SYSTEM_CURES.keys() for found in reasons)
+
+
+def _reasons(modules: Iterable[ModuleReport]) -> list[tuple[Reason, ...]]:
+    failed = [module.reasons for module in modules if module.verdict is Verdict.DOES_NOT_LINK]
+    # A module without any was built for another C library.
+    return failed if all(failed) else []
 
 
 def report_text(report: Report) -> str:
@@ -101,7 +118,9 @@ def _explained(package: CheckedPackage, torch: str, place: str) -> list[str]:
         return [*lines, *(f"  cure:    {command}" for command in cures)]
     if package.differs:
         lines.append(f"  differs: {'; '.join(package.differs)}")
+    order = list(Verdict)
     modules = [module for module in package.modules if module.verdict is not Verdict.LINKS]
+    modules.sort(key=lambda module: -order.index(module.verdict))
     for module in modules[:_MOST_SHOWN]:
         why = module.said or (module.reasons[0].value if module.reasons else "")
         faults = module.faults[:_MOST_SHOWN]
@@ -110,8 +129,18 @@ def _explained(package: CheckedPackage, torch: str, place: str) -> list[str]:
     lines += _more(len(modules) - _MOST_SHOWN, "  and {} more libraries")
     lines += [f"  cure:    {command}" for command in package.cures]
     if package.fit is Fit.DOES_NOT_LINK and not package.cures:
-        lines.append(f"  cure:    another build of {package.name}, made for {torch}: this one is not by torchgraft")
+        lines += [f"  cure:    {cure}" for cure in _other_builds(package, torch)]
     return lines
+
+
+def _other_builds(package: CheckedPackage, torch: str) -> list[str]:
+    """Return what helps where no command does."""
+    if not is_for_newer_system(package.modules):
+        target = torch if any(module.reasons for module in package.modules) else "this system's own C library"
+        whose = "" if package.built else ": this one is not by torchgraft"
+        return [f"another build of {package.name}, made for {target}{whose}"]
+    lacking = set().union(*_reasons(package.modules))
+    return [cure for reason, cure in _SYSTEM_CURES.items() if reason in lacking]
 
 
 def _more(number: int, text: str) -> list[str]:

@@ -123,7 +123,7 @@ the first symbols and the likely reason.
 
 The [record](record.md) says how a module is checked. `link-check = false` lets the wheel pass.""",
             "bad-wheel": """\
-The delegate made a file that is not a wheel, or a wheel without a `RECORD`.""",
+The delegate made a file that is not a wheel, or one without a `RECORD`; or `check` was given one that is damaged.""",
             "wheel-unwritable": """\
 The wheel could not be finished in the folder that the front end named: no space, or no permission.""",
             "no-patchelf": """\
@@ -184,7 +184,7 @@ The setting `cuda-components` adds headers where the toolkit comes from PyPI. to
         },
         "Commands": {
             "bad-argument": """\
-An argument of a command is none that it takes.""",
+An argument of a command is none that it takes, or two say different things: `check` looks at one environment.""",
             "cannot-rewrite": """\
 `adopt` and `vendor` change `[build-system]` and check that everything else means what it meant. Here it cannot be
 done; the message says what to write by hand.""",

@@ -254,6 +254,150 @@ def test_a_module_that_was_built_for_musl(
     assert "GLIBC" not in text
 
 
+@pytest.mark.parametrize("cut", [0, 3, 100, 3000, 10_000, None])
+def test_a_damaged_library_is_not_checked(
+    environment: Environment,
+    modules: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    cut: int | None,
+) -> None:
+    """None: it is gone, and RECORD lists it."""
+    environment.install("foreign", modules["numbers"])
+    library = environment.site / "foreign" / modules["numbers"].name
+    data = library.read_bytes()
+    assert cut is None or cut < len(data)
+    library.unlink()
+    if cut is not None:
+        library.write_bytes(data[:cut])
+    status, text = check(capsys, environment.prefix)
+    assert status == 0
+    assert text.splitlines()[4] == "foreign 1.0  -          not checked"
+    assert f"  foreign/{library.name}: it is" in text or f"  foreign/{library.name}: it cannot be read" in text
+    assert environment.python(f"import torch, foreign.{modules['numbers'].name.partition('.')[0]}").returncode != 0
+    if cut is not None:
+        assert "not checked" in check(capsys, "--consumer", environment.prefix, library)[1]
+        wheel = tmp_path / "foreign-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.write(library, f"foreign/{library.name}")
+        assert "foreign 1.0  -          not checked" in check(capsys, "--consumer", environment.prefix, wheel)[1]
+
+
+def test_what_is_called_a_library_and_is_none(
+    environment: Environment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script, text, other = tmp_path / "libx.so", tmp_path / "x.so", tmp_path / "x.dll"
+    script.write_text("/* GNU ld script */\nINPUT(libx.so.1)\n")
+    text.write_text("version https://git-lfs.github.com/spec/v1\n")
+    other.write_bytes(b"MZ" + bytes(60) + b"torch_python.dll" + bytes(4))
+    without = tmp_path / "y.dll"
+    without.write_bytes(b"MZ" + bytes(60))
+    # A linker script is nothing that an import finds.
+    environment.install("linked", script)
+    environment.install("other", without)
+    assert check(capsys, environment.prefix) == (
+        0,
+        f"torch 2.9.0 in {environment.prefix} (as told)\nno package needs it\n",
+    )
+    environment.install("fetched", text)
+    environment.install("foreign", other)
+    status, said = check(capsys, environment.prefix)
+    assert status == 0
+    assert "fetched/x.so: it is no library" in said
+    assert "foreign/x.dll: PE is not checked" in said
+    for file, why in ((script, "it is no library"), (text, "it is no library"), (without, "PE is not checked")):
+        status, said = check(capsys, "--consumer", environment.prefix, file)
+        assert (status, f"{file.name}: {why}" in said) == (0, True)
+
+
+def test_a_wheel_whose_record_is_damaged(
+    environment: Environment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = tmp_path / "ext-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ext-1.0.dist-info/torchgraft.json", json.dumps({"torch": {"version": "2.8.0"}}))
+    data = bytearray(wheel.read_bytes())
+    start = data.index(b"torchgraft.json") + len("torchgraft.json")
+    said = set()
+    for place in range(start, start + 30):
+        for value in (0x00, 0x07, 0xFF):
+            wheel.write_bytes(data[:place] + bytes([value]) + data[place + 1 :])
+            status = main(["check", "--consumer", str(environment.prefix), str(wheel)])
+            said.add((status, capsys.readouterr().err.partition(":")[0]))
+    assert (1, "error[bad-wheel]") in said
+    assert {status for status, _ in said} <= {0, 1}
+
+
+def test_a_module_that_only_the_system_is_too_old_for(
+    environment: Environment,
+    torches: tuple[StubTorch, StubTorch],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither another torch nor the same build once more would help."""
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    library = cxx_library(newer, ("GLIBCXX_3.4.21", "GLIBCXX_3.4.99"))
+    flags = ["-include", str(newer / "newest.h"), "-nodefaultlibs", str(library)]
+    module = make_module(tmp_path, torches[1], "late", uses=f"{STABLE} + newest()", flags=flags)
+    environment.install("foreign", module)
+    environment.install("ext", module, built=torches[1])
+    status, text = check(capsys, environment.prefix)
+    assert status == 1
+    cures = [line for line in text.splitlines() if "cure:" in line]
+    assert (
+        cures
+        == ["  cure:    a newer C++ library (conda: libstdcxx-ng), or a build made with this system's own compiler"] * 2
+    )
+    assert all(
+        package["cures"] == [] for package in json.loads(check(capsys, "--json", environment.prefix)[1])["packages"]
+    )
+
+
+def test_editable_installations_whose_package_has_another_name(
+    environment: Environment,
+    torches: tuple[StubTorch, StubTorch],
+    modules: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = tmp_path / "source"
+    (source / "src" / "cool").mkdir(parents=True)
+    module = Path(shutil.copy(modules["strings"], source / "src" / "cool"))
+    environment.install("my_dist", None, built=torches[0])
+    info = environment.site / "my_dist-1.0.dist-info"
+    (info / "direct_url.json").write_text(json.dumps({"url": source.as_uri(), "dir_info": {"editable": True}}))
+    (environment.site / "_my_dist.pth").write_text(f"{source}/src\n")
+    with (info / "RECORD").open("a") as file:
+        file.write("_my_dist.pth,,\n")
+    status, text = check(capsys, environment.prefix)
+    assert (status, text.splitlines()[4]) == (1, "my-dist 1.0  2.8.0      does not link")
+    # One that was left by another Python is not imported.
+    module.rename(module.with_name("strings.cpython-39-x86_64-linux-gnu.so"))
+    shutil.copy(modules["numbers"], source / "src" / "cool")
+    status, text = check(capsys, environment.prefix)
+    assert (status, text.splitlines()[4]) == (0, "my-dist 1.0  2.8.0      links, though built for another torch")
+    # With nothing to look at, nothing fits.
+    shutil.rmtree(source / "src")
+    status, text = check(capsys, environment.prefix)
+    assert (status, text.splitlines()[4]) == (0, "my-dist 1.0  2.8.0      not checked")
+    assert f"  {source}/src: it is not there" in text
+
+
+def test_two_environments_are_one_too_many(
+    environment: Environment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(environment.prefix), "--consumer", sys.prefix]) == 2
+    said = capsys.readouterr().err
+    assert (
+        f"error[bad-argument]: two environments are named: {environment.prefix}, and {sys.prefix} by --consumer" in said
+    )
+    # A folder is an environment or none, whatever it is called.
+    (tmp_path / "d.so").mkdir()
+    assert main(["check", str(tmp_path / "d.so")]) == 1
+    assert "error[no-environment]" in capsys.readouterr().err
+
+
 def test_the_present_environment(
     environment: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -113,6 +113,35 @@ def test_what_torchgraft_has_not_built_has_no_command() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("reasons", "cures"),
+    [
+        (
+            [Reason.GLIBC, Reason.GLIBCXX],
+            [
+                "a build made on this system, or on one whose C library is as old; or a newer system to run it on",
+                "a newer C++ library (conda: libstdcxx-ng), or a build made with this system's own compiler",
+            ],
+        ),
+        (
+            [Reason.GLIBC, Reason.VERSION],
+            ["another build of other, made for torch 2.9.0: this one is not by torchgraft"],
+        ),
+        # It was built for another C library.
+        ([], ["another build of other, made for this system's own C library: this one is not by torchgraft"]),
+    ],
+)
+def test_what_helps_where_no_command_does(reasons: list[Reason], cures: list[str]) -> None:
+    failed = dataclasses.replace(module(Verdict.DOES_NOT_LINK), file="ext/_D.so", reasons=tuple(reasons))
+    package = CheckedPackage(
+        name="other", version="0.3", fit=Fit.DOES_NOT_LINK, modules=(module(Verdict.NOT_CHECKED), failed)
+    )
+    lines = report_text(dataclasses.replace(REPORT, packages=(package,))).splitlines()
+    assert [line.removeprefix("  cure:    ") for line in lines if "cure:" in line] == cures
+    # What does not link is said before what could not be checked.
+    assert [line.split(":")[0] for line in lines if ".so:" in line] == ["  ext/_D.so", "  ext/_C.so"]
+
+
 def test_without_torch_what_needs_it_does_not_link() -> None:
     report = LinkReport(modules=(module(Verdict.NOT_CHECKED),))
     assert plan_fit(report, differs=False, lacks_torch=True) is Fit.NO_TORCH

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ..checked import CheckedPackage, Fit, Report, report_text
+from ..checked import CheckedPackage, Fit, Report, is_for_newer_system, report_text
 from ..codec import json_text
 from ..decide.check import differing_facts, plan_fit
 from ..decide.link import plan_link
-from ..errors import PlanError
+from ..errors import ConfigError, PlanError, Problem
+from ..linkage import ModuleReport, Verdict
 from ..look.guarding import built_torch
-from ..look.installed import InstalledPackage, read_installed, read_package_file
-from ..look.modules import read_file_modules
+from ..look.installed import (
+    InstalledPackage,
+    is_package_file,
+    may_need_torch,
+    read_installed,
+    read_modules,
+    read_package_file,
+)
 from ..look.shell import ShellEnvironment, take_shell_environment
 from ..look.symbols import read_libraries
 from .project_arguments import add_consumer_argument
@@ -54,8 +62,13 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the report; return 1 where something does not link."""
-    file = arguments.what if arguments.what and _is_package_file(arguments.what) else None
+    """Print the report; return 1 where something does not link.
+
+    :raises ConfigError: if two environments are named
+    """
+    file = arguments.what if arguments.what and is_package_file(arguments.what) else None
+    if arguments.what and arguments.consumer and not file:
+        raise ConfigError(_two_environments(arguments))
     told = arguments.consumer if file or arguments.what is None else str(arguments.what)
     environment = take_shell_environment(told)
     packages = (
@@ -74,16 +87,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _checked(package: InstalledPackage, environment: ShellEnvironment) -> CheckedPackage | None:
     """Return the verdict on a package, None if torch is no matter of it."""
-    modules = package.modules or read_file_modules(package.libraries)
+    modules = read_modules(package)
     needs_torch = any(module.needs_torch for module in modules)
-    if not package.record and not needs_torch:
+    if not (package.record or package.unseen or needs_torch or may_need_torch(package, modules)):
         return None
     torch = environment.reading.torch
     folders = {file: path.parent for file, path in package.libraries.items()}
     report = plan_link(modules, read_libraries(torch, modules, folders=folders))
+    unseen = (ModuleReport(file=n, verdict=Verdict.NOT_CHECKED, said=why) for n, why in package.unseen.items())
+    report = dataclasses.replace(report, modules=(*report.modules, *unseen))
     built = built_torch(package.record)
     differs = differing_facts(built, torch) if torch else ()
     fit = plan_fit(report, differs=bool(differs), lacks_torch=needs_torch and torch is None)
+    cures = () if is_for_newer_system(report.modules) else package.cures
     return CheckedPackage(
         name=package.name,
         version=package.version,
@@ -93,12 +109,17 @@ def _checked(package: InstalledPackage, environment: ShellEnvironment) -> Checke
         differs=differs,
         stable_since=report.stable_since,
         modules=report.modules,
-        cures={Fit.DOES_NOT_LINK: package.cures, Fit.NO_TORCH: package.torch_cures}.get(fit, ()),
+        cures={Fit.DOES_NOT_LINK: cures, Fit.NO_TORCH: package.torch_cures}.get(fit, ()),
     )
 
 
-def _is_package_file(path: Path) -> bool:
-    return path.suffix in {".whl", ".so", ".pyd", ".dylib"} or ".so." in path.name
+def _two_environments(arguments: argparse.Namespace) -> Problem:
+    return Problem(
+        code="bad-argument",
+        headline=f"two environments are named: {arguments.what}, and {arguments.consumer} by --consumer",
+        why="--consumer says which one a wheel or library is for",
+        fixes=("torchgraft check --help",),
+    )
 
 
 def _existing(text: str) -> Path:

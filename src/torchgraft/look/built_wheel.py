@@ -5,7 +5,6 @@ May not alter it, nor judge what it finds.
 
 from __future__ import annotations
 
-import os
 import re
 import zipfile
 import zlib
@@ -16,10 +15,12 @@ from packaging.metadata import parse_email
 from ..errors import ActError
 from ..linkage import Module, WheelContents, bad_wheel
 from .build_folder import find_built_files
-from .modules import is_library_name, read_archive_modules, read_file_modules
+from .modules import read_archive_modules, read_file_modules
+from .trees import walk_tree
 
 _DIST_INFO = re.compile(r"([^/]+\.dist-info)/RECORD")
-_FAULTS = (
+# What a damaged archive raises.
+ZIP_FAULTS = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
@@ -30,8 +31,6 @@ _FAULTS = (
     ValueError,
 )
 _LARGEST_TEXT_BYTES = 10_000_000
-_NOT_SOURCES = frozenset({".git", "__pycache__", "build", "dist", "node_modules"})
-_MOST_FILES = 50_000
 
 
 def read_wheel_contents(wheel: Path, source: Path) -> WheelContents:
@@ -43,7 +42,7 @@ def read_wheel_contents(wheel: Path, source: Path) -> WheelContents:
     try:
         with zipfile.ZipFile(wheel) as archive:
             return _read(archive, source)
-    except _FAULTS as error:
+    except ZIP_FAULTS as error:
         raise ActError(bad_wheel(wheel.name, str(error))) from None
 
 
@@ -52,19 +51,8 @@ def read_in_place_modules(source: Path, *, suffix: str) -> tuple[Module, ...]:
 
     :param suffix: of extension modules of this Python, such as .cpython-311-x86_64-linux-gnu.so
     """
-    files: dict[str, Path] = {}
-    seen = 0
-    for parent, folders, names in os.walk(source):
-        # Not those of environments in the tree.
-        folders[:] = sorted(
-            name for name in folders if name not in _NOT_SOURCES and not Path(parent, name, "pyvenv.cfg").exists()
-        )
-        for name in names:
-            if is_library_name(name) and name.endswith((suffix, ".abi3.so")):
-                files[Path(parent, name).relative_to(source).as_posix()] = Path(parent, name)
-        seen += len(names)
-        if seen > _MOST_FILES:
-            break
+    libraries = walk_tree(source, is_package=False).libraries
+    files = {name: path for name, path in libraries.items() if name.endswith((suffix, ".abi3.so"))}
     return read_file_modules(files)
 
 
