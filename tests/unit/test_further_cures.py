@@ -7,16 +7,18 @@ import pytest
 
 from torchgraft.look.further_cures import foreign_cures, torch_cures
 
+WHL = "https://download.pytorch.org/whl"
 BUILT = {"torch": {"version": "2.8.0+cu126"}}
 
 
 @pytest.mark.parametrize(
     ("installer", "record", "command"),
     [
-        ("pip", BUILT, "pip --python PREFIX install torch==2.8.0"),
+        ("pip", BUILT, f"pip --python PREFIX install --index-url {WHL}/cu126 torch==2.8.0+cu126"),
+        ("pip", {"torch": {"version": "2.8.0"}}, "pip --python PREFIX install torch==2.8.0"),
         ("pip", {}, "pip --python PREFIX install torch"),
         ("pip", {"torch": {"version": "my-own"}}, "pip --python PREFIX install torch"),
-        ("uv", BUILT, "uv pip install --python PREFIX torch==2.8.0"),
+        ("uv", BUILT, f"uv pip install --python PREFIX --index-url {WHL}/cu126 torch==2.8.0+cu126"),
         ("conda", BUILT, None),
         ("", BUILT, None),
     ],
@@ -33,7 +35,7 @@ def test_a_torch_is_installed_by_the_front_end(
     ("lock", "words"),
     [
         ('version = 1\n\n[[package]]\nname = "torch"\n', "sync --project P --inexact"),
-        ("", "add --project P torch==2.8.0"),
+        ("", f"add --project P --index pytorch={WHL}/cu126 torch==2.8.0+cu126"),
     ],
 )
 def test_a_torch_for_a_uv_project(tmp_path: Path, lock: str, words: str) -> None:
@@ -45,13 +47,15 @@ def test_a_torch_for_a_uv_project(tmp_path: Path, lock: str, words: str) -> None
 def test_an_environment_that_uv_sync_does_not_know(tmp_path: Path) -> None:
     (tmp_path / "uv.lock").touch()
     prefix = tmp_path / "other"
-    assert torch_cures("uv", BUILT, prefix=prefix) == (f"uv pip install --python {prefix} torch==2.8.0",)
+    install = f"uv pip install --python {prefix} --index-url {WHL}/cu126 torch==2.8.0+cu126"
+    assert torch_cures("uv", BUILT, prefix=prefix) == (install,)
 
 
 def test_a_torch_for_a_uv_tool(tmp_path: Path) -> None:
     (tmp_path / "mytool").mkdir()
     (tmp_path / "mytool" / "uv-receipt.toml").touch()
-    assert torch_cures("uv", BUILT, prefix=tmp_path / "mytool") == ("uv tool install --with torch==2.8.0 mytool",)
+    install = f"uv tool install --index {WHL}/cu126 --with torch==2.8.0+cu126 mytool"
+    assert torch_cures("uv", BUILT, prefix=tmp_path / "mytool") == (install,)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.machinery
+import importlib.util
 import json
 import pickle
 import shutil
@@ -16,8 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from torchgraft import linkage
 from torchgraft.act.guard import EXPLANATION_NAME, explanation_text, finder_text, guard_files, module_text
-from torchgraft.look.guarding import built_torch, cures, differences, explained, torch_here
+from torchgraft.look import guarding
+from torchgraft.look.guarding import built_torch, cures, differences, explained, torch_cure, torch_here
 from torchgraft.planned import Guard, GuardedModule
 
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
@@ -30,6 +33,7 @@ BUILT = {
     "git_version": "aaaa",
     "accelerator": "cuda",
 }
+WHL = "https://download.pytorch.org/whl"
 SYMBOL = b"_ZN3c105ErrorC1E"
 # What a module needs that is initialised in two phases; its name has as many letters.
 TWO_PHASES = b"PyModuleDef_Init"
@@ -128,6 +132,8 @@ def test_a_function_is_pickled_by_its_module(package: Package) -> None:
 
 def test_reload_changes_nothing(package: Package) -> None:
     module = importlib.import_module(package())
+    # As an extension may have it.
+    vars(module)["__getattr__"] = {}.__getitem__
     before = dict(vars(module))
     assert importlib.reload(module) is module
     after = {key: value for key, value in vars(module).items() if key != "__builtins__"}
@@ -135,6 +141,26 @@ def test_reload_changes_nothing(package: Package) -> None:
     unchanged = before.keys() - {"__spec__", "__loader__"}
     assert all(after[key] is before[key] or after[key] == before[key] for key in unchanged)
     assert after["__spec__"].origin == before["__file__"]
+
+
+def test_the_python_module_answers_for_the_extension(package: Package) -> None:
+    """Who executes a spec has the Python module in hand, as threads have it that got it from sys.modules before."""
+    name = package()
+    spec = importlib.util.find_spec(name)
+    assert spec
+    assert spec.loader
+    held = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(held)
+    module = sys.modules[name]
+    assert held is not module
+    names = vars(module).keys() - {"__doc__"}
+    assert {key: getattr(held, key) for key in names} == {key: vars(module)[key] for key in names}
+    assert held.__all__ == [key for key in dir(module) if key[0] != "_"]
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = held.nothing
+    sys.modules[name] = held
+    with pytest.raises(AttributeError, match=f"module '{name}' has no attribute 'nothing'"):
+        _ = held.nothing
 
 
 def test_threads_get_a_module_that_is_ready(package: Package) -> None:
@@ -282,10 +308,93 @@ def test_a_library_of_torch_where_there_is_none(
     said = str(explained(missing_library(), "ext", info))
     assert said == (
         "ext was built for torch 2.8.0+cu126, and there is no torch here\n"
-        f"  cure:   {cure.replace('P', sys.prefix)} torch==2.8.0"
+        f"  cure:   {cure.replace('P', sys.prefix)} --index-url {WHL}/cu126 torch==2.8.0+cu126"
     )
     # That of another package is not torch's fault.
     assert explained(ImportError("libother.so: cannot open shared object file"), "ext", info) is None
+    assert explained(ImportError("/libtorch.so/_C.so: undefined symbol: _ZN3c105ErrorD1Ev"), "ext", info) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("2.8.0+cpu", f"--index-url {WHL}/cpu torch==2.8.0+cpu"),
+        ("2.8.0+rocm6.4", f"--index-url {WHL}/rocm6.4 torch==2.8.0+rocm6.4"),
+        ("2.9.0.dev20250801+cu118", f"--index-url {WHL}/nightly/cu118 torch==2.9.0.dev20250801+cu118"),
+        ("2.8.0", "torch==2.8.0"),
+        # Compiled by somebody: no index is called so.
+        ("2.9.0a0+git5811a8d", "torch==2.9.0a0"),
+        ("2.8.0a0+cu126.nv25.06", "torch==2.8.0a0"),
+        ("", "torch"),
+    ],
+)
+def test_the_index_of_a_torch_is_that_of_its_build(version: str, words: str) -> None:
+    cure = torch_cure(version, by_uv=False, prefix=Path("/env"))
+    assert cure == f"pip --python /env install {words}"
+
+
+# What loaders say, as glibc's dl-lookup.c, dl-version.c and dl-load.c have it, and dyld.
+TORCHS = [
+    "/s/_C.so: undefined symbol: _ZN3c105ErrorC2E",
+    "/s/_C.so: undefined symbol: THPVariableClass",
+    "/s/_C.so: undefined symbol: aoti_torch_empty",
+    "/s/_C.so: symbol _ZN3c105ErrorC2E, version T not defined in file libc10.so with link time reference",
+    "/s/_C.so: symbol other, version T not defined in file libtorch.so with link time reference",
+    "/s/torch/lib/libc10.so: version `T' not found (required by /s/_C.so)",
+    "libtorch_cuda_linalg.so: cannot open shared object file: No such file or directory",
+    "libc10.so: cannot open shared object file: No such file or directory",
+    "dlopen(/s/_C.so, 0x0002): Symbol not found: __ZN3c105ErrorC2E\n  Referenced from: <1> /s/_C.so\n",
+    "dlopen(/s/_C.so, 0x0002): symbol not found in flat namespace '__ZN2at4_ops5emptyE'",
+    "dlopen(/s/_C.so, 0x0002): Library not loaded: @rpath/libtorch_cpu.dylib\n  Referenced from: <1> /s/_C.so\n",
+]
+OTHERS = [
+    "/s/_C.so: undefined symbol: foo_new",
+    "/s/_C.so: undefined symbol: _ZN3foo3barEN2at6TensorE",
+    "/s/_C.so: undefined symbol: PyUnstable_Long_IsCompact",
+    "/s/torch/_C.so: symbol foo, version FOO_2 not defined in file libfoo.so.1 with link time reference",
+    "/s/torch/lib/libtorch_cuda.so: undefined symbol: ncclCommResume",
+    "/s/torch/lib/libtorch_python.so: undefined symbol: _ZN3c105ErrorC2E",
+    "/lib/libm.so.6: version `GLIBC_2.38' not found (required by /s/torch_ext/_C.so)",
+    "/lib/libstdc++.so.6: version `GLIBCXX_3.4.32' not found (required by /s/torch/lib/libc10.so)",
+    "libfoo.so.1: cannot open shared object file: No such file or directory",
+    "libtorch_sparse.so: cannot open shared object file: No such file or directory",
+    # The torch that is here is for the same CUDA.
+    "libcudart.so.12: cannot open shared object file: No such file or directory",
+    "/s/_C.so: undefined symbol: cudaNew, version libcudart.so.12",
+    "/s/_C.so: invalid ELF header",
+    "dlopen(/s/_C.so, 0x0002): Symbol not found: _foo\n  Expected in: <2> /s/torch/lib/libfoo.dylib",
+    "dlopen(/s/_C.so, 0x0002): Library not loaded: @rpath/libfoo.dylib\n  Reason: tried: '/libc10.dylib/libfoo.dylib'",
+    # It may be any library.
+    "DLL load failed while importing _C: The specified procedure could not be found.",
+    "DLL load failed while importing _C: The specified module could not be found.",
+    "",
+]
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("said", TORCHS)
+def test_what_torch_would_have_is_explained(info: str, said: str) -> None:
+    assert "does not link with torch 2.9.0" in str(explained(ImportError(said), "ext", info))
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("said", OTHERS)
+def test_the_fault_of_another_library_stays_as_it_is(info: str, said: str) -> None:
+    assert explained(ImportError(said), "ext", info) is None
+
+
+@pytest.mark.parametrize("said", [said for said in OTHERS if "libcudart" in said])
+def test_a_torch_for_another_cuda_has_another_libcudart(info: str, torch: types.ModuleType, said: str) -> None:
+    torch.__dict__["version"].cuda = "13.0"
+    assert "CUDA 12.6, and does not link with torch 2.9.0+cu126, CUDA 13.0" in str(
+        explained(ImportError(said), "ext", info)
+    )
+
+
+def test_the_symbols_of_torch_are_those_of_the_check() -> None:
+    for name in ("_OF_TORCH", "_C_OF_TORCH", "_PYTHON_OF_TORCH"):
+        assert vars(guarding)[name].pattern == vars(linkage)[name].pattern
+    assert vars(guarding)["_CUDART"].pattern.replace(r"\d+(", r"(\d+)(", 1) == linkage.CUDART.pattern
 
 
 @pytest.mark.parametrize(
@@ -373,7 +482,8 @@ def test_an_editable_installation_is_what_it_is_without(package: Package, tmp_pa
     edit(tmp_path, name)
     module = importlib.import_module(name)
     assert Path(str(module.__file__)).name == f"{name.rpartition('.')[2]}{SUFFIX}"
-    assert isinstance(module.__loader__, importlib.machinery.ExtensionFileLoader)
+    assert type(module.__loader__) is importlib.machinery.ExtensionFileLoader
+    assert "create_module" not in vars(module.__loader__)
     assert importlib.reload(module) is module
 
 
@@ -389,6 +499,80 @@ def test_two_finders_for_one_namespace(package: Package, tmp_path: Path) -> None
         importlib.import_module(name)
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("ext.nothing")
+
+
+EDITABLE = {"dir_info": {"editable": True}}
+
+
+def two_trees(tmp_path: Path, package: Package, *, below: str = "") -> str:
+    """Install two editable distributions that have a namespace in common, and return the second's broken module.
+
+    :param below: where the second's tree is in the first's; "" for beside it
+    """
+    name = package("ext.two", broken=True)
+    first, second = tmp_path / "first", tmp_path / ("first" if below else "") / (below or "second")
+    edit(tmp_path, name)
+    (second / "ext").mkdir(parents=True)
+    (tmp_path / "ext" / "two").rename(second / "ext" / "two")
+    (tmp_path / "ext").rmdir()
+    for tree, info, version in ((first, INFO, "2.7.0"), (second, "two-1.0.dist-info", "2.8.0")):
+        tree.mkdir(exist_ok=True)
+        (tree / "pyproject.toml").touch()
+        (tmp_path / info).mkdir(exist_ok=True)
+        (tmp_path / info / EXPLANATION_NAME).write_text(explanation_text())
+        (tmp_path / info / "direct_url.json").write_text(json.dumps({"url": tree.as_uri(), **EDITABLE}))
+        (tmp_path / info / "torchgraft.json").write_text(json.dumps({"torch": {**BUILT, "version": version}}))
+    sys.path.append(str(second))
+    return name
+
+
+def watch(tmp_path: Path, finder: str, info: str) -> None:
+    (tmp_path / f"{finder}.py").write_text(finder_text(("ext",), info=info))
+    importlib.invalidate_caches()
+    importlib.import_module(finder)
+
+
+@pytest.mark.usefixtures("torch")
+def test_an_editable_installation_says_nothing_of_others(package: Package, tmp_path: Path) -> None:
+    name = two_trees(tmp_path, package)
+    with pytest.raises(ImportError, match="undefined symbol") as caught:
+        importlib.import_module(name)
+    assert caught.value.__cause__ is None
+    assert "built for" not in str(caught.value)
+
+
+@pytest.mark.parametrize("below", ["", "packages/second"])
+@pytest.mark.usefixtures("torch")
+def test_each_of_two_editable_installations_speaks_of_its_own(package: Package, tmp_path: Path, below: str) -> None:
+    name = two_trees(tmp_path, package, below=below)
+    # Whichever comes first.
+    watch(tmp_path, "__editable___two_guard", "two-1.0.dist-info")
+    for _ in range(2):
+        with pytest.raises(ImportError, match=f"{name} was built for torch 2.8.0"):
+            importlib.import_module(name)
+        sys.meta_path[:2] = reversed(sys.meta_path[:2])
+
+
+@pytest.mark.parametrize(
+    ("direct", "record", "speaks"),
+    [
+        ({"url": "TREE", **EDITABLE}, "", True),
+        ({"url": "TREE/other", **EDITABLE}, "", False),
+        (EDITABLE, "", False),
+        # scikit-build-core installs libraries, and only their Python modules are in the tree.
+        ({"url": "file:///elsewhere", **EDITABLE}, "ext/a,b.py,,\next/_C.so,sha256=x,9\n", True),
+        ({"url": "file:///elsewhere", **EDITABLE}, "ext/_C.so.py,,\n", False),
+        # Of what is not editable, only its own guard asks.
+        ({"url": "file:///elsewhere", "dir_info": {}}, "", True),
+    ],
+)
+@pytest.mark.usefixtures("torch")
+def test_whose_module_it_is(info: str, tmp_path: Path, direct: dict[str, object], record: str, *, speaks: bool) -> None:
+    url = str(direct.get("url", "")).replace("TREE", tmp_path.as_uri())
+    Path(info, "direct_url.json").write_text(json.dumps({**direct, "url": url}))
+    Path(info, "RECORD").write_text(record)
+    error = ImportError("undefined symbol: _ZN3c105ErrorC2E", path=str(tmp_path / "ext" / "_C.so"))
+    assert (explained(error, "ext._C", info) is not None) == speaks
 
 
 # The cures.

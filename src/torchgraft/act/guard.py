@@ -60,12 +60,17 @@ def _torchgraft_load(name, shim):
         old.__spec__, old.__loader__, old.__file__ = spec, loader, path
         vars(old).pop("__cached__", None)
         return
+    if getattr(old, "__dict__", None) is globals():
+        # Who asks from now on waits for the lock of this import, as for any extension module. A thread that has got
+        # this module already waits too, but keeps it (PyImport_ImportModuleLevelObject): see __getattr__.
+        del sys.modules[name]
     # Other threads wait for a module that says so (importlib._bootstrap, _find_and_load).
     spec._initializing = True
     try:
         module = loader.create_module(spec)
         names = {{"spec": spec, "loader": loader, "file": path, "package": spec.parent, "guarded": path}}
         for key, value in names.items():
+            globals()[f"__{{key}}__"] = value
             try:
                 setattr(module, f"__{{key}}__", value)
             except AttributeError:
@@ -80,6 +85,21 @@ def _torchgraft_load(name, shim):
         spec._initializing = False
 
 
+if "__guarded__" not in globals():
+    # Not by importlib.reload, which executes this among the names of the extension module.
+
+    # What the extension module has: for threads that have got this one, and for type checkers, which read it.
+    def __getattr__(key):
+        from importlib import import_module
+
+        module = import_module(__name__)
+        if getattr(module, "__dict__", None) is globals():
+            raise AttributeError(f"module {{__name__!r}} has no attribute {{key!r}}")
+        if key == "__all__" and not hasattr(module, key):
+            return [name for name in dir(module) if not name.startswith("_")]
+        return getattr(module, key)
+
+
 _torchgraft_load(__name__, __file__)
 del _torchgraft_explain, _torchgraft_load
 """
@@ -92,8 +112,23 @@ import sys
 
 {_EXPLAIN}
 
+def _watch(loader, name):
+    """Explain why an extension module cannot be loaded. Others may watch it too: whose it is, is asked only then."""
+    create = loader.create_module
+
+    def create_module(spec):
+        vars(loader).pop("create_module", None)
+        try:
+            return create(spec)
+        except ImportError as error:
+            _torchgraft_explain(error, name, os.path.dirname(__file__))
+            raise
+
+    loader.create_module = create_module
+
+
 class _Finder:
-    """Asks the finders behind it, and explains why an extension module that they find cannot be loaded."""
+    """Asks the finders behind it, and watches the extension modules that they find."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
@@ -101,20 +136,12 @@ class _Finder:
             return None
         from importlib.machinery import ExtensionFileLoader
 
-        class Loader(ExtensionFileLoader):
-            def create_module(self, spec):
-                try:
-                    return super().create_module(spec)
-                except ImportError as error:
-                    _torchgraft_explain(error, name, os.path.dirname(__file__))
-                    raise
-
         # Not those before it: two of these that asked each other would never end.
         for finder in sys.meta_path[sys.meta_path.index(_Finder) + 1 :]:
             spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
             if spec is not None:
                 if type(spec.loader) is ExtensionFileLoader:
-                    spec.loader = Loader(spec.loader.name, spec.loader.path)
+                    _watch(spec.loader, name)
                 return spec
         return None
 

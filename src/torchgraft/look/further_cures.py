@@ -14,11 +14,10 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from .guarding import built_torch, cures
+from .guarding import built_torch, cures, torch_cure
 from .metadata import read_start
 
 _LARGEST_BYTES = 1_000_000
-_LARGEST_LOCK_BYTES = 64_000_000
 _INSTALLERS = frozenset({"pip", "uv"})
 # What was compiled on this machine; the wheels of indexes are for manylinux.
 _LOCAL_TAG = re.compile(rb"^Tag:.*-linux_\w+[ \t\r]*$", re.MULTILINE)
@@ -30,19 +29,10 @@ def torch_cures(installer: str, record: Mapping[str, Any], *, prefix: Path) -> t
     :param installer: the front end that installed the package, as its INSTALLER says
     :param record: that of the package, {} where it has none
     """
-    torch = _requirement(built_torch(record).get("version"))
-    command = ["pip", "--python", str(prefix), "install", torch]
-    if installer == "uv":
-        lock = read_start(prefix.parent / "uv.lock", _LARGEST_LOCK_BYTES)
-        command = ["uv", "pip", "install", "--python", str(prefix), torch]
-        if (prefix / "uv-receipt.toml").is_file():
-            command = ["uv", "tool", "install", "--with", torch, prefix.name]
-        elif prefix.name == ".venv" and lock is not None:
-            # What is locked is what the project wants.
-            is_locked = b'\nname = "torch"\n' in lock.replace(b"\r", b"")
-            words = ["sync", "--inexact"] if is_locked else ["add", torch]
-            command = ["uv", words[0], "--project", str(prefix.parent), *words[1:]]
-    return (shlex.join(command),) if installer in _INSTALLERS else ()
+    if installer not in _INSTALLERS:
+        return ()
+    version = str(built_torch(record).get("version") or "")
+    return (torch_cure(version if _is_version(version) else "", by_uv=installer == "uv", prefix=prefix),)
 
 
 def foreign_cures(info: Path, name: str, *, installer: str, prefix: Path, libraries: Iterable[Path]) -> tuple[str, ...]:
@@ -71,12 +61,12 @@ def foreign_cures(info: Path, name: str, *, installer: str, prefix: Path, librar
     return tuple(found)
 
 
-def _requirement(version: object) -> str:
-    """Return the requirement on a torch; without the local part, which the default index would not answer."""
+def _is_version(text: str) -> bool:
     try:
-        return f"torch=={Version(str(version)).public}"
+        Version(text)
     except InvalidVersion:
-        return "torch"
+        return False
+    return True
 
 
 def _is_built_here(info: Path, direct: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shlex
 import sys
@@ -17,10 +18,35 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-# What Linux, macOS and Windows say. Of a library that is missing, only with torch in the process: it brings its own.
-_SIGNS = ("undefined symbol", "Symbol not found", "procedure could not be found", "version `")
-_SIGNS_WITH_TORCH = ("cannot open shared object", "Library not loaded")
-_TORCH_LIBRARY = re.compile(r"\blib(?:c10|torch)\w*\.(?:so|dylib)")
+# What the loaders of Linux and macOS say, and which symbol or library they name; macOS has one more underscore before
+# a symbol. Windows names neither.
+_SYMBOL = re.compile(
+    r"(?:undefined symbol: |\bsymbol (?=\S+ version \S+ not defined in file )"
+    r"|Symbol not found: \(?_|symbol not found in flat namespace ['(]_)(\w+)"
+)
+_LIBRARY = re.compile(
+    r"^(?:.*/)?([^/:\n]+): (?:cannot open shared object file|version `)|Library not loaded: (?:.*/)?(\S+)"
+    r"| not defined in file (?:.*/)?(\S+)|undefined symbol: \w+, version (\S+)"
+)
+# Whose symbol it is that is undefined: torch may be the one that is not whole.
+_OWNER = re.compile(r"^(?:.*/)?([^/:\n]+): (?:undefined symbol|symbol )")
+_TORCH_LIBRARY = re.compile(
+    r"lib(?:torch(?:_(?:cpu|cuda|global|hip|nvshmem|python|xpu)\w*)?|c10\w*|caffe2\w*|shm)\.(?:so|dylib)[\d.]*"
+)
+_CUDART = re.compile(r"libcudart(?:-[0-9a-f]+)?\.so\.\d+(?:\.\d+)*")
+# As `linkage` has them, which `torchgraft check` goes by; a test compares both.
+_OF_TORCH = re.compile(
+    r"_Z(?:T[VTIS]|GV|T[hv]n?\d+_(?:n?\d+_)?|Tc[hv]n?\d+_(?:n?\d+_)?[hv]n?\d+_(?:n?\d+_)?)?"
+    r"(?:N[rVK]*[RO]?(?:3c10|4c10d|2at|5torch|6caffe2|8pybind116detail11type_casterIN(?:3c10|2at|5torch))"
+    r"|\d+THP[A-Z]\w*)"
+)
+_C_OF_TORCH = re.compile(r"(?:aoti_torch|torch)_\w+")
+_PYTHON_OF_TORCH = re.compile(r"THP[A-Z]\w*")
+# Of what PyTorch publishes: cu126, rocm6.4, cpu, xpu. Who compiles torch has others, such as git5811a8d.
+_INDEX = re.compile(r"cpu|cu\d+|rocm[\d.]+|xpu")
+# In place of the default one; besides it, for what is no dependency of torch; and by a name, so that `uv add` writes
+# down that torch alone is from there.
+_INDEX_OPTIONS = (("--index-url", ""), ("--index", ""), ("--index", "pytorch="))
 _WORDS = {"version": "", "cuda": "CUDA ", "hip": "ROCm ", "cxx11_abi": "C++11 ABI ", "git_version": "commit "}
 # "None" is an answer: there is none.
 _MAY_BE_NONE = frozenset({"cuda", "hip"})
@@ -34,18 +60,15 @@ def explained(error: ImportError, module: str, info: str) -> ImportError | None:
 
     :param info: the dist-info of the distribution that the module is of
     """
-    said = str(error)
-    lacking = _without_torch(said, module, Path(info))
+    said, path = str(error), Path(info)
+    if not _is_of(path, error.path):
+        return None
+    lacking = _without_torch(said, module, path)
     if lacking:
         return ImportError(lacking, name=error.name, path=error.path)
-    signs = _SIGNS + (_SIGNS_WITH_TORCH if "torch" in sys.modules else ())
-    if not any(sign in said for sign in signs):
-        return None
-    built, here = built_torch(_json(Path(info, "torchgraft.json"))), torch_here()
-    if not built or not here:
-        return None
-    differing = differences(built, here)
-    if not differing:
+    built, here = built_torch(_json(path / "torchgraft.json")), torch_here()
+    differing = differences(built, here) if built and here else []
+    if not differing or not _is_torchs(said, differing):
         return None
     shown = [
         "version",
@@ -55,23 +78,89 @@ def explained(error: ImportError, module: str, info: str) -> ImportError | None:
     lines = [
         f"{module} was built for torch {then}, and does not link with torch {now}",
         f"  torch:  {here['folder']}",
-        *(f"  cure:   {command}" for command in cures(Path(info), prefix=Path(sys.prefix))),
+        *(f"  cure:   {command}" for command in cures(path, prefix=Path(sys.prefix))),
     ]
     return ImportError("\n".join(lines), name=error.name, path=error.path)
 
 
+def _is_torchs(said: str, differing: list[str]) -> bool:
+    """Return whether a loader names a symbol or a library that another torch would have."""
+    owner, symbol, library = _OWNER.search(said), _SYMBOL.search(said), _library(said)
+    if owner and _TORCH_LIBRARY.fullmatch(owner[1]):
+        return False
+    if symbol and any(known.fullmatch(symbol[1]) for known in (_C_OF_TORCH, _PYTHON_OF_TORCH)):
+        return True
+    if symbol and _OF_TORCH.match(symbol[1]):
+        return True
+    # Before torch is imported, nobody finds its libraries. It brings its own libcudart.
+    of_cuda = _CUDART.fullmatch(library) and "cuda" in differing
+    return "torch" in sys.modules and bool(_TORCH_LIBRARY.fullmatch(library) or of_cuda)
+
+
+def _library(said: str) -> str:
+    """Return the library that a loader does not find, or that lacks something; "" where it names none."""
+    found = _LIBRARY.search(said)
+    return next(filter(None, found.groups()), "") if found else ""
+
+
+def _is_of(info: Path, file: str | None) -> bool:
+    """Return whether a module is of the distribution; of one that is not editable, its own guard asks.
+
+    Other distributions may have modules in the same namespace package, and projects of their own below the same folder.
+    """
+    direct = _json(info / "direct_url.json")
+    folder = direct.get("dir_info")
+    if not file or not isinstance(folder, dict) or not folder.get("editable"):
+        return True
+    place = Path(file)
+    if place.is_relative_to(info.parent):
+        record = _text(info / "RECORD").splitlines()
+        if any(line.startswith(f"{place.relative_to(info.parent).as_posix()},") for line in record):
+            return True
+    url = str(direct.get("url") or "")
+    if not url.startswith("file:"):
+        return False
+    place, tree = (Path(os.path.realpath(path)) for path in (file, _path_of(url)))
+    between = [parent for parent in place.parents if parent != tree and parent.is_relative_to(tree)]
+    return place.is_relative_to(tree) and not any((parent / "pyproject.toml").is_file() for parent in between)
+
+
 def _without_torch(said: str, module: str, info: Path) -> str:
     """Return that torch is missing, where the loader could not find a library of it; "" where that is not so."""
-    built = built_torch(_json(info / "torchgraft.json"))
-    if not (built.get("version") and _TORCH_LIBRARY.search(said)) or "torch" in sys.modules or _is_there("torch"):
+    version = built_torch(_json(info / "torchgraft.json")).get("version")
+    if not version or "torch" in sys.modules or not _TORCH_LIBRARY.fullmatch(_library(said)) or _is_there("torch"):
         return ""
-    torch = f"torch=={str(built['version']).partition('+')[0]}"
-    by_uv = _text(info / "INSTALLER").strip() == "uv"
-    words = ["uv", "pip", "install", "--python", sys.prefix] if by_uv else ["pip", "--python", sys.prefix, "install"]
-    return (
-        f"{module} was built for torch {built['version']}, and there is no torch here\n"
-        f"  cure:   {shlex.join([*words, torch])}"
-    )
+    cure = torch_cure(str(version), by_uv=_text(info / "INSTALLER").strip() == "uv", prefix=Path(sys.prefix))
+    return f"{module} was built for torch {version}, and there is no torch here\n  cure:   {cure}"
+
+
+def torch_cure(version: str, *, by_uv: bool, prefix: Path) -> str:
+    """Return the command that installs the torch of a version where there is none.
+
+    The default index has one build of each version; the others are on indexes of their own, which are named as the
+    local parts of their versions are (https://pytorch.org/get-started/locally/).
+
+    :param version: with its local part; "" for any
+    :param by_uv: whether uv installed the package
+    :param prefix: the environment
+    """
+    public, _, local = version.partition("+")
+    index = ""
+    if _INDEX.fullmatch(local):
+        index = f"https://download.pytorch.org/whl/{'nightly/' * ('.dev' in public)}{local}"
+    torch = f"torch=={version if index else public}" if public else "torch"
+    only, besides, named = ([option, f"{name}{index}"] if index else [] for option, name in _INDEX_OPTIONS)
+    command = ["pip", "--python", str(prefix), "install", *only, torch]
+    if by_uv:
+        lock = prefix.parent / "uv.lock"
+        command = ["uv", "pip", "install", "--python", str(prefix), *only, torch]
+        if (prefix / "uv-receipt.toml").is_file():
+            command = ["uv", "tool", "install", *besides, "--with", torch, prefix.name]
+        elif prefix.name == ".venv" and lock.is_file():
+            # What is locked is what the project wants.
+            words = ["sync", "--inexact"] if _is_locked("torch", lock) else ["add", *named, torch]
+            command = ["uv", words[0], "--project", str(prefix.parent), *words[1:]]
+    return shlex.join(command)
 
 
 def _is_there(name: str) -> bool:
@@ -166,7 +255,7 @@ def _source(name: str, version: str, direct: Mapping[str, Any]) -> tuple[list[li
     url = str(direct.get("url") or "")
     folder, vcs = direct.get("dir_info"), direct.get("vcs_info")
     if isinstance(folder, dict) and url.startswith("file:"):
-        path = unquote(urlsplit(url).path)
+        path = _path_of(url)
         if folder.get("editable"):
             return [], ["-e", path]
         # setuptools keeps what it compiled there, for whichever torch: it compares the times of the sources alone.
@@ -177,6 +266,10 @@ def _source(name: str, version: str, direct: Mapping[str, Any]) -> tuple[list[li
     if url and not url.partition("#")[0].endswith(".whl"):
         return [], [f"{name} @ {url}"]
     return [], [f"{name}=={version}"]
+
+
+def _path_of(url: str) -> str:
+    return unquote(urlsplit(url).path)
 
 
 def _name_and_version(info: Path) -> tuple[str, str]:
