@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Mapping
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -61,7 +62,21 @@ def run(*command: str | Path) -> None:
     :raises subprocess.CalledProcessError: if it fails
     """
     print("$", *(Path(part).name if isinstance(part, Path) else part for part in command), flush=True)
-    subprocess.run(list(map(str, command)), cwd=CHECKOUT, check=True)
+    subprocess.run(list(map(str, command)), cwd=CHECKOUT, env=inherited(os.environ), check=True)
+
+
+def inherited(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables without an active virtual environment, whose programs (pip, uv) tests would find."""
+    active = variables.get("VIRTUAL_ENV")
+    path = [
+        folder
+        for folder in variables.get("PATH", "").split(os.pathsep)
+        if not active or Path(folder).parent != Path(active)
+    ]
+    return {
+        **{name: value for name, value in variables.items() if name != "VIRTUAL_ENV"},
+        "PATH": os.pathsep.join(path),
+    }
 
 
 if __name__ == "__main__":
