@@ -408,6 +408,15 @@ def test_the_present_environment(
     assert text == f"torch 2.9.0 in {environment.prefix} (VIRTUAL_ENV names it)\nno package needs it\n"
 
 
+def test_a_file_that_is_no_library(
+    environment: Environment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "setup.py").write_text("import torch\n")
+    status, text = check(capsys, str(tmp_path / "setup.py"), "--consumer", str(environment.prefix))
+    assert status == 0
+    assert "it is no library" in text
+
+
 def test_what_is_no_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path)]) == 1
     assert "error[no-environment]" in capsys.readouterr().err

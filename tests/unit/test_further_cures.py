@@ -51,6 +51,19 @@ def test_an_environment_that_uv_sync_does_not_know(tmp_path: Path) -> None:
     assert torch_cures("uv", BUILT, prefix=prefix) == (install,)
 
 
+@pytest.mark.parametrize(
+    ("installer", "words"),
+    [
+        ("pip", "pip --python PREFIX install --force-reinstall --no-deps"),
+        ("uv", "uv pip install --python PREFIX --reinstall-package torch"),
+    ],
+)
+def test_a_torch_of_which_the_metadata_are_left(tmp_path: Path, installer: str, words: str) -> None:
+    (tmp_path / "lib/python3.11/site-packages/torch-2.8.0.dist-info").mkdir(parents=True)
+    (cure,) = torch_cures(installer, BUILT, prefix=tmp_path)
+    assert cure == f"{words.replace('PREFIX', str(tmp_path))} --index-url {WHL}/cu126 torch==2.8.0+cu126"
+
+
 def test_a_torch_for_a_uv_tool(tmp_path: Path) -> None:
     (tmp_path / "mytool").mkdir()
     (tmp_path / "mytool" / "uv-receipt.toml").touch()

@@ -25,7 +25,7 @@ from torchgraft.model import (
     Rule,
     Way,
 )
-from torchgraft.planned import Plan
+from torchgraft.planned import Plan, RuntimeRequirement
 from torchgraft.source_tree import SetupScript
 
 WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
@@ -312,12 +312,24 @@ def test_another_python(consumer: Any) -> None:
     assert codes(made) == ["python-mismatch"]
 
 
-def test_a_broken_torch() -> None:
-    fault, rest = "torch/version.py is missing", (Distribution(name="torch", version="2.13.0"),)
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("2.13.0", "torch==2.13.0"),
+        ("2.13.0+cpu", "--index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu"),
+        (
+            "2.14.0.dev20261001+cu130",
+            "--index-url https://download.pytorch.org/whl/nightly/cu130 torch==2.14.0.dev20261001+cu130",
+        ),
+        ("2.13.0+git12", "torch==2.13.0+git12"),
+    ],
+)
+def test_a_broken_torch(version: str, words: str) -> None:
+    fault, rest = "torch/version.py is missing", (Distribution(name="torch", version=version),)
     consumer = snapshots.consumer(None, torch_fault=fault, distributions=rest)
     made = plan(hook=WHEEL, consumer=consumer, project=snapshots.project(dependencies=()))
     assert codes(made) == ["broken-torch"]
-    assert made.problems[0].fixes == ("pip --python /env install --force-reinstall --no-deps torch==2.13.0",)
+    assert made.problems[0].fixes == (f"pip --python /env install --force-reinstall --no-deps {words}",)
 
 
 def test_a_broken_torch_is_not_passed_over_for_a_declared_one() -> None:
@@ -540,7 +552,9 @@ def test_a_password_in_a_requirement_is_not_shown() -> None:
 def test_the_plan_of_a_wheel_has_what_both_hooks_say() -> None:
     asked = plan({"requires": ("ninja",)})
     built = plan({"requires": ("ninja",)}, hook=Hook.BUILD_WHEEL, hardware=compiling.hardware())
+    built = dataclasses.replace(built, runtime_torch=RuntimeRequirement(text="torch==2.13.*", reason="a setting"))
     whole = plan_wheel(asked, built)
+    assert "torch==2.13.*: a setting" in plan_text(whole)
     assert whole.requirements == asked.requirements
     assert (whole.variables, whole.jobs) == (built.variables, built.jobs)
     assert whole.jobs

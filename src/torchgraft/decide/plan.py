@@ -99,6 +99,7 @@ def plan_wheel(asked: Plan, built: Plan) -> Plan:
         rebuild=built.rebuild,
         jobs=built.jobs,
         variables=built.variables,
+        runtime_torch=built.runtime_torch,
         when=built.when,
         notes=tuple(dict.fromkeys((*asked.notes, *built.notes))),
         overrides=built.overrides,

@@ -5,6 +5,7 @@ May not decide anything else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from packaging.specifiers import SpecifierSet
@@ -15,6 +16,9 @@ from ..model import Consumer, FrontEndName, Rule, Rung, Snapshot, Torch, Way
 from ..typed import install_command, quoted
 from .ladder import Choice, satisfies
 from .way import Reach
+
+# The indexes of torch are named as the local parts of its versions are (https://pytorch.org/get-started/locally/).
+_INDEX = re.compile(r"cpu|cu\d+|rocm[\d.]+|xpu")
 
 
 def plan_problems(config: Config, snapshot: Snapshot, choice: Choice, reach: Reach) -> tuple[Problem, ...]:
@@ -150,7 +154,10 @@ def _required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem
 
 def _broken(snapshot: Snapshot, consumer: Consumer) -> Problem:
     # The very one that its metadata tells of: another would come with other requirements.
-    torch = next((f"torch=={d.version}" for d in consumer.distributions if d.name == "torch"), "torch")
+    version = next((d.version for d in consumer.distributions if d.name == "torch"), "")
+    local = version.partition("+")[2]
+    index = f"https://download.pytorch.org/whl/{'nightly/' * ('.dev' in version)}{local}"
+    words = [*(["--index-url", index] if _INDEX.fullmatch(local) else []), f"torch=={version}" if version else "torch"]
     return Problem(
         code="broken-torch",
         headline=f"the torch in {consumer.prefix} is broken",
@@ -161,7 +168,7 @@ def _broken(snapshot: Snapshot, consumer: Consumer) -> Problem:
         why="half of an installation cannot be built against",
         fixes=(
             _install(
-                snapshot, consumer, "--reinstall" if _is_uv(snapshot) else "--force-reinstall", "--no-deps", torch
+                snapshot, consumer, "--reinstall" if _is_uv(snapshot) else "--force-reinstall", "--no-deps", *words
             ),
         ),
     )

@@ -150,16 +150,20 @@ def torch_cure(version: str, *, by_uv: bool, prefix: Path) -> str:
         index = f"https://download.pytorch.org/whl/{'nightly/' * ('.dev' in public)}{local}"
     torch = f"torch=={version if index else public}" if public else "torch"
     only, besides, named = ([option, f"{name}{index}"] if index else [] for option, name in _INDEX_OPTIONS)
-    command = ["pip", "--python", str(prefix), "install", *only, torch]
+    # Where its files are gone and its metadata are not, it counts as installed.
+    is_listed = any(any(prefix.glob(f"{lib}/site-packages/torch-*.dist-info")) for lib in ("lib*/python*", "Lib"))
+    again = ["--force-reinstall", "--no-deps"] if is_listed else []
+    command = ["pip", "--python", str(prefix), "install", *again, *only, torch]
     if by_uv:
         lock = prefix.parent / "uv.lock"
-        command = ["uv", "pip", "install", "--python", str(prefix), *only, torch]
+        again = ["--reinstall-package", "torch"] if is_listed else []
+        command = ["uv", "pip", "install", "--python", str(prefix), *again, *only, torch]
         if (prefix / "uv-receipt.toml").is_file():
-            command = ["uv", "tool", "install", *besides, "--with", torch, prefix.name]
+            command = ["uv", "tool", "install", *again, *besides, "--with", torch, prefix.name]
         elif prefix.name == ".venv" and lock.is_file():
             # What is locked is what the project wants.
             words = ["sync", "--inexact"] if _is_locked("torch", lock) else ["add", *named, torch]
-            command = ["uv", words[0], "--project", str(prefix.parent), *words[1:]]
+            command = ["uv", words[0], "--project", str(prefix.parent), *again, *words[1:]]
     return shlex.join(command)
 
 

@@ -6,6 +6,7 @@ May not import or run anything of the environment, nor judge what it finds.
 from __future__ import annotations
 
 import json
+import os
 import re
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ from .guarding import cures
 from .metadata import Installed, choose_installed, find_installed, read_start, version_of
 from .modules import is_library_name, read_archive_modules, read_file_modules
 from .package_libraries import find_libraries, read_pythons
-from .prefixes import is_folder
+from .prefixes import is_file, is_folder
 
 _LARGEST_RECORD_BYTES = 10_000_000
 _RECORD_NAME = "torchgraft.json"
@@ -70,8 +71,9 @@ def read_installed(search_path: Iterable[str], *, prefix: Path) -> tuple[Install
 
 
 def is_package_file(path: Path) -> bool:
-    """Return whether a path is of a wheel or a library, going by its name; a folder is neither."""
-    return (path.suffix == ".whl" or is_library_name(path.name)) and not is_folder(path)
+    """Return whether a path is of a wheel or a library, going by its name, or of a file that is no interpreter."""
+    is_named = (path.suffix == ".whl" or is_library_name(path.name)) and not is_folder(path)
+    return is_named or (is_file(path) and not os.access(path, os.X_OK))
 
 
 def read_package_file(path: Path) -> InstalledPackage:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, cast
 
+from elftools.common.exceptions import ELFError
+
 from ..linkage import Format, Module, is_of_torch
 from .elf import BROKEN, Dynamic, ElfFile, SymbolTable
 from .elf_versions import compilers, version_needs
@@ -84,7 +86,9 @@ def read_module(stream: IO[bytes], file: str) -> Module | None:
     try:
         return _read_elf(stream, file)
     except BROKEN as error:
-        return Module(file=file, format=Format.ELF, fault=f"it is damaged: {_said(error)}")
+        # Others say at which place of a table, which helps nobody.
+        said = _said(error) if type(error) in {ELFError, ValueError} else "it ends too early, or is overwritten"
+        return Module(file=file, format=Format.ELF, fault=f"it is damaged: {said}")
 
 
 def _said(error: BaseException) -> str:
