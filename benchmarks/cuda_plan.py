@@ -33,10 +33,10 @@ PLAN = """\
 import os, sys, time
 from pathlib import Path
 began = time.perf_counter(), sum(os.times()[:4])
-from torchgraft.decide.plan import plan_build, plan_text
-from torchgraft.look.settings import take_settings
-from torchgraft.look.snapshot import take_snapshot
-from torchgraft.model import Hook
+from torchgraft.hook.plan import plan_build, plan_text
+from torchgraft.settings.taken import take_settings
+from torchgraft.hook.snapshot import take_snapshot
+from torchgraft.model.observation import Hook
 settings = take_settings(Path.cwd(), None)
 plan = plan_build(settings.config, take_snapshot(settings, Hook(sys.argv[1])))
 print((sum(os.times()[:4]) - began[1]) * 1000, (time.perf_counter() - began[0]) * 1000)

@@ -20,12 +20,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from torchgraft.act.call import Call
-from torchgraft.decide.plan import plan_build
-from torchgraft.finish import finish_wheel
-from torchgraft.look.settings import take_settings
-from torchgraft.look.snapshot import take_snapshot
-from torchgraft.model import Hook
+from torchgraft.hook.call import Call
+from torchgraft.hook.finish import finish_wheel
+from torchgraft.hook.plan import plan_build
+from torchgraft.hook.snapshot import take_snapshot
+from torchgraft.model.observation import Hook
+from torchgraft.settings.taken import take_settings
 
 LIMIT = 3
 PYPROJECT = """\

@@ -12,12 +12,12 @@ TESTS = Path(__file__).parents[1] / "tests"
 sys.path.insert(0, str(TESTS))
 
 from support import compiling, snapshots  # noqa: E402
-from torchgraft.config import Config  # noqa: E402
-from torchgraft.decide.plan import plan_build  # noqa: E402
-from torchgraft.diagnoses import DIAGNOSES, diagnose  # noqa: E402
 from torchgraft.errors import Problem, TorchgraftError  # noqa: E402
-from torchgraft.model import FrontEnd, FrontEndName, Hook, Rule  # noqa: E402
-from torchgraft.sources import parse_pyproject, resolve_config  # noqa: E402
+from torchgraft.hook.diagnoses import DIAGNOSES, diagnose  # noqa: E402
+from torchgraft.hook.plan import plan_build  # noqa: E402
+from torchgraft.model.observation import FrontEnd, FrontEndName, Hook, Rule  # noqa: E402
+from torchgraft.settings.config import Config  # noqa: E402
+from torchgraft.settings.sources import parse_pyproject, resolve_config  # noqa: E402
 
 _SETTINGS = (
     "[tool.torchgraft]\nmax-job = 4",

@@ -9,17 +9,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs")]
 
+from command_line_page import command_line_text  # noqa: E402
+from error_codes import ERROR_CODES  # noqa: E402
 from error_examples import error_examples  # noqa: E402
+from settings_page import json_schema, reference_text, rules_text  # noqa: E402
 
-from torchgraft.cli.reference_page import command_line_text  # noqa: E402
-from torchgraft.error_codes import ERROR_CODES  # noqa: E402
 from torchgraft.errors import problem_text  # noqa: E402
-from torchgraft.settings_page import json_schema, reference_text, rules_text  # noqa: E402
-from torchgraft.words import VOCABULARY, Word  # noqa: E402
+from torchgraft.settings.vocabulary_words import VOCABULARY, Word  # noqa: E402
 
 HEAD = """# Settings
 
-<!-- Written by docs/generate.py from src/torchgraft/config.py. -->
+<!-- Written by docs/generate.py from src/torchgraft/settings/config.py. -->
 
 A setting is a key of `[tool.torchgraft]`, a variable, or a `-C` argument; `-C` beats the variable, which beats
 `pyproject.toml`. A variable that is empty is unset. Lists of names are separated by commas or spaces in text; lists of
@@ -30,7 +30,7 @@ errors, all reported at once, exit status 2.
 
 COMMANDS_HEAD = """# Command line
 
-<!-- Written by docs/generate.py from the parsers in src/torchgraft/cli. -->
+<!-- Written by docs/generate.py from the parsers in src/torchgraft/tools. -->
 
 Front ends need no command of torchgraft: they call its hooks. The command line is for people, and for CI. `torchgraft`
 and `python -m torchgraft` are the same. `adopt`, `vendor` and `completion` need the extra `cli` and say so without it:
@@ -51,7 +51,7 @@ Every command that says something has `--json`. Nothing is coloured where standa
 
 RULES_HEAD = """# Rules and facts
 
-<!-- Written by docs/generate.py from src/torchgraft/rules.py and src/torchgraft/facts.py. -->
+<!-- Written by docs/generate.py from src/torchgraft/settings/conditions.py and src/torchgraft/settings/facts.py. -->
 
 A rule is a table `[[tool.torchgraft.when]]` in `pyproject.toml`: conditions, all of which have to hold, and what
 follows.
@@ -97,7 +97,7 @@ Metadata never depend on rules about the machine: the front end may prepare them
 
 VOCABULARY_HEAD = """# Vocabulary
 
-<!-- Written by docs/generate.py from src/torchgraft/words.py. -->
+<!-- Written by docs/generate.py from src/torchgraft/settings/vocabulary_words.py. -->
 
 Well-known packages read variables of their own for what torchgraft has decided anyway: whether CUDA code is compiled,
 for which GPUs, by how many jobs. Those of the package that has the project's name are set; for a fork under another

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import OUR_OWN_BUG, REPORT_TO, PlanError, TorchgraftError, ascii_text
-from .model import Hook
+from .model.observation import Hook
 
 if TYPE_CHECKING:
-    from .act.call import Call
+    from .hook.call import Call
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,7 +43,7 @@ def _boundary(hook: F) -> F:
 @_boundary
 def get_requires_for_build_sdist(config_settings: dict[str, Any] | None = None) -> list[str]:
     """Return what building an sdist needs (PEP 517)."""
-    from .act.call import answer_requires
+    from .hook.call import answer_requires
 
     return answer_requires(_planned(Hook.GET_REQUIRES_FOR_BUILD_SDIST, config_settings))
 
@@ -51,7 +51,7 @@ def get_requires_for_build_sdist(config_settings: dict[str, Any] | None = None) 
 @_boundary
 def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
     """Return what building a wheel needs, torch where it has to be installed for it (PEP 517)."""
-    from .act.call import answer_requires
+    from .hook.call import answer_requires
 
     return answer_requires(_planned(Hook.GET_REQUIRES_FOR_BUILD_WHEEL, config_settings))
 
@@ -59,7 +59,7 @@ def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) 
 @_boundary
 def get_requires_for_build_editable(config_settings: dict[str, Any] | None = None) -> list[str]:
     """Return what building an editable wheel needs (PEP 660)."""
-    from .act.call import answer_requires
+    from .hook.call import answer_requires
 
     return answer_requires(_planned(Hook.GET_REQUIRES_FOR_BUILD_EDITABLE, config_settings))
 
@@ -67,7 +67,7 @@ def get_requires_for_build_editable(config_settings: dict[str, Any] | None = Non
 @_boundary
 def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: dict[str, Any] | None = None) -> str:
     """Return the name of the `.dist-info` folder made in `metadata_directory` (PEP 517)."""
-    from .act.hooks import prepare_metadata
+    from .hook.run import prepare_metadata
 
     return prepare_metadata(_planned(Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, config_settings), metadata_directory)
 
@@ -75,7 +75,7 @@ def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: d
 @_boundary
 def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: dict[str, Any] | None = None) -> str:
     """Return the name of the `.dist-info` folder made in `metadata_directory` (PEP 660)."""
-    from .act.hooks import prepare_metadata
+    from .hook.run import prepare_metadata
 
     return prepare_metadata(_planned(Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE, config_settings), metadata_directory)
 
@@ -83,7 +83,7 @@ def prepare_metadata_for_build_editable(metadata_directory: str, config_settings
 @_boundary
 def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = None) -> str:
     """Return the name of the sdist made in `sdist_directory` (PEP 517)."""
-    from .act.hooks import build_sdist
+    from .hook.run import build_sdist
 
     return build_sdist(_planned(Hook.BUILD_SDIST, config_settings), sdist_directory)
 
@@ -93,8 +93,8 @@ def build_wheel(
     wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
 ) -> str:
     """Return the name of the wheel made in `wheel_directory` (PEP 517)."""
-    from .act.hooks import build_wheel
-    from .finish import finish_wheel, inspect_wheel
+    from .hook.finish import finish_wheel, inspect_wheel
+    from .hook.run import build_wheel
 
     again = functools.partial(_planned, Hook.BUILD_WHEEL, config_settings)
     build = functools.partial(build_wheel, finish=finish_wheel, inspect=inspect_wheel, again=again)
@@ -106,8 +106,8 @@ def build_editable(
     wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
 ) -> str:
     """Return the name of the editable wheel made in `wheel_directory` (PEP 660)."""
-    from .act.hooks import build_wheel
-    from .finish import finish_wheel
+    from .hook.finish import finish_wheel
+    from .hook.run import build_wheel
 
     call = _planned(Hook.BUILD_EDITABLE, config_settings)
     return build_wheel(call, wheel_directory, metadata_directory, finish=finish_wheel)
@@ -115,11 +115,11 @@ def build_editable(
 
 def _planned(hook: Hook, config_settings: dict[str, Any] | None, metadata_directory: str | None = None) -> Call:
     """Look and decide; return what is left to do."""
-    from .act.call import Call
-    from .config import Provide
-    from .decide.plan import plan_build, plan_pass_through, said_text
-    from .look.settings import take_settings
-    from .look.snapshot import take_snapshot
+    from .hook.call import Call
+    from .hook.plan import plan_build, plan_pass_through, said_text
+    from .hook.snapshot import take_snapshot
+    from .settings.config import Provide
+    from .settings.taken import take_settings
 
     settings = take_settings(Path.cwd(), config_settings, prepared=metadata_directory)
     config = settings.config
@@ -128,7 +128,7 @@ def _planned(hook: Hook, config_settings: dict[str, Any] | None, metadata_direct
     _print(said_text(plan, config.log))
     for last in (False, True):  # torch, then the CUDA toolkit that fits it; nothing a third time
         if plan.late_install and not plan.problems:
-            from .act.late_install import install_late
+            from .ladder.late_install import install_late
 
             install_late(plan.late_install, python=sys.executable, variables=settings.variables)
             plan = plan_build(config, dataclasses.replace(seen := look(), installer=None if last else seen.installer))

@@ -32,10 +32,10 @@ sys.path.insert(0, str(TESTS))
 
 from e2e.laboratory import CHECKOUT, Environment, Laboratory, Outcome, Workplace  # noqa: E402 - it is no package
 
-from torchgraft.act.project_file import write_project_file  # noqa: E402
-from torchgraft.adoption import OWN_NAME, Adoption  # noqa: E402
-from torchgraft.decide.adopt import plan_adoption  # noqa: E402
-from torchgraft.look.adoptable import read_adoptable  # noqa: E402
+from torchgraft.tools.adopt.adoptable import read_adoptable  # noqa: E402
+from torchgraft.tools.adopt.adoption import OWN_NAME, Adoption  # noqa: E402
+from torchgraft.tools.adopt.plan_adoption import plan_adoption  # noqa: E402
+from torchgraft.tools.adopt.project_file import write_project_file  # noqa: E402
 
 CASES = TESTS / "cases" / "ceilings.json"
 FRONT_ENDS = ("pip", "uv")

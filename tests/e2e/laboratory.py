@@ -24,8 +24,8 @@ from pathlib import Path
 import filelock
 from packaging.requirements import Requirement
 
-from torchgraft.cli.adopt import download_sdist
-from torchgraft.look.indexes import find_indexes
+from torchgraft.tools.adopt.adopt_command import download_sdist
+from torchgraft.tools.adopt.indexes import find_indexes
 
 if sys.version_info >= (3, 11):
     import tomllib

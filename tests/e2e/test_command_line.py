@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from support.toolkits import script
-from torchgraft.cli import GROUPS
-from torchgraft.cli.completion import completion_text
+from torchgraft.tools.cli import GROUPS
+from torchgraft.tools.completion import completion_text
 
 pytestmark = [
     pytest.mark.e2e,

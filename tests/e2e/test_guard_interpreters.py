@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.act.guard import guard_files, module_text
-from torchgraft.decide.guard import plan_guard
-from torchgraft.planned import Guard
+from torchgraft.model.decision import Guard
+from torchgraft.wheel.guard import guard_files, module_text
+from torchgraft.wheel.plan_guard import plan_guard
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform != "linux", reason="the libraries are ELF files")]
 

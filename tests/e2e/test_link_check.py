@@ -17,16 +17,16 @@ import psutil
 import pytest
 import uv
 
-from torchgraft.act.call import Call
-from torchgraft.decide.link import plan_link
-from torchgraft.finish import finish_wheel
-from torchgraft.linkage import Verdict, is_of_torch
-from torchgraft.look.elf import ElfFile, SymbolTable
-from torchgraft.look.modules import read_file_modules
-from torchgraft.look.symbols import read_libraries
-from torchgraft.look.torch import read_torch
-from torchgraft.model import FrontEnd, FrontEndName, Hook, Way
-from torchgraft.planned import Delegate, Plan
+from torchgraft.hook.call import Call
+from torchgraft.hook.finish import finish_wheel
+from torchgraft.installed.torch import read_torch
+from torchgraft.link.elf import ElfFile, SymbolTable
+from torchgraft.link.libraries import read_libraries
+from torchgraft.link.linkage import Verdict, is_of_torch
+from torchgraft.link.modules import read_file_modules
+from torchgraft.link.plan_link import plan_link
+from torchgraft.model.decision import Delegate, Plan
+from torchgraft.model.observation import FrontEnd, FrontEndName, Hook, Way
 
 from .laboratory import Environment, Laboratory, Outcome, Workplace
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from support.stub_libraries import share
-from torchgraft.look.elf import ElfFile, SymbolTable
+from torchgraft.link.elf import ElfFile, SymbolTable
 
 SOURCE = """
 #include <cstdio>

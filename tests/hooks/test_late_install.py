@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.act.late_install import install_late
 from torchgraft.errors import ActError
-from torchgraft.model import Installer
-from torchgraft.planned import LateInstall
+from torchgraft.ladder.late_install import install_late
+from torchgraft.model.decision import LateInstall
+from torchgraft.model.observation import Installer
 
 FAKE = """\
 #!{python}

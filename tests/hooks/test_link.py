@@ -16,15 +16,15 @@ import pytest
 from installer.sources import WheelFile
 
 from support.stub_libraries import NUMBERS, ON_CUDA, PYTHON, STABLE, STRINGS, StubTorch, make_module, make_torch, share
-from torchgraft.act.run_paths import change_run_path
-from torchgraft.decide.link import plan_link
 from torchgraft.errors import ActError
-from torchgraft.linkage import Module, Reason, Verdict
-from torchgraft.look.elf import ElfFile
-from torchgraft.look.modules import read_file_modules
-from torchgraft.look.symbols import read_libraries
-from torchgraft.look.torch import read_torch
-from torchgraft.planned import PlannedRunPath
+from torchgraft.installed.torch import read_torch
+from torchgraft.link.elf import ElfFile
+from torchgraft.link.libraries import read_libraries
+from torchgraft.link.linkage import Module, Reason, Verdict
+from torchgraft.link.modules import read_file_modules
+from torchgraft.link.plan_link import plan_link
+from torchgraft.model.decision import PlannedRunPath
+from torchgraft.wheel.run_paths import change_run_path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the libraries are ELF files, made with g++")
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from torchgraft.act.graft import link_graft
-from torchgraft.model import Link
-from torchgraft.planned import Graft
+from torchgraft.ladder.graft import link_graft
+from torchgraft.model.decision import Graft
+from torchgraft.model.observation import Link
 
 from .conftest import ROOT, write_consumer
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from torchgraft.adoption import Adoptable, Import, Script, Verdict
-from torchgraft.decide.adopt import plan_adoption
 from torchgraft.errors import ConfigError, TorchgraftError
-from torchgraft.look.evaluator import Reached
-from torchgraft.look.reached import follow
-from torchgraft.sources import parse_pyproject
+from torchgraft.settings.sources import parse_pyproject
+from torchgraft.tools.adopt.adoption import Adoptable, Import, Script, Verdict
+from torchgraft.tools.adopt.evaluator import Reached
+from torchgraft.tools.adopt.plan_adoption import plan_adoption
+from torchgraft.tools.adopt.reached import follow
 
 SCRIPT = Script(
     imports=(

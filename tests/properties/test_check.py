@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from support import sites
 from torchgraft.errors import PlanError
-from torchgraft.look.installed import may_need_torch, read_installed, read_modules, read_package_file
+from torchgraft.tools.check.packages import may_need_torch, read_installed, read_modules, read_package_file
 
 INFO = "ext-1.0.dist-info"
 FILES = st.sampled_from(

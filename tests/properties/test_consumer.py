@@ -8,12 +8,12 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchgraft.look.consumer import find_consumer
-from torchgraft.look.environment import read_environment, writable_by_others
-from torchgraft.look.front_end import find_caller
-from torchgraft.look.prefixes import parse_pyvenv_cfg
-from torchgraft.look.seen import HookProcess, Process
-from torchgraft.model import FrontEndName, Python
+from torchgraft.consumer.environment import read_environment, writable_by_others
+from torchgraft.consumer.evidence import HookProcess, Process
+from torchgraft.consumer.front_end import find_caller
+from torchgraft.consumer.prefixes import parse_pyvenv_cfg
+from torchgraft.consumer.rules import find_consumer
+from torchgraft.model.observation import FrontEndName, Python
 
 PYTHON = Python(version="3.11.7", implementation="cpython", abi="cp311", platform="any", extension_suffix=".so")
 # poetry is left out where it would be started; any other name is only a text.

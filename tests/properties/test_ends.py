@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.wheels import write_wheel
-from torchgraft.look.ends import Ends
-from torchgraft.look.modules import read_wheel_modules
+from torchgraft.link.modules import read_wheel_modules
+from torchgraft.link.stream_ends import Ends
 
 _lengths = st.integers(min_value=1, max_value=40)
 

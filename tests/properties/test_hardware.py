@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support import sites
-from torchgraft.look.compilers import find_compilers
-from torchgraft.look.gpus import Drivers, find_gpus
-from torchgraft.look.machine import read_machine
-from torchgraft.look.nvcc import (
+from torchgraft.compile.compilers import find_compilers
+from torchgraft.compile.gpus import Drivers, find_gpus
+from torchgraft.compile.machine import read_machine
+from torchgraft.compile.nvcc import (
     parse_architectures,
     parse_dry_run,
     parse_host_config,
@@ -22,8 +22,8 @@ from torchgraft.look.nvcc import (
     parse_wrapper,
     resolve_nvcc,
 )
-from torchgraft.look.rocm import find_rocm
-from torchgraft.look.toolkits import find_toolkits
+from torchgraft.compile.rocm import find_rocm
+from torchgraft.compile.toolkits import find_toolkits
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the folders are those of Linux")
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import sites, snapshots
-from torchgraft.look.distributions import list_distributions, read_distributions
-from torchgraft.look.torch import read_torch
+from torchgraft.installed.distributions import list_distributions, read_distributions
+from torchgraft.installed.torch import read_torch
 
 FILES = st.sampled_from(
     [

@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from torchgraft.look.arguments import Asked, read_asked_for
-from torchgraft.look.command_line import parse_command_line
-from torchgraft.look.locked_torch import LockedTorch, LockError, answer_of
-from torchgraft.look.locks import read_lock
-from torchgraft.look.markers import Chosen, MarkerError, marker_holds
-from torchgraft.look.pdm_lock import find_in_pdm_lock
-from torchgraft.look.poetry_lock import find_in_poetry_lock
-from torchgraft.look.pylock import find_in_pylock
-from torchgraft.look.uv_lock import find_in_uv_lock
-from torchgraft.model import FrontEndName, Locked, Python
+from torchgraft.consumer.command_line import parse_command_line
+from torchgraft.installed.markers import Chosen, MarkerError, marker_holds
+from torchgraft.model.observation import FrontEndName, Locked, Python
+from torchgraft.wanted.arguments import Asked, read_asked_for
+from torchgraft.wanted.locked_torch import LockedTorch, LockError, answer_of
+from torchgraft.wanted.locks import read_lock
+from torchgraft.wanted.pdm_lock import find_in_pdm_lock
+from torchgraft.wanted.poetry_lock import find_in_poetry_lock
+from torchgraft.wanted.pylock import find_in_pylock
+from torchgraft.wanted.uv_lock import find_in_uv_lock
 
 PYTHON = Python(
     version="3.11.7", implementation="cpython", abi="cp311", platform="linux_x86_64", extension_suffix=".so"

@@ -10,11 +10,11 @@ from elftools.elf.elffile import ELFFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from torchgraft.decide.link import plan_link
-from torchgraft.linkage import Format, Libraries, Module
-from torchgraft.look.elf import ElfFile, SymbolTable
-from torchgraft.look.modules import read_module
-from torchgraft.look.shims import parse_since
+from torchgraft.link.elf import ElfFile, SymbolTable
+from torchgraft.link.linkage import Format, Libraries, Module
+from torchgraft.link.modules import read_module
+from torchgraft.link.plan_link import plan_link
+from torchgraft.link.stable_abi import parse_since
 
 # A library that is always there: psutil is a requirement of ours.
 LIBRARIES = sorted(Path(psutil.__file__).parent.glob("*.so"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from support import sites
 from torchgraft.codec import from_json_text, json_text
-from torchgraft.look.torch import TorchReading, read_torch
+from torchgraft.installed.torch import TorchReading, read_torch
 
 RUBBISH = st.none() | st.binary(max_size=200) | st.text(max_size=100).map(lambda t: t.encode("utf-8", "surrogatepass"))
 LITERAL = st.none() | st.booleans() | st.text(max_size=10) | st.binary(max_size=5) | st.integers() | st.floats()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchgraft.model import FrontEndName
-from torchgraft.typed import install_command, quoted
+from torchgraft.model.observation import FrontEndName
+from torchgraft.shell_words import install_command, quoted
 
 BASH = shutil.which("bash")
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from support import snapshots
 from torchgraft.codec import from_json_text, json_text
-from torchgraft.config import Config, Provide, settings, variable_name
-from torchgraft.decide.ladder import satisfies, torch_requirement
-from torchgraft.decide.plan import plan_build, plan_text
 from torchgraft.errors import ConfigError, Evidence, Problem, problem_text
-from torchgraft.look.setup_script import parse_setup_script
-from torchgraft.model import AskedFor, BuildEnvironment, Hook, Locked, Rule, Snapshot
-from torchgraft.planned import Plan
-from torchgraft.sources import parse_pyproject, resolve_config
+from torchgraft.hook.plan import plan_build, plan_text
+from torchgraft.ladder.plan_torch import satisfies, torch_requirement
+from torchgraft.model.decision import Plan
+from torchgraft.model.observation import AskedFor, BuildEnvironment, Hook, Locked, Rule, Snapshot
+from torchgraft.project.setup_script import parse_setup_script
+from torchgraft.settings.config import Config, Provide, settings, variable_name
+from torchgraft.settings.sources import parse_pyproject, resolve_config
 
 ANY_TEXT = st.text(max_size=60)
 KEYS = st.sampled_from([setting.key for setting in settings().values()]) | ANY_TEXT

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.wheels import write_wheel
-from torchgraft.look.wheel import inspect_wheel
-from torchgraft.planned import PlannedPrebuilt
-from torchgraft.prebuilt import parse_hashes
+from torchgraft.model.decision import PlannedPrebuilt
+from torchgraft.prebuilt.inspect import inspect_wheel
+from torchgraft.settings.prebuilt_table import parse_hashes
 
 WANTED = PlannedPrebuilt(url="https://example.org/a.whl", name="a", version="1.0")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from torchgraft.config import Config
-from torchgraft.decide.plan import plan_build
-from torchgraft.machine import Hardware, HostCompiler, Toolkit
-from torchgraft.planned import Plan
+from torchgraft.hook.plan import plan_build
+from torchgraft.model.decision import Plan
+from torchgraft.model.hardware_values import Hardware, HostCompiler, Toolkit
+from torchgraft.settings.config import Config
 
 from . import snapshots
 

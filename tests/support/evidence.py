@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from torchgraft.look.processes import VARIABLES
-from torchgraft.look.seen import HookProcess, Process
-from torchgraft.model import Rule
+from torchgraft.consumer.evidence import HookProcess, Process
+from torchgraft.consumer.processes import VARIABLES
+from torchgraft.model.observation import Rule
 
 CASES = Path(__file__).parents[1] / "cases" / "frontends" / "evidence.jsonl.gz"
 RULES = {

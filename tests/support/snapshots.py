@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from torchgraft.model import (
+from torchgraft.model.observation import (
     BuildEnvironment,
     Consumer,
     Distribution,
@@ -19,7 +19,7 @@ from torchgraft.model import (
     Snapshot,
     Torch,
 )
-from torchgraft.source_tree import Project, SetupScript
+from torchgraft.model.source_tree import Project, SetupScript
 
 SITE = "/env/lib/python3.11/site-packages"
 SUFFIX = ".cpython-311-x86_64-linux-gnu.so"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from support import sites
-from torchgraft.look.toolkits import HEADERS
+from torchgraft.compile.toolkits import HEADERS
 
 HOST_CONFIG = Path(__file__).parents[1] / "cases" / "host_config"
 PROFILE = "\nTOP              = $(_HERE_)/..\n\nCICC_PATH        = $(TOP)/nvvm/bin\n"

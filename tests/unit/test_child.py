@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from torchgraft.act.child import run_child
+from torchgraft.child import run_child
 
 SHELL = pytest.mark.skipif(sys.platform == "win32", reason="the children are shell scripts")
 

@@ -7,11 +7,11 @@ import pytest
 
 from support import snapshots
 from torchgraft.codec import from_json_text, json_text, to_json
-from torchgraft.config import Config
-from torchgraft.decide.plan import plan_build
 from torchgraft.errors import SnapshotError
-from torchgraft.model import Rule, Snapshot
-from torchgraft.planned import Plan
+from torchgraft.hook.plan import plan_build
+from torchgraft.model.decision import Plan
+from torchgraft.model.observation import Rule, Snapshot
+from torchgraft.settings.config import Config
 
 
 def test_a_snapshot_round_trips() -> None:

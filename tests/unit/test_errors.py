@@ -4,10 +4,10 @@ import ast
 from pathlib import Path
 
 import pytest
+from error_codes import ERROR_CODES
 
-from torchgraft.diagnoses import DIAGNOSES
-from torchgraft.error_codes import ERROR_CODES
 from torchgraft.errors import Evidence, PlanError, Problem, ascii_text, problem_text, problems_text
+from torchgraft.hook.diagnoses import DIAGNOSES
 
 ROOT = Path(__file__).parents[2]
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from torchgraft.look.names import take_names
 from torchgraft.redaction import Names, redacted, redacted_json, without_credentials, without_secrets
+from torchgraft.tools.account import take_names
 
 NAMES = Names(homes=("/srv/people/ada", "/"), people=("ada", "root", "x"), hosts=("lab-7.example.org", "lab-7"))
 

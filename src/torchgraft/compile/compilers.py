@@ -1,0 +1,153 @@
+"""The pairs of a C and a C++ compiler that nvcc and torch could use.
+
+May not choose one, nor compile anything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..consumer.prefixes import is_file, names_in, real
+from ..model.hardware_values import HostCompiler
+from .programs import ask_program
+
+# gcc, x86_64-conda-linux-gnu-gcc, gcc-12, x86_64-linux-gnu-g++-12, clang++-17, cc, c++
+_NAME = re.compile(r"(?P<target>(?:[\w.]+-)*)(?P<driver>gcc|g\+\+|clang\+\+|clang|cc|c\+\+)(?:-(?P<version>\d[\d.]*))?")
+_CXX = {"gcc": "g++", "clang": "clang++", "cc": "c++"}
+_CC = {cxx: cc for cc, cxx in _CXX.items()}
+_FAMILY = {"gcc": "gcc", "g++": "gcc", "clang": "clang", "clang++": "clang"}
+_NUMBERED = re.compile(r"(?:gcc|clang)-\d+")
+_VERSION = re.compile(r"^\d+(?:\.\d+)*$", re.MULTILINE)
+_TIMEOUT_S = 5.0
+
+
+def find_compilers(variables: Mapping[str, str], path: str) -> tuple[HostCompiler, ...]:
+    """Return the complete pairs: the user's, then what is used by default, then the others, highest version first.
+
+    Those that a build takes by itself come first, so that the first one is what would compile. Only these are run,
+    to ask for their version; the others have its first part in their names.
+
+    What the user's variables name is returned in any case. Its `name` is "" where nvcc cannot be given it: a command
+    of several words (`ccache gcc`, which breaks -ccbin), no gcc or clang, or no program at all; then `version` is
+    that of the compiler in it, or "".
+    """
+    folders = tuple(dict.fromkeys(folder for folder in path.split(os.pathsep) if folder))
+    users = tuple(_of_user(variables, path))
+    default = tuple(_default(variables, path, known={real(Path(c.cxx)) for c in users if c.name}))
+    others = sorted(_numbered(folders), key=lambda compiler: _numbers(compiler.version), reverse=True)
+    unique: dict[str, HostCompiler] = {}
+    for compiler in (*users, *default, *others):
+        unique.setdefault(real(Path(compiler.cxx)) if compiler.name else compiler.cxx, compiler)
+    return tuple(unique.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Driver:
+    """What the name of a compiler says, its links followed: c++ is a link to g++-12 on many machines."""
+
+    family: str
+    version: str
+
+
+def _of_user(variables: Mapping[str, str], path: str) -> Iterator[HostCompiler]:
+    """Yield what CC and CXX name; where only one is set, with the other of that name, since builds take both."""
+    cc, cxx = variables.get("CC", "").strip(), variables.get("CXX", "").strip()
+    source = " and ".join(name for name, value in (("CC", cc), ("CXX", cxx)) if value)
+    if not source:
+        return
+    cc, cxx = cc or _counterpart(cxx, _CC), cxx or _counterpart(cc, _CXX)
+    c_program, cxx_program = _program(cc, path), _program(cxx, path)
+    if c_program and cxx_program:
+        family = _driver(cxx_program).family
+        version = _take_version([cxx_program], family, variables) if family else ""
+        name = family if version else ""
+        yield HostCompiler(cc=c_program, cxx=cxx_program, name=name, version=version, source=source)
+    else:
+        yield HostCompiler(cc=cc, cxx=cxx, name="", version=_version_in(cxx, path, variables), source=source)
+
+
+def _version_in(command: str, path: str, variables: Mapping[str, str]) -> str:
+    """Return the version of the compiler in `ccache g++`; "" where there is none."""
+    words = command.split()
+    inner = next((word for word in words if _NAME.fullmatch(Path(word).name)), "")
+    first = _program(words[0], path) if words else None
+    return _take_version([first, *words[1:]], _driver(inner).family, variables) if inner and first else ""
+
+
+def _default(variables: Mapping[str, str], path: str, *, known: Collection[str]) -> Iterator[HostCompiler]:
+    """Yield what is used where nothing is set: torch takes c++, nvcc gcc, make and CMake cc and c++."""
+    seen = set(known)
+    for name, other in (("cc", "c++"), ("gcc", "g++"), ("clang", "clang++")):
+        cc, cxx = _program(name, path), _program(other, path)
+        if cc and cxx and real(Path(cxx)) not in seen:
+            seen.add(real(Path(cxx)))
+            family = _driver(cxx).family
+            version = _take_version([cxx], family, variables)
+            if version:
+                yield HostCompiler(cc=cc, cxx=cxx, name=family, version=version, source=f"{other} on PATH")
+
+
+def _numbered(folders: tuple[str, ...]) -> Iterator[HostCompiler]:
+    for folder in folders:
+        names = set(names_in(Path(folder)))
+        for name in sorted(name for name in names if _NUMBERED.fullmatch(name)):
+            other = _counterpart(name, _CXX)
+            cc, cxx = Path(folder, name), Path(folder, other)
+            if other in names and os.access(cc, os.X_OK) and os.access(cxx, os.X_OK):
+                driver = _driver(str(cxx))
+                yield HostCompiler(
+                    cc=str(cc),
+                    cxx=str(cxx),
+                    name=driver.family,
+                    version=driver.version,
+                    source=f"{other} on PATH",
+                )
+
+
+def _counterpart(command: str, names: Mapping[str, str]) -> str:
+    """Return the compiler of the other language that belongs to one: /opt/bin/g++-12 to /opt/bin/gcc-12."""
+    words = command.split()
+    match = _NAME.fullmatch(Path(words[-1]).name) if words else None
+    if match is None or match["driver"] not in names:
+        return ""
+    name = match["target"] + names[match["driver"]] + (f"-{match['version']}" if match["version"] else "")
+    last = str(Path(words[-1]).with_name(name)) if "/" in words[-1] else name
+    return " ".join([*words[:-1], last])
+
+
+def _program(command: str, path: str) -> str | None:
+    """Return the program that a variable names, by its full path; None where it names none, or has arguments."""
+    found = shutil.which(command, path=path)
+    return str(Path(found).absolute()) if found and " " not in found and is_file(Path(found)) else None
+
+
+def _driver(path: str) -> _Driver:
+    """Return what a compiler is, going by its name and by those that it is a link to."""
+    family = version = generic = ""
+    for name in (Path(path).name, Path(real(Path(path))).name):
+        match = _NAME.fullmatch(name)
+        if match:
+            generic = "gcc"
+            family = _FAMILY.get(match["driver"], family)
+            version = match["version"] or version
+    # Where cc and c++ are no links, they are gcc on every Linux that CUDA is made for.
+    return _Driver(family=family or generic, version=version)
+
+
+def _take_version(command: list[str], family: str, variables: Mapping[str, str]) -> str:
+    """Return the version that a compiler says it is; "" where it does not answer.
+
+    gcc's -dumpversion is the first number alone on many distributions; clang knows no other.
+    """
+    flags = ["-dumpversion"] if family == "clang" else ["-dumpfullversion", "-dumpversion"]
+    match = _VERSION.search(ask_program([*command, *flags], variables, timeout_s=_TIMEOUT_S) or "")
+    return match[0] if match else ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part[:9]) for part in version.split(".") if part)

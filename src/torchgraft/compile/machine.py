@@ -1,0 +1,185 @@
+"""How many processors and how much memory this process may still use: the host's, less what its container forbids.
+
+May not count what is not ours to use: the smallest of all limits holds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ..consumer.prefixes import is_folder, read_text, real
+
+_PROC = Path("/proc")
+_CGROUP = Path("/sys/fs/cgroup")
+_AVAILABLE = re.compile(r"^MemAvailable:\s+(\d{1,18}) kB$", re.MULTILINE)
+_ALLOWED = re.compile(r"^Cpus_allowed_list:[ \t]*([\d,-]+)$", re.MULTILINE)
+_NUMBER = re.compile(r"\d{1,20}")
+# v1 writes the largest number of pages where there is no limit.
+_NO_LIMIT = 1 << 62
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What this process may still use, and what sets each limit, in words."""
+
+    cores: int
+    cores_limit: str
+    memory_bytes: int
+    memory_limit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Version:
+    """What the files of a control group are called, in one of the two versions of the kernel's interface."""
+
+    limits: tuple[str, ...]
+    usage: str
+    reclaimable: str
+
+
+_V1 = _Version(limits=("memory.limit_in_bytes",), usage="memory.usage_in_bytes", reclaimable="total_inactive_file")
+_V2 = _Version(limits=("memory.max", "memory.high"), usage="memory.current", reclaimable="inactive_file")
+
+
+def read_machine(*, proc: Path = _PROC, cgroup: Path = _CGROUP) -> Machine:
+    """Return the smallest over MemAvailable, affinity, and every ancestor of our own control group.
+
+    Docker, Kubernetes, Slurm and systemd set limits at different heights, so the own group's alone says little. A
+    quota of 1.5 processors counts as two, as in the runtimes of Java and Go.
+    """
+    cores = [_processors(proc)]
+    memory = [_available(proc)]
+    for folder, version in _groups(proc, cgroup):
+        memory += _memory(folder, version)
+        cores += _quota(folder)
+    fewest, least = min(cores, key=_first), min(memory, key=_first)
+    return Machine(cores=max(1, fewest[0]), cores_limit=fewest[1], memory_bytes=max(0, least[0]), memory_limit=least[1])
+
+
+def parse_cpu_list(text: str) -> int:
+    """Return how many processors a list such as 0-3,8 has; 0 where it is none."""
+    count = 0
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if not _NUMBER.fullmatch(first) or not _NUMBER.fullmatch(last or first):
+            return 0
+        count += max(0, int(last or first) - int(first) + 1)
+    return count
+
+
+def parse_groups(text: str) -> Mapping[str, str]:
+    """Return the paths of a /proc/self/cgroup by controller; that of v2 has none, and stands under "" (cgroups(7))."""
+    groups: dict[str, str] = {}
+    for line in text.splitlines():
+        number, _, rest = line.partition(":")
+        controllers, separator, path = rest.partition(":")
+        if number.isdigit() and separator and path.startswith("/") and "\0" not in path:
+            for controller in controllers.split(","):
+                groups.setdefault(controller, path)
+    return groups
+
+
+def _first(limit: tuple[int, str]) -> int:
+    return limit[0]
+
+
+def _processors(proc: Path) -> tuple[int, str]:
+    allowed = _ALLOWED.search(read_text(proc / "self" / "status"))
+    count = parse_cpu_list(allowed[1]) if allowed else 0
+    if count:
+        return count, f"the {count} processors that this process may use"
+    count = len(psutil.Process().cpu_affinity() or []) if sys.platform == "win32" else psutil.cpu_count() or 1
+    return count, f"the {count} processors of this machine"
+
+
+def _available(proc: Path) -> tuple[int, str]:
+    match = _AVAILABLE.search(read_text(proc / "meminfo"))
+    count = int(match[1]) * 1024 if match else int(psutil.virtual_memory().available)
+    return count, "the memory of this machine"
+
+
+def _groups(proc: Path, root: Path) -> Iterator[tuple[Path, _Version]]:
+    """Yield the folders of our own group and of its ancestors, in each hierarchy that there is."""
+    paths = parse_groups(read_text(proc / "self" / "cgroup"))
+    if not paths and not is_folder(root):
+        return
+    mounts = read_text(proc / "self" / "mountinfo")
+    for controller in ("memory", "cpu"):
+        if controller in paths:
+            # Controllers may be mounted together: cpu,cpuacct. There are links for each then, but not everywhere.
+            places = (root / controller, root / f"{controller},cpuacct", root / f"cpuacct,{controller}")
+            for mount in [place for place in places if is_folder(place)][:1]:
+                yield from ((folder, _V1) for folder in _chain(mount, paths[controller], mounts))
+    # Beside v1, v2 is at unified/ and has no controllers: then it has none of the files either.
+    mount = root / "unified" if is_folder(root / "unified") else root
+    yield from ((folder, _V2) for folder in _chain(mount, paths.get("", "/"), mounts))
+
+
+def _chain(mount: Path, path: str, mounts: str) -> Iterator[Path]:
+    """Yield the folders from our group up to where its hierarchy is mounted.
+
+    In a container, the path may be that on the host, and the mount the group itself: mountinfo says so (proc(5)).
+    What is outside of our namespace (/../other) cannot be seen: there is only the mount.
+    """
+    parts = [part for part in path.split("/") if part]
+    top = _mounted_root(mount, mounts)
+    if parts[: len(top)] == top:
+        parts = parts[len(top) :]
+    if ".." in parts or not is_folder(mount.joinpath(*parts)):
+        parts = []
+    for length in range(len(parts), -1, -1):
+        yield mount.joinpath(*parts[:length])
+
+
+def _mounted_root(mount: Path, mounts: str) -> list[str]:
+    """Return the parts of the group that is mounted at a folder."""
+    place = real(mount)  # /sys/fs/cgroup/cpu is a link to cpu,cpuacct on many machines
+    for line in mounts.splitlines():
+        fields = line.split(" ")
+        if len(fields) > 4 and fields[4] == place:
+            return [part for part in fields[3].split("/") if part]
+    return []
+
+
+def _memory(folder: Path, version: _Version) -> Iterator[tuple[int, str]]:
+    """Yield what each limit of a group leaves. Files that were read and can be dropped do not count as used."""
+    limits = [(name, limit) for name in version.limits if (limit := _number(folder / name)) is not None]
+    if not limits:
+        return
+    statistics = dict(line.partition(" ")[::2] for line in read_text(folder / "memory.stat").splitlines())
+    reclaimable = _as_number(statistics.get(version.reclaimable, "")) or 0
+    used = max(0, (_number(folder / version.usage) or 0) - reclaimable)
+    # Of ancestors that cannot be seen, v1 still gives the lowest limit.
+    inherited = _as_number(statistics.get("hierarchical_memory_limit", ""))
+    limits += [("hierarchical_memory_limit", inherited)] if inherited is not None else []
+    for name, limit in limits:
+        if limit < _NO_LIMIT:
+            yield limit - used, f"{name} of {folder}"
+
+
+def _quota(folder: Path) -> Iterator[tuple[int, str]]:
+    """Yield how many processors the quota of a group amounts to."""
+    words = read_text(folder / "cpu.max").split()
+    quota, period = (_as_number(words[0]), _as_number(words[1])) if len(words) == 2 else (None, None)
+    name = "cpu.max"
+    if quota is None:
+        name = "cpu.cfs_quota_us"
+        quota, period = _number(folder / name), _number(folder / "cpu.cfs_period_us")
+    if quota and period:
+        yield max(1, math.ceil(quota / period)), f"{name} of {folder}: {quota / period:.1f} processors"
+
+
+def _number(path: Path) -> int | None:
+    return _as_number(read_text(path).strip())
+
+
+def _as_number(text: str) -> int | None:
+    """Return a number of bytes or microseconds; None for "max", -1 and whatever else is no limit."""
+    return int(text) if text.isascii() and _NUMBER.fullmatch(text) else None

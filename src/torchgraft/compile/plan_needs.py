@@ -1,0 +1,81 @@
+"""What a project needs, as both look and decide have to know: nothing costly is looked at for nothing.
+
+May not decide more than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..model.hardware_values import Toolkit
+from ..model.observation import Torch
+from ..model.source_tree import Project
+from ..settings.config import Config, Cuda
+
+# Variables by which the user names a toolkit.
+TOOLKIT_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDACXX")
+
+
+def asks_for_gpus(config: Config) -> bool:
+    """Return whether a rule of the package is about GPUs."""
+    return any(rule.gpu for rule in config.when)
+
+
+def asks_for_compilers(config: Config) -> bool:
+    """Return whether a rule of the package is about the host compiler."""
+    return any(rule.gcc for rule in config.when)
+
+
+def cuda_need(config: Config, project: Project, torch: Torch | None) -> str:
+    """Return why a CUDA toolkit is needed; "" if it is not."""
+    if config.cuda is Cuda.OFF:
+        return ""
+    if config.cuda is Cuda.REQUIRED:
+        return f"cuda = required ({config.origin('cuda')})"
+    if torch is None or not torch.cuda:
+        return ""
+    return project.cuda_sources
+
+
+def rocm_need(config: Config, project: Project, torch: Torch | None) -> str:
+    """Return why a ROCm toolkit is needed; "" if it is not. torch has it compile what is written for CUDA."""
+    if config.cuda is Cuda.OFF or torch is None or not torch.hip:
+        return ""
+    required = f"cuda = required ({config.origin('cuda')})" if config.cuda is Cuda.REQUIRED else ""
+    return project.cuda_sources or required
+
+
+def sycl_need(config: Config, project: Project, torch: Torch | None) -> str:
+    """Return why a SYCL compiler is needed; "" if it is not."""
+    if config.cuda is Cuda.OFF or torch is None or not torch.xpu:
+        return ""
+    return "SyclExtension in setup.py" if project.setup_script and project.setup_script.names_sycl else ""
+
+
+def toolkits_for(toolkits: Iterable[Toolkit], cuda: str) -> tuple[Toolkit, ...]:
+    """Return the toolkits of the major version of torch's CUDA, in the order in which they are to be taken.
+
+    First the user's own, then one that was asked for from PyPI, then the nearest minor version.
+    """
+    return tuple(sorted((t for t in toolkits if major(t.version) == major(cuda)), key=lambda t: _rank(t, cuda)))
+
+
+def _rank(toolkit: Toolkit, cuda: str) -> tuple[bool, bool, int, int]:
+    distance = _minor(toolkit.version) - _minor(cuda)
+    return (
+        toolkit.source not in TOOLKIT_VARIABLES,
+        "in the build environment" not in toolkit.source,
+        abs(distance),
+        -distance,
+    )
+
+
+def major(version: str) -> int:
+    """Return the major part of a version of CUDA, 0 where there is none."""
+    head = version.partition(".")[0]
+    return int(head) if head.isdigit() else 0
+
+
+def _minor(version: str) -> int:
+    part = [*version.split("."), "0"][1]
+    return int(part) if part.isdigit() else 0

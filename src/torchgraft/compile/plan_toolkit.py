@@ -1,0 +1,227 @@
+"""Which CUDA toolkit compiles for the chosen torch.
+
+May not assemble one; the plan only says from which trees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from ..errors import Evidence, Problem
+from ..model.decision import Planned, PlannedToolkit
+from ..model.hardware_values import Toolkit
+from ..model.observation import Link, Snapshot, Torch
+from ..settings.config import Config
+from .libc_clashes import first_cuda, release
+from .plan_libc import clash_text, clashing_compiler, libc_problem, oldest_libc
+from .plan_needs import TOOLKIT_VARIABLES, cuda_need, major, toolkits_for
+
+# What nvcc alone needs: the rest of a toolkit comes with torch (cublas, cusparse, ...). All in one requirement, or
+# their versions drift apart: nvcc 13.0 with nvvm 13.5 dies of "Unsupported .version".
+_COMPONENTS = ("nvcc", "nvvm", "crt", "cudart", "cccl")
+_FIRST_ON_PYPI = 13
+_MOST_FAULTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolkitChoice:
+    """The toolkit, or the requirement that brings one, or why there is none; all empty where none is needed.
+
+    `overrides` say which variables of the user cannot work, and why.
+    """
+
+    toolkit: PlannedToolkit | None = None
+    requirement: Planned | None = None
+    problem: Problem | None = None
+    notes: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    highest_gcc: int | None = None
+    highest_libc: str = ""
+
+
+def plan_toolkit(config: Config, snapshot: Snapshot, torch: Torch | None) -> ToolkitChoice:
+    """Return the user's toolkit if it fits, else the nearest on the machine, else NVIDIA's from PyPI.
+
+    An extension and its torch have to share CUDA's major version (torch/utils/cpp_extension.py,
+    `_check_cuda_version`); another minor works.
+    """
+    if not cuda_need(config, snapshot.project, torch) or torch is None or snapshot.hardware is None:
+        return ToolkitChoice()
+    if torch.hip:
+        return ToolkitChoice()  # what is named CUDAExtension is compiled by hipcc there
+    if torch.cuda is None:
+        return ToolkitChoice(problem=_no_cuda_torch(config, torch))
+    fitting = toolkits_for(snapshot.hardware.toolkits, torch.cuda)
+    clashes = {t: c for t in fitting if (c := clashing_compiler(t, snapshot.hardware.compilers)) is not None}
+    agreeing = [toolkit for toolkit in fitting if toolkit not in clashes]
+    if agreeing:
+        return _local(snapshot, torch, agreeing[0])
+    if major(torch.cuda) >= _FIRST_ON_PYPI:
+        return ToolkitChoice(
+            requirement=_requirement(config, snapshot, torch),
+            notes=_faults_of_others(snapshot),
+            overrides=tuple(_unfit(snapshot, torch)),
+        )
+    for toolkit, compiler in clashes.items():
+        return ToolkitChoice(problem=libc_problem(toolkit, compiler, torch=torch_place(torch)))
+    return ToolkitChoice(problem=_mismatch(snapshot, torch))
+
+
+def is_other_minor(version: str, torch: Torch) -> bool:
+    """Return whether a toolkit is of another minor version than torch's CUDA."""
+    return minor_version(version) != minor_version(str(torch.cuda))
+
+
+def _local(snapshot: Snapshot, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
+    reason = f"CUDA {toolkit.version} from {toolkit.source} for torch's CUDA {torch.cuda}"
+    notes = []
+    if is_other_minor(toolkit.version, torch):
+        notes.append(f"the toolkit is CUDA {toolkit.version}, torch's is {torch.cuda}: the same major version works")
+        notes += _faults_of_others(snapshot)  # one of the same minor version may be among them
+    trees = _trees(snapshot, major(toolkit.version))
+    layers = (toolkit.home, *(tree for tree in trees if tree != toolkit.home))
+    from_wheels = toolkit.home in trees
+    if from_wheels or (toolkit.missing_headers and len(layers) > 1):
+        if not from_wheels:
+            missing = ", ".join(toolkit.missing_headers[:4])
+            notes.append(f"{toolkit.home} lacks {missing}: taken from NVIDIA's wheels in the consumer")
+        copies = tuple(_copies(snapshot, layers))
+        kept = {copy.target: copy.name for copy in copies}
+        layers = tuple(kept.get(layer, layer) for layer in layers)
+        home = _assembled(snapshot, layers)
+        planned = PlannedToolkit(home=home, version=toolkit.version, reason=reason, layers=layers, copies=copies)
+    else:
+        planned = PlannedToolkit(home=toolkit.home, version=toolkit.version, reason=reason)
+    return ToolkitChoice(
+        toolkit=planned,
+        notes=tuple(notes),
+        overrides=tuple(_unfit(snapshot, torch)),
+        architectures=toolkit.architectures,
+        highest_gcc=toolkit.highest_gcc,
+        highest_libc=toolkit.highest_libc,
+    )
+
+
+def _trees(snapshot: Snapshot, cuda: int) -> tuple[str, ...]:
+    """Return the folders of NVIDIA's wheels of one major version: nvidia/cu13, or nvidia/cublas and the like."""
+    trees = snapshot.hardware.wheel_trees if snapshot.hardware else ()
+    own = f"cu{cuda}"
+    if cuda >= _FIRST_ON_PYPI:
+        return tuple(tree for tree in trees if PurePath(tree).name == own)
+    return tuple(tree for tree in trees if not re.fullmatch(r"cu[0-9]+", PurePath(tree).name))
+
+
+def _copies(snapshot: Snapshot, layers: tuple[str, ...]) -> Iterator[Link]:
+    """Yield what is copied out of the build environment: it has another path in every build, the copy has not."""
+    lasting = set(snapshot.consumer.search_path) if snapshot.consumer else set()
+    trees = set(snapshot.hardware.wheel_trees) if snapshot.hardware else set()
+    for layer in layers:
+        site = str(PurePath(layer).parent.parent)
+        if layer in trees and site not in lasting:
+            yield Link(name=_assembled(snapshot, (PurePath(layer).name,)), target=layer)
+
+
+def _assembled(snapshot: Snapshot, layers: tuple[str, ...]) -> str:
+    """Return where the toolkit of these layers is assembled: one path for one content, so that compiler caches hit.
+
+    Wheels are upgraded in their place: their versions are part of the content.
+    """
+    wheels = snapshot.hardware.wheels if snapshot.hardware else ()
+    digest = hashlib.sha256(json.dumps([layers, wheels]).encode()).hexdigest()[:16]
+    return str(PurePath(snapshot.cache_folder) / "toolkits" / digest)
+
+
+def _requirement(config: Config, snapshot: Snapshot, torch: Torch) -> Planned:
+    extras = ",".join(dict.fromkeys((*_COMPONENTS, *config.cuda_components)))
+    version = torch.toolkit or f"{minor_version(str(torch.cuda))}.*"
+    here = f"no toolkit {major(str(torch.cuda))}.x is here"
+    libc = oldest_libc(snapshot.hardware.compilers if snapshot.hardware else ())
+    clash = first_cuda(libc)
+    if clash and release(minor_version(version)) < release(clash.cuda):
+        version = f"{clash.cuda}.*"
+        here = f"{here} whose headers agree with glibc {libc}: {clash.cuda} is the first one"
+    reason = f"torch {torch.version} was built with CUDA {torch.cuda}, and {here}"
+    return Planned(text=f"cuda-toolkit[{extras}]=={version}", reason=reason)
+
+
+def _unfit(snapshot: Snapshot, torch: Torch) -> Iterator[str]:
+    """Yield why the user's own choice is not taken."""
+    hardware = snapshot.hardware
+    if hardware is None:
+        return
+    for fault in hardware.toolkit_faults:
+        # As look.toolkits begins what it says of a variable.
+        if fault.startswith(tuple(f"{name}=" for name in TOOLKIT_VARIABLES)):
+            yield f"{fault}: not used"
+    for toolkit in hardware.toolkits:
+        if toolkit.source in TOOLKIT_VARIABLES and major(toolkit.version) != major(str(torch.cuda)):
+            named = toolkit.nvcc if toolkit.source == "CUDACXX" else toolkit.home
+            yield (
+                f"{toolkit.source}={named} is not used: CUDA {toolkit.version} cannot compile for"
+                f" torch {torch.version}, which was built with CUDA {torch.cuda}"
+            )
+        elif toolkit.source in TOOLKIT_VARIABLES and (c := clashing_compiler(toolkit, hardware.compilers)):
+            yield f"{toolkit.source}={toolkit.home} is not used: {clash_text(toolkit, c)}"
+
+
+def _faults_of_others(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return why toolkits are not taken that nobody named: of what is named, `_unfit` says it."""
+    faults = snapshot.hardware.toolkit_faults if snapshot.hardware else ()
+    named = tuple(f"{name}=" for name in TOOLKIT_VARIABLES)
+    return tuple(f"{fault}: not used" for fault in faults if not fault.startswith(named))[:_MOST_FAULTS]
+
+
+def _mismatch(snapshot: Snapshot, torch: Torch) -> Problem:
+    cuda, its_major = minor_version(str(torch.cuda)), major(str(torch.cuda))
+    package = f"cuda-toolkit-{cuda.replace('.', '-')}"
+    found = snapshot.hardware.toolkits if snapshot.hardware else ()
+    faults = snapshot.hardware.toolkit_faults if snapshot.hardware else ()
+    headline = (
+        f"nvcc {found[0].version} cannot compile for a PyTorch built with CUDA {torch.cuda}"
+        if found
+        else f"no CUDA toolkit to compile for a PyTorch built with CUDA {torch.cuda}"
+    )
+    return Problem(
+        code="cuda-mismatch" if found else "no-cuda-toolkit",
+        headline=headline,
+        evidence=(
+            Evidence(label="torch", text=torch_place(torch)),
+            *(Evidence(label="nvcc", text=f"{t.version} at {t.nvcc} ({t.source})") for t in found[:3]),
+            *(Evidence(label="unfit", text=fault) for fault in faults[:3]),
+        ),
+        why=f"an extension and its PyTorch must share CUDA's major version, and PyPI has no nvcc for CUDA {its_major}",
+        fixes=(
+            f"conda install -c nvidia cuda-toolkit={cuda}",
+            f"apt-get install {package}   (from NVIDIA's repository; any {its_major}.x will do)",
+            f"export CUDA_HOME=/usr/local/cuda-{cuda}   (where one is installed)",
+        ),
+    )
+
+
+def _no_cuda_torch(config: Config, torch: Torch) -> Problem:
+    return Problem(
+        code="torch-without-cuda",
+        headline=f"the package needs CUDA, and torch {torch.version} is built without it",
+        evidence=(
+            Evidence(label="torch", text=torch_place(torch)),
+            Evidence(label="wanted", text=f"cuda = required ({config.origin('cuda')})"),
+        ),
+        why="torch itself would only say that CUDA_HOME is not set, whatever it is set to",
+        fixes=("pip install torch   (a CUDA build)", "-C torchgraft.cuda=auto   (to build without CUDA)"),
+    )
+
+
+def torch_place(torch: Torch) -> str:
+    """Return a torch and where it is, for messages: one that is only going to be installed is nowhere yet."""
+    return f"{torch.version} in {torch.folder}" if torch.folder else f"{torch.version}, which will be installed"
+
+
+def minor_version(version: str) -> str:
+    """Return the first two parts of a version."""
+    return ".".join(version.split(".")[:2])

@@ -1,0 +1,309 @@
+"""Every CUDA toolkit of the machine, each once.
+
+May not choose one. What is broken is left out, with a sentence that says why.
+"""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..consumer.prefixes import is_file, is_folder, real
+from ..model.hardware_values import Toolkit
+from .libc import read_highest_libc
+from .nvcc import (
+    NVCC,
+    Nvcc,
+    include_folders,
+    read_host_limits,
+    read_version,
+    resolve_nvcc,
+    take_architectures,
+)
+from .nvidia_wheels import WheelTree, find_wheel_trees, read_wheel_versions
+from .plan_needs import toolkits_for
+from .programs import find_programs
+
+# Patterns of homes. On Debian nvcc is on PATH, and its home is /usr.
+PLACES = (
+    "/usr/local/cuda*",
+    "/opt/cuda*",
+    "/opt/nvidia/hpc_sdk/Linux_*/*/cuda/*",
+    "C:/Program Files/NVIDIA GPU Computing Toolkit/CUDA/v*",
+)
+
+
+# Of homes, in torch's order. What is wrong with one begins with NAME=VALUE.
+_VARIABLES = ("CUDA_HOME", "CUDA_PATH")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """A header, the extra of `cuda-toolkit` (PyPI) that brings it, and the wheel: `nvidia-...-cu12` before CUDA 13."""
+
+    name: str
+    component: str
+    wheel: str
+
+
+# What torch's own headers and the extensions of the corpus include. All of them are in every full toolkit from 11.8 on:
+# one that is missing means that a part was not installed. nvToolsExt.h is not here, since CUDA 13 has nvtx3 alone.
+HEADERS = (
+    Header(name="cuda.h", component="cudart", wheel="nvidia-cuda-runtime"),
+    Header(name="cuda_runtime.h", component="cudart", wheel="nvidia-cuda-runtime"),
+    Header(name="cuda_fp16.h", component="cudart", wheel="nvidia-cuda-runtime"),
+    Header(name="crt/host_config.h", component="crt", wheel="nvidia-cuda-crt"),
+    Header(name="nv/target", component="cccl", wheel="nvidia-cuda-cccl"),
+    Header(name="thrust/version.h", component="cccl", wheel="nvidia-cuda-cccl"),
+    Header(name="cub/version.cuh", component="cccl", wheel="nvidia-cuda-cccl"),
+    Header(name="cublas_v2.h", component="cublas", wheel="nvidia-cublas"),
+    Header(name="cublasLt.h", component="cublas", wheel="nvidia-cublas"),
+    Header(name="cusparse.h", component="cusparse", wheel="nvidia-cusparse"),
+    Header(name="cusolverDn.h", component="cusolver", wheel="nvidia-cusolver"),
+    Header(name="cufft.h", component="cufft", wheel="nvidia-cufft"),
+    Header(name="curand.h", component="curand", wheel="nvidia-curand"),
+    Header(name="curand_kernel.h", component="curand", wheel="nvidia-curand"),
+    Header(name="nvrtc.h", component="nvrtc", wheel="nvidia-cuda-nvrtc"),
+    Header(name="nvtx3/nvToolsExt.h", component="nvtx", wheel="nvidia-nvtx"),
+    Header(name="cuda_profiler_api.h", component="profiler", wheel="nvidia-cuda-profiler-api"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolkitSearch:
+    """The toolkits that can be used, in the order in which they were looked for, and what is wrong with the others."""
+
+    toolkits: tuple[Toolkit, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """An nvcc that may be there. `home` is the folder it was looked for in, None where only nvcc was named.
+
+    `fault` says what it means that there is none; "" where that is nothing to speak of.
+    """
+
+    nvcc: str
+    source: str
+    home: str | None = None
+    fault: str = ""
+
+
+class _BrokenError(Exception):
+    """A candidate that cannot be used; the text says why."""
+
+
+def find_toolkits(
+    variables: Mapping[str, str],
+    *,
+    search_paths: tuple[str, ...],
+    prefixes: tuple[str, ...],
+    cudas: tuple[str, ...] = (),
+    build_paths: Collection[str] = (),
+    places: tuple[str, ...] = PLACES,
+) -> ToolkitSearch:
+    """Return every toolkit that is named, on PATH, in a usual place, in a conda environment, or made of wheels.
+
+    A toolkit that is found twice keeps what the user called it by first.
+
+    :param search_paths: where distributions are looked for, the consumer's and the build environment's
+    :param prefixes: of environments that conda may have made
+    :param cudas: versions of CUDA that may be compiled for. Only an nvcc that would be taken for one of them is started
+        (3 ms; from a network drive more), the next one where it does not; all of them where this is empty
+    :param build_paths: those of `search_paths` that are the build environment's
+    :param places: patterns of homes
+    """
+    trees = find_wheel_trees(search_paths, build_paths=build_paths)
+    found: dict[str, tuple[_Candidate, Toolkit]] = {}
+    faults: list[str] = []
+    seen: set[tuple[str, str]] = set()
+    candidates = itertools.chain(
+        _named(variables),
+        (_Candidate(nvcc=path, source="nvcc on PATH") for path in find_programs(NVCC, variables)),
+        _placed(places),
+        _in_environments((*prefixes, variables.get("CONDA_PREFIX", ""))),
+        (_in_home(tree.folder, source=tree.owner) for tree in trees),
+    )
+    for candidate in candidates:
+        # Not the real path of nvcc: a home of links has another one's nvcc, and other headers.
+        key = (real(Path(candidate.nvcc).parent), Path(candidate.nvcc).name)
+        if key in seen:
+            continue
+        seen.add(key)
+        if not is_file(Path(candidate.nvcc)):
+            faults += [candidate.fault] if candidate.fault else []
+            continue
+        try:
+            toolkit = _read(candidate, variables, trees=trees, known=found)
+        except _BrokenError as error:
+            faults.append(str(error))
+        else:
+            if toolkit:
+                found[real(Path(toolkit.home))] = candidate, toolkit
+                faults += _misleading(candidate, toolkit)
+    search = _start(tuple(found.values()), variables, cudas=cudas)
+    return replace(search, faults=tuple(dict.fromkeys((*faults, *search.faults))))
+
+
+def _start(
+    found: tuple[tuple[_Candidate, Toolkit], ...], variables: Mapping[str, str], *, cudas: tuple[str, ...]
+) -> ToolkitSearch:
+    """Return the toolkits less those whose nvcc does not start, with the architectures of those that do."""
+    candidates = {toolkit.home: candidate for candidate, toolkit in found}
+    left = {toolkit.home: toolkit for _, toolkit in found}
+    faults = []
+    queues = [toolkits_for(left.values(), cuda) for cuda in cudas] or [(toolkit,) for toolkit in left.values()]
+    for toolkit in itertools.chain.from_iterable(_until_started(queue, left) for queue in queues):
+        names, fault = take_architectures(toolkit.nvcc, variables)
+        if names:
+            left[toolkit.home] = replace(toolkit, architectures=names)
+        else:
+            del left[toolkit.home]
+            faults.append(f"{_who(candidates[toolkit.home], toolkit.nvcc)} does not start: {fault}")
+    return ToolkitSearch(toolkits=tuple(left.values()), faults=tuple(faults))
+
+
+def _until_started(queue: tuple[Toolkit, ...], left: Mapping[str, Toolkit]) -> Iterator[Toolkit]:
+    """Yield what has to be tried, looking at what came of it: nothing after the first that has started."""
+    for toolkit in queue:
+        if toolkit.home in left and not left[toolkit.home].architectures:
+            yield toolkit
+        if toolkit.home in left:
+            return
+
+
+def _misleading(candidate: _Candidate, toolkit: Toolkit) -> Iterator[str]:
+    """Yield that the user's variable leads to a toolkit by its nvcc alone: torch takes headers from what is named."""
+    if candidate.source in _VARIABLES and candidate.home and real(Path(candidate.home)) != real(Path(toolkit.home)):
+        yield f"{candidate.source}={candidate.home} has no headers, its nvcc is that of {toolkit.home}"
+
+
+def _who(candidate: _Candidate, path: str) -> str:
+    """Return what a fault is about: the user's variable, or a path with who led to it."""
+    if candidate.source in (*_VARIABLES, "CUDACXX"):
+        return f"{candidate.source}={candidate.home or candidate.nvcc}"
+    return f"{path} ({candidate.source})"
+
+
+def _named(variables: Mapping[str, str]) -> Iterator[_Candidate]:
+    """Yield what the user's variables name."""
+    for name in _VARIABLES:
+        home = variables.get(name, "")
+        if home:
+            yield _in_home(home, source=name, fault=f"{name}={home} has no bin/{NVCC}")
+    compiler = variables.get("CUDACXX", "")
+    if compiler:
+        # Never one of this name in the working folder, which is the source tree.
+        path = next(iter(find_programs(compiler, variables)), compiler if Path(compiler).is_absolute() else "")
+        yield _Candidate(nvcc=path, source="CUDACXX", fault=f"CUDACXX={compiler} is no program")
+
+
+def _placed(places: tuple[str, ...]) -> Iterator[_Candidate]:
+    for pattern in places:
+        # /usr/local/cuda is a link to one of the others.
+        for folder in dict.fromkeys(real(Path(path)) for path in sorted(glob.glob(pattern))):  # noqa: PTH207
+            if is_folder(Path(folder)):
+                yield _in_home(folder, source=_fixed_part(pattern), fault=f"{folder} has no bin/{NVCC}")
+
+
+def _in_environments(prefixes: tuple[str, ...]) -> Iterator[_Candidate]:
+    for prefix in dict.fromkeys(prefixes):
+        if prefix and is_folder(Path(prefix, "conda-meta")):
+            yield _in_home(prefix, source=f"the conda environment {prefix}")
+
+
+def _in_home(home: str, *, source: str, fault: str = "") -> _Candidate:
+    folder = Path(home).absolute()
+    return _Candidate(nvcc=str(folder / "bin" / NVCC), source=source, home=str(folder), fault=fault)
+
+
+def _fixed_part(pattern: str) -> str:
+    """Return the fixed part of a pattern: /usr/local for /usr/local/cuda*."""
+    parts = Path(pattern).parts
+    fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    return str(Path(*parts[:fixed]))
+
+
+def _read(
+    candidate: _Candidate,
+    variables: Mapping[str, str],
+    *,
+    trees: Iterable[WheelTree],
+    known: Collection[str],
+) -> Toolkit | None:
+    """Return the toolkit of an nvcc that exists; None where it is known already.
+
+    :raises _BrokenError: if it cannot be used
+    """
+    if not os.access(candidate.nvcc, os.X_OK):
+        raise _BrokenError(f"{_who(candidate, candidate.nvcc)} cannot be run: its nvcc is not executable")
+    nvcc = resolve_nvcc(candidate.nvcc, variables)
+    if nvcc is None:
+        raise _BrokenError(f"{_who(candidate, candidate.nvcc)} does not say which toolkit is behind it")
+    home = _home(candidate, nvcc)
+    if real(Path(home)) in known:
+        return None
+    tree = next((tree for tree in trees if real(Path(tree.folder)) == real(Path(home))), None)
+    # As it is spelled among the trees, which it is compared with.
+    home = tree.folder if tree else home
+    path = _path_in(home) or nvcc.path
+    version = (tree and _wheel_version(tree)) or read_version(Nvcc(path=path, home=home), variables)
+    if version is None:
+        raise _BrokenError(f"{_who(candidate, home)} does not say its version, and neither does its nvcc")
+    limits = read_host_limits(Path(home))
+    return Toolkit(
+        home=home,
+        version=version,
+        source=candidate.source,
+        nvcc=path,
+        highest_gcc=limits.gcc,
+        highest_clang=limits.clang,
+        missing_headers=missing_headers(Path(home)),
+        highest_libc=read_highest_libc(Path(home)),
+    )
+
+
+def missing_headers(home: Path) -> tuple[str, ...]:
+    """Return the names among `HEADERS` that a toolkit lacks."""
+    folders = [folder for folder in include_folders(home) if is_folder(folder)]
+    return tuple(h.name for h in HEADERS if not any(is_file(folder / h.name) for folder in folders))
+
+
+def _home(candidate: _Candidate, nvcc: Nvcc) -> str:
+    """Return the folder that was named if it has headers; else that of nvcc.
+
+    CUDA_HOME=/usr/local with a wrapper script in /usr/local/bin is what torch guesses, and has no headers. On Debian
+    it is the other way round: nvcc is in a folder of its own, and the headers beside the script, in /usr/include.
+    """
+    folders = (candidate.home, nvcc.home, str(Path(candidate.nvcc).parent.parent))
+    return next((folder for folder in folders if folder and _has_headers(Path(folder))), nvcc.home)
+
+
+def _has_headers(home: Path) -> bool:
+    return any(is_file(folder / "cuda_runtime.h") for folder in include_folders(home))
+
+
+def _path_in(home: str) -> str | None:
+    path = Path(home, "bin", NVCC)
+    return str(path) if is_file(path) else None
+
+
+def _wheel_version(tree: WheelTree) -> str | None:
+    """Return the version of nvcc's wheel.
+
+    :raises _BrokenError: if half of the compiler is missing, or of another version: it dies of "Unsupported .version"
+    """
+    versions = read_wheel_versions(tree.site)
+    nvcc, nvvm = versions.get("cuda_nvcc"), versions.get("nvvm")
+    if not is_folder(Path(tree.folder, "nvvm", "bin")):
+        raise _BrokenError(
+            f"{tree.folder} ({tree.owner}) has nvcc without nvidia-nvvm, which holds half of the compiler"
+        )
+    if nvcc and nvvm and nvcc != nvvm:
+        raise _BrokenError(f"{tree.folder} ({tree.owner}) has nvcc {nvcc} with nvvm {nvvm}: they have to be the same")
+    return nvcc

@@ -1,0 +1,6 @@
+"""Which environment the wheel is for: processes, front ends, rules.
+
+May not look into it.
+"""
+
+from __future__ import annotations

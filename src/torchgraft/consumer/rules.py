@@ -1,0 +1,251 @@
+"""Which environment the wheel is for: the rules, best first.
+
+May not look into the environment further than its pyvenv.cfg and whether it has torch, nor choose among several that
+are equally likely: the caller compares their torch.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..model.observation import FrontEndName, Rule, RuleAnswer
+from .evidence import Found, HookProcess, Process
+from .front_end import find_caller
+from .other_front_ends import find_by_poetry, find_by_tox
+from .prefixes import (
+    base_of,
+    holds_torch,
+    is_environment,
+    is_file,
+    is_folder,
+    is_throw_away,
+    is_venv,
+    joined,
+    parse_pyvenv_cfg,
+    prefix_of_interpreter,
+    real,
+)
+from .scene import RuleSet, Scene, Verdict, finding, venv_upwards
+from .uv import find_by_uv
+
+_MAKER = re.compile(r"(?P<python>.+?) -m (?:venv|virtualenv)\b.*")
+_PIP_BUILD_NAME = "pip-build-env-"
+_BUILD_NAME = "build-env-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What the rules found: none, one, or several environments that are equally likely.
+
+    `answers` are those of every rule that was tried, in order.
+    """
+
+    found: tuple[Found, ...]
+    answers: tuple[RuleAnswer, ...]
+
+
+def find_consumer(
+    hook: HookProcess, ancestors: tuple[Process, ...], *, told: str | None, torch_importable: bool
+) -> Finding:
+    """Return which environments the wheel may be for.
+
+    :param told: the setting: an environment or an interpreter, relative to where the front end runs
+    :param torch_importable: whether the hook's own environment has torch, and not as a build requirement
+    """
+    scene = Scene(
+        hook=hook,
+        ancestors=ancestors,
+        caller=find_caller(hook, ancestors),
+        told=told,
+        torch_importable=torch_importable,
+    )
+    answers: list[RuleAnswer] = []
+    for verdict in (verdict for rule in _RULES for verdict in rule(scene)):
+        answers.append(RuleAnswer(rule=verdict.rule, said=verdict.said))
+        if verdict.found or verdict.is_last:
+            return Finding(found=verdict.found, answers=tuple(answers))
+    return Finding(found=(), answers=tuple(answers))
+
+
+def _find_told(scene: Scene) -> Iterator[Verdict]:
+    if scene.told is None:
+        yield Verdict(rule=Rule.TOLD, said="no setting names an environment")
+        return
+    # Without a front end that is known, the parent's folder is where somebody typed a command, most of the time.
+    callers = (scene.caller.process,) if scene.caller else scene.ancestors[:1]
+    folders = [*(process.folder for process in callers if process.folder), scene.hook.folder]
+    prefixes = [_told_prefix(joined(folder, scene.told)) for folder in folders]
+    prefix = next((prefix for prefix in prefixes if is_environment(prefix)), prefixes[0])
+    yield finding(Rule.TOLD, prefix, "a setting names it", certain=True)
+
+
+def _told_prefix(path: Path) -> Path:
+    """Return what is meant by a path: the environment of an interpreter, the `.venv` of a project, else itself.
+
+    What is not there means nothing else: /nowhere is not /.
+    """
+    if is_folder(path):
+        likely = path / ".venv"
+    elif is_file(path) or path.is_symlink():
+        likely = prefix_of_interpreter(path)
+    else:
+        return path
+    return likely if not is_environment(path) and is_environment(likely) else path
+
+
+def _find_importable(scene: Scene) -> Iterator[Verdict]:
+    """R0: --no-build-isolation, or uv's match-runtime. Right even where the same command changes torch.
+
+    Not in pip's isolation: the hook's prefix is the consumer there, and the torch that it can import is another one,
+    which an earlier hook of ours had asked for.
+    """
+    if scene.torch_importable and not _is_pip_isolated(scene):
+        yield finding(Rule.IMPORTABLE, Path(scene.hook.prefix), "the hook can import its torch", certain=True)
+    else:
+        said = "its torch was installed for this build" if scene.torch_importable else "the hook cannot import torch"
+        yield Verdict(rule=Rule.IMPORTABLE, said=said)
+
+
+def _find_by_pip_isolation(scene: Scene) -> Iterator[Verdict]:
+    """R1: pip, and pdm, run hooks on the consumer's interpreter and hide its site-packages with a sitecustomize.
+
+    That is pip's `BuildEnvironment` (src/pip/_internal/build_env.py). No variable can mislead this rule.
+    """
+    if not _is_pip_isolated(scene):
+        yield Verdict(rule=Rule.PIP_ISOLATION, said="the hook's own site-packages are not hidden")
+        return
+    why = "its interpreter runs the hook, and its site-packages are hidden"
+    yield finding(Rule.PIP_ISOLATION, Path(scene.hook.prefix), why, certain=True, targets=_pip_targets(scene))
+
+
+def _is_pip_isolated(scene: Scene) -> bool:
+    importable = {real(Path(entry)) for entry in scene.hook.sys_path if entry}
+    entries = (scene.hook.variable("PYTHONPATH") or "").split(os.pathsep)
+    is_customised = any(entry and is_file(Path(entry, "sitecustomize.py")) for entry in entries)
+    return is_customised and real(Path(scene.hook.purelib)) not in importable
+
+
+def _pip_targets(scene: Scene) -> tuple[str, ...]:
+    """Return the folders of `pip install --target` and `--prefix`, which beat PIP_TARGET and PIP_PREFIX."""
+    caller = scene.caller
+    if caller is None or caller.words != ("pip", "install"):
+        return ()
+    targets = []
+    for variable, *options in (("PIP_TARGET", "--target", "-t"), ("PIP_PREFIX", "--prefix")):
+        value = caller.value(*options) or caller.process.variable(variable) or scene.hook.variable(variable)
+        if value:
+            targets.append(str(joined(caller.process.folder, value)))
+    return tuple(targets)
+
+
+def _find_maker(scene: Scene) -> Iterator[Verdict]:
+    """R3: a throw-away venv of pip (venv-isolation) or build, which says who made it."""
+    name = Path(scene.hook.prefix).name
+    maker = _maker(scene.hook)
+    if not name.startswith((_PIP_BUILD_NAME, _BUILD_NAME)) or maker is None:
+        yield Verdict(rule=Rule.THROWAWAY, said="the hook runs in no throw-away venv of pip or build")
+    elif name.startswith(_PIP_BUILD_NAME):
+        why = "its pip made the throw-away venv of the hook"
+        yield finding(Rule.THROWAWAY, maker, why, certain=True, targets=_pip_targets(scene))
+    else:
+        yield from _find_for_build(scene, maker)
+
+
+def _find_for_build(scene: Scene, maker: Path) -> Iterator[Verdict]:
+    """Build is for no environment: the one that it runs in is meant, or the activated one, whichever has torch."""
+    activated = next((prefix for prefix, _ in _activated(scene) if real(prefix) != real(maker)), None)
+    candidates = [(maker, "build runs in it")]
+    if activated is not None:
+        candidates.append((activated, "build was started in it"))
+    chosen = [candidate for candidate in candidates if holds_torch(candidate[0])] or candidates[-1:]
+    verdicts = [finding(Rule.THROWAWAY, prefix, why, certain=False) for prefix, why in chosen]
+    found = tuple(found for verdict in verdicts for found in verdict.found)
+    yield Verdict(rule=Rule.THROWAWAY, said="; ".join(verdict.said for verdict in verdicts), found=found)
+
+
+def _maker(hook: HookProcess) -> Path | None:
+    """Return the environment whose Python made the hook's venv.
+
+    `command` is written since Python 3.11. Up to 3.10 `home` names the Python that ran venv, later its base.
+    """
+    settings = parse_pyvenv_cfg(hook.pyvenv_cfg)
+    command = _MAKER.fullmatch(settings.get("command", ""))
+    if command:
+        return prefix_of_interpreter(Path(command["python"]))
+    home = settings.get("home")
+    if not home:
+        return None
+    above = prefix_of_interpreter(Path(home, "python"))
+    return above if is_venv(above) else base_of(home)
+
+
+def _find_without_isolation(scene: Scene) -> Iterator[Verdict]:
+    """--no-build-isolation where torch is not there yet: pip and build run the hook in the consumer."""
+    prefix = Path(scene.hook.prefix)
+    front_ends = (FrontEndName.PIP, FrontEndName.BUILD, FrontEndName.PDM)
+    if scene.is_called_by(*front_ends) and not is_throw_away(prefix):
+        yield finding(Rule.PIP_ISOLATION, prefix, "the hook runs in it, not isolated", certain=True)
+
+
+def _find_activated(scene: Scene) -> Iterator[Verdict]:
+    """R6: pixi, a shell, and whatever else there is."""
+    candidates = list(_activated(scene))
+    chosen = [candidate for candidate in candidates if holds_torch(candidate[0])] or candidates[:1]
+    if not chosen:
+        yield Verdict(rule=Rule.ACTIVATED, said="no environment is activated")
+        return
+    verdicts = [finding(Rule.ACTIVATED, prefix, f"{name} names it", certain=False) for prefix, name in chosen]
+    found = tuple(found for verdict in verdicts for found in verdict.found)
+    yield Verdict(rule=Rule.ACTIVATED, said="; ".join(verdict.said for verdict in verdicts), found=found)
+
+
+def _activated(scene: Scene) -> Iterator[tuple[Path, str]]:
+    """Yield the environments that are activated in the nearest process that has one, without the hook's own.
+
+    The hook's own is activated by a front end that made it; or, where it is kept, by a person.
+    """
+    processes: tuple[HookProcess | Process, ...] = (scene.hook, *scene.ancestors)
+    for process in processes:
+        found: dict[str, tuple[Path, str]] = {}
+        for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+            value = process.variable(name)
+            prefix = joined(process.folder, value or "")
+            is_made = scene.is_own(prefix) and is_throw_away(Path(scene.hook.prefix))
+            if value and is_environment(prefix) and not is_made:
+                found.setdefault(real(prefix), (prefix, name))
+        if found:
+            yield from found.values()
+            return
+
+
+def _find_in_folder(scene: Scene) -> Iterator[Verdict]:
+    """No front end at all, as for `torchgraft plan`: the `.venv` above, or the environment of this very process."""
+    if scene.caller is not None:
+        return
+    above = venv_upwards(Path(scene.hook.folder))
+    if above is not None:
+        yield finding(Rule.ACTIVATED, above, ".venv in or above the working folder", certain=False)
+        return
+    prefix = Path(scene.hook.prefix)
+    if is_throw_away(prefix):
+        yield Verdict(rule=Rule.ACTIVATED, said="there is no .venv, and the own environment is a throw-away one")
+    else:
+        yield finding(Rule.ACTIVATED, prefix, "this process runs in it", certain=False)
+
+
+_RULES: tuple[RuleSet, ...] = (
+    _find_told,
+    _find_importable,
+    _find_by_pip_isolation,
+    find_by_uv,
+    find_by_poetry,
+    find_by_tox,
+    _find_maker,
+    _find_without_isolation,
+    _find_activated,
+    _find_in_folder,
+)

@@ -1,0 +1,160 @@
+"""Failures of compilers that are known: what their words mean, and what cures it.
+
+May not look at anything: it is given lines of output. Each row has a real log in tests/cases/logs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..errors import Evidence, Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """A failure: `pattern` is searched in single lines of output."""
+
+    code: str
+    pattern: re.Pattern[str]
+    headline: str
+    why: str
+    fixes: tuple[str, ...]
+
+
+def _row(code: str, pattern: str, headline: str, why: str, *fixes: str) -> Diagnosis:
+    return Diagnosis(code=code, pattern=re.compile(pattern), headline=headline, why=why, fixes=fixes)
+
+
+# How shells, gcc, nvcc and ninja put it that the kernel killed a process, or that it got no more memory.
+OUT_OF_MEMORY = _row(
+    "out-of-memory",
+    r"^(?:.*: )?(?:[0-9]+ )?Killed\b|Killed signal terminated program|(?:died due to|terminated with) signal 9\b|"
+    r"\bexit (?:status|code) 137\b|\[code=137\]|out of memory allocating|catastrophic error: out of memory|"
+    r"virtual memory exhausted: Cannot allocate memory|std::bad_alloc",
+    "the compiler was killed for lack of memory",
+    "each compiler needs gigabytes; with fewer jobs, or for fewer GPUs, it is less",
+    "-C torchgraft.max-jobs=1   (where it was more than one)",
+    "-C torchgraft.cuda-architectures=9.0   (only those that are needed), or more memory, or swap",
+)
+# What subprocess says of a child that was killed.
+KILLED = "Killed"
+
+CUDA_HOME_UNSET = _row(
+    "cuda-home-unset",
+    r"Error: CUDA_HOME environment variable is not set",
+    "the package compiles CUDA code, and this torch has no CUDA toolkit to do it with",
+    "torch says this of CUDA_HOME also where torch itself is a CPU build, which ignores it",
+    "install a CUDA build of torch",
+    "switch the package's CUDA parts off   (many packages go by an nvcc on PATH, or by a variable of their own)",
+)
+
+_COMPILERS = r"(?:[^'\s]*[/-])?(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(?:-[0-9.]+)?"
+
+DIAGNOSES: tuple[Diagnosis, ...] = (
+    OUT_OF_MEMORY,
+    _row(
+        "host-compiler-unsupported",
+        r"unsupported GNU version|unsupported clang version|No supported gcc/g\+\+ host compiler found|"
+        r"current installed version of \S+ \(.*\) is greater than the maximum required version by CUDA",
+        "the host compiler is too new for this CUDA toolkit",
+        "nvcc checks it in crt/host_config.h, and torch in a table of its own",
+        "apt-get install g++-13   (or what the line above allows; torchgraft finds it)",
+    ),
+    _row(
+        "ptxas-version",
+        r"ptxas .*Unsupported \.version",
+        "the parts of the CUDA toolkit are of different releases",
+        "nvvm writes PTX that this ptxas does not know; they have to be of one release",
+        "pip install 'cuda-toolkit[nvcc,nvvm,crt,cudart,cccl]==X.Y.*'   (all in one requirement)",
+    ),
+    _row(
+        "no-cccl",
+        r"nv/target: No such file",
+        "the CUDA toolkit has no CCCL headers",
+        "cuda_fp16.h includes nv/target, which comes in a package of its own",
+        "pip install 'cuda-toolkit[cccl]==X.Y.*'   (X.Y that of nvcc)",
+    ),
+    _row(
+        "no-cuda-header",
+        r"fatal error: (?:curand|cublas|cusparse|cusolver|cufft|npp|nvrtc|nvml|nvtx3|nvJitLink|cuda_profiler|cupti)"
+        r"[\w/]*\.h\w*: No such file or directory",
+        "the CUDA toolkit lacks a header that the package includes",
+        "toolkits come in parts; NVIDIA's wheels and conda's packages have one for each library",
+        "-C torchgraft.cuda-components=curand   (or cublas, nvml ...: an extra of cuda-toolkit on PyPI)",
+        'cuda-components = ["curand"] in [tool.torchgraft]   (for its maintainers)',
+    ),
+    _row(
+        "libc-clash",
+        r"exception specification is incompatible with that of previous function \"(?:cospi|sinpi|rsqrt)f?\"",
+        "the headers of this CUDA toolkit and of the machine's glibc contradict each other",
+        "glibc 2.41 and 2.42 declare these functions noexcept; CUDA's headers do since 13.0 and 13.2",
+        "conda install -c conda-forge gxx   (in an active environment: it has headers of an older glibc)",
+        "install CUDA 13.2 or later, or build where glibc is older",
+    ),
+    _row(
+        "needs-cxx20",
+        r"#error C\+\+[0-9]+ or later compatible compiler is required|error: .*\bstrong_ordering\b",
+        "torch's headers need a newer C++ standard than the package asks for",
+        "the package passes an older -std=c++ to the compiler: torch 2.14 is the first that needs C++20",
+        "set -std=c++20 in setup.py, or leave it out: torch adds its own",
+        "pip install 'torch<2.14'   (where the package cannot be changed)",
+    ),
+    _row(
+        "no-python-headers",
+        r"Python\.h: No such file",
+        "the headers of Python are not installed",
+        "they come in a package of their own",
+        "apt-get install python3-dev   (or the one of your Python's version)",
+    ),
+    _row(
+        "no-compiler",
+        rf"(?:unable to execute|error: command) '{_COMPILERS}'.*No such file or directory|"
+        rf"\[Errno 2\] No such file or directory: '{_COMPILERS}'|^\S*sh: .*{_COMPILERS}: (?:command )?not found|"
+        r"current installed version of \S+ \(0\.0\.0\) is less than the minimum",
+        "there is no C++ compiler",
+        "an extension has to be compiled",
+        "apt-get install g++",
+    ),
+    _row(
+        "disk-full",
+        r"No space left on device",
+        "the disk is full",
+        "object files and the temporary folder need gigabytes",
+        "export TMPDIR=FOLDER   (one with space)",
+    ),
+    CUDA_HOME_UNSET,
+    _row(
+        "wrong-nvcc",
+        r"detected CUDA version .* mismatches the.*version that was used to compile",
+        "nvcc and torch are of different CUDA major versions",
+        "an extension and its PyTorch must share the CUDA major version",
+        "export CUDA_HOME=/usr/local/cuda-X.Y   (X that of torch.version.cuda)",
+    ),
+)
+
+
+def diagnose(lines: Iterable[str]) -> tuple[Problem, ...]:
+    """Return what is known of these lines, each failure once, in the order of the table; at most two."""
+    found: dict[str, str] = {}
+    for line in lines:
+        for row in DIAGNOSES:
+            if row.code not in found and row.pattern.search(line):
+                found[row.code] = line.strip()
+    return tuple(
+        Problem(
+            code=row.code,
+            headline=row.headline,
+            evidence=(Evidence(label="said", text=found[row.code][:200]),),
+            why=row.why,
+            fixes=row.fixes,
+        )
+        for row in DIAGNOSES
+        if row.code in found
+    )[:2]
+
+
+def codes_of(line: str) -> frozenset[str]:
+    """Return the codes of the failures that a line tells of."""
+    return frozenset(row.code for row in DIAGNOSES if row.pattern.search(line))

@@ -1,0 +1,106 @@
+"""One more cycle when a wheel is built: look at it, decide, act. The link check, run paths, guard, record.
+
+May not be imported by a room. What reads libraries is imported when there are some to read: after the delegate.
+"""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+import tempfile
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+from ..errors import PlanError
+from ..link.linkage import Module, WheelContents
+from ..link.plan_link import link_problem, plan_link
+from ..model.decision import Guard, Plan, PlannedPrebuilt, PlannedRunPath
+from ..model.observation import Hook, Torch
+from ..prebuilt.fitting import inspect_prebuilt, read_original_record
+from ..settings.prebuilt_table import WheelAnswer
+from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, rewrite_wheel
+from ..wheel.guard import guard_files
+from ..wheel.metadata import as_required, with_requirement
+from ..wheel.plan_finishing import BuiltWheel, built_facts, plan_bill
+from ..wheel.plan_guard import plan_editable_guard, plan_guard
+from ..wheel.plan_run_paths import plan_run_paths
+from ..wheel.record import RECORD_NAME, built_text, record_text
+from ..wheel.run_path_places import find_run_path_places
+from ..wheel.run_paths import change_run_path
+from ..wheel.sbom import SBOM_NAME, bill_text
+from .call import Call
+
+_EXTENSION_SUFFIX = str(sysconfig.get_config_var("EXT_SUFFIX"))
+
+
+def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None:
+    """Check a wheel that was built, and write into it what it was built with.
+
+    :param metadata: what its METADATA has to be, None where it is right
+    :raises PlanError: if it does not link with the torch that it is for
+    :raises ActError: if it is no wheel, or cannot be finished
+    """
+    from ..link.libraries import read_libraries
+    from ..wheel.contents import read_in_place_modules, read_wheel_contents
+
+    plan = call.plan
+    contents = read_wheel_contents(wheel, call.source)
+    in_place = plan.hook is Hook.BUILD_EDITABLE
+    # What an editable installation imports is in the source tree, which is looked at and never altered.
+    made = (*contents.modules, *(read_in_place_modules(call.source, suffix=_EXTENSION_SUFFIX) if in_place else ()))
+    report = plan_link(made, read_libraries(plan.torch, made))
+    problem = link_problem(report, plan.torch, what=wheel.name)
+    if problem is not None and plan.link_check:
+        raise PlanError(problem)
+    run_paths = plan_run_paths(contents.modules, find_run_path_places(plan, call.source))
+    guard = _guard(plan, contents, in_place=in_place)
+    built = BuiltWheel(contents=contents, modules=made, report=report, run_paths=run_paths, guard=guard)
+    facts = built_facts(plan, built, reproducible=bool(os.environ.get("SOURCE_DATE_EPOCH")))
+    if metadata is None and plan.runtime_torch is not None and plan.runtime_torch.text is not None:
+        before = read_wheel_file(wheel, f"{contents.info}/METADATA")
+        metadata = with_requirement(before, plan.runtime_torch.text)
+        plan = as_required(plan) if metadata == before else plan
+    name, bill = (f"{contents.info}/{file}" for file in (RECORD_NAME, SBOM_NAME))
+    is_prebuilt = any(tried.used for tried in plan.prebuilt)
+    original = read_original_record(wheel, name) if is_prebuilt else None
+    added = {name: built_text(record_text(plan, original=original), facts).encode("ascii")}
+    if metadata is not None:
+        added[f"{contents.info}/METADATA"] = metadata
+    # What a prebuilt wheel says of its own build is better known than what can be said of it here.
+    if plan.sbom and not (is_prebuilt and bill in contents.files):
+        added[bill] = bill_text(plan_bill(plan, built)).encode("utf-8")
+    files = guard_files(guard or Guard(), info=contents.info)
+    with tempfile.TemporaryDirectory(prefix="torchgraft-") as folder:
+        changes = WheelChanges(
+            added={**added, **files.added},
+            moved=files.moved,
+            replaced=_with_run_paths(call, wheel, run_paths, Path(folder)),
+        )
+        rewrite_wheel(wheel, changes)
+
+
+def inspect_wheel(path: Path, wheel: PlannedPrebuilt, prepared: Path | None, torch: Torch | None) -> WheelAnswer:
+    """Return whether a wheel that somebody else has built is the one that was planned, and links."""
+    return inspect_prebuilt(path, wheel, prepared, torch, judge=plan_link)
+
+
+def _guard(plan: Plan, contents: WheelContents, *, in_place: bool) -> Guard | None:
+    if not plan.guard:
+        return None
+    if in_place and not _extensions(contents.modules):
+        return plan_editable_guard(contents.info.partition("-")[0], contents.top_level)
+    return plan_guard(_extensions(contents.modules), contents.files, tuple(EXTENSION_SUFFIXES))
+
+
+def _extensions(modules: tuple[Module, ...]) -> dict[str, tuple[str, ...]]:
+    return {module.file: module.inits for module in modules if module.needs_torch}
+
+
+def _with_run_paths(call: Call, wheel: Path, run_paths: tuple[PlannedRunPath, ...], folder: Path) -> dict[str, Path]:
+    """Return copies of the modules of a wheel with their new run paths."""
+    changed = {}
+    for number, change in enumerate(run_paths):
+        changed[change.file] = folder / str(number)
+        extract_wheel_file(wheel, change.file, changed[change.file])
+        change_run_path(changed[change.file], change, variables=call.variables)
+    return changed

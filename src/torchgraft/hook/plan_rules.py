@@ -1,0 +1,241 @@
+"""Which rules of the package apply, and what follows from them.
+
+May not look anything up. A condition about what nobody has looked at is not known yet, and its rule does not apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from ..compile.plan_compilers import plan_host_compiler
+from ..compile.plan_facts import KnownTorch
+from ..compile.plan_toolkit import plan_toolkit
+from ..errors import Evidence, Problem
+from ..ladder.plan_torch import satisfies
+from ..model.decision import Outcome, Planned, RuleOutcome
+from ..model.observation import Snapshot, Torch
+from ..settings.conditions import When, env_condition_text
+from ..settings.config import Config
+
+_NOT_LOOKED_AT = "this hook compiles nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """A variable that a rule sets. `of_machine`: the rule is about the machine that compiles."""
+
+    name: str
+    value: str
+    reason: str
+    of_machine: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What became of the rules. `machine_problems` stand against compiling here, `problems` against any wheel."""
+
+    outcomes: tuple[RuleOutcome, ...] = ()
+    requirements: tuple[Planned, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
+    notes: tuple[str, ...] = ()
+    machine_problems: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scene:
+    """All that conditions are about."""
+
+    config: Config
+    snapshot: Snapshot
+    torch: KnownTorch
+    seen: Torch | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    outcome: Outcome
+    said: str
+
+
+def plan_rules(config: Config, snapshot: Snapshot, torch: KnownTorch, seen: Torch | None) -> Rules:
+    """Return what the rules say, in their order; all that apply count.
+
+    :param seen: the torch that the build sees, None if nobody has looked at it yet
+    """
+    scene = _Scene(config=config, snapshot=snapshot, torch=torch, seen=seen)
+    outcomes = tuple(_outcome(number, rule, scene) for number, rule in enumerate(config.when, start=1))
+    applied = [(o, r) for o, r in zip(outcomes, config.when, strict=True) if o.outcome is Outcome.APPLIES]
+    problems = [(rule, _problem(outcome, rule, snapshot)) for outcome, rule in applied if rule.error]
+    if not (snapshot.hook.asks or snapshot.hook.builds) or (snapshot.front_end.resolves and not snapshot.hook.builds):
+        problems = []
+    return Rules(
+        outcomes=outcomes,
+        requirements=tuple(
+            Planned(text=requirement, reason=_reason(outcome))
+            for outcome, rule in applied
+            for requirement in rule.requires
+        ),
+        assignments=tuple(
+            Assignment(name=name, value=value, reason=_reason(outcome), of_machine=_is_of_machine(rule))
+            for outcome, rule in applied
+            for name, value in rule.env.items()
+        ),
+        notes=tuple(note for outcome, rule in applied for note in _not_installed(outcome, rule, snapshot)),
+        machine_problems=tuple(problem for rule, problem in problems if _is_of_machine(rule)),
+        problems=tuple(problem for rule, problem in problems if not _is_of_machine(rule)),
+    )
+
+
+def _is_of_machine(rule: When) -> bool:
+    return bool(rule.gcc or rule.gpu)
+
+
+def _reason(outcome: RuleOutcome) -> str:
+    return f"rule {outcome.number}: {outcome.said}"
+
+
+def _outcome(number: int, rule: When, scene: _Scene) -> RuleOutcome:
+    """Return whether all conditions hold; the first that does not, or is not known, says why."""
+    answers = list(_answers(rule, scene))
+    for outcome in (Outcome.DOES_NOT, Outcome.NOT_KNOWN):
+        against = next((answer for answer in answers if answer.outcome is outcome), None)
+        if against is not None:
+            return RuleOutcome(number=number, outcome=outcome, said=against.said)
+    said = ", ".join(answer.said for answer in answers)
+    return RuleOutcome(number=number, outcome=Outcome.APPLIES, said=said)
+
+
+def _answers(rule: When, scene: _Scene) -> Iterator[_Answer]:
+    python = scene.snapshot.python
+    if rule.torch:
+        yield _version("torch", scene.torch.version, rule.torch, scene.torch.why, holds=_is_torch)
+    if rule.cuda:
+        yield _version("torch's CUDA", scene.torch.cuda, rule.cuda, scene.torch.why)
+    if rule.python:
+        yield _version("Python", python.version, rule.python, "")
+    if rule.gcc:
+        yield _gcc(rule.gcc, scene)
+    if rule.gpu:
+        yield _gpu(rule.gpu, scene)
+    if rule.accelerator:
+        yield _accelerator(rule.accelerator, scene.torch)
+    if rule.platform:
+        yield _text("platform", python.system, rule.platform)
+    if rule.machine:
+        yield _text("machine", python.machine, rule.machine)
+    for name, wanted in rule.if_env.items():
+        text = env_condition_text(name, wanted=wanted)
+        yield _answer(text in scene.snapshot.env_conditions_met, f"{text}", f"it is not so that {text}")
+
+
+def _answer(holds: bool, said: str, otherwise: str) -> _Answer:  # noqa: FBT001 - the question itself
+    return _Answer(outcome=Outcome.APPLIES, said=said) if holds else _Answer(outcome=Outcome.DOES_NOT, said=otherwise)
+
+
+def _not_known(said: str) -> _Answer:
+    return _Answer(outcome=Outcome.NOT_KNOWN, said=said)
+
+
+def _is_version(version: str, specifiers: str) -> bool:
+    try:
+        return SpecifierSet(specifiers).contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return False
+
+
+def _is_torch(version: str, specifiers: str) -> bool:
+    return satisfies(version, f"torch{specifiers}")
+
+
+def _version(
+    what: str, version: str | None, wanted: str, why: str, *, holds: Callable[[str, str], bool] = _is_version
+) -> _Answer:
+    if version is None:
+        return _not_known(f"{what} {wanted}: {why}")
+    if not version:
+        return _answer(False, "", f"{what} {wanted}: it has none")  # noqa: FBT003 - see _answer
+    return _answer(holds(version, wanted), f"{what} {version} is {wanted}", f"{what} {version} is not {wanted}")
+
+
+def _text(what: str, value: str, pattern: str) -> _Answer:
+    import re
+
+    return _answer(
+        re.fullmatch(pattern, value) is not None, f"{what} {value} is {pattern}", f"{what} {value} is not {pattern}"
+    )
+
+
+def _accelerator(wanted: tuple[str, ...], torch: KnownTorch) -> _Answer:
+    words = " or ".join(wanted)
+    if torch.accelerator is None:
+        return _not_known(f"accelerator {words}: {torch.why}")
+    said = f"accelerator {torch.accelerator}"
+    return _answer(torch.accelerator in wanted, f"{said} is {words}", f"{said} is not {words}")
+
+
+def _gpu(wanted: str, scene: _Scene) -> _Answer:
+    hardware = scene.snapshot.hardware
+    if hardware is None:
+        return _not_known(f"gpu {wanted}: {_NOT_LOOKED_AT}")
+    setting = scene.config.cuda_architectures
+    capabilities = hardware.gpus or tuple(name.removesuffix("+PTX").rstrip("af") for name in setting)
+    if not capabilities:
+        return _answer(False, "", f"gpu {wanted}: no GPU is visible")  # noqa: FBT003 - see _answer
+    what = "gpu" if hardware.gpus else "cuda-architectures"
+    found = ", ".join(dict.fromkeys(capabilities))
+    holds = any(_is_version(capability, wanted) for capability in capabilities)
+    return _answer(holds, f"{what} {found} is {wanted}", f"{what} {found} is not {wanted}")
+
+
+def _gcc(wanted: str, scene: _Scene) -> _Answer:
+    snapshot = scene.snapshot
+    if snapshot.hardware is None:
+        return _not_known(f"gcc {wanted}: {_NOT_LOOKED_AT}")
+    if scene.seen is None and snapshot.project.cuda_sources:
+        return _not_known(f"gcc {wanted}: it may depend on torch's CUDA, and {scene.torch.why}")
+    choice = plan_toolkit(scene.config, snapshot, scene.seen)
+    if choice.requirement is not None:
+        return _not_known(f"gcc {wanted}: it may depend on the CUDA toolkit, which is not installed yet")
+    compilers = snapshot.hardware.compilers
+    compiler = compilers[0] if compilers else None
+    if choice.toolkit is not None:
+        host = plan_host_compiler(
+            snapshot, highest_gcc=choice.highest_gcc, toolkit=choice.toolkit.version, highest_libc=choice.highest_libc
+        )
+        compiler = host.compiler or compiler
+    if compiler is None:
+        return _answer(False, "", f"gcc {wanted}: no compiler was found")  # noqa: FBT003 - see _answer
+    if compiler.name != "gcc":
+        return _answer(False, "", f"gcc {wanted}: the compiler is {compiler.cc}")  # noqa: FBT003 - see _answer
+    return _version("gcc", compiler.version, wanted, "")
+
+
+def _not_installed(outcome: RuleOutcome, rule: When, snapshot: Snapshot) -> Iterator[str]:
+    """Yield what a rule requires and the build environment lacks: get_requires could not know, or was not asked."""
+    if not snapshot.hook.builds:
+        return
+    for text in rule.requires:
+        requirement = Requirement(text)
+        version = snapshot.build.version_of(canonicalize_name(requirement.name))
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if applies and (version is None or not _is_version(version, str(requirement.specifier))):
+            yield (
+                f"rule {outcome.number} requires {text}, and the build environment has"
+                f" {version or 'none'}: it was not known when requirements were asked for, or nothing was installed"
+            )
+
+
+def _problem(outcome: RuleOutcome, rule: When, snapshot: Snapshot) -> Problem:
+    return Problem(
+        code="rule-error",
+        headline=f"{snapshot.project.name or 'the package'}: {rule.error}",
+        evidence=(Evidence(label="rule", text=f"{outcome.number}: {outcome.said}"),),
+        why="its maintainers say so, in [[tool.torchgraft.when]] of pyproject.toml",
+    )

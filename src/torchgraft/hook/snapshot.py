@@ -1,0 +1,231 @@
+"""All that a plan may depend on, looked at once.
+
+May not decide: where two environments may be the consumer, both are reported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from ..compile.for_hook import take_hardware_for, with_architectures
+from ..consumer.environment import read_environment, writable_by_others
+from ..consumer.evidence import Found, HookProcess, Process
+from ..consumer.front_end import find_caller
+from ..consumer.interpreter import take_python
+from ..consumer.processes import take_ancestors, take_hook_process
+from ..consumer.rules import find_consumer
+from ..errors import Problem, SnapshotError
+from ..installed.distributions import list_distributions, read_distributions
+from ..installed.torch import read_torch
+from ..ladder.installer import find_installer
+from ..model.observation import DECIDED_VARIABLES, BuildEnvironment, Consumer, Hook, Python, Rule, Snapshot
+from ..model.source_tree import Project
+from ..prebuilt.fitting import read_hash_files
+from ..project.pyproject import read_project, with_identity
+from ..settings.conditions import env_condition_holds, env_condition_text
+from ..settings.config import Config
+from ..settings.taken import Settings
+from ..settings.vocabulary import VARIABLES
+from ..wanted.read_wanted import front_end_of, read_wanted
+from .with_last_build import with_last_build
+
+
+def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
+    """Return what the machine of this hook call looks like."""
+    process = take_hook_process()
+    ancestors = take_ancestors()
+    search_path = tuple(p for p in process.sys_path if Path(p).is_dir() and not _is_same(p, settings.source))
+    project = with_last_build(read_project(settings.source, settings.pyproject), settings.cache_folder)
+    if settings.prepared is not None:
+        project = with_identity(project, Path(settings.prepared) / "METADATA")
+    torch = read_torch(search_path, architectures=False).torch
+    if hook is not Hook.GET_REQUIRES_FOR_BUILD_SDIST:
+        torch = with_architectures(settings.config, project, torch)
+    build = BuildEnvironment(prefix=process.prefix, distributions=list_distributions(search_path), torch=torch)
+    python = take_python()
+    # A torch that came with what the package itself requires for its build says nothing of the consumer's.
+    required = tuple(sorted(_names(project.requires)))
+    own = torch is None or any(d.name == "torch" for d in read_distributions(search_path, required, python=python))
+    return _snapshot(
+        settings,
+        hook,
+        _Place(process=process, ancestors=ancestors, build=build, project=project, search_path=search_path),
+        python,
+        own_torch=own,
+    )
+
+
+def take_shell_snapshot(
+    settings: Settings, *, project: Project | None = None, hook: Hook = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
+) -> Snapshot:
+    """Return what an isolated build would look like that is started from this shell.
+
+    Its build environment has what the project requires for its build, and its Python is the consumer's.
+
+    :param project: an imaginary one, instead of the one that the settings name
+    :param hook: the one that would be called
+    """
+    project = read_project(settings.source, settings.pyproject) if project is None else project
+    required = tuple(sorted((name, "") for name in _names(project.requires)))
+    build = BuildEnvironment(prefix="", distributions=required)
+    place = _Place(process=take_hook_process(), ancestors=take_ancestors(), build=build, project=project)
+    snapshot = _snapshot(settings, hook, place, take_python(), own_torch=True)
+    consumer = snapshot.consumer
+    if consumer is None or not consumer.python_versions or snapshot.python.minor_version in consumer.python_versions:
+        return snapshot
+    return dataclasses.replace(snapshot, python=_python_of(consumer, snapshot.python))
+
+
+def read_snapshot_text(path: Path) -> str:
+    """Return the text of a recorded snapshot.
+
+    :raises SnapshotError: if it cannot be read
+    """
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise SnapshotError(
+            Problem(
+                code="bad-snapshot",
+                headline=f"{path}: {error.strerror or error}",
+                why="there is nothing to decide from",
+                fixes=("torchgraft snapshot > snapshot.json",),
+            )
+        ) from None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a hook runs, and for what."""
+
+    process: HookProcess
+    ancestors: tuple[Process, ...]
+    build: BuildEnvironment
+    project: Project
+    search_path: tuple[str, ...] = ()
+
+
+def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, own_torch: bool) -> Snapshot:
+    process, ancestors = place.process, place.ancestors
+    finding = find_consumer(process, ancestors, told=settings.config.consumer or None, torch_importable=not own_torch)
+    caller = find_caller(process, ancestors)
+    consumers = [
+        _read_consumer(found, settings.config, python, caller.process if caller else None, own_path=place.search_path)
+        for found in finding.found
+    ]
+    wanted = read_wanted(caller, ancestors, python)
+    consumer = next((c for c in consumers if c.torch), consumers[0] if consumers else None)
+    rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))
+    if consumer is not None and hook is not Hook.GET_REQUIRES_FOR_BUILD_SDIST:
+        torch = with_architectures(settings.config, place.project, consumer.torch)
+        consumer = dataclasses.replace(consumer, torch=torch)
+    return Snapshot(
+        hook=hook,
+        python=python,
+        front_end=front_end_of(caller, wanted),
+        rules=finding.answers,
+        consumer=consumer,
+        rivals=rivals,
+        locked=wanted.locked,
+        asked_for=wanted.asked_for,
+        asked_faults=wanted.faults,
+        build=place.build,
+        installer=find_installer(process, caller),
+        project=place.project,
+        hardware=take_hardware_for(
+            settings,
+            hook,
+            place.project,
+            build=place.build,
+            build_paths=place.search_path,
+            consumer=consumer,
+            locked=wanted.locked,
+        ),
+        variables_set=tuple(sorted(name for name in _planned_names(settings.config) if settings.variables.get(name))),
+        env_conditions_met=_env_conditions_met(settings),
+        hash_files=read_hash_files(settings.source, settings.config),
+        cache_folder=str(settings.cache_folder),
+    )
+
+
+def _read_consumer(
+    found: Found, config: Config, python: Python, front_end: Process | None, *, own_path: tuple[str, ...]
+) -> Consumer:
+    environment = read_environment(found.prefix, python=python, targets=found.targets, front_end=front_end)
+    if found.rule is Rule.IMPORTABLE:
+        # PYTHONPATH may bring it (environment modules, Nix), and is part of no environment.
+        path = tuple(dict.fromkeys((*own_path, *environment.search_path)))
+        environment = dataclasses.replace(environment, search_path=path)
+    reading = read_torch(environment.search_path, architectures=False)
+    distributions = read_distributions(environment.search_path, (*config.match, *config.borrow), python=python)
+    # A graft links from these; who can write there can make the build run anything.
+    linked = {str(Path(link.target).parent) for d in distributions for link in d.links}
+    return Consumer(
+        prefix=found.prefix,
+        rule=found.rule,
+        certain=found.certain,
+        why=found.why,
+        exists=environment.exists,
+        python_versions=environment.python_versions,
+        targets=found.targets,
+        search_path=environment.search_path,
+        distributions=distributions,
+        torch=reading.torch,
+        torch_fault=reading.fault,
+        writable_by_others=writable_by_others(tuple(sorted(linked))),
+    )
+
+
+def _planned_names(config: Config) -> set[str]:
+    """Return the names of all variables that a plan may set."""
+    rules = (name for rule in config.when for name in rule.env)
+    return {*DECIDED_VARIABLES, *VARIABLES, *config.env, *rules}
+
+
+def _env_conditions_met(settings: Settings) -> tuple[str, ...]:
+    """Return the conditions of rules on variables that hold: the values themselves are nobody else's business."""
+    conditions = {pair for rule in settings.config.when for pair in rule.if_env.items()}
+    return tuple(
+        sorted(
+            env_condition_text(name, wanted=wanted)
+            for name, wanted in conditions
+            if env_condition_holds(settings.variables.get(name), wanted=wanted)
+        )
+    )
+
+
+def _is_rival(one: Consumer, chosen: Consumer | None) -> bool:
+    if chosen is None or one.torch is None or chosen.torch is None:
+        return False
+    return not one.torch.is_same_build(chosen.torch)
+
+
+def _names(requirements: tuple[str, ...]) -> set[str]:
+    """Return the names of requirements; what is none is left to the front end to refuse."""
+    names: set[str] = set()
+    for text in requirements:
+        with contextlib.suppress(InvalidRequirement):
+            names.add(canonicalize_name(Requirement(text).name))
+    return names
+
+
+def _is_same(path: str, folder: Path) -> bool:
+    return os.path.realpath(path) == os.path.realpath(folder)
+
+
+def _python_of(consumer: Consumer, python: Python) -> Python:
+    """Return the consumer's Python as far as its folders tell: a build would run on that one."""
+    version = consumer.python_versions[0]
+    suffix = (consumer.torch and consumer.torch.extension_suffix) or ""
+    return dataclasses.replace(
+        python,
+        version=version,
+        abi="cp" + version.replace(".", ""),
+        extension_suffix=suffix or python.extension_suffix.replace(python.abi[2:], version.replace(".", "")),
+    )

@@ -1,0 +1,201 @@
+"""What the metadata folders on a search path say: which distributions there are, what they need and installed.
+
+May not import any of them. `importlib.metadata` says the same: it parses the whole of each METADATA, torch's long
+description included, which takes longer than everything here.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from ..consumer.prefixes import is_folder, names_in
+
+_LARGEST_HEADER_BYTES = 1_000_000
+_LARGEST_LIST_BYTES = 64_000_000
+_LARGEST_FILE_BYTES = 1_000_000
+# The name ends at the first dash before a number: old tools kept the dashes of foo-bar.
+_STEM = re.compile(r"(?P<name>.+?)-(?P<version>\d.*)", re.DOTALL)
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
+_SECTION = re.compile(r"\[(?P<extra>[^:\]]*)(?::(?P<marker>.*))?\]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """One distribution whose metadata was found. `name` is normalised.
+
+    `site` is the folder that it is imported from, `information` its metadata (dist-info, egg-info, or the file that
+    distutils wrote), `entry` what that is to be called. `stated` is the version in that name, "" where there is
+    none. `is_developed`: by `setup.py develop`, so that `site` is its source tree.
+    """
+
+    name: str
+    stated: str
+    site: Path
+    information: Path
+    entry: str
+    is_developed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """The fields of a METADATA or PKG-INFO that matter here. `requires` are requirements as written."""
+
+    version: str = ""
+    requires: tuple[str, ...] = ()
+
+
+def find_installed(search_path: Iterable[str]) -> Mapping[str, tuple[Installed, ...]]:
+    """Return all distributions on a path by name, those of one name in the order of the path.
+
+    Only folders are listed, and no file is opened but those of `setup.py develop`.
+    """
+    found: dict[str, list[Installed]] = {}
+    for folder in dict.fromkeys(search_path):
+        for installed in _installed_in(Path(folder)):
+            found.setdefault(installed.name, []).append(installed)
+    return {name: tuple(all_of_name) for name, all_of_name in found.items()}
+
+
+def choose_installed(candidates: tuple[Installed, ...]) -> tuple[Installed, Header | None]:
+    """Return the first with its header, but in its folder the one that has a header.
+
+    An upgrade that was killed leaves metadata of the other version behind.
+    """
+    first, *others = candidates
+    read = [(installed, read_header(installed)) for installed in (first, *(o for o in others if o.site == first.site))]
+    return next((one for one in read if one[1] is not None), read[0])
+
+
+def version_of(installed: Installed) -> str:
+    """Return the version in the name of the metadata, else the one inside; "0" where neither says."""
+    return installed.stated or (read_header(installed) or Header()).version or "0"
+
+
+def read_header(installed: Installed) -> Header | None:
+    """Return what a distribution says of itself; None where that file is missing or cannot be read."""
+    path = installed.information
+    is_wheel = path.name.endswith(".dist-info")
+    if is_folder(path):
+        path /= "METADATA" if is_wheel else "PKG-INFO"
+    data = read_start(path, _LARGEST_HEADER_BYTES)
+    if data is None:
+        return None
+    header = _parse_header(data)
+    if is_wheel or header.requires:
+        return header
+    return Header(version=header.version, requires=tuple(_parse_requires(read_lines(installed, "requires.txt"))))
+
+
+def read_files(installed: Installed) -> tuple[str, ...] | None:
+    """Return the installed files, relative to `site` and with forward slashes; None where there is no list.
+
+    Files elsewhere (scripts, manual pages) begin with `..` or `/`.
+    """
+    data = read_start(installed.information / "RECORD", _LARGEST_LIST_BYTES)
+    if data:
+        return tuple(_record_paths(data.decode("utf-8", errors="replace")))
+    lines = read_lines(installed, "installed-files.txt")
+    # Relative to the egg-info, as the system writes paths.
+    paths = (line.replace("\\", "/") for line in lines)
+    return tuple(path.removeprefix("../") if path.startswith("../") else f"../{path}" for path in paths) or None
+
+
+def read_lines(installed: Installed, name: str) -> tuple[str, ...]:
+    """Return the lines of one of the metadata files that have something in them; none where there is no such file."""
+    data = read_start(installed.information / name, _LARGEST_FILE_BYTES) or b""
+    return tuple(line.strip() for line in data.decode("utf-8", errors="replace").splitlines() if line.strip())
+
+
+def read_start(path: Path, size_bytes: int) -> bytes | None:
+    """Return the start of a file, None where it cannot be read; a pipe is not waited for."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return None
+        with path.open("rb") as file:
+            return file.read(size_bytes)
+    except (OSError, ValueError):
+        return None
+
+
+def _installed_in(folder: Path) -> Iterator[Installed]:
+    if folder.suffix == ".egg" and is_folder(folder / "EGG-INFO"):
+        yield from _named(folder.stem, folder, folder / "EGG-INFO")
+    for entry in names_in(folder):
+        stem, _, suffix = entry.rpartition(".")
+        if suffix in {"dist-info", "egg-info"}:
+            yield from _named(stem, folder, folder / entry)
+        elif suffix == "egg-link":
+            yield from _developed(folder / entry, canonicalize_name(stem))
+
+
+def _named(stem: str, site: Path, information: Path) -> Iterator[Installed]:
+    match = _STEM.fullmatch(stem)
+    name = canonicalize_name(match["name"] if match else stem.partition("-")[0])
+    # An egg's name goes on with the version of Python: foo-1.0-py3.11.egg-info
+    version = (match["version"] if match else stem.partition("-")[2]).partition("-py")[0]
+    if _NAME.fullmatch(name):
+        yield Installed(
+            name=name,
+            stated=version if version.isascii() and version.isprintable() else "",
+            site=site,
+            information=information,
+            entry=information.name if information.name != "EGG-INFO" else f"{stem}.egg-info",
+            is_developed=information.suffix == ".egg-info" and "-" not in stem,
+        )
+
+
+def _developed(link: Path, name: str) -> Iterator[Installed]:
+    """Yield what an egg-link names: its first line is the folder of the source tree that is imported from."""
+    first = (read_start(link, _LARGEST_FILE_BYTES) or b"").decode("utf-8", errors="replace").partition("\n")[0].strip()
+    if first:
+        for entry in names_in(link.parent / first):
+            if entry.endswith(".egg-info") and canonicalize_name(entry.removesuffix(".egg-info")) == name:
+                yield from _named(entry.removesuffix(".egg-info"), link.parent / first, link.parent / first / entry)
+
+
+def _parse_header(data: bytes) -> Header:
+    """Return the fields above the first empty line; what follows is the description."""
+    version, requires = "", []
+    for line in _EMPTY_LINE.split(data, maxsplit=1)[0].decode("utf-8", errors="replace").split("\n"):
+        key, _, value = line.partition(":")
+        if key.lower() == "requires-dist":
+            requires.append(value.strip())
+        elif key.lower() == "version":
+            version = version or value.strip()
+    return Header(version=version, requires=tuple(requires))
+
+
+def _parse_requires(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the requirements of a requires.txt, its [extra:marker] sections turned into markers."""
+    marker = ""
+    for line in lines:
+        section = _SECTION.fullmatch(line)
+        if section is None:
+            yield f"{line} ; {marker}" if marker else line
+            continue
+        parts = [f"({section['marker']})"] if section["marker"] else []
+        parts += [f'extra == "{section["extra"]}"'] if section["extra"] else []
+        marker = " and ".join(parts)
+
+
+def _record_paths(text: str) -> list[str]:
+    """Return the paths of a RECORD: torch's has 15,000 lines, and csv is for the few that are quoted."""
+    lines = text.split("\n")
+    paths = [line.partition(",")[0] for line in lines if line and line[0] != '"']
+    quoted = (line for line in lines if line[:1] == '"') if '"' in text else ()
+    return paths + [path for path in map(_unquoted, quoted) if path]
+
+
+def _unquoted(line: str) -> str:
+    try:
+        return next(csv.reader([line]), [""])[0]
+    except (csv.Error, IndexError):
+        return ""

@@ -1,0 +1,181 @@
+"""Installed distributions: which there are, and what has to be linked to import one.
+
+May not import any of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from ..consumer.prefixes import is_folder, names_in
+from ..model.observation import Distribution, Link, Python
+from .dist_info import Header, Installed, choose_installed, find_installed, read_files, version_of
+from .editable import editable_targets, is_plain, module_files, top_level_names
+from .markers import marker_environment
+
+_NEVER_LINKED = frozenset({"__pycache__", "bin"})
+_METADATA_SUFFIXES = (".dist-info", ".egg-info", ".data")
+_ONLY_WITH_EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]*)['"]\s*$""")
+_IN_PARENTHESES = re.compile(r"\([^()]*\)")
+_IMPORTABLE_SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".dll", ".dylib")
+
+
+def list_distributions(search_path: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return normalised names and versions of all distributions on a path, the first of each name, sorted.
+
+    The names of the metadata folders tell both; only those that `setup.py develop` made have to be opened.
+    """
+    return tuple((name, version_of(found[0])) for name, found in sorted(find_installed(search_path).items()))
+
+
+def read_distributions(
+    search_path: tuple[str, ...], wanted: tuple[str, ...], *, python: Python
+) -> tuple[Distribution, ...]:
+    """Return those of `wanted` that are on a path, with the closure of their requirements, and what to link of each.
+
+    Sorted by name. What is not installed is left out: it cannot have been needed there.
+
+    :param python: for which the markers of requirements are evaluated
+    """
+    there = find_installed(search_path)
+    contents = [_read_content(installed, header) for installed, header in _closure(there, wanted, python)]
+    counts = Counter(top for content in contents for top in content.tops)
+    shared = {top for top, count in counts.items() if count > 1}
+    return tuple(
+        Distribution(name=content.installed.name, version=content.version, links=tuple(_links(content, shared)))
+        for content in sorted(contents, key=lambda content: content.installed.name)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Content:
+    """What one distribution put into its site folder.
+
+    `files` is None where it has no list of them; then `tops`, the names in that folder, were found by guessing.
+    `elsewhere` are the links of an editable installation.
+    """
+
+    installed: Installed
+    version: str
+    tops: frozenset[str]
+    files: tuple[str, ...] | None
+    elsewhere: Mapping[str, Path] = field(default_factory=dict)
+
+
+def _closure(
+    there: Mapping[str, tuple[Installed, ...]], wanted: Iterable[str], python: Python
+) -> Iterable[tuple[Installed, Header]]:
+    """Return the wanted distributions and all that they require, extras included where a requirement names them."""
+    environment = marker_environment(python)
+    chosen: dict[str, tuple[Installed, Header]] = {}
+    seen: set[tuple[str, str]] = set()
+    queue = [(str(canonicalize_name(name)), "") for name in wanted]
+    while queue:
+        name, extra = queue.pop()
+        if (name, extra) in seen or name not in there:
+            continue
+        seen.add((name, extra))
+        if name not in chosen:
+            installed, header = choose_installed(there[name])
+            chosen[name] = (installed, header or Header())
+        for requirement in _requirements(chosen[name][1], extra):
+            if _holds(requirement, {**environment, "extra": extra}):
+                queue += [
+                    (str(canonicalize_name(requirement.name)), e)
+                    for e in ("", *map(canonicalize_name, requirement.extras))
+                ]
+    return chosen.values()
+
+
+def _requirements(header: Header, extra: str) -> Iterator[Requirement]:
+    """Yield the requirements that may apply with an extra; nine in ten are of other extras, and are not parsed."""
+    for text in header.requires:
+        # cuda-toolkit has 59 lines, each with a choice of platforms in parentheses, and is asked for eleven extras.
+        plain = _IN_PARENTHESES.sub("", text)
+        only = _ONLY_WITH_EXTRA.search(plain)
+        if only is None or " or " in plain or canonicalize_name(only[1]) == extra:
+            with contextlib.suppress(InvalidRequirement, ValueError, RecursionError):
+                yield Requirement(text)
+
+
+def _holds(requirement: Requirement, environment: dict[str, str]) -> bool:
+    try:
+        return requirement.marker is None or requirement.marker.evaluate(environment)
+    except (ValueError, RecursionError):
+        # What cannot be compared: a link too many does no harm, one too few does.
+        return True
+
+
+def _read_content(installed: Installed, header: Header) -> _Content:
+    files = read_files(installed)
+    modules = {file for file in files or () if "/" not in file}
+    tops = {file.partition("/")[0] for file in files or ()}
+    tops = {top for top in tops if _is_linked(top, is_file=top in modules)}
+    elsewhere: Mapping[str, Path] = {}
+    if not any((installed.site / top).exists() for top in tops):
+        # A package in the site folder would be the one that is imported, whatever else there is.
+        elsewhere = editable_targets(installed, files)
+        if not tops and not elsewhere:
+            files, tops = None, set(_guessed_tops(installed))
+    return _Content(
+        installed=installed,
+        version=header.version or version_of(installed),
+        tops=frozenset(tops),
+        files=files,
+        elsewhere=elsewhere,
+    )
+
+
+def _is_linked(top: str, *, is_file: bool) -> bool:
+    """Return whether an entry of a site folder can be of use to an import: a folder, or a module."""
+    if top in _NEVER_LINKED or not is_plain(top) or top.startswith("__editable__"):
+        return False
+    if top.endswith(_METADATA_SUFFIXES):
+        return False
+    return top.endswith(_IMPORTABLE_SUFFIXES) or ".so." in top or not is_file
+
+
+def _guessed_tops(installed: Installed) -> Iterator[str]:
+    """Yield what is in the site folder of a distribution that lists no modules (Debian, conda, links made by flit)."""
+    site = installed.site
+    for name in top_level_names(installed):
+        if name not in _NEVER_LINKED:
+            yield from (folder for folder in (name, f"{name}.libs") if is_folder(site / folder))
+            yield from module_files(site, name)
+
+
+def _links(content: _Content, shared: set[str]) -> Iterator[Link]:
+    """Yield the links of a distribution, sorted by name: only to what exists."""
+    installed = content.installed
+    targets = {name: installed.site / name for top in content.tops for name in _names(top, content, shared)}
+    targets |= content.elsewhere
+    targets[installed.entry] = installed.information
+    for name, target in sorted(targets.items()):
+        if target.exists():
+            yield Link(name=name, target=str(target))
+
+
+def _names(top: str, content: _Content, shared: set[str]) -> Iterable[str]:
+    """Return the name of a top-level entry, or those of its children where other distributions are in it too."""
+    folder = content.installed.site / top
+    if not is_folder(folder) or not (top in shared or _is_namespace(folder)):
+        return (top,)
+    if content.files is None:
+        children: Iterable[str] = names_in(folder)
+    else:
+        inside = f"{top}/"
+        children = {file.split("/", 2)[1] for file in content.files if file.startswith(inside)}
+    return [f"{top}/{child}" for child in children if child != "__pycache__" and is_plain(child)]
+
+
+def _is_namespace(folder: Path) -> bool:
+    """Return whether an import of this folder would look on in others: numpy.libs is no package at all."""
+    return folder.name.isidentifier() and not any(name.startswith("__init__.") for name in names_in(folder))

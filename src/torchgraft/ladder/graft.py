@@ -1,0 +1,157 @@
+"""Make a graft: the folder of links that the plan names.
+
+May not choose links, nor write anywhere but in the cache folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+from ..errors import ActError, Evidence, Problem
+from ..model.decision import Graft
+from ..shell_words import quoted
+from .own_folder import make_own_folder
+
+if sys.platform == "win32":
+    from _winapi import CreateJunction
+
+_MOST_PRUNED = 50
+
+
+def link_graft(graft: Graft) -> Path:
+    """Return the graft's folder, made if it is not there.
+
+    A graft is made beside its place and moved there in one step: a build that runs at the same time sees all of it
+    or nothing, and one that is killed leaves nothing that looks like a graft.
+
+    :raises ActError: if the cache folder cannot be written, or others can write to it
+    """
+    folder = Path(graft.folder)
+    try:
+        _make_private(folder.parent.parent)
+        _make_private(folder.parent)
+        if not _is_whole(folder, graft):
+            _publish(folder, graft)
+        note_use(folder)
+        _prune(folder.parent, keep=folder)
+    except OSError as error:
+        raise ActError(cache_problem(folder.parent.parent, error)) from None
+    return folder
+
+
+def note_use(folder: Path) -> None:
+    """Write down that something in the cache is used now: `torchgraft cache prune` goes by that."""
+    with contextlib.suppress(OSError):
+        os.utime(folder)
+
+
+def cache_problem(folder: Path, error: OSError) -> Problem:
+    """Return why the cache folder cannot be used."""
+    return Problem(
+        code="cache-unusable",
+        headline=f"the cache folder {folder} cannot be used",
+        evidence=(Evidence(label="found", text=f"{error.strerror or error}: {error.filename or folder}"),),
+        why="the links to the consumer's torch have to be kept somewhere",
+        fixes=("export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own, with some space left)",),
+    )
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that only its owner can enter; refuse one that is somebody else's.
+
+    :raises ActError: if another user owns it, or may write to it
+    """
+    make_own_folder(folder)
+    if os.name != "posix":
+        return
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return
+    raise ActError(
+        Problem(
+            code="cache-unusable",
+            headline=f"others can write to the cache folder {folder}",
+            evidence=(Evidence(label="found", text=f"owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}"),),
+            why="the build would run what somebody else may have put there",
+            fixes=(f"chmod 700 {quoted(str(folder))}", "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"),
+        )
+    )
+
+
+def _is_whole(folder: Path, graft: Graft) -> bool:
+    return folder.is_dir() and all(_is_made(folder / link.name, link.target) for link in graft.links)
+
+
+def _is_made(path: Path, target: str) -> bool:
+    if os.name != "posix":
+        return path.exists()
+    try:
+        return str(path.readlink()) == target
+    except OSError:
+        return False
+
+
+def _publish(folder: Path, graft: Graft) -> None:
+    if folder.is_dir():
+        _remove(folder)  # somebody took links out of it
+    # tempfile makes the folder with mode 0700.
+    draft = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=folder.parent))
+    try:
+        for link in graft.links:
+            _link(_place(draft, link.name), link.target)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not _is_whole(folder, graft):
+                raise
+            # Another build made the same graft in the meantime.
+    finally:
+        if draft.exists():
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _place(draft: Path, name: str) -> Path:
+    """Return where a link goes, its folders made; never a place behind another link, which is the consumer's."""
+    path = draft
+    for part in Path(name).parts[:-1]:
+        path /= part
+        if path.is_symlink():
+            raise FileExistsError(errno.EEXIST, "is a link already", str(path))
+        path.mkdir(exist_ok=True)
+    return path / Path(name).name
+
+
+def _link(path: Path, target: str) -> None:
+    if sys.platform == "win32":
+        # Symbolic links need a privilege there; junctions do not, but are for folders only.
+        if Path(target).is_dir():
+            CreateJunction(target, str(path))
+        else:
+            shutil.copyfile(target, path)
+        return
+    path.symlink_to(target)
+
+
+def _remove(folder: Path) -> None:
+    """Take a graft away in one step, then delete its links; never what they point to."""
+    trash = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=folder.parent))
+    with contextlib.suppress(OSError):
+        folder.rename(trash / folder.name)
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def _prune(grafts: Path, *, keep: Path) -> None:
+    """Remove grafts whose torch is gone: an upgrade or a deleted environment leaves them behind."""
+    for folder in sorted(grafts.iterdir())[:_MOST_PRUNED]:
+        if folder == keep or folder.name.startswith(".") or not folder.is_dir():
+            continue
+        with contextlib.suppress(OSError):  # another build has just removed it
+            if any(entry.is_symlink() and not entry.exists() for entry in folder.iterdir()):
+                _remove(folder)

@@ -1,0 +1,224 @@
+"""When there is no right build, why, and what cures it.
+
+May not decide anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from packaging.specifiers import SpecifierSet
+
+from ..errors import Evidence, Problem
+from ..model.observation import Consumer, FrontEndName, Rule, Rung, Snapshot, Torch, Way
+from ..settings.config import Config
+from ..shell_words import install_command, quoted
+from .plan_torch import Choice, satisfies
+from .plan_way import Reach
+
+# The indexes of torch are named as the local parts of its versions are (https://pytorch.org/get-started/locally/).
+_INDEX = re.compile(r"cpu|cu\d+|rocm[\d.]+|xpu")
+
+
+def plan_problems(config: Config, snapshot: Snapshot, choice: Choice, reach: Reach) -> tuple[Problem, ...]:
+    """Return every reason against this build at once; none if it can go on."""
+    # Metadata and sdists must be had without torch (locking on a laptop, CI that makes sdists).
+    if not (snapshot.hook.asks or snapshot.hook.builds) or (snapshot.front_end.resolves and not snapshot.hook.builds):
+        return tuple(_about_the_told_consumer(config, snapshot))
+    problems = [
+        *_about_the_told_consumer(config, snapshot),
+        *_about_rivals(snapshot),
+        *_about_support(config, snapshot, reach.torch),
+        *_about_safety(snapshot, reach.way),
+        *_about_the_source(config, snapshot),
+    ]
+    if problems:
+        return tuple(problems)
+    return tuple(_about_torch(snapshot, choice, reach))
+
+
+def _about_the_told_consumer(config: Config, snapshot: Snapshot) -> Iterator[Problem]:
+    consumer = snapshot.consumer
+    if consumer is None or consumer.rule is not Rule.TOLD or consumer.exists:
+        return
+    yield Problem(
+        code="no-consumer",
+        headline=f"there is no environment at {consumer.prefix}",
+        evidence=(Evidence(label="told", text=f"{config.consumer} ({config.origin('consumer')})"),),
+        why="the consumer that was named has neither a pyvenv.cfg nor an interpreter",
+        fixes=("name the folder of an environment, or its interpreter, or leave it out",),
+    )
+
+
+def _about_rivals(snapshot: Snapshot) -> Iterator[Problem]:
+    rivals = snapshot.rivals
+    if not rivals or snapshot.consumer is None:
+        return
+    everyone = (snapshot.consumer, *rivals)
+    yield Problem(
+        code="ambiguous-consumer",
+        headline=f"{len(everyone)} environments may be the consumer, and their torch differs",
+        evidence=tuple(
+            Evidence(label=rival.rule.value, text=f"{_version(rival)} in {rival.prefix} ({rival.why})")
+            for rival in everyone
+        ),
+        why="an extension works only with the torch that it was compiled against",
+        fixes=(
+            ("set package = sdist in the tox configuration",)
+            if snapshot.consumer.rule is Rule.TOX
+            else (f"-C {quoted(f'torchgraft.consumer={everyone[0].prefix}')}",)
+        ),
+    )
+
+
+def _about_support(config: Config, snapshot: Snapshot, torch: Torch | None) -> Iterator[Problem]:
+    if torch is None or not config.torch or satisfies(torch.version, f"torch{config.torch}"):
+        return
+    yield Problem(
+        code="unsupported-torch",
+        headline=f"{snapshot.project.name or 'this package'} does not support torch {torch.version}",
+        evidence=(
+            Evidence(label="torch", text=f"{torch.version} in {torch.folder}"),
+            Evidence(label="wanted", text=f"{config.torch} (pyproject.toml: [tool.torchgraft] torch)"),
+        ),
+        why="its maintainers say that it does not work with this one",
+        fixes=(f"pip install 'torch{SpecifierSet(config.torch)}'",),
+    )
+
+
+def _about_safety(snapshot: Snapshot, way: Way) -> Iterator[Problem]:
+    consumer = snapshot.consumer
+    if way is not Way.GRAFT or consumer is None or not consumer.writable_by_others:
+        return
+    yield Problem(
+        code="writable-by-others",
+        headline="any user of this machine can change what the build would import",
+        evidence=tuple(Evidence(label="open", text=folder) for folder in consumer.writable_by_others[:3]),
+        why="the build would run what somebody else may have put there",
+        fixes=tuple(f"chmod o-w {quoted(folder)}" for folder in consumer.writable_by_others[:3]),
+    )
+
+
+def _about_the_source(config: Config, snapshot: Snapshot) -> Iterator[Problem]:
+    if not snapshot.hook.builds or snapshot.project.writable or not config.backend.startswith("setuptools."):
+        return
+    yield Problem(
+        code="source-read-only",
+        headline=f"setuptools cannot build in {snapshot.project.folder}: it is read-only",
+        why="it writes build/ and *.egg-info beside setup.py",
+        fixes=(f"cp -r {quoted(snapshot.project.folder)} NEW_FOLDER   (and build that)",),
+    )
+
+
+def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[Problem]:
+    consumer = snapshot.consumer
+    broken = consumer is not None and consumer.torch_fault is not None and reach.way is not Way.PRESENT
+    if consumer is not None and broken and choice.rung in {None, Rung.DECLARED}:
+        yield _broken(snapshot, consumer)
+    elif consumer is not None and reach.obstacle:
+        yield _mismatch(snapshot, consumer, reach)
+    elif reach.way is Way.ABSENT:
+        yield _no_torch(snapshot, choice, reach)
+    elif reach.way is Way.INSTALL and snapshot.hook.builds and snapshot.installer is None:
+        yield Problem(
+            code="torch-not-installed",
+            headline=f"the front end did not install {choice.requirement} for the build",
+            evidence=(
+                Evidence(label="build", text=f"{snapshot.build.prefix} has no torch that fits"),
+                Evidence(label="rung", text=_rung_text(choice)),
+            ),
+            why="get_requires_for_build_wheel asked for it; without build isolation nothing is installed",
+            fixes=("pip install torch   (into that environment), or leave out --no-build-isolation",),
+        )
+    elif reach.way is Way.INSTALL and snapshot.build.torch and snapshot.front_end.name is FrontEndName.PIP:
+        yield _required_twice(snapshot, snapshot.build.torch, choice)
+
+
+def _required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem:
+    """Pip never replaces what [build-system] requires brought in (pip, `BuildEnvironment.check_requirements`)."""
+    return Problem(
+        code="torch-required-twice",
+        headline=f"pip put torch {torch.version} into the build, and {choice.requirement} will be installed",
+        evidence=(
+            Evidence(label="build", text=f"torch {torch.version}, for 'torch' in [build-system] requires"),
+            Evidence(label="rung", text=_rung_text(choice)),
+        ),
+        why="pip cannot replace a build requirement once it is there",
+        fixes=(
+            f"pip install '{choice.requirement}'   (first; then {snapshot.project.name or 'the package'})",
+            "leave torch out of [build-system] requires in pyproject.toml   (for its maintainers)",
+        ),
+    )
+
+
+def _broken(snapshot: Snapshot, consumer: Consumer) -> Problem:
+    # The very one that its metadata tells of: another would come with other requirements.
+    version = next((d.version for d in consumer.distributions if d.name == "torch"), "")
+    local = version.partition("+")[2]
+    index = f"https://download.pytorch.org/whl/{'nightly/' * ('.dev' in version)}{local}"
+    words = [*(["--index-url", index] if _INDEX.fullmatch(local) else []), f"torch=={version}" if version else "torch"]
+    return Problem(
+        code="broken-torch",
+        headline=f"the torch in {consumer.prefix} is broken",
+        evidence=(
+            Evidence(label="found", text=str(consumer.torch_fault)),
+            Evidence(label="rule", text=f"{consumer.rule.value}: {consumer.why}"),
+        ),
+        why="half of an installation cannot be built against",
+        fixes=(
+            _install(
+                snapshot, consumer, "--reinstall" if _is_uv(snapshot) else "--force-reinstall", "--no-deps", *words
+            ),
+        ),
+    )
+
+
+def _mismatch(snapshot: Snapshot, consumer: Consumer, reach: Reach) -> Problem:
+    return Problem(
+        code="python-mismatch",
+        headline=reach.obstacle,
+        evidence=(
+            Evidence(label="consumer", text=f"{consumer.prefix} ({consumer.rule.value}: {consumer.why})"),
+            Evidence(label="torch", text=_version(consumer)),
+            Evidence(label="build", text=f"Python {snapshot.python.version} ({snapshot.python.extension_suffix})"),
+        ),
+        why="an extension is made for one version of Python, and torch must have been made for the same",
+        fixes=(
+            f"{_install(snapshot, consumer, '.')}   (build with the consumer's own Python)",
+            "-C torchgraft.consumer=PATH   (if another environment is meant)",
+        ),
+    )
+
+
+def _no_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Problem:
+    consumer = snapshot.consumer
+    return Problem(
+        code="no-torch",
+        headline=f"no torch to build {snapshot.project.name or 'this package'} against",
+        evidence=tuple(Evidence(label=answer.rung.value, text=answer.said) for answer in choice.rungs),
+        why=reach.reason,
+        fixes=(
+            _install(snapshot, consumer if consumer and consumer.exists else None, "torch"),
+            "-C torchgraft.consumer=PATH   (if an environment that has torch is meant)",
+        ),
+    )
+
+
+def _rung_text(choice: Choice) -> str:
+    for answer in choice.rungs:
+        if answer.rung is choice.rung:
+            return f"{answer.rung.value}: {answer.said}"
+    return "none"
+
+
+def _version(consumer: Consumer) -> str:
+    return f"torch {consumer.torch.version}" if consumer.torch else "no torch"
+
+
+def _install(snapshot: Snapshot, consumer: Consumer | None, *words: str) -> str:
+    return install_command(consumer.prefix if consumer else None, words, front_end=snapshot.front_end.name)
+
+
+def _is_uv(snapshot: Snapshot) -> bool:
+    return snapshot.front_end.name is FrontEndName.UV

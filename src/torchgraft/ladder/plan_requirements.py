@@ -1,0 +1,107 @@
+"""What get_requires_for_build_* answers, and whether the delegate has to be asked.
+
+May not run setup.py; the plan only says that it has to be run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from packaging.version import InvalidVersion, Version
+
+from ..model.decision import Delegate, Planned
+from ..model.observation import Snapshot, Torch, Way
+from ..settings.config import Config
+from .plan_torch import Choice
+from .plan_way import Reach
+
+_SETUPTOOLS = "setuptools.build_meta"
+
+
+def plan_delegate(config: Config, snapshot: Snapshot, way: Way, *, toolkit: Planned | None = None) -> Delegate:
+    """Return the delegate and whether its own get_requires hook can say anything that the files do not.
+
+    :param toolkit: the CUDA toolkit that has to be installed first: CUDAExtension raises without
+
+    setuptools runs the whole setup.py for that answer, only to learn setup_requires
+    (setuptools/build_meta.py, `_get_build_requires`).
+    """
+    asked, reason = _ask(config, snapshot, way, toolkit)
+    return Delegate(backend=config.backend, backend_path=config.backend_path, asked=asked, reason=reason)
+
+
+def _ask(config: Config, snapshot: Snapshot, way: Way, toolkit: Planned | None) -> tuple[bool, str]:
+    if config.backend.partition(":")[0] != _SETUPTOOLS:
+        return True, f"{config.backend} may need more than the files say"
+    script = snapshot.project.setup_script
+    if script is None:
+        return False, "there is no setup.py"
+    if not script.may_set_requires:
+        return False, "setup.py sets no setup_requires"
+    if way is Way.INSTALL or toolkit is not None:
+        if script.setup_requires is None:
+            what = "torch" if way is Way.INSTALL else "the CUDA toolkit"
+            return False, f"setup.py may set setup_requires, but cannot be run before {what} is there"
+        return False, "setup_requires is a literal list"
+    if way is Way.ABSENT:
+        return False, "setup.py cannot be run without torch"
+    return True, "setup.py may set setup_requires"
+
+
+def plan_requirements(
+    config: Config, snapshot: Snapshot, *, choice: Choice, reach: Reach, delegate: Delegate, more: tuple[Planned, ...]
+) -> tuple[Planned, ...]:
+    """Return the requirements that the hook answers with, besides what the delegate says, each with its reason.
+
+    :param more: those of a wheel that other rooms decide
+    """
+    lines: dict[str, Planned] = {}
+    wheel = snapshot.hook.asks
+    for planned in (
+        *(_settings(config) if wheel else ()),
+        *(_torch(snapshot, choice, reach.torch) if wheel and reach.way is Way.INSTALL else ()),
+        *(more if wheel else ()),
+        *_setuptools(config, snapshot, delegate, wheel=wheel),
+    ):
+        lines.setdefault(planned.text, planned)
+    return tuple(lines.values())
+
+
+def _settings(config: Config) -> Iterator[Planned]:
+    for requirement in config.requires:
+        yield Planned(text=requirement, reason=f"requires ({config.origin('requires')})")
+
+
+def _torch(snapshot: Snapshot, choice: Choice, torch: Torch | None) -> Iterator[Planned]:
+    requirement = choice.requirement
+    if requirement is None:
+        return
+    consumer = snapshot.consumer
+    if requirement.startswith("torch===") and consumer is not None:
+        # The version that front ends know is that of the metadata: wheels on PyPI have no local part there.
+        known = {d.name: d.version for d in consumer.distributions}.get("torch")
+        version = known or (torch.version if torch else requirement[len("torch===") :])
+        requirement = f"torch=={version}"
+    yield Planned(text=requirement, reason=f"torch is {choice.rung.value if choice.rung else 'declared'}")
+
+
+def _setuptools(config: Config, snapshot: Snapshot, delegate: Delegate, *, wheel: bool) -> Iterator[Planned]:
+    if config.backend.partition(":")[0] != _SETUPTOOLS or delegate.asked:
+        return
+    project = snapshot.project
+    for requirement in project.setup_cfg_requires:
+        yield Planned(text=requirement, reason="setup_requires in setup.cfg")
+    if project.setup_script is not None:
+        for requirement in project.setup_script.setup_requires or ():
+            yield Planned(text=requirement, reason="setup_requires in setup.py")
+    version = snapshot.build.version_of("setuptools")
+    if wheel and version and _is_before(version, "70.1"):
+        # bdist_wheel came into setuptools itself with 70.1; before, its hook answered with this.
+        yield Planned(text="wheel", reason=f"setuptools {version} has no bdist_wheel of its own")
+
+
+def _is_before(version: str, limit: str) -> bool:
+    try:
+        return Version(version) < Version(limit)
+    except InvalidVersion:
+        return False

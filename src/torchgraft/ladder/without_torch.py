@@ -1,0 +1,130 @@
+"""What takes torch's place while metadata and sdists are made where there is none.
+
+May not be used while a wheel is built.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..codec import json_text
+from ..errors import DelegateError, Evidence, Problem
+from ..model.decision import Plan, StandIn
+from ..model.observation import Way
+from ..project.meson import project_alone
+
+_FILES = Path(__file__).parent / "stand_in" / "torch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandInFolder:
+    """A folder to import the stand-in from."""
+
+    path: Path
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the facts that were read of it, in the order of their names."""
+        return tuple(sorted(set(_text(self.path / "torch" / "reads").splitlines())))
+
+    def problem(self) -> Problem | None:
+        """Return why it could not answer; None if it could."""
+        what = _text(self.path / "torch" / "refused")
+        if not what:
+            return None
+        return Problem(
+            code="needs-torch",
+            headline=f"setup.py asks for {what}, and there is no torch to answer",
+            evidence=(Evidence(label="asked", text="while metadata or an sdist was made, which should need no torch"),),
+            why="an answer that was made up would go into the metadata",
+            fixes=(
+                "pip install torch   (first; then the metadata is made with it)",
+                "state name, version and dependencies in [project]   (then setup.py is not run for them)",
+            ),
+        )
+
+
+@contextlib.contextmanager
+def made_stand_in(facts: StandIn) -> Iterator[StandInFolder]:
+    """Make a stand-in that answers with `facts`, for as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="torchgraft-") as name:
+        folder = Path(name)
+        shutil.copytree(_FILES, folder / "torch", ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "torch" / "facts.json").write_text(json_text(facts), encoding="ascii")
+        info = folder / f"torch-{facts.version}.dist-info"
+        info.mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: torch\nVersion: {facts.version}\n"
+        (info / "METADATA").write_text(metadata, encoding="ascii")
+        yield StandInFolder(path=folder)
+
+
+@contextlib.contextmanager
+def lack_of_torch_told(plan: Plan) -> Iterator[None]:
+    """Say that there is no torch where an sdist fails without one.
+
+    setuptools makes one from files; meson-python configures the whole project for it, and CMake looks for torch then.
+    """
+    try:
+        yield
+    except DelegateError as error:
+        if plan.way not in {Way.ABSENT, Way.INSTALL}:
+            raise
+        raise DelegateError(*error.problems, _no_torch_for_sdist(plan)) from None
+
+
+def _no_torch_for_sdist(plan: Plan) -> Problem:
+    return Problem(
+        code="needs-torch",
+        headline=f"{plan.delegate.backend} made no sdist, and there is no torch here",
+        evidence=(Evidence(label="way", text=f"{plan.way.value}: {plan.way_reason}"),),
+        why="an sdist should need no torch; a backend that configures the project for it may look for one",
+        fixes=("pip install torch   (first; then the sdist is made with it)",),
+    )
+
+
+@contextlib.contextmanager
+def source_of_metadata(source: Path) -> Iterator[Path]:
+    """Make a folder of links to a source tree for as long as the block lasts, without what would need torch.
+
+    That is setup.py, and of meson.build all but project().
+    """
+    with tempfile.TemporaryDirectory(prefix="torchgraft-") as name:
+        # The last part stays what it is: setuptools guesses names from it.
+        folder = Path(name) / source.name
+        folder.mkdir()
+        for entry in source.iterdir():
+            # What setuptools writes has to be written here.
+            if entry.name not in {"setup.py", "build"} and not entry.name.endswith(".egg-info"):
+                (folder / entry.name).symlink_to(entry)
+        project = project_alone(_text(source / "meson.build"))
+        if project is not None:
+            (folder / "meson.build").unlink()
+            (folder / "meson.build").write_text(project, encoding="utf-8")
+        yield folder
+
+
+@contextlib.contextmanager
+def metadata_alone(directory: Path) -> Iterator[None]:
+    """Remove what else came into the folder for metadata while the block lasted.
+
+    Where the delegate lacks the hook, pyproject_hooks leaves the wheel there that it took them from, and would hand it
+    out as the wheel (pyproject_hooks/_in_process.py, `_find_already_built_wheel`).
+    """
+    before = set(directory.iterdir())
+    yield
+    for path in set(directory.iterdir()) - before:
+        if path.is_file():
+            path.unlink()
+        else:
+            (path / "RECORD").unlink(missing_ok=True)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

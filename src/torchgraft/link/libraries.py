@@ -1,0 +1,272 @@
+"""What there is to link with: which symbols torch's libraries define, and which versions those of the system have.
+
+May not load a library, or judge: what is missing is for `decide.link` to explain.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import re
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..consumer.prefixes import names_in
+from ..model.observation import Torch
+from .cuda_runtimes import read_runtimes
+from .elf import BROKEN, Dynamic, ElfFile, SymbolTable
+from .linkage import CUDART, TORCH_LIBRARY, Found, Libraries, Library, Module
+from .loading import Loading, names_of
+from .stable_abi import read_since
+from .system_libraries import first_file, read_system_versions, run_path_folders, system_folders
+
+# What has no symbol of torch, wherever it is: nobody looks for it.
+_NOT_OF_TORCH = re.compile(
+    r"lib(?:c|m|dl|rt|util|pthread|stdc\+\+|gcc_s|gomp|omp|iomp5|mkl_\w+|cu\w+|nv\w+|nccl|amdhip64|roc\w+|hip\w+|sycl"
+    r"|python\d[\w.]*)(?:-[0-9a-f]+)?\.so[\d.]*|ld-linux[\w-]*\.so[\d.]*|libc\.musl[\w.-]*"
+)
+_LOADERS_OF_CUDA = ("libc10_cuda.so", "libtorch_cuda.so")
+_MOST_EXPLAINED = 200
+# std::string in the new C++ ABI and in the old one, as an argument or part of one. What stands before it is the same
+# in both; what comes after it may refer back to it by number, and is not.
+_NEW_STRING, _OLD_STRING = b"NSt7__cxx1112basic_string", b"Ss"
+_LONG_STRING = "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >"
+# On the name of what returns a string, in the new C++ ABI alone.
+_NEW_TAG = b"B5cxx11"
+
+
+def read_libraries(
+    torch: Torch | None, modules: tuple[Module, ...], *, folders: Mapping[str, Path] | None = None
+) -> Libraries:
+    """Return what there is for these modules to link with.
+
+    :param folders: where a module is, by its file, for run paths that are relative to it; not of one in an archive
+    """
+    if torch is None:
+        return Libraries(fault="no torch is known that they could be compared with")
+    place = _Torch(Path(torch.folder))
+    core = place.own("libc10.so")
+    if core is None:
+        return Libraries(fault="torch is there without a libc10.so that could be read")
+    wanted = frozenset(symbol.encode() for module in modules for symbol in module.undefined)
+    own = names_of(modules)
+    folders = folders or {}
+    found = place.closure({name for module in modules for name in module.needed} - own)
+    missing: tuple[str, ...] = ()
+    lacking = _lacking(modules, found, wanted)
+    if lacking:
+        # Now it matters who else has them.
+        known = own | {library.name for library in found}
+        others, missing = _others(modules, known, folders, place)
+        found += [library for library in place.closure(place.names()) if library.name not in known] + others
+        lacking = _lacking(modules, found, wanted)
+    shown = lacking[:_MOST_EXPLAINED]
+    return Libraries(
+        machine=core.machine,
+        bits=core.bits,
+        libraries=_values(found, wanted),
+        missing=missing,
+        cudart=place.cudart(),
+        runtimes=_runtimes(modules, place, folders),
+        versions=read_system_versions(
+            modules,
+            place.folder,
+            machine=core.machine,
+            bits=core.bits,
+            loaded={name for library in (core, *found) if library.of_torch for name in library.dynamic.needed},
+            folders=folders,
+        ),
+        other_abi=tuple(_with_other_abi(shown, found)) if shown else (),
+        since=read_since(place.folder) if any(module.is_stable for module in modules) else {},
+        readable=readable_names(shown),
+    )
+
+
+def readable_names(symbols: Iterable[str]) -> Mapping[str, str]:
+    """Return the names of C++ symbols as people write them, those that have one."""
+    names = [symbol for symbol in symbols if symbol.startswith("_Z")]
+    if not names:
+        return {}
+    import cxxfilt
+
+    found = {}
+    # Without a C++ library, or where a name is none, the linker's name has to do.
+    with contextlib.suppress(cxxfilt.LibraryNotFound, OSError):
+        for name in names:
+            with contextlib.suppress(cxxfilt.Error):
+                found[name] = str(cxxfilt.demangle(name)).replace(_LONG_STRING, "std::__cxx11::string")
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Read:
+    """A library that was read."""
+
+    name: str
+    path: Path
+    of_torch: bool
+    machine: str
+    bits: int
+    dynamic: Dynamic
+    symbols: SymbolTable
+
+
+class _Torch:
+    """The libraries of an installed torch, each read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: dict[str, _Read | None] = {}
+        extension = next((n for n in names_in(folder) if n.startswith("_C.") and n.endswith(".so")), None)
+        read = None if extension is None else _read(folder / extension, of_torch=True)
+        # Where torch._C finds them; those of conda are in the environment's own lib.
+        paths = run_path_folders(read.dynamic.run_path, folder) if read else []
+        self._folders = dict.fromkeys([folder / "lib", *paths])
+
+    def names(self) -> list[str]:
+        """Return what its libraries are called."""
+        return [name for name in names_in(self.folder / "lib") if TORCH_LIBRARY.fullmatch(name)]
+
+    def own(self, name: str) -> _Read | None:
+        """Return one of its libraries; None if it has none of that name."""
+        if name not in self._read:
+            path = first_file(name, self._folders)
+            self._read[name] = None if path is None else _read(path, of_torch=True)
+        return self._read[name]
+
+    def closure(self, names: Iterable[str]) -> list[_Read]:
+        """Return those that have these names, and all of them that those need."""
+        found: dict[str, _Read] = {}
+        ahead = list(names)
+        while ahead:
+            name = ahead.pop()
+            if name not in found and not _NOT_OF_TORCH.fullmatch(name) and (library := self.own(name)) is not None:
+                found[name] = library
+                ahead += library.dynamic.needed
+        return list(found.values())
+
+    def cudart(self) -> str:
+        """Return the name of the CUDA runtime that it loads; "" if none."""
+        libraries = (library for library in map(self.own, _LOADERS_OF_CUDA) if library is not None)
+        names = (name for library in libraries for name in library.dynamic.needed)
+        return next((name for name in names if CUDART.fullmatch(name)), "")
+
+
+def _read(path: Path, *, of_torch: bool) -> _Read | None:
+    try:
+        with path.open("rb") as file:
+            elf = ElfFile(file)
+            return _Read(
+                name=path.name,
+                path=path,
+                of_torch=of_torch,
+                machine=str(elf["e_machine"]),
+                bits=elf.elfclass,
+                dynamic=Dynamic(elf),
+                symbols=SymbolTable(elf),
+            )
+    except BROKEN:
+        return None
+
+
+def _values(found: Iterable[_Read], wanted: frozenset[bytes]) -> tuple[Library, ...]:
+    return tuple(
+        Library(
+            name=library.name,
+            file=str(library.path),
+            of_torch=library.of_torch,
+            needed=library.dynamic.needed,
+            defines=tuple(
+                sorted(name.decode("utf-8", errors="replace") for name in library.symbols.defined_among(wanted))
+            ),
+        )
+        for library in sorted(found, key=lambda library: library.name)
+    )
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", errors="replace")
+
+
+def _lacking(modules: tuple[Module, ...], found: Iterable[_Read], wanted: frozenset[bytes]) -> list[str]:
+    loading = Loading(modules, _values(found, wanted))
+    return sorted({symbol for module in modules for symbol in loading.unresolved(module)})
+
+
+def _others(
+    modules: tuple[Module, ...], known: Collection[str], folders: Mapping[str, Path], place: _Torch
+) -> tuple[list[_Read], tuple[str, ...]]:
+    """Return the libraries that are neither torch's nor of these modules, with what those need; and those not found.
+
+    :param known: the names that need not be looked for
+    """
+    found: dict[str, _Read] = {}
+    missing = set()
+    system = system_folders(place.folder)
+    # Each with where it is, and the run paths of those that need it which count for it too (DT_RPATH, ld.so(8)).
+    ahead = deque(
+        (name, run_path_folders(module.run_path, folders.get(module.file)), module.old_run_path)
+        for module in modules
+        for name in module.needed
+    )
+    while ahead:
+        name, places, inherited = ahead.popleft()
+        if name in known or name in found or _NOT_OF_TORCH.fullmatch(name) or TORCH_LIBRARY.fullmatch(name):
+            continue
+        path = first_file(name, [*places, *system])
+        library = None if path is None else _read(path, of_torch=False)
+        if library is None:
+            missing.add(name)
+            continue
+        found[name] = library
+        own = run_path_folders(library.dynamic.run_path, library.path.parent)
+        passed = [*own, *places] if inherited else own
+        ahead += ((needed, passed, inherited or library.dynamic.old_run_path) for needed in library.dynamic.needed)
+    return list(found.values()), tuple(sorted(missing - found.keys()))
+
+
+def _runtimes(modules: tuple[Module, ...], place: _Torch, folders: Mapping[str, Path]) -> Mapping[str, Found]:
+    loaded = place.cudart()
+    found = read_runtimes(modules, place.folder, loaded=loaded, folders=folders)
+    if loaded or not any(map(place.own, _LOADERS_OF_CUDA)):
+        return found
+    # A torch for CUDA whose runtime is part of it, or is loaded by a library of NVIDIA's.
+    return {name: Found.PERHAPS if where is Found.NOWHERE else where for name, where in found.items()}
+
+
+def _with_other_abi(symbols: Iterable[str], libraries: Iterable[_Read]) -> Iterator[str]:
+    """Yield those symbols that torch has with the other C++ ABI."""
+    tables = [sorted(library.symbols.defined()) for library in libraries if library.of_torch]
+    for symbol in symbols:
+        starts = tuple(other_abi_starts(symbol.encode()))
+        if any(_has_start(table, start) for table in tables for start in starts):
+            yield symbol
+
+
+def _has_start(table: list[bytes], start: bytes) -> bool:
+    place = bisect.bisect_left(table, start)
+    return place < len(table) and table[place].startswith(start)
+
+
+def other_abi_starts(symbol: bytes) -> Iterator[bytes]:
+    """Yield with what the name of the same function may begin in the other C++ ABI.
+
+    The name is cut behind its first string. "Ss" may also be part of a word, and "E" the end of something else than
+    the name of what returns a string: then nothing begins like that.
+    """
+    new = [place for place in (symbol.find(_NEW_STRING), symbol.find(_NEW_TAG)) if place >= 0]
+    if new and symbol.startswith(_NEW_TAG, min(new)):
+        without = symbol.replace(_NEW_TAG, b"")
+        string = without.find(_NEW_STRING)
+        yield without if string < 0 else without[:string] + _OLD_STRING
+    elif new:
+        yield symbol[: min(new)] + _OLD_STRING
+    else:
+        yield from (symbol[:place] + _NEW_STRING for place in _places(symbol, _OLD_STRING))
+        yield from (symbol[:place] + _NEW_TAG + b"E" for place in _places(symbol, b"E"))
+
+
+def _places(text: bytes, part: bytes) -> list[int]:
+    return [match.start() for match in re.finditer(re.escape(part), text)]

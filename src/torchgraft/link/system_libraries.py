@@ -1,0 +1,145 @@
+"""Where the loader looks for libraries that are not torch's, and the symbol versions of those: GLIBC_2.34.
+
+May not ask a program where they are: a loader's own search is imitated, and where two may be meant both count.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+
+from ..consumer.prefixes import is_file, names_in, read_text
+from .elf import BROKEN, ElfFile
+from .elf_versions import defined_versions
+from .linkage import Module, VersionNeed
+from .loading import names_of
+
+_CONFIGURED = "/etc/ld.so.conf"
+_MOST_CONFIGURED = 100
+
+
+def read_system_versions(
+    modules: tuple[Module, ...],
+    torch: Path,
+    *,
+    machine: str,
+    bits: int,
+    loaded: Collection[str] = (),
+    folders: Mapping[str, Path] | None = None,
+) -> tuple[VersionNeed, ...]:
+    """Return the versions that the libraries which modules need define; of one that is not found, nothing.
+
+    What the modules bring themselves is none of the system's, unless torch has loaded the system's own before it.
+
+    :param torch: the folder of the torch beside which they will run
+    :param loaded: the libraries that torch has loaded: run paths do not matter to them any more
+    :param folders: where modules are, as in `symbols.read_libraries`
+    """
+    own = names_of(modules).difference(loaded)
+    users: dict[str, list[Module]] = {}
+    for module in modules:
+        for need in module.version_needs:
+            users.setdefault(need.library, []).append(module)
+    found = []
+    for name, needing in sorted(users.items()):
+        if name in own:
+            continue
+        places = _folders_of(name, torch)
+        if name not in loaded:
+            places += [
+                folder
+                for module in needing
+                for folder in run_path_folders(module.run_path, (folders or {}).get(module.file))
+            ]
+        names = {
+            version
+            for folder in dict.fromkeys(places)
+            if is_file(folder / name)
+            for version in _versions(folder / name, machine, bits)
+        }
+        if names:
+            found.append(VersionNeed(library=name, names=tuple(sorted(names))))
+    return tuple(found)
+
+
+def _folders_of(name: str, torch: Path) -> list[Path]:
+    """Return where a library may be. What is beside the libraries of conda's torch is loaded with them.
+
+    Their run path is $ORIGIN (conda-build, `binary_relocation`), which comes before all else.
+    """
+    environment = _library_folder(torch)
+    if is_file(environment / "libc10.so") and is_file(environment / name):
+        return [environment]
+    return system_folders(torch)
+
+
+def system_folders(torch: Path) -> list[Path]:
+    """Return where a loader looks for libraries of the system, besides run paths.
+
+    An environment of conda has a C++ library of its own, which its Python finds first.
+    """
+    environment = _library_folder(torch)
+    triple = f"{platform.machine()}-linux-gnu"
+    inherited = [entry for entry in os.environ.get("LD_LIBRARY_PATH", "").split(":") if entry.startswith("/")]
+    usual = (f"/lib/{triple}", f"/usr/lib/{triple}", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
+    configured = configured_folders(Path(_CONFIGURED))
+    folders = [*map(Path, inherited), environment, Path(sys.base_prefix) / "lib", *map(Path, (*configured, *usual))]
+    return list(dict.fromkeys(folders))
+
+
+def configured_folders(file: Path) -> list[str]:
+    """Return the folders that a configuration of ldconfig names, with what it includes (ldconfig(8))."""
+    found: list[str] = []
+    ahead = [file]
+    for _ in range(_MOST_CONFIGURED):
+        if not ahead:
+            break
+        file = ahead.pop(0)
+        for line in read_text(file).splitlines():
+            words = line.partition("#")[0].split()
+            if words[:1] == ["include"]:
+                ahead += [path for word in words[1:] for path in _matching(file.parent / word)]
+            else:
+                found += [word for word in words[:1] if word.startswith("/")]
+    return found
+
+
+def _matching(pattern: Path) -> list[Path]:
+    return [pattern.parent / name for name in names_in(pattern.parent) if fnmatch(name, pattern.name)]
+
+
+def run_path_folders(run_path: Iterable[str], origin: Path | None) -> list[Path]:
+    """Return the folders of a run path (ld.so(8)), those that are known."""
+    found = []
+    for entry in run_path:
+        text = entry.replace("${ORIGIN}", "$ORIGIN")
+        if "$ORIGIN" not in text:
+            found.append(Path(text))
+        elif origin is not None:
+            found.append(Path(text.replace("$ORIGIN", str(origin))))
+    return [folder for folder in found if folder.is_absolute()]
+
+
+def first_file(name: str, folders: Iterable[Path]) -> Path | None:
+    """Return the first file of a name in these folders; None if there is none."""
+    return next((path for folder in folders if is_file(path := folder / name)), None)
+
+
+def _library_folder(torch: Path) -> Path:
+    """Return the lib of the environment that a torch is in: of lib/python3.11/site-packages/torch."""
+    return torch.parents[2] if len(torch.parents) > 2 else torch
+
+
+def _versions(path: Path, machine: str, bits: int) -> Iterator[str]:
+    try:
+        with path.open("rb") as file:
+            elf = ElfFile(file)
+            if (str(elf["e_machine"]), elf.elfclass) != (machine, bits):
+                return
+            yield from defined_versions(elf)
+    except BROKEN:
+        return

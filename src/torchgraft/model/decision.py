@@ -1,0 +1,273 @@
+"""What was decided: the values that travel from decide to act, each with its reason.
+
+May not do anything: every type here is frozen, keyword-only, and round-trips through JSON (see `codec`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import unquote
+
+from ..errors import Problem
+from .observation import FrontEnd, Hook, Installer, Link, Rule, Rung, Torch, Way
+
+
+@dataclass(frozen=True, kw_only=True)
+class RungAnswer:
+    """What one rung of the ladder said: `torch` is a requirement, None if the rung had no answer."""
+
+    rung: Rung
+    torch: str | None
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One line of the plan with its reason: a requirement, a variable (`name=value`), a choice."""
+
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedVariable:
+    """A variable of the delegate's environment. `value` is None where the user's own value stays.
+
+    `of_machine` says that it is about the machine that compiles: metadata are prepared without looking at it.
+    """
+
+    name: str
+    value: str | None
+    reason: str
+    of_machine: bool = False
+
+
+class Outcome(enum.Enum):
+    """Whether a rule of the package applies. What is not known yet does not."""
+
+    APPLIES = "applies"
+    DOES_NOT = "does not apply"
+    NOT_KNOWN = "not known yet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleOutcome:
+    """What became of one rule of `[[tool.torchgraft.when]]`, counted from 1, and why."""
+
+    number: int
+    outcome: Outcome
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedPrebuilt:
+    """A wheel that is tried before anything is compiled. `refused` says why one is not, "" if it is.
+
+    `awaits` says what is known of its address only when the wheel is built, "" if all is.
+    It has to be of this `name` and `version`. `sha256` are digests, one of which it must have; `hashes` is the address
+    of a file of them.
+    """
+
+    url: str
+    name: str = ""
+    version: str = ""
+    sha256: tuple[str, ...] = ()
+    hashes: str = ""
+    awaits: str = ""
+    refused: str = ""
+    used: bool = False
+
+    @property
+    def file(self) -> str:
+        """The name of the file, as hash files have it."""
+        return unquote(self.url.partition("?")[0].rpartition("/")[2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graft:
+    """A folder of links to be put in front of the build's import path."""
+
+    folder: str
+    links: tuple[Link, ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedToolkit:
+    """The CUDA toolkit of the build: `home` is CUDA_HOME.
+
+    Where `layers` are given, `home` is a folder of links over these trees, the first of which wins. `copies` are those
+    of them that are copied there from a build environment, which the front end deletes.
+    """
+
+    home: str
+    version: str
+    reason: str
+    layers: tuple[str, ...] = ()
+    copies: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LateInstall:
+    """A requirement that is installed into `prefix`, the build environment, before the hook is planned again."""
+
+    requirement: str
+    prefix: str
+    installer: Installer
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandIn:
+    """What setup.py is told of torch while metadata is made without one. `known`: by a rung, not by guess."""
+
+    version: str
+    cuda: str | None = None
+    hip: str | None = None
+    xpu: str | None = None
+    debug: bool = False
+    git_version: str | None = None
+    cxx11_abi: bool | None = None
+    known: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeRequirement:
+    """The requirement on torch that is added to the metadata; `text` is None where none is, and `reason` says why."""
+
+    text: str | None = None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardedModule:
+    """An extension module of a wheel that gets a guard: `file` becomes `moved`, and `shim` takes its place."""
+
+    name: str
+    file: str
+    moved: str
+    shim: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """What is guarded in a wheel, and which files are left alone, with the reason.
+
+    `tops` are the top-level packages of an editable installation, whose extension modules are not in the wheel.
+    """
+
+    modules: tuple[GuardedModule, ...] = ()
+    tops: tuple[str, ...] = ()
+    left: tuple[Planned, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPathPlaces:
+    """Where run paths may point to. `sites` are folders of installed distributions, of grafts too.
+
+    `passing` are folders that are gone or changed after the build; `lasting` are those among them that are not.
+    """
+
+    sites: tuple[str, ...] = ()
+    passing: tuple[str, ...] = ()
+    lasting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRunPath:
+    """The run path that a module of a wheel gets: `entries`, none if it is removed.
+
+    `old` says that it is one of DT_RPATH; `replaced` are the entries that were there and may not be.
+    """
+
+    file: str
+    entries: tuple[str, ...]
+    old: bool
+    replaced: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BillEntry:
+    """One line of a bill of materials. `on_pypi` says that it has a package URL there (PURL, type pypi)."""
+
+    name: str
+    version: str
+    on_pypi: bool = False
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bill:
+    """A bill of materials: of which wheel, which parts it is made for and of, with which tools it was made."""
+
+    wheel: BillEntry
+    parts: tuple[BillEntry, ...] = ()
+    tools: tuple[BillEntry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delegate:
+    """The wrapped backend. `asked` says whether its own get_requires hook has to run, and `reason` why."""
+
+    backend: str
+    backend_path: tuple[str, ...] = ()
+    asked: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rebuild:
+    """How setuptools is made to compile everything anew, if the tree was built for anything else than `unless`.
+
+    `config` is the file that says it; `unless` as `last_build.build_identity` has it. `reason` is "" where the tree,
+    as it was seen, need not be.
+    """
+
+    config: str
+    unless: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a hook call will do, with a reason for every line. Without `problems` it can be carried out.
+
+    `overrides` say which variables of the user are not used, and why. `compile_problems` stand against compiling alone,
+    where a wheel that is built already may make that needless.
+    `asks_identity` says that no file has name and version of the distribution, and that the delegate is asked first.
+    """
+
+    hook: Hook
+    consumer: Planned | None = None
+    rungs: tuple[RungAnswer, ...] = ()
+    rung: Rung | None = None
+    torch: Torch | None = None
+    way: Way
+    way_reason: str
+    requirements: tuple[Planned, ...] = ()
+    late_install: LateInstall | None = None
+    graft: Graft | None = None
+    toolkit: PlannedToolkit | None = None
+    rebuild: Rebuild | None = None
+    jobs: int | None = None
+    stand_in: StandIn | None = None
+    asks_version: bool = False
+    from_files: bool = False
+    runtime_torch: RuntimeRequirement | None = None
+    guard: bool = False
+    link_check: bool = True
+    sbom: bool = False
+    variables: tuple[PlannedVariable, ...] = ()
+    when: tuple[RuleOutcome, ...] = ()
+    prebuilt: tuple[PlannedPrebuilt, ...] = ()
+    asks_identity: bool = False
+    delegate: Delegate
+    front_end: FrontEnd
+    rule: Rule | None = None
+    notes: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    compile_problems: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()

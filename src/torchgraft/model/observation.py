@@ -1,0 +1,336 @@
+"""What was seen: the values that travel from look to decide, and the words that all rooms share.
+
+May not do anything: every type here is frozen, keyword-only, and round-trips through JSON (see `codec`).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from .hardware_values import Hardware
+from .source_tree import HashFile, Project
+
+SNAPSHOT_FORMAT = 1
+
+# What a plan sets by itself, unless the user has set it.
+DECIDED_VARIABLES = (
+    "CC",
+    "CMAKE_BUILD_PARALLEL_LEVEL",
+    "CUDACXX",
+    "CUDAToolkit_ROOT",
+    "CUDA_HOME",
+    "CUDA_PATH",
+    "CXX",
+    "DIST_EXTRA_CONFIG",
+    "FORCE_CUDA",
+    "MAX_JOBS",
+    "NVCC_THREADS",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTORCH_ROCM_ARCH",
+    "ROCM_HOME",
+    "ROCM_PATH",
+    "TORCH_CUDA_ARCH_LIST",
+    "Torch_DIR",
+)
+
+
+class Hook(enum.Enum):
+    """The hooks of PEP 517 and PEP 660."""
+
+    GET_REQUIRES_FOR_BUILD_SDIST = "get_requires_for_build_sdist"
+    GET_REQUIRES_FOR_BUILD_WHEEL = "get_requires_for_build_wheel"
+    GET_REQUIRES_FOR_BUILD_EDITABLE = "get_requires_for_build_editable"
+    PREPARE_METADATA_FOR_BUILD_WHEEL = "prepare_metadata_for_build_wheel"
+    PREPARE_METADATA_FOR_BUILD_EDITABLE = "prepare_metadata_for_build_editable"
+    BUILD_SDIST = "build_sdist"
+    BUILD_WHEEL = "build_wheel"
+    BUILD_EDITABLE = "build_editable"
+
+    @property
+    def asks(self) -> bool:
+        """Whether it says what a wheel needs for its build."""
+        return self in {Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.GET_REQUIRES_FOR_BUILD_EDITABLE}
+
+    @property
+    def prepares(self) -> bool:
+        """Whether it makes metadata, and no wheel."""
+        return self in {Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE}
+
+    @property
+    def builds(self) -> bool:
+        """Whether it makes a wheel: the only ones that compile."""
+        return self in {Hook.BUILD_WHEEL, Hook.BUILD_EDITABLE}
+
+
+class FrontEndName(enum.Enum):
+    """Who calls the hooks."""
+
+    PIP = "pip"
+    UV = "uv"
+    BUILD = "build"
+    POETRY = "poetry"
+    PDM = "pdm"
+    HATCH = "hatch"
+    TOX = "tox"
+    NOX = "nox"
+    PIPX = "pipx"
+    UNKNOWN = "unknown"
+
+
+class Rule(enum.Enum):
+    """How the consumer was found. The keys are those of docs/how-it-works.md."""
+
+    TOLD = "told"
+    IMPORTABLE = "R0"
+    PIP_ISOLATION = "R1"
+    UV_LOCK = "R2"
+    UV_TARGET = "R2t"
+    UV_SYSTEM = "R2s"
+    UV_GUESS = "R2g"
+    THROWAWAY = "R3"
+    POETRY = "R4"
+    TOX = "R5"
+    ACTIVATED = "R6"
+
+
+class Rung(enum.Enum):
+    """Which step of the ladder said which torch."""
+
+    TOLD = "told"
+    INSTALLED = "installed"
+    LOCKED = "locked"
+    ASKED_FOR = "asked for"
+    DECLARED = "declared"
+
+
+class Way(enum.Enum):
+    """How that torch reaches the build."""
+
+    PRESENT = "present"
+    GRAFT = "graft"
+    INSTALL = "install"
+    ABSENT = "absent"
+    OFF = "off"
+
+
+class Origin(enum.Enum):
+    """Where an installed torch came from."""
+
+    WHEEL = "wheel"
+    CONDA = "conda"
+    EDITABLE = "editable"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Python:
+    """An interpreter: `version` as 3.11.7, `abi` and `platform` as in wheel names (cp311, linux_x86_64).
+
+    `extension_suffix` is what its extension modules end in, for instance .cpython-311-x86_64-linux-gnu.so. `system`
+    and `machine` are sys.platform and platform.machine(): linux, x86_64.
+    """
+
+    version: str
+    implementation: str
+    abi: str
+    platform: str
+    extension_suffix: str
+    system: str = ""
+    machine: str = ""
+
+    @property
+    def minor_version(self) -> str:
+        """The version without its last part, as in lib/python3.11."""
+        return ".".join(self.version.split(".")[:2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontEnd:
+    """Who calls the hooks: `command` is the subcommand alone (`pip install`), never arguments.
+
+    `version` is known where the front end wrote it down. `installs` says whether the command puts the wheel
+    somewhere, or only resolves, locks or builds. `resolves` says that it is after metadata now, and that no wheel
+    follows in this build environment. `ignores_installed` says that it installs dependencies anew, whatever the
+    environment has (`--target`, `--ignore-installed`).
+    """
+
+    name: FrontEndName
+    version: str | None = None
+    command: str = ""
+    installs: bool = True
+    resolves: bool = False
+    ignores_installed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """One entry of a graft: `name` relative to it, with forward slashes; `target` absolute."""
+
+    name: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """One installed distribution and what has to be linked to import it. `name` is normalised."""
+
+    name: str
+    version: str
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Torch:
+    """What can be known of an installed torch without importing it.
+
+    `version` has the local part; `metadata_version` is what METADATA says where that is another, and "" elsewhere.
+    `extension_suffix` is that of torch._C: the interpreter it was built for.
+    `architectures` are compute capabilities and gfx names, read only when needed. `cxx11_abi` is None where
+    there is no libc10 to read (Windows, macOS, a stub).
+    """
+
+    version: str
+    folder: str
+    origin: Origin
+    cuda: str | None = None
+    hip: str | None = None
+    xpu: str | None = None
+    debug: bool = False
+    git_version: str | None = None
+    cxx11_abi: bool | None = None
+    extension_suffix: str | None = None
+    toolkit: str | None = None
+    architectures: tuple[str, ...] = ()
+    metadata_version: str = ""
+
+    @property
+    def accelerator(self) -> str:
+        """One of cuda, rocm, xpu, cpu."""
+        if self.cuda:
+            return "cuda"
+        if self.hip:
+            return "rocm"
+        return "xpu" if self.xpu else "cpu"
+
+    @property
+    def resolved_version(self) -> str:
+        """The version that a resolver sees."""
+        return self.metadata_version or self.version
+
+    def is_same_build(self, other: Torch) -> bool:
+        """Return whether two copies are the same build: versions alone do not tell, their C++ ABI may differ."""
+        return self.folder == other.folder or self._build() == other._build()
+
+    def _build(self) -> tuple[object, ...]:
+        return (self.version, self.git_version, self.cuda, self.hip, self.xpu, self.cxx11_abi, self.debug)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consumer:
+    """The environment that the wheel is for.
+
+    `targets` are folders searched before it (`pip install --target`). `search_path` is where its interpreter
+    looks for distributions. `python_version` is None where it holds no interpreter of any version.
+    `distributions` are the matched and borrowed ones with their closure. `torch_fault` says what is broken in
+    a torch that is there and cannot be read. `writable_by_others` lists the folders among those that a graft
+    would link which any user may write to.
+    """
+
+    prefix: str
+    rule: Rule
+    certain: bool
+    why: str
+    exists: bool = True
+    python_versions: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    search_path: tuple[str, ...] = ()
+    distributions: tuple[Distribution, ...] = ()
+    torch: Torch | None = None
+    torch_fault: str | None = None
+    writable_by_others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locked:
+    """What a lock file says of torch. `requirement` is `torch==2.8.0`, or a direct URL with its hash.
+
+    `requirement` is None where the file has no answer for this interpreter and platform; `said` says why.
+    `toolkit` is the CUDA release that the file has beside that torch (13.0.2), None if it names none.
+    """
+
+    file: str
+    version: str | None = None
+    requirement: str | None = None
+    toolkit: str | None = None
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedFor:
+    """A requirement on torch in the front end's own arguments or in a file they name, its marker being true."""
+
+    requirement: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleAnswer:
+    """What one rule for finding the consumer said, for the plan to show."""
+
+    rule: Rule
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installer:
+    """The front end's own program, where it can be told to install into this throw-away build environment.
+
+    `options` are those of the front end's arguments that say where distributions come from; `folder` is where it runs.
+    """
+
+    program: str
+    folder: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildEnvironment:
+    """Where the hooks run: `distributions` are names and versions that can be imported here."""
+
+    prefix: str
+    distributions: tuple[tuple[str, str], ...] = ()
+    torch: Torch | None = None
+
+    def version_of(self, name: str) -> str | None:
+        """Return the version of a distribution here, None if it is not."""
+        return dict(self.distributions).get(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """All that a plan may depend on besides the settings.
+
+    `variables_set` are names, never values: whether the user has set a variable is all that a plan asks. The
+    conditions of the package's rules on variables are therefore answered by who looks: `env_conditions_met` are those
+    that hold, in the words of `rules.env_condition_text`.
+    """
+
+    format: int = SNAPSHOT_FORMAT
+    hook: Hook
+    python: Python
+    front_end: FrontEnd
+    rules: tuple[RuleAnswer, ...] = ()
+    consumer: Consumer | None = None
+    rivals: tuple[Consumer, ...] = ()
+    locked: Locked | None = None
+    asked_for: tuple[AskedFor, ...] = ()
+    asked_faults: tuple[str, ...] = ()
+    build: BuildEnvironment
+    installer: Installer | None = None
+    project: Project
+    hardware: Hardware | None = None
+    variables_set: tuple[str, ...] = ()
+    env_conditions_met: tuple[str, ...] = ()
+    hash_files: tuple[HashFile, ...] = ()
+    cache_folder: str

@@ -1,0 +1,3 @@
+"""What the source tree says, without running it."""
+
+from __future__ import annotations

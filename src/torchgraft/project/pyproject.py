@@ -1,0 +1,212 @@
+"""What the files of the source tree say about the project.
+
+May not run any of it.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError, Evidence, Problem
+from ..model.source_tree import Project, SetupScript
+from ..settings.sources import parse_pyproject
+from ..untrusted import strings, table
+from .meson import project_alone
+from .setup_script import parse_setup_script
+
+_LARGEST_SCRIPT_BYTES = 2_000_000
+_MOST_FILES = 20_000
+_IDENTITY = re.compile(r"^(name|version):[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
+_FINDS_TORCH = {
+    "CMakeLists.txt": re.compile(r"^[ \t]*find_package\s*\(\s*Torch\b", re.IGNORECASE | re.MULTILINE),
+    "meson.build": re.compile(r"^[^#\n]*\bdependency\(\s*'Torch'", re.MULTILINE),
+}
+# Folders in which no part of the build lies.
+NOT_SOURCES = frozenset({"build", "dist", "node_modules", "__pycache__", "docs"})
+
+
+def read_pyproject(folder: Path) -> Mapping[str, Any]:
+    """Return the tables of the project's pyproject.toml; none where there is no such file.
+
+    :raises ConfigError: if it is no TOML, or cannot be read
+    """
+    path = folder / "pyproject.toml"
+    if os.path.lexists(path) and not (path.is_file() and os.access(path, os.R_OK)):
+        raise ConfigError(
+            Problem(
+                code="pyproject-unreadable",
+                headline="pyproject.toml is there and cannot be read",
+                evidence=(Evidence(label="path", text=str(path)),),
+                why="the build would quietly use the default of every setting",
+                fixes=("make it a file that this user may read",),
+            )
+        )
+    text = _read_text(path)
+    return {} if text is None else parse_pyproject(text)
+
+
+def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
+    """Return the facts of a source tree that a plan may depend on."""
+    setup_cfg = _setup_cfg(_read_text(folder / "setup.cfg") or "")
+    script_text = _read_text(folder / "setup.py")
+    script = None if script_text is None else parse_setup_script(script_text)
+    project = table(pyproject.get("project"))
+    name, version = project.get("name"), project.get("version")
+    found = Project(
+        folder=str(folder),
+        name=name if isinstance(name, str) else _other_name(setup_cfg, script),
+        version=version if isinstance(version, str) else _other_version(pyproject, setup_cfg, script),
+        requires=strings(table(pyproject.get("build-system")).get("requires")),
+        dependencies=_dependencies(
+            project,
+            has_project="project" in pyproject,
+            setup_cfg=setup_cfg.get("install_requires", ()),
+            script=() if script is None else script.install_requires,
+        ),
+        setup_cfg_requires=setup_cfg.get("setup_requires", ()),
+        setup_script=script,
+        static_metadata=_is_static(project, table(table(pyproject.get("tool")).get("setuptools"))),
+        cuda_sources=_cuda_sources(folder, script),
+        meson=project_alone(_read_text(folder / "meson.build") or "") is not None,
+        run_paths=_run_paths(folder, script_text),
+        writable=os.access(folder, os.W_OK),
+    )
+    is_stated = isinstance(name, str) and isinstance(version, str)
+    return found if is_stated else with_identity(found, folder / "PKG-INFO")
+
+
+def with_identity(project: Project, metadata: Path) -> Project:
+    """Return a project with the name and version that metadata say, as an sdist and prepared metadata have them.
+
+    Neither may be another in the wheel (core metadata 2.2, PEP 517), so that they need not be computed again.
+    """
+    text = _read_text(metadata)
+    if text is None:
+        return project
+    head = re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
+    fields = {key.lower(): value for key, value in _IDENTITY.findall(head)}
+    return replace(project, name=fields.get("name", project.name), version=fields.get("version", project.version))
+
+
+def _other_name(setup_cfg: Mapping[str, tuple[str, ...]], script: SetupScript | None) -> str | None:
+    """Return the name that setup.py gives to setup(), else that of setup.cfg: setuptools takes them in this order."""
+    return (script.name if script else None) or next(iter(setup_cfg.get("name", ())), None)
+
+
+def _other_version(
+    pyproject: Mapping[str, Any], setup_cfg: Mapping[str, tuple[str, ...]], script: SetupScript | None
+) -> str | None:
+    """Return the literal version of a project without `[project]`, as setuptools has it from the same two files.
+
+    With `[project]`, what is dynamic may come from anywhere; tags for a build are added to what both files say.
+    """
+    tags = {*setup_cfg.get("tag_build", ()), *setup_cfg.get("tag_date", ())} - {"0", "no", "false", "off"}
+    if "project" in pyproject or tags:
+        return None
+    if script is not None and script.version != "":
+        return script.version
+    stated = next(iter(setup_cfg.get("version", ())), "")
+    return stated if stated and ":" not in stated else None  # attr: or file:
+
+
+def _cuda_sources(folder: Path, script: SetupScript | None) -> str:
+    """Return what shows that a project needs a CUDA toolkit: its setup.py, else the first source in the tree.
+
+    Else that CMake looks for torch: a CUDA build of torch is not found without a toolkit, whatever is compiled
+    (Caffe2Config.cmake). Beside a setup.py these files may be for users of C++ alone.
+    """
+    if script is not None and script.names_cuda:
+        return "CUDAExtension in setup.py"
+    seen = 0
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if _has_sources(Path(parent), name))
+        found = next((name for name in sorted(files) if name.endswith((".cu", ".cuh"))), None)
+        if found:
+            return (Path(parent) / found).relative_to(folder).as_posix()
+        seen += len(files)
+        if seen > _MOST_FILES:
+            break
+    if script is None:
+        for name, call in _FINDS_TORCH.items():
+            if call.search(_read_text(folder / name) or ""):
+                return f"find_package(Torch) by {name}"
+    return ""
+
+
+def _has_sources(parent: Path, name: str) -> bool:
+    """Return whether a folder may hold sources of the project: environments have those of others, torch's too."""
+    marks = (parent / name / mark for mark in ("pyvenv.cfg", "conda-meta"))
+    return not name.startswith(".") and name not in NOT_SOURCES and not any(mark.exists() for mark in marks)
+
+
+def _run_paths(folder: Path, script: str | None) -> str:
+    """Return what shows that libraries may be linked with run paths: CMake gives them to all that it builds."""
+    if script is not None:
+        words = re.search(r"rpath|runtime_library_dirs", script)
+        if words:
+            return f"{words[0]} in setup.py"
+    return next((name for name in ("CMakeLists.txt", "meson.build") if (folder / name).is_file()), "")
+
+
+def _is_static(project: Mapping[str, Any], setuptools: Mapping[str, Any]) -> bool:
+    """Return whether `[project]` has all metadata, or says in which files setuptools finds the rest."""
+    dynamic = set(strings(project.get("dynamic")))
+    return (
+        "name" in project
+        and ("version" in project or "version" in dynamic)
+        and dynamic <= set(table(setuptools.get("dynamic")))
+    )
+
+
+def _dependencies(
+    project: Mapping[str, Any],
+    *,
+    has_project: bool,
+    setup_cfg: tuple[str, ...],
+    script: tuple[str, ...] | None,
+) -> tuple[str, ...] | None:
+    """Return the run-time requirements where they are static; None where only running setup.py tells.
+
+    A `[project]` table that does not name dependencies as dynamic has none but its own (PEP 621); one that does may
+    have some of them (PEP 808).
+    """
+    stated = strings(project.get("dependencies"))
+    if has_project and "dependencies" not in strings(project.get("dynamic")):
+        return stated
+    return None if script is None else stated + script + setup_cfg
+
+
+def _setup_cfg(text: str) -> dict[str, tuple[str, ...]]:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return {}  # setuptools reads it too, and says what is wrong with it
+    found = {}
+    for section, key in (
+        ("metadata", "name"),
+        ("metadata", "version"),
+        ("egg_info", "tag_build"),
+        ("egg_info", "tag_date"),
+        ("options", "setup_requires"),
+        ("options", "install_requires"),
+    ):
+        if parser.has_option(section, key):
+            value = parser.get(section, key)
+            lines = value.splitlines() if "\n" in value else value.split(";")  # as setuptools splits them
+            found[key] = tuple(line.strip() for line in lines if line.strip() and not line.strip().startswith("#"))
+    return found
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST_SCRIPT_BYTES).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return None

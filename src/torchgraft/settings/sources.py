@@ -1,0 +1,244 @@
+"""Read the settings from their three sources, and report every mistake in all of them at once.
+
+May not read files or variables itself: it is given what stands in them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from ..errors import ConfigError, Evidence, Problem
+from .config import TABLE, VARIABLE_PREFIX, Config, RuntimeTorch, Setting, Source, settings, variable_name
+from .tables import Fault, TableProblem
+from .value_types import VARIABLES, ValueProblem
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def split_config_settings(
+    config_settings: Mapping[str, Any] | None,
+) -> tuple[dict[str, tuple[str, ...]], dict[str, Any] | None]:
+    """Return our own part of `config_settings`, without the prefix, and what is the delegate's.
+
+    The argument stays as it is, and what is not ours is passed on untouched: the standard leaves its meaning
+    to the backend (PEP 517, "Config settings").
+    """
+    ours: dict[str, tuple[str, ...]] = {}
+    theirs: dict[str, Any] = {}
+    for key, value in (config_settings or {}).items():
+        head, dot, tail = key.partition(".")
+        if head == TABLE:
+            values = value if isinstance(value, (list, tuple)) else (value,)
+            ours[tail if dot else ""] = tuple("" if item is None else str(item) for item in values)
+        else:
+            theirs[key] = value
+    return ours, (None if config_settings is None else theirs)
+
+
+def parse_pyproject(text: str) -> Mapping[str, Any]:
+    """Return the tables of a pyproject.toml.
+
+    :raises ConfigError: if it is no TOML
+    """
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(
+            Problem(
+                code="bad-toml",
+                headline=f"pyproject.toml is not TOML: {error or 'nested too deeply'}",
+                why="settings that cannot be read would silently be the default ones",
+                fixes=("mend the line that is named above",),
+            )
+        ) from None
+
+
+def resolve_config(
+    pyproject: Mapping[str, Any],
+    *,
+    variables: Mapping[str, str],
+    arguments: Mapping[str, tuple[str, ...]],
+) -> Config:
+    """Return the settings from all three sources: -C beats variable beats pyproject.toml.
+
+    :param variables: the process's variables; others than TORCHGRAFT_* are not looked at
+    :param arguments: as `split_config_settings` returns them
+    :raises ConfigError: with every mistake in every source at once
+    """
+    reader = _Reader()
+    reader.read_toml(pyproject)
+    reader.read_variables(variables)
+    reader.read_arguments(arguments)
+    reader.refuse_static_dependencies(pyproject)
+    if reader.problems:
+        raise ConfigError(*reader.problems)
+    values = reader.values
+    if "match" in values and "torch" not in values["match"]:
+        values["match"] = ("torch", *values["match"])
+    return Config(**values, origins=MappingProxyType(reader.origins))
+
+
+class _Reader:
+    """Collects values and mistakes over the sources, weakest first."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.origins: dict[str, str] = {}
+        self.problems: list[Problem] = []
+
+    def read_toml(self, pyproject: Mapping[str, Any]) -> None:
+        tool = pyproject.get("tool", {})
+        table = tool.get(TABLE, {}) if isinstance(tool, dict) else {}
+        where = f"[tool.{TABLE}]"
+        if not isinstance(table, dict):
+            self._refuse_value(Source.TOML.value, where, table, "a table")
+            return
+        for key, data in table.items():
+            found = self._find(key, Source.TOML, f"pyproject.toml: {where}", key)
+            if found:
+                self._take(found, Source.TOML.value, f"tool.{TABLE}.{key}", data, found[1].kind.from_toml)
+
+    def read_variables(self, variables: Mapping[str, str]) -> None:
+        for name in sorted(variables):
+            if not name.startswith(VARIABLE_PREFIX) or variables[name] == "":
+                continue
+            key = name[len(VARIABLE_PREFIX) :].lower().replace("_", "-")
+            found = self._find(key, Source.VARIABLE, "the environment", name)
+            if found:
+                self._take(found, name, name, (variables[name],), found[1].kind.from_text)
+
+    def read_arguments(self, arguments: Mapping[str, tuple[str, ...]]) -> None:
+        tables: dict[str, dict[str, str]] = {}
+        for dotted, values in arguments.items():
+            label = f"-C {TABLE}.{dotted}"
+            key, dot, name = dotted.partition(".")
+            found = self._find(key, Source.ARGUMENT, "the command line (-C)", label)
+            if not found:
+                continue
+            if found[1].kind is VARIABLES and dot:
+                tables.setdefault(found[0], dict(self.values.get(found[0], {})))[name] = values[-1]
+                self._take(found, label, label, tables[found[0]], found[1].kind.from_toml)
+                self.origins[f"{key}.{name}"] = label
+            elif dot:
+                self._refuse_key("the command line (-C)", label, Source.ARGUMENT)
+            else:
+                self._take(found, f"-C {TABLE}.{key}", label, values, found[1].kind.from_text)
+
+    def refuse_static_dependencies(self, pyproject: Mapping[str, Any]) -> None:
+        """Refuse a requirement at run time that would change what pyproject.toml states (PEP 621, PEP 808)."""
+        wanted = self.values.get("runtime_torch", RuntimeTorch.OFF)
+        project = pyproject.get("project")
+        dynamic = project.get("dynamic") if isinstance(project, dict) else ["dependencies"]
+        if wanted is RuntimeTorch.OFF or (isinstance(dynamic, list) and "dependencies" in dynamic):
+            return
+        self.problems.append(
+            Problem(
+                code="static-dependencies",
+                headline=f'runtime-torch = "{wanted.value}" adds a dependency, and [project] allows no more',
+                evidence=(Evidence(label="found", text='pyproject.toml: no "dependencies" in [project] dynamic'),),
+                why="what is stated there is final (PEP 621); only to what is dynamic may a backend add (PEP 808)",
+                fixes=(
+                    'dynamic = ["dependencies"]   (in [project]; setuptools has to find them elsewhere then)',
+                    'runtime-torch = "off"',
+                ),
+            )
+        )
+
+    def _find(self, key: str, source: Source, where: str, shown: str) -> tuple[str, Setting] | None:
+        known = [(name, setting) for name, setting in settings().items() if setting.key == key]
+        for name, setting in known:
+            if source in setting.sources:
+                return name, setting
+        if known:
+            allowed = ", ".join(s.value for s in known[0][1].sources)
+            self.problems.append(
+                Problem(
+                    code="wrong-source",
+                    headline=f"{where}: '{shown}' cannot be set there",
+                    evidence=(Evidence(label="where", text=allowed),),
+                    why=_wrong_source_reason(source),
+                    fixes=(f"set '{key}' there instead",),
+                )
+            )
+        else:
+            self._refuse_key(where, shown, source)
+        return None
+
+    def _take(
+        self,
+        found: tuple[str, Setting],
+        origin: str,
+        shown: str,
+        data: Any,
+        parse: Callable[[Any], Any],
+    ) -> None:
+        name, setting = found
+        try:
+            self.values[name] = parse(data)
+        except TableProblem as problem:
+            for fault in problem.faults:
+                self._refuse_fault(origin, shown, fault)
+        except ValueProblem as problem:
+            self._refuse_value(origin, shown, data, str(problem))
+        else:
+            self.origins[setting.key] = origin
+
+    def _refuse_fault(self, origin: str, shown: str, fault: Fault) -> None:
+        if not fault.known:
+            self._refuse_value(origin, f"{shown}{fault.path}", fault.found, fault.wanted)
+            return
+        table, _, key = fault.path.rpartition(".")
+        self._refuse_unknown(f"{origin}: {shown}{table}", key, fault.known, fault.known)
+
+    def _refuse_key(self, where: str, shown: str, source: Source) -> None:
+        known = sorted({setting.key for setting in settings().values() if source in setting.sources})
+        self._refuse_unknown(where, shown, known, [_spelling(key, source) for key in known])
+
+    def _refuse_unknown(self, where: str, shown: str, known: Sequence[str], spelt: Sequence[str]) -> None:
+        # What all have in common makes nothing alike.
+        common = next((start for start in (f"-C {TABLE}.", VARIABLE_PREFIX) if shown.startswith(start)), "")
+        ends = {name.removeprefix(common): name for name in spelt}
+        close = [ends[end] for end in difflib.get_close_matches(shown.removeprefix(common), ends, n=1, cutoff=0.6)]
+        self.problems.append(
+            Problem(
+                code="unknown-key",
+                headline=f"{where} has no key '{shown}'",
+                evidence=(Evidence(label="known", text=", ".join(known)),),
+                why="a misspelt key would be ignored and the build would quietly use the default",
+                fixes=(f"rename it to '{close[0]}'" if close else "remove it",),
+            )
+        )
+
+    def _refuse_value(self, origin: str, shown: str, data: object, wanted: str) -> None:
+        found = ", ".join(map(repr, data)) if isinstance(data, tuple) else repr(data)
+        self.problems.append(
+            Problem(
+                code="bad-value" if isinstance(data, (str, tuple)) else "wrong-type",
+                headline=f"{shown} is not what it has to be" if origin == shown else f"{origin}: {shown} is wrong",
+                evidence=(
+                    Evidence(label="found", text=found if len(found) <= 120 else found[:117] + "..."),
+                    Evidence(label="wanted", text=wanted),
+                ),
+                why="a value that is not understood cannot be obeyed",
+                fixes=(f"change {shown}",),
+            )
+        )
+
+
+def _spelling(key: str, source: Source) -> str:
+    if source is Source.VARIABLE:
+        return variable_name(key)
+    return f"-C {TABLE}.{key}" if source is Source.ARGUMENT else key
+
+
+def _wrong_source_reason(source: Source) -> str:
+    if source is Source.TOML:
+        return "it describes the machine of one user, which a package cannot know"
+    return "it describes the package, which its maintainer alone can know"

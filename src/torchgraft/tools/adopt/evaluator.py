@@ -1,0 +1,267 @@
+"""Follow the expressions of a setup.py, and keep what is known of its names.
+
+May not follow statements: `reached` does, with what stands here.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ...project.syntax import (
+    TEXT_METHODS,
+    TRUE,
+    UNKNOWN,
+    VERSION_CALLS,
+    Function,
+    Unknown,
+    bound_often,
+    changed_name,
+    converted,
+    imports_torch,
+    is_among,
+    is_environ,
+    is_environ_get,
+    name_of,
+    parameters,
+    truth_of,
+)
+
+_DEEPEST = 12
+
+
+@dataclass(kw_only=True)
+class Reached:
+    """What was reached. `imports` are the nodes, and whether an ImportError is put up with there."""
+
+    imports: dict[ast.Import | ast.ImportFrom, bool] = field(default_factory=dict)
+    named: list[tuple[str, int, bool]] = field(default_factory=list)
+    questions: list[tuple[str, int]] = field(default_factory=list)
+
+
+class Stop:
+    """How a block ended: `value` is what it returned, where it certainly did."""
+
+    def __init__(self, value: object = UNKNOWN) -> None:
+        self.value = value
+
+
+class Evaluator(ast.NodeVisitor):
+    """Visits expressions and returns their values; what a call or a name leads to is followed too."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.reached = Reached()
+        self.functions = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
+        self.globals: dict[str, object] = {"__name__": "__main__", "TYPE_CHECKING": False}
+        self._often = bound_often(tree)
+        self.scopes: list[dict[str, object]] = [self.globals]
+        self._perhaps_called: set[ast.AST] = set()
+        self._running: list[ast.AST] = []
+        self.left_early = [False]  # for each function that runs: it may have returned already
+        self.guards = 0
+
+    def block(self, statements: Iterable[ast.stmt]) -> Stop | None:
+        """Follow statements; return how they ended, None if they fall through."""
+        raise NotImplementedError
+
+    # Names
+
+    def bind(self, name: str, value: object) -> None:
+        scope = self.scopes[-1]
+        scope[name] = UNKNOWN if scope is self.globals and name in self.functions else value
+
+    def read(self, name: str) -> object:
+        for scope in reversed(self.scopes):
+            if name in scope:
+                # A function may run later than what binds a name again.
+                outside = scope is self.globals and len(self.scopes) > 1
+                return UNKNOWN if outside and name in self._often else scope[name]
+        return UNKNOWN
+
+    def forget(self, *roots: ast.AST) -> None:
+        """Know nothing any more of the names that these nodes bind or change."""
+        for root in roots:
+            for node in ast.walk(root):
+                self.forget_name(changed_name(node))
+
+    def forget_name(self, name: str) -> None:
+        for scope in self.scopes:
+            if name in scope:
+                scope[name] = UNKNOWN
+
+    def lend(self, node: ast.expr) -> None:
+        """Know nothing any more of a list that something else may fill."""
+        if isinstance(node, ast.Name) and isinstance(self.read(node.id), (list, dict)):
+            self.forget_name(node.id)
+
+    def state(self) -> list[dict[str, object]]:
+        return [dict(scope) for scope in self.scopes]
+
+    def restore(self, state: list[dict[str, object]]) -> None:
+        for scope, known in zip(self.scopes, state, strict=True):
+            scope.clear()
+            scope.update(known)
+
+    # Expressions
+
+    def generic_visit(self, node: ast.AST) -> object:
+        """Follow all that is in a node; its value is not known."""
+        super().generic_visit(node)
+        return UNKNOWN
+
+    def visit_Constant(self, node: ast.Constant) -> object:
+        return node.value
+
+    def visit_Name(self, node: ast.Name) -> object:
+        if isinstance(node.ctx, ast.Load) and node.id in self.functions:
+            self.perhaps_call(self.functions[node.id])
+            return TRUE
+        return self.read(node.id)
+
+    def visit_Attribute(self, node: ast.Attribute) -> object:
+        self.visit(node.value)
+        self.lend(node.value)
+        return False if node.attr == "TYPE_CHECKING" else UNKNOWN
+
+    def visit_List(self, node: ast.List | ast.Tuple | ast.Set) -> object:
+        for item in node.elts:
+            self.visit(item)
+        return [] if not node.elts else TRUE if not any(isinstance(i, ast.Starred) for i in node.elts) else UNKNOWN
+
+    visit_Tuple = visit_List  # noqa: N815 - NodeVisitor looks for this name
+    visit_Set = visit_List  # noqa: N815
+
+    def visit_Dict(self, node: ast.Dict) -> object:
+        for item in (*node.keys, *node.values):
+            if item is not None:
+                self.visit(item)
+        return {} if not node.keys else TRUE if all(node.keys) else UNKNOWN
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> object:
+        value = self.visit(node.operand)
+        truth = truth_of(value)
+        return UNKNOWN if truth is None or not isinstance(node.op, ast.Not) else not truth
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> object:
+        decides = isinstance(node.op, ast.Or)
+        value: object = UNKNOWN
+        sure = True
+        for operand in node.values:
+            value = self.visit(operand)
+            truth = truth_of(value)
+            if truth is decides:
+                return value if sure else Unknown(truth=decides)
+            sure = sure and truth is not None
+        return value if sure else UNKNOWN
+
+    def visit_IfExp(self, node: ast.IfExp) -> object:
+        truth = truth_of(self.visit(node.test))
+        if truth is not None:
+            return self.visit(node.body if truth else node.orelse)
+        self.visit(node.body)
+        self.visit(node.orelse)
+        return UNKNOWN
+
+    def visit_Compare(self, node: ast.Compare) -> object:
+        left = self.visit(node.left)
+        rights = [self.visit(right) for right in node.comparators]
+        operator, right = node.ops[0], rights[0]
+        if len(rights) > 1:
+            return UNKNOWN
+        if isinstance(operator, (ast.In, ast.NotIn)) and is_environ(node.comparators[0]):
+            return isinstance(operator, ast.NotIn)
+        if isinstance(operator, (ast.In, ast.NotIn)):
+            found = is_among(left, node.comparators[0])
+            return UNKNOWN if found is None else found == isinstance(operator, ast.In)
+        if isinstance(left, Unknown) or isinstance(right, Unknown):
+            return UNKNOWN
+        if isinstance(operator, (ast.Eq, ast.Is)):
+            return left == right
+        return left != right if isinstance(operator, (ast.NotEq, ast.IsNot)) else UNKNOWN
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> object:
+        value = self.visit(node.value)
+        self.bind(node.target.id, value)
+        return value
+
+    def visit_Lambda(self, node: ast.Lambda) -> object:
+        self.visit(node.body)
+        return TRUE
+
+    def visit_Call(self, node: ast.Call) -> object:
+        self._ask(node)
+        given = [self.visit(argument) for argument in node.args]
+        named = {keyword.arg: self.visit(keyword.value) for keyword in node.keywords}
+        for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+            self.lend(argument)
+        function = node.func
+        if isinstance(function, ast.Name) and function.id in self.functions:
+            return self._call(self.functions[function.id], given, named)
+        if is_environ_get(function):
+            return given[1] if len(given) > 1 else named.get("default")
+        if isinstance(function, ast.Attribute):
+            text = self.visit(function.value)
+            self.lend(function.value)
+            if function.attr in TEXT_METHODS and isinstance(text, str) and not given:
+                return getattr(text, function.attr)()
+            return UNKNOWN
+        if isinstance(function, ast.Name):
+            return converted(function.id, given)
+        self.visit(function)
+        return UNKNOWN
+
+    def _ask(self, node: ast.Call) -> None:
+        """Note what a call imports, or asks of torch."""
+        name = name_of(node.func)
+        first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+        if isinstance(first, str) and name in {"import_module", "__import__"} and not first.startswith("."):
+            self.reached.named.append((first, node.lineno, bool(self.guards)))
+        elif first == "torch" and name == "find_spec":
+            self.reached.named.append(("torch", node.lineno, True))
+        elif first == "torch" and name in VERSION_CALLS:
+            self.reached.questions.append(("asks for the version of torch", node.lineno))
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Constant) and isinstance(inner.value, str) and imports_torch(inner.value):
+                self.reached.questions.append(("has another process import torch", inner.lineno))
+            elif isinstance(inner, ast.List):
+                words = [item.value for item in inner.elts if isinstance(item, ast.Constant)]
+                if "show" in words and "torch" in words:
+                    self.reached.questions.append(("asks pip for torch", inner.lineno))
+
+    def _call(self, function: Function, given: list[object], named: Mapping[str | None, object]) -> object:
+        """Follow a call of a function of the script; return what it certainly returns."""
+        if function in self._running or len(self._running) >= _DEEPEST or function.decorator_list:
+            self.perhaps_call(function)
+            return UNKNOWN
+        arguments = function.args
+        names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
+        scope: dict[str, object] = dict.fromkeys(parameters(function), UNKNOWN)
+        defaults = dict(zip(reversed(names), reversed(arguments.defaults), strict=False))
+        defaults |= {a.arg: d for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d}
+        scope |= {name: default.value for name, default in defaults.items() if isinstance(default, ast.Constant)}
+        if None in named or any(isinstance(value, ast.Starred) for value in given):
+            scope = dict.fromkeys(scope, UNKNOWN)
+        scope |= dict(zip(names, given, strict=False))
+        scope |= {name: value for name, value in named.items() if name in scope and name is not None}
+        return self._run(function, scope)
+
+    def perhaps_call(self, function: Function) -> None:
+        """Follow a function that something else may call, with arguments that are not known, once."""
+        if function in self._perhaps_called:
+            return
+        self._perhaps_called.add(function)
+        self._run(function, dict.fromkeys(parameters(function), UNKNOWN))
+
+    def _run(self, function: Function, scope: dict[str, object]) -> object:
+        outer = self.scopes
+        self.scopes = [self.globals, scope]
+        self._running.append(function)
+        self.left_early.append(False)
+        stop = self.block(function.body)
+        perhaps_earlier = self.left_early.pop() or function.name in self._often
+        self._running.pop()
+        self.scopes = outer
+        if perhaps_earlier or any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(function)):
+            return UNKNOWN
+        return None if stop is None else stop.value

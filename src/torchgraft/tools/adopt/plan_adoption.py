@@ -1,0 +1,332 @@
+"""What adopting torchgraft changes in a project, each change with its reason.
+
+May not read or write files, nor run anything: it is given what look saw, and returns the new text.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from ...errors import ConfigError, Problem
+from ...project.import_names import MATCHED, OF_SETUPTOOLS, PROVIDERS
+from ...settings.config import TABLE
+from ...settings.sources import parse_pyproject
+from ...settings.vocabulary_words import VOCABULARY
+from ...untrusted import table
+from .adoption import BACKEND, IN_TREE, OWN_NAME, Adoptable, Adoption, Change, Import, Verdict
+from .plan_need import (
+    parsed_requirement,
+    required_name,
+    stated_versions,
+    top_name,
+    torch_evidence,
+    why_not_needed,
+)
+from .plan_words import asked_words, relative_in_vocabulary
+from .pyproject_text import Edits, rewrite_pyproject
+
+_SETUPTOOLS = "setuptools.build_meta"
+_LEGACY = "setuptools.build_meta:__legacy__"
+# The first that reads all of today's [project] tables (PEP 639).
+_NEW_SETUPTOOLS = "setuptools>=77"
+_PINS = frozenset({"==", "===", "~="})
+_SETUPTOOLS_BEFORE = (
+    "40.8.0",
+    "50.0.0",
+    "58.0.0",
+    "61.0.0",
+    "64.0.0",
+    "68.0.0",
+    "70.1.0",
+    "75.0.0",
+    "77.0.3",
+    "80.9.0",
+)
+_SETUPTOOLS_SINCE = ("81.0.0", "82.0.0", "90.0.0", "100.0.0")
+
+
+def plan_adoption(found: Adoptable, *, vendored: tuple[str, ...] = (), force: bool = False) -> Adoption:
+    """Return what becomes of pyproject.toml, and why.
+
+    Adopting twice changes nothing.
+
+    :param vendored: what a copy of torchgraft in the source tree needs; empty where it is to come from the index
+    :param force: adopt it even where torch seems not to be needed
+    :raises ConfigError: if [build-system] is not what the standard says, or pyproject.toml cannot be rewritten
+    """
+    text = (found.pyproject or "").removeprefix("\ufeff")
+    pyproject = parse_pyproject(text)
+    build_system = _build_system(pyproject)
+    adopted = build_system.get("build-backend") == BACKEND
+    evidence = torch_evidence(found, build_system)
+    if not adopted and not evidence and not force:
+        return Adoption(
+            verdict=Verdict.NOT_NEEDED,
+            reason=why_not_needed(found),
+            requires=tuple(build_system.get("requires", ())),
+        )
+    plan = _Plan(found=found, build_system=build_system, vendored=vendored, settings=_settings(pyproject))
+    plan.decide()
+    verdict = Verdict.ADOPTED if adopted else Verdict.OFF if "provide" in plan.edits.settings else Verdict.ADOPT
+    after = rewrite_pyproject(found.pyproject, plan.edits) if plan.changes else None
+    return Adoption(
+        verdict=verdict,
+        reason=f'build-backend is "{BACKEND}"' if adopted else evidence[0] if evidence else "as told",
+        changes=tuple(plan.changes),
+        notes=tuple(dict.fromkeys(plan.notes())),
+        requires=plan.requires if after is None else _requires(after),
+        after=after,
+    )
+
+
+def _build_system(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
+    table = pyproject.get("build-system", {})
+    wrong = ""
+    if not isinstance(table, dict):
+        wrong = "[build-system] is no table"
+    elif not _is_strings(table.get("requires", [])):
+        wrong = "[build-system] requires is no list of strings"
+    elif not isinstance(table.get("build-backend", ""), str):
+        wrong = "[build-system] build-backend is no string"
+    elif not _is_strings(table.get("backend-path", [])):
+        wrong = "[build-system] backend-path is no list of strings"
+    if wrong:
+        raise ConfigError(
+            Problem(
+                code="wrong-type",
+                headline=f"pyproject.toml: {wrong}",
+                why="no front end could build this",
+                fixes=("mend pyproject.toml first",),
+            )
+        )
+    return dict(table)
+
+
+def _requires(text: str) -> tuple[str, ...]:
+    return tuple(parse_pyproject(text.removeprefix("\ufeff"))["build-system"]["requires"])
+
+
+def _is_strings(data: object) -> bool:
+    return isinstance(data, list) and all(isinstance(item, str) for item in data)
+
+
+def _settings(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
+    return table(table(pyproject.get("tool")).get(TABLE))
+
+
+@dataclass(kw_only=True)
+class _Plan:
+    """Collects the changes; `taken` are the names of all requirements so far."""
+
+    found: Adoptable
+    build_system: Mapping[str, Any]
+    vendored: tuple[str, ...]
+    settings: Mapping[str, Any]
+    changes: list[Change] = field(default_factory=list)
+    edits: Edits = field(default_factory=Edits)
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.requires: tuple[str, ...] = tuple(self.build_system.get("requires", ()))
+        self.backend: str | None = self.build_system.get("build-backend")
+        self.path: tuple[str, ...] = tuple(self.build_system.get("backend-path", ()))
+        self.adopted = self.backend == BACKEND
+        self.in_tree = bool(self.vendored) or (self.adopted and self.path == (IN_TREE,))
+        self.delegate = str(self.settings.get("backend", _SETUPTOOLS) if self.adopted else self.backend or _SETUPTOOLS)
+        self.taken = {required_name(item) for item in self.requires}
+
+    def decide(self) -> None:
+        self._own()
+        self._torch()
+        self._setuptools()
+        self._setup_requires()
+        self._imports()
+        self._backend()
+        self._provide()
+        self._vocabulary()
+
+    # What is required
+
+    def _add(self, requirement: str, reason: str) -> None:
+        self.edits.added.append(requirement)
+        self.taken.add(required_name(requirement))
+        self.changes.append(Change(text=f'requires: + "{requirement}"', reason=reason))
+
+    def _drop(self, index: int, reason: str) -> None:
+        self.edits.replaced[index] = None
+        self.changes.append(Change(text=f'requires: - "{self.requires[index]}"', reason=reason))
+
+    def _own(self) -> None:
+        if not self.in_tree:
+            if OWN_NAME not in self.taken:
+                self._add(OWN_NAME, "it is the build backend")
+            return
+        for index, item in enumerate(self.requires):
+            if required_name(item) == OWN_NAME:
+                self._drop(index, f"it stands in {IN_TREE}")
+        for requirement in self.vendored:
+            if requirement not in self.requires:
+                self._add(requirement, f"{IN_TREE} needs it")
+
+    def _torch(self) -> None:
+        matched: list[str] = []
+        for index, item in enumerate(self.requires):
+            name = required_name(item)
+            if name not in MATCHED:
+                continue
+            self._drop(index, f"the build gets the {name} that the package will run with")
+            if name == "torch":
+                self._range(item)
+            else:
+                matched.append(name)
+        script = self.found.script
+        for found in script.imports if script else ():
+            name = MATCHED.get(top_name(found), "torch")
+            if name != "torch" and not found.guarded and not found.late:
+                matched.append(name)
+        self._match(sorted(set(matched)))
+
+    def _range(self, item: str) -> None:
+        """Keep what a build requirement says about torch's versions, where the package does not say it elsewhere."""
+        requirement = parsed_requirement(item)
+        if requirement is None or not requirement.specifier or self._depends_on_torch() or "torch" in self.settings:
+            return
+        if requirement.marker is not None or any(one.operator in _PINS for one in requirement.specifier):
+            self.said.append(
+                f'"{item}" is left out: where the package works with no other, say so in [tool.{TABLE}]:'
+                f' torch = "{stated_versions(item, requirement)}"'
+            )
+            return
+        self._set("torch", stated_versions(item, requirement), f'as [build-system] requires "{item}"')
+
+    def _depends_on_torch(self) -> bool:
+        return any(required_name(item) == "torch" for item in self.found.dependencies or ())
+
+    def _match(self, names: list[str]) -> None:
+        known = self.settings.get("match", [])
+        if not isinstance(known, list):
+            return
+        new = [name for name in names if name not in known]
+        if new:
+            self._set("match", [*known, *new], "made for one version of torch, so it has to be the consumer's too")
+
+    def _setuptools(self) -> None:
+        if self.delegate.partition(":")[0] != _SETUPTOOLS:
+            return
+        needed = next((i for i in self._needed() if top_name(i) == "pkg_resources" and not i.guarded), None)
+        if "setuptools" not in self.taken:
+            limit = ",<81" if needed else ""
+            reason = f", and {needed.where} imports pkg_resources" if needed else ""
+            self._add(f"{_NEW_SETUPTOOLS}{limit}", f"it is the delegate{reason}")
+            return
+        if needed is None:
+            return
+        stated = [r for r in map(parsed_requirement, self.requires) if r and canonicalize_name(r.name) == "setuptools"]
+        known = SpecifierSet(",".join(str(r.specifier) for r in stated if str(r.specifier)))
+        if not any(known.contains(version) for version in _SETUPTOOLS_SINCE):
+            return
+        if any(known.contains(version) for version in _SETUPTOOLS_BEFORE):
+            self._add("setuptools<81", f"{needed.where} imports pkg_resources, which later ones do not have")
+        else:
+            self.said.append(f"{needed.where} imports pkg_resources, which setuptools {known} does not have")
+
+    def _setup_requires(self) -> None:
+        for item in self.found.setup_requires:
+            name = required_name(item)
+            if not name:
+                self.said.append(f'setup_requires has "{item}", which is no requirement')
+            elif name not in MATCHED and name not in self.taken:
+                self._add(item, "setup_requires names it")
+
+    def _needed(self) -> Iterator[Import]:
+        """Yield what is imported while setup.py runs, in it and in the modules that it imports."""
+        script = self.found.script
+        yield from (item for item in (script.imports if script else ()) if not item.late)
+
+    def _imports(self) -> None:
+        for item in self._needed():
+            top = top_name(item)
+            provider = PROVIDERS.get(top)
+            if provider is None or top == "pkg_resources":
+                continue
+            wanted = not item.guarded or (provider.even_guarded and not item.own)
+            if wanted and required_name(provider.requirement) not in self.taken:
+                self._add(provider.requirement, f"{item.where} imports it")
+
+    # What else changes
+
+    def _set(self, key: str, value: str | list[str], reason: str) -> None:
+        self.edits.settings[key] = value
+        shown = f'"{value}"' if isinstance(value, str) else f"[{', '.join(f'{item!r}' for item in value)}]"
+        self.changes.append(Change(text=f"[tool.{TABLE}] {key} = {shown}".replace("'", '"'), reason=reason))
+
+    def _backend(self) -> None:
+        path = (IN_TREE,) if self.in_tree else ()
+        if self.adopted:
+            if path != self.path and self.vendored:
+                self.edits.backend_path = path
+                self.changes.append(Change(text=f'backend-path = ["{IN_TREE}"]', reason="the backend is in the tree"))
+            return
+        self.edits.backend = BACKEND
+        self.changes.append(Change(text=f'build-backend = "{BACKEND}"', reason=self._why_backend()))
+        self.edits.backend_path = path
+        if path:
+            self.changes.append(Change(text=f'backend-path = ["{IN_TREE}"]', reason="the backend is in the tree"))
+        script = self.found.script
+        if self.backend is None:
+            if script is not None and (script.own_tree or not script.certain):
+                why = script.own_tree or "setup.py cannot be read"
+                self._set("backend", _LEGACY, f"{why}; this puts the source tree on sys.path, as until now")
+        elif self.backend != _SETUPTOOLS:
+            self._set("backend", self.backend, "it does the work, as until now")
+        if self.path:
+            self._set("backend-path", list(self.path), "where the backend is found, as until now")
+
+    def _why_backend(self) -> str:
+        return "it calls setuptools" if self.backend is None else f"it calls {self.backend}"
+
+    def _provide(self) -> None:
+        script = self.found.script
+        if self.adopted or script is None or not script.unconditional_cuda:
+            return
+        imports = [item for item in script.imports if top_name(item) == "torch"]
+        declared = any(required_name(item) == "torch" for item in (*self.requires, *self.found.setup_requires))
+        if imports and not declared and all(item.guarded for item in imports):
+            self._set(
+                "provide",
+                "off",
+                f"{imports[0].where} puts up with the absence of torch; where torch can be imported, setup.py compiles"
+                " for CUDA without asking whether there is any",
+            )
+
+    def _vocabulary(self) -> None:
+        script = self.found.script
+        if self.adopted or script is None or "vocabulary" in self.settings:
+            return
+        own = canonicalize_name(self.found.name) if self.found.name else ""
+        if any(own in word.packages for word in VOCABULARY):
+            return
+        package = relative_in_vocabulary(script.strings)
+        if package:
+            self._set("vocabulary", [package], f"its setup.py reads the variables of {package}")
+
+    def notes(self) -> Iterator[str]:
+        yield from self.said
+        for item in self._needed():
+            top = top_name(item)
+            known = top in PROVIDERS or top in MATCHED or top in OF_SETUPTOOLS or top in sys.stdlib_module_names
+            if not known and not item.guarded and canonicalize_name(top) not in self.taken:
+                yield f"{item.where} imports {top}: if a distribution provides it, add that to requires"
+        script = self.found.script
+        for item in script.imports if script else ():
+            provider = PROVIDERS.get(top_name(item))
+            if provider and item.late and not item.guarded and required_name(provider.requirement) not in self.taken:
+                yield f"{item.where} imports {top_name(item)} in a function: if the build calls it, add it to requires"
+        if not self.adopted and "vocabulary" not in self.settings:
+            yield from asked_words(self.found.name)

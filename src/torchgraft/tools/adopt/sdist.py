@@ -1,0 +1,200 @@
+"""Unpack an sdist to look at it, and write a new one that differs in pyproject.toml alone.
+
+May not change an sdist, nor write over a file.
+"""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import lzma
+import os
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from ...errors import ActError, Evidence, Problem
+from .project_file import not_written
+
+PYPROJECT = "pyproject.toml"
+
+_BLOCK = tarfile.BLOCKSIZE
+_MOST_BYTES = 4_000_000_000
+_BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(OSError, ValueError, NotImplementedError, RuntimeError),
+)
+
+
+def unpack_sdist(path: Path, folder: Path) -> Path:
+    """Return the source tree of an sdist, unpacked below `folder`: its plain files, none outside, no links.
+
+    :raises ActError: if it is no sdist
+    """
+    try:
+        _unpack(path, folder)
+    except _BROKEN as error:
+        raise _no_sdist(path, _reason(path, error)) from None
+    roots = [entry for entry in folder.iterdir() if (entry / "PKG-INFO").is_file()]
+    if len(roots) != 1:
+        raise _no_sdist(path, "it holds no single folder with PKG-INFO in it")
+    return roots[0]
+
+
+def write_sdist(path: Path, target: Path, pyproject: str) -> Path:
+    """Write an sdist with another pyproject.toml, and every other member as it was, to a new file.
+
+    The same sdist and text always make the same bytes. Members of a tar archive are copied with their headers.
+
+    :raises ActError: if there is another file already, or it cannot be written
+    """
+    data = pyproject.encode("utf-8")
+    try:
+        _write_sdist(path, target, data)
+    except OSError as error:
+        raise not_written(target, error, "--output FOLDER   (one that you may write to)") from None
+    return target
+
+
+def _write_sdist(path: Path, target: Path, data: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        if zipfile.is_zipfile(path):
+            _rewrite_zip(path, draft, data)
+        else:
+            _rewrite_tar(path, draft, data)
+        _publish(draft, target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _publish(draft: Path, target: Path) -> None:
+    """Give a finished file its name, in one step, if nothing else has that name."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        if target.read_bytes() == draft.read_bytes():
+            return
+        raise ActError(
+            Problem(
+                code="file-exists",
+                headline=f"{target} is there already",
+                why="a file that somebody made is never written over",
+                fixes=("--output FOLDER   (another one)",),
+            )
+        ) from None
+    except OSError:
+        # A file system without hard links.
+        with target.open("xb") as file, draft.open("rb") as made:
+            shutil.copyfileobj(made, file)
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    left = _MOST_BYTES
+    for name, size, stream in _members(path):
+        left -= size
+        if left < 0:
+            raise ValueError(f"it unpacks to more than {_MOST_BYTES} bytes")
+        parts = PurePosixPath(name).parts
+        if not parts or PurePosixPath(name).is_absolute() or ".." in parts or ":" in name or "\\" in name:
+            raise ValueError(f"it has a member called {name!r}")
+        place = folder.joinpath(*parts)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("wb") as file:
+            shutil.copyfileobj(stream, file)
+
+
+def _members(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Yield name, size and content of each plain file."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                if not entry.is_dir():
+                    with archive.open(entry) as stream:
+                        yield entry.filename, entry.file_size, stream
+        return
+    with tarfile.open(path) as tar:
+        for member in tar:
+            content = tar.extractfile(member) if member.isreg() else None
+            if content is not None:
+                yield member.name, member.size, content
+        plain: Any = tar.fileobj
+        while plain.read(1 << 20):
+            pass  # What a compressed file says of its content stands at its end.
+
+
+def _rewrite_tar(path: Path, target: Path, data: bytes) -> None:
+    with tarfile.open(path) as tar:
+        members = tar.getmembers()
+        plain: Any = tar.fileobj  # what the archive is, no longer compressed
+        plain.seek(0)
+        raw = memoryview(plain.read())
+    root = _root([member.name for member in members])
+    name = f"{root}/{PYPROJECT}"
+    position = 0
+    with target.open("wb") as file, gzip.GzipFile("", "wb", compresslevel=9, fileobj=file, mtime=0) as out:
+        for member in members:
+            end = member.offset_data + (-(-member.size // _BLOCK) * _BLOCK if member.isreg() else 0)
+            if member.name == name:
+                # What stands before its header (a global one) belongs to what follows too.
+                out.write(raw[position : member.offset])
+                _write_member(out, member, data)
+            else:
+                out.write(raw[position:end])
+            position = end
+        if all(member.name != name for member in members):
+            like = copy.copy(next(member for member in members if member.name == f"{root}/PKG-INFO"))
+            like.name = name
+            _write_member(out, like, data)
+        out.write(bytes(2 * _BLOCK))
+
+
+def _write_member(out: gzip.GzipFile, member: tarfile.TarInfo, data: bytes) -> None:
+    new = copy.copy(member)
+    new.size = len(data)
+    new.pax_headers = {key: value for key, value in member.pax_headers.items() if key not in {"size", "path"}}
+    out.write(new.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+    out.write(data + bytes(-len(data) % _BLOCK))
+
+
+def _rewrite_zip(path: Path, target: Path, data: bytes) -> None:
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(target, "w") as out:
+        names = archive.namelist()
+        name = f"{_root(names)}/{PYPROJECT}"
+        for entry in archive.infolist():
+            out.writestr(entry, data if entry.filename == name else archive.read(entry))
+        if name not in names:
+            like = copy.copy(archive.getinfo(f"{_root(names)}/PKG-INFO"))
+            like.filename = name
+            out.writestr(like, data)
+
+
+def _root(names: list[str]) -> str:
+    """Return the one folder of an sdist, as its PKG-INFO is called."""
+    return next(name for name in names if name.count("/") == 1 and name.endswith("/PKG-INFO")).partition("/")[0]
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, EOFError):
+        return "it ends before it is complete"
+    if isinstance(error, tarfile.ReadError) and "\n" in str(error):  # a line for each kind of archive
+        return "it is empty" if path.stat().st_size == 0 else "it is neither a tar archive nor a zip file, or damaged"
+    return str(error) or type(error).__name__
+
+
+def _no_sdist(path: Path, reason: str) -> ActError:
+    return ActError(
+        Problem(
+            code="no-sdist",
+            headline=f"{path} is no sdist",
+            evidence=(Evidence(label="reason", text=reason),),
+            fixes=("python -m build --sdist   (in the source tree; or download it again)",),
+        )
+    )

@@ -1,0 +1,123 @@
+"""`torchgraft cache`: what is kept for later builds, and how it is removed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from ...codec import json_text
+from ...errors import PlanError, shown
+from ...settings.taken import take_shell_settings
+from ..doctor.checkup import CacheEntry, CacheKind, CacheListing, Pruned
+from .cache_folder import read_cache
+from .plan_prune import age_text, plan_pruning
+from .prune import prune_cache
+
+_DESCRIPTION = """torchgraft keeps the links to each torch that it has built against, so that compilers meet the same
+paths again, CUDA toolkits that it has put together, and notes for which torch each source tree was built. All of it is
+made anew when it is needed; without its note, what is in a source tree's build/ is compiled again. No torch is in
+there: links take no space to speak of. The folder is TORCHGRAFT_CACHE_DIR, by default the user's cache folder."""
+_EPILOG = """examples:
+  torchgraft cache list
+  torchgraft cache prune                      remove what leads to a torch or toolkit that is gone
+  torchgraft cache prune --older-than 30d     ... and what was not used for 30 days
+  torchgraft cache prune --all --dry-run      show what would go, remove nothing
+
+While a build is at work, nothing is removed that it may use. A build that starts is safe at any time.
+"""
+_UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_KINDS = {CacheKind.DRAFT: "left over"}
+_PLACES = {CacheKind.LOCK: "the lock of a source tree", CacheKind.NOTE: "for which torch a source tree was built"}
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "cache",
+        help="list what torchgraft keeps, and remove what is of no use any more",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parts = parser.add_subparsers(metavar="list|prune", required=True)
+    listing = parts.add_parser("list", help="show what is there: size, last use, and where it leads to")
+    listing.add_argument("--json", action="store_true", help="print the same as JSON")
+    listing.set_defaults(run=run_list)
+    prune = parts.add_parser("prune", help="remove what leads nowhere any more")
+    prune.add_argument("--older-than", type=_age, metavar="AGE", help="also what was not used for: 30d, 12h, 2w")
+    prune.add_argument("--all", action="store_true", help="everything that no build can be using")
+    prune.add_argument("--dry-run", action="store_true", help="show what would be removed, and remove nothing")
+    prune.add_argument("--json", action="store_true", help="print the same as JSON")
+    prune.set_defaults(run=run_prune)
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """Print what is in the cache folder."""
+    listing = read_cache(_folder())
+    print(json_text(listing) if arguments.json else listing_text(listing, now_s=time.time()), end="")
+    return 0
+
+
+def run_prune(arguments: argparse.Namespace) -> int:
+    """Remove what is of no use; return 1 where something could not be removed."""
+    listing = read_cache(_folder())
+    planned = plan_pruning(listing, now_s=time.time(), older_than_s=arguments.older_than, everything=arguments.all)
+    done = planned if arguments.dry_run else prune_cache(Path(listing.folder), planned)
+    print(json_text(done) if arguments.json else pruning_text(done, dry_run=arguments.dry_run), end="")
+    failed = any(item.reason.startswith("cannot") for item in done)
+    return PlanError.exit_code if failed else 0
+
+
+def listing_text(listing: CacheListing, *, now_s: float) -> str:
+    """Return the listing as a person reads it."""
+    head = shown(f"{listing.folder}: {_size_text(listing.size_bytes)} in {len(listing.entries)} entries")
+    lines = [_line(entry, age_text(now_s - entry.last_used_s), entry.stale) for entry in _sorted(listing.entries)]
+    return "\n".join([head, *lines]) + "\n"
+
+
+def pruning_text(items: tuple[Pruned, ...], *, dry_run: bool) -> str:
+    """Return what was removed, or would be, and why the rest stays."""
+    gone = sum(item.entry.size_bytes for item in items if item.removed)
+    count = sum(item.removed for item in items)
+    word = "would be removed" if dry_run else "removed"
+    stays = f"{len(items) - count} stay" + ("s" if len(items) - count == 1 else "")
+    lines = [
+        _line(item.entry, word if item.removed else "stays", item.reason)
+        for item in sorted(items, key=lambda item: (not item.removed, _key(item.entry)))
+    ]
+    return "\n".join([*lines, f"{word}: {count}, {_size_text(gone)}; {stays}"]) + "\n"
+
+
+def _line(entry: CacheEntry, state: str, said: str) -> str:
+    kind = _KINDS.get(entry.kind, entry.kind.value)
+    about = f"{said or 'a build holds it'}" if said or entry.held else ""
+    places = ", ".join(entry.targets) or _PLACES.get(entry.kind, "")
+    text = f"  {kind:<9}  {entry.name:<21}  {_size_text(entry.size_bytes):>8}  {state:<16}  {places}"
+    return shown(text.rstrip() + (f"  ({about})" if about else ""))
+
+
+def _sorted(entries: tuple[CacheEntry, ...]) -> list[CacheEntry]:
+    return sorted(entries, key=_key)
+
+
+def _key(entry: CacheEntry) -> tuple[str, float]:
+    return (entry.kind.value, -entry.last_used_s)
+
+
+def _size_text(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def _folder() -> Path:
+    return take_shell_settings({}, os.environ).cache_folder
+
+
+def _age(text: str) -> float:
+    match = re.fullmatch(r"(\d{1,5})([mhdw])", text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no age: 30d, 12h, 45m or 2w")
+    return int(match[1]) * _UNITS_S[match[2]]

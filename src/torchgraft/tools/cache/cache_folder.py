@@ -1,0 +1,131 @@
+"""What is in torchgraft's cache folder, and whether it can be used.
+
+May not remove anything, nor take a lock for longer than it needs to see that it is free.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ...consumer.held_lock import is_file_locked
+from ...consumer.prefixes import is_folder, names_in
+from ...shell_words import quoted
+from ..doctor.checkup import CacheEntry, CacheKind, CacheListing, CacheState
+
+_MOST_ENTRIES = 100_000
+_CURE = "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"
+
+
+def read_cache_state(folder: Path) -> CacheState:
+    """Return whether a cache folder can be used, as `act` will want it: ours alone, and writable."""
+    place = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
+    exists = is_folder(folder)
+    if not is_folder(place):
+        return CacheState(folder=str(folder), exists=exists, fault=f"{place} is no folder", fixes=(_CURE,))
+    if exists and os.name == "posix":
+        status = folder.stat()
+        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            found = f"others can write to it: owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}"
+            fixes = (f"chmod 700 {quoted(str(folder))}", _CURE)
+            return CacheState(folder=str(folder), exists=True, fault=found, fixes=fixes)
+    if not os.access(place, os.W_OK | os.X_OK):
+        return CacheState(folder=str(folder), exists=exists, fault=f"{place} cannot be written to", fixes=(_CURE,))
+    return CacheState(folder=str(folder), exists=exists)
+
+
+def read_cache(folder: Path) -> CacheListing:
+    """Return everything that torchgraft keeps there; nothing else that may be in the folder."""
+    entries: list[CacheEntry] = []
+    for name, read in _ROOMS.items():
+        for entry in names_in(folder / name):
+            path = folder / name / entry
+            try:
+                found = _read_draft(path) if entry.startswith(".") else read(path)
+            except OSError:  # a build has just removed it
+                continue
+            entries += [found] if found else []
+    return CacheListing(folder=str(folder), entries=tuple(entries))
+
+
+def _read_graft(path: Path) -> CacheEntry | None:
+    if not is_folder(path):
+        return None
+    links = tuple(_links(path))
+    broken = next((link for link in links if not link.exists()), None)
+    stale = f"its {broken.relative_to(path)} is gone" if broken else ""
+    return _entry(CacheKind.GRAFT, path, links=links, stale=stale)
+
+
+def _read_toolkit(path: Path) -> CacheEntry | None:
+    if not is_folder(path):
+        return None
+    nvcc = path / "bin" / "nvcc"
+    stale = "its nvcc is gone" if nvcc.is_symlink() and not nvcc.exists() else ""
+    return _entry(CacheKind.TOOLKIT, path, links=tuple(_links(path)), stale=stale)
+
+
+def _read_lock(path: Path) -> CacheEntry | None:
+    if path.suffix == ".torch":
+        return _entry(CacheKind.NOTE, path)
+    if path.suffix != ".lock":
+        return None
+    # Where it cannot be found out, somebody may hold it.
+    return _entry(CacheKind.LOCK, path, held=is_file_locked(path) is not False)
+
+
+def _read_draft(path: Path) -> CacheEntry | None:
+    return _entry(CacheKind.DRAFT, path) if path.suffix == ".tmp" else None
+
+
+_ROOMS: dict[str, Callable[[Path], CacheEntry | None]] = {
+    "grafts": _read_graft,
+    "toolkits": _read_toolkit,
+    "locks": _read_lock,
+}
+
+
+def _entry(
+    kind: CacheKind, path: Path, *, links: tuple[Path, ...] = (), stale: str = "", held: bool = False
+) -> CacheEntry:
+    return CacheEntry(
+        kind=kind,
+        name=path.name,
+        size_bytes=sum(_size(one) for one in (path, *_below(path))),
+        last_used_s=path.lstat().st_mtime,
+        targets=tuple(sorted({root for link in links if (root := _root(link, path))})),
+        stale=stale,
+        held=held,
+    )
+
+
+def _root(link: Path, folder: Path) -> str:
+    """Return the folder that a link leads into: /x for y/z that is a link to /x/y/z; "" for one inside the entry."""
+    target = os.readlink(link)  # noqa: PTH115 - as it is spelled
+    ending = os.sep + str(link.relative_to(folder))
+    return target.removesuffix(ending) if target.endswith(ending) else ""
+
+
+def _links(folder: Path) -> Iterator[Path]:
+    return (path for path in _below(folder) if path.is_symlink())
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield what is in a folder, and in its folders; nothing that links lead to."""
+    count = 0
+    for parent, folders, files in os.walk(folder):
+        for name in sorted((*folders, *files)):
+            count += 1
+            if count > _MOST_ENTRIES:
+                return
+            yield Path(parent, name)
+
+
+def _size(path: Path) -> int:
+    try:
+        status = path.lstat()
+    except OSError:
+        return 0
+    return getattr(status, "st_blocks", 0) * 512 or status.st_size

@@ -1,0 +1,129 @@
+"""`torchgraft check`: whether installed packages, or one wheel or library, link with the torch that is there."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ...codec import json_text
+from ...errors import ConfigError, PlanError, Problem
+from ...link.libraries import read_libraries
+from ...link.linkage import ModuleReport, Verdict
+from ...link.plan_link import plan_link
+from ...wheel.guarding import built_torch
+from ..project_arguments import add_consumer_argument
+from .checked import CheckedPackage, Fit, Report, is_for_newer_system, report_text
+from .packages import (
+    InstalledPackage,
+    is_package_file,
+    may_need_torch,
+    read_installed,
+    read_modules,
+    read_package_file,
+)
+from .plan_fit import differing_facts, plan_fit
+from .shell import ShellEnvironment, take_shell_environment
+
+_DESCRIPTION = """Say of every package of an environment whose libraries need torch, or of one wheel or library, whether
+it links with the torch that is there. Nothing is imported."""
+_EPILOG = """\
+examples:
+  torchgraft check                            the packages of the present environment
+  torchgraft check ~/train/.venv              ... of another one
+  torchgraft check dist/ext-1.0-....whl       one wheel, against the torch of the present environment
+
+exit status: 0 if nothing was found that does not link: also where nothing needs torch, and where it cannot be told
+(not checked); 1 if something does not link, if it needs torch and there is none, or if there is no environment; 2 if
+the arguments are wrong
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "check",
+        help="find packages that do not fit the torch that is there",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "what",
+        nargs="?",
+        type=_existing,
+        metavar="PATH",
+        help="an environment, its interpreter, a wheel, or a library (default: the present environment)",
+    )
+    add_consumer_argument(parser, "the environment that the wheel or library is for")
+    parser.add_argument("--json", action="store_true", help="print all that was found as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the report; return 1 where something does not link.
+
+    :raises ConfigError: if two environments are named
+    """
+    file = arguments.what if arguments.what and is_package_file(arguments.what) else None
+    if arguments.what and arguments.consumer and not file:
+        raise ConfigError(_two_environments(arguments))
+    told = arguments.consumer if file or arguments.what is None else str(arguments.what)
+    environment = take_shell_environment(told)
+    packages = (
+        (read_package_file(file),) if file else read_installed(environment.search_path, prefix=Path(environment.prefix))
+    )
+    report = Report(
+        place=environment.prefix,
+        why=environment.why,
+        torch=environment.reading.torch,
+        torch_fault=environment.reading.fault,
+        packages=tuple(checked for package in packages if (checked := _checked(package, environment)) is not None),
+    )
+    print(json_text(report) if arguments.json else report_text(report), end="" if arguments.json else "\n")
+    return 0 if report.is_well else PlanError.exit_code
+
+
+def _checked(package: InstalledPackage, environment: ShellEnvironment) -> CheckedPackage | None:
+    """Return the verdict on a package, None if torch is no matter of it."""
+    modules = read_modules(package)
+    needs_torch = any(module.needs_torch for module in modules)
+    if not (package.record or package.unseen or needs_torch or may_need_torch(package, modules)):
+        return None
+    torch = environment.reading.torch
+    folders = {file: path.parent for file, path in package.libraries.items()}
+    report = plan_link(modules, read_libraries(torch, modules, folders=folders))
+    unseen = (ModuleReport(file=n, verdict=Verdict.NOT_CHECKED, said=why) for n, why in package.unseen.items())
+    report = dataclasses.replace(report, modules=(*report.modules, *unseen))
+    built = built_torch(package.record)
+    differs = differing_facts(built, torch) if torch else ()
+    fit = plan_fit(report, differs=bool(differs), lacks_torch=needs_torch and torch is None)
+    cures = () if is_for_newer_system(report.modules) else package.cures
+    return CheckedPackage(
+        name=package.name,
+        version=package.version,
+        installer=package.installer,
+        built=str(built.get("version", "")),
+        fit=fit,
+        differs=differs,
+        stable_since=report.stable_since,
+        modules=report.modules,
+        cures={Fit.DOES_NOT_LINK: cures, Fit.NO_TORCH: package.torch_cures}.get(fit, ()),
+    )
+
+
+def _two_environments(arguments: argparse.Namespace) -> Problem:
+    return Problem(
+        code="bad-argument",
+        headline=f"two environments are named: {arguments.what}, and {arguments.consumer} by --consumer",
+        why="--consumer says which one a wheel or library is for",
+        fixes=("torchgraft check --help",),
+    )
+
+
+def _existing(text: str) -> Path:
+    path = Path(text).absolute()
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"there is no {text!r}")
+    return path

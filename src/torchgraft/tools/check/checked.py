@@ -1,0 +1,147 @@
+"""What `torchgraft check` found, and its text for people.
+
+May not look at anything.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...errors import printable_text
+from ...link.linkage import ModuleReport, Reason, Verdict
+from ...model.observation import Torch
+
+_MOST_SHOWN = 3
+
+
+class Fit(enum.Enum):
+    """Whether the modules of a package link with the torch that is there."""
+
+    FITS = "fits"
+    LINKS = "links, though built for another torch"
+    NOT_CHECKED = "not checked"
+    NO_TORCH = "does not link: no torch to link with"
+    DOES_NOT_LINK = "does not link"
+
+
+_UNWELL = frozenset({Fit.NO_TORCH, Fit.DOES_NOT_LINK})
+# No other torch helps, and the same build comes back as it was.
+_SYSTEM_CURES = {
+    Reason.GLIBC: "a build made on this system, or on one whose C library is as old; or a newer system to run it on",
+    Reason.GLIBCXX: "a newer C++ library (conda: libstdcxx-ng), or a build made with this system's own compiler",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedPackage:
+    """One distribution. `built` is the torch of its record, "" where it has none or says nothing of torch.
+
+    `differs` are the facts in which that torch and the present one differ; `stable_since` the version of torch from
+    which on it fits, where it uses the stable ABI alone; `cures` are commands that run as typed.
+    """
+
+    name: str
+    version: str
+    installer: str = ""
+    built: str = ""
+    fit: Fit
+    differs: tuple[str, ...] = ()
+    stable_since: str = ""
+    modules: tuple[ModuleReport, ...] = ()
+    cures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All of an environment, or of a file. `why` says how the environment was found."""
+
+    place: str
+    why: str = ""
+    torch: Torch | None = None
+    torch_fault: str | None = None
+    packages: tuple[CheckedPackage, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether everything links."""
+        return not any(package.fit in _UNWELL for package in self.packages)
+
+
+def is_for_newer_system(modules: Iterable[ModuleReport]) -> bool:
+    """Return whether all that does not link lacks nothing but versions of the system's own libraries."""
+    reasons = _reasons(modules)
+    return bool(reasons) and all(set(found) <= _SYSTEM_CURES.keys() for found in reasons)
+
+
+def _reasons(modules: Iterable[ModuleReport]) -> list[tuple[Reason, ...]]:
+    failed = [module.reasons for module in modules if module.verdict is Verdict.DOES_NOT_LINK]
+    # A module without any was built for another C library.
+    return failed if all(failed) else []
+
+
+def report_text(report: Report) -> str:
+    """Return a report as a person reads it: a line for each package, then what does not link, with the cure."""
+    torch = report.torch_fault or "no torch"
+    if report.torch is not None:
+        torch = f"torch {report.torch.version}"
+    lines = [f"{torch} in {report.place}" + (f" ({report.why})" if report.why else "")]
+    if not report.packages:
+        return printable_text(lines[0]) + "\nno package needs it"
+    rows = [("package", "built for", "verdict"), *(_row(package) for package in report.packages)]
+    lines += ["", *_table(rows)]
+    for package in report.packages:
+        if package.fit is Fit.NOT_CHECKED or package.fit in _UNWELL:
+            lines += ["", *_explained(package, torch, report.place)]
+    return "\n".join(map(printable_text, lines))
+
+
+def _row(package: CheckedPackage) -> tuple[str, str, str]:
+    built = package.built or "-"
+    since = f" (stable ABI, from torch {package.stable_since} on)" if package.stable_since else ""
+    verdict = package.fit.value + since
+    return f"{package.name} {package.version}".rstrip(), built, verdict
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
+
+
+def _explained(package: CheckedPackage, torch: str, place: str) -> list[str]:
+    lines = [f"{package.name} {package.version}".rstrip() + f": {package.fit.value}"]
+    if package.fit is Fit.NO_TORCH:
+        cures = package.cures or (f"install torch in {place}, or name another environment: --consumer PATH",)
+        return [*lines, *(f"  cure:    {command}" for command in cures)]
+    if package.differs:
+        lines.append(f"  differs: {'; '.join(package.differs)}")
+    order = list(Verdict)
+    modules = [module for module in package.modules if module.verdict is not Verdict.LINKS]
+    modules.sort(key=lambda module: -order.index(module.verdict))
+    for module in modules[:_MOST_SHOWN]:
+        why = module.said or (module.reasons[0].value if module.reasons else "")
+        faults = module.faults[:_MOST_SHOWN]
+        lines += [f"  {module.file}: {why}", *(f"    {fault}" for fault in faults)]
+        lines += _more(len(module.faults) - len(faults), "    and {} more")
+    lines += _more(len(modules) - _MOST_SHOWN, "  and {} more libraries")
+    lines += [f"  cure:    {command}" for command in package.cures]
+    if package.fit is Fit.DOES_NOT_LINK and not package.cures:
+        lines += [f"  cure:    {cure}" for cure in _other_builds(package, torch)]
+    return lines
+
+
+def _other_builds(package: CheckedPackage, torch: str) -> list[str]:
+    """Return what helps where no command does."""
+    if not is_for_newer_system(package.modules):
+        target = torch if any(module.reasons for module in package.modules) else "this system's own C library"
+        whose = "" if package.built else ": this one is not by torchgraft"
+        return [f"another build of {package.name}, made for {target}{whose}"]
+    lacking = set().union(*_reasons(package.modules))
+    return [cure for reason, cure in _SYSTEM_CURES.items() if reason in lacking]
+
+
+def _more(number: int, text: str) -> list[str]:
+    return [text.format(number)] if number > 0 else []

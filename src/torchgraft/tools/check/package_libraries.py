@@ -1,0 +1,177 @@
+"""Where the libraries of one installed distribution are: listed, in a source tree, or neither.
+
+May not read one, nor run what an editable installation imports: what cannot be found is said.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ...consumer.prefixes import is_file, is_folder, python_folders, python_versions, real
+from ...installed.dist_info import Installed, read_files, read_start
+from ...installed.editable import importable, read_source_places, top_level_names
+from ...link.modules import is_library_name
+from ...link.source_libraries import walk_tree
+
+_LARGEST_URL_BYTES = 1_000_000
+_SITE_NAMES = frozenset({"site-packages", "dist-packages"})
+# Where a wheel has what does not go by the name that it has there (binary distribution format, ".data").
+_DATA = re.compile(r"[^/]+\.data/(?:purelib|platlib|(data))/")
+# For which Python an extension module is (PEP 3149): ext.cpython-313t-..., ext.cp311-..., ext.pypy310-...
+_PYTHON_TAG = re.compile(r"\.(?:(?:cpython-|cp|(pypy))(\d+)([a-z]*)-|abi3\.)")
+
+
+class Finding:
+    """The libraries of a distribution while they are looked for, and what was not found: see `InstalledPackage`."""
+
+    def __init__(self, pythons: frozenset[str]) -> None:
+        self.libraries: dict[str, Path] = {}
+        self.unseen: dict[str, str] = {}
+        # Those that a build has left where the package is imported from, as far as their names tell.
+        self.made: list[Path] = []
+        self.pythons = pythons
+        self._paths: set[Path] = set()
+
+    def add(self, name: str, path: Path, *, is_named: bool = True) -> None:
+        """Add a library; once, and none that the Pythons here do not look for."""
+        if path in self._paths or _is_for_other_python(path.name, self.pythons):
+            return
+        self._paths.add(path)
+        self.libraries[name if name not in self.libraries else str(path)] = path
+        if is_named or _PYTHON_TAG.search(path.name):
+            self.made.append(path)
+
+    def add_tree(self, name: str, folder: Path, *, is_package: bool) -> None:
+        """Add the libraries below a folder."""
+        tree = walk_tree(folder, is_package=is_package)
+        for file, path in tree.libraries.items():
+            self.add(f"{name}/{file}" if name else file, path, is_named=is_package)
+        if tree.fault:
+            self.unseen[str(folder)] = tree.fault
+
+    def add_place(self, name: str, path: Path) -> None:
+        """Add a package, or a module that is a file."""
+        if is_folder(path):
+            self.add_tree(name, path, is_package=True)
+        elif is_library_name(path.name):
+            self.add(name, path)
+
+
+def find_libraries(
+    installed: Installed, record: Mapping[str, Any], *, prefix: Path, pythons: frozenset[str]
+) -> Finding:
+    """Return the libraries that a distribution lists, and those of its source tree if it is editable.
+
+    :param record: our own, {} where there is none: it names libraries too
+    :param pythons: see `read_pythons`; what is there for others is passed over, as an import does
+    """
+    finding = Finding(pythons)
+    files = read_files(installed)
+    source = _editable_source(installed.information)
+    for file in files or ():
+        if is_library_name(file) and not file.startswith(("../", "/")):
+            finding.add(file, installed.site / file)
+        elif not set(file) & set("./") and is_folder(installed.site / file):
+            # A link to a package, as `flit install --symlink` makes it.
+            finding.add_place(file, installed.site / file)
+    places = read_source_places(installed, files, source=source)
+    for name, path in places.packages.items():
+        finding.add_place(name, path)
+    for folder in places.folders:
+        finding.add_tree("", folder, is_package=False)
+    finding.unseen.update({str(path): "it is not there" for path in places.lost})
+    if not places.are_known and not finding.libraries:
+        if source is not None:
+            _add_source(finding, source)
+        elif files is None:
+            _add_unlisted(finding, installed)
+    _add_recorded(finding, _recorded_modules(record), source, prefix)
+    return finding
+
+
+def read_pythons(prefix: Path) -> frozenset[str]:
+    """Return the Pythons of an environment as names of extension modules have them; none where it does not say."""
+    folders = python_folders(prefix) or tuple(f"python{version}" for version in python_versions(prefix))
+    return frozenset(folder.replace(".", "") for folder in folders)
+
+
+def _add_source(finding: Finding, source: Path) -> None:
+    """Add the libraries of a source tree of which nothing says what is imported of it."""
+    finding.add_tree("", source, is_package=False)
+    if not finding.libraries:
+        finding.unseen[str(source)] = "nothing says what is imported of it"
+
+
+def _add_unlisted(finding: Finding, installed: Installed) -> None:
+    """Add the libraries of a distribution that lists no files: Debian's, an egg, what `setup.py develop` made."""
+    site = installed.site
+    is_source = installed.is_developed and site.name not in _SITE_NAMES
+    if site.suffix == ".egg":
+        finding.add_tree("", site, is_package=True)
+        return
+    found = {name: path for top in top_level_names(installed) for name, path in importable(site / top, top)}
+    for name, path in found.items():
+        finding.add_place(name, path)
+        if is_folder(libraries := site / f"{name}.libs"):
+            finding.add_place(f"{name}.libs", libraries)
+    if not found and is_source:
+        finding.add_tree("", site, is_package=False)
+    elif not found:
+        finding.unseen[str(installed.information)] = "it lists no files, and nothing has its name"
+
+
+def _add_recorded(finding: Finding, names: tuple[str, ...], source: Path | None, prefix: Path) -> None:
+    """Add the libraries that a record names, those that are not among the ones that were found."""
+    found = {real(path) for path in finding.libraries.values()} if source is not None else set()
+    for recorded in names:
+        data = _DATA.match(recorded)
+        name = recorded[data.end() :] if data else recorded
+        folder, slash, file = name.rpartition("/")
+        if _is_for_other_python(file, finding.pythons):
+            finding.unseen[recorded] = "it is for another Python"
+            continue
+        place = prefix / name if data and data[1] else source / name if source is not None else None
+        if place is not None and is_file(place):
+            if real(place) not in found:
+                finding.add(name, place)
+        elif finding.libraries.keys().isdisjoint({name, f"{folder}{slash}{_guarded(file)}"}):
+            finding.unseen[recorded] = "the record names it, and it was not found"
+
+
+def _guarded(file: str) -> str:
+    """Return what the guard calls a library: its loader has the old name."""
+    stem, dot, suffix = file.partition(".")
+    return f"{stem}.guarded{dot}{suffix}"
+
+
+def _recorded_modules(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the libraries that need torch, as a record names them: relative to the wheel, or to the source tree."""
+    names: Any = record
+    for key in ("built", "link", "modules"):
+        names = names.get(key) if isinstance(names, dict) else None
+    texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    return tuple(name for name in texts if name.isprintable() and not {"", ".", ".."} & set(name.split("/")))
+
+
+def _editable_source(information: Path) -> Path | None:
+    """Return the source tree of an editable installation (PEP 610); None where it is none."""
+    try:
+        direct = json.loads(read_start(information / "direct_url.json", _LARGEST_URL_BYTES) or b"")
+        folder = direct["dir_info"]["editable"] and Path(unquote(urlsplit(direct["url"]).path))
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return None
+    return folder if isinstance(folder, Path) and is_folder(folder) else None
+
+
+def _is_for_other_python(file: str, pythons: frozenset[str]) -> bool:
+    """Return whether a file is an extension module that the Pythons here do not look for."""
+    match = _PYTHON_TAG.search(file)
+    if not match or not match[2] or not pythons:
+        return False
+    free_threaded = "t" if "t" in match[3] else ""
+    return f"{match[1] or 'python'}{match[2]}{free_threaded}" not in pythons

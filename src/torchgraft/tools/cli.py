@@ -1,0 +1,186 @@
+"""The door for people: `torchgraft COMMAND`. One file per command; this one chooses among them.
+
+A command's file is imported only when it is called: `plan` has no use for what `check` needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import errno
+import importlib
+import io
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from .. import __version__
+from ..errors import OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, Problem, TorchgraftError, shown
+
+PROGRAM = "torchgraft"
+# A line for each command: its file has its name, and repeats what is said here of it.
+GROUPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "look": {
+            "doctor": "say whether this machine can build for its torch, and what to mend",
+            "plan": "show what a build would get, and why",
+            "check": "find packages that do not fit the torch that is there",
+            "snapshot": "print what a plan depends on, as JSON",
+        },
+        "change a project": {
+            "adopt": "change a project to torchgraft",
+            "vendor": "put a copy of the backend into a project",
+        },
+        "this program": {
+            "cache": "list what torchgraft keeps, and remove what is of no use any more",
+            "completion": "print what makes a shell complete commands and options",
+        },
+    }
+)
+
+_MODULES: Mapping[str, str] = MappingProxyType(
+    {
+        "doctor": ".doctor.doctor_command",
+        "plan": ".show_plan",
+        "check": ".check.check_command",
+        "snapshot": ".show_snapshot",
+        "adopt": ".adopt.adopt_command",
+        "vendor": ".vendor.vendor_command",
+        "cache": ".cache.cache_command",
+        "completion": ".completion",
+    }
+)
+_INTERRUPTED = 130
+# What a program cannot help: a disk that is full or broken, a folder that may not be entered.
+_OF_MACHINE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG, errno.ELOOP}
+)
+_DESCRIPTION = """Build torch extensions against the PyTorch that they will run with. pip, uv and all the others
+call torchgraft by themselves when they build a project that names it in [build-system]. These commands are for people.
+"""
+_EPILOG = """examples:
+  torchgraft doctor                           is everything here that a CUDA extension needs?
+  torchgraft doctor --report                  the same, to be pasted into a bug
+  torchgraft plan                             what would a build of the project in this folder get?
+  torchgraft plan --consumer ~/train/.venv    ... and for that environment?
+  torchgraft check                            do the installed packages fit the torch that is there?
+  torchgraft adopt                            what would have to change in this project?
+
+Every command has --help with its own options and examples, and --json for programs. Nothing is coloured where
+standard output is no terminal, or NO_COLOR is set.
+
+exit status:
+  0    all is well
+  1    the machine must change (no torch, another Python, something does not link, ...)
+  2    the settings or arguments must change
+  3    a bug in torchgraft
+  130  interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    # None where it was closed before we began (>&-).
+    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            # Names of files may be anything, and so may the encoding of a terminal.
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # not every stream has it
+    try:
+        return _run(sys.argv[1:] if arguments is None else arguments)
+    except TorchgraftError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        return 0  # The reader (head, less) has seen enough.
+    except OSError as error:
+        if error.errno not in _OF_MACHINE:
+            return _own_bug()
+        where = f": {shown(str(error.filename))}" if error.filename else ""
+        print(f"{PROGRAM}: {error.strerror}{where}", file=sys.stderr)
+        return ActError.exit_code
+    except Exception:  # noqa: BLE001 - the one error boundary of the command line
+        return _own_bug()
+    finally:
+        _let_go_of_stdout()
+
+
+def command_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    :param only: the command whose arguments matter; those of all others are left out, and their files not imported
+    """
+    parser = _Parser(prog=PROGRAM, description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser)
+    for name, said in (pair for group in GROUPS.values() for pair in group.items()):
+        if only in {None, name}:
+            importlib.import_module(_MODULES[name], __package__).add_parser(commands)
+        else:
+            commands.add_parser(name, help=said)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Has commands in groups, which argparse has not."""
+
+    def format_usage(self) -> str:
+        return f"usage: {PROGRAM} COMMAND ...   ({PROGRAM} --help says more)\n"
+
+    def format_help(self) -> str:
+        lines = [f"usage: {PROGRAM} COMMAND ...", "", _DESCRIPTION.rstrip()]
+        for title, commands in GROUPS.items():
+            lines += ["", f"{title}:", *(f"  {name:<12}{said}" for name, said in commands.items())]
+        return "\n".join([*lines, "", _EPILOG])
+
+
+def _run(arguments: Sequence[str]) -> int:
+    _refuse_no_folder()
+    names = [name for group in GROUPS.values() for name in group]
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), "")
+    parser = command_parser(chosen)
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return ConfigError.exit_code
+    if chosen and chosen not in names:
+        near = difflib.get_close_matches(chosen, names, n=1)
+        parser.error(f"there is no command {chosen!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    parsed = parser.parse_args(arguments)
+    status = int(parsed.run(parsed))
+    sys.stdout.flush()
+    return status
+
+
+def _refuse_no_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError:
+        raise ActError(
+            Problem(
+                code="no-working-folder",
+                headline="the working folder is not there any more",
+                why="what is to be looked at is looked for from there",
+                fixes=('cd "$PWD"   (where a folder of that name is there again)',),
+            )
+        ) from None
+
+
+def _own_bug() -> int:
+    traceback.print_exc()
+    print(f"torchgraft has a bug; please send what stands above to {REPORT_TO}", file=sys.stderr)
+    return OUR_OWN_BUG
+
+
+def _let_go_of_stdout() -> None:
+    """Leave nothing for Python to write when it ends: it would complain of a reader that has gone."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,74 @@
+"""`torchgraft completion`: what makes a shell complete our commands and options."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from .cli import PROGRAM, command_parser
+from .extra import require_extra
+
+# Those that shtab knows since 1.8; later ones of it know more.
+_SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
+_EPILOG = """install it, once, into a folder that is there:
+  bash   torchgraft completion bash > ~/.local/share/bash-completion/completions/torchgraft
+  zsh    torchgraft completion zsh > ~/.zfunc/_torchgraft     (with ~/.zfunc in fpath, before compinit)
+  fish   torchgraft completion fish > ~/.config/fish/completions/torchgraft.fish
+
+or try it in this shell (bash):
+  eval "$(torchgraft completion bash)"
+"""
+_FILES = frozenset({"FILE"})
+_PATHS = frozenset({"PATH", "FOLDER", "PATH|SDIST|REQUIREMENT", "FILE|PATH"})
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "completion",
+        help="print what makes a shell complete commands and options",
+        description="Print a script for a shell that completes torchgraft's commands, options and paths.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("shell", choices=_SHELLS, help="the shell")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the script."""
+    require_extra("completion", "shtab")
+    print(completion_text(arguments.shell), end="")
+    return 0
+
+
+def completion_text(shell: str) -> str:
+    """Return the script for one shell."""
+    import shtab
+
+    parser = command_parser()
+    _mark_paths(parser)
+    _shorten_descriptions(parser)
+    return str(shtab.complete(parser, shell=shell, root_prefix=f"_{PROGRAM}")) + "\n"
+
+
+def _shorten_descriptions(parser: argparse.ArgumentParser) -> None:
+    """Have each command described by its line in --help: zsh and fish show the description, in one line."""
+    for action in parser._actions:  # noqa: SLF001 - as below
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for listed in action._get_subactions():  # noqa: SLF001 - the only place where argparse keeps them
+                below = action.choices[listed.dest]
+                below.description = listed.help
+                _shorten_descriptions(below)
+
+
+def _mark_paths(parser: argparse.ArgumentParser) -> None:
+    """Say of every argument that is a path that it is one; metavars tell."""
+    import shtab
+
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to list arguments
+        for below in action.choices.values() if isinstance(action.choices, dict) else ():
+            _mark_paths(below)
+        if isinstance(action.metavar, str) and action.metavar in _FILES | _PATHS:
+            # An interpreter, a wheel and an sdist are files: folders alone would not do for PATH.
+            action.complete = shtab.FILE  # type: ignore[attr-defined]  # that is how shtab is told

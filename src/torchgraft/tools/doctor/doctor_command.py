@@ -1,0 +1,99 @@
+"""`torchgraft doctor`: whether this machine can build for its torch, and what to mend."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import textwrap
+from typing import Any
+
+from ...codec import to_json
+from ...errors import PlanError, printable_text
+from ...redaction import redacted_json
+from ..account import take_names
+from ..colour import Colour, painted
+from ..project_arguments import add_consumer_argument
+from .checkup import Finding, Verdict
+from .plan_findings import is_well, plan_findings
+from .take_checkup import take_checkup
+
+_DESCRIPTION = """Look at everything that a build of a CUDA extension would use, which is started from this shell, and
+say of each thing whether it is well: the front ends on PATH, the environment that a wheel would be for and its torch,
+GPUs and driver, CUDA toolkits and which of them is taken, compilers, memory, the cache folder. Nothing is changed,
+nothing is downloaded, and no code of the environment runs. Programs are asked for their versions."""
+_EPILOG = """examples:
+  torchgraft doctor
+  torchgraft doctor --consumer ~/train/.venv
+  torchgraft doctor --report                  to be pasted into a bug: without home folder, names of user and host
+
+exit status: 0 if nothing keeps a build from working, 1 if there is a problem
+"""
+_COLOURS = {Verdict.OK: Colour.GREEN, Verdict.NOTE: Colour.YELLOW, Verdict.PROBLEM: Colour.RED}
+_WIDTH = 110
+_TOPIC = 10
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "doctor",
+        help="say whether this machine can build for its torch, and what to mend",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_consumer_argument(parser, "the environment a wheel would be for, or its interpreter")
+    parser.add_argument(
+        "--report", action="store_true", help="for a bug report: no home folder, no names of people and hosts"
+    )
+    parser.add_argument("--json", action="store_true", help="print the same as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the findings; return 1 where there is a problem."""
+    config, checkup = take_checkup(arguments.consumer)
+    findings = plan_findings(config, checkup)
+    names = take_names(os.environ) if arguments.report else None
+    data = redacted_json([to_json(finding) for finding in findings], names)
+    shown = tuple(
+        Finding(**{**item, "verdict": Verdict(item["verdict"]), "fixes": tuple(item["fixes"])}) for item in data
+    )
+    if arguments.json:
+        print(json.dumps({"torchgraft": checkup.torchgraft, "well": is_well(findings), "findings": data}, indent=2))
+    elif arguments.report:
+        print(f"```text\n$ torchgraft doctor --report\n{findings_text(shown, coloured=False)}\n```")
+    else:
+        print(findings_text(shown))
+    return 0 if is_well(findings) else PlanError.exit_code
+
+
+def findings_text(findings: tuple[Finding, ...], *, coloured: bool = True) -> str:
+    """Return the findings as a person reads them: a line for each, its cure below it, the sum at the end."""
+    lines = [line for finding in findings for line in _lines(finding, coloured=coloured)]
+    counts = {verdict: sum(f.verdict is verdict for f in findings) for verdict in Verdict}
+    problems, notes = counts[Verdict.PROBLEM], counts[Verdict.NOTE]
+    said = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "no problem"
+    also = f", {notes} note{'' if notes == 1 else 's'}" if notes else ""
+    return "\n".join([*lines, "", said + also])
+
+
+def _lines(finding: Finding, *, coloured: bool) -> list[str]:
+    word = f"{finding.verdict.value:<8}"
+    head = painted(word, _COLOURS[finding.verdict]) if coloured else word
+    indent = " " * (len(word) + _TOPIC)
+    tag = f" [{finding.problem}]" if finding.problem else ""
+    wrapped = textwrap.wrap(
+        printable_text(finding.text) + tag,
+        width=_WIDTH - len(indent),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [""]
+    first = f"{head}{finding.topic:<{_TOPIC}}{wrapped[0]}"
+    # A command is never wrapped: it must run as typed.
+    return [
+        first,
+        *(indent + line for line in wrapped[1:]),
+        *(f"{indent}fix: {printable_text(fix)}" for fix in finding.fixes),
+    ]

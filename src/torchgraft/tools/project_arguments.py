@@ -1,0 +1,88 @@
+"""The arguments that name a project and its settings, shared by the commands that plan."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import ConfigError, Problem
+from ..settings.config import TABLE, Source, settings
+
+
+def add_project_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add PATH, --consumer and -C."""
+    parser.add_argument(
+        "path", nargs="?", type=folder_argument, default=".", metavar="PATH", help="source tree (default: .)"
+    )
+    add_consumer_argument(parser, "the environment the wheel is for, or its interpreter")
+    parser.add_argument(
+        "-C",
+        "--config-setting",
+        action="append",
+        default=[],
+        type=_assignment,
+        metavar="KEY=VALUE",
+        help="a setting, as given to pip and uv: -C torchgraft.torch=2.8.0+cu128",
+    )
+
+
+def add_consumer_argument(parser: argparse.ArgumentParser, said: str) -> None:
+    """Add --consumer."""
+    parser.add_argument("--consumer", type=_not_empty, metavar="PATH", help=said)
+
+
+def refuse_no_project(command: str, folder: Path, files: Sequence[str]) -> None:
+    """Refuse a folder without any of the files that make it a project.
+
+    :raises ConfigError: if there is none
+    """
+    if not any((folder / name).exists() for name in files):
+        raise ConfigError(
+            Problem(
+                code="no-project",
+                headline=f"there is no project in {folder.resolve()}",
+                why=f"it has none of {', '.join(files)}",
+                fixes=(f"torchgraft {command} PATH",),
+            )
+        )
+
+
+def config_settings(arguments: argparse.Namespace) -> dict[str, list[str]]:
+    """Return the -C arguments as front ends hand them to a hook."""
+    found: dict[str, list[str]] = {}
+    for item in arguments.config_setting:
+        key, _, value = item.partition("=")
+        found.setdefault(key, []).append(value)
+    if arguments.consumer is not None:
+        found["torchgraft.consumer"] = [arguments.consumer]
+    return found
+
+
+def _not_empty(text: str) -> str:
+    """Return a path; refuse "", which a variable that is not set leaves, and which would name the working folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
+
+
+def _assignment(text: str) -> str:
+    """Return KEY=VALUE; refuse one of our own keys without the prefix, which would go to the delegate in silence."""
+    key, equals, _ = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    if key in {setting.key for setting in settings().values() if Source.ARGUMENT in setting.sources}:
+        raise argparse.ArgumentTypeError(f"{key!r} is the delegate's; a setting of torchgraft is {TABLE}.{key}=...")
+    return text
+
+
+def folder_argument(text: str) -> Path:
+    """Return the folder that an argument names."""
+    path = Path(text).expanduser().absolute()
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:  # above it is one that may not be entered
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be looked at: {error.strerror}") from None
+    if not is_folder:
+        raise argparse.ArgumentTypeError(f"{text!r} is {'no folder' if path.exists() else 'not there'}")
+    return path

@@ -1,0 +1,143 @@
+"""`torchgraft plan`: what a build would get, and why, without building."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from ..codec import from_json_text, json_text, to_json
+from ..errors import PlanError, shown
+from ..hook.plan import plan_build, plan_pass_through, plan_text, plan_wheel
+from ..hook.snapshot import read_snapshot_text, take_shell_snapshot
+from ..model.decision import Plan
+from ..model.observation import Hook, Snapshot, Way
+from ..settings.config import Config, Provide
+from ..settings.taken import Settings, take_settings
+from .project_arguments import add_project_arguments, config_settings, refuse_no_project
+
+_EPILOG = """examples:
+  torchgraft plan                                       for the project in this folder
+  torchgraft plan ~/src/ext --consumer ~/train/.venv    ... in another folder, for that environment
+  torchgraft plan -C torchgraft.torch=2.8.0+cu128       what would change with this setting?
+  torchgraft plan --snapshot theirs.json                what is planned on the machine of which that was recorded
+  torchgraft plan --against theirs.json                 how does that machine differ from this one?
+  torchgraft plan --consumer A/.venv --against B/.venv  how do two environments differ?
+
+With --against only what differs is shown: first what was seen, then what is planned because of it. The exit status
+is then 0, whatever differs.
+"""
+_NARROWEST = 16
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "plan",
+        help="show what a build would get, and why",
+        description="Show what a build of PATH would get, rung by rung, without building.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_project_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
+    parser.add_argument(
+        "--snapshot", type=Path, metavar="FILE", help="decide from a recorded snapshot, not this machine"
+    )
+    parser.add_argument(
+        "--against", metavar="FILE|PATH", help="compare with a recorded snapshot, or with another environment"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the plan; return 1 where it holds problems."""
+    settings = take_settings(arguments.path, config_settings(arguments))
+    if arguments.snapshot:
+        snapshot = _recorded(arguments.snapshot)
+        plan = plan_build(settings.config, snapshot)
+    else:
+        refuse_no_project("plan", settings.source, _PROJECT_FILES)
+        snapshot = take_shell_snapshot(settings)
+        plan = _plan(settings, snapshot)
+        print(_other_backend(settings), end="", file=sys.stderr)
+    if arguments.against is not None:
+        name = str(arguments.snapshot or arguments.consumer or "here")
+        print(_comparison(arguments, settings.config, (snapshot, plan), name), end="")
+        return 0
+    print(json_text(plan) if arguments.json else plan_text(plan), end="" if arguments.json else "\n")
+    return PlanError.exit_code if plan.problems else 0
+
+
+def _plan(settings: Settings, snapshot: Snapshot) -> Plan:
+    """Return the plan of a wheel."""
+    if settings.config.provide is Provide.OFF:
+        return plan_pass_through(settings.config, snapshot.hook)
+    asked = plan_build(settings.config, snapshot)
+    if asked.problems or asked.way not in {Way.GRAFT, Way.PRESENT}:
+        return asked
+    return plan_wheel(asked, plan_build(settings.config, take_shell_snapshot(settings, hook=Hook.BUILD_WHEEL)))
+
+
+def _other_backend(settings: Settings) -> str:
+    """Return a line that says so where a project does not name torchgraft, and its build will not do what is shown."""
+    system = settings.pyproject.get("build-system", {})
+    name = system.get("build-backend", "setuptools.build_meta:__legacy__")
+    if system.get("backend-path") or str(name).partition(".")[0] == "torchgraft":
+        return ""
+    said = f"{name} builds this project; what follows is for after `torchgraft adopt --write`"
+    return shown(f"torchgraft: {said}") + "\n"
+
+
+def _recorded(file: Path) -> Snapshot:
+    return from_json_text(Snapshot, read_snapshot_text(file), source=str(file))
+
+
+def _comparison(arguments: argparse.Namespace, config: Config, one: tuple[Snapshot, Plan], name: str) -> str:
+    from .compare import compare
+
+    against = Path(arguments.against)
+    if against.is_dir() or _is_interpreter(against):
+        told = {**config_settings(arguments), "torchgraft.consumer": [arguments.against]}
+        snapshot = take_shell_snapshot(take_settings(arguments.path, told))
+    else:
+        snapshot = _recorded(against)
+    differences = compare(one, (snapshot, plan_build(config, snapshot)))
+    if arguments.json:
+        report = {"one": name, "other": arguments.against, "differences": to_json(differences)}
+        return json.dumps(report, indent=2) + "\n"
+    rows = [
+        ("", name, arguments.against),
+        *((d.path.removeprefix("seen."), d.one or "-", d.other or "-") for d in differences),
+    ]
+    if not differences:
+        return f"no difference between {name} and {arguments.against}\n"
+    return columns_text(rows, width=shutil.get_terminal_size((120, 24)).columns) + "\n"
+
+
+def _is_interpreter(path: Path) -> bool:
+    return path.is_file() and path.suffix != ".json" and (os.access(path, os.X_OK) or path.suffix == ".exe")
+
+
+def columns_text(rows: list[tuple[str, str, str]], *, width: int) -> str:
+    """Return rows in three columns; a text that is too long for its own goes on in the next line of it."""
+    first = min(max(len(row[0]) for row in rows), width // 3)
+    second = min(max(len(row[1]) for row in rows), max(_NARROWEST, (width - first - 4) // 2))
+    third = max(_NARROWEST, width - first - second - 4)
+    lines = []
+    for row in rows:
+        cells = [_wrapped(text, size) for text, size in zip(row, (first, second, third), strict=True)]
+        for index in range(max(map(len, cells))):
+            parts = [cell[index] if index < len(cell) else "" for cell in cells]
+            lines.append(f"{parts[0]:<{first}}  {parts[1]:<{second}}  {parts[2]}".rstrip())
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(shown(text), width=width, break_on_hyphens=False) or [""]

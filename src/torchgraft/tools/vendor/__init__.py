@@ -1,0 +1,3 @@
+"""`torchgraft vendor`: a copy of the backend in a project."""
+
+from __future__ import annotations

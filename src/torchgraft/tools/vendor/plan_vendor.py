@@ -1,0 +1,75 @@
+"""How a copy of torchgraft in a project differs from what it was made of, and what its sdist has to hold.
+
+May not read or write files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...untrusted import strings, table
+from ..adopt.adoption import BACKEND, IN_TREE
+from .vendored import MANIFEST, Copy, Difference, Manifest
+
+_MANIFEST_LINE = f"recursive-include {IN_TREE} *.py py.typed {MANIFEST} LICENSE"
+
+
+def compare_copy(copy: Copy, pyproject: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """Return all in which a project is not as the manifest of its copy says; nothing if it is."""
+    if copy.manifest is None:
+        return (Difference(file=f"{IN_TREE}/{MANIFEST}", what="missing"),)
+    return (*_files(copy.manifest, copy), *_build_system(copy.manifest, pyproject))
+
+
+def altered_files(copy: Copy, own: Manifest) -> tuple[str, ...]:
+    """Return the files that somebody has altered since the copy was made: writing a new one would lose that.
+
+    A file that is already as it will be counts as unaltered.
+    """
+    known = copy.manifest.files if copy.manifest else {}
+    return tuple(
+        name
+        for name, digest in sorted(copy.files.items())
+        if digest != known.get(name) and digest != own.files.get(name)
+    )
+
+
+def stale_files(copy: Copy, own: Manifest) -> tuple[str, ...]:
+    """Return the files of the old copy that the new one does not have."""
+    known = copy.manifest.files if copy.manifest else {}
+    return tuple(name for name in sorted(copy.files) if name in known and name not in own.files)
+
+
+def with_copy_in_sdist(manifest_in: str | None) -> str | None:
+    """Return the text of MANIFEST.in with a line that puts the copy into sdists; None where it does so already.
+
+    setuptools leaves out what is no package of the project, and a build from such an sdist would have no backend.
+    """
+    text = manifest_in or ""
+    if any(line.split()[:2] in (["graft", IN_TREE], ["recursive-include", IN_TREE]) for line in text.splitlines()):
+        return None
+    end = "\r\n" if "\r\n" in text else "\n"
+    gap = end if text and not text.endswith("\n") else ""
+    return f"{text}{gap}{_MANIFEST_LINE}{end}"
+
+
+def _files(manifest: Manifest, copy: Copy) -> Iterator[Difference]:
+    for name in sorted({*manifest.files, *copy.files}):
+        if name not in copy.files:
+            yield Difference(file=f"{IN_TREE}/{name}", what="missing")
+        elif name not in manifest.files:
+            yield Difference(file=f"{IN_TREE}/{name}", what="not of torchgraft")
+        elif copy.files[name] != manifest.files[name]:
+            yield Difference(file=f"{IN_TREE}/{name}", what="changed")
+
+
+def _build_system(manifest: Manifest, pyproject: Mapping[str, Any]) -> Iterator[Difference]:
+    system = table(pyproject.get("build-system"))
+    if system.get("build-backend") != BACKEND:
+        yield Difference(file="pyproject.toml", what=f'build-backend is not "{BACKEND}"')
+    if system.get("backend-path") != [IN_TREE]:
+        yield Difference(file="pyproject.toml", what=f'backend-path is not ["{IN_TREE}"]')
+    for requirement in manifest.requires:
+        if requirement not in strings(system.get("requires")):
+            yield Difference(file="pyproject.toml", what=f'requires lacks "{requirement}"')

@@ -1,0 +1,108 @@
+"""What a copy of torchgraft is made of, and what of one stands in a project.
+
+May not write anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Iterator
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from ... import __version__
+from ...codec import from_json_text
+from ...errors import ActError, ConfigError, Problem
+from ..adopt.adoption import IN_TREE, OWN_NAME
+from .vendored import MANIFEST, Copy, Manifest
+
+PACKAGE = Path(__file__).parents[2]
+
+_NOT_FOR_BUILDS = frozenset({"tools", "__main__.py"})
+
+
+def read_own_files() -> dict[str, Path]:
+    """Return the files that a copy is made of, by their path in it: the package without its commands, the licence.
+
+    :raises ActError: if torchgraft is not installed as it should be
+    """
+    own = {
+        f"{OWN_NAME}/{path.relative_to(PACKAGE).as_posix()}": path
+        for path in _files(PACKAGE)
+        if path.relative_to(PACKAGE).parts[0] not in _NOT_FOR_BUILDS
+    }
+    return {**own, "LICENSE": _licence()}
+
+
+def describe_own() -> Manifest:
+    """Return what a copy of this very torchgraft is.
+
+    :raises ActError: if torchgraft is not installed as it should be
+    """
+    parsed = {text: Requirement(text) for text in _distribution().requires or ()}
+    return Manifest(
+        version=__version__,
+        requires=tuple(text for text, one in parsed.items() if one.marker is None or "extra" not in str(one.marker)),
+        files={name: _digest(path) for name, path in sorted(read_own_files().items())},
+    )
+
+
+def read_copy(project: Path) -> Copy:
+    """Return the copy that stands in a project.
+
+    :raises SnapshotError: if its manifest is none
+    """
+    folder = project / IN_TREE
+    manifest = folder / MANIFEST
+    if not folder.is_dir():
+        return Copy()
+    try:
+        text = manifest.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        found = None
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            Problem(code="bad-snapshot", headline=f"{manifest} cannot be read: {error}", fixes=("torchgraft vendor",))
+        ) from None
+    else:
+        found = from_json_text(Manifest, text, source=str(manifest))
+    files = {path.relative_to(folder).as_posix(): _digest(path) for path in _files(folder) if path != manifest}
+    return Copy(manifest=found, files=files)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
+            yield path
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _distribution() -> importlib.metadata.Distribution:
+    try:
+        return importlib.metadata.distribution(OWN_NAME)
+    except importlib.metadata.PackageNotFoundError:
+        raise _not_installed("it has no metadata") from None
+
+
+def _licence() -> Path:
+    distribution = _distribution()
+    for file in distribution.files or ():
+        if file.name == "LICENSE":
+            return Path(str(distribution.locate_file(file)))
+    raise _not_installed("its licence is not there")
+
+
+def _not_installed(reason: str) -> ActError:
+    return ActError(
+        Problem(
+            code="not-installed",
+            headline=f"torchgraft is not installed as it should be: {reason}",
+            why="a copy holds its licence, and names what it needs",
+            fixes=("pip install --force-reinstall torchgraft",),
+        )
+    )

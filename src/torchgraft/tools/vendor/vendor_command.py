@@ -1,0 +1,128 @@
+"""`torchgraft vendor`: put a copy of the backend into a project, which then needs torchgraft from no index."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from ...codec import to_json
+from ...errors import ConfigError, Evidence, Problem
+from ...project.pyproject import read_pyproject
+from ...shell_words import quoted
+from ..adopt.adopt_command import adoption_text
+from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable
+from ..adopt.adoption import IN_TREE, Adoptable, Adoption
+from ..adopt.changes import diff_text
+from ..adopt.plan_adoption import plan_adoption
+from ..adopt.project_file import write_project_file
+from ..extra import require_extra
+from ..project_arguments import folder_argument, refuse_no_project
+from .plan_vendor import altered_files, compare_copy, stale_files, with_copy_in_sdist
+from .read_copy import describe_own, read_copy, read_own_files
+from .vendored import Manifest
+from .write_copy import write_copy
+
+_EPILOG = f"""The copy is the folder {IN_TREE}, with a manifest of its version and of the digest of each file.
+Commit it.
+
+exit status of --check:
+  0  the copy is as it was made, and pyproject.toml uses it
+  1  a file was changed, is missing or does not belong there, or pyproject.toml does not use it
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "vendor",
+        help="put a copy of the backend into a project",
+        description="Put a copy of the backend, without its commands, into a project, and show what has to change in"
+        " pyproject.toml so that it is used.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "path", nargs="?", type=folder_argument, default=".", metavar="PATH", help="source tree (default: .)"
+    )
+    parser.add_argument("--write", action="store_true", help="change pyproject.toml and MANIFEST.in too")
+    parser.add_argument("--check", action="store_true", help="change nothing; say whether the copy was changed")
+    parser.add_argument("--force", action="store_true", help="write over a copy that somebody has changed")
+    parser.add_argument("--json", action="store_true", help="print the same as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write a copy, or check one."""
+    return _check(arguments) if arguments.check else _vendor(arguments)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    copy = read_copy(arguments.path)
+    differences = compare_copy(copy, read_pyproject(arguments.path))
+    if arguments.json:
+        version = copy.manifest.version if copy.manifest else None
+        print(json.dumps({"version": version, "differences": to_json(differences)}, indent=2))
+    elif differences:
+        print("\n".join(f"{difference.file}: {difference.what}" for difference in differences))
+    elif copy.manifest is not None:
+        print(f"{IN_TREE} is torchgraft {copy.manifest.version}, {len(copy.files)} files, as it was made")
+    return int(bool(differences))
+
+
+def _vendor(arguments: argparse.Namespace) -> int:
+    require_extra("vendor", "tomlkit")
+    project = arguments.path
+    own, files = describe_own(), read_own_files()
+    refuse_no_project("vendor", project, ADOPTABLE_FILES)
+    copy = read_copy(project)
+    altered = altered_files(copy, own)
+    if altered and not arguments.force:
+        raise ConfigError(_altered(altered, arguments))
+    found = read_adoptable(project)
+    # Who vendors it has decided that the project needs it.
+    adoption = plan_adoption(found, vendored=own.requires, force=True)
+    manifest_in = with_copy_in_sdist(found.manifest_in) if _is_setuptools(found) else None
+    write_copy(project / IN_TREE, files, own, stale=stale_files(copy, own))
+    if arguments.write:
+        if adoption.after is not None:
+            write_project_file(project / "pyproject.toml", adoption.after)
+        if manifest_in is not None:
+            write_project_file(project / "MANIFEST.in", manifest_in)
+    if arguments.json:
+        report = {**to_json(adoption), "manifest_in": manifest_in, "version": own.version, "written": arguments.write}
+        print(json.dumps(report, indent=2))
+    else:
+        print(_report(arguments, own, found, adoption, manifest_in))
+    return 0
+
+
+def _report(
+    arguments: argparse.Namespace, own: Manifest, found: Adoptable, adoption: Adoption, manifest_in: str | None
+) -> str:
+    lines = [f"{IN_TREE} is torchgraft {own.version} now, {len(own.files)} files; commit it", ""]
+    lines.append("[build-system] requires has to have what it needs:")
+    lines += [f"  {requirement}" for requirement in own.requires]
+    lines += ["", adoption_text(found, adoption)]
+    if manifest_in is not None:
+        lines += ["", diff_text(found.manifest_in, manifest_in, "MANIFEST.in").rstrip("\n")]
+    elif not _is_setuptools(found):
+        lines += ["", f"See that {IN_TREE} is in the sdist: its backend does not know that it has to be."]
+    if adoption.after is not None or manifest_in is not None:
+        lines += ["", "written" if arguments.write else "these files are not changed without --write"]
+    return "\n".join(lines)
+
+
+def _is_setuptools(found: Adoptable) -> bool:
+    return found.script is not None or "setuptools" in (found.pyproject or "setuptools")
+
+
+def _altered(altered: tuple[str, ...], arguments: argparse.Namespace) -> Problem:
+    shown = ", ".join(altered[:5]) + (f" and {len(altered) - 5} more" if len(altered) > 5 else "")
+    return Problem(
+        code="copy-changed",
+        headline=f"{IN_TREE} holds files that are not as torchgraft made them",
+        evidence=(Evidence(label="files", text=shown),),
+        why="a new copy would be written over what somebody has changed there",
+        fixes=(f"torchgraft vendor {quoted(str(arguments.path))} --force{' --write' if arguments.write else ''}",),
+    )

@@ -1,0 +1,233 @@
+"""Which torch the front end was asked for, in its arguments and the files that they name.
+
+May not resolve anything, nor raise: what cannot be read is reported as a sentence.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from ..consumer.command_line import CommandLine, parse_command_line, script_of
+from ..installed.markers import MarkerError, marker_holds, torch_version_in
+from ..model.observation import AskedFor, FrontEndName, Python
+from ..redaction import without_credentials
+from .locked_torch import is_torch
+from .requirements_files import Line, RequirementsReader
+
+# `torch@2.8.0` of uv tool and poetry, `torch@^2.8` of poetry: no URL.
+_AT_VERSION = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*@\s*([\^~]?)([^/:\s]+)\s*")
+# Names of torch in text that packaging refuses: `torch @ ./x.whl`, `torch==2.8 or so`.
+_LOOKS_LIKE_TORCH = re.compile(r"\s*torch\s*($|[\[@<>=!~;,(\s])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The requirements on torch that apply to an interpreter and platform, and what could not be read.
+
+    `lock_files` are those that are named among the requirements (`-r pylock.toml`); `script` is one that brings
+    requirements of its own (PEP 723).
+    """
+
+    requirements: tuple[AskedFor, ...] = ()
+    faults: tuple[str, ...] = ()
+    lock_files: tuple[str, ...] = ()
+    script: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sources:
+    """Where a command line names requirements: as text, in files, and in files that replace all others."""
+
+    texts: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    script: str | None = None
+
+
+def read_asked_for(
+    name: FrontEndName, arguments: tuple[str, ...], *, folder: str, variables: Mapping[str, str], python: Python
+) -> Asked:
+    """Return what the arguments of a front end say of torch.
+
+    :param arguments: as the system shows them, or without the interpreter and the program
+    :param folder: where the front end runs
+    :param variables: its own; only PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT and UV_OVERRIDE are looked at
+    """
+    command = parse_command_line(name, arguments)
+    sources = _SOURCES.get(command.program or name, _nothing)(command, variables)
+    reader = RequirementsReader(Path(folder))
+    shown = f"the arguments of {(command.program or name).value}"
+    lines = [Line(text=text, folder=Path(folder), source=shown) for text in sources.texts]
+    lines += [line for file in sources.files for line in reader.read(file)]
+    lock_files = [str(Path(folder, file)) for file in command.values("--lock") if command.program is FrontEndName.PIPX]
+    if sources.script:
+        lines += reader.read_script(sources.script)
+    overrides = [line for file in sources.overrides for line in reader.read(file)]
+    found = [asked for line in lines if (asked := _asked(line, python, reader.faults))]
+    replaced = [asked for line in overrides if (asked := _asked(line, python, reader.faults))]
+    return Asked(
+        requirements=tuple(dict.fromkeys(replaced or found)),
+        faults=tuple(dict.fromkeys(reader.faults)),
+        lock_files=tuple(dict.fromkeys((*lock_files, *reader.lock_files))),
+        script=str(Path(folder, sources.script)) if sources.script else None,
+    )
+
+
+def _nothing(_command: CommandLine, _variables: Mapping[str, str]) -> _Sources:
+    return _Sources()
+
+
+def _pip(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
+    if command.words not in (("install",), ("wheel",), ("download",), ("lock",)):
+        return _Sources()
+    named = (*_listed(variables, "PIP_REQUIREMENT"), *_listed(variables, "PIP_CONSTRAINT"))
+    files = command.values("-r", "--requirement", "-c", "--constraint")
+    script = command.values("--requirements-from-script")
+    return _Sources(texts=command.positional, files=(*files, *named), script=script[-1] if script else None)
+
+
+def _uv(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
+    words = command.words
+    constraints = (*command.values("-c", "--constraint", "--constraints"), *_listed(variables, "UV_CONSTRAINT"))
+    overrides = (*command.values("--override", "--overrides"), *_listed(variables, "UV_OVERRIDE"))
+    requirements = command.values("-r", "--requirement", "--requirements")
+    with_files = tuple(f for value in command.values("--with-requirements") for f in value.split(",") if f)
+    with_texts = tuple(text for value in command.values("-w", "--with") for text in _split_commas(value))
+    if words == ("pip", "install"):
+        return _Sources(texts=command.positional, files=(*requirements, *constraints), overrides=overrides)
+    if words == ("pip", "sync"):
+        return _Sources(files=(*command.positional, *constraints), overrides=overrides)
+    if words == ("add",):
+        files = (*requirements, *constraints)
+        return _Sources(texts=command.positional, files=files, script=script_of(command))
+    if words == ("run",):
+        return _Sources(texts=with_texts, files=with_files, script=script_of(command))
+    if words in (("tool", "install"), ("tool", "run")):
+        texts = (*with_texts, *(command.values("--from") or command.positional[:1]))
+        return _Sources(texts=texts, files=(*with_files, *constraints), overrides=overrides)
+    if words in (("sync",), ("lock",)):
+        return _Sources(script=script_of(command))
+    return _Sources()
+
+
+def _pipx(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
+    by_words: dict[tuple[str, ...], tuple[str, ...]] = {
+        ("install",): command.positional,
+        ("inject",): command.positional[1:],
+        ("run",): command.values("--spec") or command.positional[:1],
+    }
+    texts = by_words.get(command.words)
+    if texts is None:
+        return _Sources()
+    passed = [part for value in command.values("--pip-args") for part in _shell_words(value)]
+    pip = _pip(parse_command_line(FrontEndName.PIP, ("install", *passed)), variables)
+    files = (*command.values("-r", "--requirement"), *pip.files)
+    return _Sources(texts=(*texts, *command.values("--preinstall", "--with"), *pip.texts), files=files)
+
+
+def _shell_words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _added(command: CommandLine, _variables: Mapping[str, str]) -> _Sources:
+    return _Sources(texts=command.positional if command.words == ("add",) else ())
+
+
+_SOURCES = {
+    FrontEndName.PIP: _pip,
+    FrontEndName.UV: _uv,
+    FrontEndName.PIPX: _pipx,
+    FrontEndName.POETRY: _added,
+    FrontEndName.PDM: _added,
+}
+
+
+def _listed(variables: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(variables.get(name, "").split())
+
+
+def _split_commas(text: str) -> Iterator[str]:
+    """Return the requirements in `numpy,torch>=2,<3`: a comma also stands between specifiers, and between extras."""
+    depth = 0
+    start = 0
+    for place, character in enumerate(text):
+        depth += (character in "[(") - (character in "])")
+        if character == "," and depth == 0 and not text[place + 1 :].lstrip().startswith(("<", ">", "=", "!", "~")):
+            yield text[start:place]
+            start = place + 1
+    yield text[start:]
+
+
+def _asked(line: Line, python: Python, faults: list[str]) -> AskedFor | None:
+    """Return a requirement if it is on torch and applies."""
+    text = line.text.strip()
+    try:
+        requirement, marker = _requirement(text, line.folder)
+        if not requirement or (marker and not marker_holds(marker, python)):
+            return None
+        url = Requirement(requirement).url
+    except (MarkerError, ValueError, RecursionError):  # InvalidRequirement and InvalidSpecifier are ValueErrors
+        if _LOOKS_LIKE_TORCH.match(text):
+            faults.append(f"{line.source} cannot be read: {text[:80]}")
+        return None
+    if url and ("${" in text or torch_version_in(url) is None):
+        faults.append(
+            f"{line.source} has torch from a URL that is not that of a wheel: {without_credentials(url)[:80]}"
+        )
+        return None
+    return AskedFor(requirement=requirement, source=line.source)
+
+
+def _requirement(text: str, folder: Path) -> tuple[str, str]:
+    """Return a requirement on torch without its extras and marker, and the marker; "" for another distribution.
+
+    :raises ValueError: if it is no requirement
+    """
+    place, _, marker = text.partition(";")
+    if url := _wheel_url(place, folder):
+        return f"torch @ {url}", marker.strip()
+    if at := _AT_VERSION.fullmatch(text):
+        return (_at_version(at[2], at[3]) if is_torch(at[1]) else ""), ""
+    parsed = Requirement(text)
+    if not is_torch(parsed.name):
+        return "", ""
+    marker = str(parsed.marker) if parsed.marker else ""
+    if not parsed.url:
+        return f"torch{parsed.specifier}", marker
+    return f"torch @ {_wheel_url(parsed.url, folder) or parsed.url}", marker
+
+
+def _wheel_url(place: str, folder: Path) -> str | None:
+    """Return the URL of a wheel of torch, if that is what `place` is: a URL, or a path."""
+    place = place.strip()
+    if torch_version_in(place) is None:
+        return None
+    scheme, separator, _ = place.partition("://")
+    if separator:
+        return place if scheme.isalpha() else None
+    path = place.removeprefix("file:").partition("#")[0]
+    return Path(os.path.normpath(folder / path)).absolute().as_uri()
+
+
+def _at_version(operator: str, version: str) -> str:
+    """Return what `torch@2.8.0`, `torch@^2.8`, `torch@~2.8` and `torch@latest` of uv tool and poetry mean."""
+    if version == "latest":
+        return "torch"
+    if not operator:
+        return f"torch{SpecifierSet(version if version[:1] in '<>=!' else f'=={version}')}"
+    numbers = [int(part) for part in version.split(".")]
+    fixed = next((i for i, number in enumerate(numbers) if number), len(numbers) - 1) if operator == "^" else 0
+    fixed = min(1, len(numbers) - 1) if operator == "~" else fixed
+    above = [*numbers[:fixed], numbers[fixed] + 1]
+    return f"torch>={version},<{'.'.join(map(str, above))}"

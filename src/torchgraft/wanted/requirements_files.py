@@ -1,0 +1,216 @@
+"""The lines of requirements files, constraints files and scripts, with the files that they name.
+
+May not fetch a URL, read the value of a variable, or raise: what cannot be read becomes a sentence.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from ..redaction import without_credentials
+from ..untrusted import strings, table
+from .locks import is_lock_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_MOST_FILES = 100
+_LARGEST_BYTES = 1_000_000
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_COMMENT = re.compile(r"(^|\s)#.*$")
+_NESTED = re.compile(r"(?:(-r|-c)\s*=?\s*|(--requirement|--constraint)(?:\s+|\s*=\s*))(\S.*)")
+# Where the options of a single requirement begin: `torch==2.8 --hash=sha256:...`.
+_OPTIONS = re.compile(r"\s-{1,2}[A-Za-z].*$")
+# PEP 723, 'Reference Implementation'.
+_SCRIPT_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A requirement as it is written, the folder that its paths are relative to, and where it stands, for people."""
+
+    text: str
+    folder: Path
+    source: str
+
+
+class RequirementsReader:
+    """Reads files once each, and gathers what went wrong.
+
+    `faults` are sentences; `lock_files` the pylock.toml that were named like requirements files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(os.path.normpath(folder))
+        self.faults: list[str] = []
+        self.lock_files: list[str] = []
+        self._read: set[str] = set()
+
+    def read(self, name: str, *, folder: Path | None = None, chain: tuple[str, ...] = ()) -> Iterator[Line]:
+        """Return the requirements in a file and in those that it names.
+
+        :param chain: the files that led here
+        """
+        if name == "-":
+            self.faults.append("requirements from the standard input are not seen")
+            return
+        path = _path(name, self.folder if folder is None else folder)
+        if path is None:
+            self.faults.append(f"{_shown(name)} is not fetched")
+            return
+        shown = self._shown(path)
+        if is_lock_name(path.name):
+            self.lock_files.append(str(path))
+        elif str(path) in chain:
+            self.faults.append(f"{shown} includes itself")
+        elif str(path) not in self._read:
+            if len(self._read) >= _MOST_FILES:
+                self.faults.append(f"{shown} is not read: there are more than {_MOST_FILES} files")
+                return
+            self._read.add(str(path))
+            text = self._text(path, shown)
+            if text is not None:
+                yield from self._lines(text, path, shown, (*chain, str(path)))
+
+    def read_script(self, name: str) -> Iterator[Line]:
+        """Return the requirements in the metadata of a script (PEP 723); none where it has none."""
+        path = _path(name, self.folder)
+        if path is None:
+            self.faults.append(f"{_shown(name)} is not fetched")
+            return
+        shown = self._shown(path)
+        text = self._text(path, shown)
+        if text is None:
+            return
+        blocks = [match for match in _SCRIPT_BLOCK.finditer(text) if match["type"] == "script"]
+        if len(blocks) > 1:
+            self.faults.append(f"{shown} has several blocks of metadata")
+        elif blocks:
+            content = "".join(
+                line[2:] if line.startswith("# ") else line[1:]
+                for line in blocks[0]["content"].splitlines(keepends=True)
+            )
+            data = self._toml(content, shown)
+            yield from self._listed(data.get("dependencies"), path.parent, f"{shown} (its metadata)")
+
+    def _lines(self, text: str, path: Path, shown: str, chain: tuple[str, ...]) -> Iterator[Line]:
+        if path.suffix == ".toml":
+            # `uv pip install -r pyproject.toml`
+            project = table(self._toml(text, shown).get("project"))
+            yield from self._listed(project.get("dependencies"), path.parent, shown)
+            return
+        if path.name in ("setup.py", "setup.cfg"):
+            self.faults.append(f"{shown} is not read for requirements")
+            return
+        for number, line in _logical_lines(text):
+            nested = _NESTED.fullmatch(line)
+            if nested:
+                yield from self.read(_unquoted(nested[3]), folder=path.parent, chain=chain)
+            elif not line.startswith("-"):
+                requirement = _OPTIONS.sub("", line).strip()
+                yield Line(text=requirement, folder=path.parent, source=f"{shown} line {number}")
+
+    def _listed(self, items: object, folder: Path, source: str) -> Iterator[Line]:
+        for text in strings(items):
+            yield Line(text=text, folder=folder, source=source)
+
+    def _toml(self, text: str, shown: str) -> dict[str, object]:
+        try:
+            return tomllib.loads(text)
+        except (ValueError, RecursionError) as error:
+            self.faults.append(f"{shown} does not parse: {' '.join(str(error).split())[:80]}")
+            return {}
+
+    def _text(self, path: Path, shown: str) -> str | None:
+        try:
+            with path.open("rb") as stream:
+                content = stream.read(_LARGEST_BYTES + 1)
+        except OSError as error:
+            self.faults.append(
+                f"{shown} cannot be read: {os.strerror(error.errno) if error.errno else 'no reason given'}"
+            )
+            return None
+        except ValueError:
+            self.faults.append(f"{shown} is no path")
+            return None
+        if len(content) > _LARGEST_BYTES:
+            self.faults.append(f"{shown} is larger than {_LARGEST_BYTES // 1_000_000} MB")
+            return None
+        return _decoded(content)
+
+    def _shown(self, path: Path) -> str:
+        try:
+            return _shown(path.relative_to(self.folder).as_posix())
+        except ValueError:
+            return _shown(str(path))
+
+
+def _path(name: str, folder: Path) -> Path | None:
+    """Return the file that a name stands for; None if it is a URL of another machine."""
+    if name.lower().startswith("file:"):
+        name = unquote(name[len("file:") :].removeprefix("//").removeprefix("localhost"))
+        name = name[1:] if name[2:3] == ":" else name
+    elif "://" in name:
+        return None
+    return Path(os.path.normpath(folder / name))
+
+
+def _shown(name: str) -> str:
+    return without_credentials(name)[:120]
+
+
+def _decoded(content: bytes) -> str:
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding, errors="replace")
+    return content.decode("utf-8", errors="replace")
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Return lines without comments, continued ones joined, with the number of their first line.
+
+    As pip does it (pip/_internal/req/req_file.py, `join_lines`): a comment ends a continuation.
+    """
+    parts: list[str] = []
+    first = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        comment = line.lstrip().startswith("#")
+        if not parts:
+            first = number
+        if line.endswith("\\") and not comment:
+            parts.append(line[:-1])
+            continue
+        parts.append(" " + line if comment else line)
+        yield from _without_comment(first, "".join(parts))
+        parts = []
+    yield from _without_comment(first, "".join(parts))
+
+
+def _without_comment(number: int, line: str) -> Iterator[tuple[int, str]]:
+    line = _COMMENT.sub("", line).strip()
+    if line:
+        yield number, line
+
+
+def _unquoted(text: str) -> str:
+    try:
+        parts = shlex.split(text)
+    except ValueError:
+        return text
+    return parts[0] if parts else text

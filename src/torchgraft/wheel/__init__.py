@@ -1,0 +1,6 @@
+"""What a finished wheel is given: archive, record, metadata, run paths, guard.
+
+May not judge whether it links.
+"""
+
+from __future__ import annotations

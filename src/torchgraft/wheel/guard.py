@@ -1,0 +1,196 @@
+"""The Python module that takes an extension module's place in a wheel, and the finder of an editable installation.
+
+May not choose what is guarded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..model.decision import Guard
+
+# Run by a guarded module that cannot be loaded; below the wheel's dist-info.
+EXPLANATION_NAME = "torchgraft_guard.py"
+_EXPLANATION = Path(__file__).parent / "guarding.py"
+
+# Inside of functions: where an extension module is reloaded, this is executed among the extension's own names. And
+# without importlib.util, which alone costs a millisecond.
+_EXPLAIN = '''\
+def _torchgraft_explain(error, name, site):
+    """Raise a better error than the loader's, where there is one. This costs nothing until it is needed."""
+    import os
+
+    info = os.path.join(site, @INFO@)
+    try:
+        scope = {"__name__": "torchgraft_guard"}
+        with open(os.path.join(info, "torchgraft_guard.py"), encoding="utf-8") as file:
+            exec(compile(file.read(), file.name, "exec"), scope)
+        better = scope["explained"](error, name, info)
+    except Exception:
+        better = None
+    if better is not None:
+        raise better from error
+'''
+_MODULE = f"""\
+# Written by torchgraft: the package has `guard = true` in its [tool.torchgraft].
+# The extension module @FILE@ is beside this file, and takes the place of this module.
+
+
+{_EXPLAIN}
+
+def _torchgraft_load(name, shim):
+    import os
+    import sys
+    from importlib.machinery import ExtensionFileLoader, ModuleSpec
+
+    if name == "__main__":
+        # Of an extension module, runpy says the same.
+        raise ImportError(f"No code object available for {{__spec__.name if __spec__ else shim}}")
+    folder = os.path.dirname(shim)
+    path = os.path.join(folder, @FILE@)
+    loader = ExtensionFileLoader(name, path)
+    spec = ModuleSpec(name, loader, origin=path)
+    spec.has_location = True
+    old = sys.modules.get(name)
+    if getattr(old, "__guarded__", None) == path:
+        # importlib.reload: it does nothing for an extension module, but has renamed this one.
+        old.__spec__, old.__loader__, old.__file__ = spec, loader, path
+        vars(old).pop("__cached__", None)
+        return
+    if getattr(old, "__dict__", None) is globals():
+        # Who asks from now on waits for the lock of this import, as for any extension module. A thread that has got
+        # this module already waits too, but keeps it (PyImport_ImportModuleLevelObject): see __getattr__.
+        del sys.modules[name]
+    # Other threads wait for a module that says so (importlib._bootstrap, _find_and_load).
+    spec._initializing = True
+    try:
+        module = loader.create_module(spec)
+        names = {{"spec": spec, "loader": loader, "file": path, "package": spec.parent, "guarded": path}}
+        for key, value in names.items():
+            globals()[f"__{{key}}__"] = value
+            try:
+                setattr(module, f"__{{key}}__", value)
+            except AttributeError:
+                pass
+        sys.modules[name] = module
+        loader.exec_module(module)
+    except ImportError as error:
+        site = os.path.normpath(os.path.join(folder, *[os.pardir] * name.count(".")))
+        _torchgraft_explain(error, name, site)
+        raise
+    finally:
+        spec._initializing = False
+
+
+if "__guarded__" not in globals():
+    # Not by importlib.reload, which executes this among the names of the extension module.
+
+    # What the extension module has: for threads that have got this one, and for type checkers, which read it.
+    def __getattr__(key):
+        from importlib import import_module
+
+        module = import_module(__name__)
+        if getattr(module, "__dict__", None) is globals():
+            raise AttributeError(f"module {{__name__!r}} has no attribute {{key!r}}")
+        if key == "__all__" and not hasattr(module, key):
+            return [name for name in dir(module) if not name.startswith("_")]
+        return getattr(module, key)
+
+
+_torchgraft_load(__name__, __file__)
+del _torchgraft_explain, _torchgraft_load
+"""
+_FINDER = f'''\
+# Written by torchgraft: the package has `guard = true` in its [tool.torchgraft], and this installation is editable.
+# A .pth file imports this module whenever Python starts.
+import os
+import sys
+
+
+{_EXPLAIN}
+
+def _watch(loader, name):
+    """Explain why an extension module cannot be loaded. Others may watch it too: whose it is, is asked only then."""
+    create = loader.create_module
+
+    def create_module(spec):
+        vars(loader).pop("create_module", None)
+        try:
+            return create(spec)
+        except ImportError as error:
+            _torchgraft_explain(error, name, os.path.dirname(__file__))
+            raise
+
+    loader.create_module = create_module
+
+
+class _Finder:
+    """Asks the finders behind it, and watches the extension modules that they find."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] not in @TOPS@:
+            return None
+        from importlib.machinery import ExtensionFileLoader
+
+        # Not those before it: two of these that asked each other would never end.
+        for finder in sys.meta_path[sys.meta_path.index(_Finder) + 1 :]:
+            spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
+            if spec is not None:
+                if type(spec.loader) is ExtensionFileLoader:
+                    _watch(spec.loader, name)
+                return spec
+        return None
+
+
+sys.meta_path.insert(0, _Finder)
+'''
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardFiles:
+    """What becomes of a wheel's files: `moved` has the new names of some, `added` the bytes of others."""
+
+    moved: Mapping[str, str]
+    added: Mapping[str, bytes]
+
+
+def guard_files(guard: Guard, *, info: str) -> GuardFiles:
+    """Return what a guard does to the files of a wheel; nothing where nothing is guarded.
+
+    :param info: the name of the wheel's dist-info folder
+    """
+    texts = {module.shim: module_text(PurePosixPath(module.moved).name, info=info) for module in guard.modules}
+    if guard.tops:
+        # Names that setuptools gives to what belongs to an editable installation: nothing else looks at them.
+        stem = info.removesuffix(".dist-info")
+        finder = "__editable___" + re.sub(r"\W", "_", stem) + "_guard"
+        texts[f"{finder}.py"] = finder_text(guard.tops, info=info)
+        texts[f"__editable__.{stem}.guard.pth"] = f"import {finder}\n"
+    if texts:
+        texts[f"{info}/{EXPLANATION_NAME}"] = explanation_text()
+    return GuardFiles(
+        moved={module.file: module.moved for module in guard.modules},
+        added={name: text.encode("utf-8") for name, text in texts.items()},
+    )
+
+
+def explanation_text() -> str:
+    """Return the text of `EXPLANATION_NAME`."""
+    return _EXPLANATION.read_text(encoding="utf-8")
+
+
+def module_text(file: str, *, info: str) -> str:
+    """Return the Python module in whose place the extension `file` is loaded.
+
+    :param info: the name of the wheel's dist-info folder
+    """
+    return _MODULE.replace("@FILE@", repr(file)).replace("@INFO@", repr(info))
+
+
+def finder_text(tops: tuple[str, ...], *, info: str) -> str:
+    """Return the module that a .pth file of an editable installation imports, for these top-level packages."""
+    return _FINDER.replace("@TOPS@", repr(tops)).replace("@INFO@", repr(info))

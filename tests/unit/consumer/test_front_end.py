@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import pytest
+
+from torchgraft.consumer.evidence import HookProcess, Process
+from torchgraft.consumer.front_end import find_caller, interpreter_flags
+from torchgraft.model.observation import FrontEnd, FrontEndName
+
+UV_BUILD = "/cache/builds-v0/.tmpAbc"
+
+
+def process(command: str, executable: str = "") -> Process:
+    return Process(
+        executable=executable or command.split(maxsplit=1)[0], arguments=tuple(command.split()), folder="/work"
+    )
+
+
+def hook(prefix: str = UV_BUILD, cfg: str = "home = /usr/bin\nuv = 0.9.2\n") -> HookProcess:
+    return HookProcess(
+        executable=f"{prefix}/bin/python",
+        prefix=prefix,
+        base_prefix="/usr",
+        purelib=f"{prefix}/lib/python3.11/site-packages",
+        folder="/src",
+        sys_path=(),
+        pyvenv_cfg=cfg,
+    )
+
+
+def nearest(hook: HookProcess, ancestors: tuple[Process, ...]) -> FrontEnd:
+    caller = find_caller(hook, ancestors)
+    return FrontEnd(name=FrontEndName.UNKNOWN) if caller is None else caller.front_end
+
+
+def front_end(*commands: str) -> FrontEnd:
+    return nearest(hook(), tuple(process(command) for command in commands))
+
+
+# command line -> (name, command, installs)
+COMMANDS = {
+    "/env/bin/python /env/bin/pip install .": ("pip", "pip install", True),
+    "python -m pip wheel .": ("pip", "pip wheel", False),
+    "python3.11 -I -X utf8 -W error -m pip install .": ("pip", "pip install", True),
+    "python -Im pip install .": ("pip", "pip install", True),
+    "python -mpip install .": ("pip", "pip install", True),
+    "python --check-hash-based-pycs never -m pip download .": ("pip", "pip download", False),
+    "python /x/pip/__pip-runner__.py --python env install .": ("pip", "pip install", True),
+    "python /x/site-packages/pip/__main__.py install .": ("pip", "pip install", True),
+    "python pip.pyz install .": ("pip", "pip install", True),
+    "python /env/bin/pip3.11 install .": ("pip", "pip install", True),
+    "C:\\env\\Scripts\\pip.exe install .": ("pip", "pip install", True),
+    "C:\\env\\python.exe C:\\env\\Scripts\\pip-script.py install .": ("pip", "pip install", True),
+    "pip --log install.txt install --dry-run .": ("pip", "pip install", False),
+    "pip secret-argument": ("pip", "pip", True),
+    "uv pip install .": ("uv", "uv pip install", True),
+    "uv pip compile r.in": ("uv", "uv pip compile", False),
+    "uv --directory pip sync": ("uv", "uv sync", True),
+    "uv sync --dry-run": ("uv", "uv sync", False),
+    "uv add --no-sync .": ("uv", "uv add", False),
+    "uv run --with . python --dry-run": ("uv", "uv run", True),
+    "uv run --no-sync --with . x": ("uv", "uv run", True),
+    "uv build": ("uv", "uv build", False),
+    "uv lock": ("uv", "uv lock", False),
+    "uv export": ("uv", "uv export", False),
+    "uv tool install .": ("uv", "uv tool install", True),
+    "uvx --from . x": ("uv", "uv tool run", True),
+    "python -m build": ("build", "build", False),
+    "python /x/build/__main__.py": ("build", "build", False),
+    "python /env/bin/pyproject-build -w": ("build", "build", False),
+    "python /env/bin/poetry -C proj install": ("poetry", "poetry install", True),
+    "python /env/bin/poetry lock": ("poetry", "poetry lock", False),
+    "python /env/bin/poetry add --lock x": ("poetry", "poetry add", False),
+    "python /env/bin/pdm install": ("pdm", "pdm install", True),
+    "python /env/bin/pdm build": ("pdm", "pdm build", False),
+    "python /env/bin/hatch env create": ("hatch", "hatch env create", True),
+    "python /env/bin/hatch build": ("hatch", "hatch build", False),
+    "python /env/bin/tox r -e t": ("tox", "tox r", True),
+    "python /env/bin/tox -e t": ("tox", "tox", True),
+    "python /env/bin/nox -s t": ("nox", "nox", True),
+    "python /env/bin/pipx install x": ("pipx", "pipx install", True),
+}
+NONE = (
+    "bash",
+    "make build",
+    "./build",
+    "python",
+    "python -",
+    "python -c pip",
+    "python -X",
+    "python -m",
+    "python build",
+    "python setup.py install",
+    "python -m pipeline",
+    "python3-config pip",
+    "poetry run make",
+    "pdm run make",
+    "hatch run make",
+    "",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_front_end_is_known_by_its_arguments(command: str) -> None:
+    name, words, installs = COMMANDS[command]
+    found = front_end(command)
+    assert (found.name.value, found.command, found.installs) == (name, words, installs)
+    assert found.version == ("0.9.2" if name == "uv" else None)
+
+
+@pytest.mark.parametrize("command", NONE)
+def test_other_programs_are_none(command: str) -> None:
+    other = Process(executable="/bin/x", arguments=tuple(command.split()), folder="/work")
+    assert nearest(hook(), (other,)) == FrontEnd(name=FrontEndName.UNKNOWN)
+
+
+def test_the_executable_counts_where_the_first_argument_was_changed() -> None:
+    assert nearest(hook(), (process("renamed sync", "/bin/uv"),)).command == "uv sync"
+    assert nearest(hook(), (Process(executable="/bin/uv", arguments=(), folder=""),)).command == "uv"
+
+
+def test_the_nearest_front_end_is_the_one() -> None:
+    found = front_end("python -m pip install .", "python /x/nox", "uv run nox")
+    assert found.name is FrontEndName.PIP
+    assert front_end("sh -c x", "make", "python -m build").name is FrontEndName.BUILD
+
+
+def test_uv_has_to_be_the_direct_parent() -> None:
+    assert front_end("make", "uv run make").name is FrontEndName.UNKNOWN
+    assert front_end("make", "uv sync", "python -m pip install .").name is FrontEndName.PIP
+
+
+@pytest.mark.parametrize("command", ["uv run torchgraft plan", "uvx torchgraft plan", "uv tool run torchgraft plan"])
+def test_a_command_that_uv_starts_is_no_hook(command: str) -> None:
+    ours = hook(prefix="/cache/archive-v0/abc")
+    assert nearest(ours, (process(command),)).name is FrontEndName.UNKNOWN
+    assert nearest(hook(), (process(command),)).name is FrontEndName.UV
+
+
+def test_ones_own_pyvenv_cfg_says_uvs_version_only_where_uv_made_it_for_this_build() -> None:
+    assert nearest(hook(prefix="/place/.venv"), (process("uv sync"),)).version is None
+    assert nearest(hook(cfg=""), (process("uv sync"),)).version is None
+
+
+def test_options_of_the_caller() -> None:
+    caller = find_caller(hook(), (process("uv pip install --target=a -t b --python 3.11 --system ."),))
+    assert caller
+    assert caller.value("--target", "-t") == "b"
+    assert caller.value("--prefix") is None
+    assert caller.has("--system")
+    assert not caller.runs_with()
+
+
+def test_what_uv_run_starts_has_options_of_its_own() -> None:
+    caller = find_caller(hook(), (process("uv run --with ./pkg python --python x --target y"),))
+    assert caller
+    assert caller.runs_with()
+    assert caller.value("--python", "--target") is None
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [("python -I -m pip", "I"), ("python -sm pip", "s"), ("python -X dev /x/pip i", ""), ("uv sync", ""), ("sh", "")],
+)
+def test_flags_of_the_interpreter(command: str, flags: str) -> None:
+    assert interpreter_flags(process(command)) == flags

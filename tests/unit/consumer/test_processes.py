@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from torchgraft.consumer.processes import VARIABLES, take_ancestors, take_hook_process
+
+SRC = Path(__file__).parents[3] / "src"
+PRINT_PARENT = "from torchgraft.consumer.processes import take_ancestors; print(repr(take_ancestors()[0]))"
+
+
+def test_nothing_that_may_hold_credentials_is_read() -> None:
+    for word in ("URL", "INDEX", "TOKEN", "PASSWORD", "KEY", "CONFIG"):
+        assert not [name for name in VARIABLES if word in name]
+
+
+def test_a_requirements_file_at_a_url_loses_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_CONSTRAINT", "c.txt https://me:my@secret@host/a@b.txt")
+    assert take_hook_process().variable("PIP_CONSTRAINT") == "c.txt https://host/a@b.txt"
+
+
+def test_the_hook_process_sees_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIRTUAL_ENV", "/somewhere")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://user:secret@example.org/")
+    hook = take_hook_process()
+    assert hook.prefix == sys.prefix
+    assert hook.sys_path == tuple(sys.path)
+    assert hook.folder == str(Path.cwd())
+    assert hook.variable("VIRTUAL_ENV") == "/somewhere"
+    assert "secret" not in repr(hook)
+    assert ("home" in hook.pyvenv_cfg) is (sys.prefix != sys.base_prefix)
+
+
+def test_ancestors_are_nearest_first_and_only_the_parent_is_asked_for_locks() -> None:
+    ancestors = take_ancestors()
+    assert 0 < len(ancestors) <= 12
+    assert {name for process in ancestors for name, _ in process.variables} <= VARIABLES
+    assert all(process.locks is None for process in ancestors[1:])
+
+
+def test_looking_at_the_ancestors_is_quick() -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        take_ancestors()
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.02
+
+
+def run_below(parent: str, folder: Path) -> str:
+    """Return what a process prints whose parent runs the code `parent`, as uv runs a hook."""
+    code = f"{parent}\nimport subprocess, sys\nsubprocess.run([sys.executable, '-c', {PRINT_PARENT!r}], check=True)"
+    environment = {**os.environ, "PYTHONPATH": str(SRC), "UV_PYTHON": "here", "UV_INDEX_URL": "https://u:secret@h/"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folder, env=environment, check=True, timeout=60, capture_output=True, text=True)
+    return done.stdout
+
+
+def test_a_lock_that_the_parent_holds_shows_up(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    for name in (".lock", "uv-1a2b.lock", "uv.lock.txt"):
+        (tmp_path / name).touch()
+    said = run_below(
+        "import fcntl\nfiles = [open(name, 'r+') for name in ('.lock', 'uv-1a2b.lock', 'uv.lock.txt')]\n"
+        "fcntl.flock(files[0], fcntl.LOCK_EX)",
+        tmp_path,
+    )
+    assert f"locks=({str(tmp_path / '.lock')!r}, {str(tmp_path / 'uv-1a2b.lock')!r})" in said
+    assert f"folder={str(tmp_path)!r}" in said
+    assert "('UV_PYTHON', 'here')" in said
+    assert "secret" not in said
+
+
+def test_a_launcher_with_the_same_arguments_is_left_out(tmp_path: Path) -> None:
+    """As a venv's python.exe on Windows, which starts the base interpreter with its own arguments."""
+    script = tmp_path / "hook.py"
+    script.write_text(
+        "import os, subprocess, sys\n"
+        "if os.environ.pop('LAUNCH', None):\n"
+        "    sys.exit(subprocess.run([sys.executable, *sys.orig_argv[1:]], timeout=60).returncode)\n"
+        "from torchgraft.consumer.processes import take_ancestors\n"
+        "print(take_ancestors()[0].arguments == tuple(eval(os.environ['EXPECTED'])))\n"
+    )
+    expected = repr(tuple(Path("/proc/self/cmdline").read_text().split("\0")[:-1]))
+    environment = {**os.environ, "PYTHONPATH": str(SRC), "LAUNCH": "1", "EXPECTED": expected}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, check=True, timeout=60, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "True"

@@ -1,0 +1,157 @@
+"""What is said of failures: the streaming watcher reads whole logs as tools wrote them (tests/cases/logs)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from torchgraft.hook.delegate import TellingLines, delegate_failed
+from torchgraft.hook.diagnoses import DIAGNOSES, codes_of, diagnose
+from torchgraft.model.decision import Delegate
+from torchgraft.model.observation import Hook
+
+LOGS = Path(__file__).parents[2] / "cases" / "logs"
+NAMES = sorted(path.stem for path in LOGS.glob("*.txt"))
+CODES = sorted({row.code for row in DIAGNOSES}, key=len, reverse=True)
+
+
+def code_of(log: str) -> str:
+    """Return the code that the name of a log begins with."""
+    return next(code for code in CODES if log.startswith(code))
+
+
+def watched(text: str) -> list[str]:
+    """Return the codes of what is said at the end of a build that printed a text, read line by line as it came."""
+    telling = TellingLines()
+    for line in text.encode().splitlines(keepends=True):
+        telling.see(line)
+    return [problem.code for problem in diagnose(telling.lines)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_real_log(name: str) -> None:
+    head, _, log = (LOGS / f"{name}.txt").read_text(encoding="utf-8").partition("\n")
+    assert head.startswith("# ")
+    assert watched(log) == [code_of(name)]
+    # All else that stood there means nothing, and the first line that tells is the one that is shown.
+    (problem,) = diagnose(log.splitlines())
+    shown = next(line for line in log.splitlines() if codes_of(line))
+    assert problem.evidence[0].text == shown.strip()[:200]
+
+
+def test_every_row_has_a_log() -> None:
+    assert {code_of(name) for name in NAMES} == {row.code for row in DIAGNOSES}
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("out-of-memory", "/bin/sh: line 1: 12345 Killed                  cicc --c++17 ..."),
+        ("out-of-memory", "error: command '/usr/bin/nvcc' failed with exit code 137"),
+        ("out-of-memory", "collect2: fatal error: ld terminated with signal 9 [Killed]"),
+        ("out-of-memory", "terminate called after throwing an instance of 'std::bad_alloc'"),
+        ("no-compiler", "error: command 'g++' failed: No such file or directory"),
+        ("no-compiler", "unable to execute 'x86_64-linux-gnu-gcc-12': No such file or directory"),
+        ("no-compiler", "/bin/sh: 1: c++: not found"),
+        ("disk-full", "/usr/bin/ld: final link failed: No space left on device"),
+        ("disk-full", "OSError: [Errno 28] No space left on device"),
+        ("no-cuda-header", "ATen/cuda/CUDAContextLight.h:7:10: fatal error: cusparse.h: No such file or directory"),
+        ("needs-cxx20", "all.h:5:2: error: #error C++17 or later compatible compiler is required to use PyTorch."),
+    ],
+)
+def test_other_words_for_the_same(code: str, line: str) -> None:
+    assert watched(f"[1/4] g++ -c a.cpp\n{line}\nninja: build stopped: subcommand failed.\n") == [code]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "warning: install_lib: byte-compiling is disabled, skipping.",
+        "copying Killed.txt -> build/lib",
+        "src/a.cpp:3:10: fatal error: mine.h: No such file or directory",
+        "error: command '/usr/bin/g++' failed with exit code 1",
+        "FAILED: [code=1] a.o",
+        "error: [Errno 2] No such file or directory: 'src/gcc.c'",
+        "/bin/sh: 1: git: not found",
+        "  auto order = std::strong_ordering::less;",
+    ],
+)
+def test_other_lines_mean_nothing(line: str) -> None:
+    assert watched(line) == []
+
+
+def test_two_at_most_and_each_once() -> None:
+    text = "Killed\nKilled\nNo space left on device\nPython.h: No such file\n"
+    assert watched(text) == ["out-of-memory", "no-python-headers"]
+
+
+def test_a_flood_of_one_failure_does_not_hide_the_next() -> None:
+    flood = "a.h:1:1: error: 'strong_ordering' is not a member of 'std'\n" * 200
+    assert watched(f"{flood}c++: fatal error: Killed signal terminated program cc1plus\n") == [
+        "out-of-memory",
+        "needs-cxx20",
+    ]
+
+
+def test_bytes_that_are_no_text() -> None:
+    assert watched("No space left on device\n") == ["disk-full"]
+    telling = TellingLines()
+    telling.see(b"\xff\xfe No space left on device\r\n")
+    assert [problem.code for problem in diagnose(telling.lines)] == ["disk-full"]
+
+
+@pytest.mark.parametrize(
+    ("log", "error"),
+    [
+        ("no-python-headers", "fatal error: Python.h: No such file or directory"),
+        ("libc-clash", "previous function "),
+        ("needs-cxx20", "#error C++20 or later compatible compiler is required"),
+        ("wrong-nvcc", "RuntimeError: ('The detected CUDA version"),
+        ("no-cccl", "fatal error: nv/target: No such file or directory"),
+    ],
+)
+def test_the_first_error_of_a_compiler_or_the_last_exception(log: str, error: str) -> None:
+    telling = TellingLines()
+    for line in (LOGS / f"{log}.txt").read_bytes().splitlines(keepends=True)[1:]:
+        telling.see(line)
+    assert error in telling.error
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        (["a.cpp:3:10: error: x was not declared", "b.cpp:1:1: error: y", "RuntimeError: Error compiling"], 0),
+        (["a.cpp:3:10: warning: unused", "ValueError: first", "RuntimeError: Error compiling objects"], 2),
+        (['/src/k.cu(12): error: identifier "x" is undefined'], 0),
+        (["a.cpp(3): error C2065: 'x': undeclared identifier"], 0),
+        (["/usr/bin/ld: cannot find -lfoo", "error: command '/usr/bin/g++' failed with exit code 1"], 0),
+        (["x.TypeError: what", "    raise ValueError: no", "error: command 'g++' failed"], 0),
+        (["g++ -c a.cpp:1: error", "copying error: a.py -> b", "  12 | a.cpp: error: ", "all is well"], None),
+    ],
+)
+def test_what_is_said_first_of_a_failure(lines: list[str], error: int | None) -> None:
+    telling = TellingLines()
+    for line in lines:
+        telling.see(f"{line}\n".encode())
+    assert telling.error == ("" if error is None else lines[error])
+
+
+def test_what_brings_a_module_that_the_build_has_not() -> None:
+    def fixes(said: str) -> tuple[str, ...]:
+        return delegate_failed(Delegate(backend="b", asked=False, reason=""), Hook.BUILD_WHEEL, "x", said=said).fixes
+
+    assert fixes("ModuleNotFoundError: No module named 'Cython.Build'") == (
+        'add "Cython" to requires in [build-system]   (for its maintainers)',
+        "export TORCHGRAFT_REQUIRES=Cython   (until then)",
+    )
+    # Nothing is guessed from the name of an import.
+    for said in ("ModuleNotFoundError: No module named 'own_tools'", "ValueError: No module named 'numpy'", ""):
+        assert fixes(said) == ()
+
+
+def test_typographic_quotes_are_plain() -> None:
+    telling = TellingLines()
+    telling.see("a.cpp:5:84: error: expected \u2018;\u2019 before \u2018int\u2019\n".encode())
+    assert telling.error == "a.cpp:5:84: error: expected ';' before 'int'"

@@ -1,0 +1,563 @@
+"""Plans from snapshots: ways, links, variables, requirements, problems."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from support import compiling, snapshots
+from torchgraft.errors import Problem
+from torchgraft.hook.plan import plan_build, plan_pass_through, plan_text, plan_wheel, summary_text
+from torchgraft.model.decision import Plan, RuntimeRequirement
+from torchgraft.model.observation import (
+    AskedFor,
+    BuildEnvironment,
+    Consumer,
+    Distribution,
+    FrontEnd,
+    FrontEndName,
+    Hook,
+    Installer,
+    Locked,
+    Origin,
+    Rule,
+    Way,
+)
+from torchgraft.model.source_tree import SetupScript
+from torchgraft.settings.config import Config, Provide
+
+WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
+NONE = snapshots.consumer(None)
+UV = Installer(program="/bin/uv", folder="/project")
+ELSEWHERE = dataclasses.replace(snapshots.CPU_TORCH, folder="/build/site-packages/torch")
+OTHER_TORCH = dataclasses.replace(ELSEWHERE, version="2.15.0", git_version="other")
+
+
+def build_environment(*distributions: tuple[str, str], **changes: Any) -> BuildEnvironment:
+    return BuildEnvironment(prefix="/build", distributions=distributions, **changes)
+
+
+def plan(config: dict[str, Any] | None = None, **changes: Any) -> Plan:
+    return plan_build(Config(**(config or {})), snapshots.snapshot(**changes))
+
+
+def values(made: Plan) -> dict[str, str | None]:
+    return {variable.name: variable.value for variable in made.variables}
+
+
+def codes(made: Plan) -> list[str]:
+    return [problem.code for problem in made.problems]
+
+
+def test_planning_is_deterministic() -> None:
+    assert plan() == plan()
+    assert plan_text(plan()) == plan_text(plan())
+
+
+# The three ways.
+
+
+def test_the_consumers_torch_is_grafted() -> None:
+    made = plan()
+    assert made.way is Way.GRAFT
+    assert made.torch == snapshots.CPU_TORCH
+    assert made.graft
+    assert made.graft.names == ("numpy", "torch", "typing-extensions")
+    assert ("torch", f"{snapshots.SITE}/torch") in [(link.name, link.target) for link in made.graft.links]
+    assert not made.problems
+    assert not made.requirements
+
+
+def test_what_the_build_environment_has_is_not_shadowed_but_matched_distributions_are() -> None:
+    made = plan(build=build_environment(("numpy", "1.26"), ("torch", "2.15.0"), torch=OTHER_TORCH))
+    assert made.graft
+    assert made.graft.names == ("torch", "typing-extensions")
+
+
+def test_a_torch_without_metadata_is_linked_too() -> None:
+    made = plan(consumer=snapshots.consumer(distributions=()))
+    assert made.graft
+    assert [(link.name, link.target) for link in made.graft.links] == [("torch", snapshots.CPU_TORCH.folder)]
+
+
+def test_a_whole_folder_is_linked_instead_of_its_parts() -> None:
+    distributions = (
+        snapshots.distribution("torch", "1.0", "nvidia"),
+        snapshots.distribution("nvidia-cublas", "1.0", "nvidia/cublas"),
+    )
+    made = plan(consumer=snapshots.consumer(distributions=distributions))
+    assert made.graft
+    assert [link.name for link in made.graft.links if link.name.startswith("nvidia")] == [
+        "nvidia",
+        "nvidia-cublas-1.0.dist-info",
+    ]
+
+
+def test_the_grafts_folder_is_a_digest_of_its_links() -> None:
+    one, same, other = plan(), plan(), plan(build=build_environment(("numpy", "1.26")))
+    assert one.graft
+    assert same.graft
+    assert other.graft
+    assert one.graft.folder == same.graft.folder != other.graft.folder
+    assert one.graft.folder.startswith("/cache/torchgraft/grafts/")
+
+
+def test_another_torch_in_the_same_place_has_another_folder() -> None:
+    # ninja compares commands and times, and the headers that came may be older than the objects of the last build.
+    one, other = plan(), plan(consumer=snapshots.consumer(dataclasses.replace(snapshots.CPU_TORCH, git_version="0")))
+    assert one.graft
+    assert other.graft
+    assert one.graft.links == other.graft.links
+    assert one.graft.folder != other.graft.folder
+
+
+def test_that_very_torch_is_present() -> None:
+    made = plan(build=build_environment(torch=ELSEWHERE))
+    assert made.way is Way.PRESENT
+    assert made.graft is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"cxx11_abi": False}, {"git_version": "x"}, {"cuda": "12.8"}, {"version": "2.13.0"}],
+)
+def test_the_same_version_is_not_the_same_build(change: dict[str, Any]) -> None:
+    assert snapshots.CPU_TORCH.is_same_build(ELSEWHERE)
+    assert not snapshots.CPU_TORCH.is_same_build(dataclasses.replace(ELSEWHERE, **change))
+
+
+def test_a_torch_that_is_declared_is_installed_by_the_front_end() -> None:
+    made = plan(hook=WHEEL, consumer=NONE, project=snapshots.project(dependencies=("torch>=2.4",)))
+    assert made.way is Way.INSTALL
+    assert [line.text for line in made.requirements] == ["torch>=2.4"]
+    assert not made.problems
+    assert not made.delegate.asked
+
+
+def test_what_was_installed_for_the_build_is_present_afterwards() -> None:
+    made = plan(consumer=NONE, build=build_environment(torch=OTHER_TORCH))
+    assert made.way is Way.PRESENT
+    assert made.torch == OTHER_TORCH
+
+
+def test_install_can_be_chosen_and_names_the_version_that_front_ends_know() -> None:
+    consumer = snapshots.consumer(
+        dataclasses.replace(snapshots.CUDA_TORCH),
+        distributions=(snapshots.distribution("torch", "2.8.0"),),
+    )
+    made = plan({"provide": Provide.INSTALL}, hook=WHEEL, consumer=consumer)
+    assert made.way is Way.INSTALL
+    assert [line.text for line in made.requirements] == ["torch==2.8.0"]
+
+
+@pytest.mark.parametrize(("asked", "way"), [((), Way.INSTALL), (("torch==2.13.0",), Way.GRAFT)])
+def test_what_is_installed_anew_is_not_grafted_unless_it_is_the_same(asked: tuple[str, ...], way: Way) -> None:
+    front_end = FrontEnd(name=FrontEndName.PIP, command="pip install", ignores_installed=True)
+    wanted = tuple(AskedFor(requirement=text, source="the arguments of pip") for text in asked)
+    assert plan(hook=WHEEL, front_end=front_end, asked_for=wanted).way is way
+
+
+def test_only_links_are_allowed() -> None:
+    made = plan({"provide": Provide.GRAFT}, hook=WHEEL, consumer=NONE)
+    assert made.way is Way.ABSENT
+    assert codes(made) == ["no-torch"]
+    assert "allows only links" in made.problems[0].why
+
+
+def test_pass_through() -> None:
+    made = plan_pass_through(Config(provide=Provide.OFF), Hook.BUILD_WHEEL)
+    assert made.way is Way.OFF
+    assert made.delegate.asked
+    assert not made.variables
+    assert "off" in summary_text(made)
+
+
+def test_uv_is_told_what_uv_understands() -> None:
+    front_end = FrontEnd(name=FrontEndName.UV, command="uv pip install")
+    there = snapshots.consumer(None, prefix="/my env")
+    (problem,) = plan({"provide": Provide.GRAFT}, hook=WHEEL, consumer=there, front_end=front_end).problems
+    assert problem.fixes[0] == "uv pip install --python '/my env' torch"
+    (problem,) = plan({"provide": Provide.GRAFT}, hook=WHEEL, consumer=there).problems
+    assert problem.fixes[0] == "pip --python '/my env' install torch"
+
+
+# Variables.
+
+
+def test_cmake_finds_the_torch_that_the_build_will_see() -> None:
+    folder = f"{snapshots.CPU_TORCH.folder}/share/cmake/Torch"
+    assert values(plan())["Torch_DIR"] == folder
+    assert values(plan(build=build_environment(torch=snapshots.CPU_TORCH)))["Torch_DIR"] == folder
+    assert values(plan(variables_set=("Torch_DIR",)))["Torch_DIR"] is None
+    assert "Torch_DIR" not in values(plan(consumer=NONE))
+
+
+def test_what_the_user_has_set_wins_and_the_plan_says_so() -> None:
+    made = plan(
+        {"env": {"MINE": "1", "FREE": "1"}},
+        variables_set=("PYTHONDONTWRITEBYTECODE", "MINE"),
+    )
+    assert values(made)["PYTHONDONTWRITEBYTECODE"] is None
+    assert values(made)["MINE"] is None
+    assert values(made)["FREE"] == "1"
+    assert "the user has set it" in plan_text(made)
+
+
+def test_a_setting_beats_our_own_decision() -> None:
+    made = plan({"env": {"PYTHONDONTWRITEBYTECODE": "0"}})
+    assert values(made)["PYTHONDONTWRITEBYTECODE"] == "0"
+
+
+# Requirements and the delegate.
+
+
+@pytest.mark.parametrize(
+    ("script", "asked", "requirements"),
+    [
+        (None, False, []),
+        (SetupScript(), False, []),
+        (SetupScript(may_set_requires=True, setup_requires=("ninja",)), True, []),
+        (SetupScript(may_set_requires=True, setup_requires=None), True, []),
+    ],
+)
+def test_setup_py_is_run_for_requirements_only_where_that_can_matter(
+    script: SetupScript | None,
+    requirements: list[str],
+    *,
+    asked: bool,
+) -> None:
+    made = plan(hook=WHEEL, project=snapshots.project(setup_script=script))
+    assert made.delegate.asked is asked
+    assert [line.text for line in made.requirements] == requirements
+
+
+def test_a_literal_setup_requires_is_taken_from_the_syntax_tree_where_torch_comes_later() -> None:
+    script = SetupScript(may_set_requires=True, setup_requires=("psutil", "ninja"))
+    project = snapshots.project(setup_script=script, setup_cfg_requires=("cython",))
+    made = plan(hook=WHEEL, consumer=NONE, project=project)
+    assert not made.delegate.asked
+    assert [line.text for line in made.requirements] == ["torch", "cython", "psutil", "ninja"]
+
+
+def test_a_computed_setup_requires_is_noted_where_torch_comes_later() -> None:
+    script = SetupScript(may_set_requires=True, setup_requires=None)
+    made = plan(hook=WHEEL, consumer=NONE, project=snapshots.project(setup_script=script))
+    assert any("[tool.torchgraft] requires" in note for note in made.notes)
+
+
+def test_another_delegate_is_always_asked() -> None:
+    assert plan({"backend": "scikit_build_core.build"}, hook=WHEEL).delegate.asked
+    legacy = plan({"backend": "setuptools.build_meta:__legacy__"}, hook=WHEEL)
+    assert not legacy.delegate.asked
+
+
+@pytest.mark.parametrize(("version", "expected"), [("70.0.0", ["wheel"]), ("70.1.0", []), ("84.2.1", [])])
+def test_an_old_setuptools_needs_wheel(version: str, expected: list[str]) -> None:
+    made = plan(hook=WHEEL, build=build_environment(("setuptools", version)))
+    assert [line.text for line in made.requirements] == expected
+
+
+def test_requires_are_for_wheels_not_for_sdists() -> None:
+    config = {"requires": ("ninja",)}
+    assert [line.text for line in plan(config, hook=WHEEL).requirements] == ["ninja"]
+    assert not plan(config, hook=Hook.GET_REQUIRES_FOR_BUILD_SDIST).requirements
+
+
+def test_torch_in_requires_is_said_to_be_needless() -> None:
+    made = plan(project=snapshots.project(requires=("torchgraft", "setuptools", "torch")))
+    assert any("it can go" in note for note in made.notes)
+
+
+# What is wrong.
+
+
+def test_no_torch_anywhere() -> None:
+    made = plan(hook=WHEEL, consumer=NONE, project=snapshots.project(dependencies=()))
+    assert codes(made) == ["no-torch"]
+    assert [item.label for item in made.problems[0].evidence] == [
+        "told",
+        "installed",
+        "locked",
+        "asked for",
+        "declared",
+    ]
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        Hook.PREPARE_METADATA_FOR_BUILD_WHEEL,
+        Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE,
+        Hook.BUILD_SDIST,
+        Hook.GET_REQUIRES_FOR_BUILD_SDIST,
+    ],
+)
+def test_metadata_and_sdists_need_no_torch(hook: Hook) -> None:
+    assert not plan(hook=hook, consumer=NONE, project=snapshots.project(dependencies=())).problems
+
+
+@pytest.mark.parametrize(
+    "consumer",
+    [
+        snapshots.consumer(python_versions=("3.9",)),
+        snapshots.consumer(
+            dataclasses.replace(snapshots.CPU_TORCH, extension_suffix=".cpython-311t-x86_64-linux-gnu.so"),
+        ),
+    ],
+)
+def test_another_python(consumer: Any) -> None:
+    made = plan(hook=WHEEL, consumer=consumer)
+    assert codes(made) == ["python-mismatch"]
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("2.13.0", "torch==2.13.0"),
+        ("2.13.0+cpu", "--index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu"),
+        (
+            "2.14.0.dev20261001+cu130",
+            "--index-url https://download.pytorch.org/whl/nightly/cu130 torch==2.14.0.dev20261001+cu130",
+        ),
+        ("2.13.0+git12", "torch==2.13.0+git12"),
+    ],
+)
+def test_a_broken_torch(version: str, words: str) -> None:
+    fault, rest = "torch/version.py is missing", (Distribution(name="torch", version=version),)
+    consumer = snapshots.consumer(None, torch_fault=fault, distributions=rest)
+    made = plan(hook=WHEEL, consumer=consumer, project=snapshots.project(dependencies=()))
+    assert codes(made) == ["broken-torch"]
+    assert made.problems[0].fixes == (f"pip --python /env install --force-reinstall --no-deps {words}",)
+
+
+def test_a_broken_torch_is_not_passed_over_for_a_declared_one() -> None:
+    consumer = snapshots.consumer(None, torch_fault="torch/version.py is missing")
+    assert codes(plan(hook=WHEEL, consumer=consumer)) == ["broken-torch"]
+
+
+def test_a_consumer_that_others_can_write_to() -> None:
+    made = plan(consumer=snapshots.consumer(writable_by_others=(snapshots.SITE,)))
+    assert codes(made) == ["writable-by-others"]
+    assert f"chmod o-w {snapshots.SITE}" in made.problems[0].fixes
+
+
+def test_a_told_consumer_that_is_not_there() -> None:
+    consumer = snapshots.consumer(None, rule=Rule.TOLD, exists=False)
+    made = plan({"consumer": "/nowhere"}, hook=WHEEL, consumer=consumer)
+    assert codes(made) == ["no-consumer"]
+
+
+def test_an_unsupported_torch() -> None:
+    made = plan({"torch": ">=2.4,<2.9"}, hook=WHEEL)
+    assert codes(made) == ["unsupported-torch"]
+    assert "does not support torch 2.13.0+cpu" in made.problems[0].headline
+
+
+def test_two_consumers_whose_torch_differs() -> None:
+    rival = snapshots.consumer(snapshots.CUDA_TORCH, prefix="/other", rule=Rule.TOX)
+    made = plan(hook=WHEEL, consumer=snapshots.consumer(rule=Rule.TOX), rivals=(rival,))
+    assert codes(made) == ["ambiguous-consumer"]
+    assert "package = sdist" in made.problems[0].fixes[0]
+
+
+def test_a_read_only_source() -> None:
+    project = snapshots.project(writable=False)
+    assert codes(plan(project=project)) == ["source-read-only"]
+    assert not plan({"backend": "flit_core.buildapi"}, project=project).problems
+
+
+def test_a_front_end_that_did_not_install_what_was_asked() -> None:
+    made = plan(consumer=NONE)
+    assert codes(made) == ["torch-not-installed"]
+
+
+def test_a_uv_that_asks_no_more_is_told_to_install() -> None:
+    locked = Locked(file="uv.lock", version="2.8.0", requirement="torch==2.8.0", said="torch 2.8.0")
+    made = plan(consumer=NONE, locked=locked, installer=UV)
+    assert made.late_install
+    assert (made.late_install.requirement, made.late_install.installer) == ("torch==2.8.0", UV)
+    assert not made.problems
+    assert "install    torch==2.8.0 now, by uv" in plan_text(made)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hook": WHEEL, "consumer": NONE, "installer": UV},
+        {"hook": Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, "consumer": NONE, "installer": UV},
+        {"consumer": NONE, "installer": UV, "build": build_environment(torch=OTHER_TORCH)},
+        {"installer": UV},
+    ],
+    ids=["it_is_asked", "metadata", "it_is_there", "it_is_linked"],
+)
+def test_nothing_is_installed_late(changes: dict[str, Any]) -> None:
+    assert plan(**changes).late_install is None
+
+
+def test_a_torch_of_before_the_lock_is_replaced() -> None:
+    locked = Locked(file="uv.lock", version="2.8.0", requirement="torch==2.8.0", said="torch 2.8.0")
+    old = snapshots.consumer(ELSEWHERE, rule=Rule.IMPORTABLE, prefix="/build")
+    made = plan(consumer=old, build=build_environment(torch=ELSEWHERE), locked=locked, installer=UV)
+    assert made.late_install
+    assert made.late_install.requirement == "torch==2.8.0"
+
+
+def test_a_torch_that_pip_does_not_replace() -> None:
+    asked = (AskedFor(requirement="torch==2.8.0", source="the arguments of pip"),)
+    pip = FrontEnd(name=FrontEndName.PIP, command="pip install")
+    build = build_environment(torch=OTHER_TORCH)
+    made = plan(hook=WHEEL, consumer=NONE, asked_for=asked, front_end=pip, build=build)
+    assert codes(made) == ["torch-required-twice"]
+    assert made.problems[0].fixes[0].startswith("pip install 'torch==2.8.0'")
+
+
+def test_all_problems_at_once() -> None:
+    made = plan(
+        {"torch": "<2"},
+        project=snapshots.project(writable=False),
+        consumer=snapshots.consumer(writable_by_others=("/x",)),
+    )
+    assert codes(made) == ["unsupported-torch", "writable-by-others", "source-read-only"]
+
+
+# What is said.
+
+
+def test_the_text_has_every_rung_and_reason() -> None:
+    text = plan_text(plan({"env": {"A": "1"}}))
+    for words in ("pip install", "/env (R1:", "-> installed", "locked", "graft", "A=1", "setuptools.build_meta"):
+        assert words in text
+
+
+def test_a_guess_is_said_to_be_one() -> None:
+    made = plan(consumer=snapshots.consumer(certain=False, rule=Rule.UV_GUESS, why="a .venv beside the project"))
+    assert any("is a guess" in note for note in made.notes)
+
+
+def test_the_summary_names_torch_and_where_it_is() -> None:
+    assert summary_text(plan()).startswith("torchgraft: building against torch 2.13.0+cpu of /env")
+
+
+def test_an_editable_or_source_built_torch_is_grafted_like_any_other() -> None:
+    torch = dataclasses.replace(snapshots.CPU_TORCH, origin=Origin.EDITABLE, version="2.0.0a0+git-unknown")
+    assert plan(consumer=snapshots.consumer(torch)).way is Way.GRAFT
+
+
+def test_an_asked_for_version_is_installed_for_the_build() -> None:
+    asked = (AskedFor(requirement="torch==2.6.0", source="the arguments of pip"),)
+    made = plan(hook=WHEEL, asked_for=asked)
+    assert made.way is Way.INSTALL
+    assert [line.text for line in made.requirements] == ["torch==2.6.0"]
+
+
+LOCKING = FrontEnd(name=FrontEndName.UV, command="uv lock", installs=False, resolves=True)
+
+
+@pytest.mark.parametrize("dependencies", [("torch",), ()])
+def test_a_front_end_that_only_resolves_is_not_asked_to_install_torch(dependencies: tuple[str, ...]) -> None:
+    project = snapshots.project(dependencies=dependencies)
+    made = plan(hook=WHEEL, consumer=NONE, project=project, front_end=LOCKING)
+    assert made.way is Way.ABSENT
+    assert not made.problems
+    assert not made.requirements
+
+
+def test_a_wheel_needs_torch_even_then() -> None:
+    assert plan(consumer=NONE, front_end=LOCKING).problems
+
+
+# Metadata without torch.
+
+METADATA = Hook.PREPARE_METADATA_FOR_BUILD_WHEEL
+NEEDS = SetupScript(needs_torch=True)
+
+
+@pytest.mark.parametrize("hook", list(Hook))
+def test_the_stand_in_is_never_there_in_a_hook_that_builds_a_wheel(hook: Hook) -> None:
+    made = plan(hook=hook, consumer=NONE, project=snapshots.project(setup_script=NEEDS))
+    assert (made.stand_in is not None) == (
+        hook in {METADATA, Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE, Hook.BUILD_SDIST}
+    )
+
+
+def test_static_metadata_is_made_without_setup_py() -> None:
+    project = snapshots.project(setup_script=NEEDS, static_metadata=True)
+    made = plan(hook=METADATA, consumer=NONE, project=project)
+    assert made.from_files
+    assert made.stand_in is None
+    assert plan(hook=Hook.BUILD_SDIST, consumer=NONE, project=project).stand_in
+    assert plan({"backend": "other"}, hook=METADATA, consumer=NONE, project=project).stand_in
+
+
+@pytest.mark.parametrize("consumer", [NONE, snapshots.consumer()], ids=["no_torch", "torch"])
+def test_metadata_of_meson_python_are_made_from_files_where_there_is_a_project_to_cut_out(consumer: Consumer) -> None:
+    meson = {"backend": "mesonpy"}
+    project = snapshots.project(meson=True)
+    assert plan(meson, hook=METADATA, consumer=consumer, project=project).from_files
+    assert plan(meson, hook=Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE, consumer=consumer, project=project).from_files
+    assert not plan(meson, hook=METADATA, consumer=consumer, project=snapshots.project()).from_files
+    assert not plan(hook=METADATA, consumer=consumer, project=project).from_files
+    assert not plan(meson, hook=Hook.BUILD_SDIST, consumer=consumer, project=project).from_files
+
+
+def test_where_torch_is_there_nothing_takes_its_place() -> None:
+    made = plan(hook=METADATA, project=snapshots.project(setup_script=NEEDS, static_metadata=True))
+    assert not made.from_files
+    assert made.stand_in is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "version", "known"),
+    [
+        ({"dependencies": ("torch==2.6.0",)}, "2.6.0", True),
+        ({"dependencies": ("torch>=2.4,<3",)}, "2.4", False),
+        ({"dependencies": ("torch",)}, "2.8.0", False),
+        ({"dependencies": ()}, "2.8.0", False),
+        ({"dependencies": ("torch==2.*",)}, "2.8.0", False),
+    ],
+)
+def test_the_stand_in_has_the_version_of_the_ladder(changes: dict[str, Any], version: str, *, known: bool) -> None:
+    project = snapshots.project(setup_script=NEEDS, **changes)
+    made = plan(hook=METADATA, consumer=NONE, project=project)
+    assert made.stand_in
+    assert (made.stand_in.version, made.stand_in.known) == (version, known)
+
+
+def test_a_script_that_only_asks_for_the_version_is_told_what_is_known_and_no_guess() -> None:
+    script = SetupScript(asks_version=True)
+    known = plan(
+        hook=METADATA,
+        consumer=NONE,
+        project=snapshots.project(setup_script=script, dependencies=("torch==2.6.0",)),
+    )
+    guess = plan(hook=METADATA, consumer=NONE, project=snapshots.project(setup_script=script))
+    assert known.stand_in
+    assert guess.stand_in is None
+
+
+def test_a_script_that_puts_up_with_the_absence_of_torch_is_left_alone() -> None:
+    made = plan(hook=METADATA, consumer=NONE, project=snapshots.project(setup_script=SetupScript()))
+    assert made.stand_in is None
+
+
+def test_a_password_in_a_requirement_is_not_shown() -> None:
+    asked = (AskedFor(requirement="torch @ https://me:secret@x.example/torch-2.6.0-py3-none-any.whl", source="a file"),)
+    text = plan_text(plan(hook=WHEEL, asked_for=asked))
+    assert "secret" not in text
+    assert "x.example" in text
+
+
+def test_the_plan_of_a_wheel_has_what_both_hooks_say() -> None:
+    asked = plan({"requires": ("ninja",)})
+    built = plan({"requires": ("ninja",)}, hook=Hook.BUILD_WHEEL, hardware=compiling.hardware())
+    built = dataclasses.replace(built, runtime_torch=RuntimeRequirement(text="torch==2.13.*", reason="a setting"))
+    whole = plan_wheel(asked, built)
+    assert "torch==2.13.*: a setting" in plan_text(whole)
+    assert whole.requirements == asked.requirements
+    assert (whole.variables, whole.jobs) == (built.variables, built.jobs)
+    assert whole.jobs
+    # What needs an installed requirement cannot be foreseen.
+    impossible = dataclasses.replace(built, problems=(Problem(code="x", headline="x"),))
+    assert plan_wheel(asked, impossible) == asked

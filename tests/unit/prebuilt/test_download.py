@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from torchgraft.prebuilt import download as module
+from torchgraft.prebuilt.download import DownloadError
+
+
+def test_a_redirect_to_what_is_no_address() -> None:
+    with pytest.raises(DownloadError, match="it redirects to what is no address"):
+        module._redirected("https://x.example/a", "https://[bad/")
+
+
+def test_a_redirect_away_from_https_is_said_without_its_signature() -> None:
+    with pytest.raises(DownloadError, match=r"^it redirects to http://y\.example, which is not HTTPS$"):
+        module._redirected("https://x.example/a", "http://me:secret@y.example/b?sig=secret")
+
+
+@pytest.mark.parametrize(
+    ("content", "password"),
+    [
+        (b"machine x.example login me password secret\n", "me:secret"),
+        (b"# Universit\xe4t\nmachine x.example login me password secret\n", None),
+        (b"machine\n", None),
+        (b"default login me password secret\n", None),
+    ],
+)
+def test_passwords_of_netrc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, password: str | None
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / ".netrc").write_bytes(content)
+    (tmp_path / ".netrc").chmod(0o600)
+    assert module._password("x.example") == password
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "is_direct"),
+    [
+        ("https://x.example/a", "x.example", True),
+        ("https://x.example/a", ".example", True),
+        ("https://x.example/a", "x.example:443", True),
+        ("https://x.example/a", "x.example:8443", False),
+        ("https://x.example:8443/a", "x.example:8443", True),
+        ("https://x.example:8443/a", "x.example:443", False),
+        ("https://[2001:db8::1]:8443/a", "2001:db8::1", True),
+        ("https://[2001:db8::1]:8443/a", "[2001:db8::1]:8443", True),
+        ("https://[2001:db8::1]:8443/a", "2001:db8::2", False),
+    ],
+)
+def test_hosts_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    no_proxy: str,
+    is_direct: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert module._proxy(urlsplit(url)) == ("" if is_direct else "http://proxy.example:3128")
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://me:S3/CRET@x.example", "socks5://me:S3CRET@x.example", "http://:1", "http://["]
+)
+def test_an_address_of_a_proxy_is_never_said(proxy: str) -> None:
+    with pytest.raises(
+        DownloadError, match=r"^the (address of the proxy is none|proxy speaks neither HTTP nor HTTPS)$"
+    ):
+        module._pool(proxy)

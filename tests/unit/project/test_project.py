@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from torchgraft.errors import ConfigError
+from torchgraft.project.pyproject import read_project, read_pyproject
+
+CMAKE = "project(a)\nfind_package(Torch REQUIRED)\n"
+MESON = "project('a', 'cpp')\ntorch = dependency('Torch', method: 'cmake')\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "shows"),
+    [
+        ({"CMakeLists.txt": CMAKE}, "find_package(Torch) by CMakeLists.txt"),
+        ({"CMakeLists.txt": "  FIND_PACKAGE ( Torch )"}, "find_package(Torch) by CMakeLists.txt"),
+        ({"CMakeLists.txt": "# find_package(Torch)\nfind_package(TorchVision)"}, ""),
+        ({"meson.build": MESON}, "find_package(Torch) by meson.build"),
+        ({"meson.build": "project('a')\n# dependency('Torch')\n"}, ""),
+        ({"CMakeLists.txt": CMAKE, "csrc/a.cu": ""}, "csrc/a.cu"),
+        ({"CMakeLists.txt": CMAKE, "setup.py": "setup()"}, ""),
+        ({"csrc/CMakeLists.txt": CMAKE}, ""),
+        ({"env/pyvenv.cfg": "", "env/lib/torch.cuh": ""}, ""),
+        ({"env/conda-meta/history": "", "env/torch.cuh": ""}, ""),
+    ],
+    ids=["cmake", "capitals", "another", "meson", "comment", "sources", "setup_py", "not_at_the_top", "venv", "conda"],
+)
+def test_what_shows_that_a_cuda_toolkit_is_needed(tmp_path: Path, files: dict[str, str], shows: str) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert read_project(tmp_path, {}).cuda_sources == shows
+
+
+@pytest.mark.parametrize(("text", "cut"), [(MESON, True), ("subdir('a')", False), (None, False)])
+def test_whether_a_meson_project_can_be_cut_out(tmp_path: Path, text: str | None, *, cut: bool) -> None:
+    if text is not None:
+        (tmp_path / "meson.build").write_text(text)
+    assert read_project(tmp_path, {}).meson is cut
+
+
+def test_a_pyproject_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+    assert read_pyproject(tmp_path) == {}
+    (tmp_path / "pyproject.toml").symlink_to("nowhere")
+    with pytest.raises(ConfigError, match="pyproject-unreadable"):
+        read_pyproject(tmp_path)

@@ -1,0 +1,399 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from torchgraft.codec import from_json_text, json_text
+from torchgraft.errors import ConfigError
+from torchgraft.settings.sources import parse_pyproject
+from torchgraft.tools.adopt.adoptable import read_adoptable
+from torchgraft.tools.adopt.adoption import Adoptable, Adoption, Import, Script, Verdict
+from torchgraft.tools.adopt.plan_adoption import plan_adoption
+
+NEW = '[build-system]\nrequires = ["torchgraft", "setuptools>=77"]\nbuild-backend = "torchgraft.build_meta"\n'
+TORCH = Import(module="torch", where="setup.py:1")
+SETUP = "import torch\nfrom setuptools import setup\nsetup()\n"
+
+
+def read(folder: Path, **files: str) -> Adoptable:
+    """Read a project; `setup_py` is setup.py."""
+    for name, text in files.items():
+        path = folder / name.replace("_py", ".py").replace("_toml", ".toml").replace("_cfg", ".cfg")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+    return read_adoptable(folder)
+
+
+def adopt(folder: Path, **files: str) -> Adoption:
+    found = read(folder, **files)
+    adoption = plan_adoption(found)
+    if adoption.after is not None:
+        assert plan_adoption(replace(found, pyproject=adoption.after)).after is None
+    return adoption
+
+
+def build_system(adoption: Adoption) -> tuple[list[str], object, object]:
+    """Return requires, the other keys of [build-system], and our settings."""
+    assert adoption.after
+    data = dict(parse_pyproject(adoption.after.removeprefix("\ufeff")))
+    table = dict(data["build-system"])
+    requires = table.pop("requires")
+    assert tuple(requires) == adoption.requires
+    assert table.pop("build-backend") == "torchgraft.build_meta"
+    return requires, table, data.get("tool", {}).get("torchgraft")
+
+
+def test_a_project_without_pyproject(tmp_path: Path) -> None:
+    adoption = adopt(tmp_path, setup_py=SETUP)
+    assert adoption.verdict is Verdict.ADOPT
+    assert adoption.reason == "setup.py:1 imports torch"
+    assert adoption.after == NEW
+
+
+def test_an_adoption_is_a_value(tmp_path: Path) -> None:
+    found = read(tmp_path, setup_py=SETUP)
+    assert from_json_text(Adoptable, json_text(found), source="x") == found
+    adoption = plan_adoption(found)
+    assert from_json_text(Adoption, json_text(adoption), source="x") == adoption
+
+
+SPELLINGS = [
+    "torch",
+    "Torch",
+    "torch>=2.4",
+    "torch >= 2.4",
+    "torch (>=2.4)",
+    "torch[opt-einsum]~=2.8",
+    "torch; sys_platform == 'linux'",
+    "torch==2.8.0+cu128",
+    "torch @ https://x.example/torch-2.8.0-cp311-cp311-linux_x86_64.whl",
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_torch_is_taken_out_however_it_is_spelt(tmp_path: Path, spelling: str) -> None:
+    text = (
+        f'[build-system]\nrequires = ["setuptools", "{spelling}", "wheel"]\nbuild-backend = "setuptools.build_meta"\n'
+    )
+    adoption = adopt(tmp_path, pyproject_toml=text, setup_py=SETUP)
+    assert build_system(adoption)[0] == ["setuptools", "torchgraft", "wheel"]
+
+
+@pytest.mark.parametrize(
+    ("requirement", "more", "settings", "noted"),
+    [
+        ("torch>=2.4,<2.9", "", {"torch": ">=2.4,<2.9"}, False),
+        ("torch[x] >=2.4, <2.9", "", {"torch": ">=2.4,<2.9"}, False),
+        ("torch>=2.4", '[project]\nname = "x"\nversion = "1"\ndependencies = ["torch>=2"]\n', None, False),
+        ("torch>=2.4", '[tool.torchgraft]\ntorch = ">=2"\n', {"torch": ">=2"}, False),
+        ("torch==2.8.0", "", None, True),
+        ("torch>=2.4; sys_platform == 'linux'", "", None, True),
+        ("torch", "", None, False),
+    ],
+)
+def test_what_the_build_requirement_said_of_versions(
+    tmp_path: Path, requirement: str, more: str, settings: object, *, noted: bool
+) -> None:
+    text = (
+        f'[build-system]\nrequires = ["setuptools", "{requirement}"]\nbuild-backend = "setuptools.build_meta"\n{more}'
+    )
+    adoption = adopt(tmp_path, pyproject_toml=text, setup_py=SETUP)
+    assert build_system(adoption)[2] == settings
+    assert any("say so in [tool.torchgraft]" in note for note in adoption.notes) is noted
+
+
+def test_what_is_made_for_one_torch_is_matched_too(tmp_path: Path) -> None:
+    text = (
+        '[build-system]\nrequires = ["setuptools", "torch", "torchvision"]\nbuild-backend = "setuptools.build_meta"\n'
+    )
+    script = f"import torchaudio\n{SETUP}"
+    requires, _, settings = build_system(adopt(tmp_path, pyproject_toml=text, setup_py=script))
+    assert requires == ["setuptools", "torchgraft"]
+    assert settings == {"match": ["torchaudio", "torchvision"]}
+
+
+IMPORTS = {
+    "import packaging.version": ["packaging"],
+    "import ninja, numpy": ["ninja", "numpy"],
+    "from wheel.bdist_wheel import bdist_wheel": ["wheel"],
+    "import Cython, pybind11, psutil, einops": ["Cython", "pybind11", "psutil", "einops"],
+    "import yaml": ["PyYAML"],
+    "import os, sys, setuptools, distutils": [],
+    "try:\n    import numpy\nexcept ImportError:\n    pass": [],
+    "try:\n    import wheel\nexcept ImportError:\n    pass": ["wheel"],
+    "def f():\n    import numpy": [],
+    "def f():\n    import numpy\nf()": ["numpy"],
+    "if os.environ.get('X'):\n    import numpy": [],
+}
+
+
+@pytest.mark.parametrize(("line", "wanted"), IMPORTS.items())
+def test_what_setup_py_imports_is_required(tmp_path: Path, line: str, wanted: list[str]) -> None:
+    adoption = adopt(tmp_path, setup_py=f"{SETUP}{line}\n")
+    assert build_system(adoption)[0] == ["torchgraft", "setuptools>=77", *wanted]
+    assert not adoption.notes
+
+
+def test_what_is_required_already_is_not_required_again(tmp_path: Path) -> None:
+    text = '[build-system]\nrequires = ["setuptools", "Packaging==26.0", "PyYaml"]\n'
+    adoption = adopt(tmp_path, pyproject_toml=text, setup_py=f"{SETUP}import packaging, yaml")
+    assert build_system(adoption)[0] == ["setuptools", "Packaging==26.0", "PyYaml", "torchgraft"]
+
+
+def test_an_import_that_nobody_knows_is_noted(tmp_path: Path) -> None:
+    adoption = adopt(tmp_path, setup_py=f"{SETUP}import strange.thing")
+    assert adoption.notes == ("setup.py:4 imports strange: if a distribution provides it, add that to requires",)
+
+
+@pytest.mark.parametrize(
+    ("requires", "wanted"),
+    [
+        ([], ["torchgraft", "setuptools>=77,<81"]),
+        (["setuptools"], ["setuptools", "torchgraft", "setuptools<81"]),
+        (["setuptools>=61"], ["setuptools>=61", "torchgraft", "setuptools<81"]),
+        (["setuptools<81"], ["setuptools<81", "torchgraft"]),
+        (["setuptools==69.5.1"], ["setuptools==69.5.1", "torchgraft"]),
+        (["setuptools>=82"], ["setuptools>=82", "torchgraft"]),
+    ],
+)
+def test_pkg_resources_needs_an_old_setuptools(tmp_path: Path, requires: list[str], wanted: list[str]) -> None:
+    text = f"[build-system]\nrequires = {requires}\n"
+    adoption = adopt(tmp_path, pyproject_toml=text, setup_py=f"{SETUP}import pkg_resources")
+    assert build_system(adoption)[0] == wanted
+    assert bool(adoption.notes) is (requires == ["setuptools>=82"])
+
+
+def test_setup_requires_is_moved(tmp_path: Path) -> None:
+    adoption = adopt(
+        tmp_path,
+        setup_py="import torch\nsetup(setup_requires=['setuptools_scm>=8', 'torch', 'cython', '- no'])",
+        setup_cfg="[options]\nsetup_requires =\n    pbr; python_version > '3'\n    Cython\n",
+    )
+    assert build_system(adoption)[0] == [
+        "torchgraft",
+        "setuptools>=77",
+        "setuptools_scm>=8",
+        "cython",
+        "pbr; python_version > '3'",
+    ]
+    assert adoption.notes == ('setup_requires has "- no", which is no requirement',)
+
+
+def test_plugins_of_setuptools_stay(tmp_path: Path) -> None:
+    text = '[build-system]\nrequires = ["setuptools-scm", "setuptools-git-versioning<3", "torch", "setuptools>=64"]\n'
+    requires, _, _ = build_system(adopt(tmp_path, pyproject_toml=text, setup_py=SETUP))
+    assert requires == ["setuptools-scm", "setuptools-git-versioning<3", "torchgraft", "setuptools>=64"]
+
+
+LEGACY = {"backend": "setuptools.build_meta:__legacy__"}
+
+
+@pytest.mark.parametrize(
+    ("files", "settings"),
+    [
+        ({"setup_py": f"{SETUP}import op_builder", "op_builder/__init__.py": ""}, LEGACY),
+        ({"setup_py": f"{SETUP}from tools.make import x", "tools/make.py": ""}, LEGACY),
+        ({"setup_py": f"{SETUP}import helper", "helper.py": ""}, LEGACY),
+        ({"setup_py": f"{SETUP}import packaging", "packaging/build.py": ""}, None),
+        ({"setup_py": f"{SETUP}import setup"}, None),
+        ({"setup_py": "import torch\nprint 'x'", "pyproject_toml": '[build-system]\nrequires = ["torch"]\n'}, LEGACY),
+    ],
+)
+def test_a_project_that_imports_its_own_tree(tmp_path: Path, files: dict[str, str], settings: object) -> None:
+    assert build_system(adopt(tmp_path, **files))[2] == settings
+
+
+def test_who_named_a_backend_keeps_it(tmp_path: Path) -> None:
+    text = '[build-system]\nrequires = ["setuptools", "torch"]\nbuild-backend = "setuptools.build_meta"\n'
+    adoption = adopt(tmp_path, pyproject_toml=text, setup_py=f"{SETUP}import helper", **{"helper.py": ""})
+    assert build_system(adoption)[2] is None
+
+
+def test_what_modules_of_the_tree_import_counts(tmp_path: Path) -> None:
+    adoption = adopt(
+        tmp_path,
+        setup_py="from builder import ops\nfrom setuptools import setup\nsetup()",
+        **{
+            "builder/__init__.py": "from . import base\n",
+            "builder/base.py": "import ninja\ntry:\n    import wheel\nexcept ImportError:\n    pass\n",
+            "builder/ops.py": "from .base import x\ndef build():\n    import torch\n    import numpy\n",
+            "builder/unused.py": "import scipy\n",
+        },
+    )
+    assert adoption.reason == "builder/ops.py:3 imports torch"
+    assert build_system(adoption)[0] == ["torchgraft", "setuptools>=77", "ninja"]
+    assert adoption.notes == (
+        "builder/ops.py:4 imports numpy in a function: if the build calls it, add it to requires",
+    )
+
+
+@pytest.mark.parametrize("place", ["ext", "src/ext"])
+@pytest.mark.parametrize(("name", "verdict"), [("ext", Verdict.NOT_NEEDED), ("other", Verdict.ADOPT)])
+def test_functions_of_the_package_are_for_run_time(tmp_path: Path, place: str, name: str, verdict: Verdict) -> None:
+    files = {f"{place}/__init__.py": "def f():\n    import torch\n"}
+    adoption = adopt(tmp_path, setup_py=f"from ext import version\nsetup(name='{name}')\n", **files)
+    assert adoption.verdict is verdict
+
+
+def test_modules_of_the_tree_that_may_be_absent(tmp_path: Path) -> None:
+    script = f"{SETUP}try:\n    import ext\nexcept ImportError:\n    pass\n"
+    adoption = adopt(tmp_path, setup_py=script, **{"ext/__init__.py": "import numpy\n"})
+    assert build_system(adoption)[0] == ["torchgraft", "setuptools>=77"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "file", "text"),
+    [
+        ("scikit_build_core.build", "CMakeLists.txt", "project(x)\nfind_package(Torch REQUIRED)\n"),
+        ("mesonpy", "meson.build", "project('x')\ntorch = dependency('Torch', method: 'cmake')\n"),
+    ],
+)
+def test_another_backend_becomes_the_delegate(tmp_path: Path, backend: str, file: str, text: str) -> None:
+    (tmp_path / file).write_text(text)
+    pyproject = f'[build-system]\nrequires = ["{backend}"]\nbuild-backend = "{backend}"\nbackend-path = ["_own", "."]\n'
+    adoption = adopt(tmp_path, pyproject_toml=pyproject)
+    assert adoption.reason == f"{file} looks for torch"
+    assert build_system(adoption) == (
+        [backend, "torchgraft"],
+        {},
+        {"backend": backend, "backend-path": ["_own", "."]},
+    )
+
+
+NOT_NEEDED = {
+    "nothing": ({}, "nothing in it asks for torch"),
+    "no import": (
+        {"setup_py": "from setuptools import setup\nsetup(install_requires=['torch'])"},
+        "does not import torch",
+    ),
+    "by a variable": (
+        {"setup_py": "import os\nif os.environ.get('X'):\n    import torch\n"},
+        "setup.py:3 imports torch only where a variable says so",
+    ),
+    "Python 2": ({"setup_py": "print 'x'"}, "cannot be read"),
+    "for users of C++": (
+        {"setup_py": "setup()", "CMakeLists.txt": "find_package(Torch)"},
+        "does not import torch",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "reason"), NOT_NEEDED.values(), ids=NOT_NEEDED)
+def test_a_project_that_builds_without_torch(tmp_path: Path, files: dict[str, str], reason: str) -> None:
+    found = read(tmp_path, **files)
+    adoption = plan_adoption(found)
+    assert (adoption.verdict, adoption.changes, adoption.after) == (Verdict.NOT_NEEDED, (), None)
+    assert reason in adoption.reason
+    assert plan_adoption(found, force=True).after
+
+
+QUESTIONS = {
+    "the version": "from importlib.metadata import version\nversion('torch')\n",
+    "a child": "import subprocess\nsubprocess.run(['python', '-c', 'import torch'])\n",
+    "softly": "try:\n    import torch\nexcept ImportError:\n    torch = None\n",
+    "setup_requires": "setup(setup_requires=['torch'])\n",
+}
+
+
+@pytest.mark.parametrize("script", QUESTIONS.values(), ids=QUESTIONS)
+def test_who_only_asks_for_torch_needs_it_too(tmp_path: Path, script: str) -> None:
+    assert adopt(tmp_path, setup_py=script).verdict is Verdict.ADOPT
+
+
+SOFT = """\
+try:
+    from torch.utils.cpp_extension import CUDAExtension
+    extensions = [CUDAExtension("x", ["x.cu"])]
+except ImportError:
+    extensions = []
+"""
+
+
+def test_a_project_that_breaks_where_torch_can_be_imported(tmp_path: Path) -> None:
+    adoption = adopt(tmp_path, setup_py=SOFT)
+    assert adoption.verdict is Verdict.OFF
+    assert build_system(adoption)[2] == {"provide": "off"}
+
+
+@pytest.mark.parametrize(
+    "more", ["torch.cuda.is_available()", "from torch.utils.cpp_extension import CUDA_HOME", "import torch"]
+)
+def test_a_project_that_asks_before_it_compiles_does_not_break(tmp_path: Path, more: str) -> None:
+    assert adopt(tmp_path, setup_py=f"{SOFT}{more}\n").verdict is Verdict.ADOPT
+
+
+def test_a_fork_speaks_the_words_of_its_origin(tmp_path: Path) -> None:
+    words = "os.environ.get('FLASH_ATTN_CUDA_ARCHS')\nos.environ.get('FLASH_ATTENTION_SKIP_CUDA_BUILD')\n"
+    script = f"import os, torch\n{words}setup(name='{{}}')\n"
+    assert build_system(adopt(tmp_path, setup_py=script.format("my-attn")))[2] == {"vocabulary": ["flash-attn"]}
+    adoption = adopt(tmp_path, setup_py=script.format("flash_attn"))
+    assert build_system(adoption)[2] is None
+    assert any(note.startswith('vocabulary = ["flash-attn"] also sets') for note in adoption.notes)
+
+
+def test_words_that_many_use_name_nobody(tmp_path: Path) -> None:
+    script = "import os, torch\nos.environ.get('FORCE_CUDA')\nos.environ.get('MAX_JOBS')\nsetup(name='x')\n"
+    assert build_system(adopt(tmp_path, setup_py=script))[2] is None
+
+
+def test_every_change_has_its_reason(tmp_path: Path) -> None:
+    text = '[build-system]\nrequires = ["torch>=2.4", "foo"]\nbuild-backend = "foo.api"\n'
+    adoption = adopt(tmp_path, pyproject_toml=text)
+    assert [(change.text, change.reason) for change in adoption.changes] == [
+        ('requires: + "torchgraft"', "it is the build backend"),
+        ('requires: - "torch>=2.4"', "the build gets the torch that the package will run with"),
+        ('[tool.torchgraft] torch = ">=2.4"', 'as [build-system] requires "torch>=2.4"'),
+        ('build-backend = "torchgraft.build_meta"', "it calls foo.api"),
+        ('[tool.torchgraft] backend = "foo.api"', "it does the work, as until now"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["build-system = 1", "[build-system]\nrequires = 'x'", "[build-system]\nrequires = [1]",
+     "[build-system]\nbuild-backend = 1", "[build-system]\nbackend-path = '.'"],
+)  # fmt: skip
+def test_a_table_that_no_front_end_takes(tmp_path: Path, table: str) -> None:
+    found = read(tmp_path, pyproject_toml=table, setup_py=SETUP)
+    with pytest.raises(ConfigError, match=r"error\[wrong-type\]"):
+        plan_adoption(found)
+
+
+def test_no_toml(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"error\[bad-toml\]"):
+        read(tmp_path, pyproject_toml="[x")
+
+
+def test_no_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        read_adoptable(tmp_path)
+
+
+VENDORED = ("filelock>=3.12", "packaging>=24")
+
+
+def test_a_vendored_copy_needs_what_torchgraft_needs() -> None:
+    text = '[build-system]\nrequires = ["torchgraft", "setuptools"]\nbuild-backend = "torchgraft.build_meta"\n'
+    found = Adoptable(pyproject=text, script=Script(imports=(TORCH,)))
+    adoption = plan_adoption(found, vendored=VENDORED)
+    assert build_system(adoption) == (
+        ["filelock>=3.12", "setuptools", "packaging>=24"],
+        {"backend-path": ["_torchgraft"]},
+        None,
+    )
+    again = replace(found, pyproject=adoption.after)
+    assert plan_adoption(again, vendored=VENDORED).after is None
+    assert plan_adoption(again).after is None
+
+
+def test_a_project_adopts_a_vendored_copy_at_once() -> None:
+    text = '[build-system]\nrequires = ["torch"]\nbuild-backend = "own"\nbackend-path = ["."]\n'
+    adoption = plan_adoption(Adoptable(pyproject=text), vendored=VENDORED)
+    assert build_system(adoption) == (
+        ["filelock>=3.12", "packaging>=24"],
+        {"backend-path": ["_torchgraft"]},
+        {"backend": "own", "backend-path": ["."]},
+    )

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import sites
+from support.toolkits import script
+from torchgraft.model.observation import FrontEndName
+from torchgraft.tools.doctor.checkup import Driver, FrontEndProgram
+from torchgraft.tools.doctor.driver import find_driver
+from torchgraft.tools.doctor.front_end_programs import find_front_end_settings, find_front_ends, parse_version
+
+CC = shutil.which("cc") or shutil.which("gcc")
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("uv 0.13.8 (x86_64-unknown-linux-gnu)", "0.13.8"),
+        ("pip 26.3 from /x/python3.11/site-packages/pip (python 3.11)", "26.3"),
+        ("Poetry (version 2.5.0)", "2.5.0"),
+        ("PDM, version 2.29.0.dev1+g1234", "2.29.0.dev1"),
+        ("4.67.0rc1 from /x/tox/__init__.py", "4.67.0rc1"),
+        ("command not found", ""),
+        ("", ""),
+    ],
+)
+def test_versions(text: str, version: str) -> None:
+    assert parse_version(text) == version
+
+
+def test_the_first_of_each_on_path(tmp_path: Path) -> None:
+    script(tmp_path / "a" / "uv", "#!/bin/sh\necho uv 0.9.1\n")
+    script(tmp_path / "b" / "uv", "#!/bin/sh\necho uv 0.1.0\n")
+    script(tmp_path / "b" / "pip", "#!/bin/sh\nexit 1\n")
+    found = find_front_ends({"PATH": f"{tmp_path}/a:{tmp_path}/b"})
+    assert found == (
+        FrontEndProgram(name=FrontEndName.PIP, program=f"{tmp_path}/b/pip"),
+        FrontEndProgram(name=FrontEndName.UV, program=f"{tmp_path}/a/uv", version="0.9.1"),
+    )
+    assert find_front_ends({"PATH": str(tmp_path / "nowhere")}) == ()
+
+
+def settings(tmp_path: Path, **variables: str) -> list[tuple[str, str, str]]:
+    variables.setdefault("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    folder = tmp_path / "project" / "inner"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = find_front_end_settings(variables, folder, system=tmp_path / "system.toml")
+    return [(setting.name, setting.value, Path(setting.source).name) for setting in found]
+
+
+def test_no_settings(tmp_path: Path) -> None:
+    assert settings(tmp_path) == []
+
+
+def test_settings_of_the_project(tmp_path: Path) -> None:
+    text = """
+[tool.uv]
+no-build-isolation-package = ["flash-attn", "apex"]
+[tool.uv.pip]
+no-build-isolation = true
+[tool.uv.extra-build-dependencies]
+ext = [{ requirement = "torch", match-runtime = true }, "numpy"]
+other = ["torch>=2.4", "torchvision"]
+"""
+    sites.write(tmp_path / "project", {"pyproject.toml": text})
+    assert settings(tmp_path) == [
+        ("no-build-isolation-package", "flash-attn, apex", "pyproject.toml"),
+        ("extra-build-dependencies.ext", "torch, match-runtime", "pyproject.toml"),
+        ("extra-build-dependencies.other", "torch>=2.4", "pyproject.toml"),
+        ("pip.no-build-isolation", "", "pyproject.toml"),
+    ]
+
+
+def test_uv_toml_is_read_instead_of_the_table(tmp_path: Path) -> None:
+    pyproject = "[project]\nname = 'x'\n[tool.uv]\nno-build-isolation = true\n"
+    sites.write(tmp_path / "project", {"pyproject.toml": pyproject, "uv.toml": "no-build-isolation = false\n"})
+    assert settings(tmp_path) == []
+
+
+def test_settings_of_the_user_and_the_system(tmp_path: Path) -> None:
+    sites.write(tmp_path, {"config/uv/uv.toml": "no-build-isolation = true\n"})
+    sites.write(tmp_path, {"system.toml": "no-build-isolation-package = ['a']\n"})
+    assert [source for _, _, source in settings(tmp_path)] == ["uv.toml", "system.toml"]
+
+
+def test_files_that_are_wrong_are_uvs_business(tmp_path: Path) -> None:
+    text = "no-build-isolation-package = 3\nextra-build-dependencies = ['torch']\npip = 1\n"
+    sites.write(tmp_path, {"config/uv/uv.toml": text, "system.toml": "= ="})
+    assert settings(tmp_path) == []
+
+
+def test_variables_without_their_values(tmp_path: Path) -> None:
+    found = settings(tmp_path, UV_NO_BUILD_ISOLATION="1", PIP_NO_BUILD_ISOLATION="secret")
+    assert found == [("PIP_NO_BUILD_ISOLATION", "", "a variable"), ("UV_NO_BUILD_ISOLATION", "", "a variable")]
+
+
+def test_no_driver(tmp_path: Path) -> None:
+    (tmp_path / "nvml.so").write_text("no library")
+    assert find_driver(("libnowhere.so.1", str(tmp_path / "nvml.so"))) is None
+
+
+_NVML = """
+#include <string.h>
+int nvmlInit_v2(void) { return STATUS; }
+int nvmlShutdown(void) { return 0; }
+int nvmlSystemGetDriverVersion(char *text, unsigned length) { strncpy(text, "580.95.05", length); return 0; }
+int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = 12040; return CUDA_STATUS; }
+"""
+
+
+@pytest.mark.skipif(CC is None, reason="the fake driver is compiled")
+@pytest.mark.parametrize(
+    ("status", "cuda_status", "expected"),
+    [(0, 0, Driver(version="580.95.05", cuda="12.4")), (0, 1, Driver(version="580.95.05")), (9, 0, None)],
+)
+def test_what_nvml_says(tmp_path: Path, status: int, cuda_status: int, expected: Driver | None) -> None:
+    library = str(tmp_path / "nvml.so")
+    options = ["-shared", "-fPIC", f"-DSTATUS={status}", f"-DCUDA_STATUS={cuda_status}", "-x", "c", "-", "-o", library]
+    subprocess.run([str(CC), *options], input=_NVML, text=True, check=True, timeout=60)
+    assert find_driver((library,)) == expected

@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from torchgraft.model.observation import FrontEndName, Python
+from torchgraft.wanted.arguments import Asked, read_asked_for
+
+PYTHON = Python(
+    version="3.11.7", implementation="cpython", abi="cp311", platform="linux_x86_64", extension_suffix=".so"
+)
+WHEEL = "torch-2.8.0+cu128-cp311-cp311-manylinux_2_28_x86_64.whl"
+QUOTED = WHEEL.replace("+", "%2B")
+URL = f"https://wheels.example/whl/{QUOTED}"
+PIP, UV, PIPX = FrontEndName.PIP, FrontEndName.UV, FrontEndName.PIPX
+POETRY, PDM = FrontEndName.POETRY, FrontEndName.PDM
+
+
+def ask(folder: Path, name: FrontEndName, *arguments: str, **variables: str) -> Asked:
+    asked = read_asked_for(name, arguments, folder=str(folder), variables=variables, python=PYTHON)
+    for item in asked.requirements:
+        assert Requirement(item.requirement).name == "torch"
+    return asked
+
+
+def requirements(asked: Asked) -> list[str]:
+    return [item.requirement for item in asked.requirements]
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "expected"),
+    [
+        (PIP, "install torch==2.6.0 flash-attn", ["torch==2.6.0"]),
+        (PIP, "install torch flash-attn", ["torch"]),
+        (PIP, "install torch[opt-einsum]>=2,<3", ["torch<3,>=2"]),
+        (PIP, "install Torch~=2.6 torch!=2.6.1", ["torch~=2.6", "torch!=2.6.1"]),
+        (PIP, "install torchvision torch_geometric pytorch", []),
+        (PIP, "/v/bin/python3.11 -I /v/bin/pip install torch==2.6.0", ["torch==2.6.0"]),
+        (PIP, "/v/bin/python -m pip --no-input install torch==2.6.0", ["torch==2.6.0"]),
+        (PIP, "/v/bin/python -X utf8 /v/site-packages/pip/__main__.py install torch==2.6", ["torch==2.6"]),
+        (PIP, "/v/bin/pip3.11 install torch==2.6.0", ["torch==2.6.0"]),
+        (PIP, "C:\\v\\Scripts\\pip.exe install torch==2.6.0", ["torch==2.6.0"]),
+        (PIP, "install pip torch==2.6.0", ["torch==2.6.0"]),
+        (PIP, "wheel torch==2.6.0", ["torch==2.6.0"]),
+        (PIP, "uninstall torch", []),
+        (PIP, "list torch", []),
+        (PIP, "install --target torch flash-attn", []),
+        (PIP, "install -t torch --no-binary torch --index-url=https://index.example/torch ext", []),
+        (PIP, "install -U -qq --no-deps torch==2.6.0", ["torch==2.6.0"]),
+        (PIP, "install -- torch==2.6.0", ["torch==2.6.0"]),
+        (PIP, "install torch==2.6.0;sys_platform=='win32' torch==2.7.0;sys_platform=='linux'", ["torch==2.7.0"]),
+        (PIP, f"install {URL}", [f"torch @ {URL}"]),
+        (PIP, f"install {URL}#sha256=00ff", [f"torch @ {URL}#sha256=00ff"]),
+        (PIP, f"install torch@{URL}", [f"torch @ {URL}"]),
+        (PIP, f"install ./{WHEEL}", [f"torch @ {{folder}}/{QUOTED}"]),
+        (PIP, f"install ../dist/{WHEEL}", [f"torch @ {{folder}}/../dist/{QUOTED}"]),
+        (PIP, f"install file:///srv/{QUOTED}", [f"torch @ file:///srv/{QUOTED}"]),
+        (PIP, "install ./torch ./torch-2.8.0.tar.gz https://wheels.example/torchvision-0.1-py3-none-any.whl", []),
+        (UV, "/usr/bin/uv pip install torch==2.6.0 -e .", ["torch==2.6.0"]),
+        (UV, "-q --project x pip --offline install --reinstall-package torch torch==2.6.0", ["torch==2.6.0"]),
+        (UV, "pip uninstall torch", []),
+        (UV, "add torch==2.6.0 --index torch=https://wheels.example/whl", ["torch==2.6.0"]),
+        (UV, "run --with torch==2.8 torchrun --with torch==1.0", ["torch==2.8"]),
+        (UV, "run --with numpy,torch>=2,<3,einops python", ["torch<3,>=2"]),
+        (UV, "run -w torch[x,y]==2.8,einops python", ["torch==2.8"]),
+        (UV, "run python -m pip install torch==1.0", []),
+        (UV, "tool install . --with torch==2.8.0", ["torch==2.8.0"]),
+        (UV, "tool install torch@2.8.0", ["torch==2.8.0"]),
+        (UV, "tool run --with torch==2.8.0 --from app cmd torch==1.0", ["torch==2.8.0"]),
+        (UV, "/usr/bin/uvx --with torch==2.8.0 app", ["torch==2.8.0"]),
+        (UV, "/usr/bin/uvx torch@latest", ["torch"]),
+        (UV, "/usr/bin/uv tool uvx --with torch==2.8.0 app --with torch==2.6.0", ["torch==2.8.0"]),
+        (UV, "sync", []),
+        (PIPX, "install app --preinstall torch==2.8.0", ["torch==2.8.0"]),
+        (PIPX, "/v/bin/python /v/bin/pipx inject app torch==2.8.0 einops", ["torch==2.8.0"]),
+        (PIPX, "inject torch einops", []),
+        (PIPX, "run --spec torch==2.8.0 torchrun", ["torch==2.8.0"]),
+        (PIPX, "list", []),
+        (POETRY, "add torch@^2.8 -G gpu", ["torch<3,>=2.8"]),
+        (POETRY, "add torch@~2.8.1", ["torch<2.9,>=2.8.1"]),
+        (POETRY, "add torch@^0.4.1", ["torch<0.5,>=0.4.1"]),
+        (POETRY, "add torch@2.8.0", ["torch==2.8.0"]),
+        (POETRY, "add torch@>=2.8", ["torch>=2.8"]),
+        (POETRY, "add torch==2.8.0 --source torch", ["torch==2.8.0"]),
+        (POETRY, "install torch==1.0", []),
+        (PDM, "add -d torch==2.8.0", ["torch==2.8.0"]),
+        (FrontEndName.BUILD, "-m build torch==1.0", []),
+        (FrontEndName.UNKNOWN, "torch==1.0", []),
+    ],
+)
+def test_arguments(tmp_path: Path, name: FrontEndName, line: str, expected: list[str]) -> None:
+    asked = ask(tmp_path, name, *line.split(" "))
+    folder = tmp_path.as_uri()
+    parent = tmp_path.parent.as_uri()
+    shown = [item.format(folder=folder).replace(f"{folder}/..", parent) for item in expected]
+    assert [str(Requirement(item)) for item in requirements(asked)] == [str(Requirement(item)) for item in shown]
+    assert asked.faults == ()
+
+
+def test_the_arguments_are_named_as_the_source(tmp_path: Path) -> None:
+    (item,) = ask(tmp_path, UV, "pip", "install", "torch==2.6.0").requirements
+    assert item.source == "the arguments of uv"
+
+
+def test_arguments_of_pipx_for_pip(tmp_path: Path) -> None:
+    (tmp_path / "pins.txt").write_text("torch==2.8.0\n")
+    assert requirements(ask(tmp_path, PIPX, "install", "app", "--pip-args", "-c 'pins.txt'")) == ["torch==2.8.0"]
+    assert requirements(ask(tmp_path, PIPX, "install", "app", "--pip-args=-c pins.txt '")) == ["torch==2.8.0"]
+    assert requirements(ask(tmp_path, PIPX, "inject", "app", "-r", "pins.txt")) == ["torch==2.8.0"]
+    assert ask(tmp_path, PIPX, "install", "app", "--lock", "pylock.toml").lock_files == (str(tmp_path / "pylock.toml"),)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (PIP, "install -r a.txt"),
+        (PIP, "install -ra.txt"),
+        (PIP, "install --requirement=a.txt ext"),
+        (PIP, "install -c a.txt ext"),
+        (PIP, "install --constraint a.txt ext"),
+        (PIP, "install -r file:{folder}/a.txt"),
+        (UV, "pip install -r a.txt"),
+        (UV, "pip sync a.txt"),
+        (UV, "pip install --constraints a.txt ext"),
+        (UV, "pip install --override a.txt ext"),
+        (UV, "add -r a.txt"),
+        (UV, "run --with-requirements a.txt python"),
+        (UV, "tool install app --with-requirements a.txt"),
+        (UV, "tool install app -c a.txt"),
+    ],
+)
+def test_files_that_the_arguments_name(tmp_path: Path, name: FrontEndName, line: str) -> None:
+    (tmp_path / "a.txt").write_text("numpy\n\ntorch==2.6.0\n")
+    (item,) = ask(tmp_path, name, *line.format(folder=tmp_path.as_posix()).split(" ")).requirements
+    assert (item.requirement, item.source) == ("torch==2.6.0", "a.txt line 3")
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "variable"),
+    [
+        (PIP, "install ext", "PIP_CONSTRAINT"),
+        (PIP, "install ext", "PIP_REQUIREMENT"),
+        (UV, "pip install ext", "UV_CONSTRAINT"),
+        (UV, "pip install ext", "UV_OVERRIDE"),
+        (PIPX, "install ext", "PIP_CONSTRAINT"),
+    ],
+)
+def test_files_that_variables_name(tmp_path: Path, name: FrontEndName, line: str, variable: str) -> None:
+    (tmp_path / "a.txt").write_text("numpy\n")
+    (tmp_path / "b.txt").write_text("torch==2.6.0\n")
+    asked = ask(tmp_path, name, *line.split(" "), **{variable: "a.txt b.txt"})
+    assert requirements(asked) == ["torch==2.6.0"]
+
+
+def test_an_override_replaces_every_other_requirement(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("torch==2.6.0\n")
+    assert requirements(ask(tmp_path, UV, "pip", "install", "torch==2.8.0", "--override=a.txt")) == ["torch==2.6.0"]
+    (tmp_path / "a.txt").write_text("numpy==2\n")
+    assert requirements(ask(tmp_path, UV, "pip", "install", "torch==2.8.0", "--override=a.txt")) == ["torch==2.8.0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "line"),
+    [
+        ("torch==2.6.0", "torch==2.6.0", 1),
+        ("torch == 2.6.0  # pinned", "torch==2.6.0", 1),
+        ("# torch==1.0\ntorch", "torch", 2),
+        ("torch==2.6.0 --hash=sha256:00 \\\n  --hash=sha256:11\n", "torch==2.6.0", 1),
+        ("numpy\ntorch>=2.6,\\\n<3", "torch<3,>=2.6", 2),
+        ("torch==2.6.0 ; python_version >= '3.11'\ntorch==2.5.0 ; python_version < '3.11'", "torch==2.6.0", 1),
+        ("--index-url https://index.example\n-e ./torch\n--no-binary torch\ntorch==2.6.0", "torch==2.6.0", 4),
+        ("numpy \\\n# a comment\ntorch==2.6.0", "torch==2.6.0", 3),
+        ("torch @ https://wheels.example/" + QUOTED, f"torch @ https://wheels.example/{QUOTED}", 1),
+        ("https://wheels.example/" + QUOTED, f"torch @ https://wheels.example/{QUOTED}", 1),
+        ("other @ https://${TOKEN}@wheels.example/other.whl\ntorch", "torch", 2),
+    ],
+)
+def test_lines_of_requirements_files(tmp_path: Path, text: str, expected: str, line: int) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    asked = ask(tmp_path, PIP, "install", "-r", "a.txt")
+    (item,) = asked.requirements
+    assert (item.requirement, item.source) == (expected, f"a.txt line {line}")
+    assert asked.faults == ()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        codecs.BOM_UTF8 + b"torch==2.6.0\n",
+        codecs.BOM_UTF16_LE + "torch==2.6.0\r\n".encode("utf-16-le"),
+        codecs.BOM_UTF16_BE + "torch==2.6.0".encode("utf-16-be"),
+        codecs.BOM_UTF32_LE + "torch==2.6.0".encode("utf-32-le"),
+        "# naïve\ntorch==2.6.0".encode("latin-1"),
+        b"torch==2.6.0\r\n",
+    ],
+)
+def test_encodings(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.txt").write_bytes(content)
+    assert requirements(ask(tmp_path, PIP, "install", "-r", "a.txt")) == ["torch==2.6.0"]
+
+
+def test_nested_files_are_relative_to_the_file_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "reqs").mkdir()
+    (tmp_path / "reqs" / "a.txt").write_text("-r b.txt\n--constraint=../c.txt\n-r 'with space.txt'\n")
+    (tmp_path / "reqs" / "b.txt").write_text(f"./{WHEEL}\n")
+    (tmp_path / "reqs" / "with space.txt").write_text("torch!=1\n")
+    (tmp_path / "c.txt").write_text("torch<3\n-c reqs/b.txt\n")
+    asked = ask(tmp_path, PIP, "install", "-r", "reqs/a.txt")
+    wheel = f"torch @ {(tmp_path / 'reqs').as_uri()}/{QUOTED}"
+    assert [(item.requirement, item.source) for item in asked.requirements] == [
+        (wheel, "reqs/b.txt line 1"),
+        ("torch<3", "c.txt line 1"),
+        ("torch!=1", "reqs/with space.txt line 1"),
+    ]
+    assert asked.faults == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("-r a.txt", "a.txt includes itself"),
+        ("-r missing.txt", "missing.txt cannot be read: No such file or directory"),
+        ("-r .", ". cannot be read: Is a directory"),
+        ("-r https://user:word@wheels.example/r.txt", "https://wheels.example/r.txt is not fetched"),
+        ("-r -", "requirements from the standard input are not seen"),
+        ("torch==two", "a.txt line 1 cannot be read: torch==two"),
+        ("torch>=2.0;what is this", "a.txt line 1 cannot be read: torch>=2.0;what is this"),
+        ("torch @ git+https://git.example/torch", "a URL that is not that of a wheel: git+https://git.example/torch"),
+        ("torch @ https://u:${WORD}@wheels.example/torch-2.8.0-py3-none-any.whl", "wheels.example/torch-2.8.0"),
+        ("#" * 1_000_001, "a.txt is larger than 1 MB"),
+        ("-r setup.cfg", "setup.cfg is not read for requirements"),
+    ],
+)
+def test_what_cannot_be_read_is_said(tmp_path: Path, text: str, fault: str) -> None:
+    (tmp_path / "setup.cfg").write_text("[metadata]\n")
+    (tmp_path / "a.txt").write_text(text)
+    asked = ask(tmp_path, PIP, "install", "-r", "a.txt")
+    assert asked.requirements == ()
+    (said,) = asked.faults
+    assert fault in said
+    assert "word" not in said.lower().replace("${word}", "")
+
+
+def test_a_chain_of_files_has_an_end(tmp_path: Path) -> None:
+    for number in range(120):
+        (tmp_path / f"{number}.txt").write_text(f"-r {number + 1}.txt\n")
+    (fault,) = ask(tmp_path, PIP, "install", "-r", "0.txt").faults
+    assert fault == "100.txt is not read: there are more than 100 files"
+
+
+def test_two_files_that_name_each_other(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("-r b.txt\ntorch==2.6.0\n")
+    (tmp_path / "b.txt").write_text("-r a.txt\n")
+    asked = ask(tmp_path, PIP, "install", "-r", "a.txt", "-r", "b.txt")
+    assert requirements(asked) == ["torch==2.6.0"]
+    assert asked.faults == ("a.txt includes itself",)
+
+
+def test_lock_files_among_the_requirements_are_only_named(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("-r sub/pylock.gpu.toml\n")
+    asked = ask(tmp_path, UV, "pip", "sync", "pylock.toml", "a.txt")
+    assert asked.lock_files == (str(tmp_path / "pylock.toml"), str(tmp_path / "sub" / "pylock.gpu.toml"))
+    assert asked.faults == ()
+
+
+SCRIPT = """\
+#!/usr/bin/env python
+# /// script
+# requires-python = ">=3.10"
+# dependencies = [
+#   "numpy",
+#   "torch==2.8.0; sys_platform == 'linux'",
+# ]
+#
+# ///
+import torch
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["run train.py", "run -q train.py x", "run --script train.py", "run -s train.py", "sync --script train.py"],
+)
+def test_requirements_of_a_script(tmp_path: Path, line: str) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    asked = ask(tmp_path, UV, *line.split(" "))
+    (item,) = asked.requirements
+    assert (item.requirement, item.source) == ("torch==2.8.0", "train.py (its metadata)")
+    assert asked.script == str(tmp_path / "train.py")
+
+
+def test_scripts_of_pip_and_of_with(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    assert requirements(ask(tmp_path, PIP, "install", "--requirements-from-script", "train.py")) == ["torch==2.8.0"]
+    asked = ask(tmp_path, UV, "run", "--with", "torch<3", "train.py")
+    assert requirements(asked) == ["torch<3", "torch==2.8.0"]
+
+
+def test_programs_that_are_no_script(tmp_path: Path) -> None:
+    assert ask(tmp_path, UV, "run", "-m", "train.py").script is None
+    assert ask(tmp_path, UV, "run", "python", "train.py").script is None
+    assert ask(tmp_path, UV, "run").script is None
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("import torch\n", ()),
+        ("# /// script\n# dependencies = [\n# ///\n", ("train.py does not parse",)),
+        (SCRIPT + SCRIPT, ("train.py has several blocks",)),
+        ("# /// script\n# dependencies = 3\n# ///\n", ()),
+        (None, ("train.py cannot be read",)),
+    ],
+)
+def test_scripts_without_requirements(tmp_path: Path, text: str | None, faults: tuple[str, ...]) -> None:
+    if text is not None:
+        (tmp_path / "train.py").write_text(text)
+    asked = ask(tmp_path, UV, "run", "train.py")
+    assert asked.requirements == ()
+    assert len(asked.faults) == len(faults)
+    assert all(said.startswith(start) for said, start in zip(asked.faults, faults, strict=True))
+
+
+def test_a_project_as_a_requirements_file(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'app'\ndependencies = ['torch>=2.4', 'numpy']\n")
+    (item,) = ask(tmp_path, UV, "pip", "install", "-r", "pyproject.toml").requirements
+    assert (item.requirement, item.source) == ("torch>=2.4", "pyproject.toml")
+
+
+def test_no_arguments_at_all(tmp_path: Path) -> None:
+    assert all(ask(tmp_path, name) == Asked() for name in FrontEndName)
