@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..consumer.prefixes import is_file, names_in, real
+from ..files import is_file, names_in, real
 from ..model.hardware_values import HostCompiler
 from .programs import ask_program
 

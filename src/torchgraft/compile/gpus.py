@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..consumer.prefixes import names_in, read_text
+from ..files import names_in, read_text
 from .programs import ask_program, find_programs
 
 _NVML_NAMES = ("libnvidia-ml.so.1", "nvml.dll")

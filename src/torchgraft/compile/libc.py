@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..installed.dist_info import read_start
+from ..files import read_start
 from ..model.hardware_values import HostCompiler
 from .libc_clashes import CLASHES, first_cuda
 from .nvcc import include_folders

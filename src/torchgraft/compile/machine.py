@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from ..consumer.prefixes import is_folder, read_text, real
+from ..files import is_folder, read_text, real
 
 _PROC = Path("/proc")
 _CGROUP = Path("/sys/fs/cgroup")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from ..consumer.prefixes import is_file, names_in, read_text, real
+from ..files import is_file, names_in, read_text, real
 from .programs import ask_program, take_answer
 
 NVCC = "nvcc.exe" if os.name == "nt" else "nvcc"

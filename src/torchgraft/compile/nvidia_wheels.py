@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..consumer.prefixes import is_folder, names_in, real
+from ..files import is_folder, names_in, real
 
 # Since CUDA 13 all of a toolkit is in one folder; before, each wheel had its own. cudnn, nccl, nvshmem and cusparselt
 # are no part of a toolkit, and have generic header names.

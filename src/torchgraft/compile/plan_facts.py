@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from ..ladder.plan_expected_torch import cuda_of_local_part
 from ..ladder.plan_torch import Choice
@@ -18,6 +17,7 @@ from ..ladder.plan_way import Reach
 from ..ladder.plan_without_torch import chosen_version
 from ..model.observation import Snapshot
 from ..settings.facts import FACTS
+from ..versions import parse_version
 from .plan_compiling import Compiling
 
 
@@ -102,7 +102,7 @@ def plan_facts(snapshot: Snapshot, torch: KnownTorch, compiling: Compiling) -> F
 
 
 def _of_torch(torch: KnownTorch) -> Iterator[tuple[str, str]]:
-    version = _parsed(torch.version)
+    version = parse_version(torch.version)
     if version is not None:
         minor = f"{version.major}.{version.minor}"
         yield "torch", version.public
@@ -120,7 +120,7 @@ def _of_torch(torch: KnownTorch) -> Iterator[tuple[str, str]]:
 
 
 def _of_project(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-    name, version = snapshot.project.name, _parsed(snapshot.project.version)
+    name, version = snapshot.project.name, parse_version(snapshot.project.version)
     if name:
         yield "name", canonicalize_name(name).replace("-", "_")
     if version is not None:
@@ -142,10 +142,3 @@ def _python_tag(implementation: str, version: str) -> str:
     """Return the tag of an interpreter (PEP 425)."""
     prefix = {"cpython": "cp", "pypy": "pp"}.get(implementation, implementation)
     return prefix + "".join(version.split(".")[:2])
-
-
-def _parsed(text: str | None) -> Version | None:
-    try:
-        return None if text is None else Version(text)
-    except InvalidVersion:
-        return None

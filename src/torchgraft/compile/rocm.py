@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..consumer.prefixes import is_file, is_folder, read_text, real
+from ..files import is_file, is_folder, read_text, real
 from ..model.hardware_values import RocmToolkit
 from .programs import find_programs
 

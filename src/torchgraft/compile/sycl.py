@@ -9,7 +9,7 @@ import glob
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..consumer.prefixes import is_file, real
+from ..files import is_file, real
 from ..model.hardware_values import SyclCompiler
 from .programs import find_programs
 

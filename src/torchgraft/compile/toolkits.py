@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..consumer.prefixes import is_file, is_folder, real
+from ..files import is_file, is_folder, real
 from ..model.hardware_values import Toolkit
 from .libc import read_highest_libc
 from .nvcc import (

@@ -13,23 +13,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files import is_folder, joined, names_in, read_text, unique_folders
 from ..model.observation import Python
 from .evidence import Process
 from .front_end import interpreter_flags
-from .prefixes import (
-    base_of,
-    is_environment,
-    is_folder,
-    joined,
-    names_in,
-    python_folders,
-    python_versions,
-    read_pyvenv_cfg,
-    read_text,
-    sees_base,
-    site_folders,
-    unique_folders,
-)
+from .prefixes import base_of, is_environment, python_folders, python_versions, read_pyvenv_cfg, sees_base, site_folders
 
 # `python -s` and `python -I`.
 _NO_USER_SITE_FLAGS = frozenset("sI")

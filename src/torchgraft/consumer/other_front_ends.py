@@ -12,9 +12,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..files import is_file, is_folder, joined, names_in
 from ..model.observation import FrontEndName, Rule
 from .front_end import Caller
-from .prefixes import holds_torch, is_environment, is_file, is_folder, is_venv, joined, names_in
+from .prefixes import holds_torch, is_environment, is_venv
 from .scene import Scene, Verdict, finding
 
 # poetry itself needs about a second.

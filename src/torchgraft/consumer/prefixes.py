@@ -5,12 +5,12 @@ May not run anything that it finds, nor raise: a folder that is no environment h
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-_LARGEST_BYTES = 65_536
+from ..files import is_file, is_folder, names_in, read_text, unique_folders
+
 _BIN_FOLDERS = frozenset({"bin", "scripts"})
 _INTERPRETERS = ("bin/python", "bin/python3", "bin/pypy3", "Scripts/python.exe", "python.exe")
 # Written by uv and virtualenv ("version_info"), and by venv ("version").
@@ -33,56 +33,6 @@ def parse_pyvenv_cfg(text: str) -> Mapping[str, str]:
 def read_pyvenv_cfg(prefix: Path) -> Mapping[str, str]:
     """Return the keys of an environment's pyvenv.cfg; none where there is no such file."""
     return parse_pyvenv_cfg(read_text(prefix / "pyvenv.cfg"))
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a small file; "" where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST_BYTES).decode("utf-8-sig", errors="replace")
-    except (OSError, ValueError):
-        return ""
-
-
-def is_file(path: Path) -> bool:
-    """Return whether there is a file, a link to one included; False where that cannot be found out."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def is_folder(path: Path) -> bool:
-    """Return whether there is a folder; False where that cannot be found out."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
-
-
-def names_in(folder: Path) -> tuple[str, ...]:
-    """Return the names in a folder, sorted; none where it cannot be read."""
-    try:
-        return tuple(sorted(entry.name for entry in folder.iterdir()))
-    except (OSError, ValueError):
-        return ()
-
-
-def joined(folder: str, path: str) -> Path:
-    """Return a path that was given to a program which ran in `folder`, `~` expanded, without `..`."""
-    try:
-        expanded = Path(path).expanduser()
-    except RuntimeError:  # there is no such user
-        expanded = Path(path)
-    return Path(os.path.normpath(Path(folder) / expanded))
-
-
-def real(path: Path) -> str:
-    """Return a path with its links followed, to compare it with another."""
-    try:
-        return os.path.normcase(os.path.realpath(path))
-    except (OSError, ValueError):
-        return os.path.normcase(path)
 
 
 def is_venv(prefix: Path) -> bool:
@@ -176,15 +126,6 @@ def site_folders(prefix: Path, names: Iterable[str]) -> tuple[Path, ...]:
             prefix / "Lib" / "site-packages",
         ]
     )
-
-
-def unique_folders(folders: Iterable[Path]) -> tuple[Path, ...]:
-    """Return those that exist, each real folder once, in their order."""
-    found: dict[str, Path] = {}
-    for folder in folders:
-        if is_folder(folder):
-            found.setdefault(real(folder), folder)
-    return tuple(found.values())
 
 
 def sees_base(settings: Mapping[str, str]) -> bool:

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import psutil
 
+from ..files import read_text
 from ..redaction import without_credentials
 from .evidence import HookProcess, Process
-from .prefixes import read_text
 
 # Names of environments, folders and requirement files. Index URLs, which can hold credentials, are never read.
 VARIABLES: frozenset[str] = frozenset(

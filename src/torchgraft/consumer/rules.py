@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files import is_file, is_folder, joined, real
 from ..model.observation import FrontEndName, Rule, RuleAnswer
 from .evidence import Found, HookProcess, Process
 from .front_end import find_caller
@@ -20,14 +21,10 @@ from .prefixes import (
     base_of,
     holds_torch,
     is_environment,
-    is_file,
-    is_folder,
     is_throw_away,
     is_venv,
-    joined,
     parse_pyvenv_cfg,
     prefix_of_interpreter,
-    real,
 )
 from .scene import RuleSet, Scene, Verdict, finding, venv_upwards
 from .uv import find_by_uv

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files import real
 from ..model.observation import FrontEndName, Rule
 from .evidence import Found, HookProcess, Process
 from .front_end import Caller
-from .prefixes import is_venv, python_versions, real
+from .prefixes import is_venv, python_versions
 
 
 @dataclass(frozen=True, kw_only=True)

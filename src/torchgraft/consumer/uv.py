@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
+from ..files import is_file, is_folder, joined
 from ..model.observation import FrontEndName, Rule
+from ..versions import parse_version
 from .command_line import script_of
 from .front_end import Caller
 from .held_lock import is_lock_held
-from .prefixes import is_environment, is_file, is_folder, is_uv_build, is_venv, joined, prefix_of_interpreter
+from .prefixes import is_environment, is_uv_build, is_venv, prefix_of_interpreter
 from .scene import Scene, Verdict, finding, venv_upwards
 from .uv_project import project_root
 
@@ -149,11 +151,8 @@ def _must_be_locked(caller: Caller) -> bool:
     """
     if caller.words not in _INSTALLS and (not caller.front_end.installs or caller.runs_with()):
         return False
-    try:
-        version = Version(caller.front_end.version or "")
-    except InvalidVersion:
-        return True
-    return version >= (_PIP_LOCKS_SINCE if caller.words[1:2] == ("pip",) else _PROJECT_LOCKS_SINCE)
+    version = parse_version(caller.front_end.version)
+    return version is None or version >= (_PIP_LOCKS_SINCE if caller.words[1:2] == ("pip",) else _PROJECT_LOCKS_SINCE)
 
 
 def _guessed_interpreters(scene: Scene, caller: Caller) -> Iterator[_Candidate]:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..files import is_file
 from ..untrusted import strings
-from .prefixes import is_file
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from ..compile.plan_compilers import plan_host_compiler
 from ..compile.plan_facts import KnownTorch
@@ -22,6 +21,7 @@ from ..model.decision import Outcome, Planned, RuleOutcome
 from ..model.observation import Snapshot, Torch
 from ..settings.conditions import When, env_condition_text
 from ..settings.config import Config
+from ..versions import parse_version
 
 _NOT_LOOKED_AT = "this hook compiles nothing"
 
@@ -144,10 +144,8 @@ def _not_known(said: str) -> _Answer:
 
 
 def _is_version(version: str, specifiers: str) -> bool:
-    try:
-        return SpecifierSet(specifiers).contains(Version(version), prereleases=True)
-    except InvalidVersion:
-        return False
+    found = parse_version(version)
+    return found is not None and SpecifierSet(specifiers).contains(found, prereleases=True)
 
 
 def _is_torch(version: str, specifiers: str) -> bool:

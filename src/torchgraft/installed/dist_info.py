@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import csv
 import re
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from ..consumer.prefixes import is_folder, names_in
+from ..files import is_folder, names_in, read_start
 
 _LARGEST_HEADER_BYTES = 1_000_000
 _LARGEST_LIST_BYTES = 64_000_000
@@ -112,17 +111,6 @@ def read_lines(installed: Installed, name: str) -> tuple[str, ...]:
     """Return the lines of one of the metadata files that have something in them; none where there is no such file."""
     data = read_start(installed.information / name, _LARGEST_FILE_BYTES) or b""
     return tuple(line.strip() for line in data.decode("utf-8", errors="replace").splitlines() if line.strip())
-
-
-def read_start(path: Path, size_bytes: int) -> bytes | None:
-    """Return the start of a file, None where it cannot be read; a pipe is not waited for."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return None
-        with path.open("rb") as file:
-            return file.read(size_bytes)
-    except (OSError, ValueError):
-        return None
 
 
 def _installed_in(folder: Path) -> Iterator[Installed]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ..consumer.prefixes import is_folder, names_in
+from ..files import is_folder, names_in
 from ..model.observation import Distribution, Link, Python
 from .dist_info import Header, Installed, choose_installed, find_installed, read_files, version_of
 from .editable import editable_targets, is_plain, module_files, top_level_names

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from ..consumer.prefixes import is_file, is_folder, names_in
-from .dist_info import Installed, read_lines, read_start
+from ..files import is_file, is_folder, names_in, read_start
+from .dist_info import Installed, read_lines
 
 _LARGEST_BYTES = 1_000_000
 _MODULE_SUFFIXES = (".py", ".so", ".pyd")

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
-
-from ..consumer.prefixes import is_file, is_folder, names_in
+from ..files import is_file, is_folder, names_in, read_start
 from ..model.observation import Origin, Torch
-from .dist_info import Header, Installed, find_installed, read_files, read_header, read_lines, read_start
+from ..versions import parse_version
+from .dist_info import Header, Installed, find_installed, read_files, read_header, read_lines
 from .editable import editable_targets, read_syntax_tree
 from .torch_libraries import read_architectures, read_cxx11_abi
 
@@ -156,11 +155,9 @@ def _other_version(stated: str, version: str) -> str:
 
     A local part makes no difference: wheels on PyPI have it in version.py alone. Of another release, it is a leftover.
     """
-    try:
-        one, other = Version(stated), Version(version)
-    except InvalidVersion:
-        return ""
-    return stated if one.base_version == other.base_version and one.public != other.public else ""
+    one, other = parse_version(stated), parse_version(version)
+    is_other = one and other and one.base_version == other.base_version and one.public != other.public
+    return stated if is_other else ""
 
 
 def _text(value: object) -> str | None:

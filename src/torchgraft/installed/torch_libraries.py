@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..consumer.prefixes import is_file
+from ..files import is_file
 
 # The constructor c10::Error(SourceLocation, std::string) in the two ABIs: the old one's std::string is mangled as Ss.
 # The CMake files stopped to tell after 2.5.

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from ..model.decision import Delegate, Planned
 from ..model.observation import Snapshot, Torch, Way
 from ..settings.config import Config
+from ..versions import parse_version
 from .plan_torch import Choice
 from .plan_way import Reach
 
@@ -101,7 +102,5 @@ def _setuptools(config: Config, snapshot: Snapshot, delegate: Delegate, *, wheel
 
 
 def _is_before(version: str, limit: str) -> bool:
-    try:
-        return Version(version) < Version(limit)
-    except InvalidVersion:
-        return False
+    found = parse_version(version)
+    return found is not None and found < Version(limit)

@@ -11,11 +11,12 @@ from pathlib import PurePath
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from ..model.decision import RungAnswer
 from ..model.observation import Consumer, Rule, Rung, Snapshot
 from ..settings.config import Config
+from ..versions import parse_version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +77,8 @@ def satisfies(version: str, requirement: str) -> bool:
     has no local part, as on PyPI and its mirrors, any will do.
     """
     parsed = _parsed(requirement)
-    try:
-        found = Version(version)
-    except InvalidVersion:
-        return False
-    if parsed is None:
+    found = parse_version(version)
+    if parsed is None or found is None:
         return False
     if parsed.url:
         named = _version_in_url(parsed.url)
@@ -92,10 +90,7 @@ def satisfies(version: str, requirement: str) -> bool:
 
 def _version_in_url(url: str) -> Version | None:
     name = url.partition("#")[0].rpartition("/")[2].replace("%2B", "+").replace("%2b", "+")
-    try:
-        return Version(name.split("-")[1])
-    except (IndexError, InvalidVersion):
-        return None
+    return parse_version("".join(name.split("-")[1:2]))
 
 
 def _chosen(rungs: tuple[RungAnswer, ...], answer: RungAnswer | None) -> Choice:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion, Version
 
 from ..model.decision import StandIn
 from ..model.observation import Hook, Snapshot, Way
 from ..settings.config import Config
+from ..versions import parse_version
 from .plan_torch import Choice
 from .plan_way import Reach
 
@@ -82,12 +82,5 @@ def chosen_version(snapshot: Snapshot, choice: Choice) -> tuple[str, bool]:
     exact = [s.version for s in specifiers if s.operator in {"==", "==="} and not s.version.endswith("*")]
     if exact:
         return exact[0], True
-    least = [version for s in specifiers if s.operator in {">=", "~=", ">"} if (version := _parsed(s.version))]
+    least = [version for s in specifiers if s.operator in {">=", "~=", ">"} if (version := parse_version(s.version))]
     return (str(max(least)) if least else _GUESS), False
-
-
-def _parsed(text: str) -> Version | None:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..consumer.prefixes import is_file, names_in
+from ..files import is_file, names_in
 from .linkage import CUDART, Found, Module
 from .loading import names_of
 from .system_libraries import first_file, run_path_folders, system_folders

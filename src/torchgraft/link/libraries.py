@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..consumer.prefixes import names_in
+from ..files import names_in
 from ..model.observation import Torch
 from .cuda_runtimes import read_runtimes
 from .elf import BROKEN, Dynamic, ElfFile, SymbolTable

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..consumer.prefixes import is_environment, is_file, is_folder, real
+from ..consumer.prefixes import is_environment
+from ..files import is_file, is_folder, real
 from .modules import is_library_name
 
 _NO_PACKAGES = frozenset({".git", "__pycache__", "node_modules"})

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ..consumer.prefixes import names_in
+from ..files import names_in, read_text
 
 # What stands in no such condition was there with the first release that let extensions use it: torch.stable came with
 # 2.9, and TORCH_TARGET_VERSION cannot name an earlier one (torch/csrc/stable/version.h).
@@ -82,7 +82,9 @@ def read_since(torch: Path) -> Mapping[str, str]:
     for folder in _FOLDERS:
         for name in names_in(torch / "include" / folder):
             if name.endswith(".h"):
-                for function, version in parse_since(_text(torch / "include" / folder / name).splitlines()):
+                for function, version in parse_since(
+                    read_text(torch / "include" / folder / name, _LARGEST_BYTES).splitlines()
+                ):
                     found.setdefault(function, version)
     return found
 
@@ -103,11 +105,3 @@ def parse_since(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             for name in _FUNCTION.findall(line.partition("//")[0]):
                 if since or not _OF_OTHER_ACCELERATORS.fullmatch(name):
                     yield name, since or _LATER.get(name, FIRST_STABLE)
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST_BYTES).decode("utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
-from ..consumer.prefixes import is_file, names_in, read_text
+from ..files import is_file, names_in, read_text
 from .elf import BROKEN, ElfFile
 from .elf_versions import defined_versions
 from .linkage import Module, VersionNeed

@@ -19,11 +19,11 @@ from packaging.metadata import RawMetadata, parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import InvalidTag, Tag, parse_tag, sys_tags
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from ..model.decision import PlannedPrebuilt
 from ..settings.prebuilt_table import WheelAnswer
 from ..tools.check.packages import read_record
+from ..versions import parse_version
 
 # What zipfile and its decompressors raise for damaged archives.
 _BROKEN = (
@@ -116,21 +116,14 @@ def _parsed(data: bytes) -> RawMetadata:
 
 def _check_identity(metadata: RawMetadata, stem: str, name: str, version: str) -> None:
     """Compare what METADATA and the name of its folder say with what is built."""
-    wanted = (canonicalize_name(name), _version(version))
+    wanted = (canonicalize_name(name), parse_version(version))
     folder_name, _, folder_version = stem.partition("-")
     for found_name, found_version in (
         (metadata.get("name", ""), metadata.get("version", "")),
         (folder_name, folder_version),
     ):
-        if (canonicalize_name(found_name), _version(found_version)) != wanted:
+        if (canonicalize_name(found_name), parse_version(found_version)) != wanted:
             raise _Unfit(f"it is {found_name} {found_version}, not {name} {version}")
-
-
-def _version(text: str) -> Version | None:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None
 
 
 def _fitting_tags(archive: zipfile.ZipFile, stem: str, tags: Iterable[Tag]) -> str:
@@ -165,7 +158,7 @@ def _check_prepared(metadata: RawMetadata, prepared: RawMetadata, *, added: obje
 
 def _check_torch(metadata: RawMetadata, torch: str) -> None:
     """Refuse what would have torch replaced by another one, where no resolver has seen it before."""
-    version = _version(torch)
+    version = parse_version(torch)
     if version is None:
         return
     for text in metadata.get("requires_dist", []):

@@ -11,12 +11,12 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from ..installed.markers import best_wheel, torch_version_in
 from ..model.observation import Python
 from ..redaction import without_credentials
 from ..untrusted import table
+from ..versions import parse_version
 
 # Those that pip and uv take in the fragment of a URL.
 _ALGORITHMS = ("sha256", "sha384", "sha512")
@@ -88,10 +88,10 @@ def _torch(version: str | None) -> str:
 
 
 def _checked_version(version: str | None) -> str:
-    try:
-        return str(Version(version or ""))
-    except ValueError:  # InvalidVersion, and numbers of thousands of digits
-        raise LockError(f"the version of torch is none: {(version or '')[:60]!r}") from None
+    found = parse_version(version)
+    if found is None:
+        raise LockError(f"the version of torch is none: {(version or '')[:60]!r}")
+    return str(found)
 
 
 def _checked_url(wheel: LockedWheel) -> str:

@@ -5,11 +5,10 @@ May not change what the package itself requires: a resolver takes all requiremen
 
 from __future__ import annotations
 
-from packaging.version import InvalidVersion, Version
-
 from ..model.decision import RuntimeRequirement
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot, Torch
 from ..settings.config import Config, RuntimeTorch
+from ..versions import parse_version
 
 _HOOKS = frozenset(
     {
@@ -57,9 +56,8 @@ def _requirement(wanted: RuntimeTorch, version: str) -> str | None:
     `==2.8.0` is met by 2.8.0+cu128 (PEP 440, "Version matching"). A nightly or vendor build is a pre-release, which
     is met only where the requirement names one.
     """
-    try:
-        parsed = Version(version)
-    except InvalidVersion:
+    parsed = parse_version(version)
+    if parsed is None:
         return None
     if wanted is RuntimeTorch.EXACT:
         return f"torch=={parsed.public}"

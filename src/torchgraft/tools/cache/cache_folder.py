@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ...consumer.held_lock import is_file_locked
-from ...consumer.prefixes import is_folder, names_in
+from ...files import is_folder, names_in
 from ...shell_words import quoted
 from ..doctor.checkup import CacheEntry, CacheKind, CacheListing, CacheState
 

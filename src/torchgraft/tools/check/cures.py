@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from packaging.version import InvalidVersion, Version
-
-from ...installed.dist_info import read_start
+from ...files import read_start
+from ...versions import parse_version
 from ...wheel.guarding import built_torch, cures, torch_cure
 
 _LARGEST_BYTES = 1_000_000
@@ -32,7 +31,7 @@ def torch_cures(installer: str, record: Mapping[str, Any], *, prefix: Path) -> t
     if installer not in _INSTALLERS:
         return ()
     version = str(built_torch(record).get("version") or "")
-    return (torch_cure(version if _is_version(version) else "", by_uv=installer == "uv", prefix=prefix),)
+    return (torch_cure(version if parse_version(version) else "", by_uv=installer == "uv", prefix=prefix),)
 
 
 def foreign_cures(info: Path, name: str, *, installer: str, prefix: Path, libraries: Iterable[Path]) -> tuple[str, ...]:
@@ -59,14 +58,6 @@ def foreign_cures(info: Path, name: str, *, installer: str, prefix: Path, librar
         # setuptools compares the times of the sources alone, and they are older than these.
         found.insert(0, shlex.join(["rm", "-f", *sorted(map(str, libraries))]))
     return tuple(found)
-
-
-def _is_version(text: str) -> bool:
-    try:
-        Version(text)
-    except InvalidVersion:
-        return False
-    return True
 
 
 def _is_built_here(info: Path, direct: dict[str, Any]) -> bool:

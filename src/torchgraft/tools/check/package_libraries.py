@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ...consumer.prefixes import is_file, is_folder, python_folders, python_versions, real
-from ...installed.dist_info import Installed, read_files, read_start
+from ...consumer.prefixes import python_folders, python_versions
+from ...files import is_file, is_folder, read_start, real
+from ...installed.dist_info import Installed, read_files
 from ...installed.editable import importable, read_source_places, top_level_names
 from ...link.modules import is_library_name
 from ...link.source_libraries import walk_tree

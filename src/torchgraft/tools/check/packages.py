@@ -15,9 +15,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ...consumer.prefixes import is_file, is_folder
 from ...errors import Evidence, PlanError, Problem
-from ...installed.dist_info import Installed, choose_installed, find_installed, read_start, version_of
+from ...files import is_file, is_folder, read_start
+from ...installed.dist_info import Installed, choose_installed, find_installed, version_of
 from ...link.linkage import Format, Module
 from ...link.modules import is_library_name, read_archive_modules, read_file_modules
 from ...wheel.contents import ZIP_FAULTS

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ...compile.programs import ask_program, find_programs
-from ...consumer.prefixes import is_file
 from ...consumer.uv_project import project_root
+from ...files import is_file
 from ...model.observation import FrontEndName
 from ...untrusted import strings, table
 from .checkup import FrontEndProgram, FrontEndSetting

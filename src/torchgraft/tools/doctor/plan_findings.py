@@ -9,13 +9,14 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from ...errors import Problem
 from ...hook.plan import plan_build, torch_text
 from ...model.decision import Plan
 from ...model.observation import Consumer, FrontEndName, Hook, Rule, Snapshot
 from ...settings.config import Config
+from ...versions import parse_version
 from .checkup import Checkup, Finding, FrontEndProgram, FrontEndSetting, Verdict
 from .plan_findings_compiling import ABOUT_COMPILING, about_compiling, of_problem
 
@@ -81,7 +82,7 @@ def _about_front_ends(checkup: Checkup) -> Iterator[Finding]:
 
 
 def _about_front_end(program: FrontEndProgram) -> Finding:
-    name, version = program.name.value, _version(program.version)
+    name, version = program.name.value, parse_version(program.version)
     text = f"{name} {program.version or 'of unknown version'} at {program.program}"
     note, fix = "", ""
     if not program.version:
@@ -182,10 +183,3 @@ def _about_cache(checkup: Checkup) -> Iterator[Finding]:
     else:
         text = cache.folder if cache.exists else f"{cache.folder}, which the first build makes"
         yield Finding(topic="cache", verdict=Verdict.OK, text=text)
-
-
-def _version(text: str) -> Version | None:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None

@@ -1,0 +1,86 @@
+"""Files and folders of others, which may be missing, unreadable, endless or no files at all: none of that raises.
+
+May not write, nor know what stands in them. Whatever is read is read up to a bound.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+# Of files that a person, a tool or the kernel writes for configuration.
+_SMALL_BYTES = 65_536
+
+
+def read_start(path: Path, limit_bytes: int) -> bytes | None:
+    """Return the start of a file, None where it cannot be read; a pipe is not waited for."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return None
+        with path.open("rb") as file:
+            return file.read(limit_bytes)
+    except (OSError, ValueError):
+        return None
+
+
+def find_text(path: Path, limit_bytes: int = _SMALL_BYTES) -> str | None:
+    """Return the text of a file, None where it cannot be read; what is no UTF-8 is replaced."""
+    data = read_start(path, limit_bytes)
+    return None if data is None else data.decode("utf-8-sig", errors="replace")
+
+
+def read_text(path: Path, limit_bytes: int = _SMALL_BYTES) -> str:
+    """Return the text of a file; "" where it cannot be read."""
+    return find_text(path, limit_bytes) or ""
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file, a link to one included; False where that cannot be found out."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder; False where that cannot be found out."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def names_in(folder: Path) -> tuple[str, ...]:
+    """Return the names in a folder, sorted; none where it cannot be read."""
+    try:
+        return tuple(sorted(os.listdir(folder)))  # noqa: PTH208 - a site folder has hundreds, of which few matter
+    except (OSError, ValueError):
+        return ()
+
+
+def joined(folder: str, path: str) -> Path:
+    """Return a path that was given to a program which ran in `folder`, `~` expanded, without `..`."""
+    try:
+        expanded = Path(path).expanduser()
+    except RuntimeError:  # there is no such user
+        expanded = Path(path)
+    return Path(os.path.normpath(Path(folder) / expanded))
+
+
+def real(path: Path) -> str:
+    """Return a path with its links followed, to compare it with another."""
+    try:
+        return os.path.normcase(os.path.realpath(path))
+    except (OSError, ValueError):
+        return os.path.normcase(path)
+
+
+def unique_folders(folders: Iterable[Path]) -> tuple[Path, ...]:
+    """Return those that exist, each real folder once, in their order."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if is_folder(folder):
+            found.setdefault(real(folder), folder)
+    return tuple(found.values())
