@@ -19,7 +19,7 @@ from ..files import is_folder, names_in
 from ..model.observation import Distribution, Link, Python
 from .dist_info import Header, Installed, choose_installed, find_installed, read_files, version_of
 from .editable import editable_targets, is_plain, module_files, top_level_names
-from .markers import marker_environment
+from .markers import applies
 
 _NEVER_LINKED = frozenset({"__pycache__", "bin"})
 _METADATA_SUFFIXES = (".dist-info", ".egg-info", ".data")
@@ -74,7 +74,6 @@ def _closure(
     there: Mapping[str, tuple[Installed, ...]], wanted: Iterable[str], python: Python
 ) -> Iterable[tuple[Installed, Header]]:
     """Return the wanted distributions and all that they require, extras included where a requirement names them."""
-    environment = marker_environment(python)
     chosen: dict[str, tuple[Installed, Header]] = {}
     seen: set[tuple[str, str]] = set()
     queue = [(str(canonicalize_name(name)), "") for name in wanted]
@@ -87,7 +86,7 @@ def _closure(
             installed, header = choose_installed(there[name])
             chosen[name] = (installed, header or Header())
         for requirement in _requirements(chosen[name][1], extra):
-            if _holds(requirement, {**environment, "extra": extra}):
+            if applies(requirement, python, extra=extra):
                 queue += [
                     (str(canonicalize_name(requirement.name)), e)
                     for e in ("", *map(canonicalize_name, requirement.extras))
@@ -104,14 +103,6 @@ def _requirements(header: Header, extra: str) -> Iterator[Requirement]:
         if only is None or " or " in plain or canonicalize_name(only[1]) == extra:
             with contextlib.suppress(InvalidRequirement, ValueError, RecursionError):
                 yield Requirement(text)
-
-
-def _holds(requirement: Requirement, environment: dict[str, str]) -> bool:
-    try:
-        return requirement.marker is None or requirement.marker.evaluate(environment)
-    except (ValueError, RecursionError):
-        # What cannot be compared: a link too many does no harm, one too few does.
-        return True
 
 
 def _read_content(installed: Installed, header: Header) -> _Content:

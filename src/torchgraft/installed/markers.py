@@ -1,28 +1,34 @@
 """What markers and wheel names mean for one interpreter and platform.
 
-May not ask that interpreter: its version, ABI and platform are given. Only what those do not say (the C library, the
-release of the kernel) is that of the machine that we run on.
+May not ask any interpreter, the running one least of all: all that they compare with is in the `Python` that is given.
 """
 
 from __future__ import annotations
 
-import platform
+import functools
 import re
-import sysconfig
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from packaging import tags
-from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName, default_environment
+from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from ..model.observation import Python
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 _EXTRA = re.compile(r"""\bextra\s*(==|!=)\s*(?:'([^']*)'|"([^"]*)")|(?:'([^']*)'|"([^"]*)")\s*(==|!=)\s*extra\b""")
 _MEMBER = re.compile(r"""(?:'([^']*)'|"([^"]*)")\s+(not\s+in|in)\s+(extras|dependency_groups)\b""")
 _TRUE = "python_version >= '0'"
 _FALSE = "python_version < '0'"
+_IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
+# manylinux2014 is manylinux_2_17 (PEP 600, "Legacy manylinux tags").
+_OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
 class MarkerError(ValueError):
@@ -65,7 +71,7 @@ def marker_holds(text: str, python: Python, chosen: Chosen = NOTHING_CHOSEN) -> 
     text = _EXTRA.sub(lambda match: _extra_answer(match, chosen), text)
     text = _MEMBER.sub(lambda match: _member_answer(match, chosen), text)
     try:
-        return Marker(text).evaluate(marker_environment(python))
+        return Marker(text).evaluate(dict(marker_environment(python)))
     except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, ValueError, RecursionError) as error:
         raise MarkerError(f"the marker {text[:80]!r} cannot be read") from error
 
@@ -82,67 +88,93 @@ def _member_answer(match: re.Match[str], chosen: Chosen) -> str:
     return _TRUE if chosen.anything or found is (match[3] == "in") else _FALSE
 
 
-def marker_environment(python: Python) -> dict[str, str]:
-    """Return the values that markers compare with (PEP 508, 'Environment Markers')."""
-    found: dict[str, str] = {name: str(value) for name, value in default_environment().items()}
+def applies(requirement: Requirement, python: Python, *, extra: str = "") -> bool:
+    """Return whether a requirement is one for an interpreter; what cannot be compared is.
+
+    :param extra: of the distribution that requires; without one, a requirement of an extra does not apply
+    """
+    try:
+        return requirement.marker is None or requirement.marker.evaluate({**marker_environment(python), "extra": extra})
+    except (UndefinedComparison, UndefinedEnvironmentName, ValueError, RecursionError):
+        # A requirement too many does less harm than one too few.
+        return True
+
+
+@functools.lru_cache(maxsize=8)
+def marker_environment(python: Python) -> Mapping[str, str]:
+    """Return all values that markers compare with (PEP 508): packaging takes one that is missing from where it runs."""
     implementation = python.implementation.lower()
-    found |= {
-        "python_version": python.minor_version,
-        "python_full_version": python.version,
-        "implementation_name": implementation,
-        "implementation_version": python.version,
-        "platform_python_implementation": {"cpython": "CPython", "pypy": "PyPy"}.get(implementation, implementation),
-        "extra": "",
-    }
-    described = _platform_markers(python.platform)
-    if described.get("sys_platform", found["sys_platform"]) != found["sys_platform"]:
-        found |= {"platform_release": "", "platform_version": ""}
-    return found | described
+    return MappingProxyType(
+        {
+            "python_version": python.minor_version,
+            "python_full_version": python.version,
+            "implementation_name": implementation,
+            "implementation_version": python.implementation_version or python.version,
+            "platform_python_implementation": _IMPLEMENTATIONS.get(implementation, implementation),
+            "platform_release": python.platform_release,
+            "platform_version": python.platform_version,
+            "extra": "",
+            **_platform_markers(python),
+        }
+    )
 
 
-def _platform_markers(name: str) -> dict[str, str]:
+def _platform_markers(python: Python) -> dict[str, str]:
+    """Return what the platform of wheels says, as far as it does: snapshots of old have nothing else."""
+    name, machine = python.platform, python.machine
     if name.startswith("linux_"):
-        machine = name[len("linux_") :]
-        return _system("linux", "Linux", "posix") | {"platform_machine": machine}
+        return _system("linux", "Linux", "posix", name[len("linux_") :])
     if name.startswith("win"):
-        machine = {"win_amd64": "AMD64", "win_arm64": "ARM64"}.get(name, "x86")
-        return _system("win32", "Windows", "nt") | {"platform_machine": machine}
+        return _system("win32", "Windows", "nt", {"win_amd64": "AMD64", "win_arm64": "ARM64"}.get(name, "x86"))
     if name.startswith("macosx_"):
-        machine = "_".join(name.split("_")[3:])
-        here = platform.machine() if platform.system() == "Darwin" else "arm64"
-        machine = here if machine.startswith("universal") else machine
-        return _system("darwin", "Darwin", "posix") | {"platform_machine": machine}
-    return {}
+        built_for = "_".join(name.split("_")[3:])
+        return _system("darwin", "Darwin", "posix", machine or "arm64" if "universal" in built_for else built_for)
+    return _system(python.system, python.system.rstrip("0123456789").capitalize(), "posix", machine)
 
 
-def _system(sys_platform: str, platform_system: str, os_name: str) -> dict[str, str]:
-    return {"sys_platform": sys_platform, "platform_system": platform_system, "os_name": os_name}
+def _system(sys_platform: str, platform_system: str, os_name: str, machine: str) -> dict[str, str]:
+    return {
+        "sys_platform": sys_platform,
+        "platform_system": platform_system,
+        "os_name": os_name,
+        "platform_machine": machine,
+    }
 
 
 def wheel_ranks(python: Python) -> Mapping[tags.Tag, int]:
     """Return the tags of wheels that the interpreter takes; the lower the number, the better the wheel fits."""
     version = tuple(int(part) for part in python.minor_version.split(".") if part.isdigit())
-    platforms = _platforms(python.platform)
+    platforms = _platforms(python)
     if python.implementation.lower() == "cpython":
+        interpreter = f"cp{''.join(map(str, version))}"
         ordered = list(tags.cpython_tags(version, [python.abi], platforms))
     else:
         interpreter = {"pypy": "pp"}.get(python.implementation.lower(), python.implementation.lower())
         interpreter += "".join(map(str, version))
         ordered = list(tags.generic_tags(interpreter, [python.abi], platforms))
-    ordered += tags.compatible_tags(version, None, platforms)
+    ordered += tags.compatible_tags(version, interpreter, platforms)
     return {tag: rank for rank, tag in reversed(list(enumerate(ordered)))}
 
 
-def _platforms(name: str) -> list[str]:
-    if name == re.sub(r"[-. ]", "_", sysconfig.get_platform()):
-        return list(tags.platform_tags())
-    # Another machine than ours (a snapshot, a test): assume the newest C library that wheels are built for.
-    if name.startswith("linux_"):
-        machine = name[len("linux_") :]
-        return [*(f"manylinux_2_{minor}_{machine}" for minor in range(40, 4, -1)), f"manylinux2014_{machine}", name]
-    if match := re.fullmatch(r"macosx_(\d+)_(\d+)_(\w+)", name):
+def _platforms(python: Python) -> list[str]:
+    """Return the platforms of wheels that the machine takes, best first (PEP 600, PEP 656)."""
+    name = python.platform
+    machine = name.removeprefix("linux_")
+    # What a snapshot does not say, since nobody looked: the newest C library that wheels are built for.
+    newest = python.wheel_platform or (f"manylinux_2_40_{machine}" if machine != name else name)
+    if match := re.fullmatch(r"macosx_(\d+)_(\d+)_(\w+)", newest):
         return list(tags.mac_platforms((int(match[1]), int(match[2])), match[3]))
-    return [name]
+    match = re.fullmatch(r"(manylinux_2|musllinux_1)_(\d+)_(\w+)", newest)
+    if match is None:
+        return [newest]
+    libc, machine = match[1], match[3]
+    oldest = 0 if libc == "musllinux_1" else 5 if machine in {"x86_64", "i686"} else 17
+    found = [f"linux_{machine}"]
+    for minor in range(int(match[2]), oldest - 1, -1):
+        found.append(f"{libc}_{minor}_{machine}")
+        if libc == "manylinux_2" and minor in _OLD_NAMES:
+            found.append(f"{_OLD_NAMES[minor]}_{machine}")
+    return found
 
 
 def best_wheel(urls: Iterable[str], python: Python) -> str | None:

@@ -128,7 +128,9 @@ class Python:
     """An interpreter: `version` as 3.11.7, `abi` and `platform` as in wheel names (cp311, linux_x86_64).
 
     `extension_suffix` is what its extension modules end in, for instance .cpython-311-x86_64-linux-gnu.so. `system`
-    and `machine` are sys.platform and platform.machine(): linux, x86_64.
+    and `machine` are sys.platform and platform.machine(): linux, x86_64. `implementation_version` is "" where it is
+    `version`. `platform_release` and `platform_version` are what markers call so; `wheel_platform` is that of the
+    newest wheels which the machine takes: manylinux_2_35_x86_64.
     """
 
     version: str
@@ -138,6 +140,10 @@ class Python:
     extension_suffix: str
     system: str = ""
     machine: str = ""
+    implementation_version: str = ""
+    platform_release: str = ""
+    platform_version: str = ""
+    wheel_platform: str = ""
 
     @property
     def minor_version(self) -> str:
