@@ -4,8 +4,8 @@
 
 tests/cases/ceilings.json says what `pip install --no-build-isolation --no-deps` made of the untouched sdist in an
 environment with the same torch and with the build requirements installed by hand: its ceiling. --record measures that
-anew and writes it there. Needs the packages of the group "test". Everything that is downloaded is kept in
-.environments/, and E2E_TORCH names the torch (see tests/e2e/laboratory.py); no build can reach an index. All of it
+anew and writes it there. Everything that is downloaded, and the environment that this runs in (see tests/run.py), is
+kept in .environments/; E2E_TORCH names the torch (see tests/e2e/laboratory.py); no build can reach an index. All of it
 takes about half an hour on two cores.
 """
 
@@ -30,7 +30,12 @@ from typing import Any
 TESTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
-from e2e.laboratory import CHECKOUT, Environment, Laboratory, Outcome, Workplace  # noqa: E402 - it is no package
+from support.environment import enter_environment  # noqa: E402 - it is no package
+
+if __name__ == "__main__":
+    enter_environment()
+
+from e2e.laboratory import CHECKOUT, Environment, Laboratory, Outcome, Workplace  # noqa: E402
 
 from torchgraft.tools.adopt.adoptable import read_adoptable  # noqa: E402
 from torchgraft.tools.adopt.adoption import OWN_NAME, Adoption  # noqa: E402

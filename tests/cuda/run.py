@@ -5,8 +5,9 @@
 A row is a project, a torch, and what is wrong with the machine; ROWS has them all. Each is built by pip and by uv in
 isolated builds, with the wheel of this checkout; everything else comes from the index that pip and uv are set up for.
 Where a GPU is at hand, what was built runs there too. Needs Linux on x86-64, a C++ compiler, 16 GB of disk for two
-torches (kept in .environments/), and some 40 minutes on two cores. The rows that need a CUDA toolkit on the machine
-want one of CUDA 13; where nothing can be hidden or there is no toolkit, a row was "not tried", which is no success.
+torches (kept in .environments/, like the environment that this runs in), and some 40 minutes on two cores. The rows
+that need a CUDA toolkit on the machine want one of CUDA 13; where nothing can be hidden or there is no toolkit, a row
+was "not tried", which is no success.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 sys.path.insert(0, str(HERE))
 
-from corpus.run import Case, adopt, table_text, uv_program  # noqa: E402 - it is no package
+from support.environment import enter_environment  # noqa: E402 - it is no package
+
+if __name__ == "__main__":
+    enter_environment()
+
+from corpus.run import Case, adopt, table_text, uv_program  # noqa: E402
 from e2e.laboratory import CHECKOUT, Environment, Laboratory, Workplace  # noqa: E402
 from e2e.stub_torch import StubTorch, make_torch_wheel  # noqa: E402
 from machine import masked, own_toolkit, plain_path, why_not_masked  # noqa: E402

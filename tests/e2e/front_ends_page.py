@@ -1,6 +1,6 @@
 """Run the whole matrix of front ends and write what came of it: `python tests/e2e/front_ends_page.py`.
 
-Needs the packages of the group "test". Takes about ten minutes. Writes docs/reference/front-ends.md, unless a row
+Takes about ten minutes. Writes docs/reference/front-ends.md, unless a row
 turned out otherwise than the matrix says. Arguments go to pytest: `-n 2` halves the time; with `-k` the other rows are
 taken from the runs before.
 """
@@ -86,4 +86,7 @@ def page_rows(text: str) -> list[dict[str, str]]:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(CHECKOUT / "tests"))
+    from support.environment import enter_environment
+
+    enter_environment()
     sys.exit(main(sys.argv[1:]))

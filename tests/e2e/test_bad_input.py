@@ -15,6 +15,8 @@ import psutil
 import pytest
 import uv
 
+from support.interrupts import interruptible
+
 from .laboratory import Environment, Laboratory, Outcome, Workplace, hashes, link_tree, read_probe
 
 pytestmark = pytest.mark.e2e
@@ -316,15 +318,17 @@ def test_an_interrupted_build_leaves_no_process_and_no_file(front: str, scene: S
     given, before = hashes(scene.source), scene.consumer.listing()
     variables = {**scene.workplace.variables, "PROBE_FILE": str(probe), "PROBE_SLEEP_S": "120"}
 
-    with subprocess.Popen(
-        scene.command(front),
-        cwd=scene.workplace.folder,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as process:
+    with interruptible():
+        process = subprocess.Popen(
+            scene.command(front),
+            cwd=scene.workplace.folder,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    with process:
         try:
             wait_until(lambda: probe.exists() and probe.read_text(encoding="utf-8").endswith("\n"), timeout_s=60)
             # As a terminal does it: the whole foreground group gets the signal.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from support.interrupts import interruptible
 from support.toolkits import script
 from torchgraft.tools.cli import GROUPS
 from torchgraft.tools.completion import completion_text
@@ -58,13 +59,14 @@ def test_a_reader_that_has_seen_enough(arguments: list[str], variables: dict[str
 def test_an_interrupted_command_ends_at_once_and_in_silence(variables: dict[str, str], tmp_path: Path) -> None:
     started = tmp_path / "started"
     script(tmp_path / "bin" / "uv", f"#!/bin/sh\ntouch {started}\nexec sleep 4\n")
-    process = subprocess.Popen(
-        [*COMMAND, "doctor"],
-        env={**variables, "PATH": f"{tmp_path}/bin:{variables['PATH']}"},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    with interruptible():
+        process = subprocess.Popen(
+            [*COMMAND, "doctor"],
+            env={**variables, "PATH": f"{tmp_path}/bin:{variables['PATH']}"},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
     while not started.exists():
         assert process.poll() is None
         time.sleep(0.02)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from torchgraft.errors import ConfigError, TorchgraftError
@@ -110,7 +110,6 @@ def outcome(text: str) -> str:
     return "adopted" if after is None or "torchgraft" in after else after
 
 
-@settings(deadline=None)
 @given(documents())
 def test_only_the_table_changes(parts: tuple[str, str, str]) -> None:
     before, table, behind = parts
@@ -131,7 +130,6 @@ def test_only_the_table_changes(parts: tuple[str, str, str]) -> None:
     assert (again.verdict, again.changes, again.after) == (Verdict.ADOPTED, (), None)
 
 
-@settings(deadline=None)
 @given(st.lists(TABLES, max_size=6, unique=True), st.booleans(), st.booleans())
 def test_a_file_without_the_table_is_kept_whole(pieces: list[str], crlf: bool, mark: bool) -> None:  # noqa: FBT001
     text = "".join(pieces)
@@ -150,7 +148,6 @@ def test_a_file_without_the_table_is_kept_whole(pieces: list[str], crlf: bool, m
     assert parse_pyproject(text).items() <= parse_pyproject(after.removeprefix("\ufeff")).items()
 
 
-@settings(deadline=None)
 @given(arrays(space=st.sampled_from(["", " "])), st.booleans())
 def test_an_inline_table(array: str, newline: bool) -> None:  # noqa: FBT001
     text = f'build-system = {{ requires = {array}, build-backend = "setuptools.build_meta" }}' + "\n" * newline
@@ -160,7 +157,6 @@ def test_an_inline_table(array: str, newline: bool) -> None:  # noqa: FBT001
     assert plan_adoption(replace(found, pyproject=after)).after is None
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="[]build-system\n='\"{}.,# torch\r\ufeff"))
 def test_text_is_adopted_or_refused(text: str) -> None:
     assert outcome(text) in {"bad-toml", "wrong-type", "cannot-rewrite", "adopted"}

@@ -8,7 +8,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support import sites
@@ -49,7 +49,6 @@ CONTENTS = (
 )
 
 
-@settings(deadline=None)  # files are made
 @given(st.dictionaries(FILES, CONTENTS, max_size=6))
 def test_an_installation(files: dict[str, bytes | str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +63,6 @@ def test_an_installation(files: dict[str, bytes | str]) -> None:
             assert package.libraries or package.record or package.unseen
 
 
-@settings(deadline=None)  # files are made
 @given(place=st.floats(min_value=0, max_value=0.999), value=st.binary(min_size=1, max_size=4))
 def test_a_wheel(place: float, value: bytes) -> None:
     stream = io.BytesIO()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path, PurePosixPath
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support.sites import write
@@ -52,7 +52,6 @@ FILES = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)  # files are made
 @given(FILES)
 def test_any_files(files: dict[str, bytes | None]) -> None:
     with tempfile.TemporaryDirectory() as folder:

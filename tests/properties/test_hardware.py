@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support import sites
@@ -42,7 +42,6 @@ TOOLKIT = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)  # files are made
 @given(TOOLKIT, st.sampled_from([(), ("12.8",), ("13", "")]), st.text(max_size=9))
 def test_any_toolkit(files: dict[str, bytes | None], cudas: tuple[str, ...], name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +77,6 @@ def test_any_compiler_variables(cc: str, cxx: str, path: str) -> None:
     assert all(not compiler.name for compiler in found)
 
 
-@settings(deadline=None)  # files are made
 @given(st.binary(max_size=60) | st.integers().map(lambda n: b"gfx_target_version %d\n" % n), st.text(max_size=20))
 def test_any_gpu(content: bytes, visible: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +103,6 @@ MACHINE = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)  # files are made
 @given(MACHINE)
 def test_any_machine(files: dict[str, str | bytes | None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -122,7 +119,6 @@ def test_any_machine(files: dict[str, str | bytes | None]) -> None:
     assert machine.memory_bytes >= 0
 
 
-@settings(deadline=None)  # files are made
 @given(st.binary(max_size=50), st.text(max_size=20))
 def test_any_rocm(version: bytes, variable: str) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -117,7 +117,7 @@ def answer_text(kind: int, data: dict[str, object], settings_of: dict[str, objec
     return repr(answer)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.integers(0, 3), LOCKS, TABLES, CHOSEN)
 def test_any_data_gives_a_requirement_or_a_reason(
     kind: int, data: dict[str, object], settings_of: dict[str, object], chosen: Chosen
@@ -127,7 +127,6 @@ def test_any_data_gives_a_requirement_or_a_reason(
     assert first == answer_text(kind, data, settings_of, chosen)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(NAMES)), st.text() | st.binary(), st.text())
 def test_any_text_in_a_lock_file_gives_a_value(name: str, content: str | bytes, pyproject: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +141,6 @@ def test_any_text_in_a_lock_file_gives_a_value(name: str, content: str | bytes, 
     assert found[0] == found[1]
 
 
-@settings(deadline=None)
 @given(st.text() | MARKERS, CHOSEN)
 def test_any_marker_is_true_or_false_or_refused(text: str, chosen: Chosen) -> None:
     with contextlib.suppress(MarkerError):
@@ -160,7 +158,6 @@ ARGUMENT = st.text(max_size=12) | st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from(list(FrontEndName)), st.lists(ARGUMENT, max_size=8), st.text() | st.binary())
 def test_any_arguments_and_files_give_a_value(name: FrontEndName, arguments: list[str], content: str | bytes) -> None:
     assert parse_command_line(name, arguments) == parse_command_line(name, arguments)
@@ -186,7 +183,6 @@ LINES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(LINES, st.sampled_from(["\n", "", " ", "\r"]))
 def test_any_lines_of_requirements_give_a_value(lines: list[str], separator: str) -> None:
     with tempfile.TemporaryDirectory() as folder:

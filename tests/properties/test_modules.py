@@ -36,7 +36,6 @@ def test_the_whole_library_is_read() -> None:
 
 @needs_elf
 @given(length=st.integers(min_value=0, max_value=len(WHOLE)))
-@settings(deadline=None)
 def test_a_truncated_library_raises_nothing(length: int) -> None:
     module = read(WHOLE[:length])
     assert module is None or module.format is Format.ELF
@@ -54,7 +53,7 @@ _places = st.one_of(
 
 @needs_elf
 @given(changes=st.dictionaries(_places, st.integers(min_value=0, max_value=255), min_size=1, max_size=40))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_damaged_library_raises_nothing(changes: dict[int, int]) -> None:
     data = bytearray(WHOLE)
     for place, value in changes.items():
@@ -96,7 +95,6 @@ def test_any_header_raises_nothing(lines: list[str]) -> None:
 
 @needs_elf
 @given(changes=st.dictionaries(st.integers(0, 200), st.integers(0, 255), max_size=20))
-@settings(deadline=None)
 def test_a_damaged_hash_table_raises_nothing(changes: dict[int, int]) -> None:
     data = bytearray(WHOLE)
     place = next(ElfFile(io.BytesIO(WHOLE)).iter_sections("SHT_GNU_HASH"))["sh_offset"]
@@ -116,7 +114,7 @@ def without_sections(data: bytes) -> bytearray:
 
 @needs_elf
 @given(changes=st.dictionaries(_places, st.integers(min_value=0, max_value=255), max_size=40))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_damaged_library_without_sections_raises_nothing(changes: dict[int, int]) -> None:
     data = without_sections(WHOLE)
     for place, value in changes.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support import sites
@@ -46,7 +46,6 @@ FILES = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)  # files are made
 @given(FILES, st.booleans())
 def test_any_files(files: dict[str, bytes | None], architectures: bool) -> None:  # noqa: FBT001
     with tempfile.TemporaryDirectory() as folder:
