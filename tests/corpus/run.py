@@ -40,7 +40,7 @@ from e2e.laboratory import CHECKOUT, Environment, Laboratory, Outcome, Workplace
 from torchgraft.tools.adopt.adoptable import read_adoptable  # noqa: E402
 from torchgraft.tools.adopt.adoption import OWN_NAME, Adoption  # noqa: E402
 from torchgraft.tools.adopt.plan_adoption import plan_adoption  # noqa: E402
-from torchgraft.tools.adopt.project_file import write_project_file  # noqa: E402
+from torchgraft.tools.adopt.sdist import write_project_file  # noqa: E402
 
 CASES = TESTS / "cases" / "ceilings.json"
 FRONT_ENDS = ("pip", "uv")

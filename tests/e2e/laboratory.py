@@ -25,7 +25,7 @@ import filelock
 from packaging.requirements import Requirement
 
 from torchgraft.tools.adopt.adopt_command import download_sdist
-from torchgraft.tools.adopt.indexes import find_indexes
+from torchgraft.tools.adopt.package_index import find_indexes
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from torchgraft.errors import ConfigError, TorchgraftError
 from torchgraft.settings.sources import parse_pyproject
-from torchgraft.tools.adopt.adoption import Adoptable, Import, Script, Verdict
-from torchgraft.tools.adopt.evaluator import Reached
+from torchgraft.tools.adopt.adoption import Adoptable, Advice, Import, Script
+from torchgraft.tools.adopt.follow_script import Reached, follow
 from torchgraft.tools.adopt.plan_adoption import plan_adoption
-from torchgraft.tools.adopt.reached import follow
 
 SCRIPT = Script(
     imports=(
@@ -127,7 +126,7 @@ def test_only_the_table_changes(parts: tuple[str, str, str]) -> None:
     # The comments of the table stay, but those of lines that went.
     assert after.count(" # keep") == table.count(" # keep")
     again = plan_adoption(replace(found, pyproject=after))
-    assert (again.verdict, again.changes, again.after) == (Verdict.ADOPTED, (), None)
+    assert (again.verdict, again.changes, again.after) == (Advice.ADOPTED, (), None)
 
 
 @given(st.lists(TABLES, max_size=6, unique=True), st.booleans(), st.booleans())

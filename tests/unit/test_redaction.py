@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from torchgraft.redaction import Names, redacted, redacted_json, without_credentials, without_secrets
-from torchgraft.tools.account import take_names
+from torchgraft.tools.show_snapshot import take_names
 
 NAMES = Names(homes=("/srv/people/ada", "/"), people=("ada", "root", "x"), hosts=("lab-7.example.org", "lab-7"))
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from .cli import PROGRAM, command_parser
-from .extra import require_extra
+from .shared_options import require_extra
 
 # Those that shtab knows since 1.8; later ones of it know more.
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import getpass
 import json
 import os
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..codec import to_json
 from ..hook.snapshot import take_shell_snapshot
-from ..redaction import redacted_json
+from ..redaction import Names, redacted_json
 from ..settings.taken import take_settings
-from .project_arguments import add_project_arguments, config_settings
+from .shared_options import add_project_arguments, config_settings
 
 _DESCRIPTION = """Print what a plan for PATH depends on, as JSON, for 'torchgraft plan --snapshot FILE' elsewhere.
 
@@ -44,10 +50,33 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the snapshot."""
     settings = take_settings(arguments.path, config_settings(arguments))
-    names = None
-    if arguments.redact:
-        from .account import take_names
-
-        names = take_names(os.environ)
+    names = take_names(os.environ) if arguments.redact else None
     print(json.dumps(redacted_json(to_json(take_shell_snapshot(settings)), names), indent=2))
     return 0
+
+
+if sys.platform != "win32":
+    import pwd
+
+
+def take_names(variables: Mapping[str, str]) -> Names:
+    """Return the home folders, account names and host names of whoever runs this process."""
+    homes, people = [], [variables.get(name, "") for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")]
+    homes += [variables.get(name, "") for name in ("HOME", "USERPROFILE")]
+    with contextlib.suppress(KeyError, OSError, ImportError):
+        people.append(getpass.getuser())
+    if sys.platform != "win32":
+        with contextlib.suppress(KeyError):
+            account = pwd.getpwuid(os.getuid())
+            homes.append(account.pw_dir)
+            people.append(account.pw_name)
+    homes += [os.path.realpath(home) for home in homes if home]
+    # Homes are often /home/NAME or /cluster/home/NAME, whatever the account is called.
+    people += [Path(home).name for home in homes if home]
+    host = platform.node()
+    hosts = (host, host.partition(".")[0], variables.get("HOSTNAME", ""), variables.get("COMPUTERNAME", ""))
+    return Names(homes=_unique(homes), people=_unique(people), hosts=_unique(hosts))
+
+
+def _unique(texts: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({text for text in texts if text}, key=lambda text: (-len(text), text)))

@@ -9,7 +9,7 @@ from torchgraft.codec import from_json_text, json_text
 from torchgraft.errors import ConfigError
 from torchgraft.settings.sources import parse_pyproject
 from torchgraft.tools.adopt.adoptable import read_adoptable
-from torchgraft.tools.adopt.adoption import Adoptable, Adoption, Import, Script, Verdict
+from torchgraft.tools.adopt.adoption import Adoptable, Adoption, Advice, Import, Script
 from torchgraft.tools.adopt.plan_adoption import plan_adoption
 
 NEW = '[build-system]\nrequires = ["torchgraft", "setuptools>=77"]\nbuild-backend = "torchgraft.build_meta"\n'
@@ -47,7 +47,7 @@ def build_system(adoption: Adoption) -> tuple[list[str], object, object]:
 
 def test_a_project_without_pyproject(tmp_path: Path) -> None:
     adoption = adopt(tmp_path, setup_py=SETUP)
-    assert adoption.verdict is Verdict.ADOPT
+    assert adoption.verdict is Advice.ADOPT
     assert adoption.reason == "setup.py:1 imports torch"
     assert adoption.after == NEW
 
@@ -230,8 +230,8 @@ def test_what_modules_of_the_tree_import_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["ext", "src/ext"])
-@pytest.mark.parametrize(("name", "verdict"), [("ext", Verdict.NOT_NEEDED), ("other", Verdict.ADOPT)])
-def test_functions_of_the_package_are_for_run_time(tmp_path: Path, place: str, name: str, verdict: Verdict) -> None:
+@pytest.mark.parametrize(("name", "verdict"), [("ext", Advice.NOT_NEEDED), ("other", Advice.ADOPT)])
+def test_functions_of_the_package_are_for_run_time(tmp_path: Path, place: str, name: str, verdict: Advice) -> None:
     files = {f"{place}/__init__.py": "def f():\n    import torch\n"}
     adoption = adopt(tmp_path, setup_py=f"from ext import version\nsetup(name='{name}')\n", **files)
     assert adoption.verdict is verdict
@@ -284,7 +284,7 @@ NOT_NEEDED = {
 def test_a_project_that_builds_without_torch(tmp_path: Path, files: dict[str, str], reason: str) -> None:
     found = read(tmp_path, **files)
     adoption = plan_adoption(found)
-    assert (adoption.verdict, adoption.changes, adoption.after) == (Verdict.NOT_NEEDED, (), None)
+    assert (adoption.verdict, adoption.changes, adoption.after) == (Advice.NOT_NEEDED, (), None)
     assert reason in adoption.reason
     assert plan_adoption(found, force=True).after
 
@@ -299,7 +299,7 @@ QUESTIONS = {
 
 @pytest.mark.parametrize("script", QUESTIONS.values(), ids=QUESTIONS)
 def test_who_only_asks_for_torch_needs_it_too(tmp_path: Path, script: str) -> None:
-    assert adopt(tmp_path, setup_py=script).verdict is Verdict.ADOPT
+    assert adopt(tmp_path, setup_py=script).verdict is Advice.ADOPT
 
 
 SOFT = """\
@@ -313,7 +313,7 @@ except ImportError:
 
 def test_a_project_that_breaks_where_torch_can_be_imported(tmp_path: Path) -> None:
     adoption = adopt(tmp_path, setup_py=SOFT)
-    assert adoption.verdict is Verdict.OFF
+    assert adoption.verdict is Advice.OFF
     assert build_system(adoption)[2] == {"provide": "off"}
 
 
@@ -321,7 +321,7 @@ def test_a_project_that_breaks_where_torch_can_be_imported(tmp_path: Path) -> No
     "more", ["torch.cuda.is_available()", "from torch.utils.cpp_extension import CUDA_HOME", "import torch"]
 )
 def test_a_project_that_asks_before_it_compiles_does_not_break(tmp_path: Path, more: str) -> None:
-    assert adopt(tmp_path, setup_py=f"{SOFT}{more}\n").verdict is Verdict.ADOPT
+    assert adopt(tmp_path, setup_py=f"{SOFT}{more}\n").verdict is Advice.ADOPT
 
 
 def test_a_fork_speaks_the_words_of_its_origin(tmp_path: Path) -> None:

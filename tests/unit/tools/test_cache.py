@@ -14,11 +14,17 @@ from torchgraft.hook.last_build import note_path
 from torchgraft.ladder.graft import link_graft
 from torchgraft.model.decision import Graft
 from torchgraft.model.observation import Link
-from torchgraft.tools.cache.cache_folder import read_cache, read_cache_state
+from torchgraft.tools.cache.cache_folder import (
+    CacheEntry,
+    CacheKind,
+    CacheListing,
+    Pruned,
+    prune_cache,
+    read_cache,
+    read_cache_state,
+)
 from torchgraft.tools.cache.plan_prune import age_text, plan_pruning
-from torchgraft.tools.cache.prune import prune_cache
 from torchgraft.tools.cli import main
-from torchgraft.tools.doctor.checkup import CacheEntry, CacheKind, CacheListing, Pruned
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links are junctions and copies there")
 

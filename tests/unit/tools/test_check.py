@@ -7,8 +7,7 @@ import pytest
 from support import snapshots
 from torchgraft.codec import from_json_text, json_text
 from torchgraft.link.linkage import LinkReport, ModuleReport, Reason, Verdict
-from torchgraft.tools.check.checked import CheckedPackage, Fit, Report, report_text
-from torchgraft.tools.check.plan_fit import differing_facts, plan_fit
+from torchgraft.tools.check.checked import CheckedPackage, Fit, Report, differing_facts, plan_fit, report_text
 
 BUILT = {
     "version": "2.13.0+cpu",

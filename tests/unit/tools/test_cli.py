@@ -17,9 +17,9 @@ from torchgraft.hook.plan import plan_build, plan_text
 from torchgraft.model.decision import Plan
 from torchgraft.settings.config import Config
 from torchgraft.tools.cli import GROUPS, command_parser, main
-from torchgraft.tools.colour import Colour, painted
 from torchgraft.tools.completion import completion_text
 from torchgraft.tools.show_plan import columns_text
+from torchgraft.tools.terminal import Colour, painted
 
 
 @pytest.fixture

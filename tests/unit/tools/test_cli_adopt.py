@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.tools.adopt.changes import diff_text
 from torchgraft.tools.cli import main
+from torchgraft.tools.terminal import diff_text
 
 PYPROJECT = '[build-system]\nrequires = ["torch", "setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
 SETUP = "import torch\nraise SystemExit('it ran')\n"

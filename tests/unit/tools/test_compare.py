@@ -8,7 +8,7 @@ from torchgraft.hook.plan import plan_build
 from torchgraft.model.decision import Plan
 from torchgraft.model.observation import Consumer, Snapshot
 from torchgraft.settings.config import Config
-from torchgraft.tools.compare import Difference, compare
+from torchgraft.tools.show_plan import Difference, compare
 
 
 def planned(**changes: Any) -> tuple[Snapshot, Plan]:

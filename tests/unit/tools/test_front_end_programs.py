@@ -11,8 +11,7 @@ from support import sites
 from support.toolkits import script
 from torchgraft.model.observation import FrontEndName
 from torchgraft.tools.doctor.checkup import Driver, FrontEndProgram
-from torchgraft.tools.doctor.driver import find_driver
-from torchgraft.tools.doctor.front_end_programs import find_front_end_settings, find_front_ends, parse_version
+from torchgraft.tools.doctor.take_checkup import find_driver, find_front_end_settings, find_front_ends, first_version
 
 CC = shutil.which("cc") or shutil.which("gcc")
 
@@ -32,7 +31,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake progra
     ],
 )
 def test_versions(text: str, version: str) -> None:
-    assert parse_version(text) == version
+    assert first_version(text) == version
 
 
 def test_the_first_of_each_on_path(tmp_path: Path) -> None:

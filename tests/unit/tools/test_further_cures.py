@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.tools.check.cures import foreign_cures, torch_cures
+from torchgraft.tools.check.packages import foreign_cures, torch_cures
 
 WHL = "https://download.pytorch.org/whl"
 BUILT = {"torch": {"version": "2.8.0+cu126"}}

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from torchgraft.tools.adopt.index_page import IndexFile, choose_sdist, parse_index_page
-from torchgraft.tools.adopt.indexes import PYPI, find_indexes
+from torchgraft.tools.adopt.package_index import PYPI, IndexFile, choose_sdist, find_indexes, parse_index_page
 
 PAGE = "https://x.example/simple/ext/"
 HTML = """<!DOCTYPE html><html><body><h1>Links</h1>

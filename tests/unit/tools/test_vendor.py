@@ -8,7 +8,7 @@ import pytest
 from torchgraft import __version__
 from torchgraft.tools.cli import main
 from torchgraft.tools.vendor.plan_vendor import with_copy_in_sdist
-from torchgraft.tools.vendor.read_copy import describe_own, read_own_files
+from torchgraft.tools.vendor.vendored_copy import describe_own, read_own_files
 
 PYPROJECT = '[build-system]\nrequires = ["torch", "setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
 

@@ -14,17 +14,13 @@ from packaging.utils import canonicalize_name
 
 from ...codec import to_json
 from ...errors import ActError, ConfigError, Evidence, Problem
-from ..extra import require_extra
-from ..project_arguments import refuse_no_project
+from ..shared_options import refuse_no_project, require_extra
+from ..terminal import diff_text
 from .adoptable import ADOPTABLE_FILES, read_adoptable
-from .adoption import Adoptable, Adoption, Verdict
-from .changes import diff_text
-from .fetch_sdist import fetch_file, fetch_page
-from .index_page import ACCEPT, choose_sdist, parse_index_page
-from .indexes import find_indexes
+from .adoption import Adoptable, Adoption, Advice
+from .package_index import ACCEPT, choose_sdist, fetch_file, fetch_page, find_indexes, parse_index_page
 from .plan_adoption import plan_adoption
-from .project_file import write_project_file
-from .sdist import unpack_sdist, write_sdist
+from .sdist import unpack_sdist, write_project_file, write_sdist
 
 _EPILOG = """examples:
   torchgraft adopt                      show what would change in the project in this folder
@@ -159,7 +155,7 @@ def _show(arguments: argparse.Namespace, found: Adoptable, adoption: Adoption, w
 def adoption_text(found: Adoptable, adoption: Adoption) -> str:
     """Return what a person reads: the verdict, the difference, the reason of each change, what to consider."""
     lines = [f"{found.name or 'this project'} {adoption.verdict.value}: {adoption.reason}"]
-    if adoption.verdict is Verdict.NOT_NEEDED:
+    if adoption.verdict is Advice.NOT_NEEDED:
         lines.append("nothing to change; --force adopts it all the same")
     elif adoption.after is None:
         lines.append("nothing to change")

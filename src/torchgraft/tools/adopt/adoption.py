@@ -33,7 +33,7 @@ class Import:
 class Script:
     """What happens while setup.py runs and no variable is set, as far as its syntax tree says.
 
-    `skipped` are imports that do not happen then. `own_tree` names the first module of the source tree that is
+    `imports` are without those of the standard library, `skipped` those that do not happen then. `own_tree` names the first module of the source tree that is
     imported, with where. `questions` are other ways in which torch is asked for. `strings` are all string constants;
     `unconditional_cuda` says that it names CUDAExtension and asks neither torch nor the machine for CUDA.
     """
@@ -65,7 +65,7 @@ class Adoptable:
     manifest_in: str | None = None
 
 
-class Verdict(enum.Enum):
+class Advice(enum.Enum):
     """What became of the question whether a project should adopt torchgraft."""
 
     ADOPT = "adopts torchgraft"
@@ -90,7 +90,7 @@ class Adoption:
     are for a person to consider: nothing follows from them.
     """
 
-    verdict: Verdict
+    verdict: Advice
     reason: str
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()

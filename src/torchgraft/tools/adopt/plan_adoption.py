@@ -5,7 +5,6 @@ May not read or write files, nor run anything: it is given what look saw, and re
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,16 +18,17 @@ from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
 from ...settings.vocabulary_words import VOCABULARY
 from ...untrusted import table
-from .adoption import BACKEND, IN_TREE, OWN_NAME, Adoptable, Adoption, Change, Import, Verdict
+from .adoption import BACKEND, IN_TREE, OWN_NAME, Adoptable, Adoption, Advice, Change, Import
 from .plan_need import (
+    asked_words,
     parsed_requirement,
+    relative_in_vocabulary,
     required_name,
     stated_versions,
     top_name,
     torch_evidence,
     why_not_needed,
 )
-from .plan_words import asked_words, relative_in_vocabulary
 from .pyproject_text import Edits, rewrite_pyproject
 
 _SETUPTOOLS = "setuptools.build_meta"
@@ -67,13 +67,13 @@ def plan_adoption(found: Adoptable, *, vendored: tuple[str, ...] = (), force: bo
     evidence = torch_evidence(found, build_system)
     if not adopted and not evidence and not force:
         return Adoption(
-            verdict=Verdict.NOT_NEEDED,
+            verdict=Advice.NOT_NEEDED,
             reason=why_not_needed(found),
             requires=tuple(build_system.get("requires", ())),
         )
     plan = _Plan(found=found, build_system=build_system, vendored=vendored, settings=_settings(pyproject))
     plan.decide()
-    verdict = Verdict.ADOPTED if adopted else Verdict.OFF if "provide" in plan.edits.settings else Verdict.ADOPT
+    verdict = Advice.ADOPTED if adopted else Advice.OFF if "provide" in plan.edits.settings else Advice.ADOPT
     after = rewrite_pyproject(found.pyproject, plan.edits) if plan.changes else None
     return Adoption(
         verdict=verdict,
@@ -320,7 +320,7 @@ class _Plan:
         yield from self.said
         for item in self._needed():
             top = top_name(item)
-            known = top in PROVIDERS or top in MATCHED or top in OF_SETUPTOOLS or top in sys.stdlib_module_names
+            known = top in PROVIDERS or top in MATCHED or top in OF_SETUPTOOLS
             if not known and not item.guarded and canonicalize_name(top) not in self.taken:
                 yield f"{item.where} imports {top}: if a distribution provides it, add that to requires"
         script = self.found.script

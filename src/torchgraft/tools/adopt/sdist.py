@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ...errors import ActError, Evidence, Problem
-from .project_file import not_written
 
 PYPROJECT = "pyproject.toml"
 
@@ -196,5 +195,28 @@ def _no_sdist(path: Path, reason: str) -> ActError:
             headline=f"{path} is no sdist",
             evidence=(Evidence(label="reason", text=reason),),
             fixes=("python -m build --sdist   (in the source tree; or download it again)",),
+        )
+    )
+
+
+def write_project_file(path: Path, text: str) -> None:
+    """Write a file with the line ends that the text has.
+
+    :raises ActError: if it cannot be written
+    """
+    try:
+        path.write_bytes(text.encode("utf-8"))
+    except OSError as error:
+        raise not_written(path, error, f"ls -l {path}") from None
+
+
+def not_written(path: Path, error: OSError, fix: str) -> ActError:
+    """Return the error that says why a file or folder cannot be written."""
+    return ActError(
+        Problem(
+            code="not-written",
+            headline=f"{path} cannot be written",
+            evidence=(Evidence(label="reason", text=error.strerror or str(error)),),
+            fixes=(fix,),
         )
     )

@@ -12,10 +12,8 @@ from typing import Any
 from ...codec import json_text
 from ...errors import PlanError, shown
 from ...settings.taken import take_shell_settings
-from ..doctor.checkup import CacheEntry, CacheKind, CacheListing, Pruned
-from .cache_folder import read_cache
+from .cache_folder import CacheEntry, CacheKind, CacheListing, Pruned, prune_cache, read_cache
 from .plan_prune import age_text, plan_pruning
-from .prune import prune_cache
 
 _DESCRIPTION = """torchgraft keeps the links to each torch that it has built against, so that compilers meet the same
 paths again, CUDA toolkits that it has put together, and notes for which torch each source tree was built. All of it is

@@ -5,18 +5,85 @@ May not remove anything, nor take a lock for longer than it needs to see that it
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import os
+import shutil
 import stat
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+
+from filelock import FileLock, Timeout
 
 from ...consumer.held_lock import is_file_locked
 from ...files import is_folder, names_in
 from ...shell_words import quoted
-from ..doctor.checkup import CacheEntry, CacheKind, CacheListing, CacheState
 
 _MOST_ENTRIES = 100_000
 _CURE = "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheState:
+    """The cache folder. `fault` says why it cannot be used, "" if it can; `fixes` what cures that."""
+
+    folder: str
+    exists: bool
+    fault: str = ""
+    fixes: tuple[str, ...] = ()
+
+
+class CacheKind(enum.Enum):
+    """What is kept in the cache folder."""
+
+    GRAFT = "graft"
+    TOOLKIT = "toolkit"
+    LOCK = "lock"
+    NOTE = "note"
+    DRAFT = "draft"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheEntry:
+    """One thing in the cache folder.
+
+    `size_bytes` is its own, without what its links lead to. `targets` are the folders that these lead into.
+    `last_used_s` are seconds since 1970. `stale` says why nothing can use it any more, "" if something can. `held`
+    says of a lock that a build holds it, or that this cannot be found out.
+    """
+
+    kind: CacheKind
+    name: str
+    size_bytes: int
+    last_used_s: float
+    targets: tuple[str, ...] = ()
+    stale: str = ""
+    held: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheListing:
+    """What is in the cache folder."""
+
+    folder: str
+    entries: tuple[CacheEntry, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """How much all of it takes."""
+        return sum(entry.size_bytes for entry in self.entries)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """What is, or would be, done with one thing in the cache folder, and why."""
+
+    entry: CacheEntry
+    removed: bool
+    reason: str
 
 
 def read_cache_state(folder: Path) -> CacheState:
@@ -129,3 +196,69 @@ def _size(path: Path) -> int:
     except OSError:
         return 0
     return getattr(status, "st_blocks", 0) * 512 or status.st_size
+
+
+_FOLDERS: Mapping[CacheKind, tuple[str, ...]] = MappingProxyType(
+    {
+        CacheKind.GRAFT: ("grafts",),
+        CacheKind.TOOLKIT: ("toolkits",),
+        CacheKind.LOCK: ("locks",),
+        CacheKind.NOTE: ("locks",),
+        CacheKind.DRAFT: ("grafts", "toolkits"),
+    }
+)
+
+
+def prune_cache(folder: Path, planned: Iterable[Pruned]) -> tuple[Pruned, ...]:
+    """Remove what is planned to go; return what became of each.
+
+    What has been used in the meantime stays, and a folder is moved away before it is emptied: a build sees all of it
+    or nothing.
+    """
+    return tuple(_prune(folder, item) if item.removed else item for item in planned)
+
+
+def _prune(folder: Path, item: Pruned) -> Pruned:
+    entry = item.entry
+    paths = [folder / name / entry.name for name in _FOLDERS[entry.kind]]
+    path = next((path for path in paths if path.exists() or path.is_symlink()), None)
+    try:
+        if path is None:
+            return item  # somebody else has removed it
+        if path.lstat().st_mtime != entry.last_used_s:
+            return replace(item, removed=False, reason="used in the meantime")
+        if entry.kind is CacheKind.NOTE:
+            path.unlink()
+            return item
+        removed = _remove_lock(path) if entry.kind is CacheKind.LOCK else _remove_folder(path, entry)
+    except OSError as error:
+        return replace(item, removed=False, reason=f"cannot be removed: {error.strerror or error}")
+    return item if removed else replace(item, removed=False, reason="a build holds it")
+
+
+def _remove_folder(path: Path, entry: CacheEntry) -> bool:
+    if entry.kind is CacheKind.DRAFT:
+        shutil.rmtree(path)
+        return True
+    # tempfile makes it with mode 0700; a name like this is swept up should this process be killed.
+    trash = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=path.parent))
+    try:
+        path.rename(trash / path.name)
+    finally:
+        shutil.rmtree(trash, ignore_errors=True)
+    return True
+
+
+def _remove_lock(path: Path) -> bool:
+    """Remove a lock file while holding it: a build that has it now would not notice, and another would not wait."""
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return False
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+    finally:
+        lock.release()
+    return True

@@ -5,7 +5,7 @@ May not remove it.
 
 from __future__ import annotations
 
-from ..doctor.checkup import CacheEntry, CacheKind, CacheListing, Pruned
+from .cache_folder import CacheEntry, CacheKind, CacheListing, Pruned
 
 # A build uses a graft, then takes the lock of its source tree. What was used just now may be on its way there.
 _GRACE_S = 120

@@ -27,7 +27,7 @@ _DATA = re.compile(r"[^/]+\.data/(?:purelib|platlib|(data))/")
 _PYTHON_TAG = re.compile(r"\.(?:(?:cpython-|cp|(pypy))(\d+)([a-z]*)-|abi3\.)")
 
 
-class Finding:
+class FoundLibraries:
     """The libraries of a distribution while they are looked for, and what was not found: see `InstalledPackage`."""
 
     def __init__(self, pythons: frozenset[str]) -> None:
@@ -65,34 +65,34 @@ class Finding:
 
 def find_libraries(
     installed: Installed, record: Mapping[str, Any], *, prefix: Path, pythons: frozenset[str]
-) -> Finding:
+) -> FoundLibraries:
     """Return the libraries that a distribution lists, and those of its source tree if it is editable.
 
     :param record: our own, {} where there is none: it names libraries too
     :param pythons: see `read_pythons`; what is there for others is passed over, as an import does
     """
-    finding = Finding(pythons)
+    found = FoundLibraries(pythons)
     files = read_files(installed)
     source = _editable_source(installed.information)
     for file in files or ():
         if is_library_name(file) and not file.startswith(("../", "/")):
-            finding.add(file, installed.site / file)
+            found.add(file, installed.site / file)
         elif not set(file) & set("./") and is_folder(installed.site / file):
             # A link to a package, as `flit install --symlink` makes it.
-            finding.add_place(file, installed.site / file)
+            found.add_place(file, installed.site / file)
     places = read_source_places(installed, files, source=source)
     for name, path in places.packages.items():
-        finding.add_place(name, path)
+        found.add_place(name, path)
     for folder in places.folders:
-        finding.add_tree("", folder, is_package=False)
-    finding.unseen.update({str(path): "it is not there" for path in places.lost})
-    if not places.are_known and not finding.libraries:
+        found.add_tree("", folder, is_package=False)
+    found.unseen.update({str(path): "it is not there" for path in places.lost})
+    if not places.are_known and not found.libraries:
         if source is not None:
-            _add_source(finding, source)
+            _add_source(found, source)
         elif files is None:
-            _add_unlisted(finding, installed)
-    _add_recorded(finding, _recorded_modules(record), source, prefix)
-    return finding
+            _add_unlisted(found, installed)
+    _add_recorded(found, _recorded_modules(record), source, prefix)
+    return found
 
 
 def read_pythons(prefix: Path) -> frozenset[str]:
@@ -101,47 +101,47 @@ def read_pythons(prefix: Path) -> frozenset[str]:
     return frozenset(folder.replace(".", "") for folder in folders)
 
 
-def _add_source(finding: Finding, source: Path) -> None:
+def _add_source(found: FoundLibraries, source: Path) -> None:
     """Add the libraries of a source tree of which nothing says what is imported of it."""
-    finding.add_tree("", source, is_package=False)
-    if not finding.libraries:
-        finding.unseen[str(source)] = "nothing says what is imported of it"
+    found.add_tree("", source, is_package=False)
+    if not found.libraries:
+        found.unseen[str(source)] = "nothing says what is imported of it"
 
 
-def _add_unlisted(finding: Finding, installed: Installed) -> None:
+def _add_unlisted(found: FoundLibraries, installed: Installed) -> None:
     """Add the libraries of a distribution that lists no files: Debian's, an egg, what `setup.py develop` made."""
     site = installed.site
     is_source = installed.is_developed and site.name not in _SITE_NAMES
     if site.suffix == ".egg":
-        finding.add_tree("", site, is_package=True)
+        found.add_tree("", site, is_package=True)
         return
-    found = {name: path for top in top_level_names(installed) for name, path in importable(site / top, top)}
-    for name, path in found.items():
-        finding.add_place(name, path)
+    tops = {name: path for top in top_level_names(installed) for name, path in importable(site / top, top)}
+    for name, path in tops.items():
+        found.add_place(name, path)
         if is_folder(libraries := site / f"{name}.libs"):
-            finding.add_place(f"{name}.libs", libraries)
-    if not found and is_source:
-        finding.add_tree("", site, is_package=False)
-    elif not found:
-        finding.unseen[str(installed.information)] = "it lists no files, and nothing has its name"
+            found.add_place(f"{name}.libs", libraries)
+    if not tops and is_source:
+        found.add_tree("", site, is_package=False)
+    elif not tops:
+        found.unseen[str(installed.information)] = "it lists no files, and nothing has its name"
 
 
-def _add_recorded(finding: Finding, names: tuple[str, ...], source: Path | None, prefix: Path) -> None:
+def _add_recorded(found: FoundLibraries, names: tuple[str, ...], source: Path | None, prefix: Path) -> None:
     """Add the libraries that a record names, those that are not among the ones that were found."""
-    found = {real(path) for path in finding.libraries.values()} if source is not None else set()
+    known = {real(path) for path in found.libraries.values()} if source is not None else set()
     for recorded in names:
         data = _DATA.match(recorded)
         name = recorded[data.end() :] if data else recorded
         folder, slash, file = name.rpartition("/")
-        if _is_for_other_python(file, finding.pythons):
-            finding.unseen[recorded] = "it is for another Python"
+        if _is_for_other_python(file, found.pythons):
+            found.unseen[recorded] = "it is for another Python"
             continue
         place = prefix / name if data and data[1] else source / name if source is not None else None
         if place is not None and is_file(place):
-            if real(place) not in found:
-                finding.add(name, place)
-        elif finding.libraries.keys().isdisjoint({name, f"{folder}{slash}{_guarded(file)}"}):
-            finding.unseen[recorded] = "the record names it, and it was not found"
+            if real(place) not in known:
+                found.add(name, place)
+        elif found.libraries.keys().isdisjoint({name, f"{folder}{slash}{_guarded(file)}"}):
+            found.unseen[recorded] = "the record names it, and it was not found"
 
 
 def _guarded(file: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ...errors import Problem
 from ...model.observation import FrontEndName, Python, Snapshot
+from ..cache.cache_folder import CacheState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +40,6 @@ class Driver:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CacheState:
-    """The cache folder. `fault` says why it cannot be used, "" if it can; `fixes` what cures that."""
-
-    folder: str
-    exists: bool
-    fault: str = ""
-    fixes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Checkup:
     """All that the doctor's findings depend on.
 
@@ -67,7 +58,7 @@ class Checkup:
     settings_faults: tuple[Problem, ...] = ()
 
 
-class Verdict(enum.Enum):
+class Health(enum.Enum):
     """How it stands with one thing. Only a problem keeps a build from working."""
 
     OK = "ok"
@@ -76,61 +67,11 @@ class Verdict(enum.Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class DoctorLine:
     """One line of the doctor. `fixes` run as typed; `problem` is a heading in docs/reference/errors.md, or ""."""
 
     topic: str
-    verdict: Verdict
+    verdict: Health
     text: str
     fixes: tuple[str, ...] = ()
     problem: str = ""
-
-
-class CacheKind(enum.Enum):
-    """What is kept in the cache folder."""
-
-    GRAFT = "graft"
-    TOOLKIT = "toolkit"
-    LOCK = "lock"
-    NOTE = "note"
-    DRAFT = "draft"
-
-
-@dataclass(frozen=True, kw_only=True)
-class CacheEntry:
-    """One thing in the cache folder.
-
-    `size_bytes` is its own, without what its links lead to. `targets` are the folders that these lead into.
-    `last_used_s` are seconds since 1970. `stale` says why nothing can use it any more, "" if something can. `held`
-    says of a lock that a build holds it, or that this cannot be found out.
-    """
-
-    kind: CacheKind
-    name: str
-    size_bytes: int
-    last_used_s: float
-    targets: tuple[str, ...] = ()
-    stale: str = ""
-    held: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class CacheListing:
-    """What is in the cache folder."""
-
-    folder: str
-    entries: tuple[CacheEntry, ...] = ()
-
-    @property
-    def size_bytes(self) -> int:
-        """How much all of it takes."""
-        return sum(entry.size_bytes for entry in self.entries)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pruned:
-    """What is, or would be, done with one thing in the cache folder, and why."""
-
-    entry: CacheEntry
-    removed: bool
-    reason: str

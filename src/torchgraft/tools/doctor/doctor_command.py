@@ -11,10 +11,10 @@ from typing import Any
 from ...codec import to_json
 from ...errors import PlanError, printable_text
 from ...redaction import redacted_json
-from ..account import take_names
-from ..colour import Colour, painted
-from ..project_arguments import add_consumer_argument
-from .checkup import Finding, Verdict
+from ..shared_options import add_consumer_argument
+from ..show_snapshot import take_names
+from ..terminal import Colour, painted
+from .checkup import DoctorLine, Health
 from .plan_findings import is_well, plan_findings
 from .take_checkup import take_checkup
 
@@ -29,7 +29,7 @@ _EPILOG = """examples:
 
 exit status: 0 if nothing keeps a build from working, 1 if there is a problem
 """
-_COLOURS = {Verdict.OK: Colour.GREEN, Verdict.NOTE: Colour.YELLOW, Verdict.PROBLEM: Colour.RED}
+_COLOURS = {Health.OK: Colour.GREEN, Health.NOTE: Colour.YELLOW, Health.PROBLEM: Colour.RED}
 _WIDTH = 110
 _TOPIC = 10
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     names = take_names(os.environ) if arguments.report else None
     data = redacted_json([to_json(finding) for finding in findings], names)
     shown = tuple(
-        Finding(**{**item, "verdict": Verdict(item["verdict"]), "fixes": tuple(item["fixes"])}) for item in data
+        DoctorLine(**{**item, "verdict": Health(item["verdict"]), "fixes": tuple(item["fixes"])}) for item in data
     )
     if arguments.json:
         print(json.dumps({"torchgraft": checkup.torchgraft, "well": is_well(findings), "findings": data}, indent=2))
@@ -69,17 +69,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if is_well(findings) else PlanError.exit_code
 
 
-def findings_text(findings: tuple[Finding, ...], *, coloured: bool = True) -> str:
+def findings_text(findings: tuple[DoctorLine, ...], *, coloured: bool = True) -> str:
     """Return the findings as a person reads them: a line for each, its cure below it, the sum at the end."""
     lines = [line for finding in findings for line in _lines(finding, coloured=coloured)]
-    counts = {verdict: sum(f.verdict is verdict for f in findings) for verdict in Verdict}
-    problems, notes = counts[Verdict.PROBLEM], counts[Verdict.NOTE]
+    counts = {verdict: sum(f.verdict is verdict for f in findings) for verdict in Health}
+    problems, notes = counts[Health.PROBLEM], counts[Health.NOTE]
     said = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "no problem"
     also = f", {notes} note{'' if notes == 1 else 's'}" if notes else ""
     return "\n".join([*lines, "", said + also])
 
 
-def _lines(finding: Finding, *, coloured: bool) -> list[str]:
+def _lines(finding: DoctorLine, *, coloured: bool) -> list[str]:
     word = f"{finding.verdict.value:<8}"
     head = painted(word, _COLOURS[finding.verdict]) if coloured else word
     indent = " " * (len(word) + _TOPIC)

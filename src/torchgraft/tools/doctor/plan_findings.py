@@ -13,12 +13,13 @@ from packaging.version import Version
 
 from ...errors import Problem
 from ...hook.plan import plan_build, torch_text
-from ...model.decision import Plan
-from ...model.observation import Consumer, FrontEndName, Hook, Rule, Snapshot
+from ...model.decision import Plan, PlannedVariable
+from ...model.hardware_values import Hardware
+from ...model.observation import Consumer, FrontEndName, Hook, Rule, Snapshot, Torch
 from ...settings.config import Config
+from ...shell_words import install_command
 from ...versions import parse_version
-from .checkup import Checkup, Finding, FrontEndProgram, FrontEndSetting, Verdict
-from .plan_findings_compiling import ABOUT_COMPILING, about_compiling, of_problem
+from .checkup import Checkup, DoctorLine, FrontEndProgram, FrontEndSetting, Health
 
 # Measured: before these uv held no lock on the environment that it changes, so that the consumer can only be guessed.
 _UV_PIP_LOCKS_SINCE = "0.2"
@@ -29,7 +30,7 @@ _ABOUT_CONSUMER = frozenset({"no-consumer", "ambiguous-consumer", "writable-by-o
 _ABOUT_TORCH = frozenset({"no-torch", "broken-torch", "unsupported-torch"})
 
 
-def plan_findings(config: Config, checkup: Checkup) -> tuple[Finding, ...]:
+def plan_findings(config: Config, checkup: Checkup) -> tuple[DoctorLine, ...]:
     """Return what is well and what is not, in the order in which one would mend it."""
     # What get_requires_for_build_wheel would say, and what compiling would meet.
     asked = plan_build(config, dataclasses.replace(checkup.snapshot, hook=Hook.GET_REQUIRES_FOR_BUILD_WHEEL))
@@ -46,9 +47,9 @@ def plan_findings(config: Config, checkup: Checkup) -> tuple[Finding, ...]:
     return tuple(dataclasses.replace(f, fixes=tuple(_typed(fix, checkup) for fix in f.fixes)) for f in findings)
 
 
-def is_well(findings: tuple[Finding, ...]) -> bool:
+def is_well(findings: tuple[DoctorLine, ...]) -> bool:
     """Return whether nothing keeps a build from working."""
-    return all(finding.verdict is not Verdict.PROBLEM for finding in findings)
+    return all(finding.verdict is not Health.PROBLEM for finding in findings)
 
 
 def _typed(fix: str, checkup: Checkup) -> str:
@@ -60,28 +61,28 @@ def _typed(fix: str, checkup: Checkup) -> str:
     return f"uv pip install --python {match[1]} {match[2].replace('--force-', '--')}" if match else fix
 
 
-def _about_python(checkup: Checkup) -> Iterator[Finding]:
+def _about_python(checkup: Checkup) -> Iterator[DoctorLine]:
     python = checkup.python
     text = f"{python.version} ({python.abi}, {python.platform}), with torchgraft {checkup.torchgraft}"
-    yield Finding(topic="python", verdict=Verdict.OK, text=text)
+    yield DoctorLine(topic="python", verdict=Health.OK, text=text)
 
 
-def _about_settings(checkup: Checkup) -> Iterator[Finding]:
+def _about_settings(checkup: Checkup) -> Iterator[DoctorLine]:
     for problem in checkup.settings_faults:
         yield of_problem("settings", problem)
 
 
-def _about_front_ends(checkup: Checkup) -> Iterator[Finding]:
+def _about_front_ends(checkup: Checkup) -> Iterator[DoctorLine]:
     if not checkup.front_ends:
         text = "neither pip nor uv nor another one is on PATH"
-        yield Finding(topic="front end", verdict=Verdict.NOTE, text=text, fixes=("python -m ensurepip --upgrade",))
+        yield DoctorLine(topic="front end", verdict=Health.NOTE, text=text, fixes=("python -m ensurepip --upgrade",))
     for program in checkup.front_ends:
         yield _about_front_end(program)
     for setting in checkup.front_end_settings:
         yield _about_setting(setting)
 
 
-def _about_front_end(program: FrontEndProgram) -> Finding:
+def _about_front_end(program: FrontEndProgram) -> DoctorLine:
     name, version = program.name.value, parse_version(program.version)
     text = f"{name} {program.version or 'of unknown version'} at {program.program}"
     note, fix = "", ""
@@ -93,52 +94,52 @@ def _about_front_end(program: FrontEndProgram) -> Finding:
         note = f"before {_UV_LOCKS_SINCE} uv sync does not show which environment it works on, so that it is guessed"
         fix = _upgrade(program)
     if note:
-        return Finding(topic="front end", verdict=Verdict.NOTE, text=f"{text}: {note}", fixes=(fix,))
-    return Finding(topic="front end", verdict=Verdict.OK, text=text)
+        return DoctorLine(topic="front end", verdict=Health.NOTE, text=f"{text}: {note}", fixes=(fix,))
+    return DoctorLine(topic="front end", verdict=Health.OK, text=text)
 
 
 def _upgrade(program: FrontEndProgram) -> str:
     return "uv self update" if program.name is FrontEndName.UV else f"{program.program} install --upgrade pip"
 
 
-def _about_setting(setting: FrontEndSetting) -> Finding:
+def _about_setting(setting: FrontEndSetting) -> DoctorLine:
     value = f" = {setting.value}" if setting.value else ""
     where = f"{setting.name}{value} ({setting.source})"
     if "extra-build-dependencies" in setting.name and "match-runtime" in setting.value:
         package = setting.name.rpartition(".")[2]
         text = f"{where}: torch is installed anew for each build of {package}, which torchgraft makes needless"
-        return Finding(topic="front end", verdict=Verdict.OK, text=text)
+        return DoctorLine(topic="front end", verdict=Health.OK, text=text)
     if "extra-build-dependencies" in setting.name:
         text = f"{where}: a build gets whichever torch that is, be it another one than the environment's"
         fix = f'remove it from {setting.source}, or write {{ requirement = "torch", match-runtime = true }}'
-        return Finding(topic="front end", verdict=Verdict.NOTE, text=text, fixes=(fix,))
+        return DoctorLine(topic="front end", verdict=Health.NOTE, text=text, fixes=(fix,))
     text = f"{where}: what is built without isolation finds only what is installed, torchgraft and setuptools included"
     fix = f"unset {setting.name}" if setting.source == "a variable" else f"remove it from {setting.source}"
-    return Finding(topic="front end", verdict=Verdict.NOTE, text=text, fixes=(fix,))
+    return DoctorLine(topic="front end", verdict=Health.NOTE, text=text, fixes=(fix,))
 
 
-def _about_consumer(checkup: Checkup, plan: Plan) -> Iterator[Finding]:
+def _about_consumer(checkup: Checkup, plan: Plan) -> Iterator[DoctorLine]:
     consumer = checkup.snapshot.consumer
     for name, path in checkup.stray:
         text = f"{name} is {path}, where there is no environment: it is as if it were not set"
-        yield Finding(topic="consumer", verdict=Verdict.NOTE, text=text, fixes=(f"unset {name}",))
+        yield DoctorLine(topic="consumer", verdict=Health.NOTE, text=text, fixes=(f"unset {name}",))
     problems = [problem for problem in plan.problems if problem.code in _ABOUT_CONSUMER]
     for problem in problems:
         yield of_problem("consumer", problem)
     if consumer is None:
-        yield Finding(
+        yield DoctorLine(
             topic="consumer",
-            verdict=Verdict.PROBLEM,
+            verdict=Health.PROBLEM,
             text="no environment is activated, there is no .venv in or above this folder, and none was named",
             fixes=("torchgraft doctor --consumer PATH",),
         )
     elif not problems:
         versions = f", Python {' and '.join(consumer.python_versions)}" if consumer.python_versions else ""
         said = "as told" if consumer.rule is Rule.TOLD else consumer.why
-        yield Finding(topic="consumer", verdict=Verdict.OK, text=f"{consumer.prefix}{versions} ({said})")
+        yield DoctorLine(topic="consumer", verdict=Health.OK, text=f"{consumer.prefix}{versions} ({said})")
 
 
-def _about_torch(snapshot: Snapshot, plan: Plan) -> Iterator[Finding]:
+def _about_torch(snapshot: Snapshot, plan: Plan) -> Iterator[DoctorLine]:
     problems = [problem for problem in plan.problems if problem.code in _ABOUT_TORCH]
     consumer = snapshot.consumer
     torch = consumer.torch if consumer else None
@@ -149,9 +150,9 @@ def _about_torch(snapshot: Snapshot, plan: Plan) -> Iterator[Finding]:
     if problems:
         return
     if torch is None:
-        yield Finding(topic="torch", verdict=Verdict.OK, text=f"not installed: {plan.way_reason}")
+        yield DoctorLine(topic="torch", verdict=Health.OK, text=f"not installed: {plan.way_reason}")
         return
-    yield Finding(topic="torch", verdict=Verdict.OK, text=torch_text(torch).removeprefix("torch "))
+    yield DoctorLine(topic="torch", verdict=Health.OK, text=torch_text(torch).removeprefix("torch "))
     others = [
         p for p in plan.problems if p.code not in _ABOUT_TORCH | _ABOUT_CONSUMER and p.code not in ABOUT_COMPILING
     ]
@@ -159,10 +160,10 @@ def _about_torch(snapshot: Snapshot, plan: Plan) -> Iterator[Finding]:
         yield of_problem("torch", problem)
     if plan.graft:
         text = f"{plan.way.value}: {plan.way_reason}"
-        yield Finding(topic="way", verdict=Verdict.OK, text=text)
+        yield DoctorLine(topic="way", verdict=Health.OK, text=text)
 
 
-def _lacking(problem: Problem, consumer: Consumer | None) -> Finding:
+def _lacking(problem: Problem, consumer: Consumer | None) -> DoctorLine:
     """Return the finding of a torch that is not there, or broken. What the ladder tried says nothing here."""
     said = problem.headline
     if problem.code == "no-torch":
@@ -172,14 +173,188 @@ def _lacking(problem: Problem, consumer: Consumer | None) -> Finding:
     if consumer is None or consumer.rule is not Rule.TOLD:
         fixes.append("torchgraft doctor --consumer PATH   (if another environment is meant)")
     text = f"{said}: {found}" if found else said
-    return Finding(topic="torch", verdict=Verdict.PROBLEM, text=text, fixes=tuple(fixes), problem=problem.code)
+    return DoctorLine(topic="torch", verdict=Health.PROBLEM, text=text, fixes=tuple(fixes), problem=problem.code)
 
 
-def _about_cache(checkup: Checkup) -> Iterator[Finding]:
+def _about_cache(checkup: Checkup) -> Iterator[DoctorLine]:
     cache = checkup.cache
     if cache.fault:
         text = f"{cache.folder} cannot be used: {cache.fault}"
-        yield Finding(topic="cache", verdict=Verdict.PROBLEM, text=text, fixes=cache.fixes, problem="cache-unusable")
+        yield DoctorLine(topic="cache", verdict=Health.PROBLEM, text=text, fixes=cache.fixes, problem="cache-unusable")
     else:
         text = cache.folder if cache.exists else f"{cache.folder}, which the first build makes"
-        yield Finding(topic="cache", verdict=Verdict.OK, text=text)
+        yield DoctorLine(topic="cache", verdict=Health.OK, text=text)
+
+
+_ABOUT_COMPILERS = frozenset({"compiler-too-new"})
+_ABOUT_TOOLKITS = frozenset({"cuda-mismatch", "no-cuda-toolkit", "no-rocm-toolkit", "no-sycl-compiler"})
+ABOUT_COMPILING = _ABOUT_COMPILERS | _ABOUT_TOOLKITS
+_FEW_JOBS = 2
+# A driver of one minor version runs code of all others with the same major version (CUDA Compatibility, NVIDIA).
+_OLDER_TORCH = {12: ("pip install torch --index-url https://download.pytorch.org/whl/cu128   (or a newer driver)",)}
+
+
+def about_compiling(checkup: Checkup, asked: Plan, built: Plan) -> Iterator[DoctorLine]:
+    """Yield what is well and what is not.
+
+    :param asked: what get_requires_for_build_wheel would say
+    :param built: what compiling would meet
+    """
+    hardware = checkup.snapshot.hardware
+    yield from _about_driver(checkup, asked.torch)
+    if hardware is not None:
+        yield _about_gpus(hardware, checkup.snapshot.consumer, asked.torch)
+        yield from _about_toolkit(hardware, asked, built)
+        yield from _about_compilers(hardware, built)
+        yield _about_jobs(hardware, built)
+
+
+def of_problem(topic: str, problem: Problem) -> DoctorLine:
+    """Return a finding that says what a problem of the plan says."""
+    found = "; ".join(e.text for e in problem.evidence[:2])
+    text = f"{problem.headline} ({found})" if found else problem.headline
+    return DoctorLine(topic=topic, verdict=Health.PROBLEM, text=text, fixes=problem.fixes, problem=problem.code)
+
+
+def _about_driver(checkup: Checkup, torch: Torch | None) -> Iterator[DoctorLine]:
+    driver = checkup.driver
+    if driver is None:
+        return
+    text = f"NVIDIA {driver.version}" + (f", which runs CUDA up to {driver.cuda}" if driver.cuda else "")
+    if torch is not None and torch.cuda and driver.cuda and _numbers(driver.cuda)[0] < _numbers(torch.cuda)[0]:
+        text += f": torch {torch.version} can be built for, but finds no GPU when it runs"
+        fixes = _OLDER_TORCH.get(_numbers(driver.cuda)[0], ())
+        yield DoctorLine(topic="driver", verdict=Health.NOTE, text=text, fixes=fixes)
+    else:
+        yield DoctorLine(topic="driver", verdict=Health.OK, text=text)
+
+
+def _about_gpus(hardware: Hardware, consumer: Consumer | None, torch: Torch | None) -> DoctorLine:
+    if not hardware.gpus:
+        if torch is None or not torch.cuda:
+            return DoctorLine(topic="gpu", verdict=Health.OK, text="none is visible")
+        text = "none is visible: extensions are compiled for what torch was built for, which takes longer"
+        fixes = ("export TORCH_CUDA_ARCH_LIST=9.0   (those of the GPUs that it is for)",)
+        return DoctorLine(topic="gpu", verdict=Health.NOTE, text=text, fixes=fixes)
+    names = dict.fromkeys(hardware.gpus)
+    counts = ", ".join(f"{hardware.gpus.count(name)} x {name}" for name in names)
+    text = f"{counts} ({hardware.gpus_source})"
+    if torch is not None and torch.accelerator == "cpu":
+        text += f": torch {torch.version} is built without CUDA and ROCm, and does not use them"
+        words = ("--force-reinstall", "torch")
+        fixes = (install_command(consumer.prefix if consumer else None, words, front_end=FrontEndName.PIP),)
+        return DoctorLine(topic="gpu", verdict=Health.NOTE, text=text, fixes=fixes)
+    strange = [name for name in names if torch is not None and torch.cuda and not _has_code_for(torch, name)]
+    if strange and torch is not None:
+        known = " ".join(torch.architectures)
+        text += f": torch {torch.version} has no code for {', '.join(strange)}, only for {known}"
+        return DoctorLine(topic="gpu", verdict=Health.NOTE, text=text)
+    return DoctorLine(topic="gpu", verdict=Health.OK, text=text)
+
+
+def _about_toolkit(hardware: Hardware, asked: Plan, built: Plan) -> Iterator[DoctorLine]:
+    for problem in asked.problems:
+        if problem.code in _ABOUT_TOOLKITS:
+            yield of_problem("toolkit", problem)
+    taken = _taken_toolkit(asked, built)
+    if taken:
+        yield DoctorLine(topic="toolkit", verdict=Health.OK, text=taken)
+    yield from _other_toolkits(hardware, built)
+    if _requirement(asked):
+        return  # of a toolkit that is not there yet, nothing more is known
+    for note in built.notes:
+        if "is the consumer is a guess" not in note:  # that is said where the consumer is
+            yield DoctorLine(topic="toolkit", verdict=Health.NOTE, text=note)
+    architectures = _variable(built, "TORCH_CUDA_ARCH_LIST")
+    if architectures is not None:
+        text = f"compiles for {architectures.value or 'what TORCH_CUDA_ARCH_LIST says'}: {architectures.reason}"
+        yield DoctorLine(topic="toolkit", verdict=Health.OK, text=text)
+
+
+def _other_toolkits(hardware: Hardware, built: Plan) -> Iterator[DoctorLine]:
+    trees = (built.toolkit.home, *built.toolkit.layers) if built.toolkit else ()
+    for toolkit in hardware.toolkits:
+        if toolkit.home not in trees:
+            also = "also there: " if trees else ""
+            text = f"{also}CUDA {toolkit.version} in {toolkit.home} ({toolkit.source})"
+            yield DoctorLine(topic="toolkit", verdict=Health.OK, text=text)
+    for fault in hardware.toolkit_faults:
+        named = re.match(r"(CUDA_HOME|CUDA_PATH|CUDACXX)=", fault)
+        fixes = (f"unset {named[1]}",) if named else ()
+        yield DoctorLine(topic="toolkit", verdict=Health.NOTE, text=fault, fixes=fixes)
+
+
+def _taken_toolkit(asked: Plan, built: Plan) -> str:
+    """Return which toolkit is taken and why, or why none is; "" where that is a problem of its own."""
+    requirement, torch = _requirement(asked), asked.torch
+    if requirement:
+        return requirement
+    if built.toolkit is not None:
+        layers = built.toolkit.layers
+        over = f", with {' and '.join(layers[1:])}" if len(layers) > 1 else ""
+        return f"{built.toolkit.reason}: {layers[0] if layers else built.toolkit.home}{over}"
+    if torch is not None and torch.accelerator == "cpu":
+        return f"none is needed: torch {torch.version} is built without CUDA"
+    rocm = _variable(built, "ROCM_HOME")
+    return f"{rocm.reason}: {rocm.value or 'as ROCM_HOME says'}" if rocm else ""
+
+
+def _requirement(asked: Plan) -> str:
+    found = (line for line in asked.requirements if line.text.startswith("cuda-toolkit"))
+    return next((f"{line.text} is installed for each build: {line.reason}" for line in found), "")
+
+
+def _about_compilers(hardware: Hardware, built: Plan) -> Iterator[DoctorLine]:
+    problems = [problem for problem in built.problems if problem.code in _ABOUT_COMPILERS]
+    for problem in problems:
+        yield of_problem("compiler", problem)
+    if not hardware.compilers:
+        text, fixes = "no C++ compiler is on PATH", ("apt-get install g++", "conda install -c conda-forge gxx")
+        yield DoctorLine(topic="compiler", verdict=Health.PROBLEM, text=text, fixes=fixes)
+    variable = _variable(built, "CXX")
+    chosen = variable if variable is not None and variable.value else None
+    for compiler in hardware.compilers:
+        name = f"{compiler.name or 'compiler'} {compiler.version}".rstrip()
+        text = f"{name} at {compiler.cxx} ({compiler.source})"
+        if chosen is not None and compiler.cxx == chosen.value:
+            text += f", taken: {chosen.reason}"
+        elif chosen is None and compiler is hardware.compilers[0] and not problems:
+            text += ", taken"
+        yield DoctorLine(topic="compiler", verdict=Health.OK, text=text)
+
+
+def _about_jobs(hardware: Hardware, built: Plan) -> DoctorLine:
+    variable = _variable(built, "MAX_JOBS")
+    machine = f"{hardware.cores} processors, {hardware.memory_bytes / 1e9:.1f} GB of memory"
+    if variable is None:
+        return DoctorLine(topic="jobs", verdict=Health.OK, text=machine)
+    if variable.value is None:
+        return DoctorLine(topic="jobs", verdict=Health.OK, text=f"{machine}; MAX_JOBS is set, and stays")
+    few = built.jobs is not None and built.jobs < min(_FEW_JOBS, hardware.cores)
+    return DoctorLine(
+        topic="jobs",
+        verdict=Health.NOTE if few else Health.OK,
+        text=f"{machine}: {variable.value} at once ({variable.reason})",
+        fixes=("export TORCHGRAFT_MEMORY_PER_JOB=2GB   (if the package is known to need less)",) if few else (),
+    )
+
+
+def _variable(plan: Plan, name: str) -> PlannedVariable | None:
+    return next((variable for variable in plan.variables if variable.name == name), None)
+
+
+def _has_code_for(torch: Torch, gpu: str) -> bool:
+    """Return whether a torch has machine code for a GPU, or code that its driver compiles for it; True if not known.
+
+    Code for 8.0 runs on 8.6, not on 9.0 (CUDA C++ Programming Guide, "Application Compatibility").
+    """
+    capability = _numbers(gpu)
+    matches = [re.fullmatch(r"(sm|compute)_(\d+)(\d)[a-z]?", name) for name in torch.architectures]
+    known = [(match[1], (int(match[2]), int(match[3]))) for match in matches if match]
+    runs = (compiled <= capability and (kind == "compute" or compiled[0] == capability[0]) for kind, compiled in known)
+    return not known or any(runs)
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    numbers = [*(int(part) for part in re.findall(r"\d+", version)), 0, 0]
+    return numbers[0], numbers[1]

@@ -5,26 +5,33 @@ May not judge, nor change anything.
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import os
-from collections.abc import Mapping
+import re
+import sys
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ... import __version__
 from ...compile.hardware import take_hardware
+from ...compile.programs import ask_program, find_programs
 from ...consumer.interpreter import take_python
 from ...consumer.prefixes import is_environment
+from ...consumer.uv_project import project_root
 from ...errors import ConfigError, Problem
+from ...files import is_file
 from ...hook.snapshot import take_shell_snapshot
 from ...model.hardware_values import Hardware
-from ...model.observation import Hook, Snapshot
+from ...model.observation import FrontEndName, Hook, Snapshot
 from ...model.source_tree import Project
 from ...settings.config import VARIABLE_PREFIX, Config, Cuda
 from ...settings.taken import Settings, take_shell_settings
+from ...untrusted import strings, table
 from ..cache.cache_folder import read_cache_state
-from .checkup import Checkup
-from .driver import find_driver
-from .front_end_programs import find_front_end_settings, find_front_ends
+from .checkup import Checkup, Driver, FrontEndProgram, FrontEndSetting
 
 _CUDA_SOURCES = "a project with CUDA code"
 
@@ -79,3 +86,138 @@ def _settings(consumer: str | None) -> tuple[Settings, tuple[Problem, ...]]:
     except ConfigError as error:
         others = {name: value for name, value in os.environ.items() if not name.startswith(VARIABLE_PREFIX)}
         return take_shell_settings(arguments, others), error.problems
+
+
+_NAMES = ("libnvidia-ml.so.1", "nvml.dll")
+_VERSION_BYTES = 80  # NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE
+
+
+def find_driver(names: tuple[str, ...] = _NAMES) -> Driver | None:
+    """Return the driver, None where there is none that works."""
+    for name in names:
+        try:
+            return _ask(ctypes.CDLL(name))
+        except (OSError, ValueError, AttributeError):  # not there, no library, or one without these functions
+            continue
+    return None
+
+
+def _ask(library: ctypes.CDLL) -> Driver | None:
+    if library.nvmlInit_v2() != 0:
+        return None
+    try:
+        text, cuda = ctypes.create_string_buffer(_VERSION_BYTES), ctypes.c_int()
+        if library.nvmlSystemGetDriverVersion(text, ctypes.c_uint(_VERSION_BYTES)) != 0:
+            return None
+        known = library.nvmlSystemGetCudaDriverVersion_v2(ctypes.byref(cuda)) == 0
+    finally:
+        library.nvmlShutdown()
+    version = text.value.decode("ascii", errors="replace")
+    # NVML_CUDA_DRIVER_VERSION_MAJOR and _MINOR: 12040 is 12.4.
+    return Driver(version=version, cuda=f"{cuda.value // 1000}.{cuda.value % 1000 // 10}" if known else "")
+
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_PROGRAMS = (
+    ("pip", FrontEndName.PIP),
+    ("uv", FrontEndName.UV),
+    ("pyproject-build", FrontEndName.BUILD),
+    ("poetry", FrontEndName.POETRY),
+    ("pdm", FrontEndName.PDM),
+    ("hatch", FrontEndName.HATCH),
+    ("tox", FrontEndName.TOX),
+    ("nox", FrontEndName.NOX),
+    ("pipx", FrontEndName.PIPX),
+)
+_VERSION = re.compile(r"\b\d+(?:\.\d+)+(?:\.?(?:a|b|rc|dev|post)\d+)*\b")
+_TIMEOUT_S = 5.0
+_ISOLATION = ("no-build-isolation", "no-build-isolation-package")
+# Everything that turns isolation off by a variable, in pip and in uv.
+_VARIABLES = ("PIP_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION_PACKAGE")
+
+
+def find_front_ends(variables: Mapping[str, str]) -> tuple[FrontEndProgram, ...]:
+    """Return the first program of each name on PATH, with its version."""
+    found = [(name, program) for text, name in _PROGRAMS for program in find_programs(text, variables)[:1]]
+    answers: dict[str, str] = {}
+
+    def ask(program: str) -> None:
+        answers[program] = ask_program([program, "--version"], variables, timeout_s=_TIMEOUT_S) or ""
+
+    # All at once: an interpreter takes half a second to start. Who interrupts us does not wait for them.
+    threads = [threading.Thread(target=ask, args=(program,), daemon=True) for _, program in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return tuple(
+        FrontEndProgram(name=name, program=program, version=first_version(answers.get(program, "")))
+        for name, program in found
+    )
+
+
+def first_version(text: str) -> str:
+    """Return the first version in what a program says of itself, "" if there is none."""
+    match = _VERSION.search(text)
+    return match[0] if match else ""
+
+
+def find_front_end_settings(
+    variables: Mapping[str, str], folder: Path, *, system: Path = Path("/etc/uv/uv.toml")
+) -> tuple[FrontEndSetting, ...]:
+    """Return what uv's files and the variables of pip and uv say of build isolation; values of variables are left out.
+
+    :param folder: where a front end would be called
+    :param system: uv's file for all users
+    """
+    found = [FrontEndSetting(name=name, value="", source="a variable") for name in _VARIABLES if variables.get(name)]
+    for file, settings in _uv_tables(variables, folder, system):
+        found += _read(settings, str(file))
+    return tuple(found)
+
+
+def _uv_tables(variables: Mapping[str, str], folder: Path, system: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Yield the files that uv reads, with the settings in them (uv, "Configuration files")."""
+    root = project_root(folder) or folder
+    own = root / "uv.toml"
+    if is_file(own):  # it is then read instead of [tool.uv]
+        yield own, _parsed(own)
+    else:
+        yield root / "pyproject.toml", table(table(_parsed(root / "pyproject.toml").get("tool")).get("uv"))
+    home = variables.get("APPDATA") if os.name == "nt" else variables.get("XDG_CONFIG_HOME")
+    base = Path(home) if home else Path("~/.config").expanduser()
+    for file in (base / "uv" / "uv.toml", system):
+        yield file, _parsed(file)
+
+
+def _read(settings: Mapping[str, Any], source: str) -> Iterator[FrontEndSetting]:
+    for part, prefix in ((settings, ""), (table(settings.get("pip")), "pip.")):
+        for name in _ISOLATION:
+            value = part.get(name)
+            names = strings(value)
+            if value is True or names:
+                yield FrontEndSetting(name=prefix + name, value=", ".join(names), source=source)
+        for package, requirements in table(part.get("extra-build-dependencies")).items():
+            yield from _extra(str(package), requirements, prefix, source)
+
+
+def _extra(package: str, requirements: object, prefix: str, source: str) -> Iterator[FrontEndSetting]:
+    for item in requirements if isinstance(requirements, list) else []:
+        entry = item if isinstance(item, dict) else {"requirement": item}
+        if re.match(r"torch\s*($|[\[@<>=!~;,(])", str(entry.get("requirement", "")), re.IGNORECASE):
+            matched = ", match-runtime" if entry.get("match-runtime") is True else ""
+            name = f"{prefix}extra-build-dependencies.{package}"
+            yield FrontEndSetting(name=name, value=f"{entry['requirement']}{matched}", source=source)
+
+
+def _parsed(file: Path) -> Mapping[str, Any]:
+    """Return the tables of a file; none where it cannot be read: uv itself will complain of it."""
+    try:
+        with file.open("rb") as stream:
+            return tomllib.load(stream)
+    except (OSError, ValueError, RecursionError):
+        return {}

@@ -6,19 +6,46 @@ May not read or write files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from ...untrusted import strings, table
 from ..adopt.adoption import BACKEND, IN_TREE
-from .vendored import MANIFEST, Copy, Difference, Manifest
 
+MANIFEST = "manifest.json"
 _MANIFEST_LINE = f"recursive-include {IN_TREE} *.py py.typed {MANIFEST} LICENSE"
 
 
-def compare_copy(copy: Copy, pyproject: Mapping[str, Any]) -> tuple[Difference, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a copy was made of: a version, what it needs, and the SHA-256 digest of each file by its path."""
+
+    version: str
+    requires: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy:
+    """What stands in a project: the manifest, if there is one, and the digests of all files but that."""
+
+    manifest: Manifest | None = None
+    files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyFault:
+    """One thing that is not as the manifest says."""
+
+    file: str
+    what: str
+
+
+def compare_copy(copy: Copy, pyproject: Mapping[str, Any]) -> tuple[CopyFault, ...]:
     """Return all in which a project is not as the manifest of its copy says; nothing if it is."""
     if copy.manifest is None:
-        return (Difference(file=f"{IN_TREE}/{MANIFEST}", what="missing"),)
+        return (CopyFault(file=f"{IN_TREE}/{MANIFEST}", what="missing"),)
     return (*_files(copy.manifest, copy), *_build_system(copy.manifest, pyproject))
 
 
@@ -54,22 +81,22 @@ def with_copy_in_sdist(manifest_in: str | None) -> str | None:
     return f"{text}{gap}{_MANIFEST_LINE}{end}"
 
 
-def _files(manifest: Manifest, copy: Copy) -> Iterator[Difference]:
+def _files(manifest: Manifest, copy: Copy) -> Iterator[CopyFault]:
     for name in sorted({*manifest.files, *copy.files}):
         if name not in copy.files:
-            yield Difference(file=f"{IN_TREE}/{name}", what="missing")
+            yield CopyFault(file=f"{IN_TREE}/{name}", what="missing")
         elif name not in manifest.files:
-            yield Difference(file=f"{IN_TREE}/{name}", what="not of torchgraft")
+            yield CopyFault(file=f"{IN_TREE}/{name}", what="not of torchgraft")
         elif copy.files[name] != manifest.files[name]:
-            yield Difference(file=f"{IN_TREE}/{name}", what="changed")
+            yield CopyFault(file=f"{IN_TREE}/{name}", what="changed")
 
 
-def _build_system(manifest: Manifest, pyproject: Mapping[str, Any]) -> Iterator[Difference]:
+def _build_system(manifest: Manifest, pyproject: Mapping[str, Any]) -> Iterator[CopyFault]:
     system = table(pyproject.get("build-system"))
     if system.get("build-backend") != BACKEND:
-        yield Difference(file="pyproject.toml", what=f'build-backend is not "{BACKEND}"')
+        yield CopyFault(file="pyproject.toml", what=f'build-backend is not "{BACKEND}"')
     if system.get("backend-path") != [IN_TREE]:
-        yield Difference(file="pyproject.toml", what=f'backend-path is not ["{IN_TREE}"]')
+        yield CopyFault(file="pyproject.toml", what=f'backend-path is not ["{IN_TREE}"]')
     for requirement in manifest.requires:
         if requirement not in strings(system.get("requires")):
-            yield Difference(file="pyproject.toml", what=f'requires lacks "{requirement}"')
+            yield CopyFault(file="pyproject.toml", what=f'requires lacks "{requirement}"')

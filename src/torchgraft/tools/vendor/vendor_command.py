@@ -13,15 +13,12 @@ from ...shell_words import quoted
 from ..adopt.adopt_command import adoption_text
 from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable
 from ..adopt.adoption import IN_TREE, Adoptable, Adoption
-from ..adopt.changes import diff_text
 from ..adopt.plan_adoption import plan_adoption
-from ..adopt.project_file import write_project_file
-from ..extra import require_extra
-from ..project_arguments import folder_argument, refuse_no_project
-from .plan_vendor import altered_files, compare_copy, stale_files, with_copy_in_sdist
-from .read_copy import describe_own, read_copy, read_own_files
-from .vendored import Manifest
-from .write_copy import write_copy
+from ..adopt.sdist import write_project_file
+from ..shared_options import folder_argument, refuse_no_project, require_extra
+from ..terminal import diff_text
+from .plan_vendor import Manifest, altered_files, compare_copy, stale_files, with_copy_in_sdist
+from .vendored_copy import describe_own, read_copy, read_own_files, write_copy
 
 _EPILOG = f"""The copy is the folder {IN_TREE}, with a manifest of its version and of the digest of each file.
 Commit it.

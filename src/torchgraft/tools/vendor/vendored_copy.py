@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from ... import __version__
-from ...codec import from_json_text
+from ...codec import from_json_text, json_text
 from ...errors import ActError, ConfigError, Problem
 from ..adopt.adoption import IN_TREE, OWN_NAME
-from .vendored import MANIFEST, Copy, Manifest
+from ..adopt.sdist import not_written
+from .plan_vendor import MANIFEST, Copy, Manifest
 
 PACKAGE = Path(__file__).parents[2]
 
@@ -106,3 +108,25 @@ def _not_installed(reason: str) -> ActError:
             fixes=("pip install --force-reinstall torchgraft",),
         )
     )
+
+
+def write_copy(folder: Path, files: Mapping[str, Path], manifest: Manifest, *, stale: tuple[str, ...]) -> None:
+    """Write the files of a copy and its manifest, the manifest last, and remove those that an older copy had.
+
+    :param stale: paths in the folder that belong to no copy any more
+    :raises ActError: if one cannot be written
+    """
+    try:
+        _write(folder, files, manifest, stale)
+    except OSError as error:
+        raise not_written(folder, error, f"ls -ld {folder.parent}") from None
+
+
+def _write(folder: Path, files: Mapping[str, Path], manifest: Manifest, stale: tuple[str, ...]) -> None:
+    for name in stale:
+        (folder / name).unlink(missing_ok=True)
+    for name, source in sorted(files.items()):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    (folder / MANIFEST).write_bytes(json_text(manifest).encode("utf-8"))

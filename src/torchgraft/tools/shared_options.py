@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import ConfigError, Problem
+from ..errors import ActError, ConfigError, Problem
 from ..settings.config import TABLE, Source, settings
 
 
@@ -86,3 +87,20 @@ def folder_argument(text: str) -> Path:
     if not is_folder:
         raise argparse.ArgumentTypeError(f"{text!r} is {'no folder' if path.exists() else 'not there'}")
     return path
+
+
+def require_extra(command: str, *modules: str) -> None:
+    """Return if all modules can be imported.
+
+    A build needs none of them, so that they are not installed with torchgraft.
+
+    :raises ActError: with one line that says what to install
+    """
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ActError(
+            Problem(
+                code="missing-extra",
+                headline=f"torchgraft {command} needs {' and '.join(missing)}: pip install 'torchgraft[cli]'",
+            )
+        )

@@ -4,8 +4,8 @@ import ast
 
 import pytest
 
-from torchgraft.tools.adopt import reached
-from torchgraft.tools.adopt.reached import follow
+from torchgraft.tools.adopt import follow_script
+from torchgraft.tools.adopt.follow_script import follow
 
 # What is reached where no variable is set: the modules, "?" behind those whose absence is put up with.
 SCRIPTS = {
@@ -127,7 +127,7 @@ def test_what_is_asked_of_torch(script: str, wanted: str | None) -> None:
 
 
 def test_a_script_that_takes_too_long_reaches_all_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reached, "_MOST_STEPS", 20)
+    monkeypatch.setattr(follow_script, "_MOST_STEPS", 20)
     script = "x = 1\n" * 30 + "if os.environ.get('X'):\n    import torch\n"
     assert [alias.name for node in follow(ast.parse(script)).imports for alias in node.names] == ["torch"]
 

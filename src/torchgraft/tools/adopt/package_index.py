@@ -1,0 +1,248 @@
+"""Which indexes pip and uv are told to use on this machine, and what a local one holds.
+
+May not reach the network, nor run pip: its settings are in variables and files (pip's documentation, "Configuration").
+"""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urljoin, urlsplit
+from urllib.request import url2pathname
+
+from packaging.requirements import Requirement
+from packaging.utils import InvalidSdistFilename, parse_sdist_filename
+
+from ...errors import ActError, Evidence, Problem
+from ...prebuilt.download import DownloadError, Limits, download
+
+PYPI = "https://pypi.org/simple"
+
+_MAIN = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+_EXTRA = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL")
+
+
+def find_indexes(variables: Mapping[str, str], *, etc: Path = Path("/etc")) -> tuple[str, ...]:
+    """Return the addresses of the indexes, the one to ask first first; none where there is to be none.
+
+    :param etc: where the machine's own settings are, on POSIX
+    """
+    files = _pip_settings(variables, etc)
+    if variables.get("PIP_NO_INDEX") or variables.get("UV_NO_INDEX") or files.get("no-index") in {"1", "true", "yes"}:
+        return ()
+    main = next((variables[name] for name in _MAIN if variables.get(name)), files.get("index-url", PYPI))
+    extra = [part for name in _EXTRA for part in variables.get(name, "").split()] or files.get(
+        "extra-index-url", ""
+    ).split()
+    # uv's indexes may have names: name=address.
+    addresses = (item.partition("=")[2] if _is_named(item) else item for item in (main, *extra))
+    return tuple(dict.fromkeys(address.rstrip("/") for address in addresses))
+
+
+def _is_named(address: str) -> bool:
+    name, equals, _ = address.partition("=")
+    return bool(equals) and ":" not in name
+
+
+def _pip_settings(variables: Mapping[str, str], etc: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in _pip_files(variables, etc):
+        parser = configparser.RawConfigParser(strict=False)
+        try:
+            parser.read_string(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, configparser.Error):
+            continue
+        for section in ("global", "download"):
+            if parser.has_section(section):
+                found |= {key.replace("_", "-"): value.strip() for key, value in parser.items(section)}
+    return found
+
+
+def _pip_files(variables: Mapping[str, str], etc: Path) -> Iterator[Path]:
+    """Yield pip's files, weakest first (pip/_internal/configuration.py)."""
+    own = variables.get("PIP_CONFIG_FILE", "")
+    if own == os.devnull:
+        return
+    home = Path(variables.get("HOME") or Path.home())
+    if sys.platform == "win32":
+        name = "pip.ini"
+        yield Path(variables.get("PROGRAMDATA", "C:/ProgramData")) / "pip" / name
+        yield Path(variables.get("APPDATA", str(home))) / "pip" / name
+    else:
+        name = "pip.conf"
+        places = variables.get("XDG_CONFIG_DIRS") or str(etc / "xdg")
+        yield from (Path(place) / "pip" / name for place in places.split(":"))
+        yield etc / name
+        if sys.platform == "darwin":
+            yield home / "Library" / "Application Support" / "pip" / name
+        yield home / ".pip" / name
+        yield Path(variables.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / name
+    yield Path(variables.get("VIRTUAL_ENV") or sys.prefix) / name
+    if own:
+        yield Path(own)
+
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+    from packaging.version import Version
+
+ACCEPT = (
+    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"  # as pip asks
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexFile:
+    """One file of a project. `sha256` is "" where the index does not say it."""
+
+    name: str
+    url: str
+    sha256: str
+    yanked: bool
+
+
+def parse_index_page(text: str, url: str) -> tuple[IndexFile, ...]:
+    """Return the files that a page lists; none if it is no such page.
+
+    :param url: where it was found: addresses in it may be relative
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            return ()
+        files = data.get("files") if isinstance(data, dict) else None
+        return tuple(_json_files(files, url)) if isinstance(files, list) else ()
+    page = _Page(url)
+    page.feed(text)
+    return tuple(page.files)
+
+
+def choose_sdist(files: tuple[IndexFile, ...], requirement: Requirement) -> IndexFile | None:
+    """Return the newest sdist that meets a requirement, None if there is none.
+
+    One that was yanked is taken only where its very version is asked for (PEP 592).
+    """
+    found = {version: file for version, file in _sdists(files) if not file.yanked or _pinned(requirement, version)}
+    allowed = list(requirement.specifier.filter(sorted(found, reverse=True)))
+    return found[allowed[0]] if allowed else None
+
+
+def _sdists(files: tuple[IndexFile, ...]) -> Iterator[tuple[Version, IndexFile]]:
+    for file in sorted(files, key=lambda file: file.name.endswith(".tar.gz")):
+        try:
+            yield parse_sdist_filename(file.name)[1], file
+        except InvalidSdistFilename:
+            continue
+
+
+def _pinned(requirement: Requirement, version: Version) -> bool:
+    return any(one.operator in {"==", "==="} and one.version == str(version) for one in requirement.specifier)
+
+
+def _json_files(files: list[object], url: str) -> Iterator[IndexFile]:
+    for item in files:
+        if not isinstance(item, dict):
+            continue
+        name, address, hashes = item.get("filename"), item.get("url"), item.get("hashes")
+        if isinstance(name, str) and isinstance(address, str):
+            sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
+            yield IndexFile(
+                name=name,
+                url=urljoin(url, address),
+                sha256=sha256.lower() if isinstance(sha256, str) else "",
+                yanked=item.get("yanked", False) is not False,
+            )
+
+
+class _Page(HTMLParser):
+    """The anchors of an HTML page."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.files: list[IndexFile] = []
+        self._base = url
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, Any]]) -> None:
+        given = dict(attrs)
+        if tag == "base" and given.get("href"):
+            self._base = urljoin(self._base, given["href"])
+        if tag != "a" or not given.get("href"):
+            return
+        address, _, fragment = urljoin(self._base, given["href"]).partition("#")
+        name = unquote(urlsplit(address).path.rpartition("/")[2])
+        kind, _, digest = fragment.partition("=")
+        sha256 = digest.lower() if kind == "sha256" else ""
+        self.files.append(IndexFile(name=name, url=address, sha256=sha256, yanked="data-yanked" in given))
+
+
+_PAGE = Limits(largest_bytes=100_000_000, total_s=120)
+_SDIST = Limits(largest_bytes=2_000_000_000)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def fetch_page(url: str, folder: Path, accept: str) -> str | None:
+    """Return the text of a page, None where the server has none.
+
+    :raises ActError: if it cannot be had for another reason
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        path = Path(url2pathname(parts.path)) / "index.html"
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    target = folder / "page"
+    try:
+        _download(url, target, _PAGE, accept)
+    except DownloadError as error:
+        if "404" in str(error):
+            return None
+        raise _failed(url, str(error)) from None
+    return target.read_text(encoding="utf-8", errors="replace")
+
+
+def fetch_file(url: str, name: str, sha256: str, folder: Path) -> Path:
+    """Return where a file was written, which has the digest that the index says.
+
+    :raises ActError: if it cannot be had, or is another
+    """
+    target = folder / name
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        shutil.copyfile(url2pathname(parts.path), target)
+        found = hashlib.sha256(target.read_bytes()).hexdigest()
+    else:
+        try:
+            found = _download(url, target, _SDIST, "")
+        except DownloadError as error:
+            raise _failed(url, str(error)) from None
+    if found != sha256:
+        target.unlink()
+        raise _failed(url, f"its SHA-256 is {found}, and the index says {sha256 or 'none'}")
+    return target
+
+
+def _download(url: str, target: Path, limits: Limits, accept: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise DownloadError(f"{parts.scheme}:// is not HTTPS")
+    return download(url, target, limits=limits, accept=accept)
+
+
+def _failed(url: str, reason: str) -> ActError:
+    return ActError(
+        Problem(
+            code="no-sdist",
+            headline=f"{url} could not be downloaded",
+            evidence=(Evidence(label="reason", text=reason),),
+            fixes=("download the sdist by hand, and give its path instead",),
+        )
+    )
