@@ -17,7 +17,7 @@ def command_line_text() -> str:
     lines = []
     for title, names in GROUPS.items():
         lines += [f"## {title.capitalize()}", "", "| command | what it does |", "| --- | --- |"]
-        lines += [f"| [`{name}`](#{PROGRAM}-{name}) | {said} |" for name, said in names.items()]
+        lines += [f"| [`{name}`](#{PROGRAM}-{name}) | {command.said} |" for name, command in names.items()]
         lines.append("")
     for name, parser in commands.items():
         lines += _command(f"{PROGRAM} {name}", parser)

@@ -141,4 +141,4 @@ def test_fish_completes(tmp_path: Path) -> None:
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=30, check=False)
     said = [line.split("\t") for line in done.stdout.splitlines()]
     assert [line[0] for line in said] == ["doctor", "prune", "--against", "zsh"], done.stderr
-    assert said[0][1] == GROUPS["look"]["doctor"]
+    assert said[0][1] == GROUPS["look"]["doctor"].said

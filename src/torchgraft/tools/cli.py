@@ -17,41 +17,41 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from .. import __version__
 from ..errors import OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, Problem, TorchgraftError, shown
 
 PROGRAM = "torchgraft"
-# A line for each command: its file has its name, and repeats what is said here of it.
-GROUPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+
+
+class Command(NamedTuple):
+    """A line of `--help`, and the module that has the rest: DESCRIPTION, EPILOG, add_arguments() and run()."""
+
+    said: str
+    module: str
+
+
+GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
     {
         "look": {
-            "doctor": "say whether this machine can build for its torch, and what to mend",
-            "plan": "show what a build would get, and why",
-            "check": "find packages that do not fit the torch that is there",
-            "snapshot": "print what a plan depends on, as JSON",
+            "doctor": Command(
+                "say whether this machine can build for its torch, and what to mend", ".doctor.doctor_command"
+            ),
+            "plan": Command("show what a build would get, and why", ".show_plan"),
+            "check": Command("find packages that do not fit the torch that is there", ".check.check_command"),
+            "snapshot": Command("print what a plan depends on, as JSON", ".show_snapshot"),
         },
         "change a project": {
-            "adopt": "change a project to torchgraft",
-            "vendor": "put a copy of the backend into a project",
+            "adopt": Command("change a project to torchgraft", ".adopt.adopt_command"),
+            "vendor": Command("put a copy of the backend into a project", ".vendor.vendor_command"),
         },
         "this program": {
-            "cache": "list what torchgraft keeps, and remove what is of no use any more",
-            "completion": "print what makes a shell complete commands and options",
+            "cache": Command(
+                "list what torchgraft keeps, and remove what is of no use any more", ".cache.cache_command"
+            ),
+            "completion": Command("print what makes a shell complete commands and options", ".completion"),
         },
-    }
-)
-
-_MODULES: Mapping[str, str] = MappingProxyType(
-    {
-        "doctor": ".doctor.doctor_command",
-        "plan": ".show_plan",
-        "check": ".check.check_command",
-        "snapshot": ".show_snapshot",
-        "adopt": ".adopt.adopt_command",
-        "vendor": ".vendor.vendor_command",
-        "cache": ".cache.cache_command",
-        "completion": ".completion",
     }
 )
 _INTERRUPTED = 130
@@ -119,11 +119,12 @@ def command_parser(only: str | None = None) -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser)
-    for name, said in (pair for group in GROUPS.values() for pair in group.items()):
+    for name, command in (pair for group in GROUPS.values() for pair in group.items()):
+        below = commands.add_parser(name, help=command.said, formatter_class=argparse.RawDescriptionHelpFormatter)
         if only in {None, name}:
-            importlib.import_module(_MODULES[name], __package__).add_parser(commands)
-        else:
-            commands.add_parser(name, help=said)
+            module = importlib.import_module(command.module, __package__)
+            below.description, below.epilog = module.DESCRIPTION, module.EPILOG
+            module.add_arguments(below)
     return parser
 
 
@@ -136,7 +137,7 @@ class _Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         lines = [f"usage: {PROGRAM} COMMAND ...", "", _DESCRIPTION.rstrip()]
         for title, commands in GROUPS.items():
-            lines += ["", f"{title}:", *(f"  {name:<12}{said}" for name, said in commands.items())]
+            lines += ["", f"{title}:", *(f"  {name:<12}{command.said}" for name, command in commands.items())]
         return "\n".join([*lines, "", _EPILOG])
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from .cli import PROGRAM, command_parser
 from .shared_options import require_extra
 
 # Those that shtab knows since 1.8; later ones of it know more.
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
-_EPILOG = """install it, once, into a folder that is there:
+DESCRIPTION = "Print a script for a shell that completes torchgraft's commands, options and paths."
+EPILOG = """install it, once, into a folder that is there:
   bash   torchgraft completion bash > ~/.local/share/bash-completion/completions/torchgraft
   zsh    torchgraft completion zsh > ~/.zfunc/_torchgraft     (with ~/.zfunc in fpath, before compinit)
   fish   torchgraft completion fish > ~/.config/fish/completions/torchgraft.fish
@@ -22,15 +22,8 @@ _FILES = frozenset({"FILE"})
 _PATHS = frozenset({"PATH", "FOLDER", "PATH|SDIST|REQUIREMENT", "FILE|PATH"})
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "completion",
-        help="print what makes a shell complete commands and options",
-        description="Print a script for a shell that completes torchgraft's commands, options and paths.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
     parser.add_argument("shell", choices=_SHELLS, help="the shell")
     parser.set_defaults(run=run)
 

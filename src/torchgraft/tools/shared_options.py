@@ -1,4 +1,7 @@
-"""The arguments that name a project and its settings, shared by the commands that plan."""
+"""The options that several commands share, and what these refuse before they begin.
+
+May not import what the extra `cli` brings.
+"""
 
 from __future__ import annotations
 

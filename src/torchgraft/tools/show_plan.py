@@ -1,4 +1,4 @@
-"""`torchgraft plan`: what a build would get, and why, without building."""
+"""`torchgraft plan`: what a build would get, and why, without building; and in what two of them differ."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from ..settings.config import Config, Provide
 from ..settings.taken import Settings, take_settings
 from .shared_options import add_project_arguments, config_settings, refuse_no_project
 
-_EPILOG = """examples:
+DESCRIPTION = "Show what a build of PATH would get, rung by rung, without building."
+EPILOG = """examples:
   torchgraft plan                                       for the project in this folder
   torchgraft plan ~/src/ext --consumer ~/train/.venv    ... in another folder, for that environment
   torchgraft plan -C torchgraft.torch=2.8.0+cu128       what would change with this setting?
@@ -38,15 +39,8 @@ _NARROWEST = 16
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "plan",
-        help="show what a build would get, and why",
-        description="Show what a build of PATH would get, rung by rung, without building.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
     add_project_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""`torchgraft snapshot`: all that a plan depends on, as JSON, to decide from elsewhere."""
+"""`torchgraft snapshot`: all that a plan depends on, as JSON, to decide from elsewhere, and the names to keep out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..codec import to_json
 from ..hook.snapshot import take_shell_snapshot
@@ -19,28 +18,21 @@ from ..redaction import Names, redacted_json
 from ..settings.taken import take_settings
 from .shared_options import add_project_arguments, config_settings
 
-_DESCRIPTION = """Print what a plan for PATH depends on, as JSON, for 'torchgraft plan --snapshot FILE' elsewhere.
+DESCRIPTION = """Print what a plan for PATH depends on, as JSON, for 'torchgraft plan --snapshot FILE' elsewhere.
 
 It holds: the front end and its command (no arguments), the environment that was found and how, its torch and the
 distributions that torch needs, with the folders they are in; what a lock file or the arguments say of torch; name,
 version and build requirements of the project; toolkits, compilers, GPUs, processors and memory where the build needs
 them; which variables are set that a build sets itself. It does not hold: values of variables, credentials of
 URLs (they are cut out), other packages, or the source code."""
-_EPILOG = """examples:
+EPILOG = """examples:
   torchgraft snapshot > snapshot.json
   torchgraft snapshot --redact > snapshot.json   to be sent: without home folder, names of user and host
 """
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "snapshot",
-        help="print what a plan depends on, as JSON",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
     add_project_arguments(parser)
     parser.add_argument("--redact", action="store_true", help="without home folder, names of people and of hosts")
     parser.add_argument("--json", action="store_true", help="it always is JSON")

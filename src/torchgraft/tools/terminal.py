@@ -1,4 +1,4 @@
-"""Colours for words on a terminal.
+"""What is shown on a terminal: colours, and what would change in a file.
 
 May not colour anything else: where output goes to a file or another program, or NO_COLOR is set, text stays as it is.
 """

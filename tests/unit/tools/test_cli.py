@@ -122,7 +122,7 @@ def test_help_has_every_command_in_its_group(capsys: pytest.CaptureFixture[str])
     assert max(map(len, text.splitlines())) <= 120
     for title, commands in GROUPS.items():
         assert f"\n{title}:\n" in text
-        assert all(f"  {name:<12}{said}\n" in text for name, said in commands.items())
+        assert all(f"  {name:<12}{command.said}\n" in text for name, command in commands.items())
 
 
 def _subparsers(parser: argparse.ArgumentParser) -> Any:
@@ -132,7 +132,7 @@ def _subparsers(parser: argparse.ArgumentParser) -> Any:
 def test_commands_say_of_themselves_what_the_help_says() -> None:
     commands = _subparsers(command_parser())
     said = {action.dest: action.help for action in commands._choices_actions}
-    assert said == {name: text for group in GROUPS.values() for name, text in group.items()}
+    assert said == {name: command.said for group in GROUPS.values() for name, command in group.items()}
 
 
 def test_every_command_has_json_where_it_says_something() -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -22,7 +21,8 @@ from .package_index import ACCEPT, choose_sdist, fetch_file, fetch_page, find_in
 from .plan_adoption import plan_adoption
 from .sdist import unpack_sdist, write_project_file, write_sdist
 
-_EPILOG = """examples:
+DESCRIPTION = "Change the build system of a project to torchgraft: show the difference, and write it if told to."
+EPILOG = """examples:
   torchgraft adopt                      show what would change in the project in this folder
   torchgraft adopt --write              change it
   torchgraft adopt dist/ext-1.0.tar.gz  the same for an sdist; --write makes adopted/ext-1.0.tar.gz beside it
@@ -33,15 +33,8 @@ Everything outside of [build-system] stays as it is, byte by byte. Adopting twic
 _SDISTS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "adopt",
-        help="change a project to torchgraft",
-        description="Change the build system of a project to torchgraft: show the difference, and write it if told to.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
     parser.add_argument(
         "target",
         nargs="?",

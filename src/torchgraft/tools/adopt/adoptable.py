@@ -1,4 +1,4 @@
-"""What there is to know of a project that may adopt torchgraft, from its files.
+"""What there is to know of a project that may adopt torchgraft, from its files and from what its setup.py imports.
 
 May not run any of it, nor decide what becomes of it.
 """

@@ -1,6 +1,6 @@
 """What is known of a project that may adopt torchgraft, and what adopting it means.
 
-May not read files: `look.adoptable` does. May not decide: `decide.adopt` does.
+May not read files, nor decide.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Import:
 class Script:
     """What happens while setup.py runs and no variable is set, as far as its syntax tree says.
 
-    `imports` are without those of the standard library, `skipped` those that do not happen then. `own_tree` names the first module of the source tree that is
+    `imports` are without those of the standard library, `skipped` those that do not happen then. `own_tree` names the
+    first module of the source tree that is
     imported, with where. `questions` are other ways in which torch is asked for. `strings` are all string constants;
     `unconditional_cuda` says that it names CUDAExtension and asks neither torch nor the machine for CUDA.
     """

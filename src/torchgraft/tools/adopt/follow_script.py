@@ -1,6 +1,7 @@
-"""Follow the expressions of a setup.py, and keep what is known of its names.
+"""What happens while a setup.py runs, as far as its syntax tree says: which imports are reached, what is asked.
 
-May not follow statements: `reached` does, with what stands here.
+May not run it. It is followed as if no variable of the environment were set: what a package does only when a variable
+says so is no part of an ordinary build. Where a condition cannot be known, both ways are followed.
 """
 
 from __future__ import annotations

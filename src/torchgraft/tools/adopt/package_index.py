@@ -1,6 +1,7 @@
-"""Which indexes pip and uv are told to use on this machine, and what a local one holds.
+"""Which indexes pip and uv use on this machine, which sdist of theirs meets a requirement, and its download.
 
-May not reach the network, nor run pip: its settings are in variables and files (pip's documentation, "Configuration").
+May not run pip, whose settings are in variables and files (pip's documentation, "Configuration"): `pip download` builds
+the metadata, and so runs what is in an sdist. Pages are JSON (PEP 691) or HTML (PEP 503): an index may have only one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Whether a project that may adopt torchgraft uses torch while it is built, and what shows that.
+"""Whether a project that may adopt torchgraft needs torch for its build, and which words of the vocabulary it may want.
 
-May not decide what changes.
+May not decide what changes. Words of a package's own name are set anyway (`plan_vocabulary`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Unpack an sdist to look at it, and write a new one that differs in pyproject.toml alone.
+"""Unpack an sdist to look at it, and write what adopting changes: a file of a project, or a new sdist.
 
-May not change an sdist, nor write over a file.
+May not change an sdist, nor write over one, nor decide what is written.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Any
 
 from ...codec import json_text
 from ...errors import PlanError, shown
@@ -15,11 +14,11 @@ from ...settings.taken import take_shell_settings
 from .cache_folder import CacheEntry, CacheKind, CacheListing, Pruned, prune_cache, read_cache
 from .plan_prune import age_text, plan_pruning
 
-_DESCRIPTION = """torchgraft keeps the links to each torch that it has built against, so that compilers meet the same
+DESCRIPTION = """torchgraft keeps the links to each torch that it has built against, so that compilers meet the same
 paths again, CUDA toolkits that it has put together, and notes for which torch each source tree was built. All of it is
 made anew when it is needed; without its note, what is in a source tree's build/ is compiled again. No torch is in
 there: links take no space to speak of. The folder is TORCHGRAFT_CACHE_DIR, by default the user's cache folder."""
-_EPILOG = """examples:
+EPILOG = """examples:
   torchgraft cache list
   torchgraft cache prune                      remove what leads to a torch or toolkit that is gone
   torchgraft cache prune --older-than 30d     ... and what was not used for 30 days
@@ -32,15 +31,8 @@ _KINDS = {CacheKind.DRAFT: "left over"}
 _PLACES = {CacheKind.LOCK: "the lock of a source tree", CacheKind.NOTE: "for which torch a source tree was built"}
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "cache",
-        help="list what torchgraft keeps, and remove what is of no use any more",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
     parts = parser.add_subparsers(metavar="list|prune", required=True)
     listing = parts.add_parser("list", help="show what is there: size, last use, and where it leads to")
     listing.add_argument("--json", action="store_true", help="print the same as JSON")

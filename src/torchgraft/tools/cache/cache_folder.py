@@ -1,6 +1,6 @@
-"""What is in torchgraft's cache folder, and whether it can be used.
+"""What is in torchgraft's cache folder, whether it can be used, and the removal of what is of no use any more.
 
-May not remove anything, nor take a lock for longer than it needs to see that it is free.
+May not choose what goes, follow a link, touch anything outside of the folder, nor keep a lock.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...codec import json_text
 from ...consumer.environment import read_environment
@@ -24,9 +23,9 @@ from ..shared_options import add_consumer_argument
 from .checked import CheckedPackage, Fit, Report, differing_facts, is_for_newer_system, plan_fit, report_text
 from .packages import InstalledPackage, is_package_file, may_need_torch, read_installed, read_modules, read_package_file
 
-_DESCRIPTION = """Say of every package of an environment whose libraries need torch, or of one wheel or library, whether
+DESCRIPTION = """Say of every package of an environment whose libraries need torch, or of one wheel or library, whether
 it links with the torch that is there. Nothing is imported."""
-_EPILOG = """\
+EPILOG = """\
 examples:
   torchgraft check                            the packages of the present environment
   torchgraft check ~/train/.venv              ... of another one
@@ -38,15 +37,8 @@ the arguments are wrong
 """
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "check",
-        help="find packages that do not fit the torch that is there",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
     parser.add_argument(
         "what",
         nargs="?",

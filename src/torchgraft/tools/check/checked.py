@@ -1,6 +1,6 @@
-"""What `torchgraft check` found, and its text for people.
+"""What `torchgraft check` found, whether it fits the torch that is there, and its text for people.
 
-May not look at anything.
+May not look at anything: what links and what does not is told.
 """
 
 from __future__ import annotations

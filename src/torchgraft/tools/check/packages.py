@@ -1,6 +1,7 @@
-"""The distributions of an environment that may need torch: their records and their libraries.
+"""The distributions of an environment that may need torch: their records, their libraries, and what cures them.
 
-May not import or run anything of the environment, nor judge what it finds.
+May not import or run anything of the environment, nor judge what it finds. Cures are no guesses: where the front end is
+not known, or a wheel would come back as it was, there are none.
 """
 
 from __future__ import annotations

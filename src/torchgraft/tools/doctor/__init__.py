@@ -1,3 +1,6 @@
-"""`torchgraft doctor`: whether this machine can build for its torch, and what to mend."""
+"""`torchgraft doctor`: whether this machine can build for its torch, and what to mend.
+
+May not mend it.
+"""
 
 from __future__ import annotations

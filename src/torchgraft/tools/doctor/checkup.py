@@ -1,4 +1,4 @@
-"""What `torchgraft doctor` and `torchgraft cache` see and say, as values.
+"""What `torchgraft doctor` sees and says, as values.
 
 May not do anything: every type here is frozen, keyword-only, and round-trips through JSON (see `codec`).
 """

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import textwrap
-from typing import Any
 
 from ...codec import to_json
 from ...errors import PlanError, printable_text
@@ -18,11 +17,11 @@ from .checkup import DoctorLine, Health
 from .plan_findings import is_well, plan_findings
 from .take_checkup import take_checkup
 
-_DESCRIPTION = """Look at everything that a build of a CUDA extension would use, which is started from this shell, and
+DESCRIPTION = """Look at everything that a build of a CUDA extension would use, which is started from this shell, and
 say of each thing whether it is well: the front ends on PATH, the environment that a wheel would be for and its torch,
 GPUs and driver, CUDA toolkits and which of them is taken, compilers, memory, the cache folder. Nothing is changed,
 nothing is downloaded, and no code of the environment runs. Programs are asked for their versions."""
-_EPILOG = """examples:
+EPILOG = """examples:
   torchgraft doctor
   torchgraft doctor --consumer ~/train/.venv
   torchgraft doctor --report                  to be pasted into a bug: without home folder, names of user and host
@@ -34,15 +33,8 @@ _WIDTH = 110
 _TOPIC = 10
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "doctor",
-        help="say whether this machine can build for its torch, and what to mend",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
     add_consumer_argument(parser, "the environment a wheel would be for, or its interpreter")
     parser.add_argument(
         "--report", action="store_true", help="for a bug report: no home folder, no names of people and hosts"

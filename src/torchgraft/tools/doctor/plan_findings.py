@@ -1,6 +1,6 @@
 """What the doctor says: a line for each thing that a build depends on, with its cure.
 
-May not look at anything: all of it is in the checkup.
+May not look at anything: all of it is in the checkup and its plans.
 """
 
 from __future__ import annotations

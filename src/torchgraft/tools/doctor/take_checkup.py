@@ -1,6 +1,6 @@
 """All that the doctor's findings depend on.
 
-May not judge, nor change anything.
+May not judge, nor change anything, nor ask a front end anything but its version.
 """
 
 from __future__ import annotations

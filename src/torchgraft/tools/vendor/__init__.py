@@ -1,3 +1,6 @@
-"""`torchgraft vendor`: a copy of the backend in a project."""
+"""`torchgraft vendor`: a copy of the backend in a project.
+
+May not run the copy.
+"""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a copy of torchgraft in a project differs from what it was made of, and what its sdist has to hold.
+"""A copy of torchgraft in a project: how it differs from what it was made of, and what the project has to hold besides.
 
 May not read or write files.
 """

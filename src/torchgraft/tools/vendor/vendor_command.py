@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
 from ...codec import to_json
 from ...errors import ConfigError, Evidence, Problem
@@ -20,7 +19,11 @@ from ..terminal import diff_text
 from .plan_vendor import Manifest, altered_files, compare_copy, stale_files, with_copy_in_sdist
 from .vendored_copy import describe_own, read_copy, read_own_files, write_copy
 
-_EPILOG = f"""The copy is the folder {IN_TREE}, with a manifest of its version and of the digest of each file.
+DESCRIPTION = (
+    "Put a copy of the backend, without its commands, into a project, and show what has to change in"
+    " pyproject.toml so that it is used."
+)
+EPILOG = f"""The copy is the folder {IN_TREE}, with a manifest of its version and of the digest of each file.
 Commit it.
 
 exit status of --check:
@@ -29,16 +32,8 @@ exit status of --check:
 """
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "vendor",
-        help="put a copy of the backend into a project",
-        description="Put a copy of the backend, without its commands, into a project, and show what has to change in"
-        " pyproject.toml so that it is used.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
     parser.add_argument(
         "path", nargs="?", type=folder_argument, default=".", metavar="PATH", help="source tree (default: .)"
     )

@@ -1,6 +1,6 @@
-"""What a copy of torchgraft is made of, and what of one stands in a project.
+"""What a copy of torchgraft is made of, what of one stands in a project, and the writing of one.
 
-May not write anything.
+May not touch anything of a project outside of the copy's folder.
 """
 
 from __future__ import annotations
