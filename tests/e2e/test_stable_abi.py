@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from torchgraft.link.stable_abi import FIRST_STABLE, read_since
+from torchgraft.link.libraries import FIRST_STABLE, read_since
 
 from .laboratory import Laboratory
 

@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from support.stub_libraries import share
 from torchgraft.link.elf import ElfFile, SymbolTable
+from torchgraft.link.libraries import readable_names
 
 SOURCE = """
 #include <cstdio>
@@ -40,8 +42,27 @@ def test_what_is_looked_up_is_what_is_there(tmp_path: Path, style: str) -> None:
 def test_a_damaged_hash_table_is_not_gone_by(tmp_path: Path) -> None:
     library = share(tmp_path / "libmany.so", SOURCE, "-Wl,--hash-style=gnu")
     with library.open("r+b") as file:
-        place = next(ElfFile(file).iter_sections("SHT_GNU_HASH"))["sh_offset"]
+        place = next(ELFFile(file).iter_sections("SHT_GNU_HASH"))["sh_offset"]
         file.seek(place)
         # No buckets: the remainder of a division by that is none.
         file.write(bytes(4))
     assert table(library).defined_among(ASKED) == {b"function_0", b"function_199", b"_Z4manyILi0EEvv"}
+
+
+ERROR = "_ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
+
+
+def test_names_are_readable_where_they_have_such_a_name() -> None:
+    names = readable_names([ERROR, "aoti_torch_old", "_Z", "_Zno\nname"])
+    assert names == {ERROR: "c10::Error::Error(c10::SourceLocation, std::__cxx11::string)"}
+
+
+@pytest.mark.parametrize("program", [None, "exit 1", "cat; echo; echo more", "printf '\\377'"])
+def test_names_stay_as_they_are_where_nothing_makes_them_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}")
+    if program is not None:
+        (tmp_path / "c++filt").write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{program}\n")
+        (tmp_path / "c++filt").chmod(0o755)
+    assert readable_names([ERROR]) == {}

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elftools.elf.elffile import ELFFile
 from installer.sources import WheelFile
 
 from support.stub_libraries import NUMBERS, ON_CUDA, PYTHON, STABLE, STRINGS, StubTorch, make_module, make_torch, share
 from torchgraft.errors import ActError
 from torchgraft.installed.torch import read_torch
-from torchgraft.link.elf import ElfFile
 from torchgraft.link.libraries import read_libraries
 from torchgraft.link.linkage import Module, Reason, Verdict
 from torchgraft.link.modules import read_file_modules
@@ -168,7 +168,7 @@ def test_a_symbol_of_its_own_is_not_looked_for_elsewhere(torches: Torches, tmp_p
     path = make_module(tmp_path, torches.new)
     (module,) = read_file_modules({"a": path})
     with path.open("r+b") as file:
-        elf = ElfFile(file)
+        elf = ELFFile(file)
         table = elf.get_section_by_name(".dynsym")
         number = next(i for i, symbol in enumerate(table.iter_symbols()) if symbol.name.startswith("_ZN3c105Error"))
         # st_shndx: as if it was defined here; st_other: hidden.

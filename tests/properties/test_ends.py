@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.wheels import write_wheel
-from torchgraft.link.modules import read_wheel_modules
-from torchgraft.link.stream_ends import Ends
+from torchgraft.link.modules import Ends, read_wheel_modules
 
 _lengths = st.integers(min_value=1, max_value=40)
 

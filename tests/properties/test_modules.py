@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torchgraft.link.elf import ElfFile, SymbolTable
+from torchgraft.link.libraries import parse_since
 from torchgraft.link.linkage import Format, Libraries, Module
 from torchgraft.link.modules import read_module
 from torchgraft.link.plan_link import plan_link
-from torchgraft.link.stable_abi import parse_since
 
 # A library that is always there: psutil is a requirement of ours.
 LIBRARIES = sorted(Path(psutil.__file__).parent.glob("*.so"))
@@ -97,7 +97,7 @@ def test_any_header_raises_nothing(lines: list[str]) -> None:
 @given(changes=st.dictionaries(st.integers(0, 200), st.integers(0, 255), max_size=20))
 def test_a_damaged_hash_table_raises_nothing(changes: dict[int, int]) -> None:
     data = bytearray(WHOLE)
-    place = next(ElfFile(io.BytesIO(WHOLE)).iter_sections("SHT_GNU_HASH"))["sh_offset"]
+    place = next(ELFFile(io.BytesIO(WHOLE)).iter_sections("SHT_GNU_HASH"))["sh_offset"]
     for distance, value in changes.items():
         data[place + distance] = value
     symbols = SymbolTable(ElfFile(io.BytesIO(bytes(data))))

@@ -1,26 +1,26 @@
 """What there is to link with: which symbols torch's libraries define, and which versions those of the system have.
 
-May not load a library, or judge: what is missing is for `decide.link` to explain.
+May not load a library, or judge: what is missing is for `plan_link` to explain. What torch has for its stable ABI is
+read from its own headers, which state it in conditions of one form.
 """
 
 from __future__ import annotations
 
 import bisect
-import contextlib
 import re
+import shutil
+import subprocess
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import names_in
+from ..files import names_in, read_text
 from ..model.observation import Torch
-from .cuda_runtimes import read_runtimes
 from .elf import BROKEN, Dynamic, ElfFile, SymbolTable
-from .linkage import CUDART, TORCH_LIBRARY, Found, Libraries, Library, Module
+from .linkage import CUDART, TORCH_LIBRARY, Libraries, Library, Module, WhetherFound
 from .loading import Loading, names_of
-from .stable_abi import read_since
-from .system_libraries import first_file, read_system_versions, run_path_folders, system_folders
+from .system_libraries import first_file, read_runtimes, read_system_versions, run_path_folders, system_folders
 
 # What has no symbol of torch, wherever it is: nobody looks for it.
 _NOT_OF_TORCH = re.compile(
@@ -29,12 +29,74 @@ _NOT_OF_TORCH = re.compile(
 )
 _LOADERS_OF_CUDA = ("libc10_cuda.so", "libtorch_cuda.so")
 _MOST_EXPLAINED = 200
+_MANGLED = re.compile(r"_Z[A-Za-z0-9_.$]+")
+_TIMEOUT_S = 20
 # std::string in the new C++ ABI and in the old one, as an argument or part of one. What stands before it is the same
 # in both; what comes after it may refer back to it by number, and is not.
 _NEW_STRING, _OLD_STRING = b"NSt7__cxx1112basic_string", b"Ss"
-_LONG_STRING = "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >"
+_LONG_STRING = "basic_string<char, std::char_traits<char>, std::allocator<char> >"
 # On the name of what returns a string, in the new C++ ABI alone.
 _NEW_TAG = b"B5cxx11"
+# What stands in no such condition was there with the first release that let extensions use it: torch.stable came with
+# 2.9, and TORCH_TARGET_VERSION cannot name an earlier one (torch/csrc/stable/version.h).
+FIRST_STABLE = "2.9"
+# Those of accelerators other than CUDA come without a condition in every release: of them nothing is known.
+_OF_OTHER_ACCELERATORS = re.compile(r"aoti_torch_(?:mps|xpu)_\w+")
+# These came without a condition too, and got one later or none at all. Found by comparing the headers in the wheels of
+# 2.9.0, 2.9.1, 2.10.0, 2.11.0, 2.12.0 and 2.13.0 (torch/csrc/inductor/aoti_torch): with this, all give the same.
+_LATER_BY_VERSION = {
+    "2.10": (
+        "aoti_torch_aten_full",
+        "aoti_torch_aten_subtract_Tensor",
+        "aoti_torch_cuda__scaled_grouped_mm",
+        "aoti_torch_cuda_caching_allocator_raw_alloc",
+        "aoti_torch_cuda_caching_allocator_raw_delete",
+        "aoti_torch_delete_c10_value_object",
+        "aoti_torch_int64_to_ivalue",
+        "aoti_torch_str_to_ivalue",
+        "aoti_torch_strlist_to_ivalue",
+        "aoti_torch_tensor_to_ivalue",
+    ),
+    "2.11": (
+        "aoti_torch_cpu_nonzero_static",
+        "aoti_torch_cuda__flash_attention_forward_quantized",
+        "aoti_torch_cuda__scaled_dot_product_flash_attention_quantized",
+        "aoti_torch_cuda_mm_dtype_out",
+        "aoti_torch_cuda_nonzero_static",
+    ),
+    "2.12": (
+        "aoti_torch_cpu__grouped_mm",
+        "aoti_torch_cpu_rand_like",
+        "aoti_torch_cpu_rand_like_generator",
+        "aoti_torch_cpu_randint_like",
+        "aoti_torch_cpu_randint_like_low_dtype",
+        "aoti_torch_cpu_randn_like",
+        "aoti_torch_cpu_randn_like_generator",
+        "aoti_torch_cuda__flash_attention_forward_no_dropout_inplace",
+        "aoti_torch_cuda__flash_attention_forward_no_dropout_inplace_v2",
+        "aoti_torch_cuda__flash_attention_forward_v2",
+        "aoti_torch_cuda__grouped_mm",
+        "aoti_torch_cuda_rand_like",
+        "aoti_torch_cuda_rand_like_generator",
+        "aoti_torch_cuda_randint_like",
+        "aoti_torch_cuda_randint_like_low_dtype",
+        "aoti_torch_cuda_randn_like",
+        "aoti_torch_cuda_randn_like_generator",
+    ),
+}
+_LATER = {name: version for version, names in _LATER_BY_VERSION.items() for name in names}
+_STABLE_FOLDERS = (
+    "torch/csrc/stable/c",
+    "torch/csrc/inductor/aoti_torch/c",
+    "torch/csrc/inductor/aoti_torch/generated",
+    "torch/csrc/inductor/aoti_torch/generated/extend",
+)
+_LARGEST_HEADER_BYTES = 4_000_000
+_IF = re.compile(r"\s*#\s*if")
+_ELSE = re.compile(r"\s*#\s*el")
+_END = re.compile(r"\s*#\s*endif")
+_SINCE = re.compile(r"TORCH_FEATURE_VERSION\s*>=\s*TORCH_VERSION_(\d+)_(\d+)_\d+")
+_FUNCTION = re.compile(r"\b((?:aoti_torch|torch)_\w+)\s*\(")
 
 
 def read_libraries(
@@ -85,19 +147,22 @@ def read_libraries(
 
 
 def readable_names(symbols: Iterable[str]) -> Mapping[str, str]:
-    """Return the names of C++ symbols as people write them, those that have one."""
-    names = [symbol for symbol in symbols if symbol.startswith("_Z")]
-    if not names:
-        return {}
-    import cxxfilt
+    """Return the names of C++ symbols as people write them, those that have one.
 
-    found = {}
-    # Without a C++ library, or where a name is none, the linker's name has to do.
-    with contextlib.suppress(cxxfilt.LibraryNotFound, OSError):
-        for name in names:
-            with contextlib.suppress(cxxfilt.Error):
-                found[name] = str(cxxfilt.demangle(name)).replace(_LONG_STRING, "std::__cxx11::string")
-    return found
+    Who compiles has c++filt (binutils); without it, the linker's name has to do.
+    """
+    names = [symbol for symbol in symbols if _MANGLED.fullmatch(symbol)]
+    program = shutil.which("c++filt") if names else None
+    if program is None:
+        return {}
+    try:
+        done = subprocess.run(
+            [program], input="\n".join(names), capture_output=True, encoding="utf-8", timeout=_TIMEOUT_S, check=True
+        )
+        found = dict(zip(names, done.stdout.splitlines(), strict=True))
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return {}
+    return {n: text.replace(_LONG_STRING, "string") for n, text in found.items() if text not in {"", n}}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -162,8 +227,8 @@ def _read(path: Path, *, of_torch: bool) -> _Read | None:
                 name=path.name,
                 path=path,
                 of_torch=of_torch,
-                machine=str(elf["e_machine"]),
-                bits=elf.elfclass,
+                machine=elf.machine,
+                bits=elf.bits,
                 dynamic=Dynamic(elf),
                 symbols=SymbolTable(elf),
             )
@@ -184,10 +249,6 @@ def _values(found: Iterable[_Read], wanted: frozenset[bytes]) -> tuple[Library, 
         )
         for library in sorted(found, key=lambda library: library.name)
     )
-
-
-def _decoded(name: bytes) -> str:
-    return name.decode("utf-8", errors="replace")
 
 
 def _lacking(modules: tuple[Module, ...], found: Iterable[_Read], wanted: frozenset[bytes]) -> list[str]:
@@ -227,13 +288,13 @@ def _others(
     return list(found.values()), tuple(sorted(missing - found.keys()))
 
 
-def _runtimes(modules: tuple[Module, ...], place: _Torch, folders: Mapping[str, Path]) -> Mapping[str, Found]:
+def _runtimes(modules: tuple[Module, ...], place: _Torch, folders: Mapping[str, Path]) -> Mapping[str, WhetherFound]:
     loaded = place.cudart()
     found = read_runtimes(modules, place.folder, loaded=loaded, folders=folders)
     if loaded or not any(map(place.own, _LOADERS_OF_CUDA)):
         return found
     # A torch for CUDA whose runtime is part of it, or is loaded by a library of NVIDIA's.
-    return {name: Found.PERHAPS if where is Found.NOWHERE else where for name, where in found.items()}
+    return {name: WhetherFound.PERHAPS if where is WhetherFound.NOWHERE else where for name, where in found.items()}
 
 
 def _with_other_abi(symbols: Iterable[str], libraries: Iterable[_Read]) -> Iterator[str]:
@@ -270,3 +331,37 @@ def other_abi_starts(symbol: bytes) -> Iterator[bytes]:
 
 def _places(text: bytes, part: bytes) -> list[int]:
     return [match.start() for match in re.finditer(re.escape(part), text)]
+
+
+def read_since(torch: Path) -> Mapping[str, str]:
+    """Return the version, such as 2.10, from which on torch has had each of its functions; none without headers.
+
+    Of a function of which that is not known, nothing is said.
+    """
+    found: dict[str, str] = {}
+    for folder in _STABLE_FOLDERS:
+        for name in names_in(torch / "include" / folder):
+            if name.endswith(".h"):
+                for function, version in parse_since(
+                    read_text(torch / "include" / folder / name, _LARGEST_HEADER_BYTES).splitlines()
+                ):
+                    found.setdefault(function, version)
+    return found
+
+
+def parse_since(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the functions that a header declares, each with the version of the innermost condition around it."""
+    conditions: list[str] = []
+    for line in lines:
+        if _IF.match(line):
+            found = _SINCE.search(line)
+            conditions.append(f"{found[1]}.{found[2]}" if found else "")
+        elif _ELSE.match(line) and conditions:
+            conditions[-1] = ""
+        elif _END.match(line) and conditions:
+            conditions.pop()
+        else:
+            since = next((version for version in reversed(conditions) if version), "")
+            for name in _FUNCTION.findall(line.partition("//")[0]):
+                if since or not _OF_OTHER_ACCELERATORS.fullmatch(name):
+                    yield name, since or _LATER.get(name, FIRST_STABLE)

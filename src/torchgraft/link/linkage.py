@@ -2,8 +2,7 @@
 
 May not look at a file: every type here is frozen, keyword-only, and round-trips through JSON (see `codec`).
 
-`look.modules` reads modules (`read_wheel_modules`, `read_file_modules`), `look.symbols` reads what there is to link
-with (`read_libraries`), `decide.link.plan_link` compares both.
+`modules` reads what is checked, `libraries` what there is to link with; `plan_link` compares both.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class Reason(enum.Enum):
 OF_THE_MACHINE = frozenset({Reason.GLIBC, Reason.GLIBCXX, Reason.LIBRARY})
 
 
-class Found(enum.Enum):
+class WhetherFound(enum.Enum):
     """Whether the loader finds a library. It may if it cannot be known here where a module will be, or who loads it."""
 
     HERE = "here"
@@ -179,7 +178,7 @@ class Libraries:
     libraries: tuple[Library, ...] = ()
     missing: tuple[str, ...] = ()
     cudart: str = ""
-    runtimes: Mapping[str, Found] = field(default_factory=lambda: MappingProxyType({}))
+    runtimes: Mapping[str, WhetherFound] = field(default_factory=lambda: MappingProxyType({}))
     versions: tuple[VersionNeed, ...] = ()
     other_abi: tuple[str, ...] = ()
     since: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

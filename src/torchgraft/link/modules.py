@@ -1,24 +1,25 @@
-"""The libraries of a wheel or a folder, as far as linking with torch goes.
+"""The libraries of a wheel, a folder or a source tree, as far as linking with torch goes.
 
-May not load one, and trusts nothing that is in it: what is broken is said, never raised.
+May not load one, nor judge whose it is, and trusts nothing that is in it: what is broken is said, never raised.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from elftools.common.exceptions import ELFError
-
-from .elf import BROKEN, Dynamic, ElfFile, SymbolTable
-from .elf_versions import compilers, version_needs
+from ..consumer.prefixes import is_environment
+from ..files import is_file, is_folder, real
+from .elf import BROKEN, Dynamic, ElfFile, SymbolTable, compilers, version_needs
 from .linkage import Format, Module, is_of_torch
-from .stream_ends import Ends
 
 _MAGIC = {
     b"\x7fELF": Format.ELF,
@@ -31,6 +32,14 @@ _MAGIC = {
 }
 _LARGEST_IN_MEMORY_BYTES = 1 << 30
 _CHUNK_BYTES = 1 << 20
+# What the loader needs of a library is at its start, and its section headers are at its end. Between them is code, for
+# GPUs above all, of which there may be a gigabyte: unpacking it is a third of the time that it takes to keep it too.
+_ENDS_BYTES = 16 << 20
+_NO_PACKAGES = frozenset({".git", "__pycache__", "node_modules"})
+# Folders of a source tree that nothing is imported from, unless they are packages.
+_NOT_SOURCES = frozenset({"build", "dist", "site-packages", "dist-packages"})
+# Sources of an editable installation may be anywhere, a home folder included.
+_MOST_FILES = 50_000
 
 
 def read_wheel_modules(wheel: Path) -> tuple[Module, ...]:
@@ -87,7 +96,7 @@ def read_module(stream: IO[bytes], file: str) -> Module | None:
         return _read_elf(stream, file)
     except BROKEN as error:
         # Others say at which place of a table, which helps nobody.
-        said = _said(error) if type(error) in {ELFError, ValueError} else "it ends too early, or is overwritten"
+        said = _said(error) if type(error) is ValueError else "it ends too early, or is overwritten"
         return Module(file=file, format=Format.ELF, fault=f"it is damaged: {said}")
 
 
@@ -99,7 +108,7 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> Module | None:
     try:
         with archive.open(name) as member:
             ends = Ends(member)
-            # As much of a file as pyelftools asks for.
+            # As much of a file as is asked for.
             module = read_module(cast("IO[bytes]", ends), name)
         return _read_whole_member(archive, name) if ends.missed else module
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as error:
@@ -131,8 +140,8 @@ def _read_elf(stream: IO[bytes], file: str) -> Module:
     return Module(
         file=file,
         format=Format.ELF,
-        machine=str(elf["e_machine"]),
-        bits=elf.elfclass,
+        machine=elf.machine,
+        bits=elf.bits,
         soname=tags.soname,
         needed=tags.needed,
         run_path=tags.run_path,
@@ -143,3 +152,120 @@ def _read_elf(stream: IO[bytes], file: str) -> Module:
         inits=tuple(sorted(inits)),
         compilers=tuple(compilers(elf)),
     )
+
+
+class Ends:
+    """A file of which only both ends are there. Short ones are whole.
+
+    `missed` says that somebody wanted something else: its exception is one of those of damaged files.
+    """
+
+    def __init__(self, stream: IO[bytes], *, start: int = _ENDS_BYTES, end: int = _ENDS_BYTES) -> None:
+        self._start = _read(stream, start)
+        chunks: deque[bytes] = deque()
+        kept = 0
+        self._size = len(self._start)
+        while chunk := stream.read(min(_CHUNK_BYTES, end)):
+            chunks.append(chunk)
+            kept += len(chunk)
+            self._size += len(chunk)
+            while kept - len(chunks[0]) >= end:
+                kept -= len(chunks.popleft())
+        self._end = b"".join(chunks)
+        self._place = 0
+        self.missed = False
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Set the place that is read next."""
+        self._place = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence])
+        return self._place
+
+    def tell(self) -> int:
+        """Return the place that is read next."""
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        """Return what is there, at most so many bytes.
+
+        :raises ValueError: if a part of it was let go; `missed` is true from then on
+        """
+        first = self._place
+        last = self._size if size < 0 else min(first + size, self._size)
+        gap = self._size - len(self._end)
+        if first >= last:
+            return b""
+        if last <= len(self._start):
+            found = self._start[first:last]
+        elif first >= gap:
+            found = self._end[first - gap : last - gap]
+        elif gap == len(self._start):
+            found = self._start[first:] + self._end[: last - gap]
+        else:
+            self.missed = True
+            raise ValueError("what is between both ends was let go")
+        self._place = last
+        return found
+
+
+def _read(stream: IO[bytes], size: int) -> bytes:
+    found = bytearray()
+    while len(found) < size and (chunk := stream.read(min(_CHUNK_BYTES, size - len(found)))):
+        found += chunk
+    return bytes(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """The libraries below a folder, by their names relative to it. `fault` says why these may not be all."""
+
+    libraries: Mapping[str, Path]
+    fault: str = ""
+
+
+def walk_tree(root: Path, *, is_package: bool, most_files: int = _MOST_FILES) -> Tree:
+    """Return the libraries below a folder; those of environments in it are none of them.
+
+    :param is_package: whether the folder itself is imported, so that all that is in it may be; of a source tree what
+        is hidden is left out, and what was built elsewhere
+    """
+    libraries: dict[str, Path] = {}
+    walked = {real(root)}
+    ahead = [(root, is_package)]
+    faults: list[str] = []
+    seen = 0
+    while ahead:
+        folder, inside = ahead.pop()
+        # A link to a package is followed, one to data is not.
+        for parent, folders, files in os.walk(folder, onerror=lambda error: faults.append(_unread(error, root))):
+            here = Path(parent)
+            kept = [name for name in sorted(folders) if _is_walked(here / name, is_package=inside)]
+            links = [name for name in kept if os.path.islink(here / name)]  # noqa: PTH114 - of many folders
+            for name in links:
+                if is_file(here / name / "__init__.py") and real(here / name) not in walked:
+                    walked.add(real(here / name))
+                    ahead.append((here / name, True))
+            folders[:] = [name for name in kept if name not in links]
+            for name in sorted(files):
+                if is_library_name(name):
+                    libraries[(here / name).relative_to(root).as_posix()] = here / name
+            seen += len(files)
+            if seen > most_files:
+                faults.append(f"only {seen} of its files were looked at")
+                return Tree(libraries=libraries, fault=faults[0])
+    return Tree(libraries=libraries, fault=next(iter(faults), ""))
+
+
+def _unread(error: OSError, root: Path) -> str:
+    return f"{os.path.relpath(error.filename or root, root)} in it cannot be read: {error.strerror or error}"
+
+
+def _is_walked(folder: Path, *, is_package: bool) -> bool:
+    if folder.name in _NO_PACKAGES:
+        return False
+    is_left_out = not is_package and (folder.name.startswith(".") or folder.name in _NOT_SOURCES)
+    if is_left_out and not is_file(folder / "__init__.py"):
+        return False
+    # Environments of conda and pixi have no pyvenv.cfg.
+    if is_environment(folder) or is_folder(folder / "conda-meta"):
+        return False
+    return is_package or not is_file(folder / "CMakeCache.txt")

@@ -1,4 +1,4 @@
-"""Where the loader looks for libraries that are not torch's, and the symbol versions of those: GLIBC_2.34.
+"""Where the loader looks for libraries that are not torch's: whether CUDA runtimes are there, and symbol versions.
 
 May not ask a program where they are: a loader's own search is imitated, and where two may be meant both count.
 """
@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import os
 import platform
+import posixpath
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
 from ..files import is_file, names_in, read_text
-from .elf import BROKEN, ElfFile
-from .elf_versions import defined_versions
-from .linkage import Module, VersionNeed
+from .elf import BROKEN, ElfFile, defined_versions
+from .linkage import CUDART, Module, VersionNeed, WhetherFound
 from .loading import names_of
 
 _CONFIGURED = "/etc/ld.so.conf"
 _MOST_CONFIGURED = 100
+_ORIGIN = ("$ORIGIN", "${ORIGIN}")
+_ORIGIN_ENTRY = re.compile(r"^\$(?:ORIGIN|\{ORIGIN\})")
+_DATA = re.compile(r"[^/]+\.data/(?:platlib|purelib)/")
 
 
 def read_system_versions(
@@ -37,7 +41,7 @@ def read_system_versions(
 
     :param torch: the folder of the torch beside which they will run
     :param loaded: the libraries that torch has loaded: run paths do not matter to them any more
-    :param folders: where modules are, as in `symbols.read_libraries`
+    :param folders: where modules are, as in `read_libraries`
     """
     own = names_of(modules).difference(loaded)
     users: dict[str, list[Module]] = {}
@@ -138,8 +142,57 @@ def _versions(path: Path, machine: str, bits: int) -> Iterator[str]:
     try:
         with path.open("rb") as file:
             elf = ElfFile(file)
-            if (str(elf["e_machine"]), elf.elfclass) != (machine, bits):
+            if (elf.machine, elf.bits) != (machine, bits):
                 return
             yield from defined_versions(elf)
     except BROKEN:
         return
+
+
+def read_runtimes(
+    modules: tuple[Module, ...], torch: Path, *, loaded: str, folders: Mapping[str, Path]
+) -> Mapping[str, WhetherFound]:
+    """Return of each runtime that a module needs whether it is found; of those that modules bring themselves, nothing.
+
+    :param torch: the folder of the torch beside which they will run
+    :param loaded: the runtime that torch loads, "" if none is known
+    :param folders: where modules are, as in `read_libraries`
+    """
+    needed = {name for module in modules for name in module.needed if CUDART.fullmatch(name)}
+    return {name: _found(name, modules, torch, folders) for name in sorted(needed - names_of(modules) - {loaded})}
+
+
+def _found(name: str, modules: tuple[Module, ...], torch: Path, folders: Mapping[str, Path]) -> WhetherFound:
+    # DT_RPATH counts for all that a library needs, and what that needs; DT_RUNPATH for what it needs itself (ld.so(8)).
+    users = [module for module in modules if name in module.needed or module.old_run_path]
+    places = [folder for module in users for folder in _places(module, torch, folders)]
+    if first_file(name, [*places, *system_folders(torch)]):
+        return WhetherFound.HERE
+    # What a package loads before its module is found too, and nobody but the package knows it: it would be in one of
+    # NVIDIA's wheels.
+    parts = torch.parent / "nvidia"
+    if any(is_file(parts / part / "lib" / name) for part in names_in(parts)):
+        return WhetherFound.PERHAPS
+    tops = {_top(_folder_of(module)) for module in modules} | {torch.name}
+    unknown = [module for module in users if module.file not in folders]
+    relative = [(module, entry) for module in unknown for entry in module.run_path if entry.startswith(_ORIGIN)]
+    # It may be installed elsewhere than torch is.
+    leaves = any(_top(_ORIGIN_ENTRY.sub(f"./{_folder_of(module)}", entry)) not in tops for module, entry in relative)
+    return WhetherFound.PERHAPS if leaves else WhetherFound.NOWHERE
+
+
+def _places(module: Module, torch: Path, folders: Mapping[str, Path]) -> list[Path]:
+    if module.file in folders:
+        return run_path_folders(module.run_path, folders[module.file])
+    # Its own folder is not there yet, and nothing could be found by way of it.
+    places = run_path_folders(module.run_path, torch.parent / _folder_of(module))
+    return [Path(posixpath.normpath(place)) for place in places]
+
+
+def _folder_of(module: Module) -> str:
+    """Return where a module of a wheel will be, beside torch."""
+    return posixpath.dirname(_DATA.sub("", module.file, count=1))
+
+
+def _top(path: str) -> str:
+    return posixpath.normpath(path).partition("/")[0]

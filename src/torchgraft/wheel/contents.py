@@ -14,8 +14,7 @@ from packaging.metadata import parse_email
 
 from ..errors import ActError
 from ..link.linkage import Module, WheelContents, bad_wheel
-from ..link.modules import read_archive_modules, read_file_modules
-from ..link.source_libraries import walk_tree
+from ..link.modules import read_archive_modules, read_file_modules, walk_tree
 from .build_folder import find_built_files
 
 _DIST_INFO = re.compile(r"([^/]+\.dist-info)/RECORD")

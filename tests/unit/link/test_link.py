@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from torchgraft.errors import problem_text
-from torchgraft.link.linkage import Format, Found, Libraries, Library, Module, Reason, Verdict, VersionNeed
+from torchgraft.link.linkage import Format, Libraries, Library, Module, Reason, Verdict, VersionNeed, WhetherFound
 from torchgraft.link.plan_link import link_problem, plan_link
 from torchgraft.model.observation import Origin, Torch
 
@@ -170,16 +170,16 @@ NEEDS_CUDA = replace(MODULE, needed=("libc10.so", "libcudart.so.12"))
 @pytest.mark.parametrize(
     ("modules", "libraries", "found", "verdict"),
     [
-        ((WITH_HELPER, HELPER), LIBRARIES, Found.NOWHERE, Verdict.DOES_NOT_LINK),
-        ((WITH_HELPER, HELPER), LIBRARIES, Found.PERHAPS, Verdict.NOT_CHECKED),
-        ((WITH_HELPER, HELPER), LIBRARIES, Found.HERE, Verdict.NOT_CHECKED),
-        ((MODULE, HELPER), LIBRARIES, Found.NOWHERE, Verdict.LINKS),
-        ((WITH_HELPER, replace(HELPER, needed=("libcudart.so.12",))), LIBRARIES, Found.NOWHERE, Verdict.LINKS),
-        ((WITH_HELPER, HELPER), ON_CPU, Found.NOWHERE, Verdict.DOES_NOT_LINK),
-        ((NEEDS_CUDA,), ON_CPU, Found.NOWHERE, Verdict.DOES_NOT_LINK),
-        ((NEEDS_CUDA,), ON_CPU, Found.PERHAPS, Verdict.NOT_CHECKED),
-        ((NEEDS_CUDA,), ON_CPU, Found.HERE, Verdict.LINKS),
-        ((NEEDS_CUDA,), LIBRARIES, Found.NOWHERE, Verdict.LINKS),
+        ((WITH_HELPER, HELPER), LIBRARIES, WhetherFound.NOWHERE, Verdict.DOES_NOT_LINK),
+        ((WITH_HELPER, HELPER), LIBRARIES, WhetherFound.PERHAPS, Verdict.NOT_CHECKED),
+        ((WITH_HELPER, HELPER), LIBRARIES, WhetherFound.HERE, Verdict.NOT_CHECKED),
+        ((MODULE, HELPER), LIBRARIES, WhetherFound.NOWHERE, Verdict.LINKS),
+        ((WITH_HELPER, replace(HELPER, needed=("libcudart.so.12",))), LIBRARIES, WhetherFound.NOWHERE, Verdict.LINKS),
+        ((WITH_HELPER, HELPER), ON_CPU, WhetherFound.NOWHERE, Verdict.DOES_NOT_LINK),
+        ((NEEDS_CUDA,), ON_CPU, WhetherFound.NOWHERE, Verdict.DOES_NOT_LINK),
+        ((NEEDS_CUDA,), ON_CPU, WhetherFound.PERHAPS, Verdict.NOT_CHECKED),
+        ((NEEDS_CUDA,), ON_CPU, WhetherFound.HERE, Verdict.LINKS),
+        ((NEEDS_CUDA,), LIBRARIES, WhetherFound.NOWHERE, Verdict.LINKS),
     ],
     ids=[
         "a helper's, nowhere",
@@ -195,14 +195,14 @@ NEEDS_CUDA = replace(MODULE, needed=("libc10.so", "libcudart.so.12"))
     ],
 )
 def test_a_runtime_that_torch_does_not_load(
-    modules: tuple[Module, ...], libraries: Libraries, found: Found, verdict: Verdict
+    modules: tuple[Module, ...], libraries: Libraries, found: WhetherFound, verdict: Verdict
 ) -> None:
     runtimes = {"libcudart.so.11": found, "libcudart.so.12": found}
     assert plan_link(modules, replace(libraries, runtimes=runtimes)).verdict is verdict
 
 
 def test_it_is_said_who_needs_another_runtime() -> None:
-    runtimes = {"libcudart.so.11": Found.NOWHERE, "libcudart.so.12": Found.NOWHERE}
+    runtimes = {"libcudart.so.11": WhetherFound.NOWHERE, "libcudart.so.12": WhetherFound.NOWHERE}
     (report,) = plan_link([WITH_HELPER, HELPER], replace(LIBRARIES, runtimes=runtimes)).modules
     assert report.faults == ("needs libhelp.so, which needs libcudart.so.11, and torch loads libcudart.so.12",)
     assert report.reasons == (Reason.CUDA_MAJOR,)

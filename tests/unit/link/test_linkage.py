@@ -9,7 +9,6 @@ from torchgraft.link.linkage import (
     CUDART,
     TORCH_LIBRARY,
     Format,
-    Found,
     Libraries,
     Library,
     LinkReport,
@@ -17,6 +16,7 @@ from torchgraft.link.linkage import (
     ModuleReport,
     Reason,
     Verdict,
+    WhetherFound,
     is_of_stable_abi,
     is_of_torch,
 )
@@ -167,5 +167,7 @@ def test_a_report_survives_json() -> None:
 
 
 def test_what_there_is_to_link_with_survives_json() -> None:
-    libraries = Libraries(libraries=LIBRARIES, runtimes={"libcudart.so.12": Found.PERHAPS}, since={"torch_a": "2.10"})
+    libraries = Libraries(
+        libraries=LIBRARIES, runtimes={"libcudart.so.12": WhetherFound.PERHAPS}, since={"torch_a": "2.10"}
+    )
     assert from_json_text(Libraries, json_text(libraries), source="here") == libraries

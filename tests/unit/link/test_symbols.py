@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchgraft.link.libraries import other_abi_starts, read_libraries, readable_names
-from torchgraft.link.stable_abi import parse_since
+from torchgraft.link.libraries import other_abi_starts, parse_since, read_libraries
 from torchgraft.model.observation import Origin, Torch
 
 PAIRS = {
@@ -91,11 +90,6 @@ def test_of_functions_of_other_accelerators_only_a_condition_tells() -> None:
 
 def test_unbalanced_conditions_are_put_up_with() -> None:
     assert dict(parse_since(["#endif", "#else", "void torch_a();", "#if X"])) == {"torch_a": "2.9"}
-
-
-def test_names_are_readable_where_they_have_such_a_name() -> None:
-    names = readable_names([PAIRS["an argument"][1].decode(), "aoti_torch_old", "_Z"])
-    assert names == {PAIRS["an argument"][1].decode(): "c10::Error::Error(c10::SourceLocation, std::__cxx11::string)"}
 
 
 def test_without_a_torch_or_its_libraries_there_is_nothing_to_compare_with(tmp_path: object) -> None:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.link.cuda_runtimes import read_runtimes
-from torchgraft.link.linkage import Format, Found, Module
-from torchgraft.link.system_libraries import configured_folders, run_path_folders
+from torchgraft.link.linkage import Format, Module, WhetherFound
+from torchgraft.link.system_libraries import configured_folders, read_runtimes, run_path_folders
 
 NAME = "libcudart.so.12"
 MODULE = Module(file="ext/_C.so", format=Format.ELF, needed=("libc10.so", NAME))
@@ -30,42 +29,42 @@ def with_run_path(*entries: str) -> Module:
     return Module(file="ext/_C.so", format=Format.ELF, needed=("libc10.so", NAME), run_path=entries)
 
 
-def found(torch: Path, *modules: Module, **more: Path) -> Found:
+def found(torch: Path, *modules: Module, **more: Path) -> WhetherFound:
     return read_runtimes(modules, torch, loaded="", folders=more and {"ext/_C.so": more["folder"]})[NAME]
 
 
 def test_a_runtime_that_is_nowhere(torch: Path) -> None:
-    assert found(torch, MODULE) is Found.NOWHERE
+    assert found(torch, MODULE) is WhetherFound.NOWHERE
 
 
 @pytest.mark.parametrize("place", ["inherited", "lib"])
 def test_a_runtime_in_a_folder_of_the_system(torch: Path, tmp_path: Path, place: str) -> None:
     put(tmp_path / place)
-    assert found(torch, MODULE) is Found.HERE
+    assert found(torch, MODULE) is WhetherFound.HERE
 
 
 def test_a_runtime_to_which_a_run_path_leads(torch: Path, tmp_path: Path) -> None:
     put(tmp_path / "cuda" / "lib64")
-    assert found(torch, with_run_path(str(tmp_path / "cuda" / "lib64"))) is Found.HERE
+    assert found(torch, with_run_path(str(tmp_path / "cuda" / "lib64"))) is WhetherFound.HERE
     put(tmp_path / "away" / "libs")
     (tmp_path / "away" / "ext").mkdir()
-    assert found(torch, with_run_path("$ORIGIN/../libs"), folder=tmp_path / "away" / "ext") is Found.HERE
+    assert found(torch, with_run_path("$ORIGIN/../libs"), folder=tmp_path / "away" / "ext") is WhetherFound.HERE
 
 
 def test_a_wheel_is_taken_to_be_installed_beside_torch(torch: Path) -> None:
     put(torch.parent / "nvidia" / "cuda_runtime" / "lib")
     reaching = with_run_path("${ORIGIN}/../nvidia/cuda_runtime/lib")
-    assert found(torch, reaching) is Found.HERE
+    assert found(torch, reaching) is WhetherFound.HERE
     # Without a run path, its package may load it.
-    assert found(torch, MODULE) is Found.PERHAPS
+    assert found(torch, MODULE) is WhetherFound.PERHAPS
 
 
 def test_a_run_path_that_leaves_the_wheel_may_lead_to_it(torch: Path, tmp_path: Path) -> None:
     leaving = with_run_path("$ORIGIN/../nvidia/cuda_runtime/lib")
-    assert found(torch, leaving) is Found.PERHAPS
+    assert found(torch, leaving) is WhetherFound.PERHAPS
     # Where the module is, it is known what is there.
-    assert found(torch, leaving, folder=tmp_path / "ext") is Found.NOWHERE
-    assert found(torch, with_run_path("$ORIGIN", "$ORIGIN/../ext/lib", "$ORIGIN/../torch/lib")) is Found.NOWHERE
+    assert found(torch, leaving, folder=tmp_path / "ext") is WhetherFound.NOWHERE
+    assert found(torch, with_run_path("$ORIGIN", "$ORIGIN/../ext/lib", "$ORIGIN/../torch/lib")) is WhetherFound.NOWHERE
 
 
 def test_an_old_run_path_counts_for_what_is_needed_in_turn(torch: Path, tmp_path: Path) -> None:
@@ -73,8 +72,8 @@ def test_an_old_run_path_counts_for_what_is_needed_in_turn(torch: Path, tmp_path
     path = (str(tmp_path / "cuda"),)
     old = Module(file="ext/a.so", format=Format.ELF, needed=("lib_C.so",), run_path=path, old_run_path=True)
     new = Module(file="ext/a.so", format=Format.ELF, needed=("lib_C.so",), run_path=path)
-    assert found(torch, MODULE, old) is Found.HERE
-    assert found(torch, MODULE, new) is Found.NOWHERE
+    assert found(torch, MODULE, old) is WhetherFound.HERE
+    assert found(torch, MODULE, new) is WhetherFound.NOWHERE
 
 
 def test_what_a_wheel_brings_and_what_torch_loads_is_not_looked_for(torch: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.link.source_libraries import walk_tree
+from torchgraft.link.modules import walk_tree
 from torchgraft.wheel.contents import read_in_place_modules
 
 ELF = b"\x7fELF" + b"\0" * 60

@@ -16,8 +16,7 @@ from ...consumer.prefixes import python_folders, python_versions
 from ...files import is_file, is_folder, read_start, real
 from ...installed.dist_info import Installed, read_files
 from ...installed.editable import importable, read_source_places, top_level_names
-from ...link.modules import is_library_name
-from ...link.source_libraries import walk_tree
+from ...link.modules import is_library_name, walk_tree
 
 _LARGEST_URL_BYTES = 1_000_000
 _SITE_NAMES = frozenset({"site-packages", "dist-packages"})
