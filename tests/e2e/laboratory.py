@@ -46,7 +46,6 @@ OLD_PIP = "23.2"
 WHEELS = (
     "build",
     "cmake",
-    "cxxfilt",
     "cyclonedx-python-lib",
     "filelock",
     "installer",
@@ -58,7 +57,6 @@ WHEELS = (
     "pip",
     "platformdirs",
     "psutil",
-    "pyelftools",
     "pyproject-hooks",
     "pytest",
     "scikit-build-core",

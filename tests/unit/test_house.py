@@ -28,7 +28,7 @@ NOT_YET = {
     *("hook", "build_meta"),
 }
 THIRD_PARTY = {
-    *("cxxfilt", "cyclonedx", "elftools", "filelock", "installer", "packageurl", "packaging", "platformdirs", "psutil"),
+    *("cyclonedx", "filelock", "installer", "packageurl", "packaging", "platformdirs", "psutil"),
     *("pyproject_hooks", "shtab", "tomli", "tomlkit", "urllib3"),
 }
 # What deciding may not ask: the same snapshot has to give the same plan on any machine.
