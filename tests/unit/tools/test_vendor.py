@@ -1,14 +1,23 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from torchgraft import __version__
+from torchgraft.tools.adopt.adoption import Adoptable
+from torchgraft.tools.adopt.plan_adoption import plan_adoption
 from torchgraft.tools.cli import main
-from torchgraft.tools.vendor.plan_vendor import with_copy_in_sdist
+from torchgraft.tools.vendor.plan_vendor import Copy, Manifest, compare_copy, with_copy_in_sdist, with_copy_marked
 from torchgraft.tools.vendor.vendored_copy import describe_own, read_own_files
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 PYPROJECT = '[build-system]\nrequires = ["torch", "setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
 
@@ -44,11 +53,13 @@ def test_a_copy_is_the_backend_without_its_commands() -> None:
     assert not any(name.startswith("torchgraft/tools") or "__main__" in name or ".pyc" in name for name in files)
 
 
-def test_it_needs_what_torchgraft_needs_and_no_extra() -> None:
+def test_it_needs_what_every_build_needs_as_torchgraft_states_it() -> None:
+    """What only some builds need, these ask for; see tests/hooks/test_vendored_copy.py."""
     requires = describe_own().requires
-    assert any(item.startswith("packaging") for item in requires)
+    assert {Requirement(item).name for item in requires} == {"packaging", "pyproject-hooks", "installer", "tomli"}
     assert any(item.startswith("tomli>=2; python_version") for item in requires)
-    assert not any("extra ==" in item or "tomlkit" in item for item in requires)
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert set(map(Requirement, requires)) <= set(map(Requirement, project["dependencies"]))
 
 
 def test_what_is_written(vendored: Path) -> None:
@@ -60,6 +71,7 @@ def test_what_is_written(vendored: Path) -> None:
     assert len(manifest["files"]["torchgraft/build_meta.py"]) == 64
     assert (vendored / "_torchgraft" / "LICENSE").read_text().strip().startswith("Apache License")
     assert "recursive-include _torchgraft *.py" in (vendored / "MANIFEST.in").read_text()
+    assert (vendored / ".gitattributes").read_text() == "_torchgraft/** linguist-vendored\n"
 
 
 def test_a_copy_as_it_was_made(vendored: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,6 +171,9 @@ def test_without_write_only_the_copy_is_made(tmp_path: Path, capsys: pytest.Capt
     assert (tmp_path / "_torchgraft" / "manifest.json").exists()
     assert (tmp_path / "pyproject.toml").read_text() == PYPROJECT
     assert not (tmp_path / "MANIFEST.in").exists()
+    assert not (tmp_path / ".gitattributes").exists()
+    assert "+_torchgraft/** linguist-vendored" in said
+    assert 'ruff extend-exclude = ["_torchgraft"]' in said
     assert '+backend-path = ["_torchgraft"]' in said
     assert "not changed without --write" in said
 
@@ -188,3 +203,48 @@ def test_another_backend_has_to_be_told(tmp_path: Path, capsys: pytest.CaptureFi
 def test_manifest_in(before: str | None, after: str | None) -> None:
     line = "recursive-include _torchgraft *.py py.typed manifest.json LICENSE"
     assert with_copy_in_sdist(before) == (after.format(line) if after else None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "{}\n"),
+        ("*.cu linguist-language=CUDA\n", "*.cu linguist-language=CUDA\n{}\n"),
+        ("* text=auto\r\n", "* text=auto\r\n{}\r\n"),
+        ("_torchgraft text\n", "_torchgraft text\n{}\n"),
+        ("/_torchgraft/** linguist-vendored\n", None),
+        ("_torchgraft/* linguist-vendored=true\n", None),
+        ("_torchgraft/** -linguist-vendored\n", None),
+    ],
+)
+def test_gitattributes(before: str | None, after: str | None) -> None:
+    assert with_copy_marked(before) == (after.format("_torchgraft/** linguist-vendored") if after else None)
+
+
+@pytest.mark.parametrize(
+    ("stated", "lines"),
+    [
+        (["packaging"], ["packaging>=24"]),
+        (["packaging>=22"], ["packaging>=24"]),
+        (["packaging>=24.1"], ["packaging>=24.1"]),
+        (["Packaging >= 24, < 26"], ["Packaging >= 24, < 26"]),
+        (["packaging<26"], ["packaging<26,>=24"]),
+        (["packaging", "packaging>=24"], ["packaging>=24"]),
+        (["packaging>=24", "packaging"], ["packaging>=24"]),
+        (["packaging; sys_platform == 'win32'"], ["packaging>=24"]),
+        (
+            ["packaging @ https://example.com/packaging.whl"],
+            ["packaging @ https://example.com/packaging.whl", "packaging>=24"],
+        ),
+    ],
+)
+def test_one_requirement_for_each_distribution(stated: list[str], lines: list[str]) -> None:
+    requires = json.dumps(["setuptools", *stated])
+    text = f'[build-system]\nrequires = {requires}\nbuild-backend = "setuptools.build_meta"\n'
+    adoption = plan_adoption(Adoptable(pyproject=text), vendored=("packaging>=24",), force=True)
+    assert sorted(item for item in adoption.requires if item != "setuptools") == sorted(lines)
+    assert adoption.after
+    again = plan_adoption(Adoptable(pyproject=adoption.after), vendored=("packaging>=24",), force=True)
+    assert again.after is None
+    manifest = Manifest(version="1", requires=("packaging>=24",))
+    assert compare_copy(Copy(manifest=manifest), tomllib.loads(adoption.after)) == ()

@@ -39,7 +39,7 @@ def read_adoptable(folder: Path) -> Adoptable:
 
     :raises ConfigError: if pyproject.toml is no TOML
     """
-    text = _exact_text(folder / "pyproject.toml")
+    text = read_exact_text(folder / "pyproject.toml")
     pyproject = {} if text is None else parse_pyproject(text.removeprefix("\ufeff"))
     project = read_project(folder, pyproject)
     source = read_text(folder / "setup.py")
@@ -51,7 +51,6 @@ def read_adoptable(folder: Path) -> Adoptable:
         dependencies=project.dependencies,
         setup_requires=((script.setup_requires or ()) if script else ()) + project.setup_cfg_requires,
         finds_torch=_finds_torch(folder),
-        manifest_in=_exact_text(folder / "MANIFEST.in"),
     )
 
 
@@ -124,7 +123,7 @@ def _finds_torch(folder: Path) -> str:
     return ""
 
 
-def _exact_text(path: Path) -> str | None:
+def read_exact_text(path: Path) -> str | None:
     """Return the text of a file with its own line ends and byte order mark; None where there is no such file.
 
     :raises ConfigError: if it is not UTF-8, which TOML has to be

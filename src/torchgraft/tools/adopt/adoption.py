@@ -63,7 +63,6 @@ class Adoptable:
     dependencies: tuple[str, ...] | None = None
     setup_requires: tuple[str, ...] = ()
     finds_torch: str = ""
-    manifest_in: str | None = None
 
 
 class Advice(enum.Enum):

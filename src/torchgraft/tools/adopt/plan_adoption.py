@@ -21,6 +21,7 @@ from ...untrusted import table
 from .adoption import BACKEND, IN_TREE, OWN_NAME, Adoptable, Adoption, Advice, Change, Import
 from .plan_need import (
     asked_words,
+    merged_requirement,
     parsed_requirement,
     relative_in_vocabulary,
     required_name,
@@ -171,8 +172,24 @@ class _Plan:
             if required_name(item) == OWN_NAME:
                 self._drop(index, f"it stands in {IN_TREE}")
         for requirement in self.vendored:
-            if requirement not in self.requires:
-                self._add(requirement, f"{IN_TREE} needs it")
+            self._need(requirement)
+
+    def _need(self, requirement: str) -> None:
+        """Require what the copy needs, in one requirement with what the project says of the same distribution."""
+        merged, same = requirement, []
+        for index, item in enumerate(self.requires):
+            both = merged_requirement(item, merged)
+            if both is not None:
+                merged = both
+                same.append(index)
+        if not same:
+            self._add(requirement, f"{IN_TREE} needs it")
+        elif merged != self.requires[same[0]]:
+            self.edits.replaced[same[0]] = merged
+            text = f'requires: "{self.requires[same[0]]}" -> "{merged}"'
+            self.changes.append(Change(text=text, reason=f"{IN_TREE} needs {requirement}"))
+        for index in same[1:]:
+            self._drop(index, f'"{merged}" says it')
 
     def _torch(self) -> None:
         matched: list[str] = []

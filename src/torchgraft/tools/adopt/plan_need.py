@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from ...project.import_names import MATCHED
 from ...settings.vocabulary import words_of
@@ -63,6 +65,31 @@ def parsed_requirement(item: str) -> Requirement | None:
         return Requirement(item)
     except InvalidRequirement:
         return None
+
+
+def merged_requirement(stated: str, needed: str) -> str | None:
+    """Return one requirement that says what two of the same distribution say, `stated` itself where that does.
+
+    None where no single one can: of different distributions, with an address, or for different machines.
+    """
+    old, new = parsed_requirement(stated), parsed_requirement(needed)
+    if old is None or new is None or old.url or new.url or canonicalize_name(old.name) != canonicalize_name(new.name):
+        return None
+    if old.marker and new.marker and old.marker != new.marker:
+        return None
+    floors = sorted((one for one in (*old.specifier, *new.specifier) if one.operator == ">="), key=_floor)
+    others = [one for one in (*old.specifier, *new.specifier) if one.operator != ">="]
+    specifier = SpecifierSet(",".join(map(str, [*others, *floors[-1:]])))
+    for item, text in ((old, stated), (new, needed)):
+        is_for_all = item.marker is None or (old.marker is not None and new.marker is not None)
+        if item.specifier == specifier and item.extras >= old.extras | new.extras and is_for_all:
+            return text
+    old.specifier, old.extras, old.marker = specifier, old.extras | new.extras, old.marker and new.marker
+    return str(old)
+
+
+def _floor(specifier: Specifier) -> Version:
+    return Version(specifier.version)
 
 
 def required_name(item: str) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 
 from ...untrusted import strings, table
 from ..adopt.adoption import BACKEND, IN_TREE
+from ..adopt.plan_need import merged_requirement
 
 MANIFEST = "manifest.json"
-_MANIFEST_LINE = f"recursive-include {IN_TREE} *.py py.typed {MANIFEST} LICENSE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +73,30 @@ def with_copy_in_sdist(manifest_in: str | None) -> str | None:
 
     setuptools leaves out what is no package of the project, and a build from such an sdist would have no backend.
     """
-    text = manifest_in or ""
-    if any(line.split()[:2] in (["graft", IN_TREE], ["recursive-include", IN_TREE]) for line in text.splitlines()):
-        return None
+    named = (["graft", IN_TREE], ["recursive-include", IN_TREE])
+    is_named = any(line.split()[:2] in named for line in (manifest_in or "").splitlines())
+    line = f"recursive-include {IN_TREE} *.py py.typed {MANIFEST} LICENSE"
+    return None if is_named else _with_line(manifest_in, line)
+
+
+def with_copy_marked(attributes: str | None) -> str | None:
+    """Return the text of .gitattributes with a line that says whose the copy is; None where something is said of it.
+
+    GitHub then counts it in no statistics of languages, and folds it in differences.
+    """
+    lines = [line.split() for line in (attributes or "").splitlines()]
+    is_said = any(
+        line and line[0].strip("/").startswith(IN_TREE) and any("linguist-vendored" in word for word in line[1:])
+        for line in lines
+    )
+    return None if is_said else _with_line(attributes, f"{IN_TREE}/** linguist-vendored")
+
+
+def _with_line(text: str | None, line: str) -> str:
+    text = text or ""
     end = "\r\n" if "\r\n" in text else "\n"
     gap = end if text and not text.endswith("\n") else ""
-    return f"{text}{gap}{_MANIFEST_LINE}{end}"
+    return f"{text}{gap}{line}{end}"
 
 
 def _files(manifest: Manifest, copy: Copy) -> Iterator[CopyFault]:
@@ -98,5 +116,5 @@ def _build_system(manifest: Manifest, pyproject: Mapping[str, Any]) -> Iterator[
     if system.get("backend-path") != [IN_TREE]:
         yield CopyFault(file="pyproject.toml", what=f'backend-path is not ["{IN_TREE}"]')
     for requirement in manifest.requires:
-        if requirement not in strings(system.get("requires")):
+        if not any(merged_requirement(item, requirement) == item for item in strings(system.get("requires"))):
             yield CopyFault(file="pyproject.toml", what=f'requires lacks "{requirement}"')

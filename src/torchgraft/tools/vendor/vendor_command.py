@@ -10,13 +10,13 @@ from ...errors import ConfigError, Evidence, Problem
 from ...project.pyproject import read_pyproject
 from ...shell_words import quoted
 from ..adopt.adopt_command import adoption_text
-from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable
-from ..adopt.adoption import IN_TREE, Adoptable, Adoption
+from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable, read_exact_text
+from ..adopt.adoption import IN_TREE, Adoptable
 from ..adopt.plan_adoption import plan_adoption
 from ..adopt.sdist import write_project_file
 from ..shared_options import folder_argument, refuse_no_project, require_extra
 from ..terminal import diff_text
-from .plan_vendor import Manifest, altered_files, compare_copy, stale_files, with_copy_in_sdist
+from .plan_vendor import altered_files, compare_copy, stale_files, with_copy_in_sdist, with_copy_marked
 from .vendored_copy import describe_own, read_copy, read_own_files, write_copy
 
 DESCRIPTION = (
@@ -31,13 +31,20 @@ exit status of --check:
   1  a file was changed, is missing or does not belong there, or pyproject.toml does not use it
 """
 
+_LINTERS = (
+    f'linters leave it alone with: ruff extend-exclude = ["{IN_TREE}"], mypy exclude = ["^{IN_TREE}/"],'
+    f" pre-commit exclude: ^{IN_TREE}/"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument(
         "path", nargs="?", type=folder_argument, default=".", metavar="PATH", help="source tree (default: .)"
     )
-    parser.add_argument("--write", action="store_true", help="change pyproject.toml and MANIFEST.in too")
+    parser.add_argument(
+        "--write", action="store_true", help="change pyproject.toml, MANIFEST.in and .gitattributes too"
+    )
     parser.add_argument("--check", action="store_true", help="change nothing; say whether the copy was changed")
     parser.add_argument("--force", action="store_true", help="write over a copy that somebody has changed")
     parser.add_argument("--json", action="store_true", help="print the same as JSON")
@@ -74,35 +81,34 @@ def _vendor(arguments: argparse.Namespace) -> int:
     found = read_adoptable(project)
     # Who vendors it has decided that the project needs it.
     adoption = plan_adoption(found, vendored=own.requires, force=True)
-    manifest_in = with_copy_in_sdist(found.manifest_in) if _is_setuptools(found) else None
+    before = {name: read_exact_text(project / name) for name in ("MANIFEST.in", ".gitattributes")}
+    after = {
+        "MANIFEST.in": with_copy_in_sdist(before["MANIFEST.in"]) if _is_setuptools(found) else None,
+        ".gitattributes": with_copy_marked(before[".gitattributes"]),
+    }
     write_copy(project / IN_TREE, files, own, stale=stale_files(copy, own))
     if arguments.write:
-        if adoption.after is not None:
-            write_project_file(project / "pyproject.toml", adoption.after)
-        if manifest_in is not None:
-            write_project_file(project / "MANIFEST.in", manifest_in)
+        for name, text in {"pyproject.toml": adoption.after, **after}.items():
+            if text is not None:
+                write_project_file(project / name, text)
     if arguments.json:
-        report = {**to_json(adoption), "manifest_in": manifest_in, "version": own.version, "written": arguments.write}
+        texts = {"manifest_in": after["MANIFEST.in"], "gitattributes": after[".gitattributes"]}
+        report = {**to_json(adoption), **texts, "version": own.version, "written": arguments.write}
         print(json.dumps(report, indent=2))
-    else:
-        print(_report(arguments, own, found, adoption, manifest_in))
-    return 0
-
-
-def _report(
-    arguments: argparse.Namespace, own: Manifest, found: Adoptable, adoption: Adoption, manifest_in: str | None
-) -> str:
-    lines = [f"{IN_TREE} is torchgraft {own.version} now, {len(own.files)} files; commit it", ""]
+        return 0
+    lines = [f"{IN_TREE} is torchgraft {own.version} now, {len(own.files)} files; commit it", "", _LINTERS, ""]
     lines.append("[build-system] requires has to have what it needs:")
     lines += [f"  {requirement}" for requirement in own.requires]
     lines += ["", adoption_text(found, adoption)]
-    if manifest_in is not None:
-        lines += ["", diff_text(found.manifest_in, manifest_in, "MANIFEST.in").rstrip("\n")]
-    elif not _is_setuptools(found):
+    for name, text in after.items():
+        if text is not None:
+            lines += ["", diff_text(before[name], text, name).rstrip("\n")]
+    if not _is_setuptools(found):
         lines += ["", f"See that {IN_TREE} is in the sdist: its backend does not know that it has to be."]
-    if adoption.after is not None or manifest_in is not None:
+    if any(text is not None for text in (adoption.after, *after.values())):
         lines += ["", "written" if arguments.write else "these files are not changed without --write"]
-    return "\n".join(lines)
+    print("\n".join(lines))
+    return 0
 
 
 def _is_setuptools(found: Adoptable) -> bool:

@@ -11,18 +11,19 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 from ... import __version__
 from ...codec import from_json_text, json_text
 from ...errors import ActError, ConfigError, Problem
 from ..adopt.adoption import IN_TREE, OWN_NAME
+from ..adopt.plan_need import required_name
 from ..adopt.sdist import not_written
 from .plan_vendor import MANIFEST, Copy, Manifest
 
 PACKAGE = Path(__file__).parents[2]
 
 _NOT_FOR_BUILDS = frozenset({"tools", "__main__.py"})
+# What every hook needs. What only some builds need, they ask for by get_requires_for_build_wheel.
+_NEEDED = frozenset({"packaging", "pyproject-hooks", "installer", "tomli"})
 
 
 def read_own_files() -> dict[str, Path]:
@@ -43,10 +44,10 @@ def describe_own() -> Manifest:
 
     :raises ActError: if torchgraft is not installed as it should be
     """
-    parsed = {text: Requirement(text) for text in _distribution().requires or ()}
+    requires = _distribution().requires or ()
     return Manifest(
         version=__version__,
-        requires=tuple(text for text, one in parsed.items() if one.marker is None or "extra" not in str(one.marker)),
+        requires=tuple(text for text in requires if required_name(text) in _NEEDED),
         files={name: _digest(path) for name, path in sorted(read_own_files().items())},
     )
 
