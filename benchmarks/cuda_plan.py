@@ -34,7 +34,7 @@ import os, sys, time
 from pathlib import Path
 began = time.perf_counter(), sum(os.times()[:4])
 from torchgraft.hook.plan import plan_build, plan_text
-from torchgraft.settings.taken import take_settings
+from torchgraft.settings.sources import take_settings
 from torchgraft.hook.snapshot import take_snapshot
 from torchgraft.model.observation import Hook
 settings = take_settings(Path.cwd(), None)

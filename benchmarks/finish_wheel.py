@@ -25,7 +25,7 @@ from torchgraft.hook.finish import finish_wheel
 from torchgraft.hook.plan import plan_build
 from torchgraft.hook.snapshot import take_snapshot
 from torchgraft.model.observation import Hook
-from torchgraft.settings.taken import take_settings
+from torchgraft.settings.sources import take_settings
 
 LIMIT = 3
 PYPROJECT = """\

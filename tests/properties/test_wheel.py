@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.wheels import write_wheel
 from torchgraft.model.decision import PlannedPrebuilt
 from torchgraft.prebuilt.inspect import inspect_wheel
-from torchgraft.settings.prebuilt_table import parse_hashes
+from torchgraft.prebuilt.plan_prebuilt import parse_hashes
 
 WANTED = PlannedPrebuilt(url="https://example.org/a.whl", name="a", version="1.0")
 

@@ -13,7 +13,7 @@ from ..model.hardware_values import Hardware
 from ..model.observation import BuildEnvironment, Consumer, Hook, Locked, Torch
 from ..model.source_tree import Project
 from ..settings.config import Config, Cuda
-from ..settings.taken import Settings
+from ..settings.sources import Settings
 from .hardware import take_hardware
 from .plan_needs import asks_for_compilers, asks_for_gpus, cuda_need, rocm_need, sycl_need
 

@@ -16,7 +16,7 @@ from ..ladder.plan_torch import Choice
 from ..ladder.plan_way import Reach
 from ..ladder.plan_without_torch import chosen_version
 from ..model.observation import Snapshot
-from ..settings.facts import FACTS
+from ..settings.template import FACTS
 from ..versions import parse_version
 from .plan_compiling import Compiling
 

@@ -17,7 +17,7 @@ from ..link.plan_link import link_problem, plan_link
 from ..model.decision import Guard, Plan, PlannedPrebuilt, PlannedRunPath
 from ..model.observation import Hook, Torch
 from ..prebuilt.fitting import inspect_prebuilt, read_original_record
-from ..settings.prebuilt_table import WheelAnswer
+from ..prebuilt.plan_prebuilt import WheelAnswer
 from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, rewrite_wheel
 from ..wheel.guard import guard_files
 from ..wheel.metadata import as_required, with_requirement

@@ -19,8 +19,8 @@ from ..errors import Evidence, Problem
 from ..ladder.plan_torch import satisfies
 from ..model.decision import Outcome, Planned, RuleOutcome
 from ..model.observation import Snapshot, Torch
-from ..settings.conditions import When, env_condition_text
 from ..settings.config import Config
+from ..settings.tables import When, env_condition_text
 from ..versions import parse_version
 
 _NOT_LOOKED_AT = "this hook compiles nothing"

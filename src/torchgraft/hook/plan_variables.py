@@ -15,8 +15,7 @@ from ..ladder.plan_way import Reach
 from ..model.decision import PlannedVariable
 from ..model.observation import Snapshot, Torch, Way
 from ..settings.config import Config
-from ..settings.facts import FACTS
-from ..settings.template import filled, template_names
+from ..settings.template import FACTS, filled, template_names
 from .plan_rules import Rules
 
 

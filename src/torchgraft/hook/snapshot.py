@@ -28,9 +28,9 @@ from ..model.observation import DECIDED_VARIABLES, BuildEnvironment, Consumer, H
 from ..model.source_tree import Project
 from ..prebuilt.fitting import read_hash_files
 from ..project.pyproject import read_project, with_identity
-from ..settings.conditions import env_condition_holds, env_condition_text
 from ..settings.config import Config
-from ..settings.taken import Settings
+from ..settings.sources import Settings
+from ..settings.tables import env_condition_holds, env_condition_text
 from ..settings.vocabulary import VARIABLES
 from ..wanted.read_wanted import front_end_of, read_wanted
 from .with_last_build import with_last_build

@@ -16,7 +16,7 @@ from ..model.decision import PlannedPrebuilt
 from ..model.observation import Torch
 from ..model.source_tree import HashFile
 from ..settings.config import Config, UsePrebuilt
-from ..settings.prebuilt_table import WheelAnswer, parse_hashes
+from .plan_prebuilt import WheelAnswer, parse_hashes
 
 Judge = Callable[[tuple[Module, ...], Libraries], LinkReport]
 

@@ -21,9 +21,9 @@ from packaging.tags import InvalidTag, Tag, parse_tag, sys_tags
 from packaging.utils import canonicalize_name
 
 from ..model.decision import PlannedPrebuilt
-from ..settings.prebuilt_table import WheelAnswer
 from ..tools.check.packages import read_record
 from ..versions import parse_version
+from .plan_prebuilt import WheelAnswer
 
 # What zipfile and its decompressors raise for damaged archives.
 _BROKEN = (

@@ -5,14 +5,15 @@ May not ask a server: what is planned here is shown before it is downloaded.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from ..compile.plan_facts import Facts
 from ..model.decision import Planned, PlannedPrebuilt
 from ..model.observation import Hook, Snapshot, Way
 from ..settings.config import Config, UsePrebuilt
-from ..settings.prebuilt_table import Prebuilt
+from ..settings.tables import Prebuilt
 from ..settings.template import filled, template_names
 
 CLIENT = "urllib3>=2.3"
@@ -21,6 +22,24 @@ _HOOKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.BUILD_WHEEL})
 
 # The wheel is compared with both, whether its address names them or not.
 _IDENTITY = ("name", "version")
+_ROW = re.compile(r"\\?(?P<digest>[0-9a-fA-F]{64}) [ *](?P<file>.+)")
+# As BSD writes it, and `sha256sum --tag`.
+_BSD_ROW = re.compile(r"\\?SHA256 \((?P<file>.+)\) = (?P<digest>[0-9a-fA-F]{64})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelAnswer:
+    """What a wheel is that was downloaded: its right file name; or `fault`, why it cannot be used."""
+
+    file: str = ""
+    fault: str = ""
+
+
+def parse_hashes(text: str) -> dict[str, str]:
+    """Return digests by the name of the file, from what `sha256sum` writes. Other lines say nothing."""
+    lines = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
+    rows = (_ROW.fullmatch(line) or _BSD_ROW.fullmatch(line) for line in lines)
+    return {row["file"].replace("\\", "/").rpartition("/")[2]: row["digest"].lower() for row in rows if row}
 
 
 def plan_prebuilt(config: Config, snapshot: Snapshot, facts: Facts, way: Way) -> tuple[PlannedPrebuilt, ...]:

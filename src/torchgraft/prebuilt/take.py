@@ -14,8 +14,8 @@ from ..child import say
 from ..errors import TorchgraftError, shown
 from ..model.decision import Plan, PlannedPrebuilt
 from ..model.observation import Torch
-from ..settings.prebuilt_table import WheelAnswer, parse_hashes
 from .download import DownloadError, Limits, download
+from .plan_prebuilt import WheelAnswer, parse_hashes
 
 Inspect = Callable[[Path, PlannedPrebuilt, "Path | None", "Torch | None"], WheelAnswer]
 # Writes the record into a wheel; the bytes are what its METADATA has to be, None where it is right.

@@ -13,9 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, Evidence, Problem
 from ..model.source_tree import Project, SetupScript
-from ..settings.sources import parse_pyproject
 from ..untrusted import strings, table
 from .meson import project_alone
 from .setup_script import parse_setup_script
@@ -29,26 +27,6 @@ _FINDS_TORCH = {
 }
 # Folders in which no part of the build lies.
 NOT_SOURCES = frozenset({"build", "dist", "node_modules", "__pycache__", "docs"})
-
-
-def read_pyproject(folder: Path) -> Mapping[str, Any]:
-    """Return the tables of the project's pyproject.toml; none where there is no such file.
-
-    :raises ConfigError: if it is no TOML, or cannot be read
-    """
-    path = folder / "pyproject.toml"
-    if os.path.lexists(path) and not (path.is_file() and os.access(path, os.R_OK)):
-        raise ConfigError(
-            Problem(
-                code="pyproject-unreadable",
-                headline="pyproject.toml is there and cannot be read",
-                evidence=(Evidence(label="path", text=str(path)),),
-                why="the build would quietly use the default of every setting",
-                fixes=("make it a file that this user may read",),
-            )
-        )
-    text = _read_text(path)
-    return {} if text is None else parse_pyproject(text)
 
 
 def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .conditions import RULES, When
-from .prebuilt_table import PREBUILT, Prebuilt
-from .value_types import (
+from .kinds import (
     ARCHITECTURES,
     BACKEND,
     COMPONENTS,
@@ -30,9 +29,12 @@ from .value_types import (
     VARIABLES,
     VERSION,
     Kind,
+    ListKind,
     choice,
 )
-from .vocabulary import NAMES as VOCABULARY
+
+if TYPE_CHECKING:
+    from .tables import Prebuilt, Tables, When
 
 TABLE = "torchgraft"
 VARIABLE_PREFIX = "TORCHGRAFT_"
@@ -95,16 +97,38 @@ class Log(enum.Enum):
     PLAN = "plan"
 
 
-PROVIDE = choice(Provide)
-CUDA = choice(Cuda)
-ARCH_FORMAT = choice(ArchFormat)
-RUNTIME_TORCH = choice(RuntimeTorch)
-USE_PREBUILT = choice(UsePrebuilt)
-LOG = choice(Log)
+class TablesKind(Kind):
+    """An array of tables. What these may hold is imported only where a project has some."""
+
+    def __init__(self, key: str) -> None:
+        """Make the kind of the setting of this key."""
+        self._key = key
+        super().__init__(
+            "array of tables",
+            lambda data: self.tables.parse(data),  # noqa: PLW0108 - the tables are not imported yet
+            lambda: self.tables.schema(),  # noqa: PLW0108
+            no_text="an array of tables, which only pyproject.toml can hold",
+        )
+
+    @property
+    def tables(self) -> Tables:
+        """What its tables are."""
+        from .tables import TABLES
+
+        return TABLES[self._key]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
+def _package(data: object) -> str:
+    from .vocabulary import known_package
+
+    return known_package(data)
+
+
+VOCABULARY = ListKind('list of packages, or "off"', _package, r"[,\s]+", off="off")
+USER = (Source.VARIABLE, Source.ARGUMENT)
+
+
+class Setting(NamedTuple):
     """What is known of a field of `Config` besides its type and default."""
 
     key: str
@@ -113,14 +137,9 @@ class Setting:
     sources: tuple[Source, ...]
 
 
-_EVERYWHERE = tuple(Source)
-_PACKAGE = (Source.TOML,)
-USER = (Source.VARIABLE, Source.ARGUMENT)
-
-
-def _setting(default: Any, key: str, kind: Kind, sources: tuple[Source, ...], doc: str) -> Any:
-    setting = Setting(key=key, kind=kind, doc=doc, sources=sources)
-    return field(default_factory=lambda: default, metadata={"setting": setting})
+def _setting(default: Any, kind: Kind, doc: str, *sources: Source, key: str = "") -> Any:
+    """Return a field. Without sources the setting may come from all; its key is the field's name, if not given."""
+    return field(default_factory=lambda: default, metadata={"setting": (key, kind, doc, sources or tuple(Source))})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,206 +148,161 @@ class Config:
 
     backend: str = _setting(
         "setuptools.build_meta",
-        "backend",
         BACKEND,
-        _EVERYWHERE,
         "The delegate: the backend that does the work. `setuptools.build_meta:__legacy__` is for a `setup.py` that"
         " imports modules of its own source tree.",
     )
     backend_path: tuple[str, ...] = _setting(
-        (), "backend-path", RELATIVE_PATHS, _PACKAGE, "Folders of the source tree in which the delegate is found."
+        (), RELATIVE_PATHS, "Folders of the source tree in which the delegate is found.", Source.TOML
     )
     match: tuple[str, ...] = _setting(
         ("torch",),
-        "match",
         NAMES,
-        _EVERYWHERE,
         "The matched distributions: those whose build-time and run-time copy must be the same. Always holds torch.",
     )
     borrow: tuple[str, ...] = _setting(
         ("numpy",),
-        "borrow",
         NAMES,
-        _EVERYWHERE,
         "Further distributions that are grafted if the consumer has them and the build environment does not.",
     )
     requires: tuple[str, ...] = _setting(
         (),
-        "requires",
         REQUIREMENTS,
-        _EVERYWHERE,
         "Further build requirements, installed by the front end for building a wheel, not for an sdist.",
     )
     env: Mapping[str, str] = _setting(
         MappingProxyType({}),
-        "env",
         VARIABLES,
-        (Source.TOML, Source.ARGUMENT),
         "Variables for the delegate. A variable that the user has set keeps the user's value. A value may name facts of"
         " the plan between braces, such as `{cuda_major}`; a brace that stands for itself is doubled.",
+        Source.TOML,
+        Source.ARGUMENT,
     )
     when: tuple[When, ...] = _setting(
         (),
-        "when",
-        RULES,
-        _PACKAGE,
+        TablesKind("when"),
         "Rules: what else is required, set or refused where all conditions of a table hold. All keys and facts have a"
         " page of the reference, *Rules and facts*.",
+        Source.TOML,
     )
     prebuilt: tuple[Prebuilt, ...] = _setting(
         (),
-        "prebuilt",
-        PREBUILT,
-        _PACKAGE,
+        TablesKind("prebuilt"),
         "Where wheels are that are built already, in the order in which they are tried. `url` and `hashes` may name"
         " facts between braces.",
+        Source.TOML,
     )
     use_prebuilt: UsePrebuilt = _setting(
         UsePrebuilt.ON,
-        "prebuilt",
-        USE_PREBUILT,
-        USER,
+        choice(UsePrebuilt),
         "Whether wheels that are built already are used where the package says where they are.",
+        *USER,
+        key="prebuilt",
     )
     require_hashes: bool = _setting(
-        False,
-        "require-hashes",
-        FLAG,
-        _EVERYWHERE,
-        "Whether a prebuilt wheel is used only if its SHA-256 digest is known beforehand.",
+        False, FLAG, "Whether a prebuilt wheel is used only if its SHA-256 digest is known beforehand."
     )
     torch: str = _setting(
         "",
-        "torch",
         SPECIFIERS,
-        _PACKAGE,
         "The versions of torch that the package supports. Another one is refused before anything is compiled. Without"
         " it, the package's own dependency on torch counts.",
+        Source.TOML,
     )
     told_torch: str = _setting(
         "",
-        "torch",
         VERSION,
-        USER,
         "The version to build for, whatever is installed: for building wheels for elsewhere.",
+        *USER,
+        key="torch",
     )
     consumer: str = _setting(
         "",
-        "consumer",
         PATH,
-        USER,
         "The environment that the wheel is for: its folder, its interpreter, or the project whose `.venv` it is."
         " Replaces the search for it.",
+        *USER,
     )
     provide: Provide = _setting(
         Provide.AUTO,
-        "provide",
-        PROVIDE,
-        _EVERYWHERE,
+        choice(Provide),
         "How torch reaches the build. `graft`: links to the consumer's. `install`: the front end installs it into the"
         " build environment. `auto`: whichever fits. `off`: not at all; torchgraft only passes the hooks on.",
     )
     cuda: Cuda = _setting(
         Cuda.AUTO,
-        "cuda",
-        CUDA,
-        _EVERYWHERE,
+        choice(Cuda),
         "Whether a CUDA toolkit is needed. `auto`: where torch is a CUDA build and the project has CUDA sources, or its"
         " `setup.py` names CUDAExtension. `off`: none is looked for, and the packages of the"
         " [vocabulary](vocabulary.md) are told to leave CUDA out.",
     )
     cuda_components: tuple[str, ...] = _setting(
         (),
-        "cuda-components",
         COMPONENTS,
-        _PACKAGE,
         "Further extras of `cuda-toolkit` that the sources need, such as `curand`, where the toolkit comes from PyPI.",
+        Source.TOML,
     )
     cuda_architectures: tuple[str, ...] = _setting(
         (),
-        "cuda-architectures",
         ARCHITECTURES,
-        _EVERYWHERE,
         "The compute capabilities to compile for where the machine has no GPU. By default those of torch that the"
         " toolkit knows.",
     )
     cuda_arch_variable: str = _setting(
         "",
-        "cuda-arch-variable",
         VARIABLE_NAME,
-        _PACKAGE,
         "A variable of the package's own that gets the same architectures, such as `FLASH_ATTN_CUDA_ARCHS`.",
+        Source.TOML,
     )
     cuda_arch_format: ArchFormat = _setting(
         ArchFormat.NUMBERS,
-        "cuda-arch-format",
-        ARCH_FORMAT,
-        _PACKAGE,
+        choice(ArchFormat),
         "How that variable is written: `80;90`, `8.0;9.0+PTX`, or `sm_80;sm_90`.",
+        Source.TOML,
     )
     vocabulary: tuple[str, ...] = _setting(
         (),
-        "vocabulary",
         VOCABULARY,
-        _EVERYWHERE,
         "Packages of the [vocabulary](vocabulary.md) whose variables are set, besides the one that has the project's"
         " own name: for a fork under another name, and for those that are only set where they are asked for. `off`:"
         " none, whatever the project is called.",
     )
     max_jobs: int = _setting(
-        0,
-        "max-jobs",
-        COUNT,
-        _EVERYWHERE,
-        "How many compilers run at once at most. By default as many as processors and memory allow.",
+        0, COUNT, "How many compilers run at once at most. By default as many as processors and memory allow."
     )
     memory_per_job: int = _setting(
         0,
-        "memory-per-job",
         SIZE,
-        _EVERYWHERE,
         "What one compiler needs, in `GB` or `GiB`. By default 4 GB for CUDA, 2 GB for C++, and 7 GB for flash-attn.",
     )
     runtime_torch: RuntimeTorch = _setting(
         RuntimeTorch.OFF,
-        "runtime-torch",
-        RUNTIME_TORCH,
-        _PACKAGE,
+        choice(RuntimeTorch),
         "The requirement on torch that is added to the metadata, from the torch that the wheel is built against:"
         " `torch==2.8.0`, `torch==2.8.*` or `torch>=2.8`. The package's dependencies have to be dynamic.",
+        Source.TOML,
     )
     guard: bool = _setting(
         False,
-        "guard",
         FLAG,
-        _PACKAGE,
         "Whether an extension module that does not link with the torch that it meets says so, with both versions and"
         " the cure, instead of naming an undefined symbol.",
+        Source.TOML,
     )
     link_check: bool = _setting(
         True,
-        "link-check",
         FLAG,
-        _EVERYWHERE,
         "Whether a wheel that does not link with its torch is refused. What was found stands in its"
         " [record](record.md) anyway.",
     )
     sbom: bool = _setting(
         True,
-        "sbom",
         FLAG,
-        _EVERYWHERE,
         "Whether the wheel gets a bill of materials (PEP 770): torch, CUDA, compilers and backend, as CycloneDX.",
     )
-    log: Log = _setting(
-        Log.SUMMARY, "log", LOG, _EVERYWHERE, "How much is said on stderr: nothing, one line, or the plan."
-    )
+    log: Log = _setting(Log.SUMMARY, choice(Log), "How much is said on stderr: nothing, one line, or the plan.")
     cache_dir: str = _setting(
-        "",
-        "cache-dir",
-        PATH,
-        USER,
-        "Where grafts and locks are kept. By default torchgraft's folder in the user's cache.",
+        "", PATH, "Where grafts and locks are kept. By default torchgraft's folder in the user's cache.", *USER
     )
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -337,9 +311,11 @@ class Config:
         return self.origins.get(key, "default")
 
 
-def settings() -> dict[str, Setting]:
+@functools.cache
+def settings() -> Mapping[str, Setting]:
     """Return the setting of each field of `Config`, by field name, in order."""
-    return {f.name: f.metadata["setting"] for f in dataclasses.fields(Config) if "setting" in f.metadata}
+    found = ((f.name, *f.metadata["setting"]) for f in dataclasses.fields(Config) if "setting" in f.metadata)
+    return {name: Setting(key or name.replace("_", "-"), *rest) for name, key, *rest in found}
 
 
 def variable_name(key: str) -> str:

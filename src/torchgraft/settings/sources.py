@@ -1,25 +1,84 @@
-"""Read the settings from their three sources, and report every mistake in all of them at once.
+"""Where a hook call gets its settings from: pyproject.toml, the process's variables, the caller's mapping.
 
-May not read files or variables itself: it is given what stands in them.
+Every mistake in all of them is reported at once. May not know what comes of a setting.
 """
 
 from __future__ import annotations
 
-import difflib
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from ..errors import ConfigError, Evidence, Problem
+from ..files import find_text
+from ..untrusted import table
 from .config import TABLE, VARIABLE_PREFIX, Config, RuntimeTorch, Setting, Source, settings, variable_name
-from .tables import Fault, TableProblem
-from .value_types import VARIABLES, ValueProblem
+from .kinds import VARIABLES, Fault, TableProblem, ValueProblem
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+_LARGEST_PYPROJECT_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one hook call, and what is only passed on.
+
+    `config_settings` is the delegate's part; `variables` are all of the process; `prepared` is the `.dist-info` folder
+    that was made for the wheel before.
+    """
+
+    config: Config
+    source: Path
+    pyproject: Mapping[str, Any]
+    config_settings: dict[str, Any] | None
+    variables: Mapping[str, str]
+    cache_folder: Path
+    prepared: str | None = None
+
+
+def take_settings(source: Path, config_settings: Mapping[str, Any] | None, *, prepared: str | None = None) -> Settings:
+    """Return the settings for building `source`.
+
+    :raises ConfigError: with every mistake in every source
+    """
+    ours, theirs = split_config_settings(config_settings)
+    pyproject = read_pyproject(source)
+    variables = dict(os.environ)
+    config = resolve_config(pyproject, variables=variables, arguments=ours)
+    return Settings(
+        config=config,
+        source=source,
+        pyproject=pyproject,
+        config_settings=theirs,
+        variables=variables,
+        cache_folder=_outside(source, _cache_folder(config, variables), config),
+        prepared=prepared,
+    )
+
+
+def take_shell_settings(config_settings: Mapping[str, Any], variables: Mapping[str, str]) -> Settings:
+    """Return the settings of a command that is about no project.
+
+    :raises ConfigError: with every mistake in every source
+    """
+    ours, theirs = split_config_settings(config_settings)
+    config = resolve_config({}, variables=variables, arguments=ours)
+    return Settings(
+        config=config,
+        source=Path.cwd(),
+        pyproject={},
+        config_settings=theirs,
+        variables=dict(variables),
+        cache_folder=_cache_folder(config, variables),
+    )
 
 
 def split_config_settings(
@@ -40,6 +99,26 @@ def split_config_settings(
         else:
             theirs[key] = value
     return ours, (None if config_settings is None else theirs)
+
+
+def read_pyproject(folder: Path) -> Mapping[str, Any]:
+    """Return the tables of the project's pyproject.toml; none where there is no such file.
+
+    :raises ConfigError: if it is no TOML, or cannot be read
+    """
+    path = folder / "pyproject.toml"
+    if os.path.lexists(path) and not (path.is_file() and os.access(path, os.R_OK)):
+        raise ConfigError(
+            Problem(
+                code="pyproject-unreadable",
+                headline="pyproject.toml is there and cannot be read",
+                evidence=(Evidence(label="path", text=str(path)),),
+                why="the build would quietly use the default of every setting",
+                fixes=("make it a file that this user may read",),
+            )
+        )
+    text = find_text(path, _LARGEST_PYPROJECT_BYTES)
+    return {} if text is None else parse_pyproject(text)
 
 
 def parse_pyproject(text: str) -> Mapping[str, Any]:
@@ -72,7 +151,7 @@ def resolve_config(
     :param arguments: as `split_config_settings` returns them
     :raises ConfigError: with every mistake in every source at once
     """
-    reader = _Reader()
+    reader = _SettingsReader()
     reader.read_toml(pyproject)
     reader.read_variables(variables)
     reader.read_arguments(arguments)
@@ -85,7 +164,7 @@ def resolve_config(
     return Config(**values, origins=MappingProxyType(reader.origins))
 
 
-class _Reader:
+class _SettingsReader:
     """Collects values and mistakes over the sources, weakest first."""
 
     def __init__(self) -> None:
@@ -94,13 +173,12 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def read_toml(self, pyproject: Mapping[str, Any]) -> None:
-        tool = pyproject.get("tool", {})
-        table = tool.get(TABLE, {}) if isinstance(tool, dict) else {}
+        ours = table(pyproject.get("tool")).get(TABLE, {})
         where = f"[tool.{TABLE}]"
-        if not isinstance(table, dict):
-            self._refuse_value(Source.TOML.value, where, table, "a table")
+        if not isinstance(ours, dict):
+            self._refuse_value(Source.TOML.value, where, ours, "a table")
             return
-        for key, data in table.items():
+        for key, data in ours.items():
             found = self._find(key, Source.TOML, f"pyproject.toml: {where}", key)
             if found:
                 self._take(found, Source.TOML.value, f"tool.{TABLE}.{key}", data, found[1].kind.from_toml)
@@ -202,6 +280,8 @@ class _Reader:
         self._refuse_unknown(where, shown, known, [_spelling(key, source) for key in known])
 
     def _refuse_unknown(self, where: str, shown: str, known: Sequence[str], spelt: Sequence[str]) -> None:
+        import difflib
+
         # What all have in common makes nothing alike.
         common = next((start for start in (f"-C {TABLE}.", VARIABLE_PREFIX) if shown.startswith(start)), "")
         ends = {name.removeprefix(common): name for name in spelt}
@@ -242,3 +322,52 @@ def _wrong_source_reason(source: Source) -> str:
     if source is Source.TOML:
         return "it describes the machine of one user, which a package cannot know"
     return "it describes the package, which its maintainer alone can know"
+
+
+def _outside(source: Path, cache: Path, config: Config) -> Path:
+    """Return a cache folder that was named, if it is not in the source tree: setuptools packs what it finds there.
+
+    :raises ConfigError: if it is; a path that is relative always is, since hooks run in the source tree
+    """
+    if not config.cache_dir or not cache.resolve().is_relative_to(source.resolve()):
+        return cache
+    raise ConfigError(
+        Problem(
+            code="cache-in-source",
+            headline=f"the cache folder {cache} is in the source tree",
+            evidence=(Evidence(label="told", text=f"{config.cache_dir} ({config.origin('cache-dir')})"),),
+            why="the package would contain torch: what lies in the tree is taken for a part of it",
+            fixes=("name a folder outside of it, by its full path, or leave it out",),
+        )
+    )
+
+
+def _cache_folder(config: Config, variables: Mapping[str, str]) -> Path:
+    if config.cache_dir:
+        return Path(os.path.expanduser(config.cache_dir)).absolute()  # noqa: PTH111 - Path's raises without a home
+    if sys.platform == "win32":
+        local = variables.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")  # noqa: PTH111
+        return Path(local, TABLE, "Cache")
+    cache = variables.get("XDG_CACHE_HOME", "")
+    if Path(cache).is_absolute():  # what is relative is to be ignored (XDG Base Directory Specification)
+        return Path(cache, TABLE)
+    home = _home(variables)
+    if home:
+        return Path(home, "Library/Caches" if sys.platform == "darwin" else ".cache", TABLE)
+    import tempfile
+
+    # Neither HOME nor an entry for the user: containers that are run as any user. Whose folder it is, is checked.
+    return Path(tempfile.gettempdir(), f"{TABLE}-{os.getuid()}")
+
+
+def _home(variables: Mapping[str, str]) -> str:
+    """Return the user's home folder; "" where there is none."""
+    import pwd
+
+    home = variables.get("HOME", "")
+    if not Path(home).is_absolute():
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            return ""
+    return home if Path(home).is_absolute() else ""

@@ -1,20 +1,69 @@
-"""Settings that are arrays of tables: how each table becomes a value, with every mistake in all of them at once.
+"""Settings that are arrays of tables, `[[tool.torchgraft.when]]` and `[[tool.torchgraft.prebuilt]]`.
 
-May not know any setting.
+May not evaluate rules (`hook.plan_rules` does) or download wheels. Imported only where a project has such a table.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from .value_types import Kind, ValueProblem
+from .kinds import (
+    ADDRESS,
+    ADDRESS_OR_FILE,
+    CONDITIONS,
+    DIGESTS,
+    PATTERN,
+    REQUIREMENTS,
+    SPECIFIERS,
+    TEXT,
+    VARIABLES,
+    Fault,
+    Kind,
+    TableProblem,
+    ValueProblem,
+    some_of,
+)
+
+ACCELERATORS = ("cuda", "rocm", "xpu", "cpu")
+_FALSE = frozenset({"", "n", "no", "off", "false", "f"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Key:
-    """A key of such a table: which field it is, what it may be, and what the docs say of it."""
+class When:
+    """One rule: conditions, all of which have to hold, and what follows. "" and () are conditions that are not made."""
+
+    torch: str = ""
+    cuda: str = ""
+    python: str = ""
+    gcc: str = ""
+    gpu: str = ""
+    accelerator: tuple[str, ...] = ()
+    platform: str = ""
+    machine: str = ""
+    if_env: Mapping[str, str | bool] = field(default_factory=lambda: MappingProxyType({}))
+    requires: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prebuilt:
+    """Where a wheel is that is built already. `url` has facts in it; `sha256` are digests, one of which it must have.
+
+    "" and () if there is none.
+    """
+
+    url: str
+    sha256: tuple[str, ...] = ()
+    hashes: str = ""
+
+
+class Key(NamedTuple):
+    """A key of such a table: what it may be, and what the docs say of it."""
 
     key: str
     kind: Kind
@@ -27,97 +76,151 @@ class Key:
         return self.key.replace("-", "_")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """One mistake: at `path` below the setting `found` stands. `known` are the keys, where it is an unknown one."""
+class Tables(NamedTuple):
+    """What tables of one array are: values of `make`, a dataclass with a field for each key.
 
-    path: str
-    found: object
-    wanted: str
-    known: tuple[str, ...] = ()
-
-
-class TableProblem(ValueProblem):
-    """All that is wrong with an array of tables."""
-
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
-        super().__init__("; ".join(fault.wanted for fault in faults))
-        self.faults = faults
-
-
-@dataclass(frozen=True, kw_only=True)
-class TablesKind(Kind):
-    """The kind of a setting that is an array of tables with these keys."""
-
-    keys: tuple[Key, ...]
-
-
-def array_of_tables(
-    make: type, keys: tuple[Key, ...], *, check: Callable[[Any], str], off: str | None = None
-) -> TablesKind:
-    """Return the kind of a setting whose tables become values of `make`, a dataclass with a field for each key.
-
-    :param check: says what is wrong with such a value as a whole; "" if nothing is
-    :param off: a word that stands for no table at all
+    `check` says what is wrong with such a value as a whole, "" if nothing is; `off` is a word for no table at all.
     """
-    names = {field.name for field in fields(make)}
-    if names != {key.field for key in keys}:
-        raise TypeError(f"{make.__name__} has other fields than keys")
 
-    def parse(data: object) -> tuple[Any, ...]:
-        if off is not None and data == off:
+    make: type
+    keys: tuple[Key, ...]
+    check: Callable[[Any], str]
+    off: str | None = None
+
+    def parse(self, data: object) -> tuple[Any, ...]:
+        """Return the values of an array.
+
+        :raises ValueProblem: with every mistake in all of its tables, where it is an array
+        """
+        if self.off is not None and data == self.off:
             return ()
         if not isinstance(data, list):
-            raise ValueProblem("an array of tables" + (f', or "{off}"' if off else ""))
+            raise ValueProblem("an array of tables" + (f', or "{self.off}"' if self.off else ""))
         faults: list[Fault] = []
-        made = tuple(_table(make, keys, check, item, f"[{i}]", faults) for i, item in enumerate(data, start=1))
+        made = tuple(self._table(item, f"[{i}]", faults) for i, item in enumerate(data, start=1))
         if faults:
             raise TableProblem(tuple(faults))
         return made
 
-    return TablesKind(name="array of tables", schema=_schema(keys, off), from_toml=parse, from_text=_no_text, keys=keys)
+    def _table(self, data: object, path: str, faults: list[Fault]) -> Any:
+        """Return one table as a value; None, with `faults` longer, where it is none."""
+        if not isinstance(data, dict):
+            faults.append(Fault(path, data, "a table"))
+            return None
+        before = len(faults)
+        by_name = {key.key: key for key in self.keys}
+        values: dict[str, Any] = {}
+        for name, item in data.items():
+            if name not in by_name:
+                faults.append(Fault(f"{path}.{name}", item, known=tuple(sorted(by_name))))
+                continue
+            try:
+                values[by_name[name].field] = by_name[name].kind.from_toml(item)
+            except ValueProblem as problem:
+                faults.append(Fault(f"{path}.{name}", item, str(problem)))
+        missing = (key.key for key in self.keys if key.needed and key.key not in data)
+        faults += [Fault(path, data, f"the key '{name}'") for name in missing]
+        if len(faults) > before:
+            return None
+        value = self.make(**values)
+        wanted = self.check(value)
+        if wanted:
+            faults.append(Fault(path, data, wanted))
+        return value
+
+    def schema(self) -> Mapping[str, Any]:
+        """Return the JSON schema of the array."""
+        properties = {key.key: {"description": key.doc, **key.kind.schema()} for key in self.keys}
+        items = {"type": "object", "additionalProperties": False, "properties": properties}
+        needed = [key.key for key in self.keys if key.needed]
+        array = {"type": "array", "items": {**items, "required": needed} if needed else items}
+        return array if self.off is None else {"anyOf": [array, {"const": self.off}]}
 
 
-def _table(
-    make: type, keys: tuple[Key, ...], check: Callable[[Any], str], data: object, path: str, faults: list[Fault]
-) -> Any:
-    """Return one table as a value; None, with `faults` longer, where it is none."""
-    if not isinstance(data, dict):
-        faults.append(Fault(path=path, found=data, wanted="a table"))
-        return None
-    before = len(faults)
-    by_name = {key.key: key for key in keys}
-    values: dict[str, Any] = {}
-    for name, item in data.items():
-        if name not in by_name:
-            faults.append(Fault(path=f"{path}.{name}", found=item, wanted="", known=tuple(sorted(by_name))))
-            continue
-        try:
-            values[by_name[name].field] = by_name[name].kind.from_toml(item)
-        except ValueProblem as problem:
-            faults.append(Fault(path=f"{path}.{name}", found=item, wanted=str(problem)))
-    missing = [key.key for key in keys if key.needed and key.key not in data]
-    faults += [Fault(path=path, found=data, wanted=f"the key '{name}'") for name in missing]
-    if len(faults) > before:
-        return None
-    value = make(**values)
-    wanted = check(value)
-    if wanted:
-        faults.append(Fault(path=path, found=data, wanted=wanted))
-    return value
+RULE_CONDITIONS = (
+    Key("torch", SPECIFIERS, "The version of torch. A nightly or vendor build counts as its release too."),
+    Key("cuda", SPECIFIERS, "The CUDA version that torch was built with. Never holds without one."),
+    Key("python", SPECIFIERS, "The version of the interpreter that builds."),
+    Key(
+        "gcc",
+        SPECIFIERS,
+        "The version of the gcc that compiles. Never holds where another compiler does.",
+    ),
+    Key(
+        "gpu",
+        SPECIFIERS,
+        "The compute capability of a GPU that is visible, any of them, such as `>=9.0`; without a GPU, of"
+        " `cuda-architectures`.",
+    ),
+    Key("accelerator", some_of(ACCELERATORS), "What torch is built for."),
+    Key("platform", PATTERN, "The whole of `sys.platform`: `linux`, `darwin`, `win32`."),
+    Key("machine", PATTERN, "The whole of `platform.machine()`, such as `x86_64|AMD64`."),
+    Key(
+        "if-env",
+        CONDITIONS,
+        "Variables of the user. `true`: set, and not to 0, no, off, false, n or f; `false`: otherwise; a string:"
+        " set, and the regular expression matches the whole value.",
+    ),
+)
+RULE_EFFECTS = (
+    Key("requires", REQUIREMENTS, "Further build requirements of a wheel, as the setting of that name."),
+    Key(
+        "env",
+        VARIABLES,
+        "Variables for the delegate, as the setting of that name. A later rule beats an earlier one, and both the"
+        " setting in `pyproject.toml`; `-C torchgraft.env.NAME` and a variable that the user has set beat them all.",
+    ),
+    Key(
+        "error",
+        TEXT,
+        "A message with which the build of a wheel stops before anything is compiled. Metadata and sdists are made"
+        " all the same.",
+    ),
+)
+PREBUILT_KEYS = (
+    Key("url", ADDRESS, "Where the wheel is, with facts between braces.", needed=True),
+    Key("sha256", DIGESTS, "Its SHA-256 digest; of several, one has to be it."),
+    Key(
+        "hashes",
+        ADDRESS_OR_FILE,
+        "A file of digests as `sha256sum` writes it, in the source tree or at another address. A wheel that it"
+        " does not name is not used.",
+    ),
+)
 
 
-def _schema(keys: tuple[Key, ...], off: str | None) -> Mapping[str, Any]:
-    table = {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {key.key: {"description": key.doc, **key.kind.schema} for key in keys},
-    }
-    needed = [key.key for key in keys if key.needed]
-    items = {**table, "required": needed} if needed else table
-    array = {"type": "array", "items": items}
-    return array if off is None else {"anyOf": [array, {"const": off}]}
+def env_condition_text(name: str, *, wanted: str | bool) -> str:
+    """Return a condition on a variable in words, without its value."""
+    if isinstance(wanted, bool):
+        return f"{name} is {'on' if wanted else 'off'}"
+    return f"{name} matches {wanted}"
 
 
-def _no_text(_: tuple[str, ...]) -> Any:
-    raise ValueProblem("an array of tables, which only pyproject.toml can hold")
+def env_condition_holds(value: str | None, *, wanted: str | bool) -> bool:
+    """Return whether a variable is as wanted; words for false are those of scikit-build-core.
+
+    Its regular expressions may match anywhere, so that `win` is in darwin; ours have to match the whole.
+    """
+    if isinstance(wanted, bool):
+        text = (value or "").lower()
+        is_on = bool(int(text)) if text.isdecimal() else text not in _FALSE
+        return is_on is wanted
+    return value is not None and re.fullmatch(wanted, value) is not None
+
+
+def _rule_fault(rule: When) -> str:
+    if not any(getattr(rule, key.field) for key in RULE_CONDITIONS):
+        return "at least one condition: " + ", ".join(key.key for key in RULE_CONDITIONS)
+    if not any(getattr(rule, key.field) for key in RULE_EFFECTS):
+        return "at least one of: " + ", ".join(key.key for key in RULE_EFFECTS)
+    return ""
+
+
+def _place_fault(place: Prebuilt) -> str:
+    return "either sha256 or hashes, not both" if place.sha256 and place.hashes else ""
+
+
+TABLES = {
+    "when": Tables(When, (*RULE_CONDITIONS, *RULE_EFFECTS), _rule_fault),
+    "prebuilt": Tables(Prebuilt, PREBUILT_KEYS, _place_fault, off="off"),
+}

@@ -5,12 +5,11 @@ May not decide anything: `decide.vocabulary` does. The words themselves are in `
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
-from .value_types import Kind, ValueProblem
+from .kinds import ValueProblem
 from .vocabulary_words import VOCABULARY, Word
 
 
@@ -39,31 +38,17 @@ JOB_VARIABLES = tuple(sorted({word.variable for word in VOCABULARY if word.value
 PACKAGES = tuple(sorted({package for word in VOCABULARY for package in word.packages}))
 
 
-def _names(data: object) -> tuple[str, ...]:
-    if data == OFF:
-        return (OFF,)
-    if not isinstance(data, list) or not all(isinstance(item, str) for item in data):
+def known_package(data: object) -> str:
+    """Return the name of a package of the vocabulary.
+
+    :raises ValueProblem: if it is none
+    """
+    if not isinstance(data, str):
         raise ValueProblem('a list of packages, or "off"')
-    names = tuple(str(canonicalize_name(item)) for item in data)
-    unknown = next((name for name in names if name not in PACKAGES), None)
-    if unknown is not None:
-        raise ValueProblem(f"packages of the vocabulary; {unknown!r} is none of {', '.join(PACKAGES)}")
-    return names
-
-
-def _names_in_text(values: tuple[str, ...]) -> tuple[str, ...]:
-    parts = [part for value in values for part in re.split(r"[,\s]+", value) if part]
-    return _names(OFF if parts == [OFF] else parts)
-
-
-NAMES = Kind(
-    name='list of packages, or "off"',
-    schema={
-        "oneOf": [{"const": OFF}, {"type": "array", "items": {"type": "string", "minLength": 1}}],
-    },
-    from_toml=_names,
-    from_text=_names_in_text,
-)
+    name = str(canonicalize_name(data))
+    if name not in PACKAGES:
+        raise ValueProblem(f"packages of the vocabulary; {name!r} is none of {', '.join(PACKAGES)}")
+    return name
 
 
 def words_of(project: str | None, setting: tuple[str, ...]) -> tuple[Word, ...]:

@@ -20,7 +20,7 @@ from ..hook.snapshot import read_snapshot_text, take_shell_snapshot
 from ..model.decision import Plan
 from ..model.observation import Hook, Snapshot, Way
 from ..settings.config import Config, Provide
-from ..settings.taken import Settings, take_settings
+from ..settings.sources import Settings, take_settings
 from .shared_options import add_project_arguments, config_settings, refuse_no_project
 
 DESCRIPTION = "Show what a build of PATH would get, rung by rung, without building."

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..codec import to_json
 from ..hook.snapshot import take_shell_snapshot
 from ..redaction import Names, redacted_json
-from ..settings.taken import take_settings
+from ..settings.sources import take_settings
 from .shared_options import add_project_arguments, config_settings
 
 DESCRIPTION = """Print what a plan for PATH depends on, as JSON, for 'torchgraft plan --snapshot FILE' elsewhere.

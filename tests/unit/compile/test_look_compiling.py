@@ -18,7 +18,7 @@ from torchgraft.model.hardware_values import Hardware
 from torchgraft.model.observation import BuildEnvironment, Hook, Locked, Torch
 from torchgraft.model.source_tree import SetupScript
 from torchgraft.settings.config import Config, Cuda
-from torchgraft.settings.taken import Settings
+from torchgraft.settings.sources import Settings
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
 

@@ -17,10 +17,9 @@ from torchgraft.hook.snapshot import _env_conditions_met
 from torchgraft.model.decision import Outcome, Plan
 from torchgraft.model.hardware_values import Hardware, HostCompiler
 from torchgraft.model.observation import AskedFor, BuildEnvironment, FrontEnd, FrontEndName, Hook, Locked, Snapshot
-from torchgraft.settings.conditions import When, env_condition_holds
 from torchgraft.settings.config import Config
-from torchgraft.settings.sources import resolve_config
-from torchgraft.settings.taken import Settings
+from torchgraft.settings.sources import Settings, resolve_config
+from torchgraft.settings.tables import When, env_condition_holds
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 METADATA = Hook.PREPARE_METADATA_FOR_BUILD_WHEEL

@@ -22,10 +22,10 @@ from torchgraft.model.observation import AskedFor, Hook
 from torchgraft.model.source_tree import HashFile, SetupScript
 from torchgraft.prebuilt.fitting import read_hash_files
 from torchgraft.prebuilt.inspect import inspect_wheel
+from torchgraft.prebuilt.plan_prebuilt import Prebuilt, parse_hashes
 from torchgraft.prebuilt.promised_modules import module_fault
 from torchgraft.project.pyproject import read_project
 from torchgraft.settings.config import Config
-from torchgraft.settings.prebuilt_table import Prebuilt, parse_hashes
 from torchgraft.settings.sources import parse_pyproject, resolve_config
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL

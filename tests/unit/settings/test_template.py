@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchgraft.settings.facts import ADDRESS_FACTS, FACTS
-from torchgraft.settings.template import filled, template_fault, template_names
+from torchgraft.settings.template import ADDRESS_FACTS, FACTS, filled, template_fault, template_names
 
 KNOWN = ("cuda_major", "jobs")
 

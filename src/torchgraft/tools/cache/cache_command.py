@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...codec import json_text
 from ...errors import PlanError, shown
-from ...settings.taken import take_shell_settings
+from ...settings.sources import take_shell_settings
 from .cache_folder import CacheEntry, CacheKind, CacheListing, Pruned, prune_cache, read_cache
 from .plan_prune import age_text, plan_pruning
 

@@ -28,7 +28,7 @@ from ...model.hardware_values import Hardware
 from ...model.observation import FrontEndName, Hook, Snapshot
 from ...model.source_tree import Project
 from ...settings.config import VARIABLE_PREFIX, Config, Cuda
-from ...settings.taken import Settings, take_shell_settings
+from ...settings.sources import Settings, take_shell_settings
 from ...untrusted import strings, table
 from ..cache.cache_folder import read_cache_state
 from .checkup import Checkup, Driver, FrontEndProgram, FrontEndSetting

@@ -7,7 +7,7 @@ import json
 
 from ...codec import to_json
 from ...errors import ConfigError, Evidence, Problem
-from ...project.pyproject import read_pyproject
+from ...settings.sources import read_pyproject
 from ...shell_words import quoted
 from ..adopt.adopt_command import adoption_text
 from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable, read_exact_text

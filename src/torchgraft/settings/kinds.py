@@ -1,0 +1,311 @@
+"""The kinds of values that a setting may have: how TOML and text become them, and what schema and docs say.
+
+May not know any setting.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+from ..versions import parse_version
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_UNITS = {"KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
+
+
+class ValueProblem(Exception):  # noqa: N818 - never leaves the settings: it becomes a Problem
+    """What was wanted instead of the value that was found."""
+
+
+class Fault(NamedTuple):
+    """One mistake in an array of tables: below the setting, at `path`, stands `found`.
+
+    `known` are the keys, where it is an unknown one.
+    """
+
+    path: str
+    found: object
+    wanted: str = ""
+    known: tuple[str, ...] = ()
+
+
+class TableProblem(ValueProblem):
+    """All that is wrong with an array of tables."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("; ".join(fault.wanted for fault in faults))
+        self.faults = faults
+
+
+class Kind:
+    """A kind of value: how TOML and text become it, and what the schema and the docs say about it."""
+
+    def __init__(
+        self, name: str, parse: Callable[[object], Any], schema: Callable[[], Mapping[str, Any]], *, no_text: str = ""
+    ) -> None:
+        """Make a kind of which a source of text may give one value; none where `no_text` says what else is wanted."""
+        self.name, self.parse, self.schema, self._no_text = name, parse, schema, no_text
+
+    def from_toml(self, data: object) -> Any:
+        """Return the value of what stands in TOML.
+
+        :raises ValueProblem: if it is none
+        """
+        return self.parse(data)
+
+    def from_text(self, values: tuple[str, ...]) -> Any:
+        """Return the value of what a variable holds, or of all values of a repeated -C.
+
+        :raises ValueProblem: if it is none
+        """
+        if self._no_text or len(values) != 1:
+            raise ValueProblem(self._no_text or "one value; it was given several times")
+        return self.parse(values[0])
+
+
+class ListKind(Kind):
+    """A list of strings, which text separates by a pattern; `off` is a word that stands instead of a list, if any."""
+
+    def __init__(self, name: str, parse: Callable[[object], str], separator: str, *, off: str | None = None) -> None:
+        """Make a kind of which `parse` makes each item."""
+        super().__init__(name, parse, self._list_schema)
+        self._separator, self._off = separator, off
+
+    def from_toml(self, data: object) -> tuple[str, ...]:
+        """Return the value of an array."""
+        if self._off is not None and data == self._off:
+            return (self._off,)
+        if not isinstance(data, list):
+            raise ValueProblem("a list of strings" if self._off is None else f"a {self.name}")
+        return tuple(self.parse(item) for item in data)
+
+    def from_text(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the parts of all values."""
+        parts = [part.strip() for value in values for part in re.split(self._separator, value) if part.strip()]
+        return self.from_toml(self._off if parts == [self._off] else parts)
+
+    def _list_schema(self) -> Mapping[str, Any]:
+        schema = {"type": "array", "items": {"type": "string", "minLength": 1}}
+        return schema if self._off is None else {"oneOf": [{"const": self._off}, schema]}
+
+
+def _scalar(name: str, parse: Callable[[object], Any], **schema: Any) -> Kind:
+    return Kind(name, parse, lambda: {"type": "string", **(schema or {"minLength": 1})})
+
+
+def one_or_more(name: str, parse: Callable[[object], tuple[str, ...]], **item: Any) -> Kind:
+    """Return the kind of a string or a list of some."""
+    schema = {"type": "string", **item}
+    return Kind(name, parse, lambda: {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]})
+
+
+def choice(members: type[enum.Enum]) -> Kind:
+    """Return the kind of value that is one of an enum's."""
+
+    def parse(data: object) -> enum.Enum:
+        try:
+            return members(data)
+        except ValueError:
+            raise ValueProblem(f"one of: {', '.join(known)}") from None
+
+    known = [str(member.value) for member in members]
+    return _scalar(" | ".join(f'"{value}"' for value in known), parse, enum=known)
+
+
+def some_of(known: tuple[str, ...]) -> Kind:
+    """Return the kind of value that is one of these words, or a list of some."""
+
+    def parse(data: object) -> tuple[str, ...]:
+        words = data if isinstance(data, list) else [data]
+        if not words or not all(word in known for word in words):
+            raise ValueProblem(f"one or more of: {', '.join(known)}")
+        return tuple(words)
+
+    name = " | ".join(f'"{word}"' for word in known) + ", or a list of them"
+    return one_or_more(name, parse, enum=list(known))
+
+
+def _text(data: object) -> str:
+    if not isinstance(data, str) or not data.strip():
+        raise ValueProblem("a string that is not empty")
+    return data.strip()
+
+
+def _like(pattern: str, wanted: str) -> Callable[[object], str]:
+    """Return what parses a string of one form."""
+
+    def parse(data: object) -> str:
+        text = _text(data)
+        if not re.fullmatch(pattern, text):
+            raise ValueProblem(wanted)
+        return text
+
+    return parse
+
+
+def _name(data: object) -> str:
+    return str(canonicalize_name(_spelt_name(data)))
+
+
+def _requirement(data: object) -> str:
+    text = _text(data)
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        raise ValueProblem(f"requirements (PEP 508); {text!r} is none") from None
+    return text
+
+
+def _specifier(data: object) -> str:
+    text = _text(data)
+    try:
+        return str(SpecifierSet(text))
+    except InvalidSpecifier:
+        raise ValueProblem("version specifiers, such as >=2.4,<2.9") from None
+
+
+def _version(data: object) -> str:
+    version = parse_version(_text(data))
+    if version is None:
+        raise ValueProblem("one version, such as 2.8.0+cu128")
+    return str(version)
+
+
+def _backend(data: object) -> str:
+    text = _object_reference(data)
+    if text.partition(":")[0] == f"{__package__.rpartition('.')[0]}.build_meta":
+        raise ValueProblem("another backend than torchgraft, which would wrap itself for ever")
+    return text
+
+
+def _relative(data: object) -> str:
+    text = _text(data)
+    if re.match(r"[/\\~]|[A-Za-z]:", text) or ".." in re.split(r"[/\\]", text):
+        raise ValueProblem("folders inside the source tree")
+    return text
+
+
+def _count(data: object) -> int:
+    text = str(data) if isinstance(data, int) and not isinstance(data, bool) else data
+    if not isinstance(text, str) or not re.fullmatch(r"[1-9][0-9]{0,4}", text.strip()):
+        raise ValueProblem("a whole number from 1")
+    return int(text)
+
+
+def _flag(data: object) -> bool:
+    if not isinstance(data, (bool, str)) or data not in {True, False, "true", "false"}:
+        raise ValueProblem("true or false")
+    return data is True or data == "true"
+
+
+def _size(data: object) -> int:
+    text = data.strip() if isinstance(data, str) else ""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([KMG]i?B)", text, re.IGNORECASE)
+    if match is None:
+        raise ValueProblem("an amount of memory, such as 7GB or 512MiB")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def _variables(data: object) -> Mapping[str, str]:
+    from .template import FACTS, template_fault
+
+    if not isinstance(data, dict):
+        raise ValueProblem("a table of strings")
+    for name, value in data.items():
+        if not _VARIABLE.fullmatch(name):
+            raise ValueProblem(f"names of variables; {name!r} is none")
+        if not isinstance(value, str) or "\0" in value:
+            raise ValueProblem(f"strings as values; that of {name} is something else")
+        fault = template_fault(value, FACTS)
+        if fault:
+            raise ValueProblem(f"in {name}, {fault}")
+    return MappingProxyType(dict(data))
+
+
+def _pattern(data: object) -> str:
+    text = _text(data)
+    try:
+        re.compile(text)
+    except re.error:
+        raise ValueProblem("a regular expression, such as linux|darwin") from None
+    return text
+
+
+def _conditions(data: object) -> Mapping[str, str | bool]:
+    if not isinstance(data, dict) or not data:
+        raise ValueProblem("a table of names of variables, such as { CI = true }")
+    for name, value in data.items():
+        VARIABLE_NAME.from_toml(name)
+        if not isinstance(value, bool):
+            _pattern(value)
+    return MappingProxyType(dict(data))
+
+
+def _address(data: object) -> str:
+    from .template import ADDRESS_FACTS, template_fault
+
+    text = _text(data)
+    fault = template_fault(text, ADDRESS_FACTS)
+    if fault:
+        raise ValueProblem(fault)
+    if not re.match(r"https://[^/\s]", text) or re.search(r"[\s#]", text):
+        raise ValueProblem("an address that begins with https://, without a fragment")
+    return text
+
+
+def _address_or_file(data: object) -> str:
+    return _address(data) if "://" in _text(data) else _relative(data)
+
+
+def _digests(data: object) -> tuple[str, ...]:
+    texts = data if isinstance(data, list) else [data]
+    if not texts or not all(isinstance(text, str) and re.fullmatch(r"[0-9a-fA-F]{64}", text) for text in texts):
+        raise ValueProblem("SHA-256 digests of 64 hexadecimal digits")
+    return tuple(str(text).lower() for text in texts)
+
+
+_spelt_name = _like(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "names of distributions")
+# As PEP 517 wants it for build-backend.
+_object_reference = _like(
+    r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?",
+    "an object reference, such as setuptools.build_meta",
+)
+_architecture = _like(r"[0-9]+\.[0-9][a-z]?(\+PTX)?", "compute capabilities, such as 8.0 or 9.0a or 12.0+PTX")
+
+TEXT = _scalar("string", _text)
+PATH = _scalar("path", _text)
+BACKEND = _scalar("object reference", _backend)
+SPECIFIERS = _scalar("version specifiers", _specifier)
+VERSION = _scalar("version", _version)
+NAMES = ListKind("list of names", _name, r"[,\s]+")
+REQUIREMENTS = ListKind("list of requirements", _requirement, r"\n")
+RELATIVE_PATHS = ListKind("list of folders", _relative, r"\n")
+COUNT = Kind("whole number", _count, lambda: {"type": "integer", "minimum": 1})
+FLAG = Kind("true | false", _flag, lambda: {"type": "boolean"})
+SIZE = _scalar("amount of memory", _size, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGkmg][iI]?[bB]$")
+ARCHITECTURES = ListKind("list of compute capabilities", _architecture, r"[;,\s]+")
+COMPONENTS = ListKind("list of names", _like(r"[a-z][a-z0-9-]*", "names of components, such as curand"), r"[,\s]+")
+VARIABLE_NAME = _scalar("name of a variable", _like(_VARIABLE.pattern, "the name of a variable"))
+VARIABLES = Kind(
+    "table of strings",
+    _variables,
+    lambda: {"type": "object", "additionalProperties": {"type": "string"}},
+    no_text="a name after it, as in -C torchgraft.env.NAME=VALUE",
+)
+PATTERN = _scalar("regular expression", _pattern)
+ADDRESS = _scalar("address", _address, pattern="^https://")
+ADDRESS_OR_FILE = _scalar("address, or file of the source tree", _address_or_file)
+DIGESTS = one_or_more("SHA-256 digest, or a list of them", _digests, pattern="^[0-9a-fA-F]{64}$")
+CONDITIONS = Kind(
+    "table of `true`, `false` or regular expressions",
+    _conditions,
+    lambda: {"type": "object", "minProperties": 1, "additionalProperties": {"type": ["boolean", "string"]}},
+)
