@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from torchgraft.errors import ConfigError
-from torchgraft.project.pyproject import read_project, read_pyproject
+from torchgraft.project.pyproject import read_project
+from torchgraft.settings.sources import read_pyproject
 
 CMAKE = "project(a)\nfind_package(Torch REQUIRED)\n"
 MESON = "project('a', 'cpp')\ntorch = dependency('Torch', method: 'cmake')\n"

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.project.pyproject import read_project, read_pyproject
+from torchgraft.project.pyproject import read_project
 from torchgraft.project.setup_script import parse_setup_script
+from torchgraft.settings.sources import read_pyproject
 
 # What setup() gets, as (may_set_requires, setup_requires, install_requires).
 SCRIPTS = {
