@@ -8,10 +8,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchgraft.consumer.environment import read_environment, writable_by_others
-from torchgraft.consumer.evidence import HookProcess, Process
+from torchgraft.consumer.environment import parse_pyvenv_cfg, read_environment, writable_by_others
 from torchgraft.consumer.front_end import find_caller
-from torchgraft.consumer.prefixes import parse_pyvenv_cfg
+from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.consumer.rules import find_consumer
 from torchgraft.model.observation import FrontEndName, Python
 
@@ -75,7 +74,6 @@ def test_no_process_and_no_file_makes_the_rules_raise(
         Path(root, "pyproject.toml").write_text(noise, encoding="utf-8", errors="replace")
         tox = (("TOX_ENV_NAME", ".pkg"), ("TOX_WORK_DIR", root)) if own == ".tox/.pkg" else ()
         hook = HookProcess(
-            executable="",
             prefix=f"{root}/{own}",
             base_prefix=root,
             purelib=noise,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from torchgraft.consumer.command_line import parse_command_line
+from torchgraft.consumer.command_line import parse_arguments, parse_command_line
 from torchgraft.installed.markers import Chosen, MarkerError, marker_holds
 from torchgraft.model.observation import FrontEndName, Locked, Python
 from torchgraft.wanted.arguments import Asked, read_asked_for
@@ -134,7 +134,7 @@ def test_any_text_in_a_lock_file_gives_a_value(name: str, content: str | bytes, 
         data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
         Path(folder, name).write_bytes(data)
         found = [
-            read_lock(folder, front_end=NAMES[name], python=PYTHON, extra_files=extra)
+            read_lock(folder, command=parse_arguments(NAMES[name], ()), python=PYTHON, extra_files=extra)
             for extra in ((), (), ("pylock.toml",), (name,))
         ]
     assert all(isinstance(locked, Locked) for locked in found)
@@ -160,15 +160,14 @@ ARGUMENT = st.text(max_size=12) | st.sampled_from(
 
 @given(st.sampled_from(list(FrontEndName)), st.lists(ARGUMENT, max_size=8), st.text() | st.binary())
 def test_any_arguments_and_files_give_a_value(name: FrontEndName, arguments: list[str], content: str | bytes) -> None:
-    assert parse_command_line(name, arguments) == parse_command_line(name, arguments)
+    command = parse_command_line(arguments) or parse_arguments(name, arguments)
+    assert command == (parse_command_line(arguments) or parse_arguments(name, arguments))
     with tempfile.TemporaryDirectory() as folder:
         data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
         for file in ("a.txt", "train.py"):
             Path(folder, file).write_bytes(data)
         variables = {"PIP_CONSTRAINT": "a.txt", "UV_OVERRIDE": "a.txt"}
-        found = [
-            read_asked_for(name, tuple(arguments), folder=folder, variables=variables, python=PYTHON) for _ in range(2)
-        ]
+        found = [read_asked_for(command, folder=folder, variables=variables, python=PYTHON) for _ in range(2)]
     assert isinstance(found[0], Asked)
     assert found[0] == found[1]
     assert all(Requirement(item.requirement).name == "torch" for item in found[0].requirements)
@@ -187,8 +186,6 @@ LINES = st.lists(
 def test_any_lines_of_requirements_give_a_value(lines: list[str], separator: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "a.txt").write_bytes(separator.join(lines).encode("utf-8", "surrogatepass"))
-        arguments = ("install", "-r", "a.txt")
-        found = [
-            read_asked_for(FrontEndName.PIP, arguments, folder=folder, variables={}, python=PYTHON) for _ in range(2)
-        ]
+        command = parse_arguments(FrontEndName.PIP, ("install", "-r", "a.txt"))
+        found = [read_asked_for(command, folder=folder, variables={}, python=PYTHON) for _ in range(2)]
     assert found[0] == found[1]

@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from torchgraft.consumer.evidence import HookProcess, Process
-from torchgraft.consumer.processes import VARIABLES
+from torchgraft.consumer.processes import VARIABLES, HookProcess, Process
 from torchgraft.model.observation import Rule
 
 CASES = Path(__file__).parents[1] / "cases" / "frontends" / "evidence.jsonl.gz"
@@ -65,7 +64,6 @@ class Machine:
     def hook(self) -> HookProcess:
         data = self.recording["hook_process"]
         return HookProcess(
-            executable=data["executable"],
             prefix=data["prefix"],
             base_prefix=data["base_prefix"],
             purelib=data["purelib"],

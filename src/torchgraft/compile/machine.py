@@ -6,13 +6,12 @@ May not count what is not ours to use: the smallest of all limits holds.
 from __future__ import annotations
 
 import math
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from ..files import is_folder, read_text, real
 
@@ -95,13 +94,25 @@ def _processors(proc: Path) -> tuple[int, str]:
     count = parse_cpu_list(allowed[1]) if allowed else 0
     if count:
         return count, f"the {count} processors that this process may use"
-    count = len(psutil.Process().cpu_affinity() or []) if sys.platform == "win32" else psutil.cpu_count() or 1
+    if sys.platform == "win32":
+        import psutil
+
+        count = len(psutil.Process().cpu_affinity() or [])
+    else:
+        count = os.cpu_count() or 1
     return count, f"the {count} processors of this machine"
 
 
 def _available(proc: Path) -> tuple[int, str]:
     match = _AVAILABLE.search(read_text(proc / "meminfo"))
-    count = int(match[1]) * 1024 if match else int(psutil.virtual_memory().available)
+    if match:
+        count = int(match[1]) * 1024
+    elif sys.platform == "linux":  # a sandbox without /proc
+        count = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    else:
+        import psutil
+
+        count = int(psutil.virtual_memory().available)
     return count, "the memory of this machine"
 
 

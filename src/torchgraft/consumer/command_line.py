@@ -1,7 +1,7 @@
-"""The arguments of a front end, split into words, options and positional arguments.
+"""The command line of a front end, taken apart: who it is, how it was started, its words, options and arguments.
 
-May not know what any option means, only which of them take a value: those of pip 26, uv 0.13, pipx 1.18, poetry 2 and
-pdm 2.29 with their older spellings. An option that is not listed counts as one without a value.
+May not know what any option means, only which of them take a value: those of pip 26, uv 0.13, pipx 1.18, poetry 2,
+pdm 2.29, tox 4 and hatch 1 with their older spellings. An option that is not listed counts as one without a value.
 """
 
 from __future__ import annotations
@@ -12,18 +12,25 @@ from dataclasses import dataclass
 
 from ..model.observation import FrontEndName
 
-_PROGRAMS = {
+_SCRIPTS = {
     "pip": FrontEndName.PIP,
-    "__pip-runner__": FrontEndName.PIP,
+    "__pip-runner__": FrontEndName.PIP,  # pip --python starts this file of its own in the other environment
     "uv": FrontEndName.UV,
+    "uvw": FrontEndName.UV,  # without a console, on Windows
     "uvx": FrontEndName.UV,
-    "pipx": FrontEndName.PIPX,
+    "pyproject-build": FrontEndName.BUILD,
     "poetry": FrontEndName.POETRY,
     "pdm": FrontEndName.PDM,
+    "hatch": FrontEndName.HATCH,
+    "tox": FrontEndName.TOX,
+    "nox": FrontEndName.NOX,
+    "pipx": FrontEndName.PIPX,
 }
-_PYTHON = re.compile(r"(python|pypy|python_d|pythonw)[0-9.]*t?")
-# Options of the interpreter itself that have a value.
-_PYTHON_VALUES = frozenset({"-W", "-X", "--check-hash-based-pycs"})
+# Too common a name for a script.
+_MODULES = {**_SCRIPTS, "build": FrontEndName.BUILD}
+# python3.13t, python3.13_d and python3.13td (free-threaded, debug), python3-dbg (Debian's), pypy3, pythonw.
+_PYTHON = re.compile(r"(?:python|pypy|graalpy)w?[0-9.]*t?d?(?:_d|-dbg)?")
+_PYTHON_VALUES = frozenset("WX")
 
 _PIP = """
     --abi --all-releases --build-constraint --cache-dir --cert --client-cert --config-settings --constraint --dest
@@ -60,60 +67,168 @@ _PDM = """
     --config-setting --dest --editable --group --lockfile --override --project --skip --venv --with --without
     -C -G -L -d -e -k -p
 """
+_TOX = """
+    --conf --discover --env --installpkg --override --result-json --root --runner --skip-env --workdir
+    -c -e -f -m -x
+"""
+_HATCH = "--cache-dir --config --data-dir --env --project --target -e -p -t"
 _VALUES = {
     FrontEndName.PIP: frozenset(_PIP.split()),
     FrontEndName.UV: frozenset(_UV.split()),
     FrontEndName.PIPX: frozenset(_PIPX.split()),
     FrontEndName.POETRY: frozenset(_POETRY.split()),
     FrontEndName.PDM: frozenset(_PDM.split()),
+    FrontEndName.TOX: frozenset(_TOX.split()),
+    FrontEndName.HATCH: frozenset(_HATCH.split()),
 }
 # Where the same spelling takes no value.
 _FLAGS = {
     (FrontEndName.UV, "run"): frozenset({"-m", "--script", "-s"}),
-    (FrontEndName.PDM, "add"): frozenset({"-d"}),
-    (FrontEndName.PDM, "install"): frozenset({"-d"}),
-    (FrontEndName.PDM, "sync"): frozenset({"-d"}),
-    (FrontEndName.PDM, "update"): frozenset({"-d"}),
+    **{(FrontEndName.PDM, word): frozenset({"-d"}) for word in ("add", "install", "sync", "update")},
 }
-_NESTED = {FrontEndName.UV: frozenset({"pip", "tool", "python", "cache", "self", "auth"})}
-# What the program uvx starts (uv, `crates/uv/src/bin/uvx.rs`); it is `uv tool run`.
-_UVX = ("tool", "uvx")
+_WORDS = {
+    name: frozenset(words.split())
+    for name, words in {
+        FrontEndName.PIP: "install wheel download lock uninstall",
+        FrontEndName.UV: "add auth build cache export init lock pip publish python remove run self sync tool tree venv"
+        " version",
+        FrontEndName.POETRY: "add build check export install lock publish remove run self shell sync update",
+        FrontEndName.PDM: "add build export install list lock publish remove run sync update",
+        FrontEndName.HATCH: "build dep env fmt publish run shell test version",
+        FrontEndName.TOX: "run r run-parallel p devenv d exec e",
+        FrontEndName.PIPX: "install inject run upgrade upgrade-all reinstall reinstall-all install-all",
+    }.items()
+}
+_SECOND_WORDS = {
+    (FrontEndName.UV, "pip"): frozenset({"compile", "install", "sync", "uninstall"}),
+    (FrontEndName.UV, "tool"): frozenset({"install", "run", "upgrade", "uvx"}),
+    (FrontEndName.HATCH, "env"): frozenset({"create", "run"}),
+}
 # After these and one positional argument, all that follows is for another program.
 _RUNNERS = frozenset({("run",), ("tool", "run")})
+# These options leave uv's project alone; what is asked for beside it is built all the same.
+_UV_WITH = ("--with", "--with-editable", "--with-requirements", "-w")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommandLine:
-    """What a front end was told. `words` are the subcommand, as in ("pip", "install") of uv.
+    """What a front end was told. `words` are the subcommand, as in ("pip", "install") of uv, and never an argument.
 
-    `options` are in their order, with "" where they have no value; `program` is None where its name is not known.
+    `options` are in their order, with "" where they have no value. `started_as` is what came before all that, and
+    `python_flags` the letters among it that its interpreter was given, as "I" for `python -I -m pip`.
     """
 
-    program: FrontEndName | None
-    words: tuple[str, ...]
-    options: tuple[tuple[str, str], ...]
-    positional: tuple[str, ...]
+    program: FrontEndName
+    words: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    positional: tuple[str, ...] = ()
+    started_as: tuple[str, ...] = ()
+    python_flags: str = ""
 
     def values(self, *names: str) -> tuple[str, ...]:
         """Return the values of an option, by any of its spellings, in their order."""
         return tuple(value for name, value in self.options if name in names)
 
+    def value(self, *names: str) -> str | None:
+        """Return the last value of an option, by any of its spellings; None if it was not given."""
+        return next((value for value in reversed(self.values(*names)) if value), None)
+
     def has(self, *names: str) -> bool:
         """Return whether an option was given, by any of its spellings."""
         return any(name in names for name, _ in self.options)
 
+    @property
+    def text(self) -> str:
+        """The front end's name and its subcommand, as in "uv pip install": an argument may be anybody's business."""
+        return " ".join((self.program.value, *self.words))
 
-def parse_command_line(name: FrontEndName, arguments: Sequence[str]) -> CommandLine:
-    """Return the parts of a front end's arguments.
+    @property
+    def runs_with(self) -> bool:
+        """Whether it is uv, adding distributions to an environment for one run."""
+        return self.text == "uv run" and self.has(*_UV_WITH)
 
-    :param arguments: as the system shows them, with the interpreter and the program in front, or without these
+    @property
+    def script(self) -> str | None:
+        """The script that uv runs, adds to or locks, as it is named: it may have requirements of its own (PEP 723)."""
+        if self.program is not FrontEndName.UV:
+            return None
+        if self.words != ("run",):
+            return self.value("--script")
+        if not self.positional or self.has("-m", "--module"):
+            return None
+        is_script = self.has("--script", "-s") or self.positional[0].endswith((".py", ".pyw"))
+        return self.positional[0] if is_script else None
+
+
+def parse_command_line(arguments: Sequence[str], *, executable: str = "") -> CommandLine | None:
+    """Return the parts of a process's arguments, as the system shows them; None if it is no front end.
+
+    :param executable: what it runs, where the first argument does not say so: a program may change that one
     """
-    program, implied, rest = _without_program(name, tuple(arguments))
-    values = _VALUES.get(program, frozenset())
-    words = list(implied)
+    arguments = tuple(arguments) or (executable,)
+    if _PYTHON.fullmatch(_program_name(arguments[0])):
+        return _parse_python(arguments)
+    stem = _program_name(arguments[0])
+    stem = stem if stem in _SCRIPTS else _program_name(executable)
+    return parse_arguments(_SCRIPTS[stem], arguments[1:], (arguments[0],), stem=stem) if stem in _SCRIPTS else None
+
+
+def _parse_python(arguments: tuple[str, ...]) -> CommandLine | None:
+    """Return the parts of the front end that an interpreter runs: a script or a module (`python -h`)."""
+    flags = ""
+    position = 1
+    while position < len(arguments) and arguments[position].startswith("-"):
+        argument = arguments[position]
+        position += 1
+        if argument.startswith("--"):
+            position += argument == "--check-hash-based-pycs"
+            continue
+        for index, letter in enumerate(argument[1:], start=2):
+            value = argument[index:]
+            if letter == "m":
+                position += not value
+                module = value or next(iter(arguments[position - 1 : position]), "")
+                return _parse_run(module.partition(".")[0], _MODULES, arguments, position, flags)
+            if letter == "c":
+                return None
+            if letter in _PYTHON_VALUES:
+                position += not value
+                break
+            flags += letter
+        if argument == "-":
+            return None
+    if position >= len(arguments):
+        return None
+    # A folder is run by the __main__.py in it.
+    path = re.sub(r"[/\\]+__main__\.py$", "/", arguments[position])
+    names = _MODULES if path != arguments[position] else _SCRIPTS
+    return _parse_run(_program_name(path), names, arguments, position + 1, flags)
+
+
+def _parse_run(
+    stem: str, names: dict[str, FrontEndName], arguments: tuple[str, ...], position: int, flags: str
+) -> CommandLine | None:
+    if stem not in names:
+        return None
+    return parse_arguments(names[stem], arguments[position:], arguments[:position], stem=stem, python_flags=flags)
+
+
+def parse_arguments(
+    program: FrontEndName,
+    arguments: Sequence[str],
+    started_as: tuple[str, ...] = (),
+    *,
+    stem: str = "",
+    python_flags: str = "",
+) -> CommandLine:
+    """Return the parts of what follows a front end's name.
+
+    :param stem: the name that it was started by: `uvx` is `uv tool run`
+    """
+    words: tuple[str, ...] = ("tool", "run") if stem == "uvx" else ()
     options: list[tuple[str, str]] = []
     positional: list[str] = []
-    waiting = list(reversed(rest))
+    waiting = list(reversed(arguments))
     only_positional = False
     while waiting:
         argument = waiting.pop()
@@ -121,29 +236,29 @@ def parse_command_line(name: FrontEndName, arguments: Sequence[str]) -> CommandL
             only_positional = True
         elif not only_positional and len(argument) > 1 and argument.startswith("-"):
             flags = _FLAGS.get((program, words[0]), frozenset()) if words else frozenset()
-            options.append(_option(argument, values - flags, waiting))
-        elif not words or (words[0] in _NESTED.get(program, ()) and len(words) < 2):
-            words.append("run" if (*words, argument) == _UVX else argument)
+            options.append(_option(argument, _VALUES.get(program, frozenset()) - flags, waiting))
+        elif not positional and argument in _next_words(program, words):
+            # What the program uvx starts (uv, `crates/uv/src/bin/uvx.rs`).
+            words = (*words, "run" if argument == "uvx" else argument)
         else:
             positional.append(argument)
-            if tuple(words) in _RUNNERS:
+            if words in _RUNNERS:
                 break
-    return CommandLine(program=program, words=tuple(words), options=tuple(options), positional=tuple(positional))
+    return CommandLine(
+        program=program,
+        words=words,
+        options=tuple(options),
+        positional=tuple(positional),
+        started_as=started_as,
+        python_flags=python_flags,
+    )
 
 
-def script_of(command: CommandLine) -> str | None:
-    """Return the script that uv runs, adds to or locks, as it is named; None where there is none.
-
-    It may have requirements of its own (PEP 723).
-    """
-    if command.program is not FrontEndName.UV:
-        return None
-    if command.words != ("run",):
-        return next((value for value in reversed(command.values("--script")) if value), None)
-    if not command.positional or command.has("-m", "--module"):
-        return None
-    is_script = command.has("--script", "-s") or command.positional[0].endswith((".py", ".pyw"))
-    return command.positional[0] if is_script else None
+def _next_words(program: FrontEndName, words: tuple[str, ...]) -> frozenset[str]:
+    """Return what may follow as part of the subcommand."""
+    if not words:
+        return _WORDS.get(program, frozenset())
+    return _SECOND_WORDS.get((program, words[0]), frozenset()) if len(words) == 1 else frozenset()
 
 
 def _option(argument: str, values: frozenset[str], waiting: list[str]) -> tuple[str, str]:
@@ -157,27 +272,9 @@ def _option(argument: str, values: frozenset[str], waiting: list[str]) -> tuple[
     return (name, value)
 
 
-def _without_program(
-    name: FrontEndName, arguments: tuple[str, ...]
-) -> tuple[FrontEndName, tuple[str, ...], tuple[str, ...]]:
-    """Return the program that the arguments belong to, the words that its name stands for, and the arguments."""
-    rest = arguments
-    if rest and _PYTHON.fullmatch(_stem(rest[0])):
-        rest = rest[1:]
-        while len(rest) > 1 and rest[0].startswith("-") and rest[0] != "-m":
-            rest = rest[2:] if rest[0] in _PYTHON_VALUES else rest[1:]
-        rest = rest[1:] if rest[:1] == ("-m",) else rest
-    elif not rest or _PROGRAMS.get(_stem(rest[0])) is not name:
-        return name, (), arguments
-    program = _PROGRAMS.get(_stem(rest[0])) if rest else None
-    if program is None:
-        return name, (), rest[1:]
-    return program, ("tool", "run") if _stem(rest[0]) == "uvx" else (), rest[1:]
-
-
-def _stem(path: str) -> str:
-    """Return the name of a program: pip for /usr/bin/pip3.11, pip.exe and .../site-packages/pip/__main__.py."""
-    parts = path.replace("\\", "/").rstrip("/").split("/")
-    last = parts[-2] if parts[-1] == "__main__.py" and len(parts) > 1 else parts[-1]
-    last = last.removesuffix(".exe").removesuffix(".py").lower()
-    return re.sub(r"[0-9.]+$", "", last) if last.startswith("pip") else last
+def _program_name(path: str) -> str:
+    """Return the name of a program: pip for pip3.11, pip.exe, pip-script.py, pip.pyz and the folder pip/."""
+    name = path.replace("\\", "/").rstrip("/").rpartition("/")[2].lower()
+    for ending in (".exe", ".pyz", "-script.py", "-script.pyw", ".py"):
+        name = name.removesuffix(ending)
+    return re.sub(r"-?[0-9.]+$", "", name) if name.startswith("pip") else name

@@ -1,22 +1,26 @@
 """The hook's process and its ancestors, as far as they say who calls the hook and for which environment.
 
-May not interpret what it sees, look at another user's processes, or keep a variable that is not on `VARIABLES`.
+May not interpret what it sees, look at another user's processes, or keep a variable that is not on `VARIABLES`. What
+the system does not tell is not known, and never an error: a sandbox may have no /proc, or somebody else's.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import psutil
-
 from ..files import read_text
 from ..redaction import without_credentials
-from .evidence import HookProcess, Process
+from .command_line import CommandLine, parse_command_line
+
+if sys.platform != "win32":
+    import fcntl
 
 # Names of environments, folders and requirement files. Index URLs, which can hold credentials, are never read.
 VARIABLES: frozenset[str] = frozenset(
@@ -59,15 +63,61 @@ VARIABLES: frozenset[str] = frozenset(
 
 _MOST_ANCESTORS = 12
 _LOCK = ".lock"
+_PROC = Path("/proc")
+# More than Linux takes for the arguments and variables of one process, and more files than uv opens at once.
+_LARGEST_BYTES = 8_000_000
+_MOST_FILES = 10_000
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """One process as far as it is our business: only variables on `VARIABLES` are kept.
+
+    `locks` are the lock files that it holds open; None if the system does not tell.
+    """
+
+    executable: str
+    arguments: tuple[str, ...]
+    folder: str
+    variables: tuple[tuple[str, str], ...] = ()
+    locks: tuple[str, ...] | None = ()
+
+    def variable(self, name: str) -> str | None:
+        """Return the value of a variable; None if it is unset or empty."""
+        return dict(self.variables).get(name) or None
+
+    @functools.cached_property
+    def command_line(self) -> CommandLine | None:
+        """Its arguments, if it is a front end: taken apart once, for all who ask."""
+        return parse_command_line(self.arguments, executable=self.executable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HookProcess:
+    """The process in which a hook runs, as it sees itself. `pyvenv_cfg` is the text of its own, "" if none.
+
+    `variables` are those on `VARIABLES`; `sys_path` is as at the start of the hook.
+    """
+
+    prefix: str
+    base_prefix: str
+    purelib: str
+    folder: str
+    sys_path: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...] = ()
+    pyvenv_cfg: str = ""
+
+    def variable(self, name: str) -> str | None:
+        """Return the value of a variable; None if it is unset or empty."""
+        return dict(self.variables).get(name) or None
+
+
 def take_hook_process() -> HookProcess:
     """Return this process as it sees itself."""
     return HookProcess(
-        executable=sys.executable,
         prefix=sys.prefix,
         base_prefix=sys.base_prefix,
         purelib=sysconfig.get_path("purelib"),
@@ -81,58 +131,143 @@ def take_hook_process() -> HookProcess:
 def take_ancestors() -> tuple[Process, ...]:
     """Return the ancestors of this process, nearest first, up to the first one of another user.
 
-    A venv's python.exe on Windows only starts the base interpreter with its own arguments: that process is left
-    out. Open files are slow to ask for, and only the direct parent can be a uv that holds a lock: so `locks` is
-    None for all others.
+    Open files are slow to ask for, and only the direct parent can be a uv that holds a lock: so `locks` is None for
+    all others.
     """
-    own = psutil.Process()
-    user = _user(own)
-    own_arguments = tuple(_ask(own.cmdline, ()))
+    return read_ancestors(_PROC) if sys.platform == "linux" else ask_for_ancestors()
+
+
+def read_ancestors(proc: Path) -> tuple[Process, ...]:
+    """Return the ancestors as Linux shows them (proc(5)): every build would pay for a library that reads the same."""
+    if _link(proc / "self") != str(os.getpid()):  # no /proc at all, or that of another namespace
+        return ()
+    own_arguments = _texts(proc / "self" / "cmdline")
     found: list[Process] = []
-    process = _ask(own.parent, None)
-    while process is not None and len(found) < _MOST_ANCESTORS and _user(process) == user:
-        with process.oneshot():
-            arguments = tuple(_ask(process.cmdline, ()))
-            is_launcher = not found and len(arguments) > 1 and arguments[1:] == own_arguments[1:]
-            if not is_launcher:
-                found.append(_take_process(process, arguments, with_locks=not found))
-        process = _ask(process.parent, None)
+    parent = str(os.getppid())
+    while len(found) < _MOST_ANCESTORS:
+        folder = proc / parent
+        status = dict(line.partition(":\t")[::2] for line in read_text(folder / "status").splitlines())
+        if status.get("Uid", "").split("\t")[0] != str(os.getuid()):
+            break
+        arguments = _texts(folder / "cmdline")
+        if found or not _is_launcher(arguments, own_arguments):
+            variables = (entry.partition("=") for entry in _texts(folder / "environ"))
+            found.append(
+                Process(
+                    executable=_link(folder / "exe") or "",
+                    arguments=arguments,
+                    folder=_link(folder / "cwd") or "",
+                    variables=_ours({name: value for name, _, value in variables}),
+                    locks=None if found else _locks(folder / "fd"),
+                )
+            )
+        parent = status.get("PPid", "0")
     return tuple(found)
 
 
-def _take_process(process: psutil.Process, arguments: tuple[str, ...], *, with_locks: bool) -> Process:
-    return Process(
-        executable=_ask(process.exe, ""),
-        arguments=arguments,
-        folder=_ask(process.cwd, ""),
-        variables=_ours(_ask(process.environ, {})),
-        locks=_take_locks(process) if with_locks else None,
-    )
-
-
-def _take_locks(process: psutil.Process) -> tuple[str, ...] | None:
-    """Return the lock files that a process holds open; None where the system refuses to say."""
-    files = _ask(process.open_files, None)
-    return None if files is None else tuple(sorted({file.path for file in files if file.path.endswith(_LOCK)}))
-
-
-def _user(process: psutil.Process) -> object:
-    """Return who owns a process. Windows has no number for that, and refuses to show us others' processes anyway."""
-    if os.name == "nt":
-        return ""
-    uids = _ask(process.uids, None)
-    return None if uids is None else uids.real
-
-
-def _ask(question: Callable[[], T], otherwise: U) -> T | U:
-    """Return the system's answer, or `otherwise` where it refuses or the process has just ended."""
+def _texts(path: Path) -> tuple[str, ...]:
+    """Return the texts in a file of the kernel's, each of which ends in a zero; none where it may not be read."""
     try:
-        return question()
-    except (psutil.Error, OSError, ValueError):  # ValueError: names that are no text in this locale
-        return otherwise
+        with path.open("rb") as file:
+            content = os.fsdecode(file.read(_LARGEST_BYTES))
+    except OSError:
+        return ()
+    return tuple(content.removesuffix("\0").split("\0")) if content else ()
+
+
+def _link(path: Path) -> str | None:
+    """Return what a link of the kernel's names, also where that is gone by now; None where it may not be read."""
+    try:
+        return str(path.readlink()).removesuffix(" (deleted)")
+    except OSError:
+        return None
+
+
+def _locks(folder: Path) -> tuple[str, ...] | None:
+    """Return the lock files that a process holds open; None where the system refuses to say."""
+    try:
+        with os.scandir(folder) as entries:
+            files = [_link(Path(entry.path)) for entry, _ in zip(entries, range(_MOST_FILES), strict=False)]
+    except OSError:
+        return None
+    return tuple(sorted({file for file in files if file and file.startswith("/") and file.endswith(_LOCK)}))
+
+
+def ask_for_ancestors() -> tuple[Process, ...]:
+    """Return the ancestors as psutil shows them, on macOS and Windows; none where it is not installed."""
+    try:
+        import psutil
+    except ImportError:
+        return ()
+
+    def ask(question: Callable[[], T], otherwise: U) -> T | U:
+        """Return the answer, or `otherwise` where the system refuses or the process has just ended."""
+        try:
+            return question()
+        except (psutil.Error, OSError, ValueError):  # ValueError: names that are no text in this locale
+            return otherwise
+
+    def user(process: psutil.Process) -> object:
+        # Windows has no number for that, and refuses to show us others' processes anyway.
+        return "" if os.name == "nt" else ask(lambda: process.uids().real, None)
+
+    def locks(process: psutil.Process) -> tuple[str, ...] | None:
+        files = ask(process.open_files, None)
+        return None if files is None else tuple(sorted({file.path for file in files if file.path.endswith(_LOCK)}))
+
+    own = psutil.Process()
+    own_user, own_arguments = user(own), tuple(ask(own.cmdline, ()))
+    found: list[Process] = []
+    process = ask(own.parent, None)
+    while process is not None and len(found) < _MOST_ANCESTORS and user(process) == own_user:
+        with process.oneshot():
+            arguments = tuple(ask(process.cmdline, ()))
+            if found or not _is_launcher(arguments, own_arguments):
+                found.append(
+                    Process(
+                        executable=ask(process.exe, ""),
+                        arguments=arguments,
+                        folder=ask(process.cwd, ""),
+                        variables=_ours(ask(process.environ, {})),
+                        locks=None if found else locks(process),
+                    )
+                )
+        process = ask(process.parent, None)
+    return tuple(found)
+
+
+def _is_launcher(arguments: tuple[str, ...], own: tuple[str, ...]) -> bool:
+    """Return whether a parent only starts us: a venv's python.exe on Windows starts that of its base."""
+    return len(arguments) > 1 and arguments[1:] == own[1:]
 
 
 def _ours(variables: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the variables on our list. A requirements file may be a URL: then without its user and password."""
     kept = ((name, without_credentials(value)) for name, value in variables.items() if name in VARIABLES)
     return tuple(sorted(kept))
+
+
+def is_file_locked(path: Path) -> bool | None:
+    """Return whether somebody holds a lock file, uv's `.lock` of an environment or ours; None if nobody can tell.
+
+    It is found out by trying, without waiting. uv locks with flock() where there is one (its crate `uv-fs`,
+    `LockedFile`); a lock that was free is given back at once, and nothing is written.
+    """
+    if sys.platform == "win32":
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # NFS wants the file to be writable
+        return None
+    else:
+        return False
+    finally:
+        os.close(descriptor)

@@ -1,23 +1,22 @@
-"""Which environment the wheel is for: the rules, best first.
+"""Which environment the wheel is for: the rules, best first. Those for uv stand in `uv`.
 
 May not look into the environment further than its pyvenv.cfg and whether it has torch, nor choose among several that
-are equally likely: the caller compares their torch.
+are equally likely: the caller compares their torch. May start poetry to ask where its environment is, and nothing else.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..files import is_file, is_folder, joined, real
+from ..files import is_file, is_folder, joined, names_in, real
 from ..model.observation import FrontEndName, Rule, RuleAnswer
-from .evidence import Found, HookProcess, Process
-from .front_end import find_caller
-from .other_front_ends import find_by_poetry, find_by_tox
-from .prefixes import (
+from .environment import (
     base_of,
     holds_torch,
     is_environment,
@@ -26,28 +25,44 @@ from .prefixes import (
     parse_pyvenv_cfg,
     prefix_of_interpreter,
 )
-from .scene import RuleSet, Scene, Verdict, finding, venv_upwards
+from .front_end import (
+    Caller,
+    FoundConsumer,
+    RuleSet,
+    RuleVerdict,
+    Scene,
+    consumer_is,
+    consumer_is_among,
+    find_caller,
+    venv_upwards,
+)
+from .processes import HookProcess, Process
 from .uv import find_by_uv
 
 _MAKER = re.compile(r"(?P<python>.+?) -m (?:venv|virtualenv)\b.*")
 _PIP_BUILD_NAME = "pip-build-env-"
 _BUILD_NAME = "build-env-"
+# poetry itself needs about a second.
+_POETRY_TIMEOUT_S = 20
+_TOX_PACKAGING = re.compile(r"\.pkg.*|\.package")
+_NO = frozenset({"0", "false", "no", "off"})
+_NOT_PASSED_ON = frozenset({"CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class ConsumerFinding:
     """What the rules found: none, one, or several environments that are equally likely.
 
     `answers` are those of every rule that was tried, in order.
     """
 
-    found: tuple[Found, ...]
+    found: tuple[FoundConsumer, ...]
     answers: tuple[RuleAnswer, ...]
 
 
 def find_consumer(
     hook: HookProcess, ancestors: tuple[Process, ...], *, told: str | None, torch_importable: bool
-) -> Finding:
+) -> ConsumerFinding:
     """Return which environments the wheel may be for.
 
     :param told: the setting: an environment or an interpreter, relative to where the front end runs
@@ -64,20 +79,20 @@ def find_consumer(
     for verdict in (verdict for rule in _RULES for verdict in rule(scene)):
         answers.append(RuleAnswer(rule=verdict.rule, said=verdict.said))
         if verdict.found or verdict.is_last:
-            return Finding(found=verdict.found, answers=tuple(answers))
-    return Finding(found=(), answers=tuple(answers))
+            return ConsumerFinding(found=verdict.found, answers=tuple(answers))
+    return ConsumerFinding(found=(), answers=tuple(answers))
 
 
-def _find_told(scene: Scene) -> Iterator[Verdict]:
+def _find_told(scene: Scene) -> Iterator[RuleVerdict]:
     if scene.told is None:
-        yield Verdict(rule=Rule.TOLD, said="no setting names an environment")
+        yield RuleVerdict(rule=Rule.TOLD, said="no setting names an environment")
         return
     # Without a front end that is known, the parent's folder is where somebody typed a command, most of the time.
     callers = (scene.caller.process,) if scene.caller else scene.ancestors[:1]
     folders = [*(process.folder for process in callers if process.folder), scene.hook.folder]
     prefixes = [_told_prefix(joined(folder, scene.told)) for folder in folders]
     prefix = next((prefix for prefix in prefixes if is_environment(prefix)), prefixes[0])
-    yield finding(Rule.TOLD, prefix, "a setting names it", certain=True)
+    yield consumer_is(Rule.TOLD, prefix, "a setting names it", certain=True)
 
 
 def _told_prefix(path: Path) -> Path:
@@ -94,29 +109,29 @@ def _told_prefix(path: Path) -> Path:
     return likely if not is_environment(path) and is_environment(likely) else path
 
 
-def _find_importable(scene: Scene) -> Iterator[Verdict]:
+def _find_importable(scene: Scene) -> Iterator[RuleVerdict]:
     """R0: --no-build-isolation, or uv's match-runtime. Right even where the same command changes torch.
 
     Not in pip's isolation: the hook's prefix is the consumer there, and the torch that it can import is another one,
     which an earlier hook of ours had asked for.
     """
     if scene.torch_importable and not _is_pip_isolated(scene):
-        yield finding(Rule.IMPORTABLE, Path(scene.hook.prefix), "the hook can import its torch", certain=True)
+        yield consumer_is(Rule.IMPORTABLE, Path(scene.hook.prefix), "the hook can import its torch", certain=True)
     else:
         said = "its torch was installed for this build" if scene.torch_importable else "the hook cannot import torch"
-        yield Verdict(rule=Rule.IMPORTABLE, said=said)
+        yield RuleVerdict(rule=Rule.IMPORTABLE, said=said)
 
 
-def _find_by_pip_isolation(scene: Scene) -> Iterator[Verdict]:
+def _find_by_pip_isolation(scene: Scene) -> Iterator[RuleVerdict]:
     """R1: pip, and pdm, run hooks on the consumer's interpreter and hide its site-packages with a sitecustomize.
 
     That is pip's `BuildEnvironment` (src/pip/_internal/build_env.py). No variable can mislead this rule.
     """
     if not _is_pip_isolated(scene):
-        yield Verdict(rule=Rule.PIP_ISOLATION, said="the hook's own site-packages are not hidden")
+        yield RuleVerdict(rule=Rule.PIP_ISOLATION, said="the hook's own site-packages are not hidden")
         return
     why = "its interpreter runs the hook, and its site-packages are hidden"
-    yield finding(Rule.PIP_ISOLATION, Path(scene.hook.prefix), why, certain=True, targets=_pip_targets(scene))
+    yield consumer_is(Rule.PIP_ISOLATION, Path(scene.hook.prefix), why, certain=True, targets=_pip_targets(scene))
 
 
 def _is_pip_isolated(scene: Scene) -> bool:
@@ -128,40 +143,38 @@ def _is_pip_isolated(scene: Scene) -> bool:
 
 def _pip_targets(scene: Scene) -> tuple[str, ...]:
     """Return the folders of `pip install --target` and `--prefix`, which beat PIP_TARGET and PIP_PREFIX."""
-    caller = scene.caller
-    if caller is None or caller.words != ("pip", "install"):
+    caller = scene.called_by(FrontEndName.PIP)
+    if caller is None or caller.command.words != ("install",):
         return ()
     targets = []
     for variable, *options in (("PIP_TARGET", "--target", "-t"), ("PIP_PREFIX", "--prefix")):
-        value = caller.value(*options) or caller.process.variable(variable) or scene.hook.variable(variable)
+        value = caller.command.value(*options) or caller.process.variable(variable) or scene.hook.variable(variable)
         if value:
             targets.append(str(joined(caller.process.folder, value)))
     return tuple(targets)
 
 
-def _find_maker(scene: Scene) -> Iterator[Verdict]:
+def _find_maker(scene: Scene) -> Iterator[RuleVerdict]:
     """R3: a throw-away venv of pip (venv-isolation) or build, which says who made it."""
     name = Path(scene.hook.prefix).name
     maker = _maker(scene.hook)
     if not name.startswith((_PIP_BUILD_NAME, _BUILD_NAME)) or maker is None:
-        yield Verdict(rule=Rule.THROWAWAY, said="the hook runs in no throw-away venv of pip or build")
+        yield RuleVerdict(rule=Rule.THROWAWAY, said="the hook runs in no throw-away venv of pip or build")
     elif name.startswith(_PIP_BUILD_NAME):
         why = "its pip made the throw-away venv of the hook"
-        yield finding(Rule.THROWAWAY, maker, why, certain=True, targets=_pip_targets(scene))
+        yield consumer_is(Rule.THROWAWAY, maker, why, certain=True, targets=_pip_targets(scene))
     else:
         yield from _find_for_build(scene, maker)
 
 
-def _find_for_build(scene: Scene, maker: Path) -> Iterator[Verdict]:
+def _find_for_build(scene: Scene, maker: Path) -> Iterator[RuleVerdict]:
     """Build is for no environment: the one that it runs in is meant, or the activated one, whichever has torch."""
     activated = next((prefix for prefix, _ in _activated(scene) if real(prefix) != real(maker)), None)
     candidates = [(maker, "build runs in it")]
     if activated is not None:
         candidates.append((activated, "build was started in it"))
     chosen = [candidate for candidate in candidates if holds_torch(candidate[0])] or candidates[-1:]
-    verdicts = [finding(Rule.THROWAWAY, prefix, why, certain=False) for prefix, why in chosen]
-    found = tuple(found for verdict in verdicts for found in verdict.found)
-    yield Verdict(rule=Rule.THROWAWAY, said="; ".join(verdict.said for verdict in verdicts), found=found)
+    yield consumer_is_among(Rule.THROWAWAY, chosen, certain=False)
 
 
 def _maker(hook: HookProcess) -> Path | None:
@@ -180,24 +193,22 @@ def _maker(hook: HookProcess) -> Path | None:
     return above if is_venv(above) else base_of(home)
 
 
-def _find_without_isolation(scene: Scene) -> Iterator[Verdict]:
+def _find_without_isolation(scene: Scene) -> Iterator[RuleVerdict]:
     """--no-build-isolation where torch is not there yet: pip and build run the hook in the consumer."""
     prefix = Path(scene.hook.prefix)
     front_ends = (FrontEndName.PIP, FrontEndName.BUILD, FrontEndName.PDM)
-    if scene.is_called_by(*front_ends) and not is_throw_away(prefix):
-        yield finding(Rule.PIP_ISOLATION, prefix, "the hook runs in it, not isolated", certain=True)
+    if scene.called_by(*front_ends) and not is_throw_away(prefix):
+        yield consumer_is(Rule.PIP_ISOLATION, prefix, "the hook runs in it, not isolated", certain=True)
 
 
-def _find_activated(scene: Scene) -> Iterator[Verdict]:
+def _find_activated(scene: Scene) -> Iterator[RuleVerdict]:
     """R6: pixi, a shell, and whatever else there is."""
     candidates = list(_activated(scene))
     chosen = [candidate for candidate in candidates if holds_torch(candidate[0])] or candidates[:1]
     if not chosen:
-        yield Verdict(rule=Rule.ACTIVATED, said="no environment is activated")
+        yield RuleVerdict(rule=Rule.ACTIVATED, said="no environment is activated")
         return
-    verdicts = [finding(Rule.ACTIVATED, prefix, f"{name} names it", certain=False) for prefix, name in chosen]
-    found = tuple(found for verdict in verdicts for found in verdict.found)
-    yield Verdict(rule=Rule.ACTIVATED, said="; ".join(verdict.said for verdict in verdicts), found=found)
+    yield consumer_is_among(Rule.ACTIVATED, [(prefix, f"{name} names it") for prefix, name in chosen], certain=False)
 
 
 def _activated(scene: Scene) -> Iterator[tuple[Path, str]]:
@@ -219,19 +230,117 @@ def _activated(scene: Scene) -> Iterator[tuple[Path, str]]:
             return
 
 
-def _find_in_folder(scene: Scene) -> Iterator[Verdict]:
+def _find_in_folder(scene: Scene) -> Iterator[RuleVerdict]:
     """No front end at all, as for `torchgraft plan`: the `.venv` above, or the environment of this very process."""
     if scene.caller is not None:
         return
     above = venv_upwards(Path(scene.hook.folder))
     if above is not None:
-        yield finding(Rule.ACTIVATED, above, ".venv in or above the working folder", certain=False)
+        yield consumer_is(Rule.ACTIVATED, above, ".venv in or above the working folder", certain=False)
         return
     prefix = Path(scene.hook.prefix)
     if is_throw_away(prefix):
-        yield Verdict(rule=Rule.ACTIVATED, said="there is no .venv, and the own environment is a throw-away one")
+        yield RuleVerdict(rule=Rule.ACTIVATED, said="there is no .venv, and the own environment is a throw-away one")
     else:
-        yield finding(Rule.ACTIVATED, prefix, "this process runs in it", certain=False)
+        yield consumer_is(Rule.ACTIVATED, prefix, "this process runs in it", certain=False)
+
+
+def _find_by_poetry(scene: Scene) -> Iterator[RuleVerdict]:
+    """R4: the order is that of poetry's EnvManager.get (https://github.com/python-poetry/poetry)."""
+    caller = scene.called_by(FrontEndName.POETRY)
+    if caller is None:
+        yield RuleVerdict(rule=Rule.POETRY, said="poetry does not call the hook")
+        return
+    folder = caller.process.folder
+    active = caller.process.variable("VIRTUAL_ENV") or caller.process.variable("CONDA_PREFIX")
+    # poetry leaves conda's base environment alone.
+    if active and caller.process.variable("CONDA_DEFAULT_ENV") != "base" and not scene.is_own(joined(folder, active)):
+        yield consumer_is(
+            Rule.POETRY, joined(folder, active), "poetry works in the activated environment", certain=True
+        )
+        return
+    in_project = (caller.process.variable("POETRY_VIRTUALENVS_IN_PROJECT") or "").lower()
+    venv = _project_folder(caller) / ".venv"
+    if in_project not in _NO and is_folder(venv):
+        yield consumer_is(Rule.POETRY, venv, "poetry works in the project's .venv", certain=True)
+        return
+    told = _ask_poetry(caller)
+    if told is not None:
+        yield consumer_is(Rule.POETRY, told, "what 'poetry env info --path' says", certain=True)
+    elif in_project and in_project not in _NO:
+        yield consumer_is(Rule.POETRY, venv, "where poetry will make the project's .venv", certain=False)
+    else:
+        yield RuleVerdict(rule=Rule.POETRY, said="poetry has no environment for the project yet", is_last=True)
+
+
+def _project_folder(caller: Caller) -> Path:
+    """Return the project's folder. poetry 2 has changed to --directory by now, poetry 1 has not."""
+    folder = caller.process.folder
+    named = (caller.command.value("--project", "-P"), caller.command.value("--directory", "-C"))
+    candidates = [joined(folder, value) for value in named if value]
+    start = next((path for path in candidates if is_file(path / "pyproject.toml")), Path(folder))
+    return next((above for above in (start, *start.parents) if is_file(above / "pyproject.toml")), start)
+
+
+def _ask_poetry(caller: Caller) -> Path | None:
+    """Return what poetry calls the project's environment, None where it says nothing in time."""
+    program = caller.command.started_as
+    interpreter = str(joined(caller.process.folder, program[0])) if os.path.dirname(program[0]) else program[0]  # noqa: PTH120 - "python" and "./python" differ
+    found = shutil.which(interpreter)
+    if found is None:
+        return None
+    variables = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+    try:
+        answer = subprocess.run(
+            [found, *program[1:], "--no-ansi", "env", "info", "--path"],
+            cwd=_project_folder(caller),
+            env={**variables, **dict(caller.process.variables)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_POETRY_TIMEOUT_S,
+            check=False,
+            text=True,
+            errors="replace",
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    path = Path(answer.stdout.strip())
+    return path if answer.returncode == 0 and path.is_absolute() and is_environment(path) else None
+
+
+def _find_by_tox(scene: Scene) -> Iterator[RuleVerdict]:
+    """R5: tox builds in `.pkg`, once for all environments of the run; in `.pkg-NAME` for NAME alone."""
+    packaging = scene.hook.variable("TOX_ENV_NAME") or ""
+    work = scene.hook.variable("TOX_WORK_DIR")
+    if not _TOX_PACKAGING.fullmatch(packaging) or work is None:
+        yield RuleVerdict(rule=Rule.TOX, said="this is no packaging environment of tox")
+        return
+    one = Path(work, packaging.removeprefix(".pkg-"))
+    if packaging.startswith(".pkg-") and is_venv(one):
+        why = f"tox builds in {packaging} for it alone"
+        yield consumer_is(Rule.TOX, one, why, certain=True)
+        return
+    asked = _asked_environments(scene)
+    names = [name for name in asked if is_venv(Path(work, name))] or [
+        name for name in names_in(Path(work)) if not name.startswith(".") and is_venv(Path(work, name))
+    ]
+    fitting = [prefix for prefix in (Path(work, name) for name in names) if scene.fits(prefix)]
+    chosen = [prefix for prefix in fitting if holds_torch(prefix)] or fitting
+    if not chosen:
+        yield RuleVerdict(rule=Rule.TOX, said="no environment of tox is for this Python", is_last=True)
+        return
+    why = "tox's environment" if len(chosen) == 1 else f"one of {len(chosen)} environments of tox that share a wheel"
+    verdict = consumer_is_among(Rule.TOX, [(prefix, why) for prefix in chosen], certain=False)
+    yield replace(verdict, said=f"{why}: {', '.join(str(prefix) for prefix in chosen)}")
+
+
+def _asked_environments(scene: Scene) -> tuple[str, ...]:
+    """Return the environments that tox was asked for: `-e a,b`, `-ea`, TOXENV."""
+    caller = scene.called_by(FrontEndName.TOX)
+    if caller is None:
+        return ()
+    values = caller.command.values("-e", "--env") or (caller.process.variable("TOXENV") or "",)
+    return tuple(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
 
 
 _RULES: tuple[RuleSet, ...] = (
@@ -239,8 +348,8 @@ _RULES: tuple[RuleSet, ...] = (
     _find_importable,
     _find_by_pip_isolation,
     find_by_uv,
-    find_by_poetry,
-    find_by_tox,
+    _find_by_poetry,
+    _find_by_tox,
     _find_maker,
     _find_without_isolation,
     _find_activated,

@@ -1,29 +1,35 @@
-"""The consumer when uv calls the hook: rules R2, R2t, R2s and R2g.
+"""The consumer when uv calls the hook: rules R2, R2t, R2s and R2g. And where a uv project begins.
 
-May not ask uv, nor read its settings files.
+May not ask uv, nor read its settings files further than which folders are a workspace.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from packaging.version import Version
 
 from ..files import is_file, is_folder, joined
 from ..model.observation import FrontEndName, Rule
+from ..untrusted import strings
 from ..versions import parse_version
-from .command_line import script_of
-from .front_end import Caller
-from .held_lock import is_lock_held
-from .prefixes import is_environment, is_uv_build, is_venv, prefix_of_interpreter
-from .scene import Scene, Verdict, finding, venv_upwards
-from .uv_project import project_root
+from .command_line import CommandLine
+from .environment import is_environment, is_uv_build, is_venv, prefix_of_interpreter
+from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_among, venv_upwards
+from .processes import is_file_locked
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 _SYSTEM_LOCK = re.compile(r"uv-[0-9a-f]+\.lock")
-_INSTALLS = frozenset({("uv", "pip", "install"), ("uv", "pip", "sync")})
+_INSTALLS = frozenset({("pip", "install"), ("pip", "sync")})
 _PROJECT = frozenset({"add", "export", "lock", "remove", "run", "sync", "tree", "version"})
 # Since when uv keeps the environment's lock during every hook, measured.
 _PIP_LOCKS_SINCE = Version("0.2")
@@ -31,7 +37,7 @@ _PROJECT_LOCKS_SINCE = Version("0.7")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Candidate:
+class _UvEnvironment:
     """An environment that uv may be working on. `is_named` means that the user named it for this command."""
 
     prefix: Path
@@ -39,11 +45,11 @@ class _Candidate:
     is_named: bool = False
 
 
-def find_by_uv(scene: Scene) -> Iterator[Verdict]:
+def find_by_uv(scene: Scene) -> Iterator[RuleVerdict]:
     """Yield what the rules for uv say; where uv is the front end, no later rule may answer."""
-    caller = scene.caller
-    if caller is None or caller.name is not FrontEndName.UV:
-        yield Verdict(rule=Rule.UV_LOCK, said="uv is not the direct parent")
+    caller = scene.called_by(FrontEndName.UV)
+    if caller is None:
+        yield RuleVerdict(rule=Rule.UV_LOCK, said="uv is not the direct parent")
         return
     yield from _find_by_target(scene, caller)
     yield from _find_by_lock(scene, caller)
@@ -54,31 +60,36 @@ def find_by_uv(scene: Scene) -> Iterator[Verdict]:
 
 def is_project_command(caller: Caller) -> bool:
     """Return whether uv works on a project, which has a `uv.lock` by the time that wheels are built for it."""
-    if caller.name is not FrontEndName.UV or caller.words[1:2] == () or caller.words[1] not in _PROJECT:
+    command = caller.command
+    if command.program is not FrontEndName.UV or not _is_on_project(command) or command.script:
         return False
-    if script_of(caller.command_line) or caller.has("--no-project") or caller.process.variable("UV_NO_PROJECT"):
+    if command.has("--no-project") or caller.process.variable("UV_NO_PROJECT"):
         return False
-    named = caller.value("--project") or caller.process.variable("UV_PROJECT") or "."
+    named = caller.command.value("--project") or caller.process.variable("UV_PROJECT") or "."
     return project_root(joined(caller.process.folder, named)) is not None
 
 
-def _find_by_target(scene: Scene, caller: Caller) -> Iterator[Verdict]:
+def _is_on_project(command: CommandLine) -> bool:
+    return bool(command.words) and command.words[0] in _PROJECT
+
+
+def _find_by_target(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
     """R2t: the wheel goes into a folder; torch is there, or in the interpreter that uv runs the build with."""
-    target = caller.value("--target", "-t", "--prefix")
-    if caller.words not in _INSTALLS or target is None:
-        yield Verdict(rule=Rule.UV_TARGET, said="uv was given neither --target nor --prefix")
+    target = caller.command.value("--target", "-t", "--prefix")
+    if caller.command.words not in _INSTALLS or target is None:
+        yield RuleVerdict(rule=Rule.UV_TARGET, said="uv was given neither --target nor --prefix")
         return
     targets = (str(joined(caller.process.folder, target)),)
     for candidate in _interpreters(scene, caller):
         if is_environment(candidate.prefix) and scene.fits(candidate.prefix):
             why = f"uv installs into {target}, with the interpreter of {candidate.why}"
-            yield finding(Rule.UV_TARGET, candidate.prefix, why, certain=candidate.is_named, targets=targets)
+            yield consumer_is(Rule.UV_TARGET, candidate.prefix, why, certain=candidate.is_named, targets=targets)
             return
     why = f"uv installs into {target}, with an interpreter that is in no venv"
-    yield finding(Rule.UV_TARGET, Path(scene.hook.base_prefix), why, certain=False, targets=targets)
+    yield consumer_is(Rule.UV_TARGET, Path(scene.hook.base_prefix), why, certain=False, targets=targets)
 
 
-def _find_by_lock(scene: Scene, caller: Caller) -> Iterator[Verdict]:
+def _find_by_lock(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
     """R2: uv holds the `.lock` of the environment that it changes."""
     locks = caller.process.locks
     if locks is not None:
@@ -87,61 +98,61 @@ def _find_by_lock(scene: Scene, caller: Caller) -> Iterator[Verdict]:
         unsure = "uv holds the lock of no environment"
     else:
         candidates = (*_project(scene, caller), *_interpreters(scene, caller))
-        held = [candidate.prefix for candidate in candidates if is_lock_held(candidate.prefix)]
+        held = [candidate.prefix for candidate in candidates if is_file_locked(candidate.prefix / ".lock")]
         why = "its lock is held while uv, whose open files cannot be read, calls the hook"
         unsure = "uv's open files cannot be read, and no candidate's lock is held"
     # The environment of the hook itself is the consumer only without isolation, where it is the only one.
     others = [prefix for prefix in held if not scene.is_own(prefix)] or held
-    verdicts = [finding(Rule.UV_LOCK, prefix, why, certain=True) for prefix in dict.fromkeys(others)]
-    if not verdicts:
-        yield Verdict(rule=Rule.UV_LOCK, said=unsure)
-        return
-    found = tuple(found for verdict in verdicts for found in verdict.found)
-    yield Verdict(rule=Rule.UV_LOCK, said="; ".join(verdict.said for verdict in verdicts), found=found)
+    if others:
+        yield consumer_is_among(Rule.UV_LOCK, [(prefix, why) for prefix in dict.fromkeys(others)], certain=True)
+    else:
+        yield RuleVerdict(rule=Rule.UV_LOCK, said=unsure)
 
 
-def _find_in_system(scene: Scene, caller: Caller) -> Iterator[Verdict]:
+def _find_in_system(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
     """R2s: an interpreter that is no venv's (conda, `--system`) has its lock in the temporary folder."""
     base = Path(scene.hook.base_prefix)
     if any(_SYSTEM_LOCK.fullmatch(Path(lock).name) for lock in caller.process.locks or ()):
-        yield finding(Rule.UV_SYSTEM, base, "uv holds the lock of an interpreter that is no venv's", certain=True)
-    elif caller.process.locks is None and caller.words in _INSTALLS and _wants_system(scene, caller):
-        yield finding(Rule.UV_SYSTEM, base, "uv installs with --system", certain=False)
+        yield consumer_is(Rule.UV_SYSTEM, base, "uv holds the lock of an interpreter that is no venv's", certain=True)
+    elif caller.process.locks is None and caller.command.words in _INSTALLS and _wants_system(scene, caller):
+        yield consumer_is(Rule.UV_SYSTEM, base, "uv installs with --system", certain=False)
     else:
-        yield Verdict(rule=Rule.UV_SYSTEM, said="uv holds the lock of no other interpreter")
+        yield RuleVerdict(rule=Rule.UV_SYSTEM, said="uv holds the lock of no other interpreter")
 
 
 def _wants_system(scene: Scene, caller: Caller) -> bool:
     variable = _variable(scene, caller, "UV_SYSTEM_PYTHON") or ""
-    return caller.has("--system") or variable.lower() in {"1", "true", "yes", "on", "t", "y"}
+    return caller.command.has("--system") or variable.lower() in {"1", "true", "yes", "on", "t", "y"}
 
 
-def _find_without_isolation(scene: Scene) -> Iterator[Verdict]:
+def _find_without_isolation(scene: Scene) -> Iterator[RuleVerdict]:
     """--no-build-isolation, where torch is not there yet: the hook runs in the consumer."""
     if not is_uv_build(Path(scene.hook.prefix)):
-        yield finding(Rule.UV_GUESS, Path(scene.hook.prefix), "uv calls the hook in it, not isolated", certain=False)
+        yield consumer_is(
+            Rule.UV_GUESS, Path(scene.hook.prefix), "uv calls the hook in it, not isolated", certain=False
+        )
 
 
-def _guess(scene: Scene, caller: Caller) -> Iterator[Verdict]:
+def _guess(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
     """R2g: commands that hold no lock. What installs has to hold one, so that an unlocked candidate is wrong."""
-    if caller.words[:2] == ("uv", "tool"):
+    if caller.command.words[:1] == ("tool",):
         said = "uv makes an environment of its own for a tool, after all wheels are built"
-        yield Verdict(rule=Rule.UV_GUESS, said=said, is_last=True)
+        yield RuleVerdict(rule=Rule.UV_GUESS, said=said, is_last=True)
         return
-    is_project = caller.words[1:2] and caller.words[1] in _PROJECT
-    candidates = (*(_project(scene, caller) if is_project else ()), *_guessed_interpreters(scene, caller))
+    projects = _project(scene, caller) if _is_on_project(caller.command) else ()
+    candidates = (*projects, *_guessed_interpreters(scene, caller))
     must_be_locked = _must_be_locked(caller)
     refused = []
     for candidate in candidates:
-        if must_be_locked and not (caller.process.locks is None and is_lock_held(candidate.prefix) is None):
+        if must_be_locked and not (caller.process.locks is None and is_file_locked(candidate.prefix / ".lock") is None):
             refused.append(f"{candidate.prefix} ({candidate.why}) is not locked by uv")
         elif not scene.fits(candidate.prefix):
             refused.append(f"{candidate.prefix} ({candidate.why}) has another Python")
         else:
-            yield finding(Rule.UV_GUESS, candidate.prefix, candidate.why, certain=False)
+            yield consumer_is(Rule.UV_GUESS, candidate.prefix, candidate.why, certain=False)
             return
     said = "; ".join(refused) or "uv works on no environment that could be guessed"
-    yield Verdict(rule=Rule.UV_GUESS, said=said, is_last=True)
+    yield RuleVerdict(rule=Rule.UV_GUESS, said=said, is_last=True)
 
 
 def _must_be_locked(caller: Caller) -> bool:
@@ -149,66 +160,66 @@ def _must_be_locked(caller: Caller) -> bool:
 
     `uv run --with` builds for an environment of its own, which lies over the project's.
     """
-    if caller.words not in _INSTALLS and (not caller.front_end.installs or caller.runs_with()):
+    if caller.command.words not in _INSTALLS and (not caller.front_end.installs or caller.command.runs_with):
         return False
     version = parse_version(caller.front_end.version)
-    return version is None or version >= (_PIP_LOCKS_SINCE if caller.words[1:2] == ("pip",) else _PROJECT_LOCKS_SINCE)
+    since = _PIP_LOCKS_SINCE if caller.command.words[:1] == ("pip",) else _PROJECT_LOCKS_SINCE
+    return version is None or version >= since
 
 
-def _guessed_interpreters(scene: Scene, caller: Caller) -> Iterator[_Candidate]:
+def _guessed_interpreters(scene: Scene, caller: Caller) -> Iterator[_UvEnvironment]:
     """Yield the environments of interpreters that uv may build with, where it does not work on a project.
 
     `uv run --with` outside of a project lies over the environment that is active, or the `.venv` above.
     """
-    is_project = caller.words[1:2] and caller.words[1] in _PROJECT
-    if not is_project or (caller.runs_with() and _project_folder(scene, caller) is None):
+    if not _is_on_project(caller.command) or (caller.command.runs_with and _project_folder(scene, caller) is None):
         yield from (candidate for candidate in _interpreters(scene, caller) if is_environment(candidate.prefix))
 
 
-def _project(scene: Scene, caller: Caller) -> Iterator[_Candidate]:
+def _project(scene: Scene, caller: Caller) -> Iterator[_UvEnvironment]:
     """Yield the environment of the project that uv works on, whether it exists or not."""
     active = caller.process.variable("VIRTUAL_ENV")
-    if caller.has("--active") and active:
+    if caller.command.has("--active") and active:
         prefix = joined(caller.process.folder, active)
-        yield _Candidate(prefix=prefix, why="VIRTUAL_ENV of uv, with --active")
+        yield _UvEnvironment(prefix=prefix, why="VIRTUAL_ENV of uv, with --active")
     folder = _project_folder(scene, caller)
     if folder is None:
         return
     named = _variable(scene, caller, "UV_PROJECT_ENVIRONMENT")
     prefix = joined(str(folder), named or ".venv")
     why = "UV_PROJECT_ENVIRONMENT" if named else "the .venv of the project"
-    yield _Candidate(prefix=prefix, why=why)
+    yield _UvEnvironment(prefix=prefix, why=why)
 
 
 def _project_folder(scene: Scene, caller: Caller) -> Path | None:
     """Return the root of the project that uv works on; None if it works on none."""
-    if caller.has("--no-project") or _variable(scene, caller, "UV_NO_PROJECT"):
+    if caller.command.has("--no-project") or _variable(scene, caller, "UV_NO_PROJECT"):
         return None
     # uv has changed to --directory by now: its working folder says so.
-    named = caller.value("--project") or _variable(scene, caller, "UV_PROJECT") or "."
+    named = caller.command.value("--project") or _variable(scene, caller, "UV_PROJECT") or "."
     return project_root(joined(caller.process.folder, named))
 
 
-def _interpreters(scene: Scene, caller: Caller) -> Iterator[_Candidate]:
+def _interpreters(scene: Scene, caller: Caller) -> Iterator[_UvEnvironment]:
     """Yield the environments whose interpreter uv takes, best first."""
     folder = caller.process.folder
-    named = caller.value("--python", "-p") or _variable(scene, caller, "UV_PYTHON")
+    named = caller.command.value("--python", "-p") or _variable(scene, caller, "UV_PYTHON")
     prefix = None if named is None else _named_prefix(folder, named)
     if prefix is not None:
-        yield _Candidate(prefix=prefix, why="--python or UV_PYTHON", is_named=True)
+        yield _UvEnvironment(prefix=prefix, why="--python or UV_PYTHON", is_named=True)
         return
     if _wants_system(scene, caller):
         return
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         value = caller.process.variable(name)
         if value:
-            yield _Candidate(prefix=joined(folder, value), why=f"{name} of uv", is_named=True)
+            yield _UvEnvironment(prefix=joined(folder, value), why=f"{name} of uv", is_named=True)
     variable = _variable(scene, caller, "UV_PROJECT_ENVIRONMENT")
     if variable:
-        yield _Candidate(prefix=joined(folder, variable), why="UV_PROJECT_ENVIRONMENT")
+        yield _UvEnvironment(prefix=joined(folder, variable), why="UV_PROJECT_ENVIRONMENT")
     above = venv_upwards(Path(folder))
     if above is not None:
-        yield _Candidate(prefix=above, why=".venv above uv's working folder")
+        yield _UvEnvironment(prefix=above, why=".venv above uv's working folder")
 
 
 def _named_prefix(folder: str, named: str) -> Path | None:
@@ -222,3 +233,45 @@ def _named_prefix(folder: str, named: str) -> Path | None:
 def _variable(scene: Scene, caller: Caller, name: str) -> str | None:
     """Return a variable of uv, which the hook inherits; uv overwrites no other than VIRTUAL_ENV."""
     return caller.process.variable(name) or scene.hook.variable(name)
+
+
+def project_root(folder: Path) -> Path | None:
+    """Return the root of the project or workspace that a folder is in, as uv finds it; None if it is in none.
+
+    The nearest pyproject.toml is the project; the next one above it is its workspace, if it says so. No other is
+    looked at (uv-workspace, `find_workspace`).
+    """
+    above = [parent for parent in (folder, *folder.parents) if is_file(parent / "pyproject.toml")]
+    if not above:
+        return None
+    project = above[0]
+    if len(above) == 1 or _workspace(project) is not None:
+        return project
+    workspace = _workspace(above[1]) or {}
+    path = project.relative_to(above[1]).as_posix()
+    included = any(_matches(path, pattern) for pattern in strings(workspace.get("members")))
+    excluded = any(_matches(path, pattern) for pattern in strings(workspace.get("exclude")))
+    return above[1] if included and not excluded else project
+
+
+def _workspace(folder: Path) -> Mapping[str, Any] | None:
+    try:
+        with (folder / "pyproject.toml").open("rb") as file:
+            data: Any = tomllib.load(file)
+    except (OSError, ValueError, RecursionError):
+        return None
+    for key in ("tool", "uv", "workspace"):
+        data = data.get(key) if isinstance(data, dict) else None
+    return data if isinstance(data, dict) else None
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Return whether a path is one that a pattern of `members` names; `*` stops at a slash, `**` does not."""
+    parts = [part for part in pattern.replace("\\", "/").split("/") if part not in {"", "."}]
+    text = "/".join("**" if part == "**" else _part_expression(part) for part in parts)
+    expression = text.replace("**/", "(?:[^/]+/)*").replace("/**", "(?:/[^/]+)*").replace("**", ".*")
+    return re.fullmatch(expression, path) is not None
+
+
+def _part_expression(part: str) -> str:
+    return re.escape(part).replace(r"\*\*", r"\*").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")

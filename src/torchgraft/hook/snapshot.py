@@ -15,10 +15,9 @@ from packaging.utils import canonicalize_name
 
 from ..compile.for_hook import take_hardware_for, with_architectures
 from ..consumer.environment import read_environment, writable_by_others
-from ..consumer.evidence import Found, HookProcess, Process
-from ..consumer.front_end import find_caller
+from ..consumer.front_end import FoundConsumer, find_caller
 from ..consumer.interpreter import take_python
-from ..consumer.processes import take_ancestors, take_hook_process
+from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process
 from ..consumer.rules import find_consumer
 from ..errors import Problem, SnapshotError
 from ..installed.distributions import list_distributions, read_distributions
@@ -155,7 +154,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
 
 
 def _read_consumer(
-    found: Found, config: Config, python: Python, front_end: Process | None, *, own_path: tuple[str, ...]
+    found: FoundConsumer, config: Config, python: Python, front_end: Process | None, *, own_path: tuple[str, ...]
 ) -> Consumer:
     environment = read_environment(found.prefix, python=python, targets=found.targets, front_end=front_end)
     if found.rule is Rule.IMPORTABLE:

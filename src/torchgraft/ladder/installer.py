@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..consumer.evidence import HookProcess
+from ..consumer.environment import is_uv_build
 from ..consumer.front_end import Caller
-from ..consumer.prefixes import is_uv_build
+from ..consumer.processes import HookProcess
 from ..model.observation import FrontEndName, Installer
 
 # Where distributions come from, as `uv pip install` understands it too.
@@ -43,7 +43,7 @@ def find_installer(hook: HookProcess, caller: Caller | None) -> Installer | None
     if not Path(program).is_absolute():
         return None
     options: list[str] = []
-    for name, value in caller.command_line.options:
+    for name, value in caller.command.options:
         if name in _VALUES and value:
             options += [name, value]
         elif name in _FLAGS:

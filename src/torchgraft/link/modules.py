@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from ..consumer.prefixes import is_environment
+from ..consumer.environment import is_environment
 from ..files import is_file, is_folder, real
 from .elf import BROKEN, Dynamic, ElfFile, SymbolTable, compilers, version_needs
 from .linkage import Format, Module, is_of_torch

@@ -15,7 +15,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from ..consumer.command_line import CommandLine, parse_command_line, script_of
+from ..consumer.command_line import CommandLine, parse_arguments
 from ..installed.markers import MarkerError, marker_holds, torch_version_in
 from ..model.observation import AskedFor, FrontEndName, Python
 from ..redaction import without_credentials
@@ -52,19 +52,15 @@ class _Sources:
     script: str | None = None
 
 
-def read_asked_for(
-    name: FrontEndName, arguments: tuple[str, ...], *, folder: str, variables: Mapping[str, str], python: Python
-) -> Asked:
+def read_asked_for(command: CommandLine, *, folder: str, variables: Mapping[str, str], python: Python) -> Asked:
     """Return what the arguments of a front end say of torch.
 
-    :param arguments: as the system shows them, or without the interpreter and the program
     :param folder: where the front end runs
     :param variables: its own; only PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT and UV_OVERRIDE are looked at
     """
-    command = parse_command_line(name, arguments)
-    sources = _SOURCES.get(command.program or name, _nothing)(command, variables)
+    sources = _SOURCES.get(command.program, _nothing)(command, variables)
     reader = RequirementsReader(Path(folder))
-    shown = f"the arguments of {(command.program or name).value}"
+    shown = f"the arguments of {command.program.value}"
     lines = [Line(text=text, folder=Path(folder), source=shown) for text in sources.texts]
     lines += [line for file in sources.files for line in reader.read(file)]
     lock_files = [str(Path(folder, file)) for file in command.values("--lock") if command.program is FrontEndName.PIPX]
@@ -107,14 +103,14 @@ def _uv(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
         return _Sources(files=(*command.positional, *constraints), overrides=overrides)
     if words == ("add",):
         files = (*requirements, *constraints)
-        return _Sources(texts=command.positional, files=files, script=script_of(command))
+        return _Sources(texts=command.positional, files=files, script=command.script)
     if words == ("run",):
-        return _Sources(texts=with_texts, files=with_files, script=script_of(command))
+        return _Sources(texts=with_texts, files=with_files, script=command.script)
     if words in (("tool", "install"), ("tool", "run")):
         texts = (*with_texts, *(command.values("--from") or command.positional[:1]))
         return _Sources(texts=texts, files=(*with_files, *constraints), overrides=overrides)
     if words in (("sync",), ("lock",)):
-        return _Sources(script=script_of(command))
+        return _Sources(script=command.script)
     return _Sources()
 
 
@@ -128,7 +124,7 @@ def _pipx(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
     if texts is None:
         return _Sources()
     passed = [part for value in command.values("--pip-args") for part in _shell_words(value)]
-    pip = _pip(parse_command_line(FrontEndName.PIP, ("install", *passed)), variables)
+    pip = _pip(parse_arguments(FrontEndName.PIP, ("install", *passed)), variables)
     files = (*command.values("-r", "--requirement"), *pip.files)
     return _Sources(texts=(*texts, *command.values("--preinstall", "--with"), *pip.texts), files=files)
 

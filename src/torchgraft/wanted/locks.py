@@ -14,8 +14,8 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from ..consumer.command_line import CommandLine, parse_command_line, script_of
-from ..consumer.uv_project import project_root
+from ..consumer.command_line import CommandLine
+from ..consumer.uv import project_root
 from ..installed.markers import Chosen, MarkerError
 from ..model.observation import FrontEndName, Locked, Python
 from ..untrusted import table
@@ -41,25 +41,23 @@ _PDM_FOLDERS = 5
 def read_lock(
     folder: str,
     *,
-    front_end: FrontEndName,
+    command: CommandLine,
     root: str | None = None,
     extra_files: tuple[str, ...] = (),
     python: Python,
-    arguments: tuple[str, ...] = (),
 ) -> Locked | None:
     """Return what the lock file says of torch; None where the front end works from none.
 
     :param folder: where the front end runs
+    :param command: its command line: `uv pip` has no lock, and `--extra` chooses among several torch
     :param root: where its options say that the project is (`--project`, `--directory`, poetry's and pdm's own)
     :param extra_files: lock files that its arguments name, which come before that of the project
-    :param arguments: the front end's own: `uv pip` has no lock, and `--extra` chooses among several torch
     """
-    command = parse_command_line(front_end, arguments)
     files = [Path(folder, file) for file in extra_files]
-    found = [_read(file, python, _chosen(front_end, command)) for file in files]
-    project = None if found else _project_lock(Path(folder, root or "."), front_end, command)
+    found = [_read(file, python, _chosen(command)) for file in files]
+    project = None if found else _project_lock(Path(folder, root or "."), command)
     if project is not None:
-        found.append(_read(project, python, _chosen(front_end, command)))
+        found.append(_read(project, python, _chosen(command)))
     return next((locked for locked in found if locked.requirement), found[0] if found else None)
 
 
@@ -68,7 +66,7 @@ def is_lock_name(path: str) -> bool:
     return _PYLOCK.fullmatch(path.replace("\\", "/").rpartition("/")[2]) is not None
 
 
-def _project_lock(start: Path, front_end: FrontEndName, command: CommandLine) -> Path | None:
+def _project_lock(start: Path, command: CommandLine) -> Path | None:
     try:
         start = start.resolve()
         if command.words and command.words[0] in _WITHOUT_PROJECT:
@@ -77,14 +75,14 @@ def _project_lock(start: Path, front_end: FrontEndName, command: CommandLine) ->
             FrontEndName.UV: _uv_locks,
             FrontEndName.POETRY: _poetry_locks,
             FrontEndName.PDM: _pdm_locks,
-        }.get(front_end)
+        }.get(command.program)
         return next((file for file in candidates(start, command) if file.is_file()), None) if candidates else None
     except (OSError, ValueError, RuntimeError):
         return None
 
 
 def _uv_locks(start: Path, command: CommandLine) -> Iterator[Path]:
-    script = script_of(command)
+    script = command.script
     if script and _has_metadata(Path(start, script)):
         # A script with requirements of its own has a lock of its own, and never that of a project.
         yield Path(start, f"{script}.lock")
@@ -109,14 +107,14 @@ def _pdm_locks(start: Path, command: CommandLine) -> Iterator[Path]:
     yield folder / "pylock.toml"
 
 
-def _chosen(front_end: FrontEndName, command: CommandLine) -> Chosen:
+def _chosen(command: CommandLine) -> Chosen:
     """Return the extras and groups that a command names.
 
     Default groups are the lock's or the project's own business.
     """
     extras = command.values("--extra", "--extras", "-E")
     groups = command.values("--group", "--only-group", "--with", "--only")
-    if front_end is FrontEndName.PDM:
+    if command.program is FrontEndName.PDM:
         # One option for both; `default` is what pdm calls the project's own dependencies.
         extras = groups = command.values("-G", "--group", "--with")
         groups = (*groups, "default")

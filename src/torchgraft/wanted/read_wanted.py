@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..consumer.evidence import Process
-from ..consumer.front_end import Caller, program_name
+from ..consumer.front_end import Caller
+from ..consumer.processes import Process
 from ..consumer.uv import is_project_command
 from ..model.observation import AskedFor, FrontEnd, FrontEndName, Locked, Python
 from .arguments import read_asked_for
@@ -31,19 +31,18 @@ def read_wanted(caller: Caller | None, ancestors: tuple[Process, ...], python: P
     if caller is None:
         return Wanted()
     # pipx runs pip or uv with arguments of its own making; what the user asked for stands in pipx's.
-    callers = [(caller.name, caller.process)]
-    callers += [(name, process) for process in ancestors if (name := program_name(process)) is FrontEndName.PIPX]
+    callers = [(caller.command, caller.process)]
+    callers += [(c, process) for process in ancestors if (c := process.command_line) and c.program is FrontEndName.PIPX]
     asked = [
-        read_asked_for(name, process.arguments, folder=process.folder, variables=dict(process.variables), python=python)
-        for name, process in callers
+        read_asked_for(command, folder=process.folder, variables=dict(process.variables), python=python)
+        for command, process in callers
     ]
     locked = read_lock(
         caller.process.folder,
-        front_end=caller.name,
+        command=caller.command,
         root=_project_folder(caller),
         extra_files=tuple(file for item in asked for file in item.lock_files),
         python=python,
-        arguments=caller.process.arguments,
     )
     return Wanted(
         locked=locked,
@@ -65,5 +64,5 @@ def _project_folder(caller: Caller) -> str | None:
     """Return where the front end's options and variables say that the project is."""
     if caller.name is FrontEndName.UV:
         # uv has changed to --directory by now: its working folder says so.
-        return caller.value("--project") or caller.process.variable("UV_PROJECT")
-    return caller.value("-C", "--directory", "-P", "--project", "-p") if caller.name in _WITH_FOLDER else None
+        return caller.command.value("--project") or caller.process.variable("UV_PROJECT")
+    return caller.command.value("-C", "--directory", "-P", "--project", "-p") if caller.name in _WITH_FOLDER else None

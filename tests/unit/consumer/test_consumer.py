@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.consumer.evidence import Found, HookProcess, Process
-from torchgraft.consumer.rules import Finding, find_consumer
+from torchgraft.consumer.front_end import FoundConsumer
+from torchgraft.consumer.processes import HookProcess, Process
+from torchgraft.consumer.rules import ConsumerFinding, find_consumer
 from torchgraft.model.observation import Rule
 
 TORCH = "2.8.0"
@@ -33,7 +34,6 @@ def hook(prefix: Path, *, cfg: str = "", hidden: bool = False, **variables: str)
     folder = prefix.parent / "source"
     folder.mkdir(exist_ok=True)
     return HookProcess(
-        executable=str(prefix / "bin" / "python"),
         prefix=str(prefix),
         base_prefix="/base",
         purelib=purelib,
@@ -58,11 +58,11 @@ def caller(command: str, folder: Path, *, locks: tuple[str, ...] | None = (), **
 
 def find(
     hook: HookProcess, ancestors: tuple[Process, ...] = (), told: str | None = None, *, importable: bool = False
-) -> Finding:
+) -> ConsumerFinding:
     return find_consumer(hook, ancestors, told=told, torch_importable=importable)
 
 
-def one(finding: Finding) -> Found:
+def one(finding: ConsumerFinding) -> FoundConsumer:
     (found,) = finding.found
     return found
 

@@ -10,9 +10,8 @@ import pytest
 
 from support.evidence import NO_CONSUMER, RULES, Machine, load_recordings
 from torchgraft.consumer.environment import read_environment
-from torchgraft.consumer.evidence import Process
 from torchgraft.consumer.front_end import find_caller
-from torchgraft.consumer.held_lock import is_lock_held
+from torchgraft.consumer.processes import Process, is_file_locked
 from torchgraft.consumer.rules import find_consumer
 from torchgraft.model.observation import FrontEndName, Python, Rule
 
@@ -121,7 +120,7 @@ def test_the_lock_itself_is_tried_where_open_files_cannot_be_read(
     with (machine.expected / ".lock").open("w") as lock:
         if is_held:
             fcntl.flock(lock, fcntl.LOCK_EX)
-        assert is_lock_held(machine.expected) is is_held
+        assert is_file_locked(machine.expected / ".lock") is is_held
         ancestors = machine.ancestors(locks_readable=False)
         finding = find_consumer(machine.hook(), ancestors, told=None, torch_importable=False)
     if is_held and recording["label"] not in UNGUESSABLE:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.consumer.environment import Environment, read_environment, writable_by_others
-from torchgraft.consumer.evidence import Process
-from torchgraft.consumer.prefixes import (
+from torchgraft.consumer.environment import (
+    Environment,
     base_of,
     holds_torch,
     is_environment,
@@ -16,7 +15,10 @@ from torchgraft.consumer.prefixes import (
     parse_pyvenv_cfg,
     prefix_of_interpreter,
     python_versions,
+    read_environment,
+    writable_by_others,
 )
+from torchgraft.consumer.processes import Process
 from torchgraft.model.observation import Python
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders are named as on POSIX")

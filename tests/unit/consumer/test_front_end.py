@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from torchgraft.consumer.evidence import HookProcess, Process
-from torchgraft.consumer.front_end import find_caller, interpreter_flags
+from torchgraft.consumer.front_end import find_caller
+from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.model.observation import FrontEnd, FrontEndName
 
 UV_BUILD = "/cache/builds-v0/.tmpAbc"
@@ -17,7 +17,6 @@ def process(command: str, executable: str = "") -> Process:
 
 def hook(prefix: str = UV_BUILD, cfg: str = "home = /usr/bin\nuv = 0.9.2\n") -> HookProcess:
     return HookProcess(
-        executable=f"{prefix}/bin/python",
         prefix=prefix,
         base_prefix="/usr",
         purelib=f"{prefix}/lib/python3.11/site-packages",
@@ -48,6 +47,27 @@ COMMANDS = {
     "python /x/site-packages/pip/__main__.py install .": ("pip", "pip install", True),
     "python pip.pyz install .": ("pip", "pip install", True),
     "python /env/bin/pip3.11 install .": ("pip", "pip install", True),
+    "python -Impip install .": ("pip", "pip install", True),
+    "python -X utf8 -mpip install .": ("pip", "pip install", True),
+    "python -Xutf8 -W ignore -m pip install .": ("pip", "pip install", True),
+    "python -I -X dev /usr/bin/pip install .": ("pip", "pip install", True),
+    "python3.13_d -m pip install .": ("pip", "pip install", True),
+    "python3.13t -m pip install .": ("pip", "pip install", True),
+    "/usr/bin/python3.14td -m pip install .": ("pip", "pip install", True),
+    "python3-dbg -m pip install .": ("pip", "pip install", True),
+    "pypy3 -m pip install .": ("pip", "pip install", True),
+    "C:\\env\\pythonw.exe -m pip install .": ("pip", "pip install", True),
+    "python /x/site-packages/pip install .": ("pip", "pip install", True),
+    "python -m pip.__main__ install .": ("pip", "pip install", True),
+    "pip3 install .": ("pip", "pip install", True),
+    "pip-3.11 install .": ("pip", "pip install", True),
+    "./pip.pyz install .": ("pip", "pip install", True),
+    "python -m uv sync": ("uv", "uv sync", True),
+    "uv.exe tool uvx --from . x": ("uv", "uv tool run", True),
+    "C:\\bin\\uvx.exe --from . x": ("uv", "uv tool run", True),
+    "python -m pipx install x": ("pipx", "pipx install", True),
+    "python -I -m poetry -C proj add x": ("poetry", "poetry add", True),
+    "python3.12 -mpdm add x": ("pdm", "pdm add", True),
     "C:\\env\\Scripts\\pip.exe install .": ("pip", "pip install", True),
     "C:\\env\\python.exe C:\\env\\Scripts\\pip-script.py install .": ("pip", "pip install", True),
     "pip --log install.txt install --dry-run .": ("pip", "pip install", False),
@@ -92,6 +112,8 @@ NONE = (
     "python setup.py install",
     "python -m pipeline",
     "python3-config pip",
+    "pythonic -m pip",
+    "python --check-hash-based-pycs",
     "poetry run make",
     "pdm run make",
     "hatch run make",
@@ -144,17 +166,17 @@ def test_ones_own_pyvenv_cfg_says_uvs_version_only_where_uv_made_it_for_this_bui
 def test_options_of_the_caller() -> None:
     caller = find_caller(hook(), (process("uv pip install --target=a -t b --python 3.11 --system ."),))
     assert caller
-    assert caller.value("--target", "-t") == "b"
-    assert caller.value("--prefix") is None
-    assert caller.has("--system")
-    assert not caller.runs_with()
+    assert caller.command.value("--target", "-t") == "b"
+    assert caller.command.value("--prefix") is None
+    assert caller.command.has("--system")
+    assert not caller.command.runs_with
 
 
 def test_what_uv_run_starts_has_options_of_its_own() -> None:
     caller = find_caller(hook(), (process("uv run --with ./pkg python --python x --target y"),))
     assert caller
-    assert caller.runs_with()
-    assert caller.value("--python", "--target") is None
+    assert caller.command.runs_with
+    assert caller.command.value("--python", "--target") is None
 
 
 @pytest.mark.parametrize(
@@ -162,4 +184,5 @@ def test_what_uv_run_starts_has_options_of_its_own() -> None:
     [("python -I -m pip", "I"), ("python -sm pip", "s"), ("python -X dev /x/pip i", ""), ("uv sync", ""), ("sh", "")],
 )
 def test_flags_of_the_interpreter(command: str, flags: str) -> None:
-    assert interpreter_flags(process(command)) == flags
+    found = process(command).command_line
+    assert (found.python_flags if found else "") == flags

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from torchgraft.consumer.evidence import HookProcess, Process
 from torchgraft.consumer.front_end import find_caller
+from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.ladder.installer import find_installer
 from torchgraft.model.observation import Installer
 
@@ -13,7 +13,6 @@ BUILD = "/cache/uv/builds-v0/.tmpAbc"
 def hook(prefix: str = BUILD) -> HookProcess:
     lib = f"{prefix}/lib/python3.11/site-packages"
     return HookProcess(
-        executable=f"{prefix}/bin/python",
         prefix=prefix,
         base_prefix="/usr",
         purelib=lib,

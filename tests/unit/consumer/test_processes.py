@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.consumer.processes import VARIABLES, take_ancestors, take_hook_process
+from torchgraft.consumer.processes import (
+    VARIABLES,
+    Process,
+    ask_for_ancestors,
+    read_ancestors,
+    take_ancestors,
+    take_hook_process,
+)
 
 SRC = Path(__file__).parents[3] / "src"
 PRINT_PARENT = "from torchgraft.consumer.processes import take_ancestors; print(repr(take_ancestors()[0]))"
@@ -92,3 +99,65 @@ def test_a_launcher_with_the_same_arguments_is_left_out(tmp_path: Path) -> None:
         [sys.executable, str(script)], env=environment, check=True, timeout=60, capture_output=True, text=True
     )
     assert done.stdout.strip() == "True"
+
+
+def test_psutil_says_the_same_as_proc() -> None:
+    """It is what macOS and Windows have instead."""
+    pytest.importorskip("psutil")
+    assert ask_for_ancestors() == take_ancestors()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
+class TestProc:
+    """A /proc of our own making."""
+
+    PARENT = str(os.getppid()) if sys.platform == "linux" else ""
+
+    @pytest.fixture
+    def proc(self, tmp_path: Path) -> Path:
+        (tmp_path / "self").symlink_to(str(os.getpid()))
+        self.write(tmp_path, self.PARENT, uid=os.getuid(), parent=7, arguments=b"uv\0sync\0\0")
+        self.write(tmp_path, "7", uid=os.getuid(), parent=1, arguments=b"sh\0")
+        self.write(tmp_path, "1", uid=os.getuid() + 1, parent=0, arguments=b"init\0")
+        return tmp_path
+
+    def write(self, proc: Path, process: str, *, uid: int, parent: int, arguments: bytes) -> None:
+        folder = proc / process
+        folder.mkdir()
+        (folder / "status").write_text(f"Name:\tUid:\\n0\nPPid:\t{parent}\nUid:\t{uid}\t0\t0\t0\n")
+        (folder / "cmdline").write_bytes(arguments)
+        (folder / "environ").write_bytes(b"UV_PYTHON=a=b\0\xff\0PASSWORD=secret\0")
+        (folder / "cwd").symlink_to("/work")
+        (folder / "exe").symlink_to("/bin/uv (deleted)")
+        (folder / "fd").mkdir()
+        for name, target in {"0": "pipe:[1]", "1": "/v/.lock", "2": "/w/.lock (deleted) ", "3": "x.lock"}.items():
+            (folder / "fd" / name).symlink_to(target)
+
+    def test_ancestors_of_the_same_user(self, proc: Path) -> None:
+        first, second = read_ancestors(proc)
+        assert first == Process(
+            executable="/bin/uv",
+            arguments=("uv", "sync", ""),
+            folder="/work",
+            variables=(("UV_PYTHON", "a=b"),),
+            locks=("/v/.lock",),
+        )
+        assert (second.arguments, second.locks) == (("sh",), None)
+
+    def test_without_proc_nothing_is_known(self, tmp_path: Path) -> None:
+        assert read_ancestors(tmp_path / "proc") == ()
+
+    def test_the_proc_of_another_namespace_says_nothing(self, proc: Path) -> None:
+        (proc / "self").unlink()
+        (proc / "self").symlink_to("1")
+        assert read_ancestors(proc) == ()
+
+    def test_what_is_hidden_is_not_known(self, proc: Path) -> None:
+        for name in ("cmdline", "environ", "cwd", "exe", "fd/0", "fd/1", "fd/2", "fd/3"):
+            (proc / self.PARENT / name).unlink()
+        (proc / self.PARENT / "fd").rmdir()
+        assert read_ancestors(proc)[0] == Process(executable="", arguments=(), folder="", locks=None)
+
+    def test_processes_that_are_their_own_ancestors_come_to_an_end(self, proc: Path) -> None:
+        (proc / "7" / "status").write_text(f"PPid:\t7\nUid:\t{os.getuid()}\n")
+        assert len(read_ancestors(proc)) == 12

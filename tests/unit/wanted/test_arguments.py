@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from torchgraft.consumer.command_line import parse_arguments, parse_command_line
 from torchgraft.model.observation import FrontEndName, Python
 from torchgraft.wanted.arguments import Asked, read_asked_for
 
@@ -20,7 +21,9 @@ POETRY, PDM = FrontEndName.POETRY, FrontEndName.PDM
 
 
 def ask(folder: Path, name: FrontEndName, *arguments: str, **variables: str) -> Asked:
-    asked = read_asked_for(name, arguments, folder=str(folder), variables=variables, python=PYTHON)
+    whole = parse_command_line(arguments)
+    command = whole if whole and whole.program is name else parse_arguments(name, arguments)
+    asked = read_asked_for(command, folder=str(folder), variables=variables, python=PYTHON)
     for item in asked.requirements:
         assert Requirement(item.requirement).name == "torch"
     return asked
@@ -40,6 +43,11 @@ def requirements(asked: Asked) -> list[str]:
         (PIP, "install torchvision torch_geometric pytorch", []),
         (PIP, "/v/bin/python3.11 -I /v/bin/pip install torch==2.6.0", ["torch==2.6.0"]),
         (PIP, "/v/bin/python -m pip --no-input install torch==2.6.0", ["torch==2.6.0"]),
+        (PIP, "python -mpip install torch==2.6.0 .", ["torch==2.6.0"]),
+        (PIP, "python -Impip install torch==2.6.0 .", ["torch==2.6.0"]),
+        (PIP, "python -Xutf8 -W ignore -m pip install torch==2.6.0 .", ["torch==2.6.0"]),
+        (PIP, "python3.13_d /v/site-packages/pip install torch==2.6.0 .", ["torch==2.6.0"]),
+        (UV, "python -m uv add torch==2.6.0", ["torch==2.6.0"]),
         (PIP, "/v/bin/python -X utf8 /v/site-packages/pip/__main__.py install torch==2.6", ["torch==2.6"]),
         (PIP, "/v/bin/pip3.11 install torch==2.6.0", ["torch==2.6.0"]),
         (PIP, "C:\\v\\Scripts\\pip.exe install torch==2.6.0", ["torch==2.6.0"]),

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from torchgraft.consumer.command_line import parse_arguments
 from torchgraft.model.observation import FrontEndName, Locked, Python
 from torchgraft.wanted.locks import is_lock_name, read_lock
 
 CASES = Path(__file__).parents[2] / "cases" / "locks"
 FRONT_ENDS = {"uv": FrontEndName.UV, "uv05": FrontEndName.UV, "poetry": FrontEndName.POETRY, "pdm": FrontEndName.PDM}
 FRONT_ENDS |= {"poetry18": FrontEndName.POETRY, "pylock": FrontEndName.PIP}
+UV = parse_arguments(FrontEndName.UV, ())
 CU128 = "torch @ https://wheels.example/whl/cu128/torch/torch-2.8.0%2Bcu128-{tags}.whl"
 LINUX = "cp311-cp311-manylinux_2_28_x86_64"
 
@@ -26,10 +28,9 @@ def read(folder: Path, case: str, *arguments: str, where: Python | None = None) 
     kind = case.partition("_")[0]
     return read_lock(
         str(folder),
-        front_end=FRONT_ENDS[kind],
+        command=parse_arguments(FRONT_ENDS[kind], arguments),
         extra_files=("pylock.toml",) if kind == "pylock" else (),
         python=where or python(),
-        arguments=arguments,
     )
 
 
@@ -179,8 +180,8 @@ def test_extras_and_groups_of_the_command_choose(case: str, arguments: tuple[str
     ("front_end", "arguments"),
     [
         (FrontEndName.UV, ("pip", "install", ".")),
-        (FrontEndName.UV, ("/usr/bin/uv", "tool", "install", ".")),
-        (FrontEndName.UV, ("uvx", "app")),
+        (FrontEndName.UV, ("tool", "install", ".")),
+        (FrontEndName.UV, ("tool", "uvx", "app")),
         (FrontEndName.UV, ("build",)),
         (FrontEndName.PIP, ("install", ".")),
         (FrontEndName.BUILD, ()),
@@ -190,13 +191,16 @@ def test_extras_and_groups_of_the_command_choose(case: str, arguments: tuple[str
 )
 def test_no_lock_is_none(front_end: FrontEndName, arguments: tuple[str, ...]) -> None:
     folder = str(CASES / "uv_default")
-    assert read_lock(folder, front_end=front_end, python=python(), arguments=arguments) is None
+    assert read_lock(folder, command=parse_arguments(front_end, arguments), python=python()) is None
 
 
 def test_options_before_the_command_do_not_hide_it(tmp_path: Path) -> None:
     options = ("--project", str(CASES / "uv_default"), "-q", "sync")
     found = read_lock(
-        str(tmp_path), front_end=FrontEndName.UV, root=str(CASES / "uv_default"), python=python(), arguments=options
+        str(tmp_path),
+        command=parse_arguments(FrontEndName.UV, options),
+        root=str(CASES / "uv_default"),
+        python=python(),
     )
     assert found is not None
     assert found.file == str((CASES / "uv_default" / "uv.lock").resolve())
@@ -256,12 +260,10 @@ def test_a_script_has_a_lock_of_its_own_and_never_that_of_a_project(tmp_path: Pa
 def test_files_of_the_arguments_come_before_the_project(tmp_path: Path) -> None:
     shutil.copytree(CASES / "uv_default", tmp_path, dirs_exist_ok=True)
     shutil.copy(CASES / "pylock_uv_url" / "pylock.toml", tmp_path / "pylock.gpu.toml")
-    found = read_lock(
-        str(tmp_path), front_end=FrontEndName.UV, extra_files=("missing.toml", "pylock.gpu.toml"), python=python()
-    )
+    found = read_lock(str(tmp_path), command=UV, extra_files=("missing.toml", "pylock.gpu.toml"), python=python())
     assert found is not None
     assert found.version == "2.8.0+cu128"
-    missing = read_lock(str(tmp_path), front_end=FrontEndName.UV, extra_files=("pylock.x.toml",), python=python())
+    missing = read_lock(str(tmp_path), command=UV, extra_files=("pylock.x.toml",), python=python())
     assert missing is not None
     assert "cannot be read" in missing.said
 

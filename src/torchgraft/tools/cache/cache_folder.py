@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from filelock import FileLock, Timeout
 
-from ...consumer.held_lock import is_file_locked
+from ...consumer.processes import is_file_locked
 from ...files import is_folder, names_in
 from ...shell_words import quoted
 

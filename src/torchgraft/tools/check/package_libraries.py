@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ...consumer.prefixes import python_folders, python_versions
+from ...consumer.environment import python_folders, python_versions
 from ...files import is_file, is_folder, read_start, real
 from ...installed.dist_info import Installed, read_files
 from ...installed.editable import importable, read_source_places, top_level_names

@@ -18,9 +18,9 @@ from typing import Any
 from ... import __version__
 from ...compile.hardware import take_hardware
 from ...compile.programs import ask_program, find_programs
+from ...consumer.environment import is_environment
 from ...consumer.interpreter import take_python
-from ...consumer.prefixes import is_environment
-from ...consumer.uv_project import project_root
+from ...consumer.uv import project_root
 from ...errors import ConfigError, Problem
 from ...files import is_file
 from ...hook.snapshot import take_shell_snapshot
