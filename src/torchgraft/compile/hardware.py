@@ -55,7 +55,7 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
         hardware = replace(hardware, sycl=find_sycl(variables))
     if not cuda:
         return hardware
-    from ..project.nvcc_flags import appended_threads
+    from ..project.setup_script import appended_threads
     from .compilers import find_compilers
     from .libc import machine_libc, with_libc
     from .nvidia_wheels import find_wheel_names, find_wheel_trees

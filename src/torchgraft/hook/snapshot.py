@@ -26,7 +26,7 @@ from ..ladder.installer import find_installer
 from ..model.observation import DECIDED_VARIABLES, BuildEnvironment, Consumer, Hook, Python, Rule, Snapshot
 from ..model.source_tree import Project
 from ..prebuilt.fitting import read_hash_files
-from ..project.pyproject import read_project, with_identity
+from ..project.read_project import read_project, with_identity
 from ..settings.config import Config
 from ..settings.sources import Settings
 from ..settings.tables import env_condition_holds, env_condition_text

@@ -1,4 +1,4 @@
-"""What a setup.py says, read from its syntax tree.
+"""What a setup.py says, read from its syntax tree, which is made in one place and within bounds.
 
 May not run it, nor match its text with regular expressions. What an expression computes is reported as unknown.
 """
@@ -6,35 +6,101 @@ May not run it, nor match its text with regular expressions. What an expression 
 from __future__ import annotations
 
 import ast
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from ..model.source_tree import SetupScript
-from .nvcc_flags import names_gencode, nvcc_threads
-from .syntax import GuardedVisitor, name_of
 
+# importlib.metadata.version("torch") and its relatives.
+VERSION_CALLS = frozenset({"version", "distribution", "metadata", "requires", "get_distribution", "require"})
+IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+LARGEST_SCRIPT_BYTES = 2_000_000
+# Far more than people write, and few enough for those who visit it, a few calls for each.
+_DEEPEST = 200
 _UNKNOWN = SetupScript(
     may_set_requires=True, setup_requires=None, install_requires=None, needs_torch=True, version=None
 )
-# importlib.metadata.version("torch") and its relatives.
-_VERSION_CALLS = frozenset({"version", "distribution", "metadata", "requires", "get_distribution", "require"})
+# Of nvcc --help: --threads NUMBER, -t NUMBER, either with `=`, and -t4.
+_FLAG = re.compile(r"--threads|-t")
+_WITH_VALUE = re.compile(r"(?:--threads=|-t=?)(\d{1,4})")
+_NUMBER = re.compile(r"\d{1,4}")
+_OURS = "NVCC_THREADS"
+
+
+def parse_script(text: str) -> tuple[ast.Module, list[ast.AST]] | None:
+    """Return the syntax tree of a script and all of its nodes, the highest first.
+
+    None for what is no Python, or is nested deeper than can be followed.
+    """
+    try:
+        tree = ast.parse(text[:LARGEST_SCRIPT_BYTES])
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    nodes: list[ast.AST] = []
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEEPEST):
+        if not level:
+            return tree, nodes
+        nodes += level
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return None
+
+
+def name_of(node: ast.expr) -> str:
+    """Return the last part of a dotted name, "" for what is no name."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def catches_import_error(handler: ast.ExceptHandler) -> bool:
+    """Return whether a handler puts up with the absence of a module."""
+    if handler.type is None:
+        return True
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(name_of(name) in IMPORT_ERRORS for name in caught)
+
+
+class GuardedVisitor(ast.NodeVisitor):
+    """Visits a script, and knows of each place in it whether the absence of a module is put up with there."""
+
+    def __init__(self) -> None:
+        self._guards = 0
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a handler around this place catches what an import raises."""
+        return self._guards > 0
+
+    def visit_Try(self, node: ast.Try) -> None:
+        """Count the handlers around a body that catch what an import raises."""
+        guarded = any(catches_import_error(handler) for handler in node.handlers)
+        self._guards += guarded
+        for statement in node.body:
+            self.visit(statement)
+        self._guards -= guarded
+        for part in (*node.handlers, *node.orelse, *node.finalbody):
+            self.visit(part)
 
 
 def parse_setup_script(text: str) -> SetupScript:
     """Return what is certain of a setup.py.
 
-    A script that does not parse, that calls no setup() of its own, or whose expressions are nested deeper than we can
-    follow, is one of which nothing is certain.
+    A script that is no Python or beyond us (`parse_script`), or that calls no setup() of its own, is one of which
+    nothing is certain.
     """
+    parsed = parse_script(text)
     try:
-        return _read(ast.parse(text))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _UNKNOWN if parsed is None else _read(*parsed)
+    except RecursionError:  # names that are bound to each other
         return _UNKNOWN
 
 
-def _read(tree: ast.Module) -> SetupScript:
-    nodes = list(ast.walk(tree))
+def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
     named = {name_of(node) for node in nodes if isinstance(node, ast.expr)}
-    constants = _Constants(tree)
+    constants = _Constants(tree, nodes)
     about_torch = _AboutTorch()
     about_torch.visit(tree)
     known = SetupScript(
@@ -43,8 +109,8 @@ def _read(tree: ast.Module) -> SetupScript:
         asks_version=about_torch.asked_for_version,
         names_cuda="CUDAExtension" in named,
         names_sycl="SyclExtension" in named,
-        nvcc_threads=nvcc_threads(nodes, constants.resolve),
-        names_gencode=names_gencode(nodes),
+        nvcc_threads=_nvcc_threads(nodes, constants.resolve),
+        names_gencode=_names_gencode(nodes),
     )
     calls = [node for node in nodes if isinstance(node, ast.Call) and name_of(node.func) == "setup"]
     if len(calls) != 1:
@@ -77,7 +143,7 @@ def _imports(nodes: list[ast.AST]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-class _AboutTorch(GuardedVisitor, ast.NodeVisitor):
+class _AboutTorch(GuardedVisitor):
     """Whether a script imports torch without putting up with its absence, and whether it asks for its version."""
 
     def __init__(self) -> None:
@@ -94,17 +160,13 @@ class _AboutTorch(GuardedVisitor, ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         first = node.args[0] if node.args else None
-        if name_of(node.func) in _VERSION_CALLS and isinstance(first, ast.Constant) and first.value == "torch":
+        if name_of(node.func) in VERSION_CALLS and isinstance(first, ast.Constant) and first.value == "torch":
             self.asked_for_version = True
         self.generic_visit(node)
 
     def _import(self, *names: str) -> None:
         if not self.is_guarded and any(name.partition(".")[0] == "torch" for name in names):
             self.needed = True
-
-
-def _names(expression: ast.expr) -> set[str]:
-    return {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
 
 
 def _keyword(call: ast.Call, name: str, constants: _Constants) -> tuple[str, ...] | None:
@@ -125,9 +187,9 @@ def _keyword(call: ast.Call, name: str, constants: _Constants) -> tuple[str, ...
 class _Constants:
     """The names that a module binds exactly once, at its top level, to an expression."""
 
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, tree: ast.Module, nodes: Iterable[ast.AST]) -> None:
         stores: dict[str, int] = {}
-        for node in ast.walk(tree):
+        for node in nodes:
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
                 stores[node.id] = stores.get(node.id, 0) + 1
             # x.append(...), x["a"] = ..., x += ...: what changes in place is not constant either.
@@ -184,3 +246,68 @@ class _Constants:
                 break
             node = self._bound[node.id]
         return node
+
+
+def _names(expression: ast.expr) -> set[str]:
+    return {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
+
+
+def _nvcc_threads(nodes: Iterable[ast.AST], resolve: Callable[[ast.expr], ast.expr]) -> int | None:
+    """Return the most threads that a flag gives to nvcc, 0 for one for each processor; None if there is no such flag.
+
+    What comes from NVCC_THREADS is not counted: that variable is ours to set. Of another variable the default counts.
+
+    :param resolve: returns what a name is bound to, or the same node
+    """
+    found = [int(text) for node in nodes for text in _threads(node, resolve)]
+    return None if not found else 0 if 0 in found else max(found)
+
+
+def appended_threads(variables: Mapping[str, str]) -> int | None:
+    """Return the threads of the user's NVCC_APPEND_FLAGS, 0 for one for each processor; None if it names none.
+
+    nvcc takes the last of several values, and these flags come last.
+    """
+    found = list(_in_words(variables.get("NVCC_APPEND_FLAGS", "").split()))
+    return int(found[-1]) if found else None
+
+
+def _names_gencode(nodes: Iterable[ast.AST]) -> bool:
+    """Return whether a flag names architectures: torch then adds none of its own (`_get_cuda_arch_flags`)."""
+    return any(isinstance(node, ast.Constant) and "-gencode" in str(node.value) for node in nodes)
+
+
+def _threads(node: ast.AST, resolve: Callable[[ast.expr], ast.expr]) -> Iterator[str]:
+    if isinstance(node, (ast.List, ast.Tuple)):
+        for flag, value in zip(node.elts, node.elts[1:], strict=False):
+            if isinstance(flag, ast.Constant) and _FLAG.fullmatch(str(flag.value)):
+                text = _literal(value, resolve)
+                if text and _NUMBER.fullmatch(text):
+                    yield text
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("-"):
+        yield from _in_words(node.value.split())  # as for split(): "-O3 --threads 4"
+
+
+def _in_words(words: list[str]) -> Iterator[str]:
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+        match = _WITH_VALUE.fullmatch(word)
+        if match:
+            yield match[1]
+        elif _FLAG.fullmatch(word) and _NUMBER.fullmatch(following):
+            yield following
+
+
+def _literal(node: ast.expr, resolve: Callable[[ast.expr], ast.expr]) -> str | None:
+    """Return the text of a literal, or the default of a variable of its own; None for all else."""
+    node = resolve(node)
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):  # os.getenv("MINE") or "4"
+        return None if _asks_ours(node) else _literal(node.values[-1], resolve)
+    if isinstance(node, ast.Call) and node.args and not _asks_ours(node):  # str(4), os.environ.get("MINE", "4")
+        return _literal(node.args[-1], resolve)
+    return None
+
+
+def _asks_ours(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.Constant) and part.value == _OURS for part in ast.walk(node))

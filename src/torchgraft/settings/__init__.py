@@ -1,6 +1,7 @@
 """What was asked for, and by whom.
 
-May not know what comes of it.
+May not know what comes of it. For others: `sources` (read them), `config` (their values), `template` (texts with
+facts), and where a project has any: `tables` (rules and prebuilt wheels), `vocabulary` (words of well-known packages).
 """
 
 from __future__ import annotations

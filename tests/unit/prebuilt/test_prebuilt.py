@@ -24,7 +24,7 @@ from torchgraft.prebuilt.fitting import read_hash_files
 from torchgraft.prebuilt.inspect import inspect_wheel
 from torchgraft.prebuilt.plan_prebuilt import Prebuilt, parse_hashes
 from torchgraft.prebuilt.promised_modules import module_fault
-from torchgraft.project.pyproject import read_project
+from torchgraft.project.read_project import read_project
 from torchgraft.settings.config import Config
 from torchgraft.settings.sources import parse_pyproject, resolve_config
 

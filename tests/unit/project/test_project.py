@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from torchgraft.errors import ConfigError
-from torchgraft.project.pyproject import read_project
+from torchgraft.project.read_project import read_project
 from torchgraft.settings.sources import read_pyproject
 
 CMAKE = "project(a)\nfind_package(Torch REQUIRED)\n"

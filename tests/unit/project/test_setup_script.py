@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.project.pyproject import read_project
+from torchgraft.project.read_project import read_project
 from torchgraft.project.setup_script import parse_setup_script
 from torchgraft.settings.sources import read_pyproject
 
@@ -181,3 +181,14 @@ def test_architectures_that_setup_py_gives_to_nvcc() -> None:
     assert parse_setup_script("f = ['-gencode', 'arch=compute_80,code=sm_80']").names_gencode
     assert parse_setup_script("f = '-O3 -gencode=arch=compute_80,code=sm_80'").names_gencode
     assert not parse_setup_script("f = ['-O3']").names_gencode
+
+
+@pytest.mark.parametrize(("depth", "name"), [(100, "x"), (1000, None), (100_000, None)])
+@pytest.mark.parametrize("around", [("f(", ")"), ("-", ""), ("[", "]")])
+def test_what_is_nested_deeper_than_people_write_is_not_followed(
+    around: tuple[str, str], depth: int, name: str | None
+) -> None:
+    nested = around[0] * depth + "1" + around[1] * depth
+    if around[1] and depth == 100:
+        nested = around[0] * 90 + "1" + around[1] * 90
+    assert parse_setup_script(f"y = {nested}\nsetup(name='x')").name == name

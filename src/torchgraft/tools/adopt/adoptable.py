@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ConfigError, Problem
+from ...files import find_text
 from ...project.import_names import PROVIDERS
-from ...project.pyproject import NOT_SOURCES, read_project
-from ...project.syntax import GuardedVisitor, name_of
+from ...project.read_project import NOT_SOURCES, read_project
+from ...project.setup_script import LARGEST_SCRIPT_BYTES, GuardedVisitor, name_of, parse_script
 from ...settings.sources import parse_pyproject
 from .adoption import Adoptable, Import, Script
 from .follow_script import Reached, follow
@@ -42,7 +43,7 @@ def read_adoptable(folder: Path) -> Adoptable:
     text = read_exact_text(folder / "pyproject.toml")
     pyproject = {} if text is None else parse_pyproject(text.removeprefix("\ufeff"))
     project = read_project(folder, pyproject)
-    source = read_text(folder / "setup.py")
+    source = find_text(folder / "setup.py", LARGEST_SCRIPT_BYTES)
     script = project.setup_script
     return Adoptable(
         pyproject=text,
@@ -56,12 +57,11 @@ def read_adoptable(folder: Path) -> Adoptable:
 
 def read_script(source: str, folder: Path) -> Script:
     """Return what happens while a setup.py runs, in it and in the modules of its source tree that it imports."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    parsed = parse_script(source)
+    if parsed is None:
         return Script(certain=False)
+    tree, everything = parsed
     reached = follow(tree)
-    everything = list(ast.walk(tree))
     imports = list(_reached_imports(reached))
     all_imports = [
         Import(module=module, where=f"setup.py:{node.lineno}")
@@ -116,7 +116,7 @@ def _finds_torch(folder: Path) -> str:
         for name in _FINDS_TORCH.keys() & set(files):
             seen += 1
             path = Path(parent) / name
-            if _FINDS_TORCH[name].search(read_text(path) or ""):
+            if _FINDS_TORCH[name].search(find_text(path, LARGEST_SCRIPT_BYTES) or ""):
                 return path.relative_to(folder).as_posix()
         if seen > _MOST_CMAKE_FILES:
             break
@@ -144,16 +144,6 @@ def read_exact_text(path: Path) -> str | None:
 
 
 _MOST_MODULES = 200
-_LARGEST_BYTES = 2_000_000
-
-
-def read_text(path: Path) -> str | None:
-    """Return the text of a file as far as it goes, None if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST_BYTES).decode("utf-8-sig", errors="replace")
-    except OSError:
-        return None
 
 
 def modules_of(node: ast.Import | ast.ImportFrom, package: str = "") -> Iterator[str]:
@@ -250,17 +240,17 @@ class OwnTree:
                 yield place.with_suffix(".py"), ".".join(parts[: end - 1])
 
     def _read(self, path: Path, package: str) -> list[_Found]:
-        try:
-            tree = ast.parse(read_text(path) or "")
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        parsed = parse_script(find_text(path, LARGEST_SCRIPT_BYTES) or "")
+        if parsed is None:
             return []
-        self.strings |= {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        tree, nodes = parsed
+        self.strings |= {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
         imports = _ModuleImports(package)
         imports.visit(tree)
         return imports.found
 
 
-class _ModuleImports(GuardedVisitor, ast.NodeVisitor):
+class _ModuleImports(GuardedVisitor):
     """The imports of a module, with whether they run with it and whether their absence is put up with."""
 
     def __init__(self, package: str) -> None:

@@ -11,23 +11,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...project.syntax import (
-    IMPORT_ERRORS,
+from ...project.setup_script import IMPORT_ERRORS, VERSION_CALLS, catches_import_error, name_of
+from .known_values import (
     TEXT_METHODS,
     TRUE,
     UNKNOWN,
-    VERSION_CALLS,
     Function,
     Unknown,
     bound_often,
-    catches_import_error,
     changed_name,
     converted,
     imports_torch,
     is_among,
     is_environ,
     is_environ_get,
-    name_of,
     parameters,
     truth_of,
 )

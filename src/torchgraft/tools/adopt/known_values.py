@@ -1,6 +1,6 @@
 """What can be known of the values in a setup.py without running it.
 
-May not follow statements: `reached` does.
+May not follow statements: `follow_script` does.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import ast
 from typing import TypeAlias
 
-IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
-# importlib.metadata.version("torch") and its relatives.
-VERSION_CALLS = frozenset({"version", "distribution", "metadata", "requires", "get_distribution", "require"})
+from ...project.setup_script import name_of
+
 TEXT_METHODS = frozenset({"lower", "upper", "strip", "casefold"})
 
 Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
@@ -27,46 +26,9 @@ UNKNOWN = Unknown()
 TRUE = Unknown(truth=True)
 
 
-def catches_import_error(handler: ast.ExceptHandler) -> bool:
-    """Return whether a handler puts up with the absence of a module."""
-    if handler.type is None:
-        return True
-    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(name_of(name) in IMPORT_ERRORS for name in caught)
-
-
-class GuardedVisitor(ast.NodeVisitor):
-    """Visits a script, and knows of each place in it whether the absence of a module is put up with there."""
-
-    def __init__(self) -> None:
-        self._guards = 0
-
-    @property
-    def is_guarded(self) -> bool:
-        """Whether a handler around this place catches what an import raises."""
-        return self._guards > 0
-
-    def visit_Try(self, node: ast.Try) -> None:
-        """Count the handlers around a body that catch what an import raises."""
-        guarded = any(catches_import_error(handler) for handler in node.handlers)
-        self._guards += guarded
-        for statement in node.body:
-            self.visit(statement)
-        self._guards -= guarded
-        for part in (*node.handlers, *node.orelse, *node.finalbody):
-            self.visit(part)
-
-
 def truth_of(value: object) -> bool | None:
     """Return whether a value counts as true, None if that is not known."""
     return value.truth if isinstance(value, Unknown) else bool(value)
-
-
-def name_of(node: ast.expr) -> str:
-    """Return the last part of a dotted name, "" for what is no name."""
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def is_environ(node: ast.expr) -> bool:

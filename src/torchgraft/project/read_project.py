@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..files import find_text
 from ..model.source_tree import Project, SetupScript
 from ..untrusted import strings, table
 from .meson import project_alone
-from .setup_script import parse_setup_script
+from .setup_script import LARGEST_SCRIPT_BYTES, parse_setup_script
 
-_LARGEST_SCRIPT_BYTES = 2_000_000
 _MOST_FILES = 20_000
 _IDENTITY = re.compile(r"^(name|version):[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
 _FINDS_TORCH = {
@@ -31,8 +31,8 @@ NOT_SOURCES = frozenset({"build", "dist", "node_modules", "__pycache__", "docs"}
 
 def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
     """Return the facts of a source tree that a plan may depend on."""
-    setup_cfg = _setup_cfg(_read_text(folder / "setup.cfg") or "")
-    script_text = _read_text(folder / "setup.py")
+    setup_cfg = _setup_cfg(_text(folder / "setup.cfg") or "")
+    script_text = _text(folder / "setup.py")
     script = None if script_text is None else parse_setup_script(script_text)
     project = table(pyproject.get("project"))
     name, version = project.get("name"), project.get("version")
@@ -51,7 +51,7 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
         setup_script=script,
         static_metadata=_is_static(project, table(table(pyproject.get("tool")).get("setuptools"))),
         cuda_sources=_cuda_sources(folder, script),
-        meson=project_alone(_read_text(folder / "meson.build") or "") is not None,
+        meson=project_alone(_text(folder / "meson.build") or "") is not None,
         run_paths=_run_paths(folder, script_text),
         writable=os.access(folder, os.W_OK),
     )
@@ -64,7 +64,7 @@ def with_identity(project: Project, metadata: Path) -> Project:
 
     Neither may be another in the wheel (core metadata 2.2, PEP 517), so that they need not be computed again.
     """
-    text = _read_text(metadata)
+    text = _text(metadata)
     if text is None:
         return project
     head = re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
@@ -112,7 +112,7 @@ def _cuda_sources(folder: Path, script: SetupScript | None) -> str:
             break
     if script is None:
         for name, call in _FINDS_TORCH.items():
-            if call.search(_read_text(folder / name) or ""):
+            if call.search(_text(folder / name) or ""):
                 return f"find_package(Torch) by {name}"
     return ""
 
@@ -182,9 +182,5 @@ def _setup_cfg(text: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _read_text(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST_SCRIPT_BYTES).decode("utf-8-sig", errors="replace")
-    except OSError:
-        return None
+def _text(path: Path) -> str | None:
+    return find_text(path, LARGEST_SCRIPT_BYTES)
