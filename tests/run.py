@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
         with tempfile.TemporaryDirectory() as pages:
             run(python, "-m", "sphinx", "-q", "-W", "-b", "html", "docs", pages)
         run(python, "-m", "pytest", "-n", "2", *(f"tests/{name}" for name in ("unit", "properties", "hooks")))
+        run(make_lowest_environment(python), "-m", "pytest", "-n", "2", *LOWEST)
         run(python, "-m", "pytest", "-n", "2", "-m", "not slow and not alone", "tests/e2e")
         run(python, "-m", "pytest", "-m", "alone and not slow", "tests/e2e")
     except subprocess.CalledProcessError as error:

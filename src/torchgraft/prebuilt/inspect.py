@@ -17,7 +17,7 @@ from installer.records import InvalidRecordEntry
 from installer.sources import WheelFile
 from packaging.metadata import RawMetadata, parse_email
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.tags import InvalidTag, Tag, parse_tag, sys_tags
+from packaging.tags import Tag, parse_tag, sys_tags
 from packaging.utils import canonicalize_name
 
 from ..model.decision import PlannedPrebuilt
@@ -132,7 +132,7 @@ def _fitting_tags(archive: zipfile.ZipFile, stem: str, tags: Iterable[Tag]) -> s
     names = re.findall(r"^Tag:[ \t]*(\S+)", text, re.MULTILINE)
     try:
         own = frozenset(tag for name in names for tag in parse_tag(name))
-    except (InvalidTag, ValueError):
+    except ValueError:
         raise _Unfit(f"its tags are none: {', '.join(names)}") from None
     if own.isdisjoint(tags):
         raise _Unfit(f"it is for {', '.join(names) or 'nothing'}, which this interpreter is not")

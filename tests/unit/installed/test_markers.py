@@ -38,7 +38,11 @@ def test_of_the_running_interpreter_they_say_what_packaging_says() -> None:
     own = take_python()
     assert dict(default_environment()).items() <= marker_environment(own).items()
     ranks = wheel_ranks(own)
-    assert sorted(ranks, key=ranks.__getitem__) == list(sys_tags())
+    theirs = list(sys_tags())
+    assert ranks.keys() == set(theirs)
+    # Wheels of a build on this very machine came last before packaging 26.3.
+    exact = [tag for tag in theirs if not tag.platform.startswith("linux_")]
+    assert [tag for tag in sorted(ranks, key=ranks.__getitem__) if not tag.platform.startswith("linux_")] == exact
 
 
 @pytest.mark.parametrize(

@@ -93,13 +93,13 @@ def test_every_change_is_named(project: Path, capsys: pytest.CaptureFixture[str]
     (folder / "errors.py").unlink()
     (folder / "new.py").touch()
     text = (project / "pyproject.toml").read_text()
-    (project / "pyproject.toml").write_text(text.replace('"packaging>=24"', '"packaging"'))
+    (project / "pyproject.toml").write_text(text.replace('"packaging>=24.2"', '"packaging"'))
     assert check(project, capsys) == (
         1,
         "_torchgraft/torchgraft/codec.py: changed\n"
         "_torchgraft/torchgraft/errors.py: missing\n"
         "_torchgraft/torchgraft/new.py: not of torchgraft\n"
-        'pyproject.toml: requires lacks "packaging>=24"\n',
+        'pyproject.toml: requires lacks "packaging>=24.2"\n',
     )
 
 
