@@ -28,6 +28,7 @@ EPILOG = """examples:
   torchgraft plan                                       for the project in this folder
   torchgraft plan ~/src/ext --consumer ~/train/.venv    ... in another folder, for that environment
   torchgraft plan -C torchgraft.torch=2.8.0+cu128       what would change with this setting?
+  torchgraft plan -v                                    how was that environment found, and no other one?
   torchgraft plan --snapshot theirs.json                what is planned on the machine of which that was recorded
   torchgraft plan --against theirs.json                 how does that machine differ from this one?
   torchgraft plan --consumer A/.venv --against B/.venv  how do two environments differ?
@@ -42,6 +43,9 @@ _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add_project_arguments(parser)
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="also what each rule for finding the consumer said"
+    )
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.add_argument(
         "--snapshot", type=Path, metavar="FILE", help="decide from a recorded snapshot, not this machine"
@@ -67,7 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
         name = str(arguments.snapshot or arguments.consumer or "here")
         print(_comparison(arguments, settings.config, (snapshot, plan), name), end="")
         return 0
-    print(json_text(plan) if arguments.json else plan_text(plan), end="" if arguments.json else "\n")
+    if arguments.json:
+        print(json_text(plan), end="")
+    else:
+        print("\n\n".join([plan_text(plan), *([rules_text(snapshot)] if arguments.verbose else [])]))
     return PlanError.exit_code if plan.problems else 0
 
 
@@ -79,6 +86,12 @@ def _plan(settings: Settings, snapshot: Snapshot) -> Plan:
     if asked.problems or asked.way not in {Way.GRAFT, Way.PRESENT}:
         return asked
     return plan_wheel(asked, plan_build(settings.config, take_shell_snapshot(settings, hook=Hook.BUILD_WHEEL)))
+
+
+def rules_text(snapshot: Snapshot) -> str:
+    """Return what each rule for finding the consumer said, in the order in which they were asked."""
+    lines = [f"  {answer.rule.value:<5} {shown(answer.said)}" for answer in snapshot.rules]
+    return "\n".join(["how the consumer was looked for", *(lines or ["  no rule was asked"])])
 
 
 def _other_backend(settings: Settings) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import errno
 import json
 import sys
@@ -15,6 +16,7 @@ from torchgraft import __version__
 from torchgraft.codec import from_json_text, json_text
 from torchgraft.hook.plan import plan_build, plan_text
 from torchgraft.model.decision import Plan
+from torchgraft.model.observation import Rule, RuleAnswer
 from torchgraft.settings.config import Config
 from torchgraft.tools.cli import GROUPS, command_parser, main
 from torchgraft.tools.completion import completion_text
@@ -43,6 +45,22 @@ def test_a_recorded_snapshot_is_planned_as_anywhere(
     assert main(["plan", str(project), "--snapshot", str(recorded)]) == 0
     expected = plan_build(Config(torch=">=2.4", origins={"torch": "pyproject.toml"}), snapshots.snapshot())
     assert capsys.readouterr().out == plan_text(expected) + "\n"
+
+
+def test_what_the_rules_for_finding_the_consumer_said(
+    recorded: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = (
+        RuleAnswer(rule=Rule.IMPORTABLE, said="the hook cannot import torch"),
+        RuleAnswer(rule=Rule.UV_LOCK, said="it"),
+    )
+    recorded.write_text(json_text(dataclasses.replace(snapshots.snapshot(), rules=said)))
+    command = ["plan", str(project), "--snapshot", str(recorded)]
+    assert main(command) == 0
+    plain = capsys.readouterr().out
+    assert main([*command, "--verbose"]) == 0
+    more = "\nhow the consumer was looked for\n  R0    the hook cannot import torch\n  R2    it\n"
+    assert capsys.readouterr().out == plain + more
 
 
 def test_json_round_trips(recorded: Path, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
