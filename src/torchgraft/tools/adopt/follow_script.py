@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...project.setup_script import IMPORT_ERRORS, VERSION_CALLS, catches_import_error, name_of
 from .known_values import (
@@ -30,6 +29,11 @@ from .known_values import (
 )
 
 _DEEPEST = 12
+_MOST_STEPS = 10_000
+
+
+class _TooLongError(Exception):
+    """The script takes more steps than anybody wants to wait for."""
 
 
 @dataclass(kw_only=True)
@@ -48,8 +52,20 @@ class Stop:
         self.value = value
 
 
-class Evaluator(ast.NodeVisitor):
-    """Visits expressions and returns their values; what a call or a name leads to is followed too."""
+def follow(tree: ast.Module) -> Reached:
+    """Return what running a module reaches; everything that it names if that cannot be told."""
+    walk = _Walk(tree)
+    try:
+        walk.block(tree.body)
+    except (_TooLongError, RecursionError):
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                walk.reached.imports.setdefault(node, False)
+    return walk.reached
+
+
+class _Walk(ast.NodeVisitor):
+    """Follows statements with what is known of the names that they bind, and what a call or a name leads to."""
 
     def __init__(self, tree: ast.Module) -> None:
         self.reached = Reached()
@@ -61,10 +77,7 @@ class Evaluator(ast.NodeVisitor):
         self._running: list[ast.AST] = []
         self.left_early = [False]  # for each function that runs: it may have returned already
         self.guards = 0
-
-    def block(self, statements: Iterable[ast.stmt]) -> Stop | None:
-        """Follow statements; return how they ended, None if they fall through."""
-        raise NotImplementedError
+        self._steps = 0
 
     # Names
 
@@ -130,8 +143,8 @@ class Evaluator(ast.NodeVisitor):
             self.visit(item)
         return [] if not node.elts else TRUE if not any(isinstance(i, ast.Starred) for i in node.elts) else UNKNOWN
 
-    visit_Tuple = visit_List  # noqa: N815 - NodeVisitor looks for this name
-    visit_Set = visit_List  # noqa: N815
+    visit_Tuple = visit_List
+    visit_Set = visit_List
 
     def visit_Dict(self, node: ast.Dict) -> object:
         for item in (*node.keys, *node.values):
@@ -267,32 +280,7 @@ class Evaluator(ast.NodeVisitor):
             return UNKNOWN
         return None if stop is None else stop.value
 
-
-_MOST_STEPS = 10_000
-
-
-class _TooLongError(Exception):
-    """The script takes more steps than anybody wants to wait for."""
-
-
-def follow(tree: ast.Module) -> Reached:
-    """Return what running a module reaches; everything that it names if that cannot be told."""
-    walk = _Walk(tree)
-    try:
-        walk.block(tree.body)
-    except (_TooLongError, RecursionError):
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                walk.reached.imports.setdefault(node, False)
-    return walk.reached
-
-
-class _Walk(Evaluator):
-    """Follows statements, with what is known of the names that they bind."""
-
-    def __init__(self, tree: ast.Module) -> None:
-        super().__init__(tree)
-        self._steps = 0
+    # Statements
 
     def block(self, statements: Iterable[ast.stmt]) -> Stop | None:
         """Follow statements; return how they ended, None if they fall through."""
@@ -305,30 +293,22 @@ class _Walk(Evaluator):
                 return stop
         return None
 
-    def visit_Import(self, node: ast.Import) -> None:
-        self._import(node)
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        self._import(node)
-
-    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
         self.reached.imports[node] = bool(self.guards) and self.reached.imports.get(node, True)
         for alias in node.names:
             if alias.name != "TYPE_CHECKING":
                 self.bind((alias.asname or alias.name).partition(".")[0], UNKNOWN)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._define(node)
+    visit_ImportFrom = visit_Import
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self._define(node)
-
-    def _define(self, node: Function) -> None:
+    def visit_FunctionDef(self, node: Function) -> None:
         for expression in (*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d)):
             self.visit(expression)
         if node.decorator_list or self.functions.get(node.name) is not node:
             # One inside of another, or that something else may call.
             self.perhaps_call(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         for expression in (*node.bases, *(keyword.value for keyword in node.keywords), *node.decorator_list):
@@ -386,17 +366,13 @@ class _Walk(Evaluator):
             self._either([node.body, []])
         self.block(node.orelse)
 
-    def visit_For(self, node: ast.For) -> None:
-        self._loop(node)
-
-    def visit_AsyncFor(self, node: ast.AsyncFor) -> None:
-        self._loop(node)
-
-    def _loop(self, node: ast.For | ast.AsyncFor) -> None:
+    def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
         self.visit(node.iter)
         self.forget(node.target, *node.body)
         self._either([node.body, []])
         self._either([node.orelse, []])
+
+    visit_AsyncFor = visit_For
 
     def visit_With(self, node: ast.With) -> Stop | None:
         guarded = False
@@ -413,12 +389,6 @@ class _Walk(Evaluator):
         return self._joined([stop, None]) if guarded else stop
 
     def visit_Try(self, node: ast.Try) -> Stop | None:
-        return self._try(node)
-
-    def visit_TryStar(self, node: Any) -> Stop | None:
-        return self._try(node)
-
-    def _try(self, node: ast.Try) -> Stop | None:
         guarded = any(catches_import_error(handler) for handler in node.handlers)
         before = self.state()
         self.guards += guarded
@@ -433,9 +403,9 @@ class _Walk(Evaluator):
         last = self.block(node.finalbody)
         if last is not None:
             return last
-        if len(stops) == 1:
-            return stops[0]
-        return self._joined(stops)
+        return stops[0] if len(stops) == 1 else self._joined(stops)
+
+    visit_TryStar = visit_Try
 
     def visit_Match(self, node: ast.Match) -> Stop | None:
         self.visit(node.subject)
