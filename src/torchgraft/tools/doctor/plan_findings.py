@@ -18,7 +18,7 @@ from ...model.hardware_values import Hardware
 from ...model.observation import Consumer, FrontEndName, Hook, Rule, Snapshot, Torch
 from ...settings.config import Config
 from ...shell_words import install_command
-from ...versions import parse_version
+from ...versions import numbers_in, parse_version
 from .checkup import Checkup, DoctorLine, FrontEndProgram, FrontEndSetting, Health
 
 # Measured: before these uv held no lock on the environment that it changes, so that the consumer can only be guessed.
@@ -28,6 +28,12 @@ _UV_LOCKS_SINCE = "0.7"
 _OLDEST = {FrontEndName.PIP: "23.2", FrontEndName.UV: _UV_PIP_LOCKS_SINCE}
 _ABOUT_CONSUMER = frozenset({"no-consumer", "ambiguous-consumer", "writable-by-others", "python-mismatch"})
 _ABOUT_TORCH = frozenset({"no-torch", "broken-torch", "unsupported-torch"})
+_ABOUT_COMPILERS = frozenset({"compiler-too-new"})
+_ABOUT_TOOLKITS = frozenset({"cuda-mismatch", "no-cuda-toolkit", "no-rocm-toolkit", "no-sycl-compiler"})
+_NAMED_ELSEWHERE = _ABOUT_CONSUMER | _ABOUT_TORCH | _ABOUT_COMPILERS | _ABOUT_TOOLKITS
+_FEW_JOBS = 2
+# A driver of one minor version runs code of all others with the same major version (CUDA Compatibility, NVIDIA).
+_OLDER_TORCH = {12: ("pip install torch --index-url https://download.pytorch.org/whl/cu128   (or a newer driver)",)}
 
 
 def plan_findings(config: Config, checkup: Checkup) -> tuple[DoctorLine, ...]:
@@ -36,12 +42,10 @@ def plan_findings(config: Config, checkup: Checkup) -> tuple[DoctorLine, ...]:
     asked = plan_build(config, dataclasses.replace(checkup.snapshot, hook=Hook.GET_REQUIRES_FOR_BUILD_WHEEL))
     built = plan_build(config, checkup.snapshot)
     findings = (
-        *_about_python(checkup),
-        *_about_settings(checkup),
-        *_about_front_ends(checkup),
+        *_about_calls(checkup),
         *_about_consumer(checkup, asked),
         *_about_torch(checkup.snapshot, asked),
-        *about_compiling(checkup, asked, built),
+        *_about_compiling(checkup, asked, built),
         *_about_cache(checkup),
     )
     return tuple(dataclasses.replace(f, fixes=tuple(_typed(fix, checkup) for fix in f.fixes)) for f in findings)
@@ -61,21 +65,13 @@ def _typed(fix: str, checkup: Checkup) -> str:
     return f"uv pip install --python {match[1]} {match[2].replace('--force-', '--')}" if match else fix
 
 
-def _about_python(checkup: Checkup) -> Iterator[DoctorLine]:
+def _about_calls(checkup: Checkup) -> Iterator[DoctorLine]:
     python = checkup.python
-    text = f"{python.version} ({python.abi}, {python.platform}), with torchgraft {checkup.torchgraft}"
-    yield DoctorLine(topic="python", verdict=Health.OK, text=text)
-
-
-def _about_settings(checkup: Checkup) -> Iterator[DoctorLine]:
+    yield _ok("python", f"{python.version} ({python.abi}, {python.platform}), with torchgraft {checkup.torchgraft}")
     for problem in checkup.settings_faults:
-        yield of_problem("settings", problem)
-
-
-def _about_front_ends(checkup: Checkup) -> Iterator[DoctorLine]:
+        yield _of_problem("settings", problem)
     if not checkup.front_ends:
-        text = "neither pip nor uv nor another one is on PATH"
-        yield DoctorLine(topic="front end", verdict=Health.NOTE, text=text, fixes=("python -m ensurepip --upgrade",))
+        yield _note("front end", "neither pip nor uv nor another one is on PATH", "python -m ensurepip --upgrade")
     for program in checkup.front_ends:
         yield _about_front_end(program)
     for setting in checkup.front_end_settings:
@@ -85,21 +81,16 @@ def _about_front_ends(checkup: Checkup) -> Iterator[DoctorLine]:
 def _about_front_end(program: FrontEndProgram) -> DoctorLine:
     name, version = program.name.value, parse_version(program.version)
     text = f"{name} {program.version or 'of unknown version'} at {program.program}"
-    note, fix = "", ""
+    upgrade = "uv self update" if program.name is FrontEndName.UV else f"{program.program} install --upgrade pip"
     if not program.version:
-        note, fix = "it does not answer to --version", f"{program.program} --version"
-    elif version and name in {"pip", "uv"} and version < Version(_OLDEST[program.name]):
-        note, fix = f"torchgraft was not tried with one older than {_OLDEST[program.name]}", _upgrade(program)
-    elif version and program.name is FrontEndName.UV and version < Version(_UV_LOCKS_SINCE):
+        return _note("front end", f"{text}: it does not answer to --version", f"{program.program} --version")
+    if version and program.name in _OLDEST and version < Version(_OLDEST[program.name]):
+        note = f"torchgraft was not tried with one older than {_OLDEST[program.name]}"
+        return _note("front end", f"{text}: {note}", upgrade)
+    if version and program.name is FrontEndName.UV and version < Version(_UV_LOCKS_SINCE):
         note = f"before {_UV_LOCKS_SINCE} uv sync does not show which environment it works on, so that it is guessed"
-        fix = _upgrade(program)
-    if note:
-        return DoctorLine(topic="front end", verdict=Health.NOTE, text=f"{text}: {note}", fixes=(fix,))
-    return DoctorLine(topic="front end", verdict=Health.OK, text=text)
-
-
-def _upgrade(program: FrontEndProgram) -> str:
-    return "uv self update" if program.name is FrontEndName.UV else f"{program.program} install --upgrade pip"
+        return _note("front end", f"{text}: {note}", upgrade)
+    return _ok("front end", text)
 
 
 def _about_setting(setting: FrontEndSetting) -> DoctorLine:
@@ -108,35 +99,31 @@ def _about_setting(setting: FrontEndSetting) -> DoctorLine:
     if "extra-build-dependencies" in setting.name and "match-runtime" in setting.value:
         package = setting.name.rpartition(".")[2]
         text = f"{where}: torch is installed anew for each build of {package}, which torchgraft makes needless"
-        return DoctorLine(topic="front end", verdict=Health.OK, text=text)
+        return _ok("front end", text)
     if "extra-build-dependencies" in setting.name:
         text = f"{where}: a build gets whichever torch that is, be it another one than the environment's"
         fix = f'remove it from {setting.source}, or write {{ requirement = "torch", match-runtime = true }}'
-        return DoctorLine(topic="front end", verdict=Health.NOTE, text=text, fixes=(fix,))
+        return _note("front end", text, fix)
     text = f"{where}: what is built without isolation finds only what is installed, torchgraft and setuptools included"
     fix = f"unset {setting.name}" if setting.source == "a variable" else f"remove it from {setting.source}"
-    return DoctorLine(topic="front end", verdict=Health.NOTE, text=text, fixes=(fix,))
+    return _note("front end", text, fix)
 
 
 def _about_consumer(checkup: Checkup, plan: Plan) -> Iterator[DoctorLine]:
     consumer = checkup.snapshot.consumer
     for name, path in checkup.stray:
         text = f"{name} is {path}, where there is no environment: it is as if it were not set"
-        yield DoctorLine(topic="consumer", verdict=Health.NOTE, text=text, fixes=(f"unset {name}",))
+        yield _note("consumer", text, f"unset {name}")
     problems = [problem for problem in plan.problems if problem.code in _ABOUT_CONSUMER]
     for problem in problems:
-        yield of_problem("consumer", problem)
+        yield _of_problem("consumer", problem)
     if consumer is None:
-        yield DoctorLine(
-            topic="consumer",
-            verdict=Health.PROBLEM,
-            text="no environment is activated, there is no .venv in or above this folder, and none was named",
-            fixes=("torchgraft doctor --consumer PATH",),
-        )
+        text = "no environment is activated, there is no .venv in or above this folder, and none was named"
+        yield _problem("consumer", text, "torchgraft doctor --consumer PATH")
     elif not problems:
         versions = f", Python {' and '.join(consumer.python_versions)}" if consumer.python_versions else ""
         said = "as told" if consumer.rule is Rule.TOLD else consumer.why
-        yield DoctorLine(topic="consumer", verdict=Health.OK, text=f"{consumer.prefix}{versions} ({said})")
+        yield _ok("consumer", f"{consumer.prefix}{versions} ({said})")
 
 
 def _about_torch(snapshot: Snapshot, plan: Plan) -> Iterator[DoctorLine]:
@@ -150,17 +137,14 @@ def _about_torch(snapshot: Snapshot, plan: Plan) -> Iterator[DoctorLine]:
     if problems:
         return
     if torch is None:
-        yield DoctorLine(topic="torch", verdict=Health.OK, text=f"not installed: {plan.way_reason}")
+        yield _ok("torch", f"not installed: {plan.way_reason}")
         return
-    yield DoctorLine(topic="torch", verdict=Health.OK, text=torch_text(torch).removeprefix("torch "))
-    others = [
-        p for p in plan.problems if p.code not in _ABOUT_TORCH | _ABOUT_CONSUMER and p.code not in ABOUT_COMPILING
-    ]
-    for problem in others:
-        yield of_problem("torch", problem)
+    yield _ok("torch", torch_text(torch).removeprefix("torch "))
+    for problem in plan.problems:
+        if problem.code not in _NAMED_ELSEWHERE:
+            yield _of_problem("torch", problem)
     if plan.graft:
-        text = f"{plan.way.value}: {plan.way_reason}"
-        yield DoctorLine(topic="way", verdict=Health.OK, text=text)
+        yield _ok("way", f"{plan.way.value}: {plan.way_reason}")
 
 
 def _lacking(problem: Problem, consumer: Consumer | None) -> DoctorLine:
@@ -172,29 +156,19 @@ def _lacking(problem: Problem, consumer: Consumer | None) -> DoctorLine:
     fixes = [fix for fix in problem.fixes if not fix.startswith("-C")]
     if consumer is None or consumer.rule is not Rule.TOLD:
         fixes.append("torchgraft doctor --consumer PATH   (if another environment is meant)")
-    text = f"{said}: {found}" if found else said
-    return DoctorLine(topic="torch", verdict=Health.PROBLEM, text=text, fixes=tuple(fixes), problem=problem.code)
+    return _problem("torch", f"{said}: {found}" if found else said, *fixes, code=problem.code)
 
 
 def _about_cache(checkup: Checkup) -> Iterator[DoctorLine]:
     cache = checkup.cache
     if cache.fault:
         text = f"{cache.folder} cannot be used: {cache.fault}"
-        yield DoctorLine(topic="cache", verdict=Health.PROBLEM, text=text, fixes=cache.fixes, problem="cache-unusable")
+        yield _problem("cache", text, *cache.fixes, code="cache-unusable")
     else:
-        text = cache.folder if cache.exists else f"{cache.folder}, which the first build makes"
-        yield DoctorLine(topic="cache", verdict=Health.OK, text=text)
+        yield _ok("cache", cache.folder if cache.exists else f"{cache.folder}, which the first build makes")
 
 
-_ABOUT_COMPILERS = frozenset({"compiler-too-new"})
-_ABOUT_TOOLKITS = frozenset({"cuda-mismatch", "no-cuda-toolkit", "no-rocm-toolkit", "no-sycl-compiler"})
-ABOUT_COMPILING = _ABOUT_COMPILERS | _ABOUT_TOOLKITS
-_FEW_JOBS = 2
-# A driver of one minor version runs code of all others with the same major version (CUDA Compatibility, NVIDIA).
-_OLDER_TORCH = {12: ("pip install torch --index-url https://download.pytorch.org/whl/cu128   (or a newer driver)",)}
-
-
-def about_compiling(checkup: Checkup, asked: Plan, built: Plan) -> Iterator[DoctorLine]:
+def _about_compiling(checkup: Checkup, asked: Plan, built: Plan) -> Iterator[DoctorLine]:
     """Yield what is well and what is not.
 
     :param asked: what get_requires_for_build_wheel would say
@@ -209,13 +183,6 @@ def about_compiling(checkup: Checkup, asked: Plan, built: Plan) -> Iterator[Doct
         yield _about_jobs(hardware, built)
 
 
-def of_problem(topic: str, problem: Problem) -> DoctorLine:
-    """Return a finding that says what a problem of the plan says."""
-    found = "; ".join(e.text for e in problem.evidence[:2])
-    text = f"{problem.headline} ({found})" if found else problem.headline
-    return DoctorLine(topic=topic, verdict=Health.PROBLEM, text=text, fixes=problem.fixes, problem=problem.code)
-
-
 def _about_driver(checkup: Checkup, torch: Torch | None) -> Iterator[DoctorLine]:
     driver = checkup.driver
     if driver is None:
@@ -223,52 +190,49 @@ def _about_driver(checkup: Checkup, torch: Torch | None) -> Iterator[DoctorLine]
     text = f"NVIDIA {driver.version}" + (f", which runs CUDA up to {driver.cuda}" if driver.cuda else "")
     if torch is not None and torch.cuda and driver.cuda and _numbers(driver.cuda)[0] < _numbers(torch.cuda)[0]:
         text += f": torch {torch.version} can be built for, but finds no GPU when it runs"
-        fixes = _OLDER_TORCH.get(_numbers(driver.cuda)[0], ())
-        yield DoctorLine(topic="driver", verdict=Health.NOTE, text=text, fixes=fixes)
+        yield _note("driver", text, *_OLDER_TORCH.get(_numbers(driver.cuda)[0], ()))
     else:
-        yield DoctorLine(topic="driver", verdict=Health.OK, text=text)
+        yield _ok("driver", text)
 
 
 def _about_gpus(hardware: Hardware, consumer: Consumer | None, torch: Torch | None) -> DoctorLine:
     if not hardware.gpus:
         if torch is None or not torch.cuda:
-            return DoctorLine(topic="gpu", verdict=Health.OK, text="none is visible")
+            return _ok("gpu", "none is visible")
         text = "none is visible: extensions are compiled for what torch was built for, which takes longer"
-        fixes = ("export TORCH_CUDA_ARCH_LIST=9.0   (those of the GPUs that it is for)",)
-        return DoctorLine(topic="gpu", verdict=Health.NOTE, text=text, fixes=fixes)
+        return _note("gpu", text, "export TORCH_CUDA_ARCH_LIST=9.0   (those of the GPUs that it is for)")
     names = dict.fromkeys(hardware.gpus)
     counts = ", ".join(f"{hardware.gpus.count(name)} x {name}" for name in names)
     text = f"{counts} ({hardware.gpus_source})"
     if torch is not None and torch.accelerator == "cpu":
         text += f": torch {torch.version} is built without CUDA and ROCm, and does not use them"
-        words = ("--force-reinstall", "torch")
-        fixes = (install_command(consumer.prefix if consumer else None, words, front_end=FrontEndName.PIP),)
-        return DoctorLine(topic="gpu", verdict=Health.NOTE, text=text, fixes=fixes)
+        words, prefix = ("--force-reinstall", "torch"), consumer.prefix if consumer else None
+        return _note("gpu", text, install_command(prefix, words, front_end=FrontEndName.PIP))
     strange = [name for name in names if torch is not None and torch.cuda and not _has_code_for(torch, name)]
     if strange and torch is not None:
         known = " ".join(torch.architectures)
         text += f": torch {torch.version} has no code for {', '.join(strange)}, only for {known}"
-        return DoctorLine(topic="gpu", verdict=Health.NOTE, text=text)
-    return DoctorLine(topic="gpu", verdict=Health.OK, text=text)
+        return _note("gpu", text)
+    return _ok("gpu", text)
 
 
 def _about_toolkit(hardware: Hardware, asked: Plan, built: Plan) -> Iterator[DoctorLine]:
     for problem in asked.problems:
         if problem.code in _ABOUT_TOOLKITS:
-            yield of_problem("toolkit", problem)
+            yield _of_problem("toolkit", problem)
     taken = _taken_toolkit(asked, built)
     if taken:
-        yield DoctorLine(topic="toolkit", verdict=Health.OK, text=taken)
+        yield _ok("toolkit", taken)
     yield from _other_toolkits(hardware, built)
     if _requirement(asked):
         return  # of a toolkit that is not there yet, nothing more is known
     for note in built.notes:
         if "is the consumer is a guess" not in note:  # that is said where the consumer is
-            yield DoctorLine(topic="toolkit", verdict=Health.NOTE, text=note)
+            yield _note("toolkit", note)
     architectures = _variable(built, "TORCH_CUDA_ARCH_LIST")
     if architectures is not None:
         text = f"compiles for {architectures.value or 'what TORCH_CUDA_ARCH_LIST says'}: {architectures.reason}"
-        yield DoctorLine(topic="toolkit", verdict=Health.OK, text=text)
+        yield _ok("toolkit", text)
 
 
 def _other_toolkits(hardware: Hardware, built: Plan) -> Iterator[DoctorLine]:
@@ -276,12 +240,10 @@ def _other_toolkits(hardware: Hardware, built: Plan) -> Iterator[DoctorLine]:
     for toolkit in hardware.toolkits:
         if toolkit.home not in trees:
             also = "also there: " if trees else ""
-            text = f"{also}CUDA {toolkit.version} in {toolkit.home} ({toolkit.source})"
-            yield DoctorLine(topic="toolkit", verdict=Health.OK, text=text)
+            yield _ok("toolkit", f"{also}CUDA {toolkit.version} in {toolkit.home} ({toolkit.source})")
     for fault in hardware.toolkit_faults:
         named = re.match(r"(CUDA_HOME|CUDA_PATH|CUDACXX)=", fault)
-        fixes = (f"unset {named[1]}",) if named else ()
-        yield DoctorLine(topic="toolkit", verdict=Health.NOTE, text=fault, fixes=fixes)
+        yield _note("toolkit", fault, *([f"unset {named[1]}"] if named else []))
 
 
 def _taken_toolkit(asked: Plan, built: Plan) -> str:
@@ -307,10 +269,10 @@ def _requirement(asked: Plan) -> str:
 def _about_compilers(hardware: Hardware, built: Plan) -> Iterator[DoctorLine]:
     problems = [problem for problem in built.problems if problem.code in _ABOUT_COMPILERS]
     for problem in problems:
-        yield of_problem("compiler", problem)
+        yield _of_problem("compiler", problem)
     if not hardware.compilers:
-        text, fixes = "no C++ compiler is on PATH", ("apt-get install g++", "conda install -c conda-forge gxx")
-        yield DoctorLine(topic="compiler", verdict=Health.PROBLEM, text=text, fixes=fixes)
+        fixes = ("apt-get install g++", "conda install -c conda-forge gxx")
+        yield _problem("compiler", "no C++ compiler is on PATH", *fixes)
     variable = _variable(built, "CXX")
     chosen = variable if variable is not None and variable.value else None
     for compiler in hardware.compilers:
@@ -320,23 +282,20 @@ def _about_compilers(hardware: Hardware, built: Plan) -> Iterator[DoctorLine]:
             text += f", taken: {chosen.reason}"
         elif chosen is None and compiler is hardware.compilers[0] and not problems:
             text += ", taken"
-        yield DoctorLine(topic="compiler", verdict=Health.OK, text=text)
+        yield _ok("compiler", text)
 
 
 def _about_jobs(hardware: Hardware, built: Plan) -> DoctorLine:
     variable = _variable(built, "MAX_JOBS")
     machine = f"{hardware.cores} processors, {hardware.memory_bytes / 1e9:.1f} GB of memory"
     if variable is None:
-        return DoctorLine(topic="jobs", verdict=Health.OK, text=machine)
+        return _ok("jobs", machine)
     if variable.value is None:
-        return DoctorLine(topic="jobs", verdict=Health.OK, text=f"{machine}; MAX_JOBS is set, and stays")
-    few = built.jobs is not None and built.jobs < min(_FEW_JOBS, hardware.cores)
-    return DoctorLine(
-        topic="jobs",
-        verdict=Health.NOTE if few else Health.OK,
-        text=f"{machine}: {variable.value} at once ({variable.reason})",
-        fixes=("export TORCHGRAFT_MEMORY_PER_JOB=2GB   (if the package is known to need less)",) if few else (),
-    )
+        return _ok("jobs", f"{machine}; MAX_JOBS is set, and stays")
+    text = f"{machine}: {variable.value} at once ({variable.reason})"
+    if built.jobs is None or built.jobs >= min(_FEW_JOBS, hardware.cores):
+        return _ok("jobs", text)
+    return _note("jobs", text, "export TORCHGRAFT_MEMORY_PER_JOB=2GB   (if the package is known to need less)")
 
 
 def _variable(plan: Plan, name: str) -> PlannedVariable | None:
@@ -356,5 +315,24 @@ def _has_code_for(torch: Torch, gpu: str) -> bool:
 
 
 def _numbers(version: str) -> tuple[int, int]:
-    numbers = [*(int(part) for part in re.findall(r"\d+", version)), 0, 0]
-    return numbers[0], numbers[1]
+    first, second, *_ = (*numbers_in(version), 0, 0)
+    return first, second
+
+
+def _ok(topic: str, text: str) -> DoctorLine:
+    return DoctorLine(topic=topic, verdict=Health.OK, text=text)
+
+
+def _note(topic: str, text: str, *fixes: str) -> DoctorLine:
+    return DoctorLine(topic=topic, verdict=Health.NOTE, text=text, fixes=fixes)
+
+
+def _problem(topic: str, text: str, *fixes: str, code: str = "") -> DoctorLine:
+    return DoctorLine(topic=topic, verdict=Health.PROBLEM, text=text, fixes=fixes, problem=code)
+
+
+def _of_problem(topic: str, problem: Problem) -> DoctorLine:
+    """Return a line that says what a problem of the plan says."""
+    found = "; ".join(e.text for e in problem.evidence[:2])
+    text = f"{problem.headline} ({found})" if found else problem.headline
+    return _problem(topic, text, *problem.fixes, code=problem.code)
