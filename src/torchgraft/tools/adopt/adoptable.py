@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import ConfigError, Problem
@@ -23,13 +23,14 @@ from .adoption import Adoptable, Import, Script
 from .follow_script import Reached, follow
 
 _MOST_CMAKE_FILES = 2000
+_MOST_MODULES = 200
 _FINDS_TORCH = {
     "CMakeLists.txt": re.compile(r"^[ \t]*find_package\s*\(\s*Torch\b", re.IGNORECASE | re.MULTILINE),
     "meson.build": re.compile(r"^[^#\n]*\bdependency\(\s*'Torch'", re.IGNORECASE | re.MULTILINE),
 }
-# Each asks whether there is CUDA before CUDA sources are compiled.
 # One of these makes a folder a project that could be built.
 ADOPTABLE_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "CMakeLists.txt", "meson.build")
+# Each asks whether there is CUDA before CUDA sources are compiled.
 _CUDA_QUESTIONS = frozenset(
     {"CUDA_HOME", "ROCM_HOME", "is_available", "is_built", "has_cuda", "device_count", "environ", "getenv", "which"}
 )
@@ -72,12 +73,12 @@ def read_script(source: str, folder: Path) -> Script:
     known = {(found.module, found.where) for found in imports}
     own_tree = OwnTree(folder)
     first = next((found for found in imports if own_tree.holds(found.module)), None)
-    reached_imports = [*(found for found in imports if not own_tree.has(found.module))]
-    reached_imports += own_tree.follow(_wanted(reached))
+    others = [found for found in imports if not own_tree.has(found.module)]
+    others += own_tree.follow(_wanted(reached))
     names = {name_of(node) for node in everything if isinstance(node, ast.expr)}
     strings = {node.value for node in everything if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return Script(
-        imports=tuple(found for found in reached_imports if not _is_standard(found.module)),
+        imports=tuple(found for found in others if found.module.partition(".")[0] not in sys.stdlib_module_names),
         skipped=tuple(found for found in all_imports if (found.module, found.where) not in known),
         own_tree=f"{first.where} imports {first.module}" if first else "",
         questions=tuple(dict.fromkeys(f"setup.py:{line} {what}" for what, line in reached.questions)),
@@ -102,10 +103,6 @@ def _wanted(reached: Reached) -> Iterator[tuple[str, bool]]:
             if isinstance(node, ast.ImportFrom):
                 yield from ((f"{module}.{alias.name}", guarded) for alias in node.names)
     yield from ((module, guarded) for module, _, guarded in reached.named)
-
-
-def _is_standard(module: str) -> bool:
-    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def _finds_torch(folder: Path) -> str:
@@ -143,9 +140,6 @@ def read_exact_text(path: Path) -> str | None:
         ) from None
 
 
-_MOST_MODULES = 200
-
-
 def modules_of(node: ast.Import | ast.ImportFrom, package: str = "") -> Iterator[str]:
     """Yield the modules that a statement imports; of `from a import b` that is a."""
     if isinstance(node, ast.Import):
@@ -159,17 +153,6 @@ def modules_of(node: ast.Import | ast.ImportFrom, package: str = "") -> Iterator
         if not kept or not package:
             return
     yield base
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    """An import in a module of the source tree. `module` is what was imported, `names` what from it."""
-
-    module: str
-    line: int
-    guarded: bool
-    late: bool
-    names: tuple[str, ...]
 
 
 class OwnTree:
@@ -197,25 +180,16 @@ class OwnTree:
         todo = sorted(modules, key=lambda item: item[1])
         while todo and len(seen) < _MOST_MODULES:
             module, guarded = todo.pop(0)
-            for path, name in self._files(module):
+            for path, package in self._files(module):
                 if path in seen:
                     continue
                 seen.add(path)
-                for found in self._read(path, name):
-                    if self.has(found.module):
-                        if not found.late:
-                            todo += [
-                                (wanted, guarded or found.guarded)
-                                for wanted in (found.module, *(f"{found.module}.{n}" for n in found.names))
-                            ]
-                        continue
-                    yield Import(
-                        module=found.module,
-                        where=f"{path.relative_to(self._folder).as_posix()}:{found.line}",
-                        guarded=guarded or found.guarded,
-                        own=True,
-                        late=found.late,
-                    )
+                for found, names in self._read(path, package):
+                    if not self.has(found.module):
+                        yield replace(found, guarded=guarded or found.guarded)
+                    elif not found.late:
+                        wanted = (found.module, *(f"{found.module}.{name}" for name in names))
+                        todo += [(module, guarded or found.guarded) for module in wanted]
 
     @staticmethod
     def _is_in(folder: Path, module: str) -> bool:
@@ -239,13 +213,13 @@ class OwnTree:
             elif place.with_suffix(".py").is_file():
                 yield place.with_suffix(".py"), ".".join(parts[: end - 1])
 
-    def _read(self, path: Path, package: str) -> list[_Found]:
+    def _read(self, path: Path, package: str) -> list[tuple[Import, tuple[str, ...]]]:
         parsed = parse_script(find_text(path, LARGEST_SCRIPT_BYTES) or "")
         if parsed is None:
             return []
         tree, nodes = parsed
         self.strings |= {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-        imports = _ModuleImports(package)
+        imports = _ModuleImports(path.relative_to(self._folder).as_posix(), package)
         imports.visit(tree)
         return imports.found
 
@@ -253,41 +227,29 @@ class OwnTree:
 class _ModuleImports(GuardedVisitor):
     """The imports of a module, with whether they run with it and whether their absence is put up with."""
 
-    def __init__(self, package: str) -> None:
+    def __init__(self, file: str, package: str) -> None:
         super().__init__()
-        self.found: list[_Found] = []
+        # With the names that are imported from it.
+        self.found: list[tuple[Import, tuple[str, ...]]] = []
+        self._file = file
         self._package = package
         self._functions = 0
 
-    def visit_Import(self, node: ast.Import) -> None:
-        self._add(node)
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        self._add(node)
-
-    def _add(self, node: ast.Import | ast.ImportFrom) -> None:
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
         names = tuple(alias.name for alias in node.names) if isinstance(node, ast.ImportFrom) else ()
+        where, late = f"{self._file}:{node.lineno}", self._functions > 0
         for module in modules_of(node, self._package):
-            self.found.append(
-                _Found(
-                    module=module,
-                    line=node.lineno,
-                    guarded=self.is_guarded,
-                    late=self._functions > 0,
-                    names=names,
-                )
-            )
+            found = Import(module=module, where=where, guarded=self.is_guarded, own=True, late=late)
+            self.found.append((found, names))
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._late(node)
+    visit_ImportFrom = visit_Import
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self._late(node)
-
-    def _late(self, node: ast.AST) -> None:
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self._functions += 1
         self.generic_visit(node)
         self._functions -= 1
+
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_If(self, node: ast.If) -> None:
         if name_of(node.test) == "TYPE_CHECKING":

@@ -16,11 +16,11 @@ from .known_values import (
     TRUE,
     UNKNOWN,
     Function,
+    KnownNames,
     Unknown,
-    bound_often,
-    changed_name,
+    asked_of_others,
+    bound_arguments,
     converted,
-    imports_torch,
     is_among,
     is_environ,
     is_environ_get,
@@ -64,58 +64,17 @@ def follow(tree: ast.Module) -> Reached:
     return walk.reached
 
 
-class _Walk(ast.NodeVisitor):
+class _Walk(KnownNames, ast.NodeVisitor):
     """Follows statements with what is known of the names that they bind, and what a call or a name leads to."""
 
     def __init__(self, tree: ast.Module) -> None:
+        super().__init__(tree)
         self.reached = Reached()
-        self.functions = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
-        self.globals: dict[str, object] = {"__name__": "__main__", "TYPE_CHECKING": False}
-        self._often = bound_often(tree)
-        self.scopes: list[dict[str, object]] = [self.globals]
         self._perhaps_called: set[ast.AST] = set()
         self._running: list[ast.AST] = []
         self.left_early = [False]  # for each function that runs: it may have returned already
         self.guards = 0
         self._steps = 0
-
-    # Names
-
-    def bind(self, name: str, value: object) -> None:
-        scope = self.scopes[-1]
-        scope[name] = UNKNOWN if scope is self.globals and name in self.functions else value
-
-    def read(self, name: str) -> object:
-        for scope in reversed(self.scopes):
-            if name in scope:
-                # A function may run later than what binds a name again.
-                outside = scope is self.globals and len(self.scopes) > 1
-                return UNKNOWN if outside and name in self._often else scope[name]
-        return UNKNOWN
-
-    def forget(self, *roots: ast.AST) -> None:
-        """Know nothing any more of the names that these nodes bind or change."""
-        for root in roots:
-            for node in ast.walk(root):
-                self.forget_name(changed_name(node))
-
-    def forget_name(self, name: str) -> None:
-        for scope in self.scopes:
-            if name in scope:
-                scope[name] = UNKNOWN
-
-    def lend(self, node: ast.expr) -> None:
-        """Know nothing any more of a list that something else may fill."""
-        if isinstance(node, ast.Name) and isinstance(self.read(node.id), (list, dict)):
-            self.forget_name(node.id)
-
-    def state(self) -> list[dict[str, object]]:
-        return [dict(scope) for scope in self.scopes]
-
-    def restore(self, state: list[dict[str, object]]) -> None:
-        for scope, known in zip(self.scopes, state, strict=True):
-            scope.clear()
-            scope.update(known)
 
     # Expressions
 
@@ -153,8 +112,7 @@ class _Walk(ast.NodeVisitor):
         return {} if not node.keys else TRUE if all(node.keys) else UNKNOWN
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> object:
-        value = self.visit(node.operand)
-        truth = truth_of(value)
+        truth = truth_of(self.visit(node.operand))
         return UNKNOWN if truth is None or not isinstance(node.op, ast.Not) else not truth
 
     def visit_BoolOp(self, node: ast.BoolOp) -> object:
@@ -235,37 +193,20 @@ class _Walk(ast.NodeVisitor):
             self.reached.named.append(("torch", node.lineno, True))
         elif first == "torch" and name in VERSION_CALLS:
             self.reached.questions.append(("asks for the version of torch", node.lineno))
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Constant) and isinstance(inner.value, str) and imports_torch(inner.value):
-                self.reached.questions.append(("has another process import torch", inner.lineno))
-            elif isinstance(inner, ast.List):
-                words = [item.value for item in inner.elts if isinstance(item, ast.Constant)]
-                if "show" in words and "torch" in words:
-                    self.reached.questions.append(("asks pip for torch", inner.lineno))
+        self.reached.questions += asked_of_others(node)
 
     def _call(self, function: Function, given: list[object], named: Mapping[str | None, object]) -> object:
         """Follow a call of a function of the script; return what it certainly returns."""
         if function in self._running or len(self._running) >= _DEEPEST or function.decorator_list:
             self.perhaps_call(function)
             return UNKNOWN
-        arguments = function.args
-        names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
-        scope: dict[str, object] = dict.fromkeys(parameters(function), UNKNOWN)
-        defaults = dict(zip(reversed(names), reversed(arguments.defaults), strict=False))
-        defaults |= {a.arg: d for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d}
-        scope |= {name: default.value for name, default in defaults.items() if isinstance(default, ast.Constant)}
-        if None in named or any(isinstance(value, ast.Starred) for value in given):
-            scope = dict.fromkeys(scope, UNKNOWN)
-        scope |= dict(zip(names, given, strict=False))
-        scope |= {name: value for name, value in named.items() if name in scope and name is not None}
-        return self._run(function, scope)
+        return self._run(function, bound_arguments(function, given, named))
 
     def perhaps_call(self, function: Function) -> None:
         """Follow a function that something else may call, with arguments that are not known, once."""
-        if function in self._perhaps_called:
-            return
-        self._perhaps_called.add(function)
-        self._run(function, dict.fromkeys(parameters(function), UNKNOWN))
+        if function not in self._perhaps_called:
+            self._perhaps_called.add(function)
+            self._run(function, dict.fromkeys(parameters(function), UNKNOWN))
 
     def _run(self, function: Function, scope: dict[str, object]) -> object:
         outer = self.scopes
@@ -273,7 +214,7 @@ class _Walk(ast.NodeVisitor):
         self._running.append(function)
         self.left_early.append(False)
         stop = self.block(function.body)
-        perhaps_earlier = self.left_early.pop() or function.name in self._often
+        perhaps_earlier = self.left_early.pop() or function.name in self.often
         self._running.pop()
         self.scopes = outer
         if perhaps_earlier or any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(function)):
@@ -322,9 +263,7 @@ class _Walk(ast.NodeVisitor):
         return Stop(None if node.value is None else self.visit(node.value))
 
     def visit_Raise(self, node: ast.Raise) -> Stop:
-        for expression in (node.exc, node.cause):
-            if expression is not None:
-                self.visit(expression)
+        self.generic_visit(node)
         return Stop()
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -350,9 +289,7 @@ class _Walk(ast.NodeVisitor):
         self.forget(node.target)
 
     def visit_Global(self, node: ast.Global) -> None:
-        for name in node.names:
-            self.globals[name] = UNKNOWN
-            self.scopes[-1].pop(name, None)
+        self.declare_global(*node.names)
 
     def visit_If(self, node: ast.If) -> Stop | None:
         truth = truth_of(self.visit(node.test))
@@ -401,9 +338,7 @@ class _Walk(ast.NodeVisitor):
             stops.append(self.block(handler.body))
         self.forget(*node.body, *node.orelse, *node.handlers)
         last = self.block(node.finalbody)
-        if last is not None:
-            return last
-        return stops[0] if len(stops) == 1 else self._joined(stops)
+        return last or (stops[0] if len(stops) == 1 else self._joined(stops))
 
     visit_TryStar = visit_Try
 

@@ -6,6 +6,7 @@ May not follow statements: `follow_script` does.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from ...project.setup_script import name_of
@@ -66,10 +67,17 @@ def converted(name: str, given: list[object]) -> object:
     return given[0] if name == "str" and isinstance(given[0], str) else UNKNOWN
 
 
-def imports_torch(text: str) -> bool:
-    """Return whether a string is a program that imports torch."""
-    lines = [line.strip() for part in text.splitlines() for line in part.split(";")]
-    return any(line.startswith(("import torch", "from torch")) for line in lines)
+def asked_of_others(call: ast.Call) -> Iterator[tuple[str, int]]:
+    """Yield what a call has another process find out about torch, with the line."""
+    for node in ast.walk(call):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            lines = [line.strip() for part in node.value.splitlines() for line in part.split(";")]
+            if any(line.startswith(("import torch", "from torch")) for line in lines):
+                yield "has another process import torch", node.lineno
+        elif isinstance(node, ast.List):
+            words = [item.value for item in node.elts if isinstance(item, ast.Constant)]
+            if "show" in words and "torch" in words:
+                yield "asks pip for torch", node.lineno
 
 
 def parameters(function: Function) -> list[str]:
@@ -79,7 +87,21 @@ def parameters(function: Function) -> list[str]:
     return [*found, *(a.arg for a in (arguments.vararg, arguments.kwarg) if a)]
 
 
-def changed_name(node: ast.AST) -> str:
+def bound_arguments(function: Function, given: list[object], named: Mapping[str | None, object]) -> dict[str, object]:
+    """Return what is known of the parameters of a function in a call."""
+    arguments = function.args
+    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
+    scope: dict[str, object] = dict.fromkeys(parameters(function), UNKNOWN)
+    defaults = dict(zip(reversed(names), reversed(arguments.defaults), strict=False))
+    defaults |= {a.arg: d for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d}
+    scope |= {name: default.value for name, default in defaults.items() if isinstance(default, ast.Constant)}
+    if None in named or any(isinstance(value, ast.Starred) for value in given):
+        scope = dict.fromkeys(scope, UNKNOWN)
+    scope |= dict(zip(names, given, strict=False))
+    return scope | {name: value for name, value in named.items() if name in scope and name is not None}
+
+
+def _changed_name(node: ast.AST) -> str:
     """Return the name that a node binds, or whose value it may change in place."""
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         return node.id
@@ -90,14 +112,65 @@ def changed_name(node: ast.AST) -> str:
     return ""
 
 
-def bound_often(tree: ast.Module) -> set[str]:
+def _bound_often(tree: ast.Module) -> set[str]:
     """Return the names that a module binds more than once, or in a function that declares them global."""
     counts: dict[str, int] = {}
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             names = [node.name]
         else:
-            names = node.names if isinstance(node, ast.Global) else [changed_name(node)]
+            names = node.names if isinstance(node, ast.Global) else [_changed_name(node)]
         for name in names:
             counts[name] = counts.get(name, 0) + 1 + isinstance(node, ast.Global)
     return {name for name, count in counts.items() if count > 1}
+
+
+class KnownNames:
+    """What is known of the names of a script: those of the module, and those of the function that runs."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.functions = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
+        self.globals: dict[str, object] = {"__name__": "__main__", "TYPE_CHECKING": False}
+        self.scopes: list[dict[str, object]] = [self.globals]
+        self.often = _bound_often(tree)
+
+    def bind(self, name: str, value: object) -> None:
+        scope = self.scopes[-1]
+        scope[name] = UNKNOWN if scope is self.globals and name in self.functions else value
+
+    def read(self, name: str) -> object:
+        for scope in reversed(self.scopes):
+            if name in scope:
+                # A function may run later than what binds a name again.
+                outside = scope is self.globals and len(self.scopes) > 1
+                return UNKNOWN if outside and name in self.often else scope[name]
+        return UNKNOWN
+
+    def forget(self, *roots: ast.AST) -> None:
+        """Know nothing any more of the names that these nodes bind or change."""
+        for root in roots:
+            for node in ast.walk(root):
+                self.forget_name(_changed_name(node))
+
+    def forget_name(self, name: str) -> None:
+        for scope in self.scopes:
+            if name in scope:
+                scope[name] = UNKNOWN
+
+    def lend(self, node: ast.expr) -> None:
+        """Know nothing any more of a list that something else may fill."""
+        if isinstance(node, ast.Name) and isinstance(self.read(node.id), (list, dict)):
+            self.forget_name(node.id)
+
+    def declare_global(self, *names: str) -> None:
+        for name in names:
+            self.globals[name] = UNKNOWN
+            self.scopes[-1].pop(name, None)
+
+    def state(self) -> list[dict[str, object]]:
+        return [dict(scope) for scope in self.scopes]
+
+    def restore(self, state: list[dict[str, object]]) -> None:
+        for scope, known in zip(self.scopes, state, strict=True):
+            scope.clear()
+            scope.update(known)
