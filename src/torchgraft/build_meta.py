@@ -93,11 +93,11 @@ def build_wheel(
     wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
 ) -> str:
     """Return the name of the wheel made in `wheel_directory` (PEP 517)."""
-    from .hook.finish import finish_wheel, inspect_wheel
+    from .hook.finish import finish_wheel
     from .hook.run import build_wheel
 
     again = functools.partial(_planned, Hook.BUILD_WHEEL, config_settings)
-    build = functools.partial(build_wheel, finish=finish_wheel, inspect=inspect_wheel, again=again)
+    build = functools.partial(build_wheel, finish=finish_wheel, again=again)
     return build(again(metadata_directory), wheel_directory, metadata_directory)
 
 

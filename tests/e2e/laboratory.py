@@ -46,9 +46,7 @@ OLD_PIP = "23.2"
 WHEELS = (
     "build",
     "cmake",
-    "cyclonedx-python-lib",
     "filelock",
-    "installer",
     "meson-python",
     "ninja",
     "numpy",

@@ -18,7 +18,7 @@ import pytest
 
 from torchgraft.model.decision import Guard
 from torchgraft.wheel.guard import guard_files, module_text
-from torchgraft.wheel.plan_guard import plan_guard
+from torchgraft.wheel.plan_finishing import plan_guard
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform != "linux", reason="the libraries are ELF files")]
 

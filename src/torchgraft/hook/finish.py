@@ -14,20 +14,14 @@ from pathlib import Path
 from ..errors import PlanError
 from ..link.linkage import Module, WheelContents
 from ..link.plan_link import link_problem, plan_link
-from ..model.decision import Guard, Plan, PlannedPrebuilt, PlannedRunPath
-from ..model.observation import Hook, Torch
-from ..prebuilt.fitting import inspect_prebuilt, read_original_record
-from ..prebuilt.plan_prebuilt import WheelAnswer
+from ..model.decision import Guard, Plan, PlannedRunPath
+from ..model.observation import Hook
 from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, rewrite_wheel
 from ..wheel.guard import guard_files
 from ..wheel.metadata import as_required, with_requirement
-from ..wheel.plan_finishing import BuiltWheel, built_facts, plan_bill
-from ..wheel.plan_guard import plan_editable_guard, plan_guard
-from ..wheel.plan_run_paths import plan_run_paths
-from ..wheel.record import RECORD_NAME, built_text, record_text
-from ..wheel.run_path_places import find_run_path_places
-from ..wheel.run_paths import change_run_path
-from ..wheel.sbom import SBOM_NAME, bill_text
+from ..wheel.plan_finishing import plan_editable_guard, plan_guard, plan_run_paths
+from ..wheel.record import BILL_NAME, RECORD_NAME, BuiltWheel, bill_text, built_facts, read_record_of, record_text
+from ..wheel.run_paths import change_run_path, find_run_path_places
 from .call import Call
 
 _EXTENSION_SUFFIX = str(sysconfig.get_config_var("EXT_SUFFIX"))
@@ -55,20 +49,21 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
     run_paths = plan_run_paths(contents.modules, find_run_path_places(plan, call.source))
     guard = _guard(plan, contents, in_place=in_place)
     built = BuiltWheel(contents=contents, modules=made, report=report, run_paths=run_paths, guard=guard)
-    facts = built_facts(plan, built, reproducible=bool(os.environ.get("SOURCE_DATE_EPOCH")))
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    facts = built_facts(plan, built, reproducible=bool(epoch))
     if metadata is None and plan.runtime_torch is not None and plan.runtime_torch.text is not None:
         before = read_wheel_file(wheel, f"{contents.info}/METADATA")
         metadata = with_requirement(before, plan.runtime_torch.text)
         plan = as_required(plan) if metadata == before else plan
-    name, bill = (f"{contents.info}/{file}" for file in (RECORD_NAME, SBOM_NAME))
+    name, bill = (f"{contents.info}/{file}" for file in (RECORD_NAME, BILL_NAME))
     is_prebuilt = any(tried.used for tried in plan.prebuilt)
-    original = read_original_record(wheel, name) if is_prebuilt else None
-    added = {name: built_text(record_text(plan, original=original), facts).encode("ascii")}
+    original = read_record_of(wheel) if is_prebuilt else None
+    added = {name: record_text(plan, original=original, built=facts).encode("ascii")}
     if metadata is not None:
         added[f"{contents.info}/METADATA"] = metadata
     # What a prebuilt wheel says of its own build is better known than what can be said of it here.
     if plan.sbom and not (is_prebuilt and bill in contents.files):
-        added[bill] = bill_text(plan_bill(plan, built)).encode("utf-8")
+        added[bill] = bill_text(plan, built, epoch=epoch).encode("ascii")
     files = guard_files(guard or Guard(), info=contents.info)
     with tempfile.TemporaryDirectory(prefix="torchgraft-") as folder:
         changes = WheelChanges(
@@ -77,11 +72,6 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
             replaced=_with_run_paths(call, wheel, run_paths, Path(folder)),
         )
         rewrite_wheel(wheel, changes)
-
-
-def inspect_wheel(path: Path, wheel: PlannedPrebuilt, prepared: Path | None, torch: Torch | None) -> WheelAnswer:
-    """Return whether a wheel that somebody else has built is the one that was planned, and links."""
-    return inspect_prebuilt(path, wheel, prepared, torch, judge=plan_link)
 
 
 def _guard(plan: Plan, contents: WheelContents, *, in_place: bool) -> Guard | None:

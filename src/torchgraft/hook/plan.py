@@ -22,8 +22,7 @@ from ..model.decision import Delegate, Plan, Planned, PlannedPrebuilt, RungAnswe
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot, Torch, Way
 from ..prebuilt.plan_prebuilt import asks_identity, plan_client, plan_prebuilt
 from ..settings.config import Config, Log
-from ..wheel.plan_finishing import plan_finishing
-from ..wheel.plan_runtime_torch import plan_runtime_torch
+from ..wheel.plan_finishing import plan_finishing, plan_runtime_torch
 from .plan_rebuild import plan_rebuild
 from .plan_rules import plan_rules
 from .plan_variables import plan_variables

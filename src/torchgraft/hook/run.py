@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..child import say
 from ..compile.cuda_home import assemble_cuda_home
@@ -27,9 +27,6 @@ from .call import Call
 from .delegate import run_delegate
 from .diagnoses import CUDA_HOME_UNSET, OUT_OF_MEMORY
 from .source_lock import hold_source, noted_build
-
-if TYPE_CHECKING:
-    from ..prebuilt.take import Inspect
 
 # What is done with a wheel that was built; the bytes are what its METADATA has to be, None where it is right.
 Finish = Callable[[Call, Path, "bytes | None"], None]
@@ -96,26 +93,24 @@ def build_wheel(
     metadata_directory: str | None,
     *,
     finish: Finish,
-    inspect: Inspect | None = None,
     again: Callable[[str], Call] | None = None,
 ) -> str:
     """Return the name of the wheel that was made in `directory`, with the record in it.
 
     :param finish: checks a wheel and writes the record into it
-    :param inspect: says whether a wheel that is built already is the one that it should be
     :param again: plans this call once more, with metadata that say what the distribution is called
     """
     if call.plan.asks_identity and again is not None:
         with _asked_metadata(call) as asked:
             call = again(asked)
     call = replace(call, plan=as_prepared(call.plan, metadata_directory))
-    if call.plan.prebuilt and inspect is not None:
+    if call.plan.prebuilt:
         from ..prebuilt.take import take_prebuilt
 
         def finish_prebuilt(plan: Plan, wheel: Path, metadata: bytes | None) -> None:
             finish(replace(call, plan=plan), wheel, metadata)
 
-        plan, taken = take_prebuilt(call.plan, directory, metadata_directory, inspect=inspect, finish=finish_prebuilt)
+        plan, taken = take_prebuilt(call.plan, directory, metadata_directory, finish=finish_prebuilt)
         if taken is not None:
             return taken
         if plan.compile_problems:

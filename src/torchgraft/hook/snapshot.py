@@ -25,7 +25,7 @@ from ..installed.torch import read_torch
 from ..ladder.installer import find_installer
 from ..model.observation import DECIDED_VARIABLES, BuildEnvironment, Consumer, Hook, Python, Rule, Snapshot
 from ..model.source_tree import Project
-from ..prebuilt.fitting import read_hash_files
+from ..prebuilt.take import read_hash_files
 from ..project.read_project import read_project, with_identity
 from ..settings.config import Config
 from ..settings.sources import Settings

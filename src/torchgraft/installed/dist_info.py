@@ -7,17 +7,19 @@ description included, which takes longer than everything here.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 
 from ..files import is_folder, names_in, read_start
 
 _LARGEST_HEADER_BYTES = 1_000_000
-_LARGEST_LIST_BYTES = 64_000_000
+LARGEST_LIST_BYTES = 128_000_000
 _LARGEST_FILE_BYTES = 1_000_000
 # The name ends at the first dash before a number: old tools kept the dashes of foo-bar.
 _STEM = re.compile(r"(?P<name>.+?)-(?P<version>\d.*)", re.DOTALL)
@@ -49,6 +51,14 @@ class Header:
 
     version: str = ""
     requires: tuple[str, ...] = ()
+
+
+class ListedFile(NamedTuple):
+    """A row of a RECORD: `digest` as it has it (sha256=...), `size` in digits; "" where it does not say."""
+
+    path: str
+    digest: str
+    size: str
 
 
 def find_installed(search_path: Iterable[str]) -> Mapping[str, tuple[Installed, ...]]:
@@ -98,9 +108,9 @@ def read_files(installed: Installed) -> tuple[str, ...] | None:
 
     Files elsewhere (scripts, manual pages) begin with `..` or `/`.
     """
-    data = read_start(installed.information / "RECORD", _LARGEST_LIST_BYTES)
+    data = read_start(installed.information / "RECORD", LARGEST_LIST_BYTES)
     if data:
-        return tuple(_record_paths(data.decode("utf-8", errors="replace")))
+        return tuple(_listed_paths(data))
     lines = read_lines(installed, "installed-files.txt")
     # Relative to the egg-info, as the system writes paths.
     paths = (line.replace("\\", "/") for line in lines)
@@ -174,16 +184,27 @@ def _parse_requires(lines: Iterable[str]) -> Iterator[str]:
         marker = " and ".join(parts)
 
 
-def _record_paths(text: str) -> list[str]:
-    """Return the paths of a RECORD: torch's has 15,000 lines, and csv is for the few that are quoted."""
-    lines = text.split("\n")
-    paths = [line.partition(",")[0] for line in lines if line and line[0] != '"']
-    quoted = (line for line in lines if line[:1] == '"') if '"' in text else ()
-    return paths + [path for path in map(_unquoted, quoted) if path]
+def parse_file_list(data: bytes) -> list[ListedFile]:
+    """Return the rows of a RECORD.
 
-
-def _unquoted(line: str) -> str:
+    :raises ValueError: if it is none
+    """
+    found = []
     try:
-        return next(csv.reader([line]), [""])[0]
-    except (csv.Error, IndexError):
-        return ""
+        # Not splitlines(): names may have what it takes for an end of line.
+        for number, row in enumerate(csv.reader(io.StringIO(data.decode("utf-8"), newline=""))):
+            if len(row) != 3:
+                raise ValueError(f"row {number} of its RECORD has {len(row)} parts, not 3")
+            found.append(ListedFile(row[0].replace("\\", "/"), row[1], row[2]))
+    except csv.Error as error:
+        raise ValueError(f"its RECORD cannot be read: {error}") from None
+    return found
+
+
+def _listed_paths(data: bytes) -> list[str]:
+    try:
+        return [row.path for row in parse_file_list(data)]
+    except ValueError:
+        # What an environment has is there, however damaged the list of it.
+        lines = data.decode("utf-8", errors="replace").split("\n")
+        return [line.partition(",")[0].strip('"') for line in lines if line]

@@ -6,9 +6,7 @@ May not do anything: every type here is frozen, keyword-only, and round-trips th
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from ..errors import Problem
@@ -187,25 +185,6 @@ class PlannedRunPath:
     entries: tuple[str, ...]
     old: bool
     replaced: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BillEntry:
-    """One line of a bill of materials. `on_pypi` says that it has a package URL there (PURL, type pypi)."""
-
-    name: str
-    version: str
-    on_pypi: bool = False
-    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bill:
-    """A bill of materials: of which wheel, which parts it is made for and of, with which tools it was made."""
-
-    wheel: BillEntry
-    parts: tuple[BillEntry, ...] = ()
-    tools: tuple[BillEntry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,103 +1,126 @@
-"""Whether a wheel that somebody else has built is the one that this build would make.
+"""Whether a wheel that somebody else has built is the one that this build would make, and links with its torch.
 
-May not alter it, import anything from it, or trust its file name.
+May not alter it, import or load anything from it, or trust its file name: names of wheels lie; symbols do not.
 """
 
 from __future__ import annotations
 
-import lzma
+import base64
+import hashlib
 import re
-import struct
+import sys
 import zipfile
-import zlib
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Collection, Sequence
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path, PurePosixPath
 
-from installer.records import InvalidRecordEntry
-from installer.sources import WheelFile
 from packaging.metadata import RawMetadata, parse_email
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.tags import Tag, parse_tag, sys_tags
+from packaging.tags import Tag, parse_tag
 from packaging.utils import canonicalize_name
 
+from ..consumer.interpreter import take_python
+from ..installed.dist_info import ListedFile
+from ..installed.markers import applies, wheel_ranks
+from ..link.libraries import read_libraries
+from ..link.linkage import Format, Verdict
+from ..link.modules import read_wheel_modules
+from ..link.plan_link import plan_link
 from ..model.decision import PlannedPrebuilt
-from ..tools.check.packages import read_record
+from ..model.observation import Torch
 from ..versions import parse_version
-from .plan_prebuilt import WheelAnswer
+from ..wheel.archive import ZIP_FAULTS, dist_info_of, read_file_list, signatures
+from ..wheel.record import read_record
 
-# What zipfile and its decompressors raise for damaged archives.
-_BROKEN = (
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-    lzma.LZMAError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-_DIST_INFO = re.compile(r"([^/]+)\.dist-info/RECORD")
 _LARGEST_METADATA_BYTES = 10_000_000
 # Some hundred times what the largest wheels on PyPI unpack to.
 _LARGEST_BYTES = 200_000_000_000
+_CHUNK_BYTES = 1 << 20
+# Those that every Python has; the digests of SHAKE have no length of their own.
+_ALGORITHMS = hashlib.algorithms_guaranteed - {"shake_128", "shake_256"}
+_SHARED_OBJECT = re.compile(r".+\.so(\.\d+)*")
+# What stands between a module's name and its ending: the interpreter, and the platform (PEP 3149).
+_TAGGED = re.compile(
+    r"(?P<module>.+)"
+    r"(?P<suffix>\.(?:abi3|(?:cpython-\d+[a-z]*|pypy\d+-pp\d+|cp\d+t?)(?:-(?P<platform>[\w-]+))?)\.(?:so|pyd))"
+)
+_START_BYTES = 4096
+# A broken library may be what is tested with.
+_OF_TESTS = frozenset({"test", "tests", "testing", "testdata", "test_data"})
 
 
-class _Unfit(Exception):  # noqa: N818 - never leaves this module: it becomes an answer
+class UnfitError(Exception):
     """Why a wheel cannot be used."""
 
 
+def inspect_prebuilt(path: Path, wheel: PlannedPrebuilt, prepared: Path | None, torch: Torch | None) -> str:
+    """Return the file name of a wheel that was planned, fits, see `inspect_wheel`, and links with this torch.
+
+    Where an ELF module cannot be judged, the wheel is not used: it can be compiled.
+
+    :raises UnfitError: if it does not
+    """
+    version = torch.resolved_version if torch else ""
+    file = inspect_wheel(path, wheel, prepared, tags=wheel_ranks(take_python()).keys(), torch=version)
+    modules = read_wheel_modules(path)
+    formats = {module.file: module.format for module in modules}
+    fault = module_fault(path, formats)
+    if fault:
+        raise UnfitError(fault)
+    for module in plan_link(modules, read_libraries(torch, modules)).modules:
+        if module.verdict is Verdict.DOES_NOT_LINK:
+            version = torch.version if torch else "unknown"
+            why = module.said or module.reasons[0].value
+            raise UnfitError(f"{module.file} does not link with torch {version}: {why}; {module.faults[0]}")
+        if module.verdict is Verdict.NOT_CHECKED and formats[module.file] is Format.ELF:
+            raise UnfitError(f"{module.file} cannot be checked: {module.said}")
+    return file
+
+
 def inspect_wheel(
-    path: Path,
-    wheel: PlannedPrebuilt,
-    prepared: Path | None,
-    *,
-    tags: Iterable[Tag] | None = None,
-    torch: str = "",
-) -> WheelAnswer:
-    """Return whether a wheel is of the planned distribution and for this interpreter, and whole.
+    path: Path, wheel: PlannedPrebuilt, prepared: Path | None, *, tags: Collection[Tag], torch: str = ""
+) -> str:
+    """Return the right file name of a wheel that is of the planned distribution and for this interpreter, and whole.
 
     Files named for torch and CUDA (`flash_attn-2.8.3+cu12torch2.8...`) are renamed after they were built: what
     counts is in the archive.
 
     :param prepared: the `.dist-info` folder that was made for this build, None if there is none: the requirements of
         both have to be the same, since they are what the front end has resolved (PEP 517, build_wheel)
-    :param tags: those that fit, the running interpreter's if not given
+    :param tags: those that fit
     :param torch: the version that it will meet, "" if nobody knows it
+    :raises UnfitError: if it is another, or none
     """
     try:
         with zipfile.ZipFile(path) as archive:
             stem = _stem(archive)
             metadata = _metadata(archive, f"{stem}.dist-info/METADATA")
             _check_identity(metadata, stem, wheel.name, wheel.version)
-            file = f"{stem}-{_fitting_tags(archive, stem, sys_tags() if tags is None else tags)}.whl"
+            file = f"{stem}-{_fitting_tags(archive, stem, tags)}.whl"
             if prepared is None:
                 _check_torch(metadata, torch)
             else:
                 added = read_record(prepared).get("runtime_torch")
                 _check_prepared(metadata, _parsed((prepared / "METADATA").read_bytes()), added=added)
-            _check_record(archive, file)
-    except _Unfit as unfit:
-        return WheelAnswer(fault=str(unfit))
-    except _BROKEN as error:
-        return WheelAnswer(fault=f"it is no wheel: {type(error).__name__}: {error}".splitlines()[0][:200])
-    return WheelAnswer(file=file)
+            _check_files(archive, f"{stem}.dist-info")
+    except (OSError, *ZIP_FAULTS) as error:
+        raise UnfitError(f"it is no wheel: {type(error).__name__}: {error}".splitlines()[0][:200]) from None
+    return file
 
 
 def _stem(archive: zipfile.ZipFile) -> str:
     names = archive.namelist()
     if len(set(names)) != len(names):
-        raise _Unfit("it has two files of one name")
+        raise UnfitError("it has two files of one name")
     if any(_is_unsafe(name) for name in names):
-        raise _Unfit("it has a file that would be written elsewhere")
+        raise UnfitError("it has a file that would be written elsewhere")
     if sum(member.file_size for member in archive.infolist()) > _LARGEST_BYTES:
-        raise _Unfit("it is too large when unpacked")
-    found = [match[1] for match in map(_DIST_INFO.fullmatch, names) if match]
-    if len(found) != 1:
-        raise _Unfit(f"it has {len(found)} .dist-info folders with a RECORD")
-    return found[0]
+        raise UnfitError("it is too large when unpacked")
+    try:
+        info = dist_info_of(archive)
+    except ValueError as error:
+        raise UnfitError(str(error)) from None
+    return info.removesuffix(".dist-info")
 
 
 def _is_unsafe(name: str) -> bool:
@@ -106,7 +129,7 @@ def _is_unsafe(name: str) -> bool:
 
 def _metadata(archive: zipfile.ZipFile, member: str) -> RawMetadata:
     if archive.getinfo(member).file_size > _LARGEST_METADATA_BYTES:
-        raise _Unfit("its METADATA is too large")
+        raise UnfitError("its METADATA is too large")
     return _parsed(archive.read(member))
 
 
@@ -123,19 +146,19 @@ def _check_identity(metadata: RawMetadata, stem: str, name: str, version: str) -
         (folder_name, folder_version),
     ):
         if (canonicalize_name(found_name), parse_version(found_version)) != wanted:
-            raise _Unfit(f"it is {found_name} {found_version}, not {name} {version}")
+            raise UnfitError(f"it is {found_name} {found_version}, not {name} {version}")
 
 
-def _fitting_tags(archive: zipfile.ZipFile, stem: str, tags: Iterable[Tag]) -> str:
+def _fitting_tags(archive: zipfile.ZipFile, stem: str, tags: Collection[Tag]) -> str:
     """Return the tags of the wheel as a file name has them."""
     text = archive.read(f"{stem}.dist-info/WHEEL").decode("utf-8", errors="replace")
     names = re.findall(r"^Tag:[ \t]*(\S+)", text, re.MULTILINE)
     try:
         own = frozenset(tag for name in names for tag in parse_tag(name))
     except ValueError:
-        raise _Unfit(f"its tags are none: {', '.join(names)}") from None
+        raise UnfitError(f"its tags are none: {', '.join(names)}") from None
     if own.isdisjoint(tags):
-        raise _Unfit(f"it is for {', '.join(names) or 'nothing'}, which this interpreter is not")
+        raise UnfitError(f"it is for {', '.join(names) or 'nothing'}, which this interpreter is not")
     parts = (sorted({getattr(tag, part) for tag in own}) for part in ("interpreter", "abi", "platform"))
     return "-".join(".".join(part) for part in parts)
 
@@ -153,7 +176,7 @@ def _check_prepared(metadata: RawMetadata, prepared: RawMetadata, *, added: obje
         ("Provides-Extra", _extras(metadata), _extras(prepared)),
     ):
         if one != other:
-            raise _Unfit(f"its {field} is not that of the metadata that were prepared: {_difference(one, other)}")
+            raise UnfitError(f"its {field} is not that of the metadata that were prepared: {_difference(one, other)}")
 
 
 def _check_torch(metadata: RawMetadata, torch: str) -> None:
@@ -166,11 +189,10 @@ def _check_torch(metadata: RawMetadata, torch: str) -> None:
             requirement = Requirement(text)
         except InvalidRequirement:
             continue  # the front end says it
-        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if canonicalize_name(requirement.name) != "torch" or not applies:
+        if canonicalize_name(requirement.name) != "torch" or not applies(requirement, take_python()):
             continue
         if not requirement.specifier.contains(version, prereleases=True):
-            raise _Unfit(f"it requires {text}, which torch {torch} is not")
+            raise UnfitError(f"it requires {text}, which torch {torch} is not")
 
 
 def _requirements(metadata: RawMetadata) -> frozenset[str]:
@@ -196,14 +218,83 @@ def _difference(one: object, other: object) -> str:
     return f"{one or 'none'}, not {other or 'none'}"
 
 
-def _check_record(archive: zipfile.ZipFile, file: str) -> None:
+def _check_files(archive: zipfile.ZipFile, info: str) -> None:
     """Compare every file with RECORD."""
-    # installer takes the names of folders from that of the file, which may be another than it was built with.
-    archive.filename = file
     try:
-        WheelFile(archive).validate_record()
-    except InvalidRecordEntry as error:
-        raise _Unfit(f"its RECORD is wrong: {error}") from None
-    except WheelFile.validation_error as error:
-        first = str(error.issues[0]).removeprefix(f"In {file}, ")
-        raise _Unfit(f"its RECORD is wrong: {first}") from None
+        rows = read_file_list(archive, info)
+    except ValueError as error:
+        raise UnfitError(f"its RECORD is wrong: {error}") from None
+    for member in archive.infolist():
+        if not member.is_dir():
+            said = _difference_to(rows.get(member.filename), archive, member, info)
+            if said:
+                raise UnfitError(f"its RECORD is wrong: {said}")
+
+
+def _difference_to(row: ListedFile | None, archive: zipfile.ZipFile, member: zipfile.ZipInfo, info: str) -> str:
+    """Return what is wrong with the row of a file; "" for nothing."""
+    name = member.filename
+    if name in signatures(info):
+        return f"{name} is mentioned in RECORD" if row else ""
+    if row is None:
+        return f"{name} is not mentioned in RECORD"
+    if name == f"{info}/RECORD":
+        return "it has a hash / size of itself" if row.digest or row.size else ""
+    algorithm, _, digest = row.digest.partition("=")
+    if not digest or not row.size:
+        return f"hash / size of {name} is not included in RECORD"
+    if algorithm not in _ALGORITHMS:
+        return f"nobody knows the hash {algorithm} of {name}"
+    found = hashlib.new(algorithm)
+    with archive.open(member) as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            found.update(chunk)
+    text = base64.urlsafe_b64encode(found.digest()).rstrip(b"=").decode("ascii")
+    is_same = text == digest.rstrip("=") and row.size == str(member.file_size)
+    return "" if is_same else f"hash / size of {name} didn't match RECORD"
+
+
+def module_fault(
+    wheel: Path, libraries: Collection[str], *, suffixes: Sequence[str] = EXTENSION_SUFFIXES, system: str = sys.platform
+) -> str:
+    """Return which file of a wheel cannot be what it is called, and why; "" if there is none.
+
+    What is for other systems, or for other interpreters beside this one, is left alone.
+
+    :param libraries: the files that are libraries of whatever system
+    :param suffixes: those of the modules that the interpreter imports, its own first
+    :raises zipfile.BadZipFile, OSError: if it is no archive, or cannot be read
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if _OF_TESTS.isdisjoint(PurePosixPath(name).parts)]
+        for name in sorted(set(names) - set(libraries)) if system == "linux" else ():
+            if _SHARED_OBJECT.fullmatch(name):
+                with archive.open(name) as member:
+                    said = _no_library(member.read(_START_BYTES))
+                if said:
+                    return f"{name} {said}"
+    return _for_another_python(names, suffixes)
+
+
+def _no_library(start: bytes) -> str:
+    """Return what a file is that should be a library; "" for a script of the linker, which stands for one."""
+    if not start:
+        return "is empty"
+    if start.startswith(b"version https://git-lfs.github.com/"):
+        return "is a pointer of Git LFS, not the library"
+    # https://sourceware.org/binutils/docs/ld/Implicit-Linker-Scripts.html
+    is_script = re.search(rb"\b(?:INPUT|GROUP)\s*\(", start) and b"\0" not in start
+    return "" if is_script else "is no library"
+
+
+def _for_another_python(names: Collection[str], suffixes: Sequence[str]) -> str:
+    own = _TAGGED.fullmatch(f"x{suffixes[0]}")
+    platform = own["platform"] if own else None
+    tagged = [match for match in map(_TAGGED.fullmatch, sorted(names)) if match]
+    importable = {match["module"] for match in tagged if match["suffix"] in suffixes}
+    for match in tagged:
+        module = match["module"]
+        others = (f"{module}.py", f"{module}/__init__.py", f"{module}.so", f"{module}.pyd")
+        if module not in importable and match["platform"] in {None, platform} and not any(o in names for o in others):
+            return f"{match[0]} is for another Python, and there is none for this one"
+    return ""

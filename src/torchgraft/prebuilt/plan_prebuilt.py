@@ -6,7 +6,7 @@ May not ask a server: what is planned here is shown before it is downloaded.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote
 
 from ..compile.plan_facts import Facts
@@ -25,14 +25,6 @@ _IDENTITY = ("name", "version")
 _ROW = re.compile(r"\\?(?P<digest>[0-9a-fA-F]{64}) [ *](?P<file>.+)")
 # As BSD writes it, and `sha256sum --tag`.
 _BSD_ROW = re.compile(r"\\?SHA256 \((?P<file>.+)\) = (?P<digest>[0-9a-fA-F]{64})")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WheelAnswer:
-    """What a wheel is that was downloaded: its right file name; or `fault`, why it cannot be used."""
-
-    file: str = ""
-    fault: str = ""
 
 
 def parse_hashes(text: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Take a wheel that is built already, if one of the plan's fits.
 
-May not judge one: who looks at it is given. What does not fit is no error, since the wheel can be compiled.
+May not judge one. What does not fit is no error, since the wheel can be compiled.
 """
 
 from __future__ import annotations
@@ -14,34 +14,43 @@ from ..child import say
 from ..errors import TorchgraftError, shown
 from ..model.decision import Plan, PlannedPrebuilt
 from ..model.observation import Torch
-from .download import DownloadError, Limits, download
-from .plan_prebuilt import WheelAnswer, parse_hashes
+from ..model.source_tree import HashFile
+from ..settings.config import Config, UsePrebuilt
+from .plan_prebuilt import parse_hashes
 
-Inspect = Callable[[Path, PlannedPrebuilt, "Path | None", "Torch | None"], WheelAnswer]
 # Writes the record into a wheel; the bytes are what its METADATA has to be, None where it is right.
 FinishPrebuilt = Callable[[Plan, Path, "bytes | None"], None]
 
-_HASHES = Limits(total_s=60, largest_bytes=10_000_000)
+_LARGEST_HASHES_BYTES = 10_000_000
+_HASHES_S = 60
 
 
-class _Refused(Exception):  # noqa: N818 - never leaves this module: it is said, and stands in the record
-    """Why a wheel is not used."""
+class RefusedError(Exception):
+    """Why a wheel is not used: it is said, and stands in the record."""
+
+
+def read_hash_files(source: Path, config: Config) -> tuple[HashFile, ...]:
+    """Return the files of digests that the settings name; nothing is read where no prebuilt wheel is looked for."""
+    names = {place.hashes for place in config.prebuilt if place.hashes and "://" not in place.hashes}
+    return tuple(_read(source, name) for name in sorted(names)) if config.use_prebuilt is UsePrebuilt.ON else ()
+
+
+def _read(source: Path, name: str) -> HashFile:
+    try:
+        with (source / name).open("rb") as file:
+            text = file.read(_LARGEST_HASHES_BYTES).decode("utf-8", errors="replace")
+    except OSError as error:
+        return HashFile(file=name, fault=f"{error.strerror or error}")
+    return HashFile(file=name, digests=tuple(sorted(parse_hashes(text).items())))
 
 
 def take_prebuilt(
-    plan: Plan,
-    directory: str,
-    metadata_directory: str | None,
-    *,
-    inspect: Inspect,
-    finish: FinishPrebuilt,
-    limits: Limits | None = None,
+    plan: Plan, directory: str, metadata_directory: str | None, *, finish: FinishPrebuilt
 ) -> tuple[Plan, str | None]:
     """Return the name of the first wheel that fits, now in `directory`; None where none does.
 
     The plan that is returned says what became of each.
 
-    :param inspect: says whether a file is the wheel that it should be
     :param finish: writes the record into it
     """
     tried: list[PlannedPrebuilt] = []
@@ -49,14 +58,13 @@ def take_prebuilt(
     for index, wheel in enumerate(plan.prebuilt):
         try:
             with tempfile.TemporaryDirectory(prefix=".torchgraft-", dir=directory) as folder:
-                draft, used = _fetch(wheel, Path(folder), limits or Limits())
-                found = draft.rename(Path(folder) / _name(inspect(draft, wheel, prepared, plan.torch)))
+                found, used = fetch_prebuilt(wheel, Path(folder), prepared, plan.torch)
                 after = replace(plan, prebuilt=(*tried, used, *plan.prebuilt[index + 1 :]))
                 # What a front end resolves by is the same as in the metadata that were prepared.
                 metadata = None if prepared is None else (prepared / "METADATA").read_bytes()
                 finish(replace(after, variables=(), jobs=None, toolkit=None), found, metadata)
                 found.replace(Path(directory) / found.name)
-        except (_Refused, DownloadError, TorchgraftError) as reason:
+        except (RefusedError, TorchgraftError) as reason:
             said = reason.problems[0].headline if isinstance(reason, TorchgraftError) else str(reason)
             say(shown(f"torchgraft: {wheel.url} is not used: {said}"))
             tried.append(replace(wheel, refused=said))
@@ -66,34 +74,44 @@ def take_prebuilt(
     return replace(plan, prebuilt=tuple(tried)), None
 
 
-def _fetch(wheel: PlannedPrebuilt, folder: Path, limits: Limits) -> tuple[Path, PlannedPrebuilt]:
-    """Return what was downloaded, and the wheel with its digest."""
+def fetch_prebuilt(
+    wheel: PlannedPrebuilt, folder: Path, prepared: Path | None, torch: Torch | None
+) -> tuple[Path, PlannedPrebuilt]:
+    """Return a wheel that was downloaded into a folder and fits, and the planned one with its digest.
+
+    :param prepared: the `.dist-info` folder that was made for this build, None if there is none
+    :param torch: the one that it will meet
+    :raises RefusedError: if it cannot be had, or does not fit
+    """
+    from .download import DownloadError, Limits, download
+    from .inspect import UnfitError, inspect_prebuilt
+
     if wheel.refused or wheel.awaits:
-        raise _Refused(wheel.refused or f"its address is still not known: {wheel.awaits}")
-    expected = _expected(wheel, folder)
+        raise RefusedError(wheel.refused or f"its address is still not known: {wheel.awaits}")
     draft = folder / "download"
-    digest = download(wheel.url, draft, limits=limits)
-    if expected and digest not in expected:
-        raise _Refused(f"its SHA-256 is {digest}, not {' or '.join(expected)}")
-    return draft, replace(wheel, sha256=(digest,), used=True)
-
-
-def _name(answer: WheelAnswer) -> str:
-    if answer.fault:
-        raise _Refused(answer.fault)
-    return answer.file
+    try:
+        expected = _expected(wheel, folder)
+        digest = download(wheel.url, draft, limits=Limits())
+        if expected and digest not in expected:
+            raise RefusedError(f"its SHA-256 is {digest}, not {' or '.join(expected)}")
+        name = inspect_prebuilt(draft, wheel, prepared, torch)
+    except (DownloadError, UnfitError) as reason:
+        raise RefusedError(str(reason)) from None
+    return draft.rename(folder / name), replace(wheel, sha256=(digest,), used=True)
 
 
 def _expected(wheel: PlannedPrebuilt, folder: Path) -> tuple[str, ...]:
     """Return the digests that it may have; none where nobody said."""
     if not wheel.hashes:
         return wheel.sha256
+    from .download import DownloadError, Limits, download
+
     file = folder / "hashes"
     try:
-        download(wheel.hashes, file, limits=_HASHES)
+        download(wheel.hashes, file, limits=Limits(total_s=_HASHES_S, largest_bytes=_LARGEST_HASHES_BYTES))
     except DownloadError as error:
-        raise _Refused(f"{wheel.hashes}: {error}") from None
+        raise RefusedError(f"{wheel.hashes}: {error}") from None
     found = parse_hashes(file.read_text(encoding="utf-8", errors="replace")).get(wheel.file)
     if found is None:
-        raise _Refused(f"{wheel.hashes} does not name {wheel.file}")
+        raise RefusedError(f"{wheel.hashes} does not name {wheel.file}")
     return (found,)

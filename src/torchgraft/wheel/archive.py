@@ -11,6 +11,7 @@ import copy
 import csv
 import hashlib
 import io
+import lzma
 import os
 import re
 import shutil
@@ -24,9 +25,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
-from installer.records import InvalidRecordEntry, parse_record_file
-
 from ..errors import ActError, Evidence, Problem
+from ..installed.dist_info import LARGEST_LIST_BYTES, ListedFile, parse_file_list
 from ..link.linkage import bad_wheel
 
 _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -36,17 +36,18 @@ _HAS_DESCRIPTOR = 0x08
 _CHUNK_BYTES = 1 << 20
 # Signatures of RECORD (PEP 427), which fit no other RECORD.
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
-_FAULTS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    csv.Error,
-    InvalidRecordEntry,
+# What zipfile and its decompressors raise for damaged archives.
+ZIP_FAULTS = (
     EOFError,
     KeyError,
     NotImplementedError,
+    OverflowError,
     RuntimeError,
     ValueError,
+    lzma.LZMAError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
 )
 
 
@@ -80,7 +81,7 @@ def rewrite_wheel(wheel: Path, changes: WheelChanges) -> None:
         with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as new:
             _rewrite(old, new, changes)
         draft.replace(wheel)
-    except _FAULTS as error:
+    except ZIP_FAULTS as error:
         raise ActError(bad_wheel(wheel.name, str(error))) from None
     except OSError as error:
         raise ActError(_unwritable(wheel, error)) from None
@@ -126,7 +127,7 @@ def _outgoing(archive: zipfile.ZipFile, added: Mapping[str, bytes]) -> list[zipf
     info = dist_info_of(archive)
     return [
         archive.NameToInfo[name]
-        for name in dict.fromkeys((f"{info}/RECORD", *_signatures(info), *added))
+        for name in dict.fromkeys((f"{info}/RECORD", *signatures(info), *added))
         if name in archive.NameToInfo
     ]
 
@@ -155,36 +156,46 @@ def _rewrite(old: zipfile.ZipFile, new: zipfile.ZipFile, changes: WheelChanges) 
     for member in old.infolist():
         name = changes.moved.get(member.filename, member.filename)
         row = rows.pop(member.filename, None)
-        if name in changes.added or member.filename in (record, *_signatures(info)):
+        if name in changes.added or member.filename in (record, *signatures(info)):
             continue
         if member.filename in changes.replaced:
-            row = ("", *_put(new, changes.replaced[member.filename], _as(member, name)))
+            row = ListedFile("", *_put(new, changes.replaced[member.filename], _as(member, name)))
         else:
             _copy_member(old, new, member, _as(member, name))
         if row is not None:
-            rows[name] = (name, *row[1:])
+            rows[name] = row._replace(path=name)
     _finish(new, rows, changes.added, like)
 
 
-def _rows(archive: zipfile.ZipFile, info: str) -> dict[str, tuple[str, ...]]:
-    """Return the rows of RECORD by the names of files, without its own and those of its signatures."""
-    record = f"{info}/RECORD"
-    # Not splitlines(): names may have what it takes for an end of line.
-    rows = parse_record_file(io.StringIO(archive.read(record).decode("utf-8"), newline=""))
-    return {row[0]: tuple(row) for row in rows if row[0] not in (record, *_signatures(info))}
+def read_file_list(archive: zipfile.ZipFile, info: str) -> dict[str, ListedFile]:
+    """Return the rows of a wheel's RECORD by the names of the files.
+
+    :raises ValueError: if it is too large, or is none
+    """
+    member = archive.getinfo(f"{info}/RECORD")
+    if member.file_size > LARGEST_LIST_BYTES:
+        raise ValueError("its RECORD is too large")
+    return {row.path: row for row in parse_file_list(archive.read(member))}
 
 
-def _signatures(info: str) -> tuple[str, ...]:
+def _rows(archive: zipfile.ZipFile, info: str) -> dict[str, ListedFile]:
+    """Return the rows of RECORD without its own and those of its signatures."""
+    left_out = (f"{info}/RECORD", *signatures(info))
+    return {name: row for name, row in read_file_list(archive, info).items() if name not in left_out}
+
+
+def signatures(info: str) -> tuple[str, ...]:
+    """Return the files with signatures of RECORD, which it does not name."""
     return tuple(f"{info}/{name}" for name in _SIGNATURES)
 
 
 def _finish(
-    archive: zipfile.ZipFile, rows: dict[str, tuple[str, ...]], added: Mapping[str, bytes], like: zipfile.ZipInfo
+    archive: zipfile.ZipFile, rows: dict[str, ListedFile], added: Mapping[str, bytes], like: zipfile.ZipInfo
 ) -> None:
     """Write what is added, and RECORD."""
     for name, content in sorted(added.items()):
         archive.writestr(_member(name, like), content)
-        rows[name] = (name, _text(hashlib.sha256(content).digest()), str(len(content)))
+        rows[name] = ListedFile(name, _text(hashlib.sha256(content).digest()), str(len(content)))
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\n").writerows([*rows.values(), (like.filename, "", "")])
     archive.writestr(_member(like.filename, like), buffer.getvalue().encode("utf-8"))

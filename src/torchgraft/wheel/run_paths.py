@@ -1,6 +1,6 @@
-"""Give a library another run path, with the program patchelf.
+"""The run paths of libraries: where those of a build may point to, and giving a library another one, with patchelf.
 
-May not choose it.
+May not choose one.
 """
 
 from __future__ import annotations
@@ -9,13 +9,34 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..errors import ActError, Evidence, Problem
-from ..model.decision import PlannedRunPath
+from ..model.decision import Plan, PlannedRunPath, RunPathPlaces
 
 _TIMEOUT_S = 300
+
+
+def find_run_path_places(plan: Plan, source: Path) -> RunPathPlaces:
+    """Return them as they are called here, and as they are called with all links followed."""
+    consumer = plan.consumer.text if plan.consumer else ""
+    sites = [entry for entry in sys.path if entry.rstrip("/").endswith(("site-packages", "dist-packages"))]
+    if plan.torch is not None:
+        sites.append(str(Path(plan.torch.folder).parent))
+    grafts = [plan.graft.folder] if plan.graft else []
+    return RunPathPlaces(
+        sites=_both([*grafts, *sites]),
+        passing=_both([sys.prefix, str(source), tempfile.gettempdir(), *(str(Path(graft).parent) for graft in grafts)]),
+        # Environments are made in temporary folders too.
+        lasting=_both([consumer] if consumer else []),
+    )
+
+
+def _both(folders: Iterable[str]) -> tuple[str, ...]:
+    found = (form for folder in folders for form in (str(Path(folder).absolute()), os.path.realpath(folder)))
+    return tuple(dict.fromkeys(found))
 
 
 def change_run_path(library: Path, change: PlannedRunPath, *, variables: Mapping[str, str]) -> None:

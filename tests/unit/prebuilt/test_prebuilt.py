@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,9 @@ from torchgraft.model.decision import Plan, PlannedPrebuilt
 from torchgraft.model.hardware_values import Hardware
 from torchgraft.model.observation import AskedFor, Hook
 from torchgraft.model.source_tree import HashFile, SetupScript
-from torchgraft.prebuilt.fitting import read_hash_files
-from torchgraft.prebuilt.inspect import inspect_wheel
+from torchgraft.prebuilt.inspect import UnfitError, inspect_wheel, module_fault
 from torchgraft.prebuilt.plan_prebuilt import Prebuilt, parse_hashes
-from torchgraft.prebuilt.promised_modules import module_fault
+from torchgraft.prebuilt.take import read_hash_files
 from torchgraft.project.read_project import read_project
 from torchgraft.settings.config import Config
 from torchgraft.settings.sources import parse_pyproject, resolve_config
@@ -303,15 +303,31 @@ def test_the_schema_agrees() -> None:
 # Wheels.
 
 TAG = "cp311-cp311-linux_x86_64"
+EMPTY = "flash_attn/__init__.py"
 TAGS = (Tag("cp311", "cp311", "linux_x86_64"), Tag("cp311", "abi3", "linux_x86_64"))
 WANTED = PlannedPrebuilt(url=WHEEL, name="flash_attn", version="2.8.3")
 REQUIRES = ("Requires-Python: >=3.9", "Requires-Dist: torch", "Requires-Dist: einops")
 
 
-def inspect(tmp_path: Path, *, prepared: Path | None = None, **changes: Any) -> Any:
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The right file name of a wheel, or why it does not fit."""
+
+    file: str = ""
+    fault: str = ""
+
+
+def answer_to(path: Path, prepared: Path | None = None, *, torch: str = "") -> Answer:
+    try:
+        return Answer(file=inspect_wheel(path, WANTED, prepared, tags=TAGS, torch=torch))
+    except UnfitError as error:
+        return Answer(fault=str(error))
+
+
+def inspect(tmp_path: Path, *, prepared: Path | None = None, **changes: Any) -> Answer:
     values = {"name": "flash_attn", "version": "2.8.3", "tags": (TAG,), "files": {"flash_attn/__init__.py": ""}}
     path = write_wheel(tmp_path / "download", **{**values, "metadata": REQUIRES, **changes})
-    return inspect_wheel(path, WANTED, prepared, tags=TAGS, torch="2.8.0+cu128")
+    return answer_to(path, prepared, torch="2.8.0+cu128")
 
 
 def test_a_wheel_gets_the_name_that_it_was_built_with(tmp_path: Path) -> None:
@@ -342,6 +358,13 @@ def test_one_of_several_tags_is_enough(tmp_path: Path) -> None:
         ({"files": {"C:/x": ""}}, "written elsewhere"),
         ({"files": {"b-1.dist-info/RECORD": ""}}, "2 .dist-info folders"),
         ({"after": {"flash_attn-2.8.3.dist-info/RECORD": "x,y=z,1\n"}}, "its RECORD is wrong"),
+        ({"after": {"flash_attn-2.8.3.dist-info/RECORD": "x,y\n"}}, "its RECORD is wrong: row 0 of its RECORD has 2"),
+        (
+            {"after": {"flash_attn-2.8.3.dist-info/RECORD": EMPTY + ",md6=x,0\n"}},
+            "nobody knows the hash md6 of",
+        ),
+        ({"after": {"flash_attn-2.8.3.dist-info/RECORD": EMPTY + ",,\n"}}, f"hash / size of {EMPTY} is not included"),
+        ({"after": {"flash_attn-2.8.3.dist-info/RECORD": EMPTY + ",shake_128=x,0\n"}}, "nobody knows the hash"),
     ],
 )
 def test_wheels_that_are_others(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
@@ -352,13 +375,13 @@ def test_wheels_that_are_others(tmp_path: Path, changes: dict[str, Any], fault: 
 def test_what_is_no_wheel(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "download"
     path.write_bytes(content)
-    assert inspect_wheel(path, WANTED, None, tags=TAGS).fault
+    assert answer_to(path).fault
 
 
 def test_half_a_wheel(tmp_path: Path) -> None:
     path = write_wheel(tmp_path / "download", name="flash_attn", version="2.8.3", tags=(TAG,), files={"a": "x" * 9999})
     path.write_bytes(path.read_bytes()[:5000])
-    assert "it is no wheel: BadZipFile" in inspect_wheel(path, WANTED, None, tags=TAGS).fault
+    assert "it is no wheel: BadZipFile" in answer_to(path).fault
 
 
 def metadata(tmp_path: Path, *lines: str) -> Path:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from torchgraft.tools.check.packages import read_installed, read_record
+from torchgraft.tools.check.packages import read_installed
+from torchgraft.wheel.record import read_record
 
 ELF = b"\x7fELF" + b"\0" * 60
 RECORD = {"torch": {"version": "2.8.0"}}

@@ -7,7 +7,7 @@ import pytest
 
 from support.wheels import write_wheel
 from torchgraft.link.modules import read_archive_modules
-from torchgraft.wheel.build_folder import find_built_files
+from torchgraft.wheel.contents import find_built_files
 
 NAME = "pkg/_C.so"
 DATA = b"code" * 100

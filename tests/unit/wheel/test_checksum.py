@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.wheel.checksum import combined_crc32, crc32_of
+from torchgraft.wheel.contents import combined_crc32, crc32_of
 
 DATA = bytes(range(256)) * 41
 

@@ -1,29 +1,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
 
 from support import snapshots
-from torchgraft.errors import ActError
 from torchgraft.hook.plan import plan_build
 from torchgraft.link.linkage import Format, LinkReport, Module, ModuleReport, Verdict, WheelContents
-from torchgraft.model.decision import Bill, BillEntry, PlannedRunPath, PlannedVariable
+from torchgraft.model.decision import PlannedRunPath, PlannedVariable
 from torchgraft.model.observation import Hook, Snapshot
 from torchgraft.settings.config import Config
-from torchgraft.wheel.plan_finishing import (
-    PATCHELF,
-    BuiltWheel,
-    built_facts,
-    compilers_of,
-    limited_api,
-    plan_bill,
-    plan_finishing,
-)
-from torchgraft.wheel.sbom import bill_text
+from torchgraft.wheel.plan_finishing import PATCHELF, plan_finishing
+from torchgraft.wheel.record import BuiltWheel, bill_text, built_facts, compilers_of, limited_api
 
 CONTENTS = WheelContents(
     info="ext-1.0.dist-info",
@@ -130,32 +123,56 @@ def test_compilers_say_who_they_are() -> None:
     assert compilers_of([replace(MODULE, compilers=texts)]) == ("clang 14.0.0", "gcc 13.3.1")
 
 
+def bill(*, epoch: str = "", cuda: bool = True, **changes: Any) -> dict[str, Any]:
+    """Return a bill that is valid: as the schema of CycloneDX 1.6 has it, and as others read it."""
+    torch = snapshots.CUDA_TORCH if cuda else snapshots.CPU_TORCH
+    plan = plan_build(Config(), snapshots.snapshot(consumer=snapshots.consumer(torch)))
+    wheel = BuiltWheel(contents=replace(CONTENTS, **changes), modules=(MODULE,), report=LinkReport())
+    text = bill_text(plan, wheel, epoch=epoch)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert text == bill_text(plan, wheel, epoch=epoch)
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
 def test_a_bill_names_what_the_wheel_is_made_for_and_with() -> None:
-    plan = plan_build(Config(), snapshots.snapshot())
-    bill = plan_bill(plan, BuiltWheel(contents=CONTENTS, modules=(MODULE,), report=LinkReport()))
-    assert [(part.name, part.version) for part in bill.parts] == [("torch", "2.13.0+cpu")]
-    assert [tool.name for tool in bill.tools] == ["torchgraft", "setuptools", "clang", "gcc"]
+    found = bill()
+    (part,) = found["components"]
+    assert (part["name"], part["version"], part["purl"]) == ("torch", "2.8.0+cu128", "pkg:pypi/torch@2.8.0")
+    assert {"name": "torchgraft:accelerator", "value": "cuda"} in part["properties"]
+    tools = found["metadata"]["tools"]["components"]
+    assert [tool["name"] for tool in tools] == ["clang", "gcc", "setuptools", "torchgraft"]
+    own = found["metadata"]["component"]["bom-ref"]
+    assert found["dependencies"] == [{"ref": own, "dependsOn": [part["bom-ref"]]}, {"ref": part["bom-ref"]}]
+
+
+def test_the_serial_number_of_a_bill_is_that_of_its_contents() -> None:
+    assert bill()["serialNumber"] == bill()["serialNumber"] != bill(cuda=False)["serialNumber"]
+
+
+def test_the_time_of_a_bill_is_the_one_that_is_given() -> None:
+    assert "timestamp" not in bill()["metadata"]
+    assert bill(epoch="1700000000")["metadata"]["timestamp"] == "2023-11-14T22:13:20+00:00"
+
+
+def test_names_and_versions_in_a_bill_are_as_in_package_urls() -> None:
+    own = bill(name="My_Ext", version="1!2.0+cu128")["metadata"]["component"]
+    assert (own["name"], own["purl"]) == ("My_Ext", "pkg:pypi/my-ext@1%212.0")
+    assert PackageURL.from_string(own["purl"]).to_dict()["version"] == "1!2.0"
+    # As a delegate may have left it out.
+    assert "version" not in bill(version="")["metadata"]["component"]
 
 
 def test_no_two_entries_of_a_bill_have_the_same_reference() -> None:
-    gcc = [BillEntry(name="gcc", version=version) for version in ("9.3.0", "12.2.0")]
-    own = BillEntry(name="torchgraft", version="1.0", on_pypi=True)
-    bill = json.loads(bill_text(Bill(wheel=own, parts=(), tools=(own, *gcc))))
-    components = [bill["metadata"]["component"], *bill["metadata"]["tools"]["components"]]
-    assert len({component["bom-ref"] for component in components}) == len(components) == 4
+    two = ("GCC: (GNU) 9.3.0", "GCC: (GNU) 12.2.0")
+    plan = plan_build(Config(), snapshots.snapshot())
+    wheel = BuiltWheel(contents=CONTENTS, modules=(replace(MODULE, compilers=two),), report=LinkReport())
+    found = json.loads(bill_text(plan, wheel, epoch=""))
+    components = [found["metadata"]["component"], *found["metadata"]["tools"]["components"]]
+    assert len({component["bom-ref"] for component in components}) == len(components) == 5
 
 
 def test_another_c_library_is_recorded_with_its_reason() -> None:
     said = "it was built for another C library"
     report = LinkReport(modules=(ModuleReport(file="a.so", verdict=Verdict.DOES_NOT_LINK, said=said),))
     assert facts(report=report)["link"]["does_not_link"] == {"a.so": said}
-
-
-def test_without_the_library_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cyclonedx.model", None)
-    bill = plan_bill(
-        plan_build(Config(), snapshots.snapshot()), BuiltWheel(contents=CONTENTS, modules=(), report=LinkReport())
-    )
-    with pytest.raises(ActError, match="cyclonedx-python-lib is not there") as caught:
-        bill_text(bill)
-    assert caught.value.problems[0].code == "no-cyclonedx"

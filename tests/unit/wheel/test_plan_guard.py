@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from torchgraft.model.decision import Guard, GuardedModule
-from torchgraft.wheel.plan_guard import plan_editable_guard, plan_guard
+from torchgraft.wheel.plan_finishing import plan_editable_guard, plan_guard
 
 SUFFIXES = (".cpython-311-x86_64-linux-gnu.so", ".abi3.so", ".so")
 

@@ -4,7 +4,7 @@ import pytest
 
 from torchgraft.link.linkage import Format, Module
 from torchgraft.model.decision import PlannedRunPath, RunPathPlaces
-from torchgraft.wheel.plan_run_paths import plan_run_paths
+from torchgraft.wheel.plan_finishing import plan_run_paths
 
 PLACES = RunPathPlaces(
     sites=("/cache/grafts/0123", "/env/lib/python3.11/site-packages", "/temporary/build-env/site"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from support import snapshots
 from torchgraft.hook.plan import plan_build
 from torchgraft.settings.config import Config
-from torchgraft.wheel.record import built_text, record_text, write_metadata_record
+from torchgraft.wheel.record import record_text, write_metadata_record
 
 PLAN = plan_build(Config(env={"SECRET": "hunter2"}), snapshots.snapshot())
 
@@ -29,6 +29,6 @@ def test_prepared_metadata_gets_the_same_record(tmp_path: Path) -> None:
 
 
 def test_the_record_of_a_wheel_is_the_prepared_one_and_what_was_built() -> None:
-    record = json.loads(built_text(record_text(PLAN), {"jobs": 4}))
+    record = json.loads(record_text(PLAN, built={"jobs": 4}))
     assert record.pop("built") == {"jobs": 4}
     assert record == json.loads(record_text(PLAN))

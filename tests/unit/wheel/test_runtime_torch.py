@@ -13,7 +13,7 @@ from torchgraft.model.decision import RuntimeRequirement
 from torchgraft.model.observation import FrontEnd, FrontEndName, Hook
 from torchgraft.settings.config import Config, RuntimeTorch
 from torchgraft.settings.sources import resolve_config
-from torchgraft.wheel.plan_runtime_torch import plan_runtime_torch
+from torchgraft.wheel.plan_finishing import plan_runtime_torch
 
 ORIGIN = {"runtime-torch": "pyproject.toml"}
 

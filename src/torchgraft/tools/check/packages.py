@@ -23,12 +23,11 @@ from ...installed.dist_info import Installed, choose_installed, find_installed, 
 from ...link.linkage import Format, Module
 from ...link.modules import is_library_name, read_archive_modules, read_file_modules
 from ...versions import parse_version
-from ...wheel.contents import ZIP_FAULTS
+from ...wheel.archive import ZIP_FAULTS
 from ...wheel.guarding import built_torch, cures, torch_cure
+from ...wheel.record import read_record, read_wheel_record
 from .package_libraries import find_libraries, read_pythons
 
-_LARGEST_RECORD_BYTES = 10_000_000
-_RECORD_NAME = "torchgraft.json"
 _LARGEST_START_BYTES = 4096
 _LIBRARY = re.compile(r"\.(?:so|pyd|dylib|dll)(?:\.\d+)*\Z")
 _LARGEST_OTHER_BYTES = 64_000_000
@@ -94,9 +93,8 @@ def read_package_file(path: Path) -> InstalledPackage:
             read = read_archive_modules(archive)
             names = {name for name in archive.namelist() if _LIBRARY.search(name)} - {module.file for module in read}
             others = [_unread(name, _member_start(archive, name)) for name in sorted(names)]
-            records = [name for name in archive.namelist() if name.endswith(f".dist-info/{_RECORD_NAME}")]
-            record = _parse_record(archive.read(records[0])) if records else {}
-    except ZIP_FAULTS as error:
+            record = read_wheel_record(archive)
+    except (OSError, *ZIP_FAULTS) as error:
         raise PlanError(
             Problem(
                 code="bad-wheel",
@@ -148,19 +146,6 @@ def _unread(name: str, start: bytes | None) -> Module | None:
 def _no_library(name: str, start: bytes | None) -> Module:
     said = "it cannot be read" if start is None else "it is no library" if start else "it is empty"
     return Module(file=name, format=Format.ELF, fault=said)
-
-
-def read_record(info: Path) -> Mapping[str, Any]:
-    """Return the record in a dist-info folder; {} where there is none that can be read."""
-    return _parse_record(read_start(info / _RECORD_NAME, _LARGEST_RECORD_BYTES) or b"")
-
-
-def _parse_record(data: bytes) -> Mapping[str, Any]:
-    try:
-        record = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _read(candidates: tuple[Installed, ...], prefix: Path, pythons: frozenset[str]) -> InstalledPackage:
