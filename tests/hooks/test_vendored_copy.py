@@ -78,4 +78,4 @@ def test_a_build_of_a_vendored_copy(caller: Any, environment: Path, tmp_path: Pa
 
 def test_what_a_copy_may_ask_for() -> None:
     names = {Requirement(text).name for text in describe_own().requires}
-    assert names <= {"packaging", "pyproject-hooks", "installer", "tomli"}
+    assert names <= {"packaging", "pyproject-hooks", "tomli"}

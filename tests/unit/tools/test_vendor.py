@@ -56,7 +56,7 @@ def test_a_copy_is_the_backend_without_its_commands() -> None:
 def test_it_needs_what_every_build_needs_as_torchgraft_states_it() -> None:
     """What only some builds need, these ask for; see tests/hooks/test_vendored_copy.py."""
     requires = describe_own().requires
-    assert {Requirement(item).name for item in requires} == {"packaging", "pyproject-hooks", "installer", "tomli"}
+    assert {Requirement(item).name for item in requires} == {"packaging", "pyproject-hooks", "tomli"}
     assert any(item.startswith("tomli>=2; python_version") for item in requires)
 
 

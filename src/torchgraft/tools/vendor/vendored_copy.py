@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).parents[2]
 
 _NOT_FOR_BUILDS = frozenset({"tools", "__main__.py"})
 # What every hook needs. What only some builds need, they ask for by get_requires_for_build_wheel.
-_NEEDED = frozenset({"packaging", "pyproject-hooks", "installer", "tomli"})
+_NEEDED = frozenset({"packaging", "pyproject-hooks", "tomli"})
 
 
 def read_own_files() -> dict[str, Path]:
