@@ -33,7 +33,8 @@ PLAN = """\
 import os, sys, time
 from pathlib import Path
 began = time.perf_counter(), sum(os.times()[:4])
-from torchgraft.hook.plan import plan_build, plan_text
+from torchgraft.hook.plan import plan_build
+from torchgraft.hook.plan_text import plan_text
 from torchgraft.settings.sources import take_settings
 from torchgraft.hook.snapshot import take_snapshot
 from torchgraft.model.observation import Hook

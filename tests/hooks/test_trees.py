@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 
+from torchgraft.file_lock import FileLock
 from torchgraft.ladder.graft import link_graft
 from torchgraft.model.decision import Graft
 from torchgraft.model.observation import Link
@@ -83,8 +83,10 @@ def test_a_build_that_waited_for_another_one_looks_again_for_which_torch_the_tre
     (lock,) = (tmp_path / "cache" / "locks").glob("*.lock")
     before = made.stat().st_mtime_ns
     capfd.readouterr()
+    other = FileLock(lock)
+    assert other.acquire(timeout_s=0)
     with ThreadPoolExecutor() as pool:
-        with FileLock(lock):
+        try:
             waiting = pool.submit(caller.build_wheel, str(tmp_path))
             said = ""
             while "another build is at work in" not in said:
@@ -94,6 +96,8 @@ def test_a_build_that_waited_for_another_one_looks_again_for_which_torch_the_tre
             # It has looked, and seen a tree for its own torch. What it waits for builds for another one.
             (note,) = lock.parent.glob("*.torch")
             note.write_text(note.read_text().replace("2.8.0", "2.9.0"))
+        finally:
+            other.release()
         waiting.result()
     assert made.stat().st_mtime_ns > before
 

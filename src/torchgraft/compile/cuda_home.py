@@ -16,8 +16,8 @@ from pathlib import Path
 
 from ..errors import ActError, Evidence, Problem
 from ..ladder.graft import note_use
-from ..ladder.own_folder import make_own_folder
 from ..model.decision import PlannedToolkit
+from ..own_files import make_own_folder
 
 _TIMEOUT_S = 60
 _MOST_PRUNED = 200

@@ -5,42 +5,24 @@ May not guess: what is not known yet has no value.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
-from ..ladder.plan_expected_torch import cuda_of_local_part
 from ..ladder.plan_torch import Choice
-from ..ladder.plan_way import Reach
-from ..ladder.plan_without_torch import chosen_version
-from ..model.observation import Snapshot
+from ..model.observation import Knowledge, Snapshot, Torch
 from ..settings.template import FACTS
 from ..versions import parse_version
 from .plan_compiling import Compiling
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnownTorch:
-    """What is known of the torch that the wheel will meet. None: not known yet; "": it has none.
-
-    `why` says why something is not known; "" where all is.
-    """
-
-    version: str | None = None
-    accelerator: str | None = None
-    cuda: str | None = None
-    hip: str | None = None
-    cxx11_abi: bool | None = None
-    why: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Facts:
-    """The values of facts by name, and what torch is."""
+    """The values of facts by name, and what is known of torch; `why` says why that is not all, "" where it is."""
 
-    torch: KnownTorch
+    torch: Torch
+    why: str
     values: Mapping[str, str]
 
     def missing(self, name: str) -> str:
@@ -49,44 +31,14 @@ class Facts:
             return f"{{{name}}} has no value here: nothing is compiled, or nothing that needs it"
         if name in {"name", "version"}:
             return f"{{{name}}} has no value: no file states it"
-        return f"{{{name}}} has no value: {self.torch.why or f'torch {self.torch.version} has none'}"
+        return f"{{{name}}} has no value: {self.why or f'torch {self.torch.version} has none'}"
 
 
-def known_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> KnownTorch:
-    """Return what is known of torch: all where there is one to look at, else what the version of a rung says.
+def plan_facts(snapshot: Snapshot, choice: Choice, torch: Torch, compiling: Compiling) -> Facts:
+    """Return the facts that have a value in this hook.
 
-    A local part says what a build is for (2.8.0+cu128). Without one, 2.8.0 is for CUDA on one platform and for CPUs on
-    the next.
+    :param torch: the one that the wheel will meet, as far as it is known
     """
-    torch = reach.torch
-    if torch is not None:
-        return KnownTorch(
-            version=torch.version,
-            accelerator=torch.accelerator,
-            cuda=torch.cuda or "",
-            hip=torch.hip or "",
-            cxx11_abi=torch.cxx11_abi,
-        )
-    if choice.requirement is None:
-        return KnownTorch(why="no rung of the ladder knows a torch")
-    version, is_known = chosen_version(snapshot, choice)
-    if not is_known:
-        return KnownTorch(why=f"{choice.requirement} is not installed yet")
-    local = version.partition("+")[2]
-    why = f"torch {version} is not installed yet"
-    cuda = cuda_of_local_part(local)
-    if cuda:
-        return KnownTorch(version=version, accelerator="cuda", cuda=cuda, hip="", why=why)
-    rocm = re.fullmatch(r"rocm(\d+\.\d+)[\d.]*", local)
-    if rocm:
-        return KnownTorch(version=version, accelerator="rocm", cuda="", hip=rocm[1], why=why)
-    if local in {"cpu", "xpu"}:
-        return KnownTorch(version=version, accelerator=local, cuda="", hip="", why=why)
-    return KnownTorch(version=version, why=why)
-
-
-def plan_facts(snapshot: Snapshot, torch: KnownTorch, compiling: Compiling) -> Facts:
-    """Return the facts that have a value in this hook."""
     values = dict([*_of_torch(torch), *_of_project(snapshot), *_of_machine(compiling)])
     python = snapshot.python
     abi = python.abi
@@ -96,12 +48,24 @@ def plan_facts(snapshot: Snapshot, torch: KnownTorch, compiling: Compiling) -> F
         "abi": abi,
         "platform": python.platform,
         "machine": python.machine,
-        "accelerator": torch.accelerator or "",
+        "accelerator": torch.accelerator,
     }
-    return Facts(torch=torch, values={name: value for name, value in values.items() if value})
+    return Facts(torch=torch, why=_why_not(choice, torch), values={n: value for n, value in values.items() if value})
 
 
-def _of_torch(torch: KnownTorch) -> Iterator[tuple[str, str]]:
+def _why_not(choice: Choice, torch: Torch) -> str:
+    """Return why not all is known of a torch; "" where it is."""
+    if torch.known is Knowledge.SEEN:
+        return ""
+    if choice.requirement is None:
+        return "no rung of the ladder knows a torch"
+    what = f"torch {torch.version}" if torch.known is Knowledge.NAMED else choice.requirement.text
+    return f"{what} is not installed yet"
+
+
+def _of_torch(torch: Torch) -> Iterator[tuple[str, str]]:
+    if torch.known is Knowledge.GUESSED:
+        return
     version = parse_version(torch.version)
     if version is not None:
         minor = f"{version.major}.{version.minor}"

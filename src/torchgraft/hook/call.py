@@ -1,16 +1,24 @@
-"""A hook call that has been decided, and its shortest case: answering with requirements.
+"""A hook call that has been decided: settings, snapshot and plan, and what is left to do.
 
-May not import what only builds need: this is imported for every hook.
+May not carry it out. It is imported for every hook, so that it imports nothing that only some of them need.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..child import say
+from ..errors import PlanError
 from ..model.decision import Plan
+from ..model.observation import Hook
+from ..settings.config import Config, Provide
+from ..settings.sources import Settings, take_settings
+from .plan import plan_build, plan_pass_through
+from .plan_text import said_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +32,46 @@ class Call:
     variables: Mapping[str, str]
 
 
-def answer_requires(call: Call) -> list[str]:
-    """Return the build requirements: the plan's, then what the delegate adds where it has to be asked."""
-    requirements = [line.text for line in call.plan.requirements]
-    if call.plan.delegate.asked:
-        from .run import run_hook
+def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: str | None = None) -> Call:
+    """Look and decide; return what is left to do.
 
-        for requirement in run_hook(call, (call.config_settings,)):
-            if requirement not in requirements:
-                requirements.append(requirement)
-    return requirements
+    :param prepared: the `.dist-info` folder that was made for the wheel before, None if there is none
+    :raises ConfigError: with every mistake in every source of settings
+    :raises PlanError: with every reason why there is no right build here
+    """
+    settings = take_settings(Path.cwd(), config_settings, prepared=prepared)
+    plan = _plan(settings, hook)
+    if plan.problems:
+        raise PlanError(*plan.problems)
+    return Call(
+        plan=plan,
+        source=settings.source,
+        cache_folder=settings.cache_folder,
+        config_settings=settings.config_settings,
+        variables=settings.variables,
+    )
+
+
+def _plan(settings: Settings, hook: Hook) -> Plan:
+    """Return the plan of a call; what has to be installed into the build environment first is installed."""
+    config = settings.config
+    if config.provide is Provide.OFF:
+        return _said(plan_pass_through(config, hook), config)
+    from .snapshot import take_snapshot
+
+    plan = _said(plan_build(config, take_snapshot(settings, hook)), config)
+    for last in (False, True):  # torch, then the CUDA toolkit that fits it; nothing a third time
+        if plan.late_install and not plan.problems:
+            from ..ladder.late_install import install_late
+
+            install_late(plan.late_install, python=sys.executable, variables=settings.variables)
+            snapshot = take_snapshot(settings, hook)
+            plan = _said(plan_build(config, replace(snapshot, installer=None) if last else snapshot), config)
+    return plan
+
+
+def _said(plan: Plan, config: Config) -> Plan:
+    text = said_text(plan, config.log)
+    if text:
+        say(text)
+    return plan

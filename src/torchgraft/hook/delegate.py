@@ -1,11 +1,13 @@
-"""Run a hook of the delegate in an interpreter of its own, with exactly the variables of the plan.
+"""Run a hook of the delegate in an interpreter of its own: torch linked, with exactly the variables of the plan.
 
 May not interpret what the delegate says, with one exception: see `_MISLEADING`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,29 +17,117 @@ from typing import Any
 
 import pyproject_hooks
 
-from ..child import run_child
+from ..child import run_child, say
+from ..compile.cuda_home import assemble_cuda_home
 from ..errors import DelegateError, Evidence, Problem
-from ..model.decision import Delegate
-from ..model.observation import Hook
+from ..ladder.graft import link_graft
+from ..model.decision import Delegate, Plan
+from ..model.observation import Hook, Way
 from ..project.import_names import PROVIDERS
+from ..settings.vocabulary import JOB_VARIABLES
 from ..shell_words import quoted
-from .diagnoses import KILLED, codes_of, diagnose
+from .call import Call
+from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, diagnose
+from .source_lock import hold_source, noted_build
 
+_FEWEST_TO_HALVE = 2
+_JOBS = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", *JOB_VARIABLES)
 _HOOKS_PREFIX = "_PYPROJECT_HOOKS_"
 
 # uv answers these words with the advice to list torch as a build requirement, which is the wrong one here.
 _MISLEADING = b"No module named 'torch'"
 _SIGKILL = -9  # as subprocess has it; the module signal has no such name on Windows
 _REPHRASED = b"torch cannot be imported here"
-# a.cpp:3:10: fatal error: ..., /src/k.cu(12): error: ..., a.cpp(3): error C2065: ..., /usr/bin/ld: cannot find ...
-_COMPILER_ERROR = re.compile(
-    r"[^\s\"'][^\"']*?(?::\d+:|\(\d+\):) .*?\berror\b[^:]*: |\S*\bld(?:\.\w+)?: (?:cannot|undefined|error)\b"
-)
-_EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception): \S")
-_MOST_SAID = 200
-# gcc's in a UTF-8 locale.
-_PLAIN_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+
+
+def run_hook(call: Call, arguments: Sequence[object]) -> Any:
+    """Return what the delegate's hook returns, run as the plan says; again where it fails of what can be helped."""
+    plan = call.plan
+    graft = None if plan.graft is None else link_graft(plan.graft)
+    variables = delegate_variables(plan, call.variables, graft)
+    if plan.toolkit is not None:
+        assemble_cuda_home(plan.toolkit, compiler=variables.get("CC", "cc"))
+    with _source_held(call) as more:
+        variables.update(more)
+        while True:
+            try:
+                return run_delegate(
+                    plan.delegate,
+                    plan.hook,
+                    arguments,
+                    source=call.source,
+                    variables=variables,
+                    rephrase=plan.way is not Way.OFF,
+                )
+            except DelegateError as error:
+                changed = _fewer_jobs(plan, variables, error) or _named_home(call, variables, error)
+                if changed is None:
+                    raise
+                variables = changed
+
+
+def _fewer_jobs(plan: Plan, variables: Mapping[str, str], error: DelegateError) -> dict[str, str] | None:
+    """Return the variables with half the jobs; None where that cannot help.
+
+    Each is halved by itself: the user may have set one of them.
+    """
+    killed = any(problem.code == OUT_OF_MEMORY.code for problem in error.problems)
+    counts = {name: int(variables[name]) for name in _JOBS if variables.get(name, "").isdecimal()}
+    if plan.jobs is None or not killed or max(counts.values(), default=0) < _FEWEST_TO_HALVE:
+        return None
+    fewer = {name: str(max(1, count // 2)) for name, count in counts.items()}
+    # ninja resumes what is done.
+    jobs = max(map(int, fewer.values()))
+    say(f"torchgraft: a compiler was killed for lack of memory; going on with {jobs} jobs")
+    return {**variables, **fewer}
+
+
+def _named_home(call: Call, variables: Mapping[str, str], error: DelegateError) -> dict[str, str] | None:
+    """Return the variables with a CUDA_HOME where there is none, if only torch's CUDAExtension wants to hear of one.
+
+    Metadata and sdists can then be had without a toolkit: nothing is compiled for them.
+    """
+    unset = any(problem.code == CUDA_HOME_UNSET.code for problem in error.problems)
+    # A CPU build of torch does not look at it.
+    useless = call.plan.torch is not None and call.plan.torch.accelerator == "cpu"
+    if call.plan.hook.builds or not unset or useless or variables.get("CUDA_HOME"):
+        return None
+    say("torchgraft: there is no CUDA toolkit, and nothing is compiled here; once more with a CUDA_HOME that is none")
+    return {**variables, "CUDA_HOME": str(call.cache_folder / "no-cuda-toolkit")}
+
+
+def delegate_variables(plan: Plan, inherited: Mapping[str, str], graft: Path | None) -> dict[str, str]:
+    """Return all variables of the delegate's process."""
+    variables = dict(inherited)
+    variables.update({v.name: v.value for v in plan.variables if v.value is not None})
+    if plan.toolkit is not None:
+        path = [str(Path(plan.toolkit.home) / "bin"), variables.get("PATH", "")]
+        variables["PATH"] = os.pathsep.join(filter(None, path))
+    return variables if graft is None else with_import_path(variables, graft)
+
+
+def with_import_path(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return variables with which a child imports from a folder first."""
+    # In front of everything: pip's isolation keeps its own sitecustomize in PYTHONPATH, which is found all the same.
+    others = [variables["PYTHONPATH"]] if variables.get("PYTHONPATH") else []
+    return {**variables, "PYTHONPATH": os.pathsep.join([str(folder), *others])}
+
+
+@contextlib.contextmanager
+def _source_held(call: Call) -> Iterator[dict[str, str]]:
+    """Yield further variables of the delegate, with the source tree held for as long as it is written into."""
+    plan = call.plan
+    if plan.way is Way.OFF or not (plan.hook.builds or plan.hook is Hook.BUILD_SDIST):
+        yield {}
+        return
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(hold_source(call.source, cache_folder=call.cache_folder))
+        in_place = plan.hook is Hook.BUILD_EDITABLE
+        anew = plan.hook is not Hook.BUILD_SDIST and stack.enter_context(
+            noted_build(call.source, plan.rebuild, cache_folder=call.cache_folder, in_place=in_place)
+        )
+        yield {"DIST_EXTRA_CONFIG": plan.rebuild.config} if plan.rebuild and anew else {}
 
 
 def run_delegate(
@@ -154,29 +244,3 @@ class _Runner:
         line = line.replace(_MISLEADING, _REPHRASED) if self._rephrase else line
         self.telling.see(line)
         return line
-
-
-class TellingLines:
-    """Keeps the first line of each failure that is known, from output as it streams by.
-
-    `error` is the first one that a compiler or linker has called an error, else the last exception; "" without either.
-    It stands above a hundred lines of how setuptools and torch came to call the compiler.
-    """
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.error = ""
-        self._codes: frozenset[str] = frozenset()
-        self._by_compiler = False
-
-    def see(self, line: bytes) -> None:
-        """Keep a line if it tells of a failure of which none has told before."""
-        text = line.decode("utf-8", errors="replace").rstrip()
-        if not self._by_compiler:
-            self._by_compiler = bool(_COMPILER_ERROR.match(text))
-            if self._by_compiler or _EXCEPTION.match(text):
-                self.error = text.translate(_PLAIN_QUOTES)[:_MOST_SAID]
-        new = codes_of(text) - self._codes
-        if new:
-            self._codes |= new
-            self.lines.append(text)

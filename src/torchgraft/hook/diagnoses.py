@@ -50,6 +50,15 @@ CUDA_HOME_UNSET = _row(
     "switch the package's CUDA parts off   (many packages go by an nvcc on PATH, or by a variable of their own)",
 )
 
+# a.cpp:3:10: fatal error: ..., /src/k.cu(12): error: ..., a.cpp(3): error C2065: ..., /usr/bin/ld: cannot find ...
+_COMPILER_ERROR = re.compile(
+    r"[^\s\"'][^\"']*?(?::\d+:|\(\d+\):) .*?\berror\b[^:]*: |\S*\bld(?:\.\w+)?: (?:cannot|undefined|error)\b"
+)
+_EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception): \S")
+_MOST_SAID = 200
+# gcc's in a UTF-8 locale.
+_PLAIN_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+
 _COMPILERS = r"(?:[^'\s]*[/-])?(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(?:-[0-9.]+)?"
 
 DIAGNOSES: tuple[Diagnosis, ...] = (
@@ -155,6 +164,27 @@ def diagnose(lines: Iterable[str]) -> tuple[Problem, ...]:
     )[:2]
 
 
-def codes_of(line: str) -> frozenset[str]:
-    """Return the codes of the failures that a line tells of."""
-    return frozenset(row.code for row in DIAGNOSES if row.pattern.search(line))
+class TellingLines:
+    """Keeps the first line of each failure that is known, from output as it streams by.
+
+    `error` is the first one that a compiler or linker has called an error, else the last exception; "" without either.
+    It stands above a hundred lines of how setuptools and torch came to call the compiler.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.error = ""
+        self._codes: frozenset[str] = frozenset()
+        self._by_compiler = False
+
+    def see(self, line: bytes) -> None:
+        """Keep a line if it tells of a failure of which none has told before."""
+        text = line.decode("utf-8", errors="replace").rstrip()
+        if not self._by_compiler:
+            self._by_compiler = bool(_COMPILER_ERROR.match(text))
+            if self._by_compiler or _EXCEPTION.match(text):
+                self.error = text.translate(_PLAIN_QUOTES)[:_MOST_SAID]
+        new = frozenset(row.code for row in DIAGNOSES if row.pattern.search(text)) - self._codes
+        if new:
+            self._codes |= new
+            self.lines.append(text)

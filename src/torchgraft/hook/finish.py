@@ -1,6 +1,6 @@
 """One more cycle when a wheel is built: look at it, decide, act. The link check, run paths, guard, record.
 
-May not be imported by a room. What reads libraries is imported when there are some to read: after the delegate.
+It is imported when there is a wheel: after the delegate.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from ..errors import PlanError
+from ..link.libraries import read_libraries
 from ..link.linkage import Module, WheelContents
 from ..link.plan_link import link_problem, plan_link
 from ..model.decision import Guard, Plan, PlannedRunPath
 from ..model.observation import Hook
 from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, rewrite_wheel
+from ..wheel.contents import read_in_place_modules, read_wheel_contents
 from ..wheel.guard import guard_files
 from ..wheel.metadata import as_required, with_requirement
 from ..wheel.plan_finishing import plan_editable_guard, plan_guard, plan_run_paths
@@ -34,9 +36,6 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
     :raises PlanError: if it does not link with the torch that it is for
     :raises ActError: if it is no wheel, or cannot be finished
     """
-    from ..link.libraries import read_libraries
-    from ..wheel.contents import read_in_place_modules, read_wheel_contents
-
     plan = call.plan
     contents = read_wheel_contents(wheel, call.source)
     in_place = plan.hook is Hook.BUILD_EDITABLE

@@ -10,8 +10,9 @@ from pathlib import PurePath
 from ..model.decision import Rebuild
 from ..model.observation import Snapshot, Torch
 from ..settings.config import Config
-from .last_build import UNKNOWN, build_identity
 
+# What a tree was built for, where nobody knows it, or parts of it are for another torch.
+UNKNOWN = "unknown"
 _VARIABLE = "DIST_EXTRA_CONFIG"
 
 
@@ -30,3 +31,11 @@ def plan_rebuild(config: Config, snapshot: Snapshot, torch: Torch | None) -> Reb
         what = "another torch, or nobody knows which," if before == UNKNOWN else f"torch {before.partition(' ')[0]}"
         reason = f"the source tree was built for {what} before: compiled anew"
     return Rebuild(config=str(PurePath(snapshot.cache_folder) / "rebuild.cfg"), unless=identity, reason=reason)
+
+
+def build_identity(torch: Torch | None) -> str:
+    """Return what tells one build of torch from another, in one line; "" for none."""
+    if torch is None:
+        return ""
+    facts = (torch.version, torch.cuda or torch.hip or torch.xpu, torch.cxx11_abi, torch.git_version)
+    return " ".join("-" if fact is None else str(fact) for fact in facts)

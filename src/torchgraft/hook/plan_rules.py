@@ -5,20 +5,21 @@ May not look anything up. A condition about what nobody has looked at is not kno
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from ..compile.plan_compilers import plan_host_compiler
-from ..compile.plan_facts import KnownTorch
+from ..compile.plan_facts import Facts
 from ..compile.plan_toolkit import plan_toolkit
 from ..errors import Evidence, Problem
-from ..ladder.plan_torch import satisfies
+from ..ladder.plan_torch import applying
 from ..model.decision import Outcome, Planned, RuleOutcome
-from ..model.observation import Snapshot, Torch
+from ..model.observation import Knowledge, Snapshot, Torch
+from ..model.torch_requirement import TorchRequirement
 from ..settings.config import Config
 from ..settings.tables import When, env_condition_text
 from ..versions import parse_version
@@ -54,8 +55,20 @@ class _Scene:
 
     config: Config
     snapshot: Snapshot
-    torch: KnownTorch
+    facts: Facts
     seen: Torch | None
+
+    @property
+    def version(self) -> str | None:
+        """The version of torch, None where it is not known yet."""
+        torch = self.facts.torch
+        return None if torch.known is Knowledge.GUESSED else torch.version
+
+    @property
+    def cuda(self) -> str | None:
+        """The CUDA version of torch, "" where it has none, None where it is not known yet."""
+        torch = self.facts.torch
+        return (torch.cuda or "") if torch.accelerator else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +77,12 @@ class _Answer:
     said: str
 
 
-def plan_rules(config: Config, snapshot: Snapshot, torch: KnownTorch, seen: Torch | None) -> Rules:
+def plan_rules(config: Config, snapshot: Snapshot, facts: Facts, seen: Torch | None) -> Rules:
     """Return what the rules say, in their order; all that apply count.
 
     :param seen: the torch that the build sees, None if nobody has looked at it yet
     """
-    scene = _Scene(config=config, snapshot=snapshot, torch=torch, seen=seen)
+    scene = _Scene(config=config, snapshot=snapshot, facts=facts, seen=seen)
     outcomes = tuple(_outcome(number, rule, scene) for number, rule in enumerate(config.when, start=1))
     applied = [(o, r) for o, r in zip(outcomes, config.when, strict=True) if o.outcome is Outcome.APPLIES]
     problems = [(rule, _problem(outcome, rule, snapshot)) for outcome, rule in applied if rule.error]
@@ -115,9 +128,9 @@ def _outcome(number: int, rule: When, scene: _Scene) -> RuleOutcome:
 def _answers(rule: When, scene: _Scene) -> Iterator[_Answer]:
     python = scene.snapshot.python
     if rule.torch:
-        yield _version("torch", scene.torch.version, rule.torch, scene.torch.why, holds=_is_torch)
+        yield _version("torch", scene.version, rule.torch, scene.facts.why, holds=_is_torch)
     if rule.cuda:
-        yield _version("torch's CUDA", scene.torch.cuda, rule.cuda, scene.torch.why)
+        yield _version("torch's CUDA", scene.cuda, rule.cuda, scene.facts.why)
     if rule.python:
         yield _version("Python", python.version, rule.python, "")
     if rule.gcc:
@@ -125,7 +138,7 @@ def _answers(rule: When, scene: _Scene) -> Iterator[_Answer]:
     if rule.gpu:
         yield _gpu(rule.gpu, scene)
     if rule.accelerator:
-        yield _accelerator(rule.accelerator, scene.torch)
+        yield _accelerator(rule.accelerator, scene.facts)
     if rule.platform:
         yield _text("platform", python.system, rule.platform)
     if rule.machine:
@@ -149,7 +162,7 @@ def _is_version(version: str, specifiers: str) -> bool:
 
 
 def _is_torch(version: str, specifiers: str) -> bool:
-    return satisfies(version, f"torch{specifiers}")
+    return TorchRequirement(SpecifierSet(specifiers)).accepts(version)
 
 
 def _version(
@@ -163,19 +176,17 @@ def _version(
 
 
 def _text(what: str, value: str, pattern: str) -> _Answer:
-    import re
-
     return _answer(
         re.fullmatch(pattern, value) is not None, f"{what} {value} is {pattern}", f"{what} {value} is not {pattern}"
     )
 
 
-def _accelerator(wanted: tuple[str, ...], torch: KnownTorch) -> _Answer:
-    words = " or ".join(wanted)
-    if torch.accelerator is None:
-        return _not_known(f"accelerator {words}: {torch.why}")
-    said = f"accelerator {torch.accelerator}"
-    return _answer(torch.accelerator in wanted, f"{said} is {words}", f"{said} is not {words}")
+def _accelerator(wanted: tuple[str, ...], facts: Facts) -> _Answer:
+    words, accelerator = " or ".join(wanted), facts.torch.accelerator
+    if not accelerator:
+        return _not_known(f"accelerator {words}: {facts.why}")
+    said = f"accelerator {accelerator}"
+    return _answer(accelerator in wanted, f"{said} is {words}", f"{said} is not {words}")
 
 
 def _gpu(wanted: str, scene: _Scene) -> _Answer:
@@ -197,7 +208,7 @@ def _gcc(wanted: str, scene: _Scene) -> _Answer:
     if snapshot.hardware is None:
         return _not_known(f"gcc {wanted}: {_NOT_LOOKED_AT}")
     if scene.seen is None and snapshot.project.cuda_sources:
-        return _not_known(f"gcc {wanted}: it may depend on torch's CUDA, and {scene.torch.why}")
+        return _not_known(f"gcc {wanted}: it may depend on torch's CUDA, and {scene.facts.why}")
     choice = plan_toolkit(scene.config, snapshot, scene.seen)
     if choice.requirement is not None:
         return _not_known(f"gcc {wanted}: it may depend on the CUDA toolkit, which is not installed yet")
@@ -220,14 +231,13 @@ def _not_installed(outcome: RuleOutcome, rule: When, snapshot: Snapshot) -> Iter
     if not snapshot.hook.builds:
         return
     for text in rule.requires:
-        requirement = Requirement(text)
-        version = snapshot.build.version_of(canonicalize_name(requirement.name))
-        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if applies and (version is None or not _is_version(version, str(requirement.specifier))):
-            yield (
-                f"rule {outcome.number} requires {text}, and the build environment has"
-                f" {version or 'none'}: it was not known when requirements were asked for, or nothing was installed"
-            )
+        for requirement in applying((text,), snapshot.python):
+            version = snapshot.build.version_of(canonicalize_name(requirement.name))
+            if version is None or not _is_version(version, str(requirement.specifier)):
+                yield (
+                    f"rule {outcome.number} requires {text}, and the build environment has"
+                    f" {version or 'none'}: it was not known when requirements were asked for, or nothing was installed"
+                )
 
 
 def _problem(outcome: RuleOutcome, rule: When, snapshot: Snapshot) -> Problem:

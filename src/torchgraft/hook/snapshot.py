@@ -22,7 +22,7 @@ from ..consumer.rules import find_consumer
 from ..errors import Problem, SnapshotError
 from ..installed.distributions import list_distributions, read_distributions
 from ..installed.torch import read_torch
-from ..ladder.installer import find_installer
+from ..ladder.late_install import find_installer
 from ..model.observation import DECIDED_VARIABLES, BuildEnvironment, Consumer, Hook, Python, Rule, Snapshot
 from ..model.source_tree import Project
 from ..prebuilt.take import read_hash_files
@@ -32,7 +32,7 @@ from ..settings.sources import Settings
 from ..settings.tables import env_condition_holds, env_condition_text
 from ..settings.vocabulary import VARIABLES
 from ..wanted.read_wanted import front_end_of, read_wanted
-from .with_last_build import with_last_build
+from .source_lock import with_last_build
 
 
 def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:

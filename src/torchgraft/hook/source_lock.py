@@ -1,25 +1,29 @@
-"""One build at a time in one source tree.
+"""One build at a time in one source tree, and for which torch the tree was built last.
 
-May not write into the tree: the lock is in the cache folder.
+setuptools keeps what it compiled in build/ and compares times of files, never torch: after torch has changed it would
+hand out the old module as the new one. May not write into the tree: lock and notes are in the cache folder.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from ..child import say
 from ..errors import ActError, Evidence, Problem, shown
-from ..ladder.own_folder import make_own_folder
+from ..file_lock import FileLock
 from ..model.decision import Rebuild
-from .last_build import UNKNOWN, note_path, read_note, source_key
+from ..model.source_tree import Project
+from ..own_files import make_own_folder, write_own_file
+from .plan_rebuild import UNKNOWN
 
 _SILENCE_S = 1
 _PATIENCE_S = 3600
+_LONGEST_NOTE = 1000
 # distutils reads the file that DIST_EXTRA_CONFIG names after all others, the project's setup.cfg among them.
 _FORCED = "[build_ext]\nforce = 1\n"
 
@@ -33,30 +37,20 @@ def hold_source(source: Path, *, cache_folder: Path) -> Iterator[None]:
 
     :raises ActError: if another build has held it for an hour
     """
-    digest = source_key(source.resolve())
+    locks = cache_folder / "locks"
+    lock = FileLock(locks / f"{source_key(source.resolve())}.lock")
     try:
-        locks = cache_folder / "locks"
         make_own_folder(locks)
-        lock = FileLock(locks / f"{digest}.lock")
-        try:
-            lock.acquire(timeout=_SILENCE_S)
-        except Timeout:
+        is_held = lock.acquire(timeout_s=_SILENCE_S)
+        if not is_held:
             say(f"torchgraft: another build is at work in {shown(str(source))}; waiting for it")
-            lock.acquire(timeout=_PATIENCE_S)
-    except Timeout:
-        raise ActError(
-            Problem(
-                code="source-busy",
-                headline=f"another build has been at work in {source} for {_PATIENCE_S // 60} minutes",
-                evidence=(Evidence(label="lock", text=str(locks / f"{digest}.lock")),),
-                why="two builds in one source tree mix their object files",
-                fixes=("wait for it, or end it",),
-            )
-        ) from None
-    except (OSError, NotImplementedError):
+            is_held = lock.acquire(timeout_s=_PATIENCE_S)
+    except OSError:
         # No place for a lock, or a file system without locks: where a place is needed, making the graft has said so.
         yield
         return
+    if not is_held:
+        raise ActError(_busy(source, lock))
     try:
         yield
     finally:
@@ -93,9 +87,53 @@ def _write_all(paths: Iterable[Path], text: str) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file in one step: other builds read it."""
     with contextlib.suppress(OSError):
-        make_own_folder(path.parent)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        write_own_file(path, text)
+
+
+def _busy(source: Path, lock: FileLock) -> Problem:
+    return Problem(
+        code="source-busy",
+        headline=f"another build has been at work in {source} for {_PATIENCE_S // 60} minutes",
+        evidence=(Evidence(label="lock", text=str(lock.path)),),
+        why="two builds in one source tree mix their object files",
+        fixes=("wait for it, or end it",),
+    )
+
+
+def with_last_build(project: Project, cache_folder: Path) -> Project:
+    """Return a project that says for which torch its tree was built last."""
+    return replace(project, built_for=read_note(cache_folder, Path(project.folder).resolve()))
+
+
+def source_key(source: Path) -> str:
+    """Return what names a source tree in the cache folder; `source` without symbolic links."""
+    return hashlib.sha256(os.fsencode(source)).hexdigest()[:16]
+
+
+def note_path(cache_folder: Path, source: Path, *, in_place: bool = False) -> Path:
+    """Return the file that notes for which torch a source tree was last built.
+
+    :param in_place: for editable installations: what setuptools compiles for them lies beside the sources. All else is
+        in build/, and stays there when the other is built for another torch
+    """
+    return cache_folder / "locks" / f"{source_key(source)}{'.editable' * in_place}.torch"
+
+
+def read_note(cache_folder: Path, source: Path) -> str:
+    """Return for which torch a source tree was last built, as `build_identity` has it.
+
+    `UNKNOWN` where nobody knows, or parts of it are for another torch; "" where nothing was built.
+    """
+    notes = [_read(note_path(cache_folder, source, in_place=in_place)) for in_place in (False, True)]
+    if notes[0] is None and (source / "build").is_dir():
+        return UNKNOWN
+    known = {note for note in notes if note is not None}
+    return (known or {""}).pop() if len(known) < 2 else UNKNOWN
+
+
+def _read(note: Path) -> str | None:
+    try:
+        return note.read_text(encoding="utf-8", errors="replace")[:_LONGEST_NOTE].strip()
+    except OSError:
+        return None

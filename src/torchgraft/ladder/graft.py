@@ -16,8 +16,8 @@ from pathlib import Path
 
 from ..errors import ActError, Evidence, Problem
 from ..model.decision import Graft
+from ..own_files import make_own_folder
 from ..shell_words import quoted
-from .own_folder import make_own_folder
 
 if sys.platform == "win32":
     from _winapi import CreateJunction

@@ -1,19 +1,60 @@
-"""Install a requirement into the build environment, by the front end that made it.
+"""Install a requirement into the build environment, by the front end that made it, where that can be told to.
 
 May not install into any other environment: the plan names the throw-away one that this hook runs in.
 """
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
+from ..consumer.environment import is_uv_build
+from ..consumer.front_end import Caller
+from ..consumer.processes import HookProcess
 from ..errors import ActError, Evidence, Problem
 from ..model.decision import LateInstall
+from ..model.observation import FrontEndName, Installer
 
 # A torch of several gigabytes over a slow line.
 _TIMEOUT_S = 3600
 _SHOWN_LINES = 4
+# Where distributions come from, as `uv pip install` understands it too.
+_VALUES = frozenset(
+    [
+        "--allow-insecure-host",
+        "--cache-dir",
+        "--config-file",
+        "--default-index",
+        "--exclude-newer",
+        "--extra-index-url",
+        "--find-links",
+        "--index",
+        "--index-strategy",
+        "--index-url",
+        "--keyring-provider",
+        "--project",
+        "--trusted-host",
+        "-f",
+        "-i",
+    ]
+)
+_FLAGS = frozenset({"--native-tls", "--no-cache", "--no-config", "--no-index", "--offline", "-n"})
+
+
+def find_installer(hook: HookProcess, caller: Caller | None) -> Installer | None:
+    """Return uv, where it made the build environment; None elsewhere, and where its program is not known."""
+    if caller is None or caller.name is not FrontEndName.UV or not is_uv_build(Path(hook.prefix)):
+        return None
+    program = caller.process.executable
+    if not Path(program).is_absolute():
+        return None
+    options: list[str] = []
+    for name, value in caller.command.options:
+        if name in _VALUES and value:
+            options += [name, value]
+        elif name in _FLAGS:
+            options.append(name)
+    return Installer(program=program, folder=caller.process.folder, options=tuple(options))
 
 
 def install_late(late: LateInstall, *, python: str, variables: Mapping[str, str]) -> None:
@@ -22,6 +63,8 @@ def install_late(late: LateInstall, *, python: str, variables: Mapping[str, str]
     :param variables: what the hook inherited: uv passes its own settings on in them
     :raises ActError: if uv fails
     """
+    import subprocess
+
     installer = late.installer
     command = [installer.program, "pip", "install", "--python", python, *installer.options, late.requirement]
     try:

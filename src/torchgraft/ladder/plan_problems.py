@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from packaging.specifiers import SpecifierSet
-
 from ..errors import Evidence, Problem
 from ..model.observation import Consumer, FrontEndName, Rule, Rung, Snapshot, Torch, Way
 from ..settings.config import Config
 from ..shell_words import install_command, quoted
-from .plan_torch import Choice, satisfies
+from .plan_torch import Choice, supported_range
 from .plan_way import Reach
 
 # The indexes of torch are named as the local parts of its versions are (https://pytorch.org/get-started/locally/).
@@ -73,7 +71,7 @@ def _about_rivals(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _about_support(config: Config, snapshot: Snapshot, torch: Torch | None) -> Iterator[Problem]:
-    if torch is None or not config.torch or satisfies(torch.version, f"torch{config.torch}"):
+    if torch is None or not config.torch or supported_range(config).accepts(torch.version):
         return
     yield Problem(
         code="unsupported-torch",
@@ -83,7 +81,7 @@ def _about_support(config: Config, snapshot: Snapshot, torch: Torch | None) -> I
             Evidence(label="wanted", text=f"{config.torch} (pyproject.toml: [tool.torchgraft] torch)"),
         ),
         why="its maintainers say that it does not work with this one",
-        fixes=(f"pip install 'torch{SpecifierSet(config.torch)}'",),
+        fixes=(f"pip install '{supported_range(config).text}'",),
     )
 
 
@@ -123,7 +121,7 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
     elif reach.way is Way.INSTALL and snapshot.hook.builds and snapshot.installer is None:
         yield Problem(
             code="torch-not-installed",
-            headline=f"the front end did not install {choice.requirement} for the build",
+            headline=f"the front end did not install {_text(choice)} for the build",
             evidence=(
                 Evidence(label="build", text=f"{snapshot.build.prefix} has no torch that fits"),
                 Evidence(label="rung", text=_rung_text(choice)),
@@ -139,14 +137,14 @@ def _required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem
     """Pip never replaces what [build-system] requires brought in (pip, `BuildEnvironment.check_requirements`)."""
     return Problem(
         code="torch-required-twice",
-        headline=f"pip put torch {torch.version} into the build, and {choice.requirement} will be installed",
+        headline=f"pip put torch {torch.version} into the build, and {_text(choice)} will be installed",
         evidence=(
             Evidence(label="build", text=f"torch {torch.version}, for 'torch' in [build-system] requires"),
             Evidence(label="rung", text=_rung_text(choice)),
         ),
         why="pip cannot replace a build requirement once it is there",
         fixes=(
-            f"pip install '{choice.requirement}'   (first; then {snapshot.project.name or 'the package'})",
+            f"pip install '{_text(choice)}'   (first; then {snapshot.project.name or 'the package'})",
             "leave torch out of [build-system] requires in pyproject.toml   (for its maintainers)",
         ),
     )
@@ -210,6 +208,10 @@ def _rung_text(choice: Choice) -> str:
         if answer.rung is choice.rung:
             return f"{answer.rung.value}: {answer.said}"
     return "none"
+
+
+def _text(choice: Choice) -> str:
+    return choice.requirement.text if choice.requirement else "torch"
 
 
 def _version(consumer: Consumer) -> str:

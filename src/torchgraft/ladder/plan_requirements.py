@@ -1,4 +1,4 @@
-"""What get_requires_for_build_* answers, and whether the delegate has to be asked.
+"""What get_requires_for_build_* answers, whether the delegate has to be asked, and what is installed later.
 
 May not run setup.py; the plan only says that it has to be run.
 """
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
-from ..model.decision import Delegate, Planned
-from ..model.observation import Snapshot, Torch, Way
+from ..model.decision import Delegate, LateInstall, Planned
+from ..model.observation import Rung, Snapshot, Torch, Way
 from ..settings.config import Config
 from ..versions import parse_version
 from .plan_torch import Choice
@@ -74,16 +74,15 @@ def _settings(config: Config) -> Iterator[Planned]:
 
 
 def _torch(snapshot: Snapshot, choice: Choice, torch: Torch | None) -> Iterator[Planned]:
-    requirement = choice.requirement
-    if requirement is None:
+    if choice.requirement is None:
         return
+    text = choice.requirement.text
     consumer = snapshot.consumer
-    if requirement.startswith("torch===") and consumer is not None:
+    if choice.rung is Rung.INSTALLED and consumer is not None and consumer.torch is not None:
         # The version that front ends know is that of the metadata: wheels on PyPI have no local part there.
         known = {d.name: d.version for d in consumer.distributions}.get("torch")
-        version = known or (torch.version if torch else requirement[len("torch===") :])
-        requirement = f"torch=={version}"
-    yield Planned(text=requirement, reason=f"torch is {choice.rung.value if choice.rung else 'declared'}")
+        text = f"torch=={known or (torch or consumer.torch).version}"
+    yield Planned(text=text, reason=f"torch is {choice.rung.value if choice.rung else 'declared'}")
 
 
 def _setuptools(config: Config, snapshot: Snapshot, delegate: Delegate, *, wheel: bool) -> Iterator[Planned]:
@@ -96,11 +95,30 @@ def _setuptools(config: Config, snapshot: Snapshot, delegate: Delegate, *, wheel
         for requirement in project.setup_script.setup_requires or ():
             yield Planned(text=requirement, reason="setup_requires in setup.py")
     version = snapshot.build.version_of("setuptools")
-    if wheel and version and _is_before(version, "70.1"):
+    release = parse_version(version)
+    if wheel and release and release < Version("70.1"):
         # bdist_wheel came into setuptools itself with 70.1; before, its hook answered with this.
         yield Planned(text="wheel", reason=f"setuptools {version} has no bdist_wheel of its own")
 
 
-def _is_before(version: str, limit: str) -> bool:
-    found = parse_version(version)
-    return found is not None and found < Version(limit)
+def plan_late_install(snapshot: Snapshot, choice: Choice, reach: Reach, toolkit: Planned | None) -> LateInstall | None:
+    """Return what uv has to install for this build; None where it did, or where it is not uv that builds.
+
+    uv makes dynamic metadata before it has resolved, and keeps that environment for the wheel
+    (uv-distribution, `build_arena`): what the build requires was asked for when no lock said which torch it will be.
+    Which CUDA toolkit fits, on the other hand, is often known only when torch is there.
+
+    :param toolkit: a CUDA toolkit that is on the index and not here
+    """
+    if not snapshot.hook.builds or snapshot.installer is None:
+        return None
+    if reach.way is Way.INSTALL and choice.requirement is not None:
+        requirement = choice.requirement.text
+        reason = "uv made the metadata in this environment, and asks no more what the build requires"
+    elif toolkit is not None:
+        requirement, reason = toolkit.text, toolkit.reason
+    else:
+        return None
+    return LateInstall(
+        requirement=requirement, prefix=snapshot.build.prefix, installer=snapshot.installer, reason=reason
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..model.observation import Consumer, Rung, Snapshot, Torch, Way
 from ..settings.config import Config, Provide
-from .plan_torch import Choice, satisfies
+from .plan_torch import Choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ def plan_way(config: Config, snapshot: Snapshot, choice: Choice) -> Reach:
     if choice.rung is Rung.INSTALLED and there is not None:
         if here is not None and here.is_same_build(there):
             return Reach(way=Way.PRESENT, reason="the build environment has that very torch", torch=here)
-    elif here is not None and satisfies(here.version, choice.requirement):
+    elif here is not None and choice.requirement.accepts(here.version):
         return Reach(way=Way.PRESENT, reason="the build environment has a torch that fits", torch=here)
     if config.provide is Provide.INSTALL and not snapshot.front_end.resolves:
         return Reach(way=Way.INSTALL, reason=f"{config.origin('provide')} says so")
@@ -45,7 +45,7 @@ def plan_way(config: Config, snapshot: Snapshot, choice: Choice) -> Reach:
             return Reach(way=Way.GRAFT, reason="the consumer has it, and its interpreter fits the build's", torch=there)
         return Reach(way=Way.ABSENT, reason=obstacle, torch=there, obstacle=obstacle)
     if config.provide is Provide.GRAFT:
-        reason = f"{config.origin('provide')} allows only links, and no consumer has {choice.requirement}"
+        reason = f"{config.origin('provide')} allows only links, and no consumer has {choice.requirement.text}"
         return Reach(way=Way.ABSENT, reason=reason)
     if snapshot.front_end.resolves:
         return Reach(way=Way.ABSENT, reason="the front end is after metadata, which need no torch")
@@ -53,10 +53,10 @@ def plan_way(config: Config, snapshot: Snapshot, choice: Choice) -> Reach:
 
 
 def _is_chosen(torch: Torch, choice: Choice) -> bool:
-    if choice.anew and "==" not in str(choice.requirement):
+    if choice.requirement is None or (choice.anew and not choice.requirement.pinned):
         return False
     # What is installed is its own answer, even where its version is none (2.0.0a0+git-unknown).
-    return choice.rung is Rung.INSTALLED or satisfies(torch.version, str(choice.requirement))
+    return choice.rung is Rung.INSTALLED or choice.requirement.accepts(torch.version)
 
 
 def graft_obstacle(consumer: Consumer, snapshot: Snapshot) -> str:

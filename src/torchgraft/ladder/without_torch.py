@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ..codec import json_text
 from ..errors import DelegateError, Evidence, Problem
-from ..model.decision import Plan, StandIn
-from ..model.observation import Way
+from ..model.decision import Plan
+from ..model.observation import Torch, Way
 from ..project.meson import project_alone
 
 _FILES = Path(__file__).parent / "stand_in" / "torch"
@@ -49,7 +49,7 @@ class StandInFolder:
 
 
 @contextlib.contextmanager
-def made_stand_in(facts: StandIn) -> Iterator[StandInFolder]:
+def made_stand_in(facts: Torch) -> Iterator[StandInFolder]:
     """Make a stand-in that answers with `facts`, for as long as the block lasts."""
     with tempfile.TemporaryDirectory(prefix="torchgraft-") as name:
         folder = Path(name)

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from ..errors import Problem
 from .observation import FrontEnd, Hook, Installer, Link, Rule, Rung, Torch, Way
+from .torch_requirement import TorchRequirement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class RungAnswer:
     """What one rung of the ladder said: `torch` is a requirement, None if the rung had no answer."""
 
     rung: Rung
-    torch: str | None
+    torch: TorchRequirement | None
     said: str
 
 
@@ -116,20 +117,6 @@ class LateInstall:
     prefix: str
     installer: Installer
     reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class StandIn:
-    """What setup.py is told of torch while metadata is made without one. `known`: by a rung, not by guess."""
-
-    version: str
-    cuda: str | None = None
-    hip: str | None = None
-    xpu: str | None = None
-    debug: bool = False
-    git_version: str | None = None
-    cxx11_abi: bool | None = None
-    known: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +219,7 @@ class Plan:
     toolkit: PlannedToolkit | None = None
     rebuild: Rebuild | None = None
     jobs: int | None = None
-    stand_in: StandIn | None = None
+    stand_in: Torch | None = None
     asks_version: bool = False
     from_files: bool = False
     runtime_torch: RuntimeRequirement | None = None

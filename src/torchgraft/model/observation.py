@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from .hardware_values import Hardware
 from .source_tree import HashFile, Project
+from .torch_requirement import TorchRequirement
 
 SNAPSHOT_FORMAT = 1
 
@@ -123,6 +124,14 @@ class Origin(enum.Enum):
     SOURCE = "source"
 
 
+class Knowledge(enum.Enum):
+    """How much is known of a torch: its files were looked at; a version names it; or nobody has said which."""
+
+    SEEN = "seen"
+    NAMED = "named"
+    GUESSED = "guessed"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Python:
     """An interpreter: `version` as 3.11.7, `abi` and `platform` as in wheel names (cp311, linux_x86_64).
@@ -188,17 +197,19 @@ class Distribution:
 
 @dataclass(frozen=True, kw_only=True)
 class Torch:
-    """What can be known of an installed torch without importing it.
+    """What can be known of a torch without importing it: one that is installed, or one that is still to come.
 
     `version` has the local part; `metadata_version` is what METADATA says where that is another, and "" elsewhere.
     `extension_suffix` is that of torch._C: the interpreter it was built for.
     `architectures` are compute capabilities and gfx names, read only when needed. `cxx11_abi` is None where
-    there is no libc10 to read (Windows, macOS, a stub).
+    there is no libc10 to read (Windows, macOS, a stub). One that is only named or guessed has no `folder`, and of what
+    it is built for only what its version says.
     """
 
     version: str
     folder: str
     origin: Origin
+    known: Knowledge = Knowledge.SEEN
     cuda: str | None = None
     hip: str | None = None
     xpu: str | None = None
@@ -212,12 +223,15 @@ class Torch:
 
     @property
     def accelerator(self) -> str:
-        """One of cuda, rocm, xpu, cpu."""
+        """One of cuda, rocm, xpu, cpu; "" where it is not known."""
         if self.cuda:
             return "cuda"
         if self.hip:
             return "rocm"
-        return "xpu" if self.xpu else "cpu"
+        if self.known is Knowledge.SEEN:
+            return "xpu" if self.xpu else "cpu"
+        local = self.version.partition("+")[2]
+        return local if local in {"cpu", "xpu"} else ""
 
     @property
     def resolved_version(self) -> str:
@@ -267,7 +281,7 @@ class Locked:
 
     file: str
     version: str | None = None
-    requirement: str | None = None
+    requirement: TorchRequirement | None = None
     toolkit: str | None = None
     said: str
 
@@ -276,7 +290,7 @@ class Locked:
 class AskedFor:
     """A requirement on torch in the front end's own arguments or in a file they name, its marker being true."""
 
-    requirement: str
+    requirement: TorchRequirement
     source: str
 
 

@@ -86,7 +86,7 @@ def _awaits(missing: str, config: Config, snapshot: Snapshot, facts: Facts) -> s
     if _is_asked(missing):
         asked = "setup.py" if snapshot.project.setup_script is not None else config.backend
         return f"no file states {{{missing}}}, so {asked} is asked"
-    return facts.missing(missing) if facts.torch.why else ""
+    return facts.missing(missing) if facts.why else ""
 
 
 def _with_hash(planned: PlannedPrebuilt, file: str, snapshot: Snapshot) -> PlannedPrebuilt:

@@ -1,25 +1,18 @@
-"""Take a wheel that is built already, if one of the plan's fits.
+"""Fetch a wheel that is built already, and the digests of some.
 
-May not judge one. What does not fit is no error, since the wheel can be compiled.
+May not judge one, nor finish it. What does not fit is no error, since the wheel can be compiled.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ..child import say
-from ..errors import TorchgraftError, shown
-from ..model.decision import Plan, PlannedPrebuilt
+from ..model.decision import PlannedPrebuilt
 from ..model.observation import Torch
 from ..model.source_tree import HashFile
 from ..settings.config import Config, UsePrebuilt
 from .plan_prebuilt import parse_hashes
-
-# Writes the record into a wheel; the bytes are what its METADATA has to be, None where it is right.
-FinishPrebuilt = Callable[[Plan, Path, "bytes | None"], None]
 
 _LARGEST_HASHES_BYTES = 10_000_000
 _HASHES_S = 60
@@ -42,36 +35,6 @@ def _read(source: Path, name: str) -> HashFile:
     except OSError as error:
         return HashFile(file=name, fault=f"{error.strerror or error}")
     return HashFile(file=name, digests=tuple(sorted(parse_hashes(text).items())))
-
-
-def take_prebuilt(
-    plan: Plan, directory: str, metadata_directory: str | None, *, finish: FinishPrebuilt
-) -> tuple[Plan, str | None]:
-    """Return the name of the first wheel that fits, now in `directory`; None where none does.
-
-    The plan that is returned says what became of each.
-
-    :param finish: writes the record into it
-    """
-    tried: list[PlannedPrebuilt] = []
-    prepared = None if metadata_directory is None else Path(metadata_directory)
-    for index, wheel in enumerate(plan.prebuilt):
-        try:
-            with tempfile.TemporaryDirectory(prefix=".torchgraft-", dir=directory) as folder:
-                found, used = fetch_prebuilt(wheel, Path(folder), prepared, plan.torch)
-                after = replace(plan, prebuilt=(*tried, used, *plan.prebuilt[index + 1 :]))
-                # What a front end resolves by is the same as in the metadata that were prepared.
-                metadata = None if prepared is None else (prepared / "METADATA").read_bytes()
-                finish(replace(after, variables=(), jobs=None, toolkit=None), found, metadata)
-                found.replace(Path(directory) / found.name)
-        except (RefusedError, TorchgraftError) as reason:
-            said = reason.problems[0].headline if isinstance(reason, TorchgraftError) else str(reason)
-            say(shown(f"torchgraft: {wheel.url} is not used: {said}"))
-            tried.append(replace(wheel, refused=said))
-        else:
-            say(shown(f"torchgraft: {wheel.url} is used: it is whole, and fits"))
-            return after, found.name
-    return replace(plan, prebuilt=tuple(tried)), None
 
 
 def fetch_prebuilt(

@@ -15,7 +15,8 @@ from typing import Any
 
 from ..codec import from_json_text, json_text, to_json
 from ..errors import PlanError, shown
-from ..hook.plan import plan_build, plan_pass_through, plan_text, plan_wheel
+from ..hook.plan import plan_build, plan_pass_through, plan_wheel
+from ..hook.plan_text import plan_text
 from ..hook.snapshot import read_snapshot_text, take_shell_snapshot
 from ..model.decision import Plan
 from ..model.observation import Hook, Snapshot, Way

@@ -18,6 +18,7 @@ from packaging.specifiers import SpecifierSet
 from ..consumer.command_line import CommandLine, parse_arguments
 from ..installed.markers import MarkerError, marker_holds, torch_version_in
 from ..model.observation import AskedFor, FrontEndName, Python
+from ..model.torch_requirement import TorchRequirement
 from ..redaction import without_credentials
 from .locked_torch import is_torch
 from .requirements_files import Line, RequirementsReader
@@ -172,17 +173,18 @@ def _asked(line: Line, python: Python, faults: list[str]) -> AskedFor | None:
         requirement, marker = _requirement(text, line.folder)
         if not requirement or (marker and not marker_holds(marker, python)):
             return None
-        url = Requirement(requirement).url
+        asked = TorchRequirement.parse(requirement)
     except (MarkerError, ValueError, RecursionError):  # InvalidRequirement and InvalidSpecifier are ValueErrors
         if _LOOKS_LIKE_TORCH.match(text):
             faults.append(f"{line.source} cannot be read: {text[:80]}")
         return None
+    url = asked.url
     if url and ("${" in text or torch_version_in(url) is None):
         faults.append(
             f"{line.source} has torch from a URL that is not that of a wheel: {without_credentials(url)[:80]}"
         )
         return None
-    return AskedFor(requirement=requirement, source=line.source)
+    return AskedFor(requirement=asked, source=line.source)
 
 
 def _requirement(text: str, folder: Path) -> tuple[str, str]:

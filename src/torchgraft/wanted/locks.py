@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 
 from ..consumer.command_line import CommandLine
 from ..consumer.uv import project_root
 from ..installed.markers import Chosen, MarkerError
 from ..model.observation import FrontEndName, Locked, Python
+from ..model.torch_requirement import TorchRequirement
 from ..untrusted import table
 from .locked_toolkit import find_locked_toolkit
 from .locked_torch import LockedTorch, LockError, answer_of
@@ -135,12 +137,13 @@ def _read(file: Path, python: Python, chosen: Chosen) -> Locked:
     try:
         data = _parsed(file)
         answer = answer_of(_find(file, data, python, chosen), python)
-    except (LockError, MarkerError) as error:
+        requirement = TorchRequirement.parse(answer.requirement) if answer.requirement else None
+    except (LockError, MarkerError, InvalidRequirement) as error:
         return Locked(file=str(file), said=str(error))
     return Locked(
         file=str(file),
         version=answer.version,
-        requirement=answer.requirement,
+        requirement=requirement,
         toolkit=find_locked_toolkit(data, answer.version, python),
         said=answer.said,
     )

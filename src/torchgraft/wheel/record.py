@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 from .. import __version__
 from ..files import read_start
 from ..model.decision import Guard, Plan, PlannedPrebuilt, PlannedRunPath
+from ..model.observation import Knowledge
 
 if TYPE_CHECKING:
     from ..link.linkage import LinkReport, Module, WheelContents
@@ -78,7 +79,7 @@ def record_text(
     elif plan.stand_in is not None:
         if plan.asks_version:
             reads = (*reads, "importlib.metadata.version('torch')")
-        stand_in = {"version": plan.stand_in.version, "known": plan.stand_in.known}
+        stand_in = {"version": plan.stand_in.version, "known": plan.stand_in.known is not Knowledge.GUESSED}
         data["metadata"] = {"made_from": "stand-in", "stand_in": stand_in, "reads": list(reads)}
     if plan.prebuilt:
         data["prebuilt"] = [_prebuilt(wheel, original) for wheel in plan.prebuilt]

@@ -25,7 +25,7 @@ from support.compiling import (
     values,
 )
 from torchgraft.compile.plan_architectures import arch_list_text
-from torchgraft.hook.plan import plan_text, said_text, summary_text
+from torchgraft.hook.plan_text import plan_text, said_text, summary_text
 from torchgraft.model.hardware_values import HostCompiler
 from torchgraft.model.observation import Hook
 from torchgraft.model.source_tree import SetupScript

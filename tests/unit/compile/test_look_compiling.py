@@ -17,6 +17,7 @@ from torchgraft.compile.for_hook import take_hardware_for, with_architectures
 from torchgraft.model.hardware_values import Hardware
 from torchgraft.model.observation import BuildEnvironment, Hook, Locked, Torch
 from torchgraft.model.source_tree import SetupScript
+from torchgraft.model.torch_requirement import TorchRequirement
 from torchgraft.settings.config import Config, Cuda
 from torchgraft.settings.sources import Settings
 
@@ -30,7 +31,7 @@ ASK, BUILD, METADATA = (
 CPU = snapshots.CPU_TORCH
 ROCM_TORCH = dataclasses.replace(CPU, version="2.9.0+rocm6.4", hip="6.4.43482")
 XPU_TORCH = dataclasses.replace(CPU, version="2.9.0+xpu", xpu="20250101")
-LOCKED = Locked(file="uv.lock", version="2.14.1", requirement="torch==2.14.1", said="it does")
+LOCKED = Locked(file="uv.lock", version="2.14.1", requirement=TorchRequirement.parse("torch==2.14.1"), said="it does")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from torchgraft.consumer.front_end import find_caller
 from torchgraft.consumer.processes import HookProcess, Process
-from torchgraft.ladder.installer import find_installer
+from torchgraft.ladder.late_install import find_installer
 from torchgraft.model.observation import Installer
 
 BUILD = "/cache/uv/builds-v0/.tmpAbc"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.hook.delegate import TellingLines, delegate_failed
-from torchgraft.hook.diagnoses import DIAGNOSES, codes_of, diagnose
+from torchgraft.hook.delegate import delegate_failed
+from torchgraft.hook.diagnoses import DIAGNOSES, TellingLines, diagnose
 from torchgraft.model.decision import Delegate
 from torchgraft.model.observation import Hook
 
@@ -36,7 +36,7 @@ def test_a_real_log(name: str) -> None:
     assert watched(log) == [code_of(name)]
     # All else that stood there means nothing, and the first line that tells is the one that is shown.
     (problem,) = diagnose(log.splitlines())
-    shown = next(line for line in log.splitlines() if codes_of(line))
+    shown = next(line for line in log.splitlines() if diagnose([line]))
     assert problem.evidence[0].text == shown.strip()[:200]
 
 

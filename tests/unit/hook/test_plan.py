@@ -9,7 +9,8 @@ import pytest
 
 from support import compiling, snapshots
 from torchgraft.errors import Problem
-from torchgraft.hook.plan import plan_build, plan_pass_through, plan_text, plan_wheel, summary_text
+from torchgraft.hook.plan import plan_build, plan_pass_through, plan_wheel
+from torchgraft.hook.plan_text import plan_text, summary_text
 from torchgraft.model.decision import Plan, RuntimeRequirement
 from torchgraft.model.observation import (
     AskedFor,
@@ -20,12 +21,14 @@ from torchgraft.model.observation import (
     FrontEndName,
     Hook,
     Installer,
+    Knowledge,
     Locked,
     Origin,
     Rule,
     Way,
 )
 from torchgraft.model.source_tree import SetupScript
+from torchgraft.model.torch_requirement import TorchRequirement
 from torchgraft.settings.config import Config, Provide
 
 WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
@@ -155,7 +158,7 @@ def test_install_can_be_chosen_and_names_the_version_that_front_ends_know() -> N
 @pytest.mark.parametrize(("asked", "way"), [((), Way.INSTALL), (("torch==2.13.0",), Way.GRAFT)])
 def test_what_is_installed_anew_is_not_grafted_unless_it_is_the_same(asked: tuple[str, ...], way: Way) -> None:
     front_end = FrontEnd(name=FrontEndName.PIP, command="pip install", ignores_installed=True)
-    wanted = tuple(AskedFor(requirement=text, source="the arguments of pip") for text in asked)
+    wanted = tuple(AskedFor(requirement=TorchRequirement.parse(text), source="the arguments of pip") for text in asked)
     assert plan(hook=WHEEL, front_end=front_end, asked_for=wanted).way is way
 
 
@@ -374,7 +377,9 @@ def test_a_front_end_that_did_not_install_what_was_asked() -> None:
 
 
 def test_a_uv_that_asks_no_more_is_told_to_install() -> None:
-    locked = Locked(file="uv.lock", version="2.8.0", requirement="torch==2.8.0", said="torch 2.8.0")
+    locked = Locked(
+        file="uv.lock", version="2.8.0", requirement=TorchRequirement.parse("torch==2.8.0"), said="torch 2.8.0"
+    )
     made = plan(consumer=NONE, locked=locked, installer=UV)
     assert made.late_install
     assert (made.late_install.requirement, made.late_install.installer) == ("torch==2.8.0", UV)
@@ -397,7 +402,9 @@ def test_nothing_is_installed_late(changes: dict[str, Any]) -> None:
 
 
 def test_a_torch_of_before_the_lock_is_replaced() -> None:
-    locked = Locked(file="uv.lock", version="2.8.0", requirement="torch==2.8.0", said="torch 2.8.0")
+    locked = Locked(
+        file="uv.lock", version="2.8.0", requirement=TorchRequirement.parse("torch==2.8.0"), said="torch 2.8.0"
+    )
     old = snapshots.consumer(ELSEWHERE, rule=Rule.IMPORTABLE, prefix="/build")
     made = plan(consumer=old, build=build_environment(torch=ELSEWHERE), locked=locked, installer=UV)
     assert made.late_install
@@ -405,7 +412,7 @@ def test_a_torch_of_before_the_lock_is_replaced() -> None:
 
 
 def test_a_torch_that_pip_does_not_replace() -> None:
-    asked = (AskedFor(requirement="torch==2.8.0", source="the arguments of pip"),)
+    asked = (AskedFor(requirement=TorchRequirement.parse("torch==2.8.0"), source="the arguments of pip"),)
     pip = FrontEnd(name=FrontEndName.PIP, command="pip install")
     build = build_environment(torch=OTHER_TORCH)
     made = plan(hook=WHEEL, consumer=NONE, asked_for=asked, front_end=pip, build=build)
@@ -446,7 +453,7 @@ def test_an_editable_or_source_built_torch_is_grafted_like_any_other() -> None:
 
 
 def test_an_asked_for_version_is_installed_for_the_build() -> None:
-    asked = (AskedFor(requirement="torch==2.6.0", source="the arguments of pip"),)
+    asked = (AskedFor(requirement=TorchRequirement.parse("torch==2.6.0"), source="the arguments of pip"),)
     made = plan(hook=WHEEL, asked_for=asked)
     assert made.way is Way.INSTALL
     assert [line.text for line in made.requirements] == ["torch==2.6.0"]
@@ -511,14 +518,14 @@ def test_where_torch_is_there_nothing_takes_its_place() -> None:
 @pytest.mark.parametrize(
     ("changes", "version", "known"),
     [
-        ({"dependencies": ("torch==2.6.0",)}, "2.6.0", True),
-        ({"dependencies": ("torch>=2.4,<3",)}, "2.4", False),
-        ({"dependencies": ("torch",)}, "2.8.0", False),
-        ({"dependencies": ()}, "2.8.0", False),
-        ({"dependencies": ("torch==2.*",)}, "2.8.0", False),
+        ({"dependencies": ("torch==2.6.0",)}, "2.6.0", Knowledge.NAMED),
+        ({"dependencies": ("torch>=2.4,<3",)}, "2.4", Knowledge.GUESSED),
+        ({"dependencies": ("torch",)}, "2.8.0", Knowledge.GUESSED),
+        ({"dependencies": ()}, "2.8.0", Knowledge.GUESSED),
+        ({"dependencies": ("torch==2.*",)}, "2.8.0", Knowledge.GUESSED),
     ],
 )
-def test_the_stand_in_has_the_version_of_the_ladder(changes: dict[str, Any], version: str, *, known: bool) -> None:
+def test_the_stand_in_has_the_version_of_the_ladder(changes: dict[str, Any], version: str, known: Knowledge) -> None:
     project = snapshots.project(setup_script=NEEDS, **changes)
     made = plan(hook=METADATA, consumer=NONE, project=project)
     assert made.stand_in
@@ -543,7 +550,12 @@ def test_a_script_that_puts_up_with_the_absence_of_torch_is_left_alone() -> None
 
 
 def test_a_password_in_a_requirement_is_not_shown() -> None:
-    asked = (AskedFor(requirement="torch @ https://me:secret@x.example/torch-2.6.0-py3-none-any.whl", source="a file"),)
+    asked = (
+        AskedFor(
+            requirement=TorchRequirement.parse("torch @ https://me:secret@x.example/torch-2.6.0-py3-none-any.whl"),
+            source="a file",
+        ),
+    )
     text = plan_text(plan(hook=WHEEL, asked_for=asked))
     assert "secret" not in text
     assert "x.example" in text

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from support import snapshots
-from torchgraft.hook.last_build import UNKNOWN, build_identity, note_path, read_note
-from torchgraft.hook.plan_rebuild import plan_rebuild
-from torchgraft.hook.source_lock import noted_build
-from torchgraft.hook.with_last_build import with_last_build
+from torchgraft.hook.plan_rebuild import UNKNOWN, build_identity, plan_rebuild
+from torchgraft.hook.source_lock import note_path, noted_build, read_note, with_last_build
 from torchgraft.model.decision import Rebuild
 from torchgraft.model.observation import Hook
 from torchgraft.model.source_tree import Project

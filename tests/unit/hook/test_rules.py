@@ -12,11 +12,13 @@ from settings_page import json_schema, rules_text
 from support import snapshots
 from torchgraft.codec import from_json_text, json_text
 from torchgraft.errors import ConfigError
-from torchgraft.hook.plan import plan_build, plan_text
+from torchgraft.hook.plan import plan_build
+from torchgraft.hook.plan_text import plan_text
 from torchgraft.hook.snapshot import _env_conditions_met
 from torchgraft.model.decision import Outcome, Plan
 from torchgraft.model.hardware_values import Hardware, HostCompiler
 from torchgraft.model.observation import AskedFor, BuildEnvironment, FrontEnd, FrontEndName, Hook, Locked, Snapshot
+from torchgraft.model.torch_requirement import TorchRequirement
 from torchgraft.settings.config import Config
 from torchgraft.settings.sources import Settings, resolve_config
 from torchgraft.settings.tables import When, env_condition_holds
@@ -131,13 +133,13 @@ def test_architectures_of_the_package_stand_for_gpus_that_are_not_there() -> Non
 def test_before_torch_is_installed_its_version_says_what_it_can(
     conditions: Any, requirement: str, expected: Outcome
 ) -> None:
-    asked = (AskedFor(requirement=requirement, source="the command line"),)
+    asked = (AskedFor(requirement=TorchRequirement.parse(requirement), source="the command line"),)
     assert outcome(conditions, hook=ASK, consumer=NOT_INSTALLED, asked_for=asked)[0] is expected
 
 
 def test_a_lock_with_an_address_knows_the_version() -> None:
     url = "torch @ https://example.org/torch-2.8.0%2Bcu128-cp311-cp311-linux_x86_64.whl"
-    locked = Locked(file="uv.lock", version="2.8.0+cu128", requirement=url, said="2.8.0+cu128")
+    locked = Locked(file="uv.lock", version="2.8.0+cu128", requirement=TorchRequirement.parse(url), said="2.8.0+cu128")
     assert outcome({"cuda": ">=12.8"}, hook=ASK, consumer=NOT_INSTALLED, locked=locked)[0] is Outcome.APPLIES
 
 

@@ -10,7 +10,9 @@ import pytest
 from support import snapshots
 from support.compiling import CU130, NVCC_12_4, NVCC_13_0, codes, hardware, requirements, values
 from torchgraft.hook.plan import plan_build
-from torchgraft.ladder.plan_expected_torch import cuda_of_local_part
+from torchgraft.ladder.plan_expected import expected_torch
+from torchgraft.ladder.plan_torch import plan_torch
+from torchgraft.ladder.plan_way import plan_way
 from torchgraft.model.decision import Plan
 from torchgraft.model.observation import (
     AskedFor,
@@ -19,11 +21,13 @@ from torchgraft.model.observation import (
     FrontEndName,
     Hook,
     Installer,
+    Knowledge,
     Locked,
     Rule,
     Way,
 )
 from torchgraft.model.source_tree import SetupScript
+from torchgraft.model.torch_requirement import TorchRequirement
 from torchgraft.settings.config import Config
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
@@ -45,7 +49,13 @@ def plan(hook: Hook = ASK, **changes: Any) -> Plan:
 
 def locked(version: str, toolkit: str | None = None) -> Locked:
     requirement = f"torch=={version}"
-    return Locked(file="uv.lock", version=version, requirement=requirement, toolkit=toolkit, said="it does")
+    return Locked(
+        file="uv.lock",
+        version=version,
+        requirement=TorchRequirement.parse(requirement),
+        toolkit=toolkit,
+        said="it does",
+    )
 
 
 def there(torch: Any = CU130, name: str = "torch") -> BuildEnvironment:
@@ -64,7 +74,7 @@ def test_a_lock_that_names_the_cuda_of_its_torch() -> None:
 
 def test_a_local_part_names_it_too() -> None:
     assert requirements(plan(locked=locked("2.14.1+cu130")))[1] == f"{FROM_PYPI}==13.0.*"
-    asked = (AskedFor(requirement="torch==2.14.1+cu130", source="the arguments of pip"),)
+    asked = (AskedFor(requirement=TorchRequirement.parse("torch==2.14.1+cu130"), source="the arguments of pip"),)
     assert requirements(plan(asked_for=asked))[1] == f"{FROM_PYPI}==13.0.*"
 
 
@@ -83,8 +93,7 @@ def test_for_cuda_12_the_error_comes_before_torch_is_downloaded() -> None:
     [
         {"locked": locked("2.14.1")},
         {"locked": locked("2.14.1+cpu", "13.0.3")},
-        {"asked_for": (AskedFor(requirement="torch==2.14.1", source="the arguments of pip"),)},
-        {"asked_for": (AskedFor(requirement="torch>=2.14+cu130", source="the arguments of pip"),)},
+        {"asked_for": (AskedFor(requirement=TorchRequirement.parse("torch==2.14.1"), source="the arguments of pip"),)},
         {},
     ],
 )
@@ -160,7 +169,30 @@ def test_uv_installs_torch_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("local", "cuda"), [("cu130", "13.0"), ("cu128", "12.8"), ("cu92", "9.2"), ("cpu", ""), ("rocm6.4", ""), ("", "")]
+    ("version", "accelerator", "built_with"),
+    [
+        ("2.8.0+cu130", "cuda", "13.0"),
+        ("2.8.0+cu128", "cuda", "12.8"),
+        ("1.7.1+cu92", "cuda", "9.2"),
+        ("2.8.0+rocm6.4.1", "rocm", "6.4"),
+        ("2.8.0+cpu", "cpu", None),
+        ("2.8.0+xpu", "xpu", None),
+        ("2.8.0", "", None),
+    ],
 )
-def test_local_parts(local: str, cuda: str) -> None:
-    assert cuda_of_local_part(local) == cuda
+def test_what_a_version_names(version: str, accelerator: str, built_with: str | None) -> None:
+    snapshot = snapshots.snapshot(consumer=NOBODY, locked=locked(version))
+    choice = plan_torch(Config(), snapshot)
+    torch = expected_torch(snapshot, choice, plan_way(Config(), snapshot, choice))
+    assert (torch.version, torch.known, torch.accelerator) == (version, Knowledge.NAMED, accelerator)
+    assert (torch.cuda or torch.hip) == built_with
+
+
+@pytest.mark.parametrize(
+    ("dependency", "version"), [("torch>=2.4,<3", "2.4"), ("torch~=2.6.1", "2.6.1"), ("torch", "2.8.0")]
+)
+def test_a_range_names_none(dependency: str, version: str) -> None:
+    snapshot = snapshots.snapshot(consumer=NOBODY, project=snapshots.project(dependencies=(dependency,)))
+    choice = plan_torch(Config(), snapshot)
+    torch = expected_torch(snapshot, choice, plan_way(Config(), snapshot, choice))
+    assert (torch.version, torch.known, torch.accelerator) == (version, Knowledge.GUESSED, "")

@@ -10,7 +10,7 @@ import pytest
 from packaging.version import Version
 
 from torchgraft.ladder.without_torch import StandInFolder, made_stand_in, source_of_metadata
-from torchgraft.model.decision import StandIn
+from torchgraft.model.observation import Origin, Torch
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
@@ -32,7 +32,7 @@ def test_a_question_that_is_no_utf_8(tmp_path: Path) -> None:
 @pytest.fixture
 def version(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The stand-in's torch.__version__. Not all of its torch is imported, which would stay in this process."""
-    with made_stand_in(StandIn(version="2.13.0+cpu", known=True)) as folder:
+    with made_stand_in(Torch(version="2.13.0+cpu", folder="", origin=Origin.WHEEL)) as folder:
         package = ModuleType("torch")
         package.__path__ = [str(folder.path / "torch")]
         monkeypatch.setitem(sys.modules, "torch", package)

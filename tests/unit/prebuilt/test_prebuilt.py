@@ -16,11 +16,13 @@ from settings_page import json_schema
 from support import snapshots
 from support.wheels import write_wheel
 from torchgraft.errors import ConfigError
-from torchgraft.hook.plan import plan_build, plan_text
+from torchgraft.hook.plan import plan_build
+from torchgraft.hook.plan_text import plan_text
 from torchgraft.model.decision import Plan, PlannedPrebuilt
 from torchgraft.model.hardware_values import Hardware
 from torchgraft.model.observation import AskedFor, Hook
 from torchgraft.model.source_tree import HashFile, SetupScript
+from torchgraft.model.torch_requirement import TorchRequirement
 from torchgraft.prebuilt.inspect import UnfitError, inspect_wheel, module_fault
 from torchgraft.prebuilt.plan_prebuilt import Prebuilt, parse_hashes
 from torchgraft.prebuilt.take import read_hash_files
@@ -145,7 +147,7 @@ def test_no_torch_no_wheel() -> None:
 
 
 def test_before_torch_is_installed_the_client_is_required_all_the_same() -> None:
-    asked = (AskedFor(requirement="torch==2.8.0", source="the command line"),)
+    asked = (AskedFor(requirement=TorchRequirement.parse("torch==2.8.0"), source="the command line"),)
     made = plan(config({"url": URL}), hook=ASK, consumer=snapshots.consumer(None), asked_for=asked)
     assert "urllib3>=2.3" in [line.text for line in made.requirements]
 
@@ -188,7 +190,7 @@ def test_what_will_have_no_value_either_is_said_at_once() -> None:
 
 
 def test_a_torch_that_is_installed_for_the_build_is_known_then() -> None:
-    asked = (AskedFor(requirement="torch==2.8.0", source="the command line"),)
+    asked = (AskedFor(requirement=TorchRequirement.parse("torch==2.8.0"), source="the command line"),)
     changes = {"consumer": snapshots.consumer(None), "asked_for": asked}
     wheel = planned(config({"url": URL}), hook=ASK, **changes)
     assert wheel.awaits == "{cuda_major} has no value: torch 2.8.0 is not installed yet"

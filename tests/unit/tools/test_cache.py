@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from support import sites
 from torchgraft.codec import from_json_text
-from torchgraft.hook.last_build import note_path
+from torchgraft.hook.source_lock import note_path
 from torchgraft.ladder.graft import link_graft
 from torchgraft.model.decision import Graft
 from torchgraft.model.observation import Link

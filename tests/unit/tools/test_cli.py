@@ -14,7 +14,8 @@ import pytest
 from support import snapshots
 from torchgraft import __version__
 from torchgraft.codec import from_json_text, json_text
-from torchgraft.hook.plan import plan_build, plan_text
+from torchgraft.hook.plan import plan_build
+from torchgraft.hook.plan_text import plan_text
 from torchgraft.model.decision import Plan
 from torchgraft.model.observation import Rule, RuleAnswer
 from torchgraft.settings.config import Config

@@ -8,7 +8,8 @@ from packaging.requirements import Requirement
 
 from support import snapshots
 from torchgraft.errors import ConfigError
-from torchgraft.hook.plan import plan_build, plan_text
+from torchgraft.hook.plan import plan_build
+from torchgraft.hook.plan_text import plan_text
 from torchgraft.model.decision import RuntimeRequirement
 from torchgraft.model.observation import FrontEnd, FrontEndName, Hook
 from torchgraft.settings.config import Config, RuntimeTorch

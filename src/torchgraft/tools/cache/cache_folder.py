@@ -16,9 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from filelock import FileLock, Timeout
-
 from ...consumer.processes import is_file_locked
+from ...file_lock import FileLock
 from ...files import is_folder, names_in
 from ...shell_words import quoted
 
@@ -251,10 +250,8 @@ def _remove_folder(path: Path, entry: CacheEntry) -> bool:
 
 def _remove_lock(path: Path) -> bool:
     """Remove a lock file while holding it: a build that has it now would not notice, and another would not wait."""
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
+    lock = FileLock(path)
+    if not lock.acquire(timeout_s=0):
         return False
     try:
         with contextlib.suppress(FileNotFoundError):

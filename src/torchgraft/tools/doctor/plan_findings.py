@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from packaging.version import Version
 
 from ...errors import Problem
-from ...hook.plan import plan_build, torch_text
+from ...hook.plan import plan_build
+from ...hook.plan_text import torch_text
 from ...model.decision import Plan, PlannedVariable
 from ...model.hardware_values import Hardware
 from ...model.observation import Consumer, FrontEndName, Hook, Rule, Snapshot, Torch

@@ -1,10 +1,8 @@
-"""Folders that torchgraft makes for itself.
-
-May not change one that is there.
-"""
+"""Files and folders that torchgraft makes for itself: nobody else may enter one, or see half of it."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -18,3 +16,14 @@ def make_own_folder(folder: Path) -> None:
     for path in reversed((folder, *folder.parents)):
         if not path.is_dir():
             path.mkdir(mode=0o700, exist_ok=True)
+
+
+def write_own_file(path: Path, text: str) -> None:
+    """Write a file in one step: other builds read it.
+
+    :raises OSError: if it cannot be written
+    """
+    make_own_folder(path.parent)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,71 @@
+"""A lock on a file against all other processes, let go by the system when its holder ends in whatever way."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_POLL_S = 0.05
+
+
+class FileLock:
+    """A lock that one process at a time can have. The file stays when it is released: others may be waiting for it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def acquire(self, *, timeout_s: float) -> bool:
+        """Return whether the lock was had within a time; 0 asks once.
+
+        :raises OSError: if there is no place for the file, or its file system has no locks
+        """
+        until = time.monotonic() + timeout_s
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            # Who waits for a lock file that is removed in the meantime would hold what nobody else asks for.
+            if _try(descriptor) and _is_still(self.path, descriptor):
+                self._descriptor = descriptor
+                return True
+            os.close(descriptor)
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_POLL_S)
+
+    def release(self) -> None:
+        """Let others have it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
+def _try(descriptor: int) -> bool:
+    """Return whether the lock was free. The descriptor is closed on errors.
+
+    :raises OSError: if the file system has no locks
+    """
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # what flock and msvcrt say of one that is held
+        return False
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return True

@@ -1,0 +1,123 @@
+"""The plan of a hook call as a person reads it.
+
+May not decide anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..errors import problems_text, shown
+from ..model.decision import Plan, PlannedPrebuilt, RungAnswer
+from ..model.observation import Knowledge, Torch, Way
+from ..settings.config import Log
+
+
+def torch_text(torch: Torch) -> str:
+    """Return a torch in one line: version, accelerator, C++ ABI, where."""
+    facts = [f"torch {torch.version}"]
+    if torch.accelerator != "cpu":
+        facts.append(f"{torch.accelerator} {torch.cuda or torch.hip or torch.xpu}")
+    if torch.cxx11_abi is not None:
+        facts.append(f"C++11 ABI {'yes' if torch.cxx11_abi else 'no'}")
+    facts.append(f"{torch.origin.value} in {torch.folder}")
+    return ", ".join(facts)
+
+
+def plan_text(plan: Plan) -> str:
+    """Return the plan as a person reads it, every line with its reason."""
+    lines = [
+        f"front end  {_front_end_text(plan)}",
+        f"consumer   {plan.consumer.reason if plan.consumer else 'none found'}",
+        "torch",
+        *(_rung_line(answer, chosen=answer.rung is plan.rung) for answer in plan.rungs),
+        *([f"           = {torch_text(plan.torch)}"] if plan.torch else []),
+        f"way        {plan.way.value}: {plan.way_reason}",
+    ]
+    if plan.late_install:
+        lines.append(f"install    {plan.late_install.requirement} now, by uv: {plan.late_install.reason}")
+    if plan.graft:
+        lines += [
+            f"graft      {len(plan.graft.links)} links in {plan.graft.folder}",
+            f"           {', '.join(plan.graft.names)}",
+        ]
+    if plan.toolkit:
+        over = f", links over {', '.join(plan.toolkit.layers)}" if plan.toolkit.layers else ""
+        lines.append(f"toolkit    {plan.toolkit.reason}: {plan.toolkit.home}{over}")
+    if plan.rebuild and plan.rebuild.reason:
+        lines.append(f"rebuild    {plan.rebuild.reason}")
+    if plan.from_files:
+        lines.append(f"metadata   from files alone: {_from_files_text(plan)}")
+    if plan.stand_in:
+        said = "as the ladder says" if plan.stand_in.known is not Knowledge.GUESSED else "a guess"
+        lines.append(f"metadata   setup.py runs against a stand-in for torch {plan.stand_in.version} ({said})")
+    if plan.runtime_torch:
+        lines.append(f"run time   {plan.runtime_torch.text or 'no requirement'}: {plan.runtime_torch.reason}")
+    lines += _section("requires", [f"{line.text}  ({line.reason})" for line in plan.requirements])
+    lines += _section(
+        "variables",
+        [
+            f"{v.name}={v.value}  ({v.reason})" if v.value is not None else f"{v.name}  ({v.reason})"
+            for v in plan.variables
+        ],
+    )
+    lines += _section("rules", [f"{rule.number} {rule.outcome.value}: {rule.said}" for rule in plan.when])
+    lines += _section("prebuilt", [_prebuilt_text(wheel) for wheel in plan.prebuilt])
+    asked = "asked for requirements" if plan.delegate.asked else "not asked for requirements"
+    lines.append(f"delegate   {plan.delegate.backend}, {asked}: {plan.delegate.reason}")
+    lines += _section("overrides", list(plan.overrides))
+    lines += _section("notes", list(plan.notes))
+    lines += _section("compiling", [f"impossible here: {problem.headline}" for problem in plan.compile_problems])
+    if plan.problems:
+        lines += ["", problems_text(plan.problems)]
+    return "\n".join(shown(line) if "\n" not in line else line for line in lines)
+
+
+def said_text(plan: Plan, log: Log) -> str:
+    """Return what is said of a hook call before it is carried out; "" for nothing."""
+    if log is Log.PLAN:
+        return plan_text(replace(plan, problems=()))  # they are raised
+    builds = plan.hook.builds and not plan.problems
+    return summary_text(plan) if log is Log.SUMMARY and builds else ""
+
+
+def summary_text(plan: Plan) -> str:
+    """Return what is said of a build by default: one line, and what the user set that cannot work."""
+    if plan.way is Way.OFF:
+        return f"torchgraft: {plan.way_reason}"
+    if plan.torch is None:
+        what = next((line.text for line in plan.requirements if line.text.startswith("torch")), "no torch")
+        return shown(f"torchgraft: building with {what} ({plan.way.value}: {plan.way_reason})")
+    where = f" of {plan.consumer.reason}" if plan.consumer and plan.way is not Way.INSTALL else ""
+    lines = (f"building against torch {plan.torch.version}{where}, {plan.way.value}", *plan.overrides)
+    return "\n".join(shown(f"torchgraft: {line}") for line in lines)
+
+
+def _from_files_text(plan: Plan) -> str:
+    if plan.delegate.backend == "mesonpy":
+        return "nothing of meson.build is run but project()"
+    return "setup.py is not run without torch"
+
+
+def _front_end_text(plan: Plan) -> str:
+    front_end = plan.front_end
+    name = front_end.command or front_end.name.value
+    return f"{name} ({front_end.version})" if front_end.version else name
+
+
+def _prebuilt_text(wheel: PlannedPrebuilt) -> str:
+    if wheel.refused:
+        return f"{wheel.url} is not tried: {wheel.refused}"
+    if wheel.awaits:
+        return f"{wheel.url} is looked for when the wheel is built: {wheel.awaits}"
+    if wheel.hashes:
+        return f"{wheel.url} is tried first, if its digest is in {wheel.hashes}"
+    return f"{wheel.url} is tried first{', with a known digest' if wheel.sha256 else ''}"
+
+
+def _rung_line(answer: RungAnswer, *, chosen: bool) -> str:
+    return f"  {'->' if chosen else '  '} {answer.rung.value:<10} {answer.said}"
+
+
+def _section(title: str, lines: list[str]) -> list[str]:
+    return [f"{title if i == 0 else '':<10} {line}" for i, line in enumerate(lines)]

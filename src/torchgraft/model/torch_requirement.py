@@ -1,0 +1,97 @@
+"""What is asked of a torch that nobody has looked at yet: a range, one version, or the address of a wheel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from ..codec import TextValue
+from ..versions import parse_version
+
+
+@dataclass(frozen=True)
+class TorchRequirement(TextValue):
+    """A requirement on torch whose marker is true: any version of `specifier`, or the wheel at `url`, with its hash.
+
+    In JSON it is its text, as front ends take it: `torch>=2.4`, `torch @ https://...`.
+    """
+
+    specifier: SpecifierSet = field(default_factory=SpecifierSet)
+    url: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> TorchRequirement:
+        """Return what a text means that names torch.
+
+        :raises ValueError: if it is no requirement
+        """
+        requirement = Requirement(text)
+        return cls(specifier=requirement.specifier, url=requirement.url or "")
+
+    @classmethod
+    def exactly(cls, version: str) -> TorchRequirement:
+        """Return what only this version meets, even where packaging knows no such version (2.0.0a0+git-unknown)."""
+        return cls(specifier=SpecifierSet(f"==={version}"))
+
+    @classmethod
+    def all_of(cls, requirements: Iterable[TorchRequirement]) -> TorchRequirement | None:
+        """Return what meets all of them, a URL alone where there is one; None for none."""
+        found = list(requirements)
+        if not found:
+            return None
+        url = next((one.url for one in found if one.url), "")
+        return cls(url=url) if url else cls(SpecifierSet(",".join(filter(None, (str(one.specifier) for one in found)))))
+
+    @property
+    def text(self) -> str:
+        """The requirement as front ends take it."""
+        return f"torch @ {self.url}" if self.url else f"torch{self.specifier}"
+
+    @property
+    def pinned(self) -> str | None:
+        """The one version that meets it; None where there are several, or where a URL decides."""
+        exact = [s.version for s in self.specifier if s.operator in {"==", "==="} and not s.version.endswith("*")]
+        return exact[0] if exact else None
+
+    @property
+    def oldest(self) -> str | None:
+        """The oldest version that may meet it, None where nothing is said."""
+        least = [v for s in self.specifier if s.operator in {">=", "~=", ">"} if (v := parse_version(s.version))]
+        return str(max(least)) if least else None
+
+    def accepts(self, version: str) -> bool:
+        """Return whether an installed torch meets it.
+
+        Nightly and vendor builds are pre-releases of the release that they stand in for (2.8.0a0+5228986c39.nv25.6):
+        they count as that release too. A URL is met by the version and local part in its file name alone; where that
+        has no local part, as on PyPI and its mirrors, any will do.
+        """
+        found = parse_version(version)
+        if found is None:
+            return False
+        if self.url:
+            name = self.url.partition("#")[0].rpartition("/")[2].replace("%2B", "+").replace("%2b", "+")
+            named = parse_version(name.split("-")[1]) if "-" in name else None
+            return named is not None and named in {found, Version(found.public)}
+        if self.specifier.contains(found, prereleases=True):
+            return True
+        return found.is_prerelease and self.specifier.contains(found.base_version)
+
+
+def torch_among(requirements: Iterable[Requirement]) -> TorchRequirement | None:
+    """Return the requirements on torch as one, None where there is none. All markers have to be true."""
+    torch = (one for one in requirements if canonicalize_name(one.name) == "torch")
+    return TorchRequirement.all_of(TorchRequirement(specifier=one.specifier, url=one.url or "") for one in torch)
+
+
+def requirement_of(text: str) -> Requirement | None:
+    """Return a requirement, None where it is none."""
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
