@@ -170,7 +170,7 @@ def test_any_arguments_and_files_give_a_value(name: FrontEndName, arguments: lis
         found = [read_asked_for(command, folder=folder, variables=variables, python=PYTHON) for _ in range(2)]
     assert isinstance(found[0], Asked)
     assert found[0] == found[1]
-    assert all(Requirement(item.requirement).name == "torch" for item in found[0].requirements)
+    assert all(Requirement(item.requirement.text).name == "torch" for item in found[0].requirements)
 
 
 LINES = st.lists(

@@ -25,12 +25,12 @@ def ask(folder: Path, name: FrontEndName, *arguments: str, **variables: str) -> 
     command = whole if whole and whole.program is name else parse_arguments(name, arguments)
     asked = read_asked_for(command, folder=str(folder), variables=variables, python=PYTHON)
     for item in asked.requirements:
-        assert Requirement(item.requirement).name == "torch"
+        assert Requirement(item.requirement.text).name == "torch"
     return asked
 
 
 def requirements(asked: Asked) -> list[str]:
-    return [item.requirement for item in asked.requirements]
+    return [item.requirement.text for item in asked.requirements]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_arguments_of_pipx_for_pip(tmp_path: Path) -> None:
 def test_files_that_the_arguments_name(tmp_path: Path, name: FrontEndName, line: str) -> None:
     (tmp_path / "a.txt").write_text("numpy\n\ntorch==2.6.0\n")
     (item,) = ask(tmp_path, name, *line.format(folder=tmp_path.as_posix()).split(" ")).requirements
-    assert (item.requirement, item.source) == ("torch==2.6.0", "a.txt line 3")
+    assert (item.requirement.text, item.source) == ("torch==2.6.0", "a.txt line 3")
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_lines_of_requirements_files(tmp_path: Path, text: str, expected: str, l
     (tmp_path / "a.txt").write_text(text)
     asked = ask(tmp_path, PIP, "install", "-r", "a.txt")
     (item,) = asked.requirements
-    assert (item.requirement, item.source) == (expected, f"a.txt line {line}")
+    assert (item.requirement.text, item.source) == (expected, f"a.txt line {line}")
     assert asked.faults == ()
 
 
@@ -218,7 +218,7 @@ def test_nested_files_are_relative_to_the_file_that_names_them(tmp_path: Path) -
     (tmp_path / "c.txt").write_text("torch<3\n-c reqs/b.txt\n")
     asked = ask(tmp_path, PIP, "install", "-r", "reqs/a.txt")
     wheel = f"torch @ {(tmp_path / 'reqs').as_uri()}/{QUOTED}"
-    assert [(item.requirement, item.source) for item in asked.requirements] == [
+    assert [(item.requirement.text, item.source) for item in asked.requirements] == [
         (wheel, "reqs/b.txt line 1"),
         ("torch<3", "c.txt line 1"),
         ("torch!=1", "reqs/with space.txt line 1"),
@@ -296,7 +296,7 @@ def test_requirements_of_a_script(tmp_path: Path, line: str) -> None:
     (tmp_path / "train.py").write_text(SCRIPT)
     asked = ask(tmp_path, UV, *line.split(" "))
     (item,) = asked.requirements
-    assert (item.requirement, item.source) == ("torch==2.8.0", "train.py (its metadata)")
+    assert (item.requirement.text, item.source) == ("torch==2.8.0", "train.py (its metadata)")
     assert asked.script == str(tmp_path / "train.py")
 
 
@@ -335,7 +335,7 @@ def test_scripts_without_requirements(tmp_path: Path, text: str | None, faults: 
 def test_a_project_as_a_requirements_file(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'app'\ndependencies = ['torch>=2.4', 'numpy']\n")
     (item,) = ask(tmp_path, UV, "pip", "install", "-r", "pyproject.toml").requirements
-    assert (item.requirement, item.source) == ("torch>=2.4", "pyproject.toml")
+    assert (item.requirement.text, item.source) == ("torch>=2.4", "pyproject.toml")
 
 
 def test_no_arguments_at_all(tmp_path: Path) -> None:

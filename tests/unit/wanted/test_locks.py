@@ -88,8 +88,8 @@ def test_the_lock_gives_the_very_torch(tmp_path: Path, case: str, version: str, 
     locked = read(folder, case)
     assert locked is not None
     assert locked.requirement is not None
-    Requirement(locked.requirement)
-    found, _, digest = locked.requirement.partition("#")
+    Requirement(locked.requirement.text)
+    found, _, digest = locked.requirement.text.partition("#")
     assert (locked.version, found) == (version, requirement.format(folder=folder.resolve().as_uri()))
     assert not digest or re.fullmatch("sha256=[0-9a-f]{64}", digest)
     # Locks of find-links folders and flat pages have no hashes.
@@ -155,7 +155,7 @@ def test_a_lock_without_an_answer_says_why(case: str, version: str | None, said:
 def test_forks_and_wheels_are_chosen_for_the_interpreter(case: str, where: Python, requirement: str | None) -> None:
     locked = read(CASES / case, case, where=where)
     assert locked is not None
-    assert (locked.requirement or "").partition("#")[0] == (requirement or "")
+    assert (locked.requirement.text if locked.requirement else "").partition("#")[0] == (requirement or "")
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_an_index_that_is_not_the_default_needs_a_url(tmp_path: Path) -> None:
     def requirement() -> str | None:
         locked = read(tmp_path, "uv")
         assert locked is not None
-        return locked.requirement
+        return locked.requirement and locked.requirement.text
 
     pyproject.write_text(index)
     assert requirement() == f"torch @ https://wheels.example/torch-2.8.0-{LINUX}.whl#sha256=00ff"
