@@ -11,17 +11,29 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 from ...consumer.processes import is_file_locked
 from ...file_lock import FileLock
 from ...files import is_folder, names_in
 from ...shell_words import quoted
 
+
+class CacheKind(enum.Enum):
+    """What is kept in the cache folder."""
+
+    GRAFT = "graft"
+    TOOLKIT = "toolkit"
+    LOCK = "lock"
+    NOTE = "note"
+    DRAFT = "draft"
+
+
 _MOST_ENTRIES = 100_000
+# Where what is kept. Beside locks there are notes, and in all of them drafts.
+_PARTS = {"grafts": CacheKind.GRAFT, "toolkits": CacheKind.TOOLKIT, "locks": CacheKind.LOCK}
 _CURE = "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"
 
 
@@ -33,16 +45,6 @@ class CacheState:
     exists: bool
     fault: str = ""
     fixes: tuple[str, ...] = ()
-
-
-class CacheKind(enum.Enum):
-    """What is kept in the cache folder."""
-
-    GRAFT = "graft"
-    TOOLKIT = "toolkit"
-    LOCK = "lock"
-    NOTE = "note"
-    DRAFT = "draft"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,66 +106,38 @@ def read_cache_state(folder: Path) -> CacheState:
 
 def read_cache(folder: Path) -> CacheListing:
     """Return everything that torchgraft keeps there; nothing else that may be in the folder."""
-    entries: list[CacheEntry] = []
-    for name, read in _ROOMS.items():
-        for entry in names_in(folder / name):
-            path = folder / name / entry
-            try:
-                found = _read_draft(path) if entry.startswith(".") else read(path)
-            except OSError:  # a build has just removed it
-                continue
-            entries += [found] if found else []
+    entries = []
+    for part in _PARTS:
+        for path in (folder / part / name for name in names_in(folder / part)):
+            kind = _kind(part, path)
+            with contextlib.suppress(OSError):  # a build has just removed it
+                entries += [_read_entry(kind, path)] if kind else []
     return CacheListing(folder=str(folder), entries=tuple(entries))
 
 
-def _read_graft(path: Path) -> CacheEntry | None:
-    if not is_folder(path):
-        return None
-    links = tuple(_links(path))
-    broken = next((link for link in links if not link.exists()), None)
-    stale = f"its {broken.relative_to(path)} is gone" if broken else ""
-    return _entry(CacheKind.GRAFT, path, links=links, stale=stale)
+def _kind(part: str, path: Path) -> CacheKind | None:
+    if path.name.startswith("."):
+        return CacheKind.DRAFT if path.suffix == ".tmp" else None
+    if part == "locks":
+        return {".torch": CacheKind.NOTE, ".lock": CacheKind.LOCK}.get(path.suffix)
+    return _PARTS[part] if is_folder(path) else None
 
 
-def _read_toolkit(path: Path) -> CacheEntry | None:
-    if not is_folder(path):
-        return None
-    nvcc = path / "bin" / "nvcc"
-    stale = "its nvcc is gone" if nvcc.is_symlink() and not nvcc.exists() else ""
-    return _entry(CacheKind.TOOLKIT, path, links=tuple(_links(path)), stale=stale)
-
-
-def _read_lock(path: Path) -> CacheEntry | None:
-    if path.suffix == ".torch":
-        return _entry(CacheKind.NOTE, path)
-    if path.suffix != ".lock":
-        return None
-    # Where it cannot be found out, somebody may hold it.
-    return _entry(CacheKind.LOCK, path, held=is_file_locked(path) is not False)
-
-
-def _read_draft(path: Path) -> CacheEntry | None:
-    return _entry(CacheKind.DRAFT, path) if path.suffix == ".tmp" else None
-
-
-_ROOMS: dict[str, Callable[[Path], CacheEntry | None]] = {
-    "grafts": _read_graft,
-    "toolkits": _read_toolkit,
-    "locks": _read_lock,
-}
-
-
-def _entry(
-    kind: CacheKind, path: Path, *, links: tuple[Path, ...] = (), stale: str = "", held: bool = False
-) -> CacheEntry:
+def _read_entry(kind: CacheKind, path: Path) -> CacheEntry:
+    inside = tuple(_below(path))
+    links = [one for one in inside if one.is_symlink()] if kind in {CacheKind.GRAFT, CacheKind.TOOLKIT} else []
+    # A graft is of no use without any of its links, a toolkit without its compiler.
+    needed = links if kind is CacheKind.GRAFT else [link for link in links if link == path / "bin" / "nvcc"]
+    gone = next((link.relative_to(path) for link in needed if not link.exists()), None)
     return CacheEntry(
         kind=kind,
         name=path.name,
-        size_bytes=sum(_size(one) for one in (path, *_below(path))),
+        size_bytes=sum(_size(one) for one in (path, *inside)),
         last_used_s=path.lstat().st_mtime,
         targets=tuple(sorted({root for link in links if (root := _root(link, path))})),
-        stale=stale,
-        held=held,
+        stale=f"its {gone.name if kind is CacheKind.TOOLKIT else gone} is gone" if gone else "",
+        # Where it cannot be found out, somebody may hold it.
+        held=kind is CacheKind.LOCK and is_file_locked(path) is not False,
     )
 
 
@@ -172,10 +146,6 @@ def _root(link: Path, folder: Path) -> str:
     target = os.readlink(link)  # noqa: PTH115 - as it is spelled
     ending = os.sep + str(link.relative_to(folder))
     return target.removesuffix(ending) if target.endswith(ending) else ""
-
-
-def _links(folder: Path) -> Iterator[Path]:
-    return (path for path in _below(folder) if path.is_symlink())
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -197,17 +167,6 @@ def _size(path: Path) -> int:
     return getattr(status, "st_blocks", 0) * 512 or status.st_size
 
 
-_FOLDERS: Mapping[CacheKind, tuple[str, ...]] = MappingProxyType(
-    {
-        CacheKind.GRAFT: ("grafts",),
-        CacheKind.TOOLKIT: ("toolkits",),
-        CacheKind.LOCK: ("locks",),
-        CacheKind.NOTE: ("locks",),
-        CacheKind.DRAFT: ("grafts", "toolkits"),
-    }
-)
-
-
 def prune_cache(folder: Path, planned: Iterable[Pruned]) -> tuple[Pruned, ...]:
     """Remove what is planned to go; return what became of each.
 
@@ -219,33 +178,33 @@ def prune_cache(folder: Path, planned: Iterable[Pruned]) -> tuple[Pruned, ...]:
 
 def _prune(folder: Path, item: Pruned) -> Pruned:
     entry = item.entry
-    paths = [folder / name / entry.name for name in _FOLDERS[entry.kind]]
-    path = next((path for path in paths if path.exists() or path.is_symlink()), None)
+    paths = [folder / part / entry.name for part in _PARTS if _kind(part, folder / part / entry.name) is entry.kind]
+    path = next((path for path in paths if os.path.lexists(path)), None)
+    if path is None:
+        return item  # somebody else has removed it
     try:
-        if path is None:
-            return item  # somebody else has removed it
         if path.lstat().st_mtime != entry.last_used_s:
             return replace(item, removed=False, reason="used in the meantime")
-        if entry.kind is CacheKind.NOTE:
-            path.unlink()
-            return item
-        removed = _remove_lock(path) if entry.kind is CacheKind.LOCK else _remove_folder(path, entry)
+        if entry.kind is CacheKind.LOCK:
+            return item if _remove_lock(path) else replace(item, removed=False, reason="a build holds it")
+        if entry.kind in {CacheKind.GRAFT, CacheKind.TOOLKIT}:
+            _remove_folder(path)
+        elif entry.kind is CacheKind.DRAFT and is_folder(path):
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     except OSError as error:
         return replace(item, removed=False, reason=f"cannot be removed: {error.strerror or error}")
-    return item if removed else replace(item, removed=False, reason="a build holds it")
+    return item
 
 
-def _remove_folder(path: Path, entry: CacheEntry) -> bool:
-    if entry.kind is CacheKind.DRAFT:
-        shutil.rmtree(path)
-        return True
+def _remove_folder(path: Path) -> None:
     # tempfile makes it with mode 0700; a name like this is swept up should this process be killed.
     trash = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=path.parent))
     try:
         path.rename(trash / path.name)
     finally:
         shutil.rmtree(trash, ignore_errors=True)
-    return True
 
 
 def _remove_lock(path: Path) -> bool:
