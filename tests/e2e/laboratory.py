@@ -24,8 +24,7 @@ from pathlib import Path
 import filelock
 from packaging.requirements import Requirement
 
-from torchgraft.tools.adopt.adopt_command import download_sdist
-from torchgraft.tools.adopt.package_index import find_indexes
+from torchgraft.tools.adopt.package_index import download_sdist, find_indexes
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -9,15 +9,14 @@ import tempfile
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from ...codec import to_json
-from ...errors import ActError, ConfigError, Evidence, Problem
+from ...errors import ConfigError, Problem
 from ..shared_options import refuse_no_project, require_extra
 from ..terminal import diff_text
 from .adoptable import ADOPTABLE_FILES, read_adoptable
 from .adoption import Adoptable, Adoption, Advice
-from .package_index import ACCEPT, choose_sdist, fetch_file, fetch_page, find_indexes, parse_index_page
+from .package_index import download_sdist, find_indexes
 from .plan_adoption import plan_adoption
 from .sdist import unpack_sdist, write_project_file, write_sdist
 
@@ -106,31 +105,6 @@ def _sdist(arguments: argparse.Namespace, target: Path, scratch: Path) -> tuple[
 
 def _indexes(arguments: argparse.Namespace) -> tuple[str, ...]:
     return (arguments.index_url.rstrip("/"),) if arguments.index_url else find_indexes(os.environ)
-
-
-def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: Path) -> Path:
-    """Return the sdist that the first index has which has one; none of its code runs.
-
-    :raises ActError: if no index has one, or it cannot be had
-    """
-    asked = []
-    for index in indexes:
-        page = f"{index}/{canonicalize_name(requirement.name)}/"
-        text = fetch_page(page, scratch, ACCEPT)
-        asked.append(f"{page} {'has none that fits' if text else 'is not there'}")
-        chosen = choose_sdist(parse_index_page(text, page), requirement) if text else None
-        if chosen is not None:
-            return fetch_file(chosen.url, chosen.name, chosen.sha256, scratch)
-    raise ActError(
-        Problem(
-            code="no-sdist",
-            headline=f"no index has an sdist for {requirement}",
-            evidence=tuple(
-                Evidence(label="asked", text=text) for text in asked or ("no index: pip is told to use none",)
-            ),
-            fixes=("--index-url URL   (another index)",),
-        )
-    )
 
 
 def _show(arguments: argparse.Namespace, found: Adoptable, adoption: Adoption, written: Path | None) -> None:

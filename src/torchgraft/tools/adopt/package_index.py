@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,14 +20,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
-from packaging.requirements import Requirement
-from packaging.utils import InvalidSdistFilename, parse_sdist_filename
+from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 
-from ...errors import ActError, Evidence, Problem
+from ...errors import ActError, Evidence
 from ...prebuilt.download import DownloadError, Limits, download
+from ...untrusted import table, tables, text_of
+from .sdist import no_sdist
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+    from packaging.version import Version
 
 PYPI = "https://pypi.org/simple"
-
+# As pip asks.
+_ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _MAIN = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 _EXTRA = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 
@@ -92,15 +98,6 @@ def _pip_files(variables: Mapping[str, str], etc: Path) -> Iterator[Path]:
         yield Path(own)
 
 
-if TYPE_CHECKING:
-    from packaging.requirements import Requirement
-    from packaging.version import Version
-
-ACCEPT = (
-    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"  # as pip asks
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class IndexFile:
     """One file of a project. `sha256` is "" where the index does not say it."""
@@ -121,8 +118,7 @@ def parse_index_page(text: str, url: str) -> tuple[IndexFile, ...]:
             data = json.loads(text)
         except (ValueError, RecursionError):
             return ()
-        files = data.get("files") if isinstance(data, dict) else None
-        return tuple(_json_files(files, url)) if isinstance(files, list) else ()
+        return tuple(_json_files(tables(table(data).get("files")), url))
     page = _Page(url)
     page.feed(text)
     return tuple(page.files)
@@ -150,19 +146,13 @@ def _pinned(requirement: Requirement, version: Version) -> bool:
     return any(one.operator in {"==", "==="} and one.version == str(version) for one in requirement.specifier)
 
 
-def _json_files(files: list[object], url: str) -> Iterator[IndexFile]:
+def _json_files(files: Iterable[Mapping[str, Any]], url: str) -> Iterator[IndexFile]:
     for item in files:
-        if not isinstance(item, dict):
-            continue
-        name, address, hashes = item.get("filename"), item.get("url"), item.get("hashes")
-        if isinstance(name, str) and isinstance(address, str):
-            sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
-            yield IndexFile(
-                name=name,
-                url=urljoin(url, address),
-                sha256=sha256.lower() if isinstance(sha256, str) else "",
-                yanked=item.get("yanked", False) is not False,
-            )
+        name, address = text_of(item.get("filename")), text_of(item.get("url"))
+        sha256 = text_of(table(item.get("hashes")).get("sha256")) or ""
+        yanked = item.get("yanked", False) is not False
+        if name and address:
+            yield IndexFile(name=name, url=urljoin(url, address), sha256=sha256.lower(), yanked=yanked)
 
 
 class _Page(HTMLParser):
@@ -191,18 +181,35 @@ _SDIST = Limits(largest_bytes=2_000_000_000)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def fetch_page(url: str, folder: Path, accept: str) -> str | None:
-    """Return the text of a page, None where the server has none.
+def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: Path) -> Path:
+    """Return the sdist that the first index has which has one; none of its code runs.
 
-    :raises ActError: if it cannot be had for another reason
+    :raises ActError: if no index has one, or it cannot be had
     """
+    asked = []
+    for index in indexes:
+        page = f"{index}/{canonicalize_name(requirement.name)}/"
+        text = _fetch_page(page, scratch)
+        asked.append(f"{page} {'has none that fits' if text else 'is not there'}")
+        chosen = choose_sdist(parse_index_page(text, page), requirement) if text else None
+        if chosen is not None:
+            return _fetch_file(chosen, scratch)
+    raise no_sdist(
+        f"no index has an sdist for {requirement}",
+        *(Evidence(label="asked", text=text) for text in asked or ("no index: pip is told to use none",)),
+        fix="--index-url URL   (another index)",
+    )
+
+
+def _fetch_page(url: str, folder: Path) -> str | None:
+    """Return the text of a page, None where the server has none."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         path = Path(url2pathname(parts.path)) / "index.html"
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
     target = folder / "page"
     try:
-        _download(url, target, _PAGE, accept)
+        _download(url, target, _PAGE, _ACCEPT)
     except DownloadError as error:
         if "404" in str(error):
             return None
@@ -210,24 +217,21 @@ def fetch_page(url: str, folder: Path, accept: str) -> str | None:
     return target.read_text(encoding="utf-8", errors="replace")
 
 
-def fetch_file(url: str, name: str, sha256: str, folder: Path) -> Path:
-    """Return where a file was written, which has the digest that the index says.
-
-    :raises ActError: if it cannot be had, or is another
-    """
-    target = folder / name
-    parts = urlsplit(url)
+def _fetch_file(file: IndexFile, folder: Path) -> Path:
+    """Return where a file was written, which has the digest that the index says."""
+    target = folder / file.name
+    parts = urlsplit(file.url)
     if parts.scheme == "file":
         shutil.copyfile(url2pathname(parts.path), target)
         found = hashlib.sha256(target.read_bytes()).hexdigest()
     else:
         try:
-            found = _download(url, target, _SDIST, "")
+            found = _download(file.url, target, _SDIST, "")
         except DownloadError as error:
-            raise _failed(url, str(error)) from None
-    if found != sha256:
+            raise _failed(file.url, str(error)) from None
+    if found != file.sha256:
         target.unlink()
-        raise _failed(url, f"its SHA-256 is {found}, and the index says {sha256 or 'none'}")
+        raise _failed(file.url, f"its SHA-256 is {found}, and the index says {file.sha256 or 'none'}")
     return target
 
 
@@ -239,11 +243,7 @@ def _download(url: str, target: Path, limits: Limits, accept: str) -> str:
 
 
 def _failed(url: str, reason: str) -> ActError:
-    return ActError(
-        Problem(
-            code="no-sdist",
-            headline=f"{url} could not be downloaded",
-            evidence=(Evidence(label="reason", text=reason),),
-            fixes=("download the sdist by hand, and give its path instead",),
-        )
+    evidence = Evidence(label="reason", text=reason)
+    return no_sdist(
+        f"{url} could not be downloaded", evidence, fix="download the sdist by hand, and give its path instead"
     )

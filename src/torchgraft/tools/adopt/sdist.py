@@ -37,10 +37,10 @@ def unpack_sdist(path: Path, folder: Path) -> Path:
     try:
         _unpack(path, folder)
     except _BROKEN as error:
-        raise _no_sdist(path, _reason(path, error)) from None
+        raise _broken(path, _reason(path, error)) from None
     roots = [entry for entry in folder.iterdir() if (entry / "PKG-INFO").is_file()]
     if len(roots) != 1:
-        raise _no_sdist(path, "it holds no single folder with PKG-INFO in it")
+        raise _broken(path, "it holds no single folder with PKG-INFO in it")
     return roots[0]
 
 
@@ -188,15 +188,14 @@ def _reason(path: Path, error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _no_sdist(path: Path, reason: str) -> ActError:
-    return ActError(
-        Problem(
-            code="no-sdist",
-            headline=f"{path} is no sdist",
-            evidence=(Evidence(label="reason", text=reason),),
-            fixes=("python -m build --sdist   (in the source tree; or download it again)",),
-        )
-    )
+def _broken(path: Path, reason: str) -> ActError:
+    fix = "python -m build --sdist   (in the source tree; or download it again)"
+    return no_sdist(f"{path} is no sdist", Evidence(label="reason", text=reason), fix=fix)
+
+
+def no_sdist(headline: str, *evidence: Evidence, fix: str) -> ActError:
+    """Return the error that says why there is no sdist to look at."""
+    return ActError(Problem(code="no-sdist", headline=headline, evidence=evidence, fixes=(fix,)))
 
 
 def write_project_file(path: Path, text: str) -> None:
