@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..installed.torch_libraries import read_architectures
+from ..installed.torch import read_architectures
 from ..model.hardware_values import Hardware
 from ..model.observation import BuildEnvironment, Consumer, Hook, Locked, Torch
 from ..model.source_tree import Project

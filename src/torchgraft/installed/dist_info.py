@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from packaging.utils import canonicalize_name
 
@@ -46,7 +47,7 @@ class Installed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Header:
+class MetadataHeader:
     """The fields of a METADATA or PKG-INFO that matter here. `requires` are requirements as written."""
 
     version: str = ""
@@ -73,7 +74,7 @@ def find_installed(search_path: Iterable[str]) -> Mapping[str, tuple[Installed, 
     return {name: tuple(all_of_name) for name, all_of_name in found.items()}
 
 
-def choose_installed(candidates: tuple[Installed, ...]) -> tuple[Installed, Header | None]:
+def choose_installed(candidates: tuple[Installed, ...]) -> tuple[Installed, MetadataHeader | None]:
     """Return the first with its header, but in its folder the one that has a header.
 
     An upgrade that was killed leaves metadata of the other version behind.
@@ -85,10 +86,10 @@ def choose_installed(candidates: tuple[Installed, ...]) -> tuple[Installed, Head
 
 def version_of(installed: Installed) -> str:
     """Return the version in the name of the metadata, else the one inside; "0" where neither says."""
-    return installed.stated or (read_header(installed) or Header()).version or "0"
+    return installed.stated or (read_header(installed) or MetadataHeader()).version or "0"
 
 
-def read_header(installed: Installed) -> Header | None:
+def read_header(installed: Installed) -> MetadataHeader | None:
     """Return what a distribution says of itself; None where that file is missing or cannot be read."""
     path = installed.information
     is_wheel = path.name.endswith(".dist-info")
@@ -100,7 +101,7 @@ def read_header(installed: Installed) -> Header | None:
     header = _parse_header(data)
     if is_wheel or header.requires:
         return header
-    return Header(version=header.version, requires=tuple(_parse_requires(read_lines(installed, "requires.txt"))))
+    return replace(header, requires=tuple(_parse_requires(read_lines(installed, "requires.txt"))))
 
 
 def read_files(installed: Installed) -> tuple[str, ...] | None:
@@ -121,6 +122,21 @@ def read_lines(installed: Installed, name: str) -> tuple[str, ...]:
     """Return the lines of one of the metadata files that have something in them; none where there is no such file."""
     data = read_start(installed.information / name, _LARGEST_FILE_BYTES) or b""
     return tuple(line.strip() for line in data.decode("utf-8", errors="replace").splitlines() if line.strip())
+
+
+def read_direct_url(information: Path) -> Mapping[str, Any]:
+    """Return what direct_url.json (PEP 610) says of where a distribution came from; {} without one that can be read."""
+    try:
+        table = json.loads(read_start(information / "direct_url.json", _LARGEST_FILE_BYTES) or b"")
+    except (ValueError, RecursionError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+def is_editable(installed: Installed) -> bool | None:
+    """Return whether a distribution is imported from the folder that it was installed from; None if it was none."""
+    about = read_direct_url(installed.information).get("dir_info")
+    return about.get("editable") is True if isinstance(about, dict) else None
 
 
 def _installed_in(folder: Path) -> Iterator[Installed]:
@@ -159,7 +175,7 @@ def _developed(link: Path, name: str) -> Iterator[Installed]:
                 yield from _named(entry.removesuffix(".egg-info"), link.parent / first, link.parent / first / entry)
 
 
-def _parse_header(data: bytes) -> Header:
+def _parse_header(data: bytes) -> MetadataHeader:
     """Return the fields above the first empty line; what follows is the description."""
     version, requires = "", []
     for line in _EMPTY_LINE.split(data, maxsplit=1)[0].decode("utf-8", errors="replace").split("\n"):
@@ -168,7 +184,7 @@ def _parse_header(data: bytes) -> Header:
             requires.append(value.strip())
         elif key.lower() == "version":
             version = version or value.strip()
-    return Header(version=version, requires=tuple(requires))
+    return MetadataHeader(version=version, requires=tuple(requires))
 
 
 def _parse_requires(lines: Iterable[str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from ..files import is_folder, names_in
 from ..model.observation import Distribution, Link, Python
-from .dist_info import Header, Installed, choose_installed, find_installed, read_files, version_of
+from .dist_info import Installed, MetadataHeader, choose_installed, find_installed, read_files, version_of
 from .editable import editable_targets, is_plain, module_files, top_level_names
 from .markers import applies
 
@@ -72,9 +72,9 @@ class _Content:
 
 def _closure(
     there: Mapping[str, tuple[Installed, ...]], wanted: Iterable[str], python: Python
-) -> Iterable[tuple[Installed, Header]]:
+) -> Iterable[tuple[Installed, MetadataHeader]]:
     """Return the wanted distributions and all that they require, extras included where a requirement names them."""
-    chosen: dict[str, tuple[Installed, Header]] = {}
+    chosen: dict[str, tuple[Installed, MetadataHeader]] = {}
     seen: set[tuple[str, str]] = set()
     queue = [(str(canonicalize_name(name)), "") for name in wanted]
     while queue:
@@ -84,7 +84,7 @@ def _closure(
         seen.add((name, extra))
         if name not in chosen:
             installed, header = choose_installed(there[name])
-            chosen[name] = (installed, header or Header())
+            chosen[name] = (installed, header or MetadataHeader())
         for requirement in _requirements(chosen[name][1], extra):
             if applies(requirement, python, extra=extra):
                 queue += [
@@ -94,7 +94,7 @@ def _closure(
     return chosen.values()
 
 
-def _requirements(header: Header, extra: str) -> Iterator[Requirement]:
+def _requirements(header: MetadataHeader, extra: str) -> Iterator[Requirement]:
     """Yield the requirements that may apply with an extra; nine in ten are of other extras, and are not parsed."""
     for text in header.requires:
         # cuda-toolkit has 59 lines, each with a choice of platforms in parentheses, and is asked for eleven extras.
@@ -105,7 +105,7 @@ def _requirements(header: Header, extra: str) -> Iterator[Requirement]:
                 yield Requirement(text)
 
 
-def _read_content(installed: Installed, header: Header) -> _Content:
+def _read_content(installed: Installed, header: MetadataHeader) -> _Content:
     files = read_files(installed)
     modules = {file for file in files or () if "/" not in file}
     tops = {file.partition("/")[0] for file in files or ()}

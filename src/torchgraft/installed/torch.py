@@ -1,33 +1,52 @@
-"""An installed torch, read from its files.
+"""An installed torch, read from its files: its version.py, its metadata, its libraries.
 
-May not import it: that costs seconds and hundreds of megabytes, and runs the consumer's code in our process.
+May not import or load it: that costs seconds and hundreds of megabytes, and runs the consumer's code in our process.
+Libraries are mapped, not read: one has a gigabyte.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.machinery
-import json
+import mmap
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import is_file, is_folder, names_in, read_start
 from ..model.observation import Origin, Torch
 from ..versions import parse_version
-from .dist_info import Header, Installed, find_installed, read_files, read_header, read_lines
+from .dist_info import (
+    Installed,
+    MetadataHeader,
+    find_installed,
+    is_editable,
+    read_files,
+    read_header,
+    read_lines,
+)
 from .editable import editable_targets, read_syntax_tree
-from .torch_libraries import read_architectures, read_cxx11_abi
 
 # It has ten lines.
 _LARGEST_VERSION_BYTES = 65_536
-_LARGEST_JSON_BYTES = 65_536
 # The release of the whole toolkit (torch >= 2.11), else that of its runtime.
 _TOOLKITS = tuple(
     re.compile(name + r"\s*(?:\[[^\]]*\])?\s*\(?\s*==\s*(\d+(?:\.\d+)+)(?![.\d*])")
     for name in ("cuda-toolkit", r"nvidia-cuda-runtime(?:-cu\d+)?")
 )
+# The constructor c10::Error(SourceLocation, std::string) in the two ABIs: the old one's std::string is mangled as Ss.
+# The CMake files stopped to tell after 2.5.
+_ERROR = re.compile(rb"_ZN3c105ErrorC[12]ENS_14SourceLocationE(?:(NSt7__cxx1112basic_string)|Ss)")
+# What torch._C._cuda_getArchFlags() returns, to its end; before it may stand anything.
+_FLAGS = (
+    re.compile(rb"sm_\d+[a-z]?(?: (?:sm|compute)_\d+[a-z]?)*(?=\0)"),
+    re.compile(rb"gfx[0-9a-f]{3,5}(?: gfx[0-9a-f]{3,5})*(?=\0)"),
+)
+# What torch.__config__.show() says of nvcc.
+_NVCC_FLAGS = re.compile(rb"-gencode;arch=compute_\w+,code=[\w,\[\]]+(?:;-gencode;arch=compute_\w+,code=[\w,\[\]]+)*")
+_NVCC_CODES = re.compile(rb"code=([^;]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +57,7 @@ class TorchReading:
     fault: str | None = None
 
 
-class _BrokenError(Exception):
+class _TorchFaultError(Exception):
     """What is missing or broken, in one sentence; it never leaves this module."""
 
 
@@ -50,14 +69,14 @@ def read_torch(search_path: tuple[str, ...], *, architectures: bool) -> TorchRea
     try:
         place = _find_place(search_path)
         return TorchReading(torch=_read(place, architectures=architectures) if place else None)
-    except _BrokenError as fault:
+    except _TorchFaultError as fault:
         return TorchReading(fault=str(fault))
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         return TorchReading(fault=f"torch cannot be read: {error}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Place:
+class _TorchPlace:
     """Where torch is imported from: a package's folder, or a single module. `metadata` is what speaks of it."""
 
     package: Path
@@ -68,10 +87,10 @@ class _Place:
         return self.package.parent if self.package.suffix == ".py" else self.package
 
 
-def _find_place(search_path: tuple[str, ...]) -> _Place | None:
+def _find_place(search_path: tuple[str, ...]) -> _TorchPlace | None:
     """Return the first torch on a path, None if there is none.
 
-    :raises _BrokenError: if there is metadata without a torch, or what is left of one
+    :raises _TorchFaultError: if there is metadata without a torch, or what is left of one
     """
     candidates = find_installed(search_path).get("torch", ())
     for entry in dict.fromkeys(search_path):
@@ -79,7 +98,7 @@ def _find_place(search_path: tuple[str, ...]) -> _Place | None:
         if package is not None:
             beside = tuple(c for c in candidates if c.site == Path(entry))
             # Else that of an editable installation, which stands in the site folder. Not that of another torch.
-            return _Place(
+            return _TorchPlace(
                 package=package, metadata=beside or tuple(c for c in candidates if _package_in(c.site) is None)
             )
     for candidate in candidates:
@@ -87,27 +106,27 @@ def _find_place(search_path: tuple[str, ...]) -> _Place | None:
         package = _package_in(candidate.site) or targets.get("torch") or targets.get("torch.py")
         if package is not None:
             if is_folder(package) and not is_file(package / "__init__.py"):
-                raise _BrokenError(
+                raise _TorchFaultError(
                     f"{package / '__init__.py'} is missing, and {candidate.information} says that it is there"
                 )
-            return _Place(package=package, metadata=(candidate,))
+            return _TorchPlace(package=package, metadata=(candidate,))
     _refuse_remains(search_path, candidates)
     return None
 
 
 def _refuse_remains(search_path: Iterable[str], candidates: tuple[Installed, ...]) -> None:
     for candidate in candidates:
-        if _direct_url(candidate).get("editable"):
-            raise _BrokenError(
+        if is_editable(candidate):
+            raise _TorchFaultError(
                 f"{candidate.information} is of an editable installation, and its source folder is not to be found"
             )
         missing = candidate.site / "torch"
         missing = missing / "__init__.py" if is_folder(missing) else missing
-        raise _BrokenError(f"{missing} is missing, and {candidate.information} says that it is there")
+        raise _TorchFaultError(f"{missing} is missing, and {candidate.information} says that it is there")
     for entry in search_path:
         folder = Path(entry) / "torch"
         if is_file(folder / "version.py") or is_folder(folder / "lib"):
-            raise _BrokenError(f"{folder / '__init__.py'} is missing, and so is the metadata of torch")
+            raise _TorchFaultError(f"{folder / '__init__.py'} is missing, and so is the metadata of torch")
 
 
 def _package_in(folder: Path) -> Path | None:
@@ -117,7 +136,7 @@ def _package_in(folder: Path) -> Path | None:
     return folder / "torch.py" if is_file(folder / "torch.py") else None
 
 
-def _read(place: _Place, *, architectures: bool) -> Torch:
+def _read(place: _TorchPlace, *, architectures: bool) -> Torch:
     folder = place.folder
     facts = _read_version_file(place.package / "version.py") if place.package == folder else None
     stated = str(facts["__version__"]) if facts else ""
@@ -125,12 +144,12 @@ def _read(place: _Place, *, architectures: bool) -> Torch:
     if place.package == folder:
         _refuse_half(folder, installed, has_version=facts is not None)
     if installed is None and facts is None:
-        raise _BrokenError(f"{place.package} has neither a version.py nor a dist-info")
+        raise _TorchFaultError(f"{place.package} has neither a version.py nor a dist-info")
     if installed is not None and header is None and installed.entry.endswith(".dist-info"):
-        raise _BrokenError(f"{installed.information / 'METADATA'} is missing")
-    version = stated or (header or Header()).version or (installed.stated if installed else "")
+        raise _TorchFaultError(f"{installed.information / 'METADATA'} is missing")
+    version = stated or (header or MetadataHeader()).version or (installed.stated if installed else "")
     if not version:
-        raise _BrokenError(f"{place.package} has no version, neither in a version.py nor in its metadata")
+        raise _TorchFaultError(f"{place.package} has no version, neither in a version.py nor in its metadata")
     facts = facts or {}
     cuda, hip, xpu = (_text(facts.get(name)) for name in ("cuda", "hip", "xpu"))
     return Torch(
@@ -144,8 +163,8 @@ def _read(place: _Place, *, architectures: bool) -> Torch:
         git_version=_text(facts.get("git_version")),
         cxx11_abi=read_cxx11_abi(folder),
         extension_suffix=_extension_suffix(folder),
-        toolkit=_parse_toolkit((header or Header()).requires),
-        metadata_version=_other_version((header or Header()).version, version),
+        toolkit=_parse_toolkit((header or MetadataHeader()).requires),
+        metadata_version=_other_version((header or MetadataHeader()).version, version),
         architectures=read_architectures(folder) if architectures and (cuda or hip) else (),
     )
 
@@ -164,7 +183,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _choose(metadata: tuple[Installed, ...], version: str) -> tuple[Installed | None, Header | None]:
+def _choose(metadata: tuple[Installed, ...], version: str) -> tuple[Installed | None, MetadataHeader | None]:
     """Return the metadata that speaks of this version: upgrades that were killed leave others behind."""
     read = [(installed, read_header(installed)) for installed in metadata]
     whole = [(installed, header) for installed, header in read if header is not None]
@@ -179,24 +198,24 @@ def _refuse_half(folder: Path, installed: Installed | None, *, has_version: bool
 
     A stub (a distribution that is called torch and is plain Python) has none of them, and lists none.
 
-    :raises _BrokenError: naming the first that is missing
+    :raises _TorchFaultError: naming the first that is missing
     """
     has_library, has_extension = is_folder(folder / "lib"), bool(_extensions(folder))
     if has_library and has_extension and has_version:
         return
     listed = tuple((read_files(installed) if installed else None) or ())
     if not has_version and (has_library or has_extension or "torch/version.py" in listed):
-        raise _BrokenError(f"{folder / 'version.py'} is missing")
+        raise _TorchFaultError(f"{folder / 'version.py'} is missing")
     if not has_library and any(file.startswith("torch/lib/") for file in listed):
-        raise _BrokenError(f"{folder / 'lib'} is missing")
+        raise _TorchFaultError(f"{folder / 'lib'} is missing")
     if not has_extension and any(file.startswith("torch/_C.") for file in listed):
-        raise _BrokenError(f"{folder / '_C'} is missing: the extension module of torch")
+        raise _TorchFaultError(f"{folder / '_C'} is missing: the extension module of torch")
 
 
 def _read_version_file(path: Path) -> Mapping[str, object] | None:
     """Return the constants of torch/version.py, `__version__` among them; None if there is no such file.
 
-    :raises _BrokenError: if it says no version
+    :raises _TorchFaultError: if it says no version
     """
     try:
         path.lstat()
@@ -204,12 +223,12 @@ def _read_version_file(path: Path) -> Mapping[str, object] | None:
         return None
     data = read_start(path, _LARGEST_VERSION_BYTES + 1)
     if data is None:
-        raise _BrokenError(f"{path} cannot be read")
+        raise _TorchFaultError(f"{path} cannot be read")
     if len(data) > _LARGEST_VERSION_BYTES:
-        raise _BrokenError(f"{path} has more than {_LARGEST_VERSION_BYTES} bytes")
+        raise _TorchFaultError(f"{path} has more than {_LARGEST_VERSION_BYTES} bytes")
     tree = read_syntax_tree(data)
     if tree is None:
-        raise _BrokenError(f"{path} is not Python")
+        raise _TorchFaultError(f"{path} is not Python")
     found: dict[str, object] = {}
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
@@ -220,7 +239,7 @@ def _read_version_file(path: Path) -> Mapping[str, object] | None:
             continue
         found.update({target.id: _constant(value, found) for target in targets if isinstance(target, ast.Name)})
     if not _text(found.get("__version__")):
-        raise _BrokenError(f"{path} says no __version__")
+        raise _TorchFaultError(f"{path} says no __version__")
     return found
 
 
@@ -258,15 +277,15 @@ def _parse_toolkit(requires: tuple[str, ...]) -> str | None:
     return None
 
 
-def _origin(place: _Place, installed: Installed | None, version: str) -> Origin:
+def _origin(place: _TorchPlace, installed: Installed | None, version: str) -> Origin:
     if installed is None:
         return Origin.SOURCE  # a build tree on the path
     if (read_lines(installed, "INSTALLER") or ("",))[0].lower() == "conda" or _is_in_conda(installed.site):
         return Origin.CONDA
-    url = _direct_url(installed)
-    if url.get("editable") or installed.is_developed or installed.site != place.package.parent:
+    editable = is_editable(installed)
+    if editable or installed.is_developed or installed.site != place.package.parent:
         return Origin.EDITABLE
-    return Origin.SOURCE if url.get("folder") or "+git" in version else Origin.WHEEL
+    return Origin.SOURCE if editable is not None or "+git" in version else Origin.WHEEL
 
 
 def _is_in_conda(site: Path) -> bool:
@@ -278,12 +297,52 @@ def _is_in_conda(site: Path) -> bool:
     )
 
 
-def _direct_url(installed: Installed) -> Mapping[str, bool]:
-    """Return what direct_url.json (PEP 610) says of a folder; nothing if it was none."""
-    data = read_start(installed.information / "direct_url.json", _LARGEST_JSON_BYTES) or b"{}"
-    try:
-        table = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    about = table.get("dir_info") if isinstance(table, dict) else None
-    return {"folder": True, "editable": about.get("editable") is True} if isinstance(about, dict) else {}
+def read_cxx11_abi(folder: Path) -> bool | None:
+    """Return whether a torch uses the new C++ ABI, None where there is no libc10.so to tell."""
+    found = _search(folder / "lib" / "libc10.so", _ERROR)
+    return None if found is None else b"NSt7__cxx11" in found
+
+
+def read_architectures(folder: Path) -> tuple[str, ...]:
+    """Return the architectures that a torch was built for, as sm_90, compute_120 or gfx90a, in its own order."""
+    for library in ("libtorch_python.so", "torch_python.dll"):
+        found = [flags for pattern in _FLAGS for flags in _find_all(folder / "lib" / library, pattern)]
+        if found:
+            # A name that is alone may be of something else.
+            return _names_of(max(found, key=len).split())
+    for library in ("libtorch_cuda.so", "torch_cuda.dll"):
+        flags = _search(folder / "lib" / library, _NVCC_FLAGS)
+        if flags is not None:
+            # arch=compute_90,code=sm_90: what is generated is the code.
+            return _names_of(name for codes in _NVCC_CODES.findall(flags) for name in codes.strip(b"[]").split(b","))
+    return ()
+
+
+def _names_of(names: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.decode("ascii") for name in names))
+
+
+def _search(path: Path, pattern: re.Pattern[bytes]) -> bytes | None:
+    with _mapped(path) as data:
+        match = pattern.search(data) if data else None
+        return match[0] if match else None
+
+
+def _find_all(path: Path, pattern: re.Pattern[bytes]) -> list[bytes]:
+    with _mapped(path) as data:
+        return pattern.findall(data) if data else []
+
+
+@contextlib.contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap | None]:
+    """Yield the bytes of a library, None where they cannot be had."""
+    if not is_file(path):
+        yield None
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("rb"))
+            data = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except (OSError, ValueError):  # ValueError: it is empty
+            data = None
+        yield data

@@ -5,7 +5,6 @@ May not read one, nor run what an editable installation imports: what cannot be 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +12,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ...consumer.environment import python_folders, python_versions
-from ...files import is_file, is_folder, read_start, real
-from ...installed.dist_info import Installed, read_files
+from ...files import is_file, is_folder, real
+from ...installed.dist_info import Installed, read_direct_url, read_files
 from ...installed.editable import importable, read_source_places, top_level_names
 from ...link.modules import is_library_name, walk_tree
 
-_LARGEST_URL_BYTES = 1_000_000
 _SITE_NAMES = frozenset({"site-packages", "dist-packages"})
 # Where a wheel has what does not go by the name that it has there (binary distribution format, ".data").
 _DATA = re.compile(r"[^/]+\.data/(?:purelib|platlib|(data))/")
@@ -159,13 +157,16 @@ def _recorded_modules(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _editable_source(information: Path) -> Path | None:
-    """Return the source tree of an editable installation (PEP 610); None where it is none."""
-    try:
-        direct = json.loads(read_start(information / "direct_url.json", _LARGEST_URL_BYTES) or b"")
-        folder = direct["dir_info"]["editable"] and Path(unquote(urlsplit(direct["url"]).path))
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+    """Return the source tree of an editable installation; None where it is none."""
+    direct = read_direct_url(information)
+    about, url = direct.get("dir_info"), direct.get("url")
+    if not isinstance(about, dict) or not about.get("editable") or not isinstance(url, str):
         return None
-    return folder if isinstance(folder, Path) and is_folder(folder) else None
+    try:
+        folder = Path(unquote(urlsplit(url).path))
+    except ValueError:
+        return None
+    return folder if is_folder(folder) else None
 
 
 def _is_for_other_python(file: str, pythons: frozenset[str]) -> bool:

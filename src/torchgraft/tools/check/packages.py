@@ -6,7 +6,6 @@ not known, or a wheel would come back as it was, there are none.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -19,7 +18,7 @@ from typing import Any
 
 from ...errors import Evidence, PlanError, Problem
 from ...files import is_file, is_folder, read_start
-from ...installed.dist_info import Installed, choose_installed, find_installed, version_of
+from ...installed.dist_info import Installed, choose_installed, find_installed, read_direct_url, version_of
 from ...link.linkage import Format, Module
 from ...link.modules import is_library_name, read_archive_modules, read_file_modules
 from ...versions import parse_version
@@ -199,7 +198,7 @@ def foreign_cures(info: Path, name: str, *, installer: str, prefix: Path, librar
     """
     if installer not in _INSTALLERS or (prefix / "uv-receipt.toml").is_file():
         return ()
-    direct = _direct_url(info)
+    direct = read_direct_url(info)
     if not _is_built_here(info, direct):
         return ()
     # Of an index that has wheels too.
@@ -214,15 +213,7 @@ def foreign_cures(info: Path, name: str, *, installer: str, prefix: Path, librar
     return tuple(found)
 
 
-def _is_built_here(info: Path, direct: dict[str, Any]) -> bool:
+def _is_built_here(info: Path, direct: Mapping[str, Any]) -> bool:
     if direct:
         return "archive_info" not in direct or not str(direct.get("url")).partition("#")[0].endswith(".whl")
     return bool(_LOCAL_TAG.search(read_start(info / "WHEEL", _LARGEST_BYTES) or b""))
-
-
-def _direct_url(info: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(read_start(info / "direct_url.json", _LARGEST_BYTES) or b"")
-    except (ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
