@@ -19,5 +19,5 @@ def parse_version(text: str | None) -> Version | None:
 
 
 def numbers_in(text: str) -> tuple[int, ...]:
-    """Return all whole numbers of a text: of 12.8, of python3.11, of 13.2.0-4ubuntu3."""
-    return tuple(int(number) for number in re.findall(r"\d+", text))
+    """Return the whole numbers of a text: of 12.8, of python3.11, of 13.2.0-4ubuntu3."""
+    return tuple(int(number) for number in re.findall(r"\d{1,18}", text))

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from support import sites
 from torchgraft.compile.compilers import find_compilers
 from torchgraft.compile.gpus import Drivers, find_gpus
-from torchgraft.compile.machine import read_machine
+from torchgraft.compile.hardware import read_machine
 from torchgraft.compile.nvcc import (
     parse_architectures,
     parse_dry_run,
-    parse_host_config,
+    parse_highest_gcc,
     parse_profile,
     parse_wrapper,
     resolve_nvcc,
 )
-from torchgraft.compile.rocm import find_rocm
+from torchgraft.compile.other_toolkits import find_rocm
 from torchgraft.compile.toolkits import find_toolkits
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the folders are those of Linux")
@@ -64,7 +64,7 @@ def test_any_toolkit(files: dict[str, bytes | None], cudas: tuple[str, ...], nam
 def test_any_text_about_nvcc(text: str) -> None:
     parse_architectures(text)
     parse_dry_run(text)
-    parse_host_config(text)
+    parse_highest_gcc(text)
     parse_profile(text, "/opt/cuda/bin")
     assert parse_wrapper(text) is None or text.startswith("#!")
     assert resolve_nvcc(f"/nowhere/{text}", {"PATH": text}) is None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from support import sites
-from torchgraft.compile.toolkits import HEADERS
+from torchgraft.compile.nvcc import HEADERS
 
 HOST_CONFIG = Path(__file__).parents[1] / "cases" / "host_config"
 PROFILE = "\nTOP              = $(_HERE_)/..\n\nCICC_PATH        = $(TOP)/nvvm/bin\n"
@@ -44,7 +44,7 @@ def install_toolkit(
         "cuda.h": f"#define CUDA_VERSION {int(major) * 1000 + int(minor) * 10}\n" if written else "",
         "crt/host_config.h": limits.read_text() if limits.exists() else "",
     }
-    headers = {h.name: contents.get(h.name, "") for h in HEADERS if h.name not in set(without)}
+    headers = {name: contents.get(name, "") for name in HEADERS if name not in set(without)}
     sites.write(home, {f"{include}/{name}": text for name, text in headers.items()})
     sites.write(home, {"bin/nvcc.profile": PROFILE, "nvvm/bin/cicc": ""})
     return home

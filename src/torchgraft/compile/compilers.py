@@ -1,4 +1,4 @@
-"""The pairs of a C and a C++ compiler that nvcc and torch could use.
+"""The pairs of a C and a C++ compiler that nvcc and torch could use, with the C library whose headers they take.
 
 May not choose one, nor compile anything.
 """
@@ -9,12 +9,14 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ..files import is_file, names_in, real
 from ..model.hardware_values import HostCompiler
-from .programs import ask_program
+from ..programs import ask_program
+from .plan_toolkit import first_cuda
 
 # gcc, x86_64-conda-linux-gnu-gcc, gcc-12, x86_64-linux-gnu-g++-12, clang++-17, cc, c++
 _NAME = re.compile(r"(?P<target>(?:[\w.]+-)*)(?P<driver>gcc|g\+\+|clang\+\+|clang|cc|c\+\+)(?:-(?P<version>\d[\d.]*))?")
@@ -24,6 +26,8 @@ _FAMILY = {"gcc": "gcc", "g++": "gcc", "clang": "clang", "clang++": "clang"}
 _NUMBERED = re.compile(r"(?:gcc|clang)-\d+")
 _VERSION = re.compile(r"^\d+(?:\.\d+)*$", re.MULTILINE)
 _TIMEOUT_S = 5.0
+_GLIBC = re.compile(r"glibc (\d+\.\d+)")
+_GLIBC_MACROS = re.compile(r"^#define __GLIBC(|_MINOR)__ (\d+)$", re.MULTILINE)
 
 
 def find_compilers(variables: Mapping[str, str], path: str) -> tuple[HostCompiler, ...]:
@@ -46,8 +50,28 @@ def find_compilers(variables: Mapping[str, str], path: str) -> tuple[HostCompile
     return tuple(unique.values())
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Driver:
+def machine_libc() -> str:
+    """Return the release of the C library of the machine, such as 2.42; "" where it is no glibc."""
+    try:
+        match = _GLIBC.fullmatch(os.confstr("CS_GNU_LIBC_VERSION") or "")
+    except (AttributeError, OSError, ValueError):  # not on Windows, macOS, musl
+        return ""
+    return match[1] if match else ""
+
+
+def with_libc(
+    compilers: tuple[HostCompiler, ...], variables: Mapping[str, str], *, machine: str
+) -> tuple[HostCompiler, ...]:
+    """Return compilers with the glibc whose headers they take: conda's have older ones of their own.
+
+    :param machine: the release of the machine's; nobody is asked where it clashes with nothing
+    """
+    if first_cuda(machine) is None:
+        return compilers
+    return tuple(replace(c, libc=_libc_of(c.cxx, variables)) if c.name else c for c in compilers)
+
+
+class _Driver(NamedTuple):
     """What the name of a compiler says, its links followed: c++ is a link to g++-12 on many machines."""
 
     family: str
@@ -151,3 +175,9 @@ def _take_version(command: list[str], family: str, variables: Mapping[str, str])
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part[:9]) for part in version.split(".") if part)
+
+
+def _libc_of(compiler: str, variables: Mapping[str, str]) -> str:
+    command = [compiler, "-E", "-dM", "-x", "c++", "-include", "features.h", os.devnull]
+    said = dict(_GLIBC_MACROS.findall(ask_program(command, variables, timeout_s=_TIMEOUT_S) or ""))
+    return f"{said['']}.{said['_MINOR']}" if len(said) == len(("major", "minor")) else ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import names_in, read_text
-from .programs import ask_program, find_programs
+from ..programs import ask_program, find_programs
 
 _NVML_NAMES = ("libnvidia-ml.so.1", "nvml.dll")
 _CUDA_NAMES = ("libcuda.so.1", "nvcuda.dll")

@@ -1,4 +1,4 @@
-"""What an nvcc is: its home behind wrapper scripts and links, its version, its architectures, its host compilers.
+"""What an nvcc is: its home behind wrapper scripts and links, its version, its architectures; what the home has.
 
 May not look for one. Files are read first; nvcc is run (5-40 ms) only for what none of them says.
 """
@@ -12,11 +12,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from ..files import is_file, names_in, read_text, real
-from .programs import ask_program, take_answer
+from ..files import is_file, is_folder, names_in, read_text, real
+from ..programs import ask_program, take_answer
+from .plan_toolkit import CLASHES
 
 NVCC = "nvcc.exe" if os.name == "nt" else "nvcc"
 
+# What torch's own headers and the extensions of the corpus include. All of them are in every full toolkit from 11.8 on:
+# one that is missing means that a part was not installed. nvToolsExt.h is not here, since CUDA 13 has nvtx3 alone.
+HEADERS = (
+    *("cuda.h", "cuda_runtime.h", "cuda_fp16.h", "crt/host_config.h", "nv/target", "thrust/version.h"),
+    *("cub/version.cuh", "cublas_v2.h", "cublasLt.h", "cusparse.h", "cusolverDn.h", "cufft.h", "curand.h"),
+    *("curand_kernel.h", "nvrtc.h", "nvtx3/nvToolsExt.h", "cuda_profiler_api.h"),
+)
+_LARGEST_HEADER_BYTES = 1_000_000
 _PROFILE = "nvcc.profile"
 _MOST_WRAPPERS = 8
 # Characters of what is wrong with an nvcc.
@@ -34,9 +43,6 @@ _VERSION_TXT = re.compile(r"CUDA Version (\d+\.\d+)")
 _VERSION_MACRO = re.compile(r"^#define\s+CUDA(?:RT)?_VERSION\s+(\d{4,6})\b", re.MULTILINE)
 _CONDA_PACKAGE = re.compile(r"cuda-nvcc(?:-tools|-impl|_[\w-]+?)?-(\d+\.\d+)\.[^-]*-[^-]*\.json")
 _HIGHEST_GCC = re.compile(r"^#if __GNUC__ > (\d+)\s*$", re.MULTILINE)
-# The words of its #error: the condition stands there twice more, for compilers of cars and of Grace with limits of
-# their own.
-_CLANG_TOO_NEW = re.compile(r"unsupported clang version! clang version must be less than (\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +51,6 @@ class Nvcc:
 
     path: str
     home: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostLimits:
-    """The highest major versions that a toolkit's host_config.h lets pass; None where it says nothing."""
-
-    gcc: int | None = None
-    clang: int | None = None
 
 
 def parse_profile(text: str, here: str) -> str | None:
@@ -88,10 +86,10 @@ def parse_architectures(text: str) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: (int(re.sub(r"\D", "", name)), name)))
 
 
-def parse_host_config(text: str) -> HostLimits:
-    """Return the limits of a crt/host_config.h."""
-    gcc, clang = _HIGHEST_GCC.search(text), _CLANG_TOO_NEW.search(text)
-    return HostLimits(gcc=int(gcc[1][:9]) if gcc else None, clang=int(clang[1][:9]) - 1 if clang else None)
+def parse_highest_gcc(text: str) -> int | None:
+    """Return the newest major version of gcc that a crt/host_config.h lets pass; None if it says nothing of it."""
+    match = _HIGHEST_GCC.search(text)
+    return int(match[1][:9]) if match else None
 
 
 def resolve_nvcc(path: str, variables: Mapping[str, str]) -> Nvcc | None:
@@ -127,13 +125,31 @@ def read_version(nvcc: Nvcc, variables: Mapping[str, str]) -> str | None:
     return release[1] if release else None
 
 
-def read_host_limits(home: Path) -> HostLimits:
-    """Return the host compilers that a toolkit takes."""
+def read_highest_gcc(home: Path) -> int | None:
+    """Return the newest major version of gcc that a toolkit takes; None if it sets no limit."""
+    found = (parse_highest_gcc(read_text(folder / "crt" / "host_config.h")) for folder in include_folders(home))
+    return next((gcc for gcc in found if gcc is not None), None)
+
+
+def read_highest_libc(home: Path) -> str:
+    """Return the newest glibc that the headers of a toolkit agree with; "" where none is known that they do not.
+
+    Headers that somebody has patched agree with more than their release does.
+    """
     for folder in include_folders(home):
-        limits = parse_host_config(read_text(folder / "crt" / "host_config.h"))
-        if limits != HostLimits():
-            return limits
-    return HostLimits()
+        text = read_text(folder / "crt" / "math_functions.h", _LARGEST_HEADER_BYTES)
+        for clash in CLASHES if text else ():
+            if re.search(rf"\bdouble\s+{clash.function}\(double x\)\s*;", text):
+                return clash.before
+        if text:
+            break
+    return ""
+
+
+def missing_headers(home: Path) -> tuple[str, ...]:
+    """Return the names among `HEADERS` that a toolkit lacks."""
+    folders = [folder for folder in include_folders(home) if is_folder(folder)]
+    return tuple(name for name in HEADERS if not any(is_file(folder / name) for folder in folders))
 
 
 def take_architectures(nvcc: str, variables: Mapping[str, str]) -> tuple[tuple[str, ...], str]:

@@ -1,19 +1,26 @@
-"""Which host compiler nvcc and torch use.
+"""Which host compiler nvcc and torch use, and for which GPU architectures.
 
-May not start one.
+May not ask a compiler or a driver: what they know is in the snapshot.
 """
 
 from __future__ import annotations
 
+import re
+import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import Evidence, Problem
 from ..model.hardware_values import HostCompiler
-from ..model.observation import Snapshot
-from .plan_libc import takes
+from ..model.observation import Snapshot, Torch
+from ..settings.config import ArchFormat, Config
+from ..versions import numbers_in
+from .plan_toolkit import takes
 
-# What look.compilers says of a compiler that variables name.
+# What `compilers` says of a compiler that variables name.
 _USERS = frozenset({"CC", "CXX", "CC and CXX"})
+
+_LETTERS = string.ascii_lowercase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +62,7 @@ def plan_host_compiler(
             reason = (
                 f"{first.cc} takes the headers of glibc {first.libc}, and CUDA {toolkit} those up to {highest_libc}"
             )
-        return CompilerChoice(compiler=max(fitting, key=_key), reason=reason, forced=default.source in _USERS)
+        return CompilerChoice(compiler=max(fitting, key=_version), reason=reason, forced=default.source in _USERS)
     if default is first:
         return CompilerChoice()
     # The one in `ccache gcc-11`, where there is such a one; else what would compile if nothing was set.
@@ -97,5 +104,103 @@ def _too_new(compiler: HostCompiler, toolkit: str, highest_gcc: int | None) -> P
     )
 
 
-def _key(compiler: HostCompiler) -> tuple[int, ...]:
-    return tuple(int(part) for part in compiler.version.split(".") if part.isdigit()) or (0,)
+def _version(compiler: HostCompiler) -> tuple[int, ...]:
+    return numbers_in(compiler.version) or (0,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownBad:
+    """A toolkit that makes wrong code for an architecture; code for `instead` runs on the same GPUs, and is right."""
+
+    toolkit: str
+    architecture: str
+    instead: str
+    why: str
+    source: str
+
+
+KNOWN_BAD: tuple[KnownBad, ...] = (
+    KnownBad(
+        toolkit="13.2",
+        architecture="10.3",
+        instead="10.0",
+        why="nvcc 13.2 miscompiles sm_103: kernels of causal-conv1d give wrong results on a B300, those for sm_100 are"
+        " exact there",
+        source="https://github.com/Dao-AILab/causal-conv1d/issues/105",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architectures:
+    """Compute capabilities as torch writes them (8.0, 9.0a, 12.0+PTX), none where nothing is known."""
+
+    names: tuple[str, ...] = ()
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def plan_architectures(
+    config: Config, snapshot: Snapshot, *, torch: Torch, known: tuple[str, ...], toolkit_version: str
+) -> Architectures:
+    """Return the GPUs that are there, else what the package names, else what torch was built for, within nvcc's.
+
+    The last one gets PTX, which later GPUs compile for themselves.
+
+    :param known: the architectures of nvcc, as 80 or 90a; none if it was not asked
+    """
+    gpus = snapshot.hardware.gpus if snapshot.hardware else ()
+    for names, reason in (
+        (tuple(sorted(set(gpus), key=numbers_in)), "the GPUs of this machine"),
+        (config.cuda_architectures, f"cuda-architectures ({config.origin('cuda-architectures')})"),
+        (_of_torch(torch), "those that torch was built for and the toolkit knows"),
+    ):
+        wanted = tuple(name for name in names if _is_known(name, known))
+        if not wanted:
+            continue
+        bad = {row.architecture: row for row in KNOWN_BAD if _is_release(toolkit_version, row.toolkit)}
+        chosen = tuple(dict.fromkeys(_instead(name, bad) for name in wanted))
+        explicit = any("+PTX" in name for name in chosen)
+        return Architectures(
+            names=chosen if explicit else (*chosen[:-1], f"{chosen[-1]}+PTX"),
+            reason=reason,
+            notes=tuple(
+                f"{row.why}: {row.instead} instead ({row.source})"
+                for row in bad.values()
+                if row.architecture in {_plain(name) for name in wanted}
+            ),
+        )
+    return Architectures()
+
+
+def _instead(name: str, bad: Mapping[str, KnownBad]) -> str:
+    row = bad.get(_plain(name))
+    return name if row is None else row.instead + ("+PTX" if name.endswith("+PTX") else "")
+
+
+def _plain(name: str) -> str:
+    """Return 10.3 of 10.3a+PTX."""
+    return name.removesuffix("+PTX").rstrip(_LETTERS)
+
+
+def _is_release(version: str, release: str) -> bool:
+    return version == release or version.startswith(f"{release}.")
+
+
+def arch_list_text(names: tuple[str, ...], form: ArchFormat) -> str:
+    """Return architectures as a package's own variable wants them."""
+    if form is ArchFormat.DOTTED:
+        return ";".join(names)
+    numbers = [name.removesuffix("+PTX").replace(".", "") for name in names]
+    return ";".join(f"sm_{number}" if form is ArchFormat.SM else number for number in numbers)
+
+
+def _of_torch(torch: Torch) -> tuple[str, ...]:
+    """Return torch's own list (sm_75 ... compute_120) in dotted form, each once."""
+    matches = (re.fullmatch(r"(?:sm|compute)_([0-9]+)([0-9])([a-z]?)", text) for text in torch.architectures)
+    return tuple(dict.fromkeys(f"{m[1]}.{m[2]}{m[3]}" for m in matches if m))
+
+
+def _is_known(name: str, known: tuple[str, ...]) -> bool:
+    number = name.removesuffix("+PTX").replace(".", "")
+    return not known or number in known or number.rstrip(_LETTERS) in known

@@ -1,20 +1,29 @@
 """What is known of torch, of the interpreter and of the machine: the facts that conditions and templates are about.
 
-May not guess: what is not known yet has no value.
+The vocabulary says some of them in the words of well-known packages. May not guess: what is not known yet has no
+value. May not override what the user or the package has set.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from ..ladder.plan_torch import Choice
+from ..model.decision import PlannedVariable
 from ..model.observation import Knowledge, Snapshot, Torch
+from ..settings.config import Config, Cuda
 from ..settings.template import FACTS
 from ..versions import parse_version
 from .plan_compiling import Compiling
+from .plan_needs import has_vocabulary
+
+if TYPE_CHECKING:
+    from ..settings.vocabulary_words import Word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,3 +115,75 @@ def _python_tag(implementation: str, version: str) -> str:
     """Return the tag of an interpreter (PEP 425)."""
     prefix = {"cpython": "cp", "pypy": "pp"}.get(implementation, implementation)
     return prefix + "".join(version.split(".")[:2])
+
+
+def plan_vocabulary(
+    config: Config, snapshot: Snapshot, compiling: Compiling, *, torch: str | None
+) -> Iterator[PlannedVariable]:
+    """Yield the variables by which well-known packages learn what was decided: the words that apply to this project.
+
+    With a torch that has no CUDA none of them forces anything: the package then does what it does by itself.
+
+    :param torch: the version of torch without its local part, None if it is not known yet
+    """
+    if not has_vocabulary(config, snapshot.project):
+        return
+    from ..settings.vocabulary import words_of
+    from ..settings.vocabulary_words import Decision
+
+    made = {
+        Decision.NO_CUDA: config.cuda is Cuda.OFF,
+        Decision.TOOLKIT: compiling.toolkit is not None,
+        Decision.OTHER_MINOR: compiling.other_minor,
+        Decision.ROCM: compiling.rocm,
+        Decision.TORCH: bool(torch),
+    }
+    for word in words_of(snapshot.project.name, config.vocabulary):
+        value = _value(word, compiling, torch) if made[word.when] else ""
+        if value:
+            whose = ", ".join(word.packages[:2]) or "every package"
+            yield PlannedVariable(
+                name=word.variable,
+                value=value,
+                reason=f"vocabulary of {whose}: {word.when.value}",
+                of_machine=word.when.of_machine,
+            )
+
+
+def _value(word: Word, compiling: Compiling, torch: str | None) -> str:
+    """Return the value of a word, "" where what it says has no value here."""
+    if not word.value.startswith("{"):
+        return word.value
+    values: Mapping[str, str] = {
+        "{numbers}": ";".join(number for number, _ in covered(compiling.architectures, word.known)),
+        "{dotted}": ";".join(dotted for _, dotted in covered(compiling.architectures, word.known)),
+        "{gfx}": ";".join(compiling.gfx),
+        "{gfx_words}": " ".join(compiling.gfx),
+        "{one_gfx}": compiling.gfx[0] if len(compiling.gfx) == 1 else "",
+        "{jobs}": str(compiling.jobs or ""),
+        "{torch}": torch or "",
+    }
+    return values[word.value]
+
+
+def covered(names: tuple[str, ...], known: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return architectures as numbers and dotted (86, 8.6), within what a package knows, lowest first, each once.
+
+    Code for 8.0 runs on 8.6, and not on 9.0: what is not known becomes the highest known one of the same major
+    version that is not above it (CUDA C++ Programming Guide, "Binary Compatibility"). Suffixes are left out: neither
+    +PTX nor 90a is understood everywhere.
+
+    :param known: as 80; all if it is empty
+    """
+    found = set()
+    for name in names:
+        match = re.match(r"(\d+)\.(\d)", name)
+        if match is None:
+            continue
+        major, minor = int(match[1]), int(match[2])
+        fitting = [number for number in map(int, known) if number // 10 == major and number % 10 <= minor]
+        if not known:
+            found.add((major, minor))
+        elif fitting:
+            found.add((major, max(fitting) % 10))
+    return tuple((f"{major}{minor}", f"{major}.{minor}") for major, minor in sorted(found))

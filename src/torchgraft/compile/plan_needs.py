@@ -1,4 +1,4 @@
-"""What a project needs, as both look and decide have to know: nothing costly is looked at for nothing.
+"""What a project needs, as those who look and those who plan have to know: nothing is looked at for nothing.
 
 May not decide more than that.
 """
@@ -50,6 +50,11 @@ def sycl_need(config: Config, project: Project, torch: Torch | None) -> str:
     if config.cuda is Cuda.OFF or torch is None or not torch.xpu:
         return ""
     return "SyclExtension in setup.py" if project.setup_script and project.setup_script.names_sycl else ""
+
+
+def has_vocabulary(config: Config, project: Project) -> bool:
+    """Return whether words of the vocabulary may apply: each is about a toolkit, about cuda = off, or asked for."""
+    return bool(project.cuda_sources or config.vocabulary) or config.cuda is not Cuda.AUTO
 
 
 def toolkits_for(toolkits: Iterable[Toolkit], cuda: str) -> tuple[Toolkit, ...]:

@@ -1,4 +1,4 @@
-"""Which CUDA toolkit compiles for the chosen torch.
+"""Which CUDA toolkit compiles for the chosen torch, and with the C library of the machine.
 
 May not assemble one; the plan only says from which trees.
 """
@@ -8,17 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from ..errors import Evidence, Problem
 from ..model.decision import Planned, PlannedToolkit
-from ..model.hardware_values import Toolkit
+from ..model.hardware_values import HostCompiler, Toolkit
 from ..model.observation import Link, Snapshot, Torch
 from ..settings.config import Config
-from .libc_clashes import first_cuda, release
-from .plan_libc import clash_text, clashing_compiler, libc_problem, oldest_libc
+from ..versions import numbers_in
 from .plan_needs import TOOLKIT_VARIABLES, cuda_need, major, toolkits_for
 
 # What nvcc alone needs: the rest of a toolkit comes with torch (cublas, cusparse, ...). All in one requirement, or
@@ -26,6 +25,40 @@ from .plan_needs import TOOLKIT_VARIABLES, cuda_need, major, toolkits_for
 _COMPONENTS = ("nvcc", "nvvm", "crt", "cudart", "cccl")
 _FIRST_ON_PYPI = 13
 _MOST_FAULTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LibcClash:
+    """What a release of glibc has declared `noexcept` since, and the first CUDA whose headers say so too.
+
+    `function` is one that crt/math_functions.h declares for double, alone or with others. `before` is the release of
+    glibc before that one.
+    """
+
+    glibc: str
+    before: str
+    function: str
+    cuda: str
+    source: str
+
+
+# By glibc's release. The releases of CUDA: nvidia-cuda-nvcc-cu12 12.4 to 12.9, nvidia-cuda-crt 13.0 to 13.5, read.
+CLASHES: tuple[LibcClash, ...] = (
+    LibcClash(
+        glibc="2.41",
+        before="2.40",
+        function="cospi",
+        cuda="13.0",
+        source="https://github.com/opencv/opencv/issues/27111",
+    ),
+    LibcClash(
+        glibc="2.42",
+        before="2.41",
+        function="rsqrt",
+        cuda="13.2",
+        source="https://github.com/llvm/llvm-project/pull/185701",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +176,7 @@ def _requirement(config: Config, snapshot: Snapshot, torch: Torch) -> Planned:
     here = f"no toolkit {major(str(torch.cuda))}.x is here"
     libc = oldest_libc(snapshot.hardware.compilers if snapshot.hardware else ())
     clash = first_cuda(libc)
-    if clash and release(minor_version(version)) < release(clash.cuda):
+    if clash and numbers_in(minor_version(version)) < numbers_in(clash.cuda):
         version = f"{clash.cuda}.*"
         here = f"{here} whose headers agree with glibc {libc}: {clash.cuda} is the first one"
     reason = f"torch {torch.version} was built with CUDA {torch.cuda}, and {here}"
@@ -225,3 +258,67 @@ def torch_place(torch: Torch) -> str:
 def minor_version(version: str) -> str:
     """Return the first two parts of a version."""
     return ".".join(version.split(".")[:2])
+
+
+def agrees(libc: str, highest: str) -> bool:
+    """Return whether headers that agree with glibc up to `highest` agree with a release; "" is none that is known."""
+    return not libc or not highest or numbers_in(libc) <= numbers_in(highest)
+
+
+def first_cuda(libc: str) -> LibcClash | None:
+    """Return the clash that a release of glibc has with older CUDAs than the one it names; None if it has none."""
+    found = [clash for clash in CLASHES if libc and numbers_in(clash.glibc) <= numbers_in(libc)]
+    return found[-1] if found else None
+
+
+def takes(compiler: HostCompiler, *, highest_gcc: int | None, highest_libc: str = "") -> bool:
+    """Return whether a toolkit with these limits takes a compiler as the one for the host."""
+    return (
+        compiler.name == "gcc"
+        and (highest_gcc is None or numbers_in(compiler.version)[:1] <= (highest_gcc,))
+        and agrees(compiler.libc, highest_libc)
+    )
+
+
+def clashing_compiler(toolkit: Toolkit, compilers: Iterable[HostCompiler]) -> HostCompiler | None:
+    """Return a compiler whose C library a toolkit's headers clash with; None where they agree with that of another."""
+    usable = [compiler for compiler in compilers if compiler.name]
+    fitting = [c for c in usable if takes(c, highest_gcc=toolkit.highest_gcc)] or usable[:1]
+    if not fitting or any(agrees(compiler.libc, toolkit.highest_libc) for compiler in fitting):
+        return None
+    return fitting[0]
+
+
+def oldest_libc(compilers: Iterable[HostCompiler]) -> str:
+    """Return the oldest glibc among those that compilers take; "" where one is not known."""
+    known = [compiler.libc for compiler in compilers if compiler.name]
+    return min(known, key=numbers_in) if known and all(known) else ""
+
+
+def clash_text(toolkit: Toolkit, compiler: HostCompiler) -> str:
+    """Return why a toolkit is not taken."""
+    return (
+        f"its headers agree with glibc up to {toolkit.highest_libc}, and {compiler.cxx} compiles with {compiler.libc}"
+    )
+
+
+def libc_problem(toolkit: Toolkit, compiler: HostCompiler, *, torch: str) -> Problem:
+    """Return what is wrong where no release of a CUDA's major version agrees with the machine's glibc."""
+    clash = first_cuda(compiler.libc)
+    function = clash.function if clash else "some functions"
+    return Problem(
+        code="libc-too-new",
+        headline=f"CUDA {toolkit.version} cannot compile with glibc {compiler.libc}",
+        evidence=(
+            Evidence(label="torch", text=torch),
+            Evidence(label="nvcc", text=f"{toolkit.version} at {toolkit.nvcc} ({toolkit.source})"),
+            Evidence(label="glibc", text=f"{compiler.libc}, of which {compiler.cxx} takes the headers"),
+            Evidence(label="limit", text=f"glibc {toolkit.highest_libc}, from the toolkit's crt/math_functions.h"),
+        ),
+        why=f"glibc declares {function} in another way since, and nothing that includes math.h compiles",
+        fixes=(
+            "conda install -c conda-forge gxx   (in an active environment: it has headers of an older glibc)",
+            "install a torch for CUDA 13: the toolkit for it is then taken from PyPI",
+            f"build in a container whose glibc is {toolkit.highest_libc} or older",
+        ),
+    )

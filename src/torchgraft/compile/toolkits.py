@@ -1,4 +1,4 @@
-"""Every CUDA toolkit of the machine, each once.
+"""Every CUDA toolkit of the machine, each once, and where NVIDIA's wheels have put parts of one (nvidia/cu13).
 
 May not choose one. What is broken is left out, with a sentence that says why.
 """
@@ -8,25 +8,26 @@ from __future__ import annotations
 import glob
 import itertools
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..files import is_file, is_folder, real
+from ..files import is_file, is_folder, names_in, real
 from ..model.hardware_values import Toolkit
-from .libc import read_highest_libc
+from ..programs import find_programs
 from .nvcc import (
     NVCC,
     Nvcc,
     include_folders,
-    read_host_limits,
+    missing_headers,
+    read_highest_gcc,
+    read_highest_libc,
     read_version,
     resolve_nvcc,
     take_architectures,
 )
-from .nvidia_wheels import WheelTree, find_wheel_trees, read_wheel_versions
 from .plan_needs import toolkits_for
-from .programs import find_programs
 
 # Patterns of homes. On Debian nvcc is on PATH, and its home is /usr.
 PLACES = (
@@ -39,38 +40,17 @@ PLACES = (
 
 # Of homes, in torch's order. What is wrong with one begins with NAME=VALUE.
 _VARIABLES = ("CUDA_HOME", "CUDA_PATH")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """A header, the extra of `cuda-toolkit` (PyPI) that brings it, and the wheel: `nvidia-...-cu12` before CUDA 13."""
-
-    name: str
-    component: str
-    wheel: str
-
-
-# What torch's own headers and the extensions of the corpus include. All of them are in every full toolkit from 11.8 on:
-# one that is missing means that a part was not installed. nvToolsExt.h is not here, since CUDA 13 has nvtx3 alone.
-HEADERS = (
-    Header(name="cuda.h", component="cudart", wheel="nvidia-cuda-runtime"),
-    Header(name="cuda_runtime.h", component="cudart", wheel="nvidia-cuda-runtime"),
-    Header(name="cuda_fp16.h", component="cudart", wheel="nvidia-cuda-runtime"),
-    Header(name="crt/host_config.h", component="crt", wheel="nvidia-cuda-crt"),
-    Header(name="nv/target", component="cccl", wheel="nvidia-cuda-cccl"),
-    Header(name="thrust/version.h", component="cccl", wheel="nvidia-cuda-cccl"),
-    Header(name="cub/version.cuh", component="cccl", wheel="nvidia-cuda-cccl"),
-    Header(name="cublas_v2.h", component="cublas", wheel="nvidia-cublas"),
-    Header(name="cublasLt.h", component="cublas", wheel="nvidia-cublas"),
-    Header(name="cusparse.h", component="cusparse", wheel="nvidia-cusparse"),
-    Header(name="cusolverDn.h", component="cusolver", wheel="nvidia-cusolver"),
-    Header(name="cufft.h", component="cufft", wheel="nvidia-cufft"),
-    Header(name="curand.h", component="curand", wheel="nvidia-curand"),
-    Header(name="curand_kernel.h", component="curand", wheel="nvidia-curand"),
-    Header(name="nvrtc.h", component="nvrtc", wheel="nvidia-cuda-nvrtc"),
-    Header(name="nvtx3/nvToolsExt.h", component="nvtx", wheel="nvidia-nvtx"),
-    Header(name="cuda_profiler_api.h", component="profiler", wheel="nvidia-cuda-profiler-api"),
+# Since CUDA 13 all of a toolkit is in one folder; before, each wheel had its own. cudnn, nccl, nvshmem and cusparselt
+# are no part of a toolkit, and have generic header names.
+_TREE = re.compile(r"cu\d+")
+_PARTS = frozenset(
+    {
+        *("cublas", "cuda_cccl", "cuda_cupti", "cuda_nvcc", "cuda_nvrtc", "cuda_profiler_api", "cuda_runtime", "cufft"),
+        *("cufile", "curand", "cusolver", "cusparse", "npp", "nvjitlink", "nvjpeg", "nvml_dev", "nvtx"),
+    }
 )
+_DISTRIBUTION = re.compile(r"nvidia_(cuda_nvcc|nvvm)-(\d+\.\d+)[\d.]*\.dist-info")
+_ANY_DISTRIBUTION = re.compile(r"(nvidia_[\w.]+-[\w.]+)\.dist-info")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +59,20 @@ class ToolkitSearch:
 
     toolkits: tuple[Toolkit, ...] = ()
     faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelTree:
+    """A folder with include/, lib/ or bin/ of a toolkit. `site` is the folder that the wheels are installed in."""
+
+    folder: str
+    site: str
+    in_build: bool
+
+    @property
+    def owner(self) -> str:
+        """Whose wheels these are, in words."""
+        return "NVIDIA's wheels in the build environment" if self.in_build else "NVIDIA's wheels in the consumer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +88,7 @@ class _Candidate:
     fault: str = ""
 
 
-class _BrokenError(Exception):
+class _UnusableError(Exception):
     """A candidate that cannot be used; the text says why."""
 
 
@@ -140,7 +134,7 @@ def find_toolkits(
             continue
         try:
             toolkit = _read(candidate, variables, trees=trees, known=found)
-        except _BrokenError as error:
+        except _UnusableError as error:
             faults.append(str(error))
         else:
             if toolkit:
@@ -238,13 +232,13 @@ def _read(
 ) -> Toolkit | None:
     """Return the toolkit of an nvcc that exists; None where it is known already.
 
-    :raises _BrokenError: if it cannot be used
+    :raises _UnusableError: if it cannot be used
     """
     if not os.access(candidate.nvcc, os.X_OK):
-        raise _BrokenError(f"{_who(candidate, candidate.nvcc)} cannot be run: its nvcc is not executable")
+        raise _UnusableError(f"{_who(candidate, candidate.nvcc)} cannot be run: its nvcc is not executable")
     nvcc = resolve_nvcc(candidate.nvcc, variables)
     if nvcc is None:
-        raise _BrokenError(f"{_who(candidate, candidate.nvcc)} does not say which toolkit is behind it")
+        raise _UnusableError(f"{_who(candidate, candidate.nvcc)} does not say which toolkit is behind it")
     home = _home(candidate, nvcc)
     if real(Path(home)) in known:
         return None
@@ -254,24 +248,16 @@ def _read(
     path = _path_in(home) or nvcc.path
     version = (tree and _wheel_version(tree)) or read_version(Nvcc(path=path, home=home), variables)
     if version is None:
-        raise _BrokenError(f"{_who(candidate, home)} does not say its version, and neither does its nvcc")
-    limits = read_host_limits(Path(home))
+        raise _UnusableError(f"{_who(candidate, home)} does not say its version, and neither does its nvcc")
     return Toolkit(
         home=home,
         version=version,
         source=candidate.source,
         nvcc=path,
-        highest_gcc=limits.gcc,
-        highest_clang=limits.clang,
+        highest_gcc=read_highest_gcc(Path(home)),
         missing_headers=missing_headers(Path(home)),
         highest_libc=read_highest_libc(Path(home)),
     )
-
-
-def missing_headers(home: Path) -> tuple[str, ...]:
-    """Return the names among `HEADERS` that a toolkit lacks."""
-    folders = [folder for folder in include_folders(home) if is_folder(folder)]
-    return tuple(h.name for h in HEADERS if not any(is_file(folder / h.name) for folder in folders))
 
 
 def _home(candidate: _Candidate, nvcc: Nvcc) -> str:
@@ -296,14 +282,43 @@ def _path_in(home: str) -> str | None:
 def _wheel_version(tree: WheelTree) -> str | None:
     """Return the version of nvcc's wheel.
 
-    :raises _BrokenError: if half of the compiler is missing, or of another version: it dies of "Unsupported .version"
+    :raises _UnusableError: if half of the compiler is missing, or of another version: it dies of "Unsupported .version"
     """
     versions = read_wheel_versions(tree.site)
     nvcc, nvvm = versions.get("cuda_nvcc"), versions.get("nvvm")
     if not is_folder(Path(tree.folder, "nvvm", "bin")):
-        raise _BrokenError(
+        raise _UnusableError(
             f"{tree.folder} ({tree.owner}) has nvcc without nvidia-nvvm, which holds half of the compiler"
         )
     if nvcc and nvvm and nvcc != nvvm:
-        raise _BrokenError(f"{tree.folder} ({tree.owner}) has nvcc {nvcc} with nvvm {nvvm}: they have to be the same")
+        raise _UnusableError(f"{tree.folder} ({tree.owner}) has nvcc {nvcc} with nvvm {nvvm}: they have to be the same")
     return nvcc
+
+
+def find_wheel_trees(search_paths: tuple[str, ...], *, build_paths: Collection[str] = ()) -> tuple[WheelTree, ...]:
+    """Return each tree once, the build environment's first.
+
+    :param build_paths: those of `search_paths` that are the build environment's; the others are the consumer's
+    """
+    builds = {real(Path(path)) for path in build_paths}
+    found: dict[str, WheelTree] = {}
+    for site in sorted(dict.fromkeys(search_paths), key=lambda path: real(Path(path)) not in builds):
+        nvidia = Path(site, "nvidia")
+        for name in names_in(nvidia):
+            folder = nvidia / name
+            if (_TREE.fullmatch(name) or name in _PARTS) and any(is_folder(folder / p) for p in ("include", "bin")):
+                tree = WheelTree(folder=str(folder.absolute()), site=site, in_build=real(Path(site)) in builds)
+                found.setdefault(real(folder), tree)
+    return tuple(found.values())
+
+
+def find_wheel_names(search_paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Return NVIDIA's wheels with their versions (nvidia_cublas-13.1.0.3): what the trees hold changes with them."""
+    matches = (_ANY_DISTRIBUTION.fullmatch(name) for site in search_paths for name in names_in(Path(site)))
+    return tuple(sorted({match[1] for match in matches if match}))
+
+
+def read_wheel_versions(site: str) -> dict[str, str]:
+    """Return the versions (13.0) of the wheels of nvcc and of its other half, by name: cuda_nvcc, nvvm."""
+    matches = (_DISTRIBUTION.fullmatch(name) for name in names_in(Path(site)))
+    return {match[1]: match[2] for match in matches if match}

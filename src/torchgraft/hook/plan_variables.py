@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..compile.plan_compiling import Compiling
-from ..compile.plan_facts import Facts
-from ..compile.plan_vocabulary import plan_vocabulary
+from ..compile.plan_facts import Facts, plan_vocabulary
 from ..ladder.plan_way import Reach
 from ..model.decision import PlannedVariable
 from ..model.observation import Snapshot, Torch, Way

@@ -13,7 +13,8 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ..compile.for_hook import take_hardware_for, with_architectures
+from ..compile.hardware import take_hardware_for, with_architectures
+from ..compile.plan_needs import has_vocabulary
 from ..consumer.environment import read_environment, writable_by_others
 from ..consumer.front_end import FoundConsumer, find_caller
 from ..consumer.interpreter import take_python
@@ -29,8 +30,6 @@ from ..prebuilt.take import read_hash_files
 from ..project.read_project import read_project, with_identity
 from ..settings.config import Config
 from ..settings.sources import Settings
-from ..settings.tables import env_condition_holds, env_condition_text
-from ..settings.vocabulary import VARIABLES
 from ..wanted.read_wanted import front_end_of, read_wanted
 from .source_lock import with_last_build
 
@@ -146,7 +145,9 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
             consumer=consumer,
             locked=wanted.locked,
         ),
-        variables_set=tuple(sorted(name for name in _planned_names(settings.config) if settings.variables.get(name))),
+        variables_set=tuple(
+            sorted(name for name in _planned_names(settings.config, place.project) if settings.variables.get(name))
+        ),
         env_conditions_met=_env_conditions_met(settings),
         hash_files=read_hash_files(settings.source, settings.config),
         cache_folder=str(settings.cache_folder),
@@ -181,15 +182,23 @@ def _read_consumer(
     )
 
 
-def _planned_names(config: Config) -> set[str]:
+def _planned_names(config: Config, project: Project) -> set[str]:
     """Return the names of all variables that a plan may set."""
-    rules = (name for rule in config.when for name in rule.env)
-    return {*DECIDED_VARIABLES, *VARIABLES, *config.env, *rules}
+    names = {*DECIDED_VARIABLES, *config.env, *(name for rule in config.when for name in rule.env)}
+    if has_vocabulary(config, project):
+        from ..settings.vocabulary import VARIABLES
+
+        names.update(VARIABLES)
+    return names
 
 
 def _env_conditions_met(settings: Settings) -> tuple[str, ...]:
     """Return the conditions of rules on variables that hold: the values themselves are nobody else's business."""
     conditions = {pair for rule in settings.config.when for pair in rule.if_env.items()}
+    if not conditions:
+        return ()
+    from ..settings.tables import env_condition_holds, env_condition_text
+
     return tuple(
         sorted(
             env_condition_text(name, wanted=wanted)

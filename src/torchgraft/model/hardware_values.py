@@ -13,8 +13,8 @@ class Toolkit:
     """A CUDA toolkit that has nvcc.
 
     `home` is what CUDA_HOME has to be. `version` is like 13.0. `architectures` are those nvcc compiles for, as 75 or
-    90a. `highest_gcc` and `highest_clang` are major versions, from its own host_config.h. `missing_headers` are those
-    among `look.toolkits.HEADERS` that it lacks: distributions split toolkits into many packages. `highest_libc` is the
+    90a. `highest_gcc` is a major version, from its own host_config.h. `missing_headers` are those
+    among `compile.nvcc.HEADERS` that it lacks: distributions split toolkits into many packages. `highest_libc` is the
     newest glibc that its headers agree with, as 2.41; "" where there is none known that they do not.
     """
 
@@ -24,7 +24,6 @@ class Toolkit:
     nvcc: str
     architectures: tuple[str, ...] = ()
     highest_gcc: int | None = None
-    highest_clang: int | None = None
     missing_headers: tuple[str, ...] = ()
     highest_libc: str = ""
 

@@ -18,6 +18,11 @@ class Decision(enum.Enum):
     ROCM = "a ROCm toolkit compiles"
     TORCH = "torch's version is known"
 
+    @property
+    def of_machine(self) -> bool:
+        """Whether it is about the machine that compiles; the others are the same wherever metadata are made."""
+        return self in {Decision.TOOLKIT, Decision.OTHER_MINOR, Decision.ROCM}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Word:

@@ -24,7 +24,7 @@ from support.compiling import (
     requirements,
     values,
 )
-from torchgraft.compile.plan_architectures import arch_list_text
+from torchgraft.compile.plan_compilers import arch_list_text
 from torchgraft.hook.plan_text import plan_text, said_text, summary_text
 from torchgraft.model.hardware_values import HostCompiler
 from torchgraft.model.observation import Hook

@@ -11,10 +11,12 @@ import pytest
 from support.compiling import CU128, CU130, GCC_12, GCC_13, NVCC_12_4, NVCC_13_0, NVCC_13_2, hardware, plan, values
 from support.sites import write
 from support.toolkits import script
-from torchgraft.compile.libc import machine_libc, read_highest_libc, with_libc
-from torchgraft.compile.libc_clashes import CLASHES, first_cuda, release
+from torchgraft.compile.compilers import machine_libc, with_libc
+from torchgraft.compile.nvcc import read_highest_libc
+from torchgraft.compile.plan_toolkit import CLASHES, first_cuda
 from torchgraft.model.hardware_values import HostCompiler, Toolkit
 from torchgraft.model.observation import Hook
+from torchgraft.versions import numbers_in
 
 # Lines of nvidia-cuda-nvcc-cu12 12.8.93, nvidia-cuda-crt 13.0.88 and 13.2.78.
 DECLARED = "extern __DEVICE_FUNCTIONS_DECL__ __device_builtin__ double                 "
@@ -66,7 +68,7 @@ def test_the_machine_has_a_c_library() -> None:
 
 
 def test_clashes_are_in_the_order_of_releases() -> None:
-    assert [release(clash.glibc) for clash in CLASHES] == sorted(release(clash.glibc) for clash in CLASHES)
+    assert [numbers_in(clash.glibc) for clash in CLASHES] == sorted(numbers_in(clash.glibc) for clash in CLASHES)
     found = [first_cuda(libc) for libc in ("", "2.9", "2.40", "2.41", "2.42", "3.0")]
     assert [clash and clash.cuda for clash in found] == [None, None, None, "13.0", "13.2", "13.2"]
 

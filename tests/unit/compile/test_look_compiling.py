@@ -13,7 +13,7 @@ import pytest
 from support import snapshots
 from support.compiling import CU130
 from support.toolkits import install_toolkit, script
-from torchgraft.compile.for_hook import take_hardware_for, with_architectures
+from torchgraft.compile.hardware import take_hardware_for, with_architectures
 from torchgraft.model.hardware_values import Hardware
 from torchgraft.model.observation import BuildEnvironment, Hook, Locked, Torch
 from torchgraft.model.source_tree import SetupScript

@@ -7,7 +7,8 @@ import psutil
 import pytest
 
 from support import sites
-from torchgraft.compile.machine import Machine, parse_cpu_list, parse_groups, read_machine
+from torchgraft.compile.hardware import parse_cpu_list, parse_groups, read_machine
+from torchgraft.model.hardware_values import Hardware
 
 GIB = 1 << 30
 NO_LIMIT_V1 = "9223372036854771712\n"
@@ -35,7 +36,7 @@ class Tree:
         sites.write(folder, {key.replace("_", ".", 1): f"{value}\n" for key, value in files.items()})
         return folder
 
-    def read(self) -> Machine:
+    def read(self) -> Hardware:
         return read_machine(proc=self.proc, cgroup=self.cgroup)
 
 
@@ -45,7 +46,7 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def test_no_container(tree: Tree) -> None:
-    assert tree.read() == Machine(
+    assert tree.read() == Hardware(
         cores=16,
         cores_limit="the 16 processors that this process may use",
         memory_bytes=64 * GIB,
@@ -57,7 +58,7 @@ def test_v2_own_group(tree: Tree) -> None:
     tree.groups("0::/app.slice/job\n")
     job = tree.group("app.slice/job", memory_max=8 * GIB, memory_current=3 * GIB, cpu_max="250000 100000")
     sites.write(job, {"memory.stat": f"anon 5\ninactive_file {2 * GIB}\nactive_file 7\n"})
-    assert tree.read() == Machine(
+    assert tree.read() == Hardware(
         cores=3,
         cores_limit=f"cpu.max of {job}: 2.5 processors",
         memory_bytes=7 * GIB,
@@ -101,7 +102,7 @@ def test_v1(tree: Tree) -> None:
     sites.write(tree.cgroup, {"memory/docker/memory.stat": f"inactive_file 3\ntotal_inactive_file {2 * GIB}\n"})
     tree.group("cpu,cpuacct", cpu_cfs_quota_us=-1, cpu_cfs_period_us=100_000)
     tree.group("cpu,cpuacct/docker/abc", cpu_cfs_quota_us=400_000, cpu_cfs_period_us=100_000)
-    assert tree.read() == Machine(
+    assert tree.read() == Hardware(
         cores=4,
         cores_limit=f"cpu.cfs_quota_us of {tree.cgroup}/cpu,cpuacct/docker/abc: 4.0 processors",
         memory_bytes=12 * GIB,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.toolkits import script
-from torchgraft.compile.programs import ask_program, find_programs
+from torchgraft.programs import ask_program, find_programs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
 SYSTEM = {"PATH": "/usr/bin:/bin"}

@@ -10,7 +10,7 @@ import pytest
 
 from support import snapshots
 from support.compiling import CU130, NVCC_13_0, NVCC_13_2, hardware, plan, values
-from torchgraft.compile.plan_vocabulary import covered
+from torchgraft.compile.plan_facts import covered
 from torchgraft.errors import ConfigError
 from torchgraft.model.hardware_values import RocmToolkit
 from torchgraft.model.observation import Hook

@@ -17,7 +17,6 @@ from typing import Any
 
 from ... import __version__
 from ...compile.hardware import take_hardware
-from ...compile.programs import ask_program, find_programs
 from ...consumer.environment import is_environment
 from ...consumer.interpreter import take_python
 from ...consumer.uv import project_root
@@ -27,6 +26,7 @@ from ...hook.snapshot import take_shell_snapshot
 from ...model.hardware_values import Hardware
 from ...model.observation import FrontEndName, Hook, Snapshot
 from ...model.source_tree import Project
+from ...programs import ask_program, find_programs
 from ...settings.config import VARIABLE_PREFIX, Config, Cuda
 from ...settings.sources import Settings, take_shell_settings
 from ...untrusted import strings, table

@@ -1,6 +1,6 @@
-"""Which ROCm toolkit compiles for a torch that was built with ROCm, and for which GPUs.
+"""What compiles for a torch that was built with ROCm, and for which GPUs; whether SYCL code can be compiled for XPUs.
 
-May not start hipcc.
+May not start hipcc or icpx, nor set up oneAPI's environment: its own script sets dozens of variables.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ..model.decision import PlannedVariable
 from ..model.hardware_values import RocmToolkit
 from ..model.observation import Snapshot, Torch
 from ..settings.config import Config
-from .plan_needs import rocm_need
+from .plan_needs import rocm_need, sycl_need
 from .plan_toolkit import minor_version, torch_place
 
 _NAMED = frozenset({"ROCM_HOME", "ROCM_PATH"})
@@ -90,5 +90,31 @@ def _no_hipcc(torch: Torch) -> Problem:
             "apt-get install rocm-hip-sdk   (from AMD's repository)",
             "export ROCM_HOME=/opt/rocm   (where one is installed)",
             "-C torchgraft.cuda=off   (if the package can be built without)",
+        ),
+    )
+
+
+def plan_sycl(config: Config, snapshot: Snapshot, torch: Torch) -> Problem | None:
+    """Return why SYCL code cannot be compiled here; None where it can, or where there is none.
+
+    torch runs `icpx` from PATH alone; headers it finds in the wheel of intel-sycl-rt too (torch/utils/cpp_extension.py,
+    `_write_ninja_file` and `_find_sycl_home`).
+    """
+    hardware = snapshot.hardware
+    if not sycl_need(config, snapshot.project, torch) or hardware is None or any(c.on_path for c in hardware.sycl):
+        return None
+    found = hardware.sycl[:1]
+    script = found[0].setvars if found and found[0].setvars else "/opt/intel/oneapi/setvars.sh"
+    return Problem(
+        code="no-sycl-compiler",
+        headline=f"icpx, which compiles SYCL code for torch {torch.version}, is not on PATH",
+        evidence=(
+            Evidence(label="torch", text=torch_place(torch)),
+            *(Evidence(label="icpx", text=f"{c.icpx} ({c.source}), not on PATH") for c in found),
+        ),
+        why="torch runs oneAPI's compiler from PATH alone",
+        fixes=(
+            *(() if found else ("apt-get install intel-oneapi-dpcpp-cpp   (from Intel's repository)",)),
+            f". {script}   (then build in the same shell)",
         ),
     )
