@@ -145,9 +145,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
             consumer=consumer,
             locked=wanted.locked,
         ),
-        variables_set=tuple(
-            sorted(name for name in _planned_names(settings.config, place.project) if settings.variables.get(name))
-        ),
+        variables_set=tuple(sorted(filter(settings.variables.get, _planned_names(settings.config, place.project)))),
         env_conditions_met=_env_conditions_met(settings),
         hash_files=read_hash_files(settings.source, settings.config),
         cache_folder=str(settings.cache_folder),

@@ -17,7 +17,7 @@ from torchgraft.model.observation import Hook
 from torchgraft.settings.config import Config, Cuda
 from torchgraft.settings.sources import resolve_config
 from torchgraft.settings.vocabulary import PACKAGES, words_of
-from torchgraft.settings.vocabulary_words import VOCABULARY
+from torchgraft.settings.vocabulary_words import VOCABULARY, Decision
 
 METADATA = Hook.PREPARE_METADATA_FOR_BUILD_WHEEL
 ROCM_TORCH = dataclasses.replace(snapshots.CPU_TORCH, version="2.9.0+rocm6.4", hip="6.4.43482")
@@ -242,3 +242,8 @@ def test_two_rows_never_set_one_variable_of_one_package_at_once() -> None:
         words = words_of(package, (package,))
         keys = [(word.variable, word.when) for word in words]
         assert len(keys) == len(set(keys)), package
+
+
+def test_words_apply_only_where_a_toolkit_is_needed_or_they_are_asked_for() -> None:
+    # `plan_needs.has_vocabulary` relies on it.
+    assert not [word for word in VOCABULARY if word.when is Decision.TORCH and not word.asked]
