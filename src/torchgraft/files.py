@@ -1,6 +1,7 @@
-"""Files and folders of others, which may be missing, unreadable, endless or no files at all: none of that raises.
+"""Files and folders of others, which may be missing, unreadable, endless or no files at all.
 
-May not write, nor know what stands in them. Whatever is read is read up to a bound.
+None of that raises, but where a reason is asked for. May not write, nor know what stands in them. Whatever is read is
+read up to a bound.
 """
 
 from __future__ import annotations
@@ -12,6 +13,29 @@ from pathlib import Path
 
 # Of files that a person, a tool or the kernel writes for configuration.
 _SMALL_BYTES = 65_536
+
+
+class UnreadableError(Exception):
+    """A file that cannot be read, or not as what it should be; its text says why, and goes after the file's name."""
+
+
+def read_whole(path: Path, limit_bytes: int) -> bytes:
+    """Return the content of a file.
+
+    :raises UnreadableError: if it cannot be read, or is larger
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit_bytes + 1)
+    except OSError as error:
+        raise UnreadableError(
+            f"cannot be read: {os.strerror(error.errno) if error.errno else 'no reason given'}"
+        ) from None
+    except ValueError:
+        raise UnreadableError("is no path") from None
+    if len(content) > limit_bytes:
+        raise UnreadableError(f"is larger than {limit_bytes // 1_000_000} MB")
+    return content
 
 
 def read_start(path: Path, limit_bytes: int) -> bytes | None:

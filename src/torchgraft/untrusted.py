@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from .files import UnreadableError, read_whole
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_LARGEST_TOML_BYTES = 20_000_000  # the lock of a large workspace has five
+
+
+def read_toml(path: Path) -> Mapping[str, Any]:
+    """Return what stands in a TOML file.
+
+    :raises UnreadableError: if it cannot be read, or does not parse
+    """
+    return parse_toml(read_whole(path, _LARGEST_TOML_BYTES))
+
+
+def parse_toml(content: bytes) -> Mapping[str, Any]:
+    """Return what stands in TOML.
+
+    :raises UnreadableError: if it does not parse
+    """
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"does not parse: {' '.join(str(error).split())[:120]}") from None
 
 
 def table(data: object) -> Mapping[str, Any]:

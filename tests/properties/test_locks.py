@@ -13,12 +13,10 @@ from torchgraft.consumer.command_line import parse_arguments, parse_command_line
 from torchgraft.installed.markers import Chosen, MarkerError, marker_holds
 from torchgraft.model.observation import FrontEndName, Locked, Python
 from torchgraft.wanted.arguments import Asked, read_asked_for
-from torchgraft.wanted.locked_torch import LockedTorch, LockError, answer_of
-from torchgraft.wanted.locks import read_lock
-from torchgraft.wanted.pdm_lock import find_in_pdm_lock
-from torchgraft.wanted.poetry_lock import find_in_poetry_lock
-from torchgraft.wanted.pylock import find_in_pylock
-from torchgraft.wanted.uv_lock import find_in_uv_lock
+from torchgraft.wanted.locked_torch import LockError, ReadLock, locked_answer
+from torchgraft.wanted.other_locks import read_pdm_lock, read_poetry_lock, read_pylock
+from torchgraft.wanted.read_wanted import read_lock
+from torchgraft.wanted.uv_lock import read_uv_lock
 
 PYTHON = Python(
     version="3.11.7", implementation="cpython", abi="cp311", platform="linux_x86_64", extension_suffix=".so"
@@ -98,22 +96,22 @@ CHOSEN = st.builds(
 )
 
 
-def find(kind: int, data: dict[str, object], settings_of: dict[str, object], chosen: Chosen) -> LockedTorch:
+def find(kind: int, data: dict[str, object], settings_of: dict[str, object], chosen: Chosen) -> ReadLock:
     if kind == 0:
-        return find_in_uv_lock(data, folder=FOLDER, settings=settings_of, python=PYTHON, chosen=chosen)
+        return read_uv_lock(data, folder=FOLDER, settings=settings_of, python=PYTHON, chosen=chosen)
     if kind == 1:
-        return find_in_pylock(data, folder=FOLDER, python=PYTHON, chosen=chosen)
+        return read_pylock(data, folder=FOLDER, python=PYTHON, chosen=chosen)
     if kind == 2:
-        return find_in_poetry_lock(data, folder=FOLDER, settings=settings_of, python=PYTHON, chosen=chosen)
-    return find_in_pdm_lock(data, folder=FOLDER, python=PYTHON, chosen=chosen)
+        return read_poetry_lock(data, folder=FOLDER, settings=settings_of, python=PYTHON, chosen=chosen)
+    return read_pdm_lock(data, folder=FOLDER, python=PYTHON, chosen=chosen)
 
 
 def answer_text(kind: int, data: dict[str, object], settings_of: dict[str, object], chosen: Chosen) -> str:
     try:
-        answer = answer_of(find(kind, data, settings_of, chosen), PYTHON)
+        answer = locked_answer(find(kind, data, settings_of, chosen), FOLDER, PYTHON)
     except (LockError, MarkerError) as error:
         return str(error)
-    assert answer.requirement is None or Requirement(answer.requirement).name == "torch"
+    assert answer.requirement is None or Requirement(answer.requirement.text).name == "torch"
     return repr(answer)
 
 

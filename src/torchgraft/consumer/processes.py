@@ -1,4 +1,4 @@
-"""The hook's process and its ancestors, as far as they say who calls the hook and for which environment.
+"""The hook's process, its interpreter and its ancestors, as far as they say who calls the hook and for what.
 
 May not interpret what it sees, look at another user's processes, or keep a variable that is not on `VARIABLES`. What
 the system does not tell is not known, and never an error: a sandbox may have no /proc, or somebody else's.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
+import re
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
@@ -15,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from packaging.tags import generic_tags, platform_tags
+
 from ..files import read_text
+from ..model.observation import Python
 from ..redaction import without_credentials
 from .command_line import CommandLine, parse_command_line
 
@@ -125,6 +130,28 @@ def take_hook_process() -> HookProcess:
         sys_path=tuple(sys.path),
         variables=_ours(os.environ),
         pyvenv_cfg=read_text(Path(sys.prefix, "pyvenv.cfg")),
+    )
+
+
+def take_python() -> Python:
+    """Return the running interpreter, in the words of wheel names: abi cp311, cp313t (free-threaded), pypy311_pp73."""
+    implementation = sys.implementation.name
+    platforms = list(platform_tags())
+    own = sys.implementation.version
+    return Python(
+        # An interpreter built between two releases calls itself 3.13.1+, which is no version.
+        version=platform.python_version().removesuffix("+"),
+        implementation=implementation,
+        # The first of the generic tags has the ABI in the name of extension modules. No platform is asked for.
+        abi=next(generic_tags(platforms=["any"])).abi,
+        platform=re.sub(r"[-. ]", "_", sysconfig.get_platform()),
+        extension_suffix=sysconfig.get_config_var("EXT_SUFFIX") or "",
+        system=sys.platform,
+        machine=platform.machine(),
+        implementation_version="" if implementation == "cpython" else f"{own.major}.{own.minor}.{own.micro}",
+        platform_release=platform.release(),
+        platform_version=platform.version(),
+        wheel_platform=next((name for name in platforms if not name.startswith("linux_")), next(iter(platforms), "")),
     )
 
 

@@ -6,7 +6,6 @@ May not ask uv, nor read its settings files further than which folders are a wor
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +13,14 @@ from typing import Any
 
 from packaging.version import Version
 
-from ..files import is_file, is_folder, joined
+from ..files import UnreadableError, is_file, is_folder, joined
 from ..model.observation import FrontEndName, Rule
-from ..untrusted import strings
+from ..untrusted import read_toml, strings
 from ..versions import parse_version
 from .command_line import CommandLine
 from .environment import is_environment, is_uv_build, is_venv, prefix_of_interpreter
 from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_among, venv_upwards
 from .processes import is_file_locked
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _SYSTEM_LOCK = re.compile(r"uv-[0-9a-f]+\.lock")
 _INSTALLS = frozenset({("pip", "install"), ("pip", "sync")})
@@ -256,9 +250,8 @@ def project_root(folder: Path) -> Path | None:
 
 def _workspace(folder: Path) -> Mapping[str, Any] | None:
     try:
-        with (folder / "pyproject.toml").open("rb") as file:
-            data: Any = tomllib.load(file)
-    except (OSError, ValueError, RecursionError):
+        data: Any = read_toml(folder / "pyproject.toml")
+    except UnreadableError:
         return None
     for key in ("tool", "uv", "workspace"):
         data = data.get(key) if isinstance(data, dict) else None

@@ -17,8 +17,7 @@ from ..compile.hardware import take_hardware_for, with_architectures
 from ..compile.plan_needs import has_vocabulary
 from ..consumer.environment import read_environment, writable_by_others
 from ..consumer.front_end import FoundConsumer, find_caller
-from ..consumer.interpreter import take_python
-from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process
+from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
 from ..consumer.rules import find_consumer
 from ..errors import Problem, SnapshotError
 from ..installed.distributions import list_distributions, read_distributions

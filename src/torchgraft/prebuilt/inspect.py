@@ -19,7 +19,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag, parse_tag
 from packaging.utils import canonicalize_name
 
-from ..consumer.interpreter import take_python
+from ..consumer.processes import take_python
 from ..installed.dist_info import ListedFile
 from ..installed.markers import applies, wheel_ranks
 from ..link.libraries import read_libraries

@@ -33,14 +33,12 @@ _LOOKS_LIKE_TORCH = re.compile(r"\s*torch\s*($|[\[@<>=!~;,(\s])", re.IGNORECASE)
 class Asked:
     """The requirements on torch that apply to an interpreter and platform, and what could not be read.
 
-    `lock_files` are those that are named among the requirements (`-r pylock.toml`); `script` is one that brings
-    requirements of its own (PEP 723).
+    `lock_files` are those that are named among the requirements (`-r pylock.toml`).
     """
 
     requirements: tuple[AskedFor, ...] = ()
     faults: tuple[str, ...] = ()
     lock_files: tuple[str, ...] = ()
-    script: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +72,6 @@ def read_asked_for(command: CommandLine, *, folder: str, variables: Mapping[str,
         requirements=tuple(dict.fromkeys(replaced or found)),
         faults=tuple(dict.fromkeys(reader.faults)),
         lock_files=tuple(dict.fromkeys((*lock_files, *reader.lock_files))),
-        script=str(Path(folder, sources.script)) if sources.script else None,
     )
 
 
@@ -170,40 +167,35 @@ def _asked(line: Line, python: Python, faults: list[str]) -> AskedFor | None:
     """Return a requirement if it is on torch and applies."""
     text = line.text.strip()
     try:
-        requirement, marker = _requirement(text, line.folder)
-        if not requirement or (marker and not marker_holds(marker, python)):
+        asked, marker = _requirement(text, line.folder)
+        if asked is None or (marker and not marker_holds(marker, python)):
             return None
-        asked = TorchRequirement.parse(requirement)
     except (MarkerError, ValueError, RecursionError):  # InvalidRequirement and InvalidSpecifier are ValueErrors
         if _LOOKS_LIKE_TORCH.match(text):
             faults.append(f"{line.source} cannot be read: {text[:80]}")
         return None
-    url = asked.url
-    if url and ("${" in text or torch_version_in(url) is None):
-        faults.append(
-            f"{line.source} has torch from a URL that is not that of a wheel: {without_credentials(url)[:80]}"
-        )
+    if asked.url and ("${" in text or torch_version_in(asked.url) is None):
+        place = without_credentials(asked.url)[:80]
+        faults.append(f"{line.source} has torch from a URL that is not that of a wheel: {place}")
         return None
     return AskedFor(requirement=asked, source=line.source)
 
 
-def _requirement(text: str, folder: Path) -> tuple[str, str]:
-    """Return a requirement on torch without its extras and marker, and the marker; "" for another distribution.
+def _requirement(text: str, folder: Path) -> tuple[TorchRequirement | None, str]:
+    """Return a requirement on torch without its extras and marker, and the marker; None for another distribution.
 
     :raises ValueError: if it is no requirement
     """
     place, _, marker = text.partition(";")
     if url := _wheel_url(place, folder):
-        return f"torch @ {url}", marker.strip()
+        return TorchRequirement.parse(f"torch @ {url}"), marker.strip()
     if at := _AT_VERSION.fullmatch(text):
-        return (_at_version(at[2], at[3]) if is_torch(at[1]) else ""), ""
+        return (TorchRequirement(specifier=_at_version(at[2], at[3])) if is_torch(at[1]) else None), ""
     parsed = Requirement(text)
     if not is_torch(parsed.name):
-        return "", ""
-    marker = str(parsed.marker) if parsed.marker else ""
-    if not parsed.url:
-        return f"torch{parsed.specifier}", marker
-    return f"torch @ {_wheel_url(parsed.url, folder) or parsed.url}", marker
+        return None, ""
+    url = (_wheel_url(parsed.url, folder) or parsed.url) if parsed.url else ""
+    return TorchRequirement(specifier=parsed.specifier, url=url), str(parsed.marker or "")
 
 
 def _wheel_url(place: str, folder: Path) -> str | None:
@@ -218,14 +210,14 @@ def _wheel_url(place: str, folder: Path) -> str | None:
     return Path(os.path.normpath(folder / path)).absolute().as_uri()
 
 
-def _at_version(operator: str, version: str) -> str:
+def _at_version(operator: str, version: str) -> SpecifierSet:
     """Return what `torch@2.8.0`, `torch@^2.8`, `torch@~2.8` and `torch@latest` of uv tool and poetry mean."""
     if version == "latest":
-        return "torch"
+        return SpecifierSet()
     if not operator:
-        return f"torch{SpecifierSet(version if version[:1] in '<>=!' else f'=={version}')}"
+        return SpecifierSet(version if version[:1] in "<>=!" else f"=={version}")
     numbers = [int(part) for part in version.split(".")]
     fixed = next((i for i, number in enumerate(numbers) if number), len(numbers) - 1) if operator == "^" else 0
     fixed = min(1, len(numbers) - 1) if operator == "~" else fixed
     above = [*numbers[:fixed], numbers[fixed] + 1]
-    return f"torch>={version},<{'.'.join(map(str, above))}"
+    return SpecifierSet(f">={version},<{'.'.join(map(str, above))}")

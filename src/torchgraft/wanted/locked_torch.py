@@ -1,25 +1,33 @@
-"""What every kind of lock file says of torch, and how that becomes a requirement.
+"""What every kind of lock file says of its packages, and how that becomes an answer about torch.
 
-May not know any kind of lock file: `uv_lock`, `pylock`, `poetry_lock` and `pdm_lock` do.
+May not know any kind of lock file: `uv_lock` and `other_locks` take from each of them what is said here.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from ..installed.markers import best_wheel, torch_version_in
-from ..model.observation import Python
+from ..installed.markers import Chosen, MarkerError, best_wheel, marker_holds, torch_version_in
+from ..model.observation import Locked, Python
+from ..model.torch_requirement import TorchRequirement
 from ..redaction import without_credentials
 from ..untrusted import table
 from ..versions import parse_version
 
 # Those that pip and uv take in the fragment of a URL.
 _ALGORITHMS = ("sha256", "sha384", "sha512")
+# As torch requires them on PyPI: the whole toolkit from 2.11 on, before that its runtime.
+_TOOLKITS = re.compile(r"cuda-toolkit|nvidia-cuda-runtime(-cu\d+)?")
+_TOOLKIT_VERSION = re.compile(r"(\d{1,3}\.\d{1,3}(?:\.\d{1,4})?)(?:\.\d{1,4})*")
+_ANYTHING = Chosen(anything=True)
 
 
 class LockError(Exception):
@@ -28,7 +36,7 @@ class LockError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class LockedWheel:
-    """A wheel of torch in a lock file. `url` is only its name where the lock does not say where it is.
+    """A wheel in a lock file. `url` is only its name where the lock does not say where it is.
 
     `digest` is as in the fragment of a URL (`sha256=...`), "" if the lock has none.
     """
@@ -38,92 +46,168 @@ class LockedWheel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LockedTorch:
-    """One entry for torch.
+class LockedDependency:
+    """What a package requires: of that name, and of that version and source where several packages have the name.
 
-    `origin` says for people where it is taken from. `by_version` says whether the front end finds it there when a
-    build requires `torch==V`; where it does not, the URL of a wheel has to do. `obstacle` is why neither can.
+    `for_extra` and `for_group` say of whom, if not of everybody who installs the package.
     """
 
+    name: str
+    marker: str | None = None
+    extras: tuple[str, ...] = ()
+    for_extra: str = ""
+    for_group: str = ""
+    version: str | None = None
+    source: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedPackage:
+    """One entry of a lock file, its name normalised. What follows `origin` is known of torch alone.
+
+    It is installed where one of `markers` holds, or where there is none; `dependencies` are None where the file does
+    not say. `origin` says for people where it is taken from. `by_version` says whether the front end finds it there
+    when a build requires `torch==V`; where it does not, the URL of a wheel has to do. `obstacle` is why neither can.
+    """
+
+    name: str
     version: str | None
-    origin: str
+    markers: tuple[str, ...] = ()
+    requires_python: str | None = None
+    dependencies: tuple[LockedDependency, ...] | None = None
+    source: tuple[tuple[str, str], ...] = ()
+    origin: str = ""
     wheels: tuple[LockedWheel, ...] = ()
     by_version: bool = False
     obstacle: str = ""
 
+    def applies(self, python: Python, chosen: Chosen) -> bool:
+        """Return whether it is for an interpreter, and for what a command installs.
+
+        :raises MarkerError: if a marker cannot be read
+        :raises LockError: if the versions of Python cannot be read
+        """
+        holds = not self.markers or any(marker_holds(marker, python, chosen) for marker in self.markers)
+        return holds and takes_python(self.requires_python, python)
+
 
 @dataclass(frozen=True, kw_only=True)
-class TorchAnswer:
-    """The answer of a lock file: the version with its local part, the requirement if there is one, and a sentence."""
+class ReadLock:
+    """What a lock file says: all packages, the torch among them that may be meant, and what decides if several are."""
 
-    version: str | None
-    requirement: str | None
-    said: str
+    packages: tuple[LockedPackage, ...]
+    meant: tuple[LockedPackage, ...]
+    choice: str
 
 
-def answer_of(entry: LockedTorch, python: Python) -> TorchAnswer:
-    """Return the requirement that gives a build the very torch of a lock file.
+def applying(packages: Iterable[LockedPackage], python: Python, chosen: Chosen) -> tuple[LockedPackage, ...]:
+    """Return the torch among packages that are for an interpreter, and for what a command installs."""
+    return tuple(package for package in packages if package.name == "torch" and package.applies(python, chosen))
+
+
+def takes_python(specifier: str | None, python: Python) -> bool:
+    """Return whether a `requires-python` is met.
+
+    :raises LockError: if it cannot be read
+    """
+    try:
+        return specifier is None or SpecifierSet(specifier).contains(python.version, prereleases=True)
+    except (InvalidSpecifier, ValueError):
+        raise LockError(f"its requires-python cannot be read: {specifier!r}"[:120]) from None
+
+
+def locked_answer(lock: ReadLock, file: Path, python: Python) -> Locked:
+    """Return the requirement that gives a build the very torch of a lock file, or a sentence why there is none.
 
     A version with a local part (2.8.0+cu128) is on one index alone, but 2.8.0 is on several with other builds: the
     URL of the wheel is exact, and `torch==V` only where the front end resolves it as it did for the lock.
+
+    :raises LockError: if it has no torch for this interpreter, or several that may be meant
     """
-    version = entry.version
-    if entry.obstacle:
-        return TorchAnswer(version=version, requirement=None, said=f"{_torch(version)} {entry.obstacle}")
-    best = best_wheel((wheel.url for wheel in entry.wheels), python)
-    if best is None and (entry.wheels or not entry.by_version):
-        origin = without_credentials(entry.origin)
-        said = f"{_torch(version)} from {origin} has no wheel for {python.abi} on {python.platform}"
-        return TorchAnswer(version=version, requirement=None, said=said)
-    version = (torch_version_in(best) if best else None) or version
-    said = f"{_torch(version)} from {without_credentials(entry.origin)}"
-    if entry.by_version:
-        return TorchAnswer(version=version, requirement=f"torch=={_checked_version(version)}", said=said)
-    wheel = next(wheel for wheel in entry.wheels if wheel.url == best)
-    return TorchAnswer(version=version, requirement=_checked_url(wheel), said=said)
+    torch = _the_only_torch(lock)
+    origin = without_credentials(torch.origin)
+    best = None if torch.obstacle else best_wheel((wheel.url for wheel in torch.wheels), python)
+    obstacle = torch.obstacle
+    if not obstacle and best is None and (torch.wheels or not torch.by_version):
+        obstacle = f"from {origin} has no wheel for {python.abi} on {python.platform}"
+    version = (torch_version_in(best) if best else None) or torch.version
+    shown = f"torch {version[:60]}" if version else "torch"
+    requirement = None
+    if not obstacle:
+        wheel = next((wheel for wheel in torch.wheels if wheel.url == best), None)
+        requirement = _by_version(version) if torch.by_version or wheel is None else _by_url(wheel)
+    return Locked(
+        file=str(file),
+        version=version,
+        requirement=requirement,
+        toolkit=find_locked_toolkit(lock.packages, torch, python),
+        said=f"{shown} {obstacle or f'from {origin}'}",
+    )
 
 
-def _torch(version: str | None) -> str:
-    return f"torch {version[:60]}" if version else "torch"
+def _the_only_torch(lock: ReadLock) -> LockedPackage:
+    """Return the one entry for torch that remains after markers were evaluated."""
+    distinct = list({(p.version, p.origin, p.wheels, p.by_version, p.obstacle): p for p in lock.meant}.values())
+    if len(distinct) == 1:
+        return distinct[0]
+    if not any(package.name == "torch" for package in lock.packages):
+        raise LockError("it has no torch")
+    if not distinct:
+        raise LockError("its torch is not for this interpreter and platform, or for an extra or group not asked for")
+    shown = sorted(f"{one.version or '?'} from {without_credentials(one.origin)}"[:100] for one in distinct)
+    raise LockError(f"it has several torch that may be meant: {', '.join(shown)}; {lock.choice}")
 
 
-def _checked_version(version: str | None) -> str:
-    found = parse_version(version)
-    if found is None:
+def _by_version(version: str | None) -> TorchRequirement:
+    parsed = parse_version(version)
+    if parsed is None:
         raise LockError(f"the version of torch is none: {(version or '')[:60]!r}")
-    return str(found)
+    return TorchRequirement(specifier=SpecifierSet(f"=={parsed}"))
 
 
-def _checked_url(wheel: LockedWheel) -> str:
+def _by_url(wheel: LockedWheel) -> TorchRequirement:
     url = wheel.url.partition("#")[0]
-    requirement = f"torch @ {url}{'#' + wheel.digest if wheel.digest else ''}"
+    requirement = TorchRequirement(url=f"{url}#{wheel.digest}" if wheel.digest else url)
     try:
-        parsed = Requirement(requirement)
         scheme = urlsplit(url).scheme
+        is_url = TorchRequirement.parse(requirement.text) == requirement
     except (InvalidRequirement, ValueError):
-        raise LockError(f"the URL of torch is none: {without_credentials(url)[:120]!r}") from None
-    if scheme not in ("http", "https", "file") or parsed.marker:
+        is_url = False
+    if not is_url:
+        raise LockError(f"the URL of torch is none: {without_credentials(url)[:120]!r}")
+    if scheme not in ("http", "https", "file"):
         raise LockError(f"torch is at {without_credentials(url)[:120]!r}, which no build can require")
     return requirement
 
 
-def the_only(entries: list[LockedTorch], *, total: int, choice: str) -> LockedTorch:
-    """Return the entry that remains of `total` after markers were evaluated.
+def find_locked_toolkit(packages: Iterable[LockedPackage], torch: LockedPackage, python: Python) -> str | None:
+    """Return the release of the CUDA distributions that a locked torch requires; None where it is not certain.
 
-    :param choice: what decides between several, for people
-    :raises LockError: if none or several remain
+    Several torch and several CUDA releases may stand in one file. Where the file says what torch requires, that
+    decides; a file without such edges (pylock.toml) is for one environment.
     """
-    distinct = list(dict.fromkeys(entries))
-    if len(distinct) == 1:
-        return distinct[0]
-    if not total:
-        raise LockError("it has no torch")
-    if not distinct:
-        raise LockError("its torch is not for this interpreter and platform, or for an extra or group not asked for")
-    shown = ", ".join(
-        sorted(f"{entry.version or '?'} from {without_credentials(entry.origin)}"[:100] for entry in distinct)
-    )
-    raise LockError(f"it has several torch that may be meant: {shown}; {choice}")
+    packages = tuple(packages)
+    if torch.dependencies is None:
+        if sum(package.name == "torch" for package in packages) > 1:
+            return None
+        required = {package.name for package in packages if _may_apply(package.markers, python)}
+    else:
+        edges = (edge for edge in torch.dependencies if not edge.for_extra and not edge.for_group)
+        required = {edge.name for edge in edges if _may_apply((edge.marker,) if edge.marker else (), python)}
+    versions = {
+        match[1]
+        for package in packages
+        if package.name in required and _TOOLKITS.fullmatch(package.name)
+        if (match := _TOOLKIT_VERSION.fullmatch(package.version or ""))
+    }
+    return versions.pop() if len(versions) == 1 else None
+
+
+def _may_apply(markers: tuple[str, ...], python: Python) -> bool:
+    try:
+        return not markers or any(marker_holds(marker, python, _ANYTHING) for marker in markers)
+    except MarkerError:
+        return False
 
 
 def is_torch(name: object) -> bool:
@@ -168,10 +252,9 @@ def check_format(found: object, *, known: tuple[int, ...]) -> None:
     """
     text = str(found)
     major = text.partition(".")[0]
-    if isinstance(found, (str, int)) and not isinstance(found, bool) and major.isascii() and major.isdigit():
-        if len(major) < 10 and int(major) in known:
-            return
-        if len(major) >= 10 or int(major) > max(known):
-            raise LockError(f"its format {text[:20]} is newer than those known (up to {max(known)}.x)")
+    if not isinstance(found, (str, int)) or isinstance(found, bool) or not (major.isascii() and major.isdigit()):
+        raise LockError("it does not say which format it has")
+    if len(major) >= 10 or int(major) > max(known):
+        raise LockError(f"its format {text[:20]} is newer than those known (up to {max(known)}.x)")
+    if int(major) not in known:
         raise LockError(f"its format {text[:20]} is older than those known (from {min(known)}.x)")
-    raise LockError("it does not say which format it has")

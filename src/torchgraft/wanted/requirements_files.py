@@ -9,21 +9,17 @@ import codecs
 import os
 import re
 import shlex
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from ..files import UnreadableError, read_whole
 from ..redaction import without_credentials
-from ..untrusted import strings, table
-from .locks import is_lock_name
+from ..untrusted import parse_toml, strings, table
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+# PEP 751, 'File Name'.
+_PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
 _MOST_FILES = 100
 _LARGEST_BYTES = 1_000_000
 _BYTE_ORDER_MARKS = (
@@ -130,35 +126,30 @@ class RequirementsReader:
         for text in strings(items):
             yield Line(text=text, folder=folder, source=source)
 
-    def _toml(self, text: str, shown: str) -> dict[str, object]:
+    def _toml(self, text: str, shown: str) -> Mapping[str, object]:
         try:
-            return tomllib.loads(text)
-        except (ValueError, RecursionError) as error:
-            self.faults.append(f"{shown} does not parse: {' '.join(str(error).split())[:80]}")
+            return parse_toml(text.encode("utf-8", "surrogatepass"))
+        except UnreadableError as error:
+            self.faults.append(f"{shown} {error}")
             return {}
 
     def _text(self, path: Path, shown: str) -> str | None:
         try:
-            with path.open("rb") as stream:
-                content = stream.read(_LARGEST_BYTES + 1)
-        except OSError as error:
-            self.faults.append(
-                f"{shown} cannot be read: {os.strerror(error.errno) if error.errno else 'no reason given'}"
-            )
+            return _decoded(read_whole(path, _LARGEST_BYTES))
+        except UnreadableError as error:
+            self.faults.append(f"{shown} {error}")
             return None
-        except ValueError:
-            self.faults.append(f"{shown} is no path")
-            return None
-        if len(content) > _LARGEST_BYTES:
-            self.faults.append(f"{shown} is larger than {_LARGEST_BYTES // 1_000_000} MB")
-            return None
-        return _decoded(content)
 
     def _shown(self, path: Path) -> str:
         try:
             return _shown(path.relative_to(self.folder).as_posix())
         except ValueError:
             return _shown(str(path))
+
+
+def is_lock_name(path: str) -> bool:
+    """Return whether a file that arguments name as requirements is a pylock.toml."""
+    return _PYLOCK.fullmatch(path.replace("\\", "/").rpartition("/")[2]) is not None
 
 
 def _path(name: str, folder: Path) -> Path | None:

@@ -7,8 +7,8 @@ decided by markers, and by the extras and groups on the way from the projects of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,106 +18,144 @@ from ..installed.markers import Chosen, marker_holds
 from ..model.observation import Python
 from ..redaction import without_credentials
 from ..untrusted import strings, table, tables, text_of
-from .locked_torch import LockedTorch, LockedWheel, LockError, check_format, digest_text, file_url, local_path, the_only
+from .locked_torch import (
+    LockedDependency,
+    LockedPackage,
+    LockedWheel,
+    ReadLock,
+    applying,
+    check_format,
+    digest_text,
+    file_url,
+    local_path,
+)
 
 _CHOICE = "extras and groups of the command decide (--extra, --group)"
 # What uv sync installs where [tool.uv] default-groups does not say otherwise.
 _DEFAULT_GROUPS = ("dev",)
+_ANYTHING = Chosen(anything=True)
+_BUILT_FROM = {
+    "git": "the git repository",
+    "directory": "the folder",
+    "editable": "the editable folder",
+    "virtual": "the folder",
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Package:
-    """One `[[package]]`, by its place in the file."""
-
-    place: int
-    data: Mapping[str, Any]
-    name: str
-
-
-def find_in_uv_lock(
+def read_uv_lock(
     data: Mapping[str, Any], *, folder: Path, settings: Mapping[str, Any], python: Python, chosen: Chosen
-) -> LockedTorch:
-    """Return the one entry for torch that is installed.
+) -> ReadLock:
+    """Return the packages, and the torch among them that is installed.
 
     :param folder: where the lock file is
     :param settings: `[tool.uv]` of the workspace root (or its uv.toml): which indexes are not the default
-    :raises LockError: if none or several remain
+    :raises LockError: if it cannot be read
     """
     check_format(data.get("version"), known=(1,))
-    packages = [
-        _Package(place=place, data=item, name=canonicalize_name(name))
-        for place, item in enumerate(tables(data.get("package")))
-        if (name := text_of(item.get("name")))
-    ]
-    every = [package for package in packages if package.name == "torch"]
-    fitting = [package for package in every if _fits(package, python)]
+    packages = uv_packages(data, folder=folder, settings=settings)
+    manifest = table(data.get("manifest"))
     groups = settings.get("default-groups")
     defaults = strings(groups) if isinstance(groups, list) else _DEFAULT_GROUPS
     certain = replace(chosen, groups=chosen.groups | {canonicalize_name(name) for name in defaults})
-    found = _reached(packages, data, python, certain)
+    fitting = applying(packages, python, _ANYTHING)
+    reached = _reached(packages, manifest, python, certain)
     # An extra that nobody asked for is better than no answer, as long as there is only one torch that it can mean.
-    found = found or _reached(packages, data, python, Chosen(anything=True))
-    remaining = [package for package in fitting if found is None or package.place in found]
-    default = _default_registry(packages, settings)
-    return the_only([_entry(package, folder, default) for package in remaining], total=len(every), choice=_CHOICE)
+    reached = reached or _reached(packages, manifest, python, _ANYTHING)
+    meant = fitting if reached is None else tuple(package for package in fitting if package in reached)
+    return ReadLock(packages=packages, meant=meant, choice=_CHOICE)
 
 
-def _fits(package: _Package, python: Python) -> bool:
-    markers = strings(package.data.get("resolution-markers"))
-    return not markers or any(marker_holds(marker, python, Chosen(anything=True)) for marker in markers)
+def uv_packages(data: Mapping[str, Any], *, folder: Path, settings: Mapping[str, Any]) -> tuple[LockedPackage, ...]:
+    """Return all packages of a uv.lock."""
+    items = [item for item in tables(data.get("package")) if text_of(item.get("name"))]
+    default = _default_registry(items, settings)
+    return tuple(_package(item, folder, default) for item in items)
+
+
+def _package(item: Mapping[str, Any], folder: Path, default: str | None) -> LockedPackage:
+    edges = tuple(_dependencies(item))
+    package = LockedPackage(
+        name=canonicalize_name(item["name"]),
+        version=text_of(item.get("version")),
+        markers=strings(item.get("resolution-markers")),
+        dependencies=edges if edges or "dependencies" in item else None,
+        source=_source(item),
+    )
+    return _taken_from(package, item, folder, default) if package.name == "torch" else package
+
+
+def _dependencies(item: Mapping[str, Any]) -> Iterator[LockedDependency]:
+    yield from map(_dependency, tables(item.get("dependencies")))
+    for name, edges in table(item.get("optional-dependencies")).items():
+        yield from (replace(_dependency(edge), for_extra=canonicalize_name(name)) for edge in tables(edges))
+    for name, edges in table(item.get("dev-dependencies")).items():
+        yield from (replace(_dependency(edge), for_group=canonicalize_name(name)) for edge in tables(edges))
+
+
+def _dependency(edge: Mapping[str, Any]) -> LockedDependency:
+    return LockedDependency(
+        name=canonicalize_name(text_of(edge.get("name")) or ""),
+        marker=text_of(edge.get("marker")),
+        extras=tuple(sorted(canonicalize_name(extra) for extra in strings(edge.get("extra")))),
+        version=text_of(edge.get("version")),
+        source=_source(edge),
+    )
+
+
+def _source(item: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((key, str(value)) for key, value in table(item.get("source")).items()))
 
 
 def _reached(
-    packages: list[_Package], data: Mapping[str, Any], python: Python, chosen: Chosen
-) -> frozenset[int] | None:
-    """Return the places of the torch packages that the workspace depends on; None where it has no roots."""
-    roots = list(_roots(packages, table(data.get("manifest"))))
+    packages: tuple[LockedPackage, ...], manifest: Mapping[str, Any], python: Python, chosen: Chosen
+) -> list[LockedPackage] | None:
+    """Return the torch packages that the workspace depends on; None where it has no roots."""
+    roots = _roots(packages, manifest)
     names = _encoded(roots, chosen)
-    waiting = [(root, (*_all_extras(root, chosen),)) for root in roots]
-    waiting += [(p, ()) for p in _required(packages, tables(table(data.get("manifest")).get("requirements")), python)]
+    waiting: list[tuple[LockedPackage, tuple[str, ...]]] = []
+    for root in roots:
+        offered = {edge.for_extra for edge in root.dependencies or () if edge.for_extra}
+        waiting.append((root, tuple(sorted(filter(chosen.has_extra, offered)))))
+    # What a lock without projects (`uv lock --script`) starts from.
+    needs = map(_dependency, tables(manifest.get("requirements")))
+    needed = {need.name for need in needs if need.marker is None or marker_holds(need.marker, python)}
+    waiting += [(package, ()) for package in packages if package.name in needed]
     if not waiting:
         return None
-    by_name: dict[str, list[_Package]] = {}
+    by_name: dict[str, list[LockedPackage]] = {}
     for package in packages:
         by_name.setdefault(package.name, []).append(package)
+    # By identity: a package is a large value, and occurs once.
     seen: set[tuple[int, tuple[str, ...]]] = set()
+    reached: dict[int, LockedPackage] = {}
     while waiting:
         package, extras = waiting.pop()
-        if (package.place, extras) in seen:
+        if (id(package), extras) in seen:
             continue
-        seen.add((package.place, extras))
-        groups = chosen if package in roots else Chosen()
-        for edge in _edges(package, extras, groups):
-            marker = text_of(edge.get("marker"))
-            if marker is None or marker_holds(marker, python, names):
-                wanted = tuple(sorted(canonicalize_name(extra) for extra in strings(edge.get("extra"))))
-                targets = _targets(edge, by_name)
-                waiting += [(target, wanted) for target in targets if _fits(target, python)]
-    places = {place for place, _ in seen}
-    return frozenset(package.place for package in packages if package.place in places and package.name == "torch")
+        seen.add((id(package), extras))
+        reached[id(package)] = package
+        is_root = any(package is root for root in roots)
+        for edge in package.dependencies or ():
+            is_asked = edge.for_extra in extras if edge.for_extra else not edge.for_group
+            is_asked = is_asked or (is_root and bool(edge.for_group) and chosen.has_group(edge.for_group))
+            if is_asked and (edge.marker is None or marker_holds(edge.marker, python, names)):
+                targets = (target for target in by_name.get(edge.name, ()) if _is_meant(edge, target))
+                waiting += [(target, edge.extras) for target in targets if target.applies(python, _ANYTHING)]
+    return [package for package in reached.values() if package.name == "torch"]
 
 
-def _roots(packages: list[_Package], manifest: Mapping[str, Any]) -> Iterator[_Package]:
+def _is_meant(edge: LockedDependency, package: LockedPackage) -> bool:
+    """Return whether an edge points to a package: it names version and source only where several have the name."""
+    return edge.version in {None, package.version} and edge.source in {(), package.source}
+
+
+def _roots(packages: tuple[LockedPackage, ...], manifest: Mapping[str, Any]) -> list[LockedPackage]:
     members = {canonicalize_name(name) for name in strings(manifest.get("members"))}
-    for package in packages:
-        source = table(package.data.get("source"))
-        here = "." in (source.get("virtual"), source.get("editable"), source.get("directory"))
-        if here or package.name in members:
-            yield package
+    here = {(kind, ".") for kind in ("virtual", "editable", "directory")}
+    return [package for package in packages if package.name in members or here & set(package.source)]
 
 
-def _required(packages: list[_Package], needs: Iterable[Mapping[str, Any]], python: Python) -> list[_Package]:
-    """Return what a lock without projects (`uv lock --script`) starts from."""
-    names = {
-        canonicalize_name(name)
-        for item in needs
-        if (name := text_of(item.get("name")))
-        and (not (marker := text_of(item.get("marker"))) or marker_holds(marker, python))
-    }
-    return [package for package in packages if package.name in names]
-
-
-def _encoded(roots: list[_Package], chosen: Chosen) -> Chosen:
+def _encoded(roots: list[LockedPackage], chosen: Chosen) -> Chosen:
     """Return the names under which conflicting extras and groups of the projects stand in markers.
 
     uv writes `extra == 'extra-3-app-cpu'` and `extra == 'group-3-app-dev'`: kind, length of the project's name, that
@@ -132,30 +170,7 @@ def _encoded(roots: list[_Package], chosen: Chosen) -> Chosen:
     return replace(chosen, extras=frozenset(extras))
 
 
-def _all_extras(root: _Package, chosen: Chosen) -> Iterator[str]:
-    for name in sorted(table(root.data.get("optional-dependencies"))):
-        if chosen.has_extra(name):
-            yield canonicalize_name(name)
-
-
-def _edges(package: _Package, extras: tuple[str, ...], groups: Chosen) -> Iterator[Mapping[str, Any]]:
-    yield from tables(package.data.get("dependencies"))
-    for name, items in table(package.data.get("optional-dependencies")).items():
-        if canonicalize_name(name) in extras:
-            yield from tables(items)
-    for name, items in table(package.data.get("dev-dependencies")).items():
-        if groups.has_group(name):
-            yield from tables(items)
-
-
-def _targets(edge: Mapping[str, Any], by_name: Mapping[str, list[_Package]]) -> Iterator[_Package]:
-    """Return the packages that an edge points to: it names version and source only where several have the name."""
-    for package in by_name.get(canonicalize_name(text_of(edge.get("name")) or ""), ()):
-        if all(edge[key] == package.data.get(key) for key in ("version", "source") if key in edge):
-            yield package
-
-
-def _default_registry(packages: list[_Package], settings: Mapping[str, Any]) -> str | None:
+def _default_registry(items: list[Mapping[str, Any]], settings: Mapping[str, Any]) -> str | None:
     """Return the registry that a build's requirements are resolved on: a lock does not say which one that is.
 
     It is the one that the settings call the default; else one that they do not name at all, which then comes from the
@@ -168,18 +183,14 @@ def _default_registry(packages: list[_Package], settings: Mapping[str, Any]) -> 
     others = {_same_url(url) for item in indexes if (url := text_of(item.get("url")))}
     others |= {_same_url(url) for key in ("extra-index-url", "find-links") for url in strings(settings.get(key))}
     counts: Counter[str] = Counter()
-    for package in packages:
-        registry = text_of(table(package.data.get("source")).get("registry"))
-        if registry and _is_index(registry) and _same_url(registry) not in others:
-            counts[_same_url(registry)] += package.name != "torch"
+    for item in items:
+        registry = text_of(table(item.get("source")).get("registry"))
+        if registry and registry.startswith(("http://", "https://")) and _same_url(registry) not in others:
+            counts[_same_url(registry)] += canonicalize_name(item["name"]) != "torch"
     best = counts.most_common(2)
     if len(best) == 2 and best[0][1] == best[1][1]:
         return None
     return best[0][0] if best else None
-
-
-def _is_index(registry: str) -> bool:
-    return registry.startswith(("http://", "https://"))
 
 
 def _same_url(url: str) -> str:
@@ -187,37 +198,33 @@ def _same_url(url: str) -> str:
     return without_credentials(url).rstrip("/")
 
 
-def _entry(package: _Package, folder: Path, default: str | None) -> LockedTorch:
-    version = text_of(package.data.get("version"))
-    source = table(package.data.get("source"))
-    for kind in ("git", "directory", "editable", "virtual"):
+def _taken_from(package: LockedPackage, item: Mapping[str, Any], folder: Path, default: str | None) -> LockedPackage:
+    """Return the package with where its wheels are."""
+    source = table(item.get("source"))
+    for kind, what in _BUILT_FROM.items():
         if (place := text_of(source.get(kind))) is not None:
-            return LockedTorch(version=version, origin=kind, obstacle=_obstacle(kind, place))
+            obstacle = f"is built from {what} {place[:120]}: there is no wheel that a build could require"
+            return replace(package, origin=kind, obstacle=obstacle)
     registry = text_of(source.get("registry"))
     if registry is not None:
-        wheels = tuple(_registry_wheels(package, folder, registry))
-        by_version = bool(version) and "+" not in str(version) and _same_url(registry) == default
-        return LockedTorch(version=version, origin=registry, wheels=wheels, by_version=by_version)
+        by_version = bool(package.version) and "+" not in str(package.version) and _same_url(registry) == default
+        wheels = tuple(_registry_wheels(item, folder, registry))
+        return replace(package, origin=registry, wheels=wheels, by_version=by_version)
     place = text_of(source.get("url")) or text_of(source.get("path"))
     if place is None:
-        raise LockError("it does not say where torch is taken from")
-    digests = [digest_text(item.get("hash")) for item in tables(package.data.get("wheels"))]
+        return replace(package, obstacle="does not say where it is taken from")
+    digests = [digest_text(wheel.get("hash")) for wheel in tables(item.get("wheels"))]
     url = file_url(folder, place) if "path" in source else place
     wheel = LockedWheel(url=url, digest=digests[0] if digests else "")
-    return LockedTorch(version=version, origin=place.rpartition("/")[0] or ".", wheels=(wheel,))
+    return replace(package, origin=place.rpartition("/")[0] or ".", wheels=(wheel,))
 
 
-def _obstacle(kind: str, place: str) -> str:
-    what = {"git": "the git repository", "editable": "the editable folder"}.get(kind, "the folder")
-    return f"is built from {what} {place[:120]}: there is no wheel that a build could require"
-
-
-def _registry_wheels(package: _Package, folder: Path, registry: str) -> Iterator[LockedWheel]:
-    for item in tables(package.data.get("wheels")):
-        digest = digest_text(item.get("hash"))
-        if url := text_of(item.get("url")):
+def _registry_wheels(item: Mapping[str, Any], folder: Path, registry: str) -> Iterator[LockedWheel]:
+    for wheel in tables(item.get("wheels")):
+        digest = digest_text(wheel.get("hash"))
+        if url := text_of(wheel.get("url")):
             yield LockedWheel(url=url, digest=digest)
-        elif path := text_of(item.get("path")):
+        elif path := text_of(wheel.get("path")):
             # Of --find-links folders: relative to that folder, which is relative to the lock.
             base = Path(folder, local_path(registry))
             yield LockedWheel(url=file_url(base, path), digest=digest)

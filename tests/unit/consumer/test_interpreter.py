@@ -7,7 +7,7 @@ from packaging.tags import sys_tags
 from packaging.version import Version
 
 from torchgraft.codec import from_json_text, json_text
-from torchgraft.consumer.interpreter import take_python
+from torchgraft.consumer.processes import take_python
 from torchgraft.model.observation import Python
 
 

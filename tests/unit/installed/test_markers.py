@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.tags import sys_tags
 
 from support.snapshots import PYTHON
-from torchgraft.consumer.interpreter import take_python
+from torchgraft.consumer.processes import take_python
 from torchgraft.installed.markers import MarkerError, applies, marker_environment, marker_holds, wheel_ranks
 from torchgraft.model.observation import Python
 

@@ -297,7 +297,6 @@ def test_requirements_of_a_script(tmp_path: Path, line: str) -> None:
     asked = ask(tmp_path, UV, *line.split(" "))
     (item,) = asked.requirements
     assert (item.requirement.text, item.source) == ("torch==2.8.0", "train.py (its metadata)")
-    assert asked.script == str(tmp_path / "train.py")
 
 
 def test_scripts_of_pip_and_of_with(tmp_path: Path) -> None:
@@ -307,10 +306,10 @@ def test_scripts_of_pip_and_of_with(tmp_path: Path) -> None:
     assert requirements(asked) == ["torch<3", "torch==2.8.0"]
 
 
-def test_programs_that_are_no_script(tmp_path: Path) -> None:
-    assert ask(tmp_path, UV, "run", "-m", "train.py").script is None
-    assert ask(tmp_path, UV, "run", "python", "train.py").script is None
-    assert ask(tmp_path, UV, "run").script is None
+@pytest.mark.parametrize("line", ["run -m train.py", "run python train.py", "run"])
+def test_programs_that_are_no_script(tmp_path: Path, line: str) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    assert ask(tmp_path, UV, *line.split(" ")) == Asked()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from packaging.requirements import Requirement
 
 from torchgraft.consumer.command_line import parse_arguments
 from torchgraft.model.observation import FrontEndName, Locked, Python
-from torchgraft.wanted.locks import is_lock_name, read_lock
+from torchgraft.wanted.read_wanted import read_lock
+from torchgraft.wanted.requirements_files import is_lock_name
 
 CASES = Path(__file__).parents[2] / "cases" / "locks"
 FRONT_ENDS = {"uv": FrontEndName.UV, "uv05": FrontEndName.UV, "poetry": FrontEndName.POETRY, "pdm": FrontEndName.PDM}
@@ -155,7 +156,8 @@ def test_a_lock_without_an_answer_says_why(case: str, version: str | None, said:
 def test_forks_and_wheels_are_chosen_for_the_interpreter(case: str, where: Python, requirement: str | None) -> None:
     locked = read(CASES / case, case, where=where)
     assert locked is not None
-    assert (locked.requirement.text if locked.requirement else "").partition("#")[0] == (requirement or "")
+    found = locked.requirement.text if locked.requirement else ""
+    assert found.partition("#")[0] == (requirement or "")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ...codec import json_text
 from ...consumer.environment import read_environment
-from ...consumer.interpreter import take_python
-from ...consumer.processes import take_ancestors, take_hook_process
+from ...consumer.processes import take_ancestors, take_hook_process, take_python
 from ...consumer.rules import find_consumer
 from ...errors import ConfigError, Evidence, PlanError, Problem
 from ...installed.torch import TorchReading, read_torch

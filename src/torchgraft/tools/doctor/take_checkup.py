@@ -18,7 +18,7 @@ from typing import Any
 from ... import __version__
 from ...compile.hardware import take_hardware
 from ...consumer.environment import is_environment
-from ...consumer.interpreter import take_python
+from ...consumer.processes import take_python
 from ...consumer.uv import project_root
 from ...errors import ConfigError, Problem
 from ...files import is_file
