@@ -39,6 +39,23 @@ is then 0, whatever differs.
 """
 _NARROWEST = 16
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+# By which an item of a list is the same one on both sides; the others of its fields are compared.
+_KEYS = ("name", "rung", "rule", "code", "number", "home", "file", "text", "url", "label")
+# The rules that were tried say how the same thing was found; the rest follows from what else is shown.
+_LEFT_OUT = frozenset(
+    {
+        "seen.format",
+        "seen.rules",
+        "seen.consumer.search_path",
+        "planned.consumer",
+        "planned.torch",
+        "planned.rule",
+        "planned.graft",
+        "planned.front_end",
+    }
+)
+_NO_LISTS = frozenset({"links"})
+_CONSUMER, _CACHE, _SOURCE = "<consumer>", "<cache>", "<source>"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -149,25 +166,6 @@ def columns_text(rows: list[tuple[str, str, str]], *, width: int) -> str:
 
 def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(shown(text), width=width, break_on_hyphens=False) or [""]
-
-
-# By which an item of a list is the same one on both sides; the others of its fields are compared.
-_KEYS = ("name", "rung", "rule", "code", "number", "home", "file", "text", "url", "label")
-# The rules that were tried say how the same thing was found; the rest follows from what else is shown.
-_LEFT_OUT = frozenset(
-    {
-        "seen.format",
-        "seen.rules",
-        "seen.consumer.search_path",
-        "planned.consumer",
-        "planned.torch",
-        "planned.rule",
-        "planned.graft",
-        "planned.front_end",
-    }
-)
-_NO_LISTS = frozenset({"links"})
-_CONSUMER, _CACHE, _SOURCE = "<consumer>", "<cache>", "<source>"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,9 @@ from ..redaction import Names, redacted_json
 from ..settings.sources import take_settings
 from .shared_options import add_project_arguments, config_settings
 
+if sys.platform != "win32":
+    import pwd
+
 DESCRIPTION = """Print what a plan for PATH depends on, as JSON, for 'torchgraft plan --snapshot FILE' elsewhere.
 
 It holds: the front end and its command (no arguments), the environment that was found and how, its torch and the
@@ -45,10 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
     names = take_names(os.environ) if arguments.redact else None
     print(json.dumps(redacted_json(to_json(take_shell_snapshot(settings)), names), indent=2))
     return 0
-
-
-if sys.platform != "win32":
-    import pwd
 
 
 def take_names(variables: Mapping[str, str]) -> Names:

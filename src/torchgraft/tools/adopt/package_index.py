@@ -36,6 +36,9 @@ PYPI = "https://pypi.org/simple"
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _MAIN = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 _EXTRA = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL")
+_PAGE = Limits(largest_bytes=100_000_000, total_s=120)
+_SDIST = Limits(largest_bytes=2_000_000_000)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def find_indexes(variables: Mapping[str, str], *, etc: Path = Path("/etc")) -> tuple[str, ...]:
@@ -174,11 +177,6 @@ class _Page(HTMLParser):
         kind, _, digest = fragment.partition("=")
         sha256 = digest.lower() if kind == "sha256" else ""
         self.files.append(IndexFile(name=name, url=address, sha256=sha256, yanked="data-yanked" in given))
-
-
-_PAGE = Limits(largest_bytes=100_000_000, total_s=120)
-_SDIST = Limits(largest_bytes=2_000_000_000)
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: Path) -> Path:

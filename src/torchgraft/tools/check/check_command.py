@@ -34,6 +34,8 @@ exit status: 0 if nothing was found that does not link: also where nothing needs
 (not checked); 1 if something does not link, if it needs torch and there is none, or if there is no environment; 2 if
 the arguments are wrong
 """
+# What the rules say of hooks, in the words of a command.
+_WHY = {Rule.TOLD: "as told", Rule.IMPORTABLE: "torchgraft is installed in it"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,10 +118,6 @@ def _existing(text: str) -> Path:
     if not path.exists():
         raise argparse.ArgumentTypeError(f"there is no {text!r}")
     return path
-
-
-# What the rules say of hooks, in the words of a command.
-_WHY = {Rule.TOLD: "as told", Rule.IMPORTABLE: "torchgraft is installed in it"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,9 @@ _SYSTEM_CURES = {
     Reason.GLIBC: "a build made on this system, or on one whose C library is as old; or a newer system to run it on",
     Reason.GLIBCXX: "a newer C++ library (conda: libstdcxx-ng), or a build made with this system's own compiler",
 }
+_WORDS = {"version": "version", "cuda": "CUDA", "hip": "ROCm", "cxx11_abi": "C++11 ABI", "git_version": "commit"}
+# "None" is an answer: there is none.
+_MAY_BE_NONE = frozenset({"cuda", "hip"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,11 +148,6 @@ def _other_builds(package: CheckedPackage, torch: str) -> list[str]:
 
 def _more(number: int, text: str) -> list[str]:
     return [text.format(number)] if number > 0 else []
-
-
-_WORDS = {"version": "version", "cuda": "CUDA", "hip": "ROCm", "cxx11_abi": "C++11 ABI", "git_version": "commit"}
-# "None" is an answer: there is none.
-_MAY_BE_NONE = frozenset({"cuda", "hip"})
 
 
 def plan_fit(report: LinkReport, *, differs: bool, lacks_torch: bool = False) -> Fit:

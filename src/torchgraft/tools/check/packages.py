@@ -32,6 +32,10 @@ _LIBRARY = re.compile(r"\.(?:so|pyd|dylib|dll)(?:\.\d+)*\Z")
 _LARGEST_OTHER_BYTES = 64_000_000
 _TORCH_NAME = re.compile(rb"\b(?:lib)?(?:c10|torch)(?:_\w+)?\.(?:dylib|dll)\b", re.IGNORECASE)
 _LINKER_SCRIPT = re.compile(rb"GNU ld script|\b(?:INPUT|GROUP|OUTPUT_FORMAT)\s*\(")
+_LARGEST_BYTES = 1_000_000
+_INSTALLERS = frozenset({"pip", "uv"})
+# What was compiled on this machine; the wheels of indexes are for manylinux.
+_LOCAL_TAG = re.compile(rb"^Tag:.*-linux_\w+[ \t\r]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,12 +171,6 @@ def _read(candidates: tuple[Installed, ...], prefix: Path, pythons: frozenset[st
         cures=known,
         torch_cures=torch_cures(installer, record, prefix=prefix),
     )
-
-
-_LARGEST_BYTES = 1_000_000
-_INSTALLERS = frozenset({"pip", "uv"})
-# What was compiled on this machine; the wheels of indexes are for manylinux.
-_LOCAL_TAG = re.compile(rb"^Tag:.*-linux_\w+[ \t\r]*$", re.MULTILINE)
 
 
 def torch_cures(installer: str, record: Mapping[str, Any], *, prefix: Path) -> tuple[str, ...]:

@@ -33,7 +33,24 @@ from ...untrusted import strings, table
 from ..cache.cache_folder import read_cache_state
 from .checkup import Checkup, Driver, FrontEndProgram, FrontEndSetting
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 _CUDA_SOURCES = "a project with CUDA code"
+_NVML_NAMES = ("libnvidia-ml.so.1", "nvml.dll")
+_VERSION_BYTES = 80  # NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE
+_FRONT_ENDS = (
+    *(FrontEndName.PIP, FrontEndName.UV, FrontEndName.BUILD, FrontEndName.POETRY, FrontEndName.PDM),
+    *(FrontEndName.HATCH, FrontEndName.TOX, FrontEndName.NOX, FrontEndName.PIPX),
+)
+_PROGRAMS = {FrontEndName.BUILD: "pyproject-build"}
+_VERSION = re.compile(r"\b\d+(?:\.\d+)+(?:\.?(?:a|b|rc|dev|post)\d+)*\b")
+_TIMEOUT_S = 5.0
+_ISOLATION = ("no-build-isolation", "no-build-isolation-package")
+# Everything that turns isolation off by a variable, in pip and in uv.
+_VARIABLES = ("PIP_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION_PACKAGE")
 
 
 def take_checkup(consumer: str | None) -> tuple[Config, Checkup]:
@@ -88,11 +105,7 @@ def _settings(consumer: str | None) -> tuple[Settings, tuple[Problem, ...]]:
         return take_shell_settings(arguments, others), error.problems
 
 
-_NAMES = ("libnvidia-ml.so.1", "nvml.dll")
-_VERSION_BYTES = 80  # NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE
-
-
-def find_driver(names: tuple[str, ...] = _NAMES) -> Driver | None:
+def find_driver(names: tuple[str, ...] = _NVML_NAMES) -> Driver | None:
     """Return the driver, None where there is none that works."""
     for name in names:
         try:
@@ -117,32 +130,10 @@ def _ask(library: ctypes.CDLL) -> Driver | None:
     return Driver(version=version, cuda=f"{cuda.value // 1000}.{cuda.value % 1000 // 10}" if known else "")
 
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-_PROGRAMS = (
-    ("pip", FrontEndName.PIP),
-    ("uv", FrontEndName.UV),
-    ("pyproject-build", FrontEndName.BUILD),
-    ("poetry", FrontEndName.POETRY),
-    ("pdm", FrontEndName.PDM),
-    ("hatch", FrontEndName.HATCH),
-    ("tox", FrontEndName.TOX),
-    ("nox", FrontEndName.NOX),
-    ("pipx", FrontEndName.PIPX),
-)
-_VERSION = re.compile(r"\b\d+(?:\.\d+)+(?:\.?(?:a|b|rc|dev|post)\d+)*\b")
-_TIMEOUT_S = 5.0
-_ISOLATION = ("no-build-isolation", "no-build-isolation-package")
-# Everything that turns isolation off by a variable, in pip and in uv.
-_VARIABLES = ("PIP_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION_PACKAGE")
-
-
 def find_front_ends(variables: Mapping[str, str]) -> tuple[FrontEndProgram, ...]:
     """Return the first program of each name on PATH, with its version."""
-    found = [(name, program) for text, name in _PROGRAMS for program in find_programs(text, variables)[:1]]
+    programs = [(name, _PROGRAMS.get(name, name.value)) for name in _FRONT_ENDS]
+    found = [(name, program) for name, text in programs for program in find_programs(text, variables)[:1]]
     answers: dict[str, str] = {}
 
     def ask(program: str) -> None:
