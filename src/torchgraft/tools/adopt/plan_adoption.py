@@ -18,7 +18,7 @@ from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
 from ...settings.vocabulary_words import VOCABULARY
 from ...untrusted import table
-from .adoption import BACKEND, IN_TREE, OWN_NAME, Adoptable, Adoption, Advice, Change, Import
+from .adoption import BACKEND, IN_TREE, OWN_NAME, Adoptable, Adoption, Advice, Change, Import, Script
 from .plan_need import (
     asked_words,
     merged_requirement,
@@ -38,16 +38,8 @@ _LEGACY = "setuptools.build_meta:__legacy__"
 _NEW_SETUPTOOLS = "setuptools>=77"
 _PINS = frozenset({"==", "===", "~="})
 _SETUPTOOLS_BEFORE = (
-    "40.8.0",
-    "50.0.0",
-    "58.0.0",
-    "61.0.0",
-    "64.0.0",
-    "68.0.0",
-    "70.1.0",
-    "75.0.0",
-    "77.0.3",
-    "80.9.0",
+    *("40.8.0", "50.0.0", "58.0.0", "61.0.0", "64.0.0"),
+    *("68.0.0", "70.1.0", "75.0.0", "77.0.3", "80.9.0"),
 )
 _SETUPTOOLS_SINCE = ("81.0.0", "82.0.0", "90.0.0", "100.0.0")
 
@@ -141,6 +133,7 @@ class _Plan:
         self.in_tree = bool(self.vendored) or (self.adopted and self.path == (IN_TREE,))
         self.delegate = str(self.settings.get("backend", _SETUPTOOLS) if self.adopted else self.backend or _SETUPTOOLS)
         self.taken = {required_name(item) for item in self.requires}
+        self.script = self.found.script or Script()
 
     def decide(self) -> None:
         self._own()
@@ -154,14 +147,17 @@ class _Plan:
 
     # What is required
 
+    def _change(self, text: str, reason: str) -> None:
+        self.changes.append(Change(text=text, reason=reason))
+
     def _add(self, requirement: str, reason: str) -> None:
         self.edits.added.append(requirement)
         self.taken.add(required_name(requirement))
-        self.changes.append(Change(text=f'requires: + "{requirement}"', reason=reason))
+        self._change(f'requires: + "{requirement}"', reason)
 
     def _drop(self, index: int, reason: str) -> None:
         self.edits.replaced[index] = None
-        self.changes.append(Change(text=f'requires: - "{self.requires[index]}"', reason=reason))
+        self._change(f'requires: - "{self.requires[index]}"', reason)
 
     def _own(self) -> None:
         if not self.in_tree:
@@ -186,8 +182,7 @@ class _Plan:
             self._add(requirement, f"{IN_TREE} needs it")
         elif merged != self.requires[same[0]]:
             self.edits.replaced[same[0]] = merged
-            text = f'requires: "{self.requires[same[0]]}" -> "{merged}"'
-            self.changes.append(Change(text=text, reason=f"{IN_TREE} needs {requirement}"))
+            self._change(f'requires: "{self.requires[same[0]]}" -> "{merged}"', f"{IN_TREE} needs {requirement}")
         for index in same[1:]:
             self._drop(index, f'"{merged}" says it')
 
@@ -195,43 +190,33 @@ class _Plan:
         matched: list[str] = []
         for index, item in enumerate(self.requires):
             name = required_name(item)
-            if name not in MATCHED:
-                continue
-            self._drop(index, f"the build gets the {name} that the package will run with")
+            if name in MATCHED:
+                self._drop(index, f"the build gets the {name} that the package will run with")
             if name == "torch":
                 self._range(item)
-            else:
+            elif name in MATCHED:
                 matched.append(name)
-        script = self.found.script
-        for found in script.imports if script else ():
+        for found in self.script.imports:
             name = MATCHED.get(top_name(found), "torch")
             if name != "torch" and not found.guarded and not found.late:
                 matched.append(name)
-        self._match(sorted(set(matched)))
+        known = self.settings.get("match", [])
+        new = [name for name in sorted(set(matched)) if isinstance(known, list) and name not in known]
+        if new:
+            self._set("match", [*known, *new], "made for one version of torch, so it has to be the consumer's too")
 
     def _range(self, item: str) -> None:
         """Keep what a build requirement says about torch's versions, where the package does not say it elsewhere."""
         requirement = parsed_requirement(item)
-        if requirement is None or not requirement.specifier or self._depends_on_torch() or "torch" in self.settings:
+        depends = any(required_name(dependency) == "torch" for dependency in self.found.dependencies or ())
+        if requirement is None or not requirement.specifier or depends or "torch" in self.settings:
             return
-        if requirement.marker is not None or any(one.operator in _PINS for one in requirement.specifier):
-            self.said.append(
-                f'"{item}" is left out: where the package works with no other, say so in [tool.{TABLE}]:'
-                f' torch = "{stated_versions(item, requirement)}"'
-            )
-            return
-        self._set("torch", stated_versions(item, requirement), f'as [build-system] requires "{item}"')
-
-    def _depends_on_torch(self) -> bool:
-        return any(required_name(item) == "torch" for item in self.found.dependencies or ())
-
-    def _match(self, names: list[str]) -> None:
-        known = self.settings.get("match", [])
-        if not isinstance(known, list):
-            return
-        new = [name for name in names if name not in known]
-        if new:
-            self._set("match", [*known, *new], "made for one version of torch, so it has to be the consumer's too")
+        versions = stated_versions(item, requirement)
+        if requirement.marker is None and not any(one.operator in _PINS for one in requirement.specifier):
+            self._set("torch", versions, f'as [build-system] requires "{item}"')
+        else:
+            where = f"where the package works with no other, say so in [tool.{TABLE}]"
+            self.said.append(f'"{item}" is left out: {where}: torch = "{versions}"')
 
     def _setuptools(self) -> None:
         if self.delegate.partition(":")[0] != _SETUPTOOLS:
@@ -263,8 +248,7 @@ class _Plan:
 
     def _needed(self) -> Iterator[Import]:
         """Yield what is imported while setup.py runs, in it and in the modules that it imports."""
-        script = self.found.script
-        yield from (item for item in (script.imports if script else ()) if not item.late)
+        yield from (item for item in self.script.imports if not item.late)
 
     def _imports(self) -> None:
         for item in self._needed():
@@ -281,55 +265,41 @@ class _Plan:
     def _set(self, key: str, value: str | list[str], reason: str) -> None:
         self.edits.settings[key] = value
         shown = f'"{value}"' if isinstance(value, str) else f"[{', '.join(f'{item!r}' for item in value)}]"
-        self.changes.append(Change(text=f"[tool.{TABLE}] {key} = {shown}".replace("'", '"'), reason=reason))
+        self._change(f"[tool.{TABLE}] {key} = {shown}".replace("'", '"'), reason)
 
     def _backend(self) -> None:
         path = (IN_TREE,) if self.in_tree else ()
+        if not self.adopted:
+            self.edits.backend = BACKEND
+            self._change(f'build-backend = "{BACKEND}"', f"it calls {self.backend or 'setuptools'}")
+        if not self.adopted or (path != self.path and self.vendored):
+            self.edits.backend_path = path
+            if path:
+                self._change(f'backend-path = ["{IN_TREE}"]', "the backend is in the tree")
         if self.adopted:
-            if path != self.path and self.vendored:
-                self.edits.backend_path = path
-                self.changes.append(Change(text=f'backend-path = ["{IN_TREE}"]', reason="the backend is in the tree"))
             return
-        self.edits.backend = BACKEND
-        self.changes.append(Change(text=f'build-backend = "{BACKEND}"', reason=self._why_backend()))
-        self.edits.backend_path = path
-        if path:
-            self.changes.append(Change(text=f'backend-path = ["{IN_TREE}"]', reason="the backend is in the tree"))
-        script = self.found.script
-        if self.backend is None:
-            if script is not None and (script.own_tree or not script.certain):
-                why = script.own_tree or "setup.py cannot be read"
-                self._set("backend", _LEGACY, f"{why}; this puts the source tree on sys.path, as until now")
-        elif self.backend != _SETUPTOOLS:
-            self._set("backend", self.backend, "it does the work, as until now")
+        if self.backend is None and (self.script.own_tree or not self.script.certain):
+            why = self.script.own_tree or "setup.py cannot be read"
+            self._set("backend", _LEGACY, f"{why}; this puts the source tree on sys.path, as until now")
+        elif self.backend not in {None, _SETUPTOOLS}:
+            self._set("backend", str(self.backend), "it does the work, as until now")
         if self.path:
             self._set("backend-path", list(self.path), "where the backend is found, as until now")
 
-    def _why_backend(self) -> str:
-        return "it calls setuptools" if self.backend is None else f"it calls {self.backend}"
-
     def _provide(self) -> None:
-        script = self.found.script
-        if self.adopted or script is None or not script.unconditional_cuda:
+        if self.adopted or not self.script.unconditional_cuda:
             return
-        imports = [item for item in script.imports if top_name(item) == "torch"]
+        imports = [item for item in self.script.imports if top_name(item) == "torch"]
         declared = any(required_name(item) == "torch" for item in (*self.requires, *self.found.setup_requires))
         if imports and not declared and all(item.guarded for item in imports):
-            self._set(
-                "provide",
-                "off",
-                f"{imports[0].where} puts up with the absence of torch; where torch can be imported, setup.py compiles"
-                " for CUDA without asking whether there is any",
-            )
+            why = "where torch can be imported, setup.py compiles for CUDA without asking whether there is any"
+            self._set("provide", "off", f"{imports[0].where} puts up with the absence of torch; {why}")
 
     def _vocabulary(self) -> None:
-        script = self.found.script
-        if self.adopted or script is None or "vocabulary" in self.settings:
+        own = canonicalize_name(self.found.name or "")
+        if self.adopted or "vocabulary" in self.settings or any(own in word.packages for word in VOCABULARY):
             return
-        own = canonicalize_name(self.found.name) if self.found.name else ""
-        if any(own in word.packages for word in VOCABULARY):
-            return
-        package = relative_in_vocabulary(script.strings)
+        package = relative_in_vocabulary(self.script.strings)
         if package:
             self._set("vocabulary", [package], f"its setup.py reads the variables of {package}")
 
@@ -340,8 +310,7 @@ class _Plan:
             known = top in PROVIDERS or top in MATCHED or top in OF_SETUPTOOLS
             if not known and not item.guarded and canonicalize_name(top) not in self.taken:
                 yield f"{item.where} imports {top}: if a distribution provides it, add that to requires"
-        script = self.found.script
-        for item in script.imports if script else ():
+        for item in self.script.imports:
             provider = PROVIDERS.get(top_name(item))
             if provider and item.late and not item.guarded and required_name(provider.requirement) not in self.taken:
                 yield f"{item.where} imports {top_name(item)} in a function: if the build calls it, add it to requires"

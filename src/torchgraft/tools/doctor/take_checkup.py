@@ -41,10 +41,6 @@ else:
 _CUDA_SOURCES = "a project with CUDA code"
 _NVML_NAMES = ("libnvidia-ml.so.1", "nvml.dll")
 _VERSION_BYTES = 80  # NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE
-_FRONT_ENDS = (
-    *(FrontEndName.PIP, FrontEndName.UV, FrontEndName.BUILD, FrontEndName.POETRY, FrontEndName.PDM),
-    *(FrontEndName.HATCH, FrontEndName.TOX, FrontEndName.NOX, FrontEndName.PIPX),
-)
 _PROGRAMS = {FrontEndName.BUILD: "pyproject-build"}
 _VERSION = re.compile(r"\b\d+(?:\.\d+)+(?:\.?(?:a|b|rc|dev|post)\d+)*\b")
 _TIMEOUT_S = 5.0
@@ -132,7 +128,7 @@ def _ask(library: ctypes.CDLL) -> Driver | None:
 
 def find_front_ends(variables: Mapping[str, str]) -> tuple[FrontEndProgram, ...]:
     """Return the first program of each name on PATH, with its version."""
-    programs = [(name, _PROGRAMS.get(name, name.value)) for name in _FRONT_ENDS]
+    programs = [(name, _PROGRAMS.get(name, name.value)) for name in FrontEndName if name is not FrontEndName.UNKNOWN]
     found = [(name, program) for name, text in programs for program in find_programs(text, variables)[:1]]
     answers: dict[str, str] = {}
 
