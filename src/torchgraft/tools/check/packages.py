@@ -18,7 +18,7 @@ from typing import Any
 
 from ...errors import Evidence, PlanError, Problem
 from ...files import is_file, is_folder, read_start
-from ...installed.dist_info import Installed, choose_installed, find_installed, read_direct_url, version_of
+from ...installed.dist_info import Installed, choose_installed, find_installed, read_direct_url, read_lines, version_of
 from ...link.linkage import Format, Module
 from ...link.modules import is_library_name, read_archive_modules, read_file_modules
 from ...versions import parse_version
@@ -153,7 +153,7 @@ def _no_library(name: str, start: bytes | None) -> Module:
 
 def _read(candidates: tuple[Installed, ...], prefix: Path, pythons: frozenset[str]) -> InstalledPackage:
     installed, header = choose_installed(candidates)
-    installer = (read_start(installed.information / "INSTALLER", 1000) or b"").decode("utf-8", errors="replace").strip()
+    installer, *_ = (*read_lines(installed, "INSTALLER"), "")
     info, record = installed.information, read_record(installed.information)
     finding = find_libraries(installed, record, prefix=prefix, pythons=pythons)
     known = (
