@@ -19,12 +19,11 @@ from .linkage import VersionNeed
 BROKEN = (ArithmeticError, LookupError, MemoryError, OSError, ValueError, struct.error)
 _LARGEST_TABLE_BYTES = 1 << 30
 _LARGEST_CHAIN_BYTES = _LARGEST_COMMENT_BYTES = _LARGEST_VERSIONS_BYTES = 1 << 20
-_MOST_PARTS = _MOST_TAGS = 10_000
+_MOST_ROWS = 10_000
 # The header behind its first 16 bytes, with offsets of 64 and of 32 bits; machines by their number (elf.h).
 _WIDE_HEADER, _NARROW_HEADER = "HHIQQQIHHHHHH", "HHIIIIIHHHHHH"
 _MACHINES = {
     3: "EM_386",
-    20: "EM_PPC",
     21: "EM_PPC64",
     22: "EM_S390",
     40: "EM_ARM",
@@ -40,8 +39,7 @@ _NEEDED, _HASH, _STRTAB, _SYMTAB, _STRSZ, _SONAME, _RPATH, _RUNPATH = 1, 4, 5, 6
 _GNU_HASH, _VERDEF, _VERNEED = 0x6FFFFEF5, 0x6FFFFFFC, 0x6FFFFFFE
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _DYNSYM, _SHT_GNU_HASH, _SHT_VERDEF, _SHT_VERNEED = 11, 0x6FFFFFF6, 0x6FFFFFFD, 0x6FFFFFFE
-_WEAK = 2
-_LOCAL = 0
+_LOCAL, _WEAK = 0, 2
 # STV_DEFAULT and STV_PROTECTED.
 _VISIBLE = frozenset({0, 3})
 # Elf_Verneed, Elf_Vernaux and Elf_Verdef, the same for 32 and 64 bits.
@@ -82,11 +80,7 @@ class ElfFile:
     @functools.cached_property
     def sections(self) -> tuple[Part, ...]:
         """What the section headers say; nothing without them."""
-        count = self._section_count
-        if not count and self._sections_at:
-            count = self._sections(1)[0].size
-        if count > _MOST_PARTS:
-            raise ValueError("it has too many sections")
+        count = self._section_count or (self._sections(1)[0].size if self._sections_at else 0)
         return self._sections(count)
 
     def _sections(self, count: int) -> tuple[Part, ...]:
@@ -97,11 +91,7 @@ class ElfFile:
     @functools.cached_property
     def segments(self) -> tuple[Part, ...]:
         """What the program headers say."""
-        count = self._segment_count
-        if count == _ELSEWHERE:
-            count = self._sections(1)[0].more
-        if count > _MOST_PARTS:
-            raise ValueError("it has too many segments")
+        count = self._sections(1)[0].more if self._segment_count == _ELSEWHERE else self._segment_count
         rows = self._rows(self._segments_at, self._segment_size, count, "IIQQQQQQ", "IIIIIIII")
         # The flags stand in another place in 32 bits.
         shift = int(self.bits == 64)
@@ -119,7 +109,7 @@ class ElfFile:
         for segment in self.segments:
             if segment.kind == _PT_DYNAMIC:
                 entry = 16 if self.bits == 64 else 8
-                count = min(segment.size // entry, _MOST_TAGS)
+                count = min(segment.size // entry, _MOST_ROWS)
                 rows = self._rows(segment.offset, entry, count, "QQ", "II")
                 return tuple((tag, value) for tag, value in itertools.takewhile(lambda row: row[0] != 0, rows))
         return ()
@@ -160,15 +150,14 @@ class ElfFile:
 
     def _rows(self, offset: int, size: int, count: int, wide: str, narrow: str) -> list[tuple[int, ...]]:
         row = self.row(wide if self.bits == 64 else narrow)
+        if count > _MOST_ROWS:
+            raise ValueError("a table of it has too many rows")
         data = self.content(offset, size * count)
         return [row.unpack_from(data, size * number) for number in range(count)]
 
 
 class Symbol(NamedTuple):
-    """One entry of a dynamic symbol table: whether others can be linked with it, and whether it has to be found there.
-
-    Those that are the library's own, hidden or local, are neither.
-    """
+    """A dynamic symbol: one that others can be linked with, or that has to be found there; hidden ones are neither."""
 
     name: bytes
     is_defined: bool
@@ -200,10 +189,8 @@ class SymbolTable:
                 yield Symbol(strings[start:end], is_seen and section != 0, is_needed)
 
     def defined(self) -> Iterator[bytes]:
-        """Yield the names of the symbols that others can be linked with."""
-        for symbol in self:
-            if symbol.is_defined:
-                yield symbol.name
+        """Return the names of the symbols that others can be linked with."""
+        return (symbol.name for symbol in self if symbol.is_defined)
 
     def defined_among(self, names: Collection[bytes]) -> frozenset[bytes]:
         """Return those names that others can be linked with."""

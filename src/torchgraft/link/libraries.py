@@ -45,46 +45,24 @@ _OF_OTHER_ACCELERATORS = re.compile(r"aoti_torch_(?:mps|xpu)_\w+")
 # These came without a condition too, and got one later or none at all. Found by comparing the headers in the wheels of
 # 2.9.0, 2.9.1, 2.10.0, 2.11.0, 2.12.0 and 2.13.0 (torch/csrc/inductor/aoti_torch): with this, all give the same.
 _LATER_BY_VERSION = {
-    "2.10": (
-        "aoti_torch_aten_full",
-        "aoti_torch_aten_subtract_Tensor",
-        "aoti_torch_cuda__scaled_grouped_mm",
-        "aoti_torch_cuda_caching_allocator_raw_alloc",
-        "aoti_torch_cuda_caching_allocator_raw_delete",
-        "aoti_torch_delete_c10_value_object",
-        "aoti_torch_int64_to_ivalue",
-        "aoti_torch_str_to_ivalue",
-        "aoti_torch_strlist_to_ivalue",
-        "aoti_torch_tensor_to_ivalue",
-    ),
-    "2.11": (
-        "aoti_torch_cpu_nonzero_static",
-        "aoti_torch_cuda__flash_attention_forward_quantized",
-        "aoti_torch_cuda__scaled_dot_product_flash_attention_quantized",
-        "aoti_torch_cuda_mm_dtype_out",
-        "aoti_torch_cuda_nonzero_static",
-    ),
-    "2.12": (
-        "aoti_torch_cpu__grouped_mm",
-        "aoti_torch_cpu_rand_like",
-        "aoti_torch_cpu_rand_like_generator",
-        "aoti_torch_cpu_randint_like",
-        "aoti_torch_cpu_randint_like_low_dtype",
-        "aoti_torch_cpu_randn_like",
-        "aoti_torch_cpu_randn_like_generator",
-        "aoti_torch_cuda__flash_attention_forward_no_dropout_inplace",
-        "aoti_torch_cuda__flash_attention_forward_no_dropout_inplace_v2",
-        "aoti_torch_cuda__flash_attention_forward_v2",
-        "aoti_torch_cuda__grouped_mm",
-        "aoti_torch_cuda_rand_like",
-        "aoti_torch_cuda_rand_like_generator",
-        "aoti_torch_cuda_randint_like",
-        "aoti_torch_cuda_randint_like_low_dtype",
-        "aoti_torch_cuda_randn_like",
-        "aoti_torch_cuda_randn_like_generator",
-    ),
+    "2.10": """
+        aten_full aten_subtract_Tensor cuda__scaled_grouped_mm cuda_caching_allocator_raw_alloc
+        cuda_caching_allocator_raw_delete delete_c10_value_object int64_to_ivalue str_to_ivalue
+        strlist_to_ivalue tensor_to_ivalue
+    """,
+    "2.11": """
+        cpu_nonzero_static cuda__flash_attention_forward_quantized
+        cuda__scaled_dot_product_flash_attention_quantized cuda_mm_dtype_out cuda_nonzero_static
+    """,
+    "2.12": """
+        cpu__grouped_mm cpu_rand_like cpu_rand_like_generator cpu_randint_like cpu_randint_like_low_dtype
+        cpu_randn_like cpu_randn_like_generator cuda__flash_attention_forward_no_dropout_inplace
+        cuda__flash_attention_forward_no_dropout_inplace_v2 cuda__flash_attention_forward_v2
+        cuda__grouped_mm cuda_rand_like cuda_rand_like_generator cuda_randint_like
+        cuda_randint_like_low_dtype cuda_randn_like cuda_randn_like_generator
+    """,
 }
-_LATER = {name: version for version, names in _LATER_BY_VERSION.items() for name in names}
+_LATER = {f"aoti_torch_{name}": v for v, names in _LATER_BY_VERSION.items() for name in names.split()}
 _STABLE_FOLDERS = (
     "torch/csrc/stable/c",
     "torch/csrc/inductor/aoti_torch/c",

@@ -1,6 +1,7 @@
 """Wheels that are built already, and whether they fit.
 
-May not compile.
+May not compile. Others use `plan_prebuilt` (which are tried) and `take` (fetches one that fits); `download` is for
+whatever else is fetched.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
 
 from support.wheels import write_wheel
 from torchgraft.link.modules import read_archive_modules
-from torchgraft.wheel.contents import find_built_files
+from torchgraft.wheel.contents import crc32_of, find_built_files
 
 NAME = "pkg/_C.so"
 DATA = b"code" * 100
@@ -68,3 +69,14 @@ def test_a_module_is_read_from_the_file_that_is_the_same(tmp_path: Path) -> None
     with zipfile.ZipFile(wheel) as archive:
         modules = read_archive_modules(archive, {"b.so": tmp_path / "library", "c.py": tmp_path / "library"})
     assert [(module.file, module.format.value) for module in modules] == [("a.so", "ELF"), ("b.so", "PE")]
+
+
+@pytest.mark.parametrize("data", [b"", DATA, bytes(3 << 20)])
+def test_a_file_has_the_checksum_of_its_bytes(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "file").write_bytes(data)
+    assert crc32_of(tmp_path / "file") == zlib.crc32(data)
+
+
+def test_a_file_that_is_not_there_has_none(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        crc32_of(tmp_path / "file")
