@@ -89,8 +89,8 @@ def test_no_process_and_no_file_makes_the_rules_raise(
         )
         caller = find_caller(hook, ancestors)
         assert caller is None or isinstance(caller.name, FrontEndName)
-        finding = find_consumer(hook, ancestors, told=told, torch_importable=False)
-        again = find_consumer(hook, ancestors, told=told, torch_importable=False)
+        finding = find_consumer(hook, ancestors, caller=caller, told=told, torch_importable=False)
+        again = find_consumer(hook, ancestors, caller=caller, told=told, torch_importable=False)
         assert finding == again
         assert finding.answers
         for found in finding.found:

@@ -110,6 +110,10 @@ class Scene:
         """Return the front end, if it is one of these."""
         return self.caller if self.caller is not None and self.caller.name in names else None
 
+    def variable(self, name: str) -> str | None:
+        """Return a variable of the front end, which the hook inherits; None if it is unset or empty."""
+        return (self.caller and self.caller.process.variable(name)) or self.hook.variable(name)
+
     def is_own(self, prefix: Path) -> bool:
         """Return whether an environment is the one that the hook runs in."""
         return real(prefix) == real(Path(self.hook.prefix))

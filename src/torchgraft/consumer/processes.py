@@ -78,21 +78,24 @@ U = TypeVar("U")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Process:
-    """One process as far as it is our business: only variables on `VARIABLES` are kept.
+class _SeenProcess:
+    """What any process has: the folder it runs in, and of its variables those on `VARIABLES`."""
 
-    `locks` are the lock files that it holds open; None if the system does not tell.
-    """
-
-    executable: str
-    arguments: tuple[str, ...]
     folder: str
     variables: tuple[tuple[str, str], ...] = ()
-    locks: tuple[str, ...] | None = ()
 
     def variable(self, name: str) -> str | None:
         """Return the value of a variable; None if it is unset or empty."""
         return dict(self.variables).get(name) or None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process(_SeenProcess):
+    """An ancestor of the hook. `locks` are the lock files that it holds open; None if the system does not tell."""
+
+    executable: str
+    arguments: tuple[str, ...]
+    locks: tuple[str, ...] | None = ()
 
     @functools.cached_property
     def command_line(self) -> CommandLine | None:
@@ -101,23 +104,17 @@ class Process:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HookProcess:
-    """The process in which a hook runs, as it sees itself. `pyvenv_cfg` is the text of its own, "" if none.
+class HookProcess(_SeenProcess):
+    """The process in which a hook runs, as it sees itself, at the start of the hook.
 
-    `variables` are those on `VARIABLES`; `sys_path` is as at the start of the hook.
+    `pyvenv_cfg` is the text of its environment's own, "" if none.
     """
 
     prefix: str
     base_prefix: str
     purelib: str
-    folder: str
     sys_path: tuple[str, ...]
-    variables: tuple[tuple[str, str], ...] = ()
     pyvenv_cfg: str = ""
-
-    def variable(self, name: str) -> str | None:
-        """Return the value of a variable; None if it is unset or empty."""
-        return dict(self.variables).get(name) or None
 
 
 def take_hook_process() -> HookProcess:

@@ -1,20 +1,18 @@
-"""Which environment the wheel is for: the rules, best first. Those for uv stand in `uv`.
+"""Which environment the wheel is for: the rules, best first. Those of three front ends stand in files of their own.
 
 May not look into the environment further than its pyvenv.cfg and whether it has torch, nor choose among several that
-are equally likely: the caller compares their torch. May start poetry to ask where its environment is, and nothing else.
+are equally likely: the caller compares their torch.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import is_file, is_folder, joined, names_in, real
+from ..files import is_file, is_folder, joined, real
 from ..model.observation import FrontEndName, Rule, RuleAnswer
 from .environment import (
     base_of,
@@ -33,20 +31,14 @@ from .front_end import (
     Scene,
     consumer_is,
     consumer_is_among,
-    find_caller,
     venv_upwards,
 )
 from .processes import HookProcess, Process
-from .uv import find_by_uv
 
 _MAKER = re.compile(r"(?P<python>.+?) -m (?:venv|virtualenv)\b.*")
 _PIP_BUILD_NAME = "pip-build-env-"
 _BUILD_NAME = "build-env-"
-# poetry itself needs about a second.
-_POETRY_TIMEOUT_S = 20
 _TOX_PACKAGING = re.compile(r"\.pkg.*|\.package")
-_NO = frozenset({"0", "false", "no", "off"})
-_NOT_PASSED_ON = frozenset({"CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,20 +53,20 @@ class ConsumerFinding:
 
 
 def find_consumer(
-    hook: HookProcess, ancestors: tuple[Process, ...], *, told: str | None, torch_importable: bool
+    hook: HookProcess,
+    ancestors: tuple[Process, ...],
+    *,
+    caller: Caller | None,
+    told: str | None,
+    torch_importable: bool,
 ) -> ConsumerFinding:
     """Return which environments the wheel may be for.
 
+    :param caller: the front end among the ancestors
     :param told: the setting: an environment or an interpreter, relative to where the front end runs
     :param torch_importable: whether the hook's own environment has torch, and not as a build requirement
     """
-    scene = Scene(
-        hook=hook,
-        ancestors=ancestors,
-        caller=find_caller(hook, ancestors),
-        told=told,
-        torch_importable=torch_importable,
-    )
+    scene = Scene(hook=hook, ancestors=ancestors, caller=caller, told=told, torch_importable=torch_importable)
     answers: list[RuleAnswer] = []
     for verdict in (verdict for rule in _RULES for verdict in rule(scene)):
         answers.append(RuleAnswer(rule=verdict.rule, said=verdict.said))
@@ -148,8 +140,7 @@ def _pip_targets(scene: Scene) -> tuple[str, ...]:
         return ()
     targets = []
     for variable, *options in (("PIP_TARGET", "--target", "-t"), ("PIP_PREFIX", "--prefix")):
-        value = caller.command.value(*options) or caller.process.variable(variable) or scene.hook.variable(variable)
-        if value:
+        if value := caller.command.value(*options) or scene.variable(variable):
             targets.append(str(joined(caller.process.folder, value)))
     return tuple(targets)
 
@@ -245,111 +236,33 @@ def _find_in_folder(scene: Scene) -> Iterator[RuleVerdict]:
         yield consumer_is(Rule.ACTIVATED, prefix, "this process runs in it", certain=False)
 
 
-def _find_by_poetry(scene: Scene) -> Iterator[RuleVerdict]:
-    """R4: the order is that of poetry's EnvManager.get (https://github.com/python-poetry/poetry)."""
-    caller = scene.called_by(FrontEndName.POETRY)
-    if caller is None:
-        yield RuleVerdict(rule=Rule.POETRY, said="poetry does not call the hook")
-        return
-    folder = caller.process.folder
-    active = caller.process.variable("VIRTUAL_ENV") or caller.process.variable("CONDA_PREFIX")
-    # poetry leaves conda's base environment alone.
-    if active and caller.process.variable("CONDA_DEFAULT_ENV") != "base" and not scene.is_own(joined(folder, active)):
-        yield consumer_is(
-            Rule.POETRY, joined(folder, active), "poetry works in the activated environment", certain=True
-        )
-        return
-    in_project = (caller.process.variable("POETRY_VIRTUALENVS_IN_PROJECT") or "").lower()
-    venv = _project_folder(caller) / ".venv"
-    if in_project not in _NO and is_folder(venv):
-        yield consumer_is(Rule.POETRY, venv, "poetry works in the project's .venv", certain=True)
-        return
-    told = _ask_poetry(caller)
-    if told is not None:
-        yield consumer_is(Rule.POETRY, told, "what 'poetry env info --path' says", certain=True)
-    elif in_project and in_project not in _NO:
-        yield consumer_is(Rule.POETRY, venv, "where poetry will make the project's .venv", certain=False)
+def _find_by_front_end(scene: Scene) -> Iterator[RuleVerdict]:
+    """R2, R4 and R5: those that tell by themselves where they work. Few hooks need to know more than one of them."""
+    if scene.called_by(FrontEndName.UV):
+        from .uv import find_by_uv
+
+        yield from find_by_uv(scene)
     else:
-        yield RuleVerdict(rule=Rule.POETRY, said="poetry has no environment for the project yet", is_last=True)
+        yield RuleVerdict(rule=Rule.UV_LOCK, said="uv is not the direct parent")
+    if scene.called_by(FrontEndName.POETRY):
+        from .poetry_and_tox import find_by_poetry
 
+        yield from find_by_poetry(scene)
+    else:
+        yield RuleVerdict(rule=Rule.POETRY, said="poetry does not call the hook")
+    if _TOX_PACKAGING.fullmatch(scene.hook.variable("TOX_ENV_NAME") or "") and scene.hook.variable("TOX_WORK_DIR"):
+        from .poetry_and_tox import find_by_tox
 
-def _project_folder(caller: Caller) -> Path:
-    """Return the project's folder. poetry 2 has changed to --directory by now, poetry 1 has not."""
-    folder = caller.process.folder
-    named = (caller.command.value("--project", "-P"), caller.command.value("--directory", "-C"))
-    candidates = [joined(folder, value) for value in named if value]
-    start = next((path for path in candidates if is_file(path / "pyproject.toml")), Path(folder))
-    return next((above for above in (start, *start.parents) if is_file(above / "pyproject.toml")), start)
-
-
-def _ask_poetry(caller: Caller) -> Path | None:
-    """Return what poetry calls the project's environment, None where it says nothing in time."""
-    program = caller.command.started_as
-    interpreter = str(joined(caller.process.folder, program[0])) if os.path.dirname(program[0]) else program[0]  # noqa: PTH120 - "python" and "./python" differ
-    found = shutil.which(interpreter)
-    if found is None:
-        return None
-    variables = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
-    try:
-        answer = subprocess.run(
-            [found, *program[1:], "--no-ansi", "env", "info", "--path"],
-            cwd=_project_folder(caller),
-            env={**variables, **dict(caller.process.variables)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_POETRY_TIMEOUT_S,
-            check=False,
-            text=True,
-            errors="replace",
-        )
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-    path = Path(answer.stdout.strip())
-    return path if answer.returncode == 0 and path.is_absolute() and is_environment(path) else None
-
-
-def _find_by_tox(scene: Scene) -> Iterator[RuleVerdict]:
-    """R5: tox builds in `.pkg`, once for all environments of the run; in `.pkg-NAME` for NAME alone."""
-    packaging = scene.hook.variable("TOX_ENV_NAME") or ""
-    work = scene.hook.variable("TOX_WORK_DIR")
-    if not _TOX_PACKAGING.fullmatch(packaging) or work is None:
+        yield from find_by_tox(scene)
+    else:
         yield RuleVerdict(rule=Rule.TOX, said="this is no packaging environment of tox")
-        return
-    one = Path(work, packaging.removeprefix(".pkg-"))
-    if packaging.startswith(".pkg-") and is_venv(one):
-        why = f"tox builds in {packaging} for it alone"
-        yield consumer_is(Rule.TOX, one, why, certain=True)
-        return
-    asked = _asked_environments(scene)
-    names = [name for name in asked if is_venv(Path(work, name))] or [
-        name for name in names_in(Path(work)) if not name.startswith(".") and is_venv(Path(work, name))
-    ]
-    fitting = [prefix for prefix in (Path(work, name) for name in names) if scene.fits(prefix)]
-    chosen = [prefix for prefix in fitting if holds_torch(prefix)] or fitting
-    if not chosen:
-        yield RuleVerdict(rule=Rule.TOX, said="no environment of tox is for this Python", is_last=True)
-        return
-    why = "tox's environment" if len(chosen) == 1 else f"one of {len(chosen)} environments of tox that share a wheel"
-    verdict = consumer_is_among(Rule.TOX, [(prefix, why) for prefix in chosen], certain=False)
-    yield replace(verdict, said=f"{why}: {', '.join(str(prefix) for prefix in chosen)}")
-
-
-def _asked_environments(scene: Scene) -> tuple[str, ...]:
-    """Return the environments that tox was asked for: `-e a,b`, `-ea`, TOXENV."""
-    caller = scene.called_by(FrontEndName.TOX)
-    if caller is None:
-        return ()
-    values = caller.command.values("-e", "--env") or (caller.process.variable("TOXENV") or "",)
-    return tuple(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
 
 
 _RULES: tuple[RuleSet, ...] = (
     _find_told,
     _find_importable,
     _find_by_pip_isolation,
-    find_by_uv,
-    _find_by_poetry,
-    _find_by_tox,
+    _find_by_front_end,
     _find_maker,
     _find_without_isolation,
     _find_activated,

@@ -6,7 +6,7 @@ May not ask uv, nor read its settings files further than which folders are a wor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,6 @@ def find_by_uv(scene: Scene) -> Iterator[RuleVerdict]:
     """Yield what the rules for uv say; where uv is the front end, no later rule may answer."""
     caller = scene.called_by(FrontEndName.UV)
     if caller is None:
-        yield RuleVerdict(rule=Rule.UV_LOCK, said="uv is not the direct parent")
         return
     yield from _find_by_target(scene, caller)
     yield from _find_by_lock(scene, caller)
@@ -54,13 +53,9 @@ def find_by_uv(scene: Scene) -> Iterator[RuleVerdict]:
 
 def is_project_command(caller: Caller) -> bool:
     """Return whether uv works on a project, which has a `uv.lock` by the time that wheels are built for it."""
-    command = caller.command
-    if command.program is not FrontEndName.UV or not _is_on_project(command) or command.script:
+    if caller.name is not FrontEndName.UV or not _is_on_project(caller.command) or caller.command.script:
         return False
-    if command.has("--no-project") or caller.process.variable("UV_NO_PROJECT"):
-        return False
-    named = caller.command.value("--project") or caller.process.variable("UV_PROJECT") or "."
-    return project_root(joined(caller.process.folder, named)) is not None
+    return _project_folder(caller, caller.process.variable) is not None
 
 
 def _is_on_project(command: CommandLine) -> bool:
@@ -115,7 +110,7 @@ def _find_in_system(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
 
 
 def _wants_system(scene: Scene, caller: Caller) -> bool:
-    variable = _variable(scene, caller, "UV_SYSTEM_PYTHON") or ""
+    variable = scene.variable("UV_SYSTEM_PYTHON") or ""
     return caller.command.has("--system") or variable.lower() in {"1", "true", "yes", "on", "t", "y"}
 
 
@@ -166,7 +161,9 @@ def _guessed_interpreters(scene: Scene, caller: Caller) -> Iterator[_UvEnvironme
 
     `uv run --with` outside of a project lies over the environment that is active, or the `.venv` above.
     """
-    if not _is_on_project(caller.command) or (caller.command.runs_with and _project_folder(scene, caller) is None):
+    if not _is_on_project(caller.command) or (
+        caller.command.runs_with and _project_folder(caller, scene.variable) is None
+    ):
         yield from (candidate for candidate in _interpreters(scene, caller) if is_environment(candidate.prefix))
 
 
@@ -176,28 +173,28 @@ def _project(scene: Scene, caller: Caller) -> Iterator[_UvEnvironment]:
     if caller.command.has("--active") and active:
         prefix = joined(caller.process.folder, active)
         yield _UvEnvironment(prefix=prefix, why="VIRTUAL_ENV of uv, with --active")
-    folder = _project_folder(scene, caller)
+    folder = _project_folder(caller, scene.variable)
     if folder is None:
         return
-    named = _variable(scene, caller, "UV_PROJECT_ENVIRONMENT")
+    named = scene.variable("UV_PROJECT_ENVIRONMENT")
     prefix = joined(str(folder), named or ".venv")
     why = "UV_PROJECT_ENVIRONMENT" if named else "the .venv of the project"
     yield _UvEnvironment(prefix=prefix, why=why)
 
 
-def _project_folder(scene: Scene, caller: Caller) -> Path | None:
+def _project_folder(caller: Caller, variable: Callable[[str], str | None]) -> Path | None:
     """Return the root of the project that uv works on; None if it works on none."""
-    if caller.command.has("--no-project") or _variable(scene, caller, "UV_NO_PROJECT"):
+    if caller.command.has("--no-project") or variable("UV_NO_PROJECT"):
         return None
     # uv has changed to --directory by now: its working folder says so.
-    named = caller.command.value("--project") or _variable(scene, caller, "UV_PROJECT") or "."
+    named = caller.command.value("--project") or variable("UV_PROJECT") or "."
     return project_root(joined(caller.process.folder, named))
 
 
 def _interpreters(scene: Scene, caller: Caller) -> Iterator[_UvEnvironment]:
     """Yield the environments whose interpreter uv takes, best first."""
     folder = caller.process.folder
-    named = caller.command.value("--python", "-p") or _variable(scene, caller, "UV_PYTHON")
+    named = caller.command.value("--python", "-p") or scene.variable("UV_PYTHON")
     prefix = None if named is None else _named_prefix(folder, named)
     if prefix is not None:
         yield _UvEnvironment(prefix=prefix, why="--python or UV_PYTHON", is_named=True)
@@ -205,12 +202,10 @@ def _interpreters(scene: Scene, caller: Caller) -> Iterator[_UvEnvironment]:
     if _wants_system(scene, caller):
         return
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
-        value = caller.process.variable(name)
-        if value:
+        if value := caller.process.variable(name):
             yield _UvEnvironment(prefix=joined(folder, value), why=f"{name} of uv", is_named=True)
-    variable = _variable(scene, caller, "UV_PROJECT_ENVIRONMENT")
-    if variable:
-        yield _UvEnvironment(prefix=joined(folder, variable), why="UV_PROJECT_ENVIRONMENT")
+    if value := scene.variable("UV_PROJECT_ENVIRONMENT"):
+        yield _UvEnvironment(prefix=joined(folder, value), why="UV_PROJECT_ENVIRONMENT")
     above = venv_upwards(Path(folder))
     if above is not None:
         yield _UvEnvironment(prefix=above, why=".venv above uv's working folder")
@@ -222,11 +217,6 @@ def _named_prefix(folder: str, named: str) -> Path | None:
     if is_folder(path):
         return path
     return prefix_of_interpreter(path) if is_file(path) else None
-
-
-def _variable(scene: Scene, caller: Caller, name: str) -> str | None:
-    """Return a variable of uv, which the hook inherits; uv overwrites no other than VIRTUAL_ENV."""
-    return caller.process.variable(name) or scene.hook.variable(name)
 
 
 def project_root(folder: Path) -> Path | None:

@@ -110,8 +110,9 @@ class _Place:
 
 def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, own_torch: bool) -> Snapshot:
     process, ancestors = place.process, place.ancestors
-    finding = find_consumer(process, ancestors, told=settings.config.consumer or None, torch_importable=not own_torch)
     caller = find_caller(process, ancestors)
+    told = settings.config.consumer or None
+    finding = find_consumer(process, ancestors, caller=caller, told=told, torch_importable=not own_torch)
     consumers = [
         _read_consumer(found, settings.config, python, caller.process if caller else None, own_path=place.search_path)
         for found in finding.found

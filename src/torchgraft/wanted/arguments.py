@@ -14,13 +14,13 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from ..consumer.command_line import CommandLine, parse_arguments
 from ..installed.markers import MarkerError, marker_holds, torch_version_in
 from ..model.observation import AskedFor, FrontEndName, Python
 from ..model.torch_requirement import TorchRequirement
 from ..redaction import without_credentials
-from .locked_torch import is_torch
 from .requirements_files import Line, RequirementsReader
 
 # `torch@2.8.0` of uv tool and poetry, `torch@^2.8` of poetry: no URL.
@@ -190,9 +190,11 @@ def _requirement(text: str, folder: Path) -> tuple[TorchRequirement | None, str]
     if url := _wheel_url(place, folder):
         return TorchRequirement.parse(f"torch @ {url}"), marker.strip()
     if at := _AT_VERSION.fullmatch(text):
-        return (TorchRequirement(specifier=_at_version(at[2], at[3])) if is_torch(at[1]) else None), ""
+        return (
+            TorchRequirement(specifier=_at_version(at[2], at[3])) if canonicalize_name(at[1]) == "torch" else None
+        ), ""
     parsed = Requirement(text)
-    if not is_torch(parsed.name):
+    if canonicalize_name(parsed.name) != "torch":
         return None, ""
     url = (_wheel_url(parsed.url, folder) or parsed.url) if parsed.url else ""
     return TorchRequirement(specifier=parsed.specifier, url=url), str(parsed.marker or "")

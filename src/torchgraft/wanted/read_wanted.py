@@ -6,26 +6,19 @@ May not weigh one against the other, nor resolve anything, nor raise: a lock wit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import canonicalize_name
 
 from ..consumer.command_line import CommandLine
 from ..consumer.front_end import Caller
 from ..consumer.processes import Process
-from ..consumer.uv import is_project_command, project_root
-from ..files import UnreadableError, read_start
-from ..installed.markers import Chosen, MarkerError
+from ..files import read_start
+from ..installed.markers import Chosen
 from ..model.observation import AskedFor, FrontEnd, FrontEndName, Locked, Python
-from ..untrusted import read_toml, table
 from .arguments import read_asked_for
-from .locked_torch import LockError, ReadLock, locked_answer
-from .other_locks import read_pdm_lock, read_poetry_lock, read_pylock
-from .requirements_files import is_lock_name
-from .uv_lock import read_uv_lock
 
 _WITH_FOLDER = frozenset({FrontEndName.POETRY, FrontEndName.PDM})
 _LARGEST_SCRIPT_BYTES = 20_000_000
@@ -72,9 +65,12 @@ def front_end_of(caller: Caller | None, wanted: Wanted) -> FrontEnd:
     """Return the front end, with what its lock says of where it is in its work."""
     if caller is None:
         return FrontEnd(name=FrontEndName.UNKNOWN)
+    if caller.name is not FrontEndName.UV or wanted.locked is not None:
+        return caller.front_end
+    from ..consumer.uv import is_project_command
+
     # uv resolves a project before it syncs it, calling for metadata as for a build; only then there is a lock.
-    is_first_lock = wanted.locked is None and is_project_command(caller)
-    return replace(caller.front_end, resolves=caller.front_end.resolves or is_first_lock)
+    return replace(caller.front_end, resolves=caller.front_end.resolves or is_project_command(caller))
 
 
 def _project_folder(caller: Caller) -> str | None:
@@ -101,11 +97,14 @@ def read_lock(
     :param extra_files: lock files that its arguments name, which come before that of the project
     """
     files = [Path(folder, file) for file in extra_files]
-    found = [_read(file, python, _chosen(command)) for file in files]
-    project = None if found else _project_lock(Path(folder, root or "."), command)
-    if project is not None:
-        found.append(_read(project, python, _chosen(command)))
-    return next((locked for locked in found if locked.requirement), found[0] if found else None)
+    project = None if files else _project_lock(Path(folder, root or "."), command)
+    files += [] if project is None else [project]
+    if not files:
+        return None
+    from .lock_files import read_lock_file  # most hooks have no lock to read
+
+    found = [read_lock_file(file, python, _chosen(command)) for file in files]
+    return next((locked for locked in found if locked.requirement), found[0])
 
 
 def _project_lock(start: Path, command: CommandLine) -> Path | None:
@@ -124,6 +123,8 @@ def _project_lock(start: Path, command: CommandLine) -> Path | None:
 
 
 def _uv_locks(start: Path, command: CommandLine) -> Iterator[Path]:
+    from ..consumer.uv import project_root
+
     script = command.script
     if script and _has_metadata(Path(start, script)):
         # A script with requirements of its own has a lock of its own, and never that of a project.
@@ -170,44 +171,3 @@ def _chosen(command: CommandLine) -> Chosen:
 
 def _names(values: tuple[str, ...]) -> frozenset[str]:
     return frozenset(canonicalize_name(name) for value in values for name in re.split(r"[\s,]+", value) if name)
-
-
-def _read(file: Path, python: Python, chosen: Chosen) -> Locked:
-    """Return what one lock file says of torch."""
-    try:
-        return locked_answer(_read_by_name(file, python, chosen), file, python)
-    except UnreadableError as error:
-        return Locked(file=str(file), said=f"it {error}")
-    except (LockError, MarkerError) as error:
-        return Locked(file=str(file), said=str(error))
-
-
-def _read_by_name(file: Path, python: Python, chosen: Chosen) -> ReadLock:
-    """Return what stands in a lock file; its kind is in its name."""
-    folder = file.parent
-    data = read_toml(file)
-    if is_lock_name(file.name):
-        return read_pylock(data, folder=folder, python=python, chosen=chosen)
-    if file.name == "poetry.lock":
-        settings = _tool(folder, "poetry")
-        return read_poetry_lock(data, folder=folder, settings=settings, python=python, chosen=chosen)
-    if "lock_version" in table(data.get("metadata")) or file.name == "pdm.lock":
-        return read_pdm_lock(data, folder=folder, python=python, chosen=chosen)
-    if file.name == "uv.lock" or file.name.endswith(".py.lock"):
-        return read_uv_lock(data, folder=folder, settings=_uv_settings(folder), python=python, chosen=chosen)
-    raise LockError("it is no kind of lock file that is known")
-
-
-def _uv_settings(folder: Path) -> Mapping[str, Any]:
-    # uv takes a uv.toml instead of [tool.uv], where there is one.
-    try:
-        return read_toml(folder / "uv.toml")
-    except UnreadableError:
-        return _tool(folder, "uv")
-
-
-def _tool(folder: Path, name: str) -> Mapping[str, Any]:
-    try:
-        return table(table(read_toml(folder / "pyproject.toml").get("tool")).get(name))
-    except UnreadableError:
-        return {}

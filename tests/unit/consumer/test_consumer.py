@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.consumer.front_end import FoundConsumer
+from torchgraft.consumer.front_end import FoundConsumer, find_caller
 from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.consumer.rules import ConsumerFinding, find_consumer
 from torchgraft.model.observation import Rule
@@ -59,7 +59,7 @@ def caller(command: str, folder: Path, *, locks: tuple[str, ...] | None = (), **
 def find(
     hook: HookProcess, ancestors: tuple[Process, ...] = (), told: str | None = None, *, importable: bool = False
 ) -> ConsumerFinding:
-    return find_consumer(hook, ancestors, told=told, torch_importable=importable)
+    return find_consumer(hook, ancestors, caller=find_caller(hook, ancestors), told=told, torch_importable=importable)
 
 
 def one(finding: ConsumerFinding) -> FoundConsumer:

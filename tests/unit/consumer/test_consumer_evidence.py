@@ -53,7 +53,9 @@ def test_the_recordings_are_complete() -> None:
 def test_the_consumer_of_a_recorded_hook_call(recording: dict[str, Any], tmp_path: Path) -> None:
     machine = Machine(recording, tmp_path)
     hook, ancestors = machine.hook(), machine.ancestors()
-    finding = find_consumer(hook, ancestors, told=None, torch_importable=machine.rule == "R0")
+    finding = find_consumer(
+        hook, ancestors, caller=find_caller(hook, ancestors), told=None, torch_importable=machine.rule == "R0"
+    )
     assert finding.answers
     assert all(answer.said.isascii() and "\n" not in answer.said for answer in finding.answers)
     if machine.rule == NO_CONSUMER:
@@ -88,7 +90,9 @@ WITH_TORCH = [r for r in RECORDINGS if r["consumer_at_hook_time"]["torch"] and "
 def test_torch_is_on_the_search_path_that_is_read(recording: dict[str, Any], tmp_path: Path) -> None:
     machine = Machine(recording, tmp_path)
     hook, ancestors = machine.hook(), machine.ancestors()
-    finding = find_consumer(hook, ancestors, told=None, torch_importable=machine.rule == "R0")
+    finding = find_consumer(
+        hook, ancestors, caller=find_caller(hook, ancestors), told=None, torch_importable=machine.rule == "R0"
+    )
     caller = find_caller(hook, ancestors)
     front_end: Process | None = caller.process if caller else None
     (found,) = finding.found
@@ -121,8 +125,8 @@ def test_the_lock_itself_is_tried_where_open_files_cannot_be_read(
         if is_held:
             fcntl.flock(lock, fcntl.LOCK_EX)
         assert is_file_locked(machine.expected / ".lock") is is_held
-        ancestors = machine.ancestors(locks_readable=False)
-        finding = find_consumer(machine.hook(), ancestors, told=None, torch_importable=False)
+        hook, ancestors = machine.hook(), machine.ancestors(locks_readable=False)
+        finding = find_consumer(hook, ancestors, caller=find_caller(hook, ancestors), told=None, torch_importable=False)
     if is_held and recording["label"] not in UNGUESSABLE:
         assert [Path(found.prefix).resolve() for found in finding.found] == [machine.expected]
         assert finding.found[0].rule is Rule.UV_LOCK

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...codec import json_text
 from ...consumer.environment import read_environment
+from ...consumer.front_end import find_caller
 from ...consumer.processes import take_ancestors, take_hook_process, take_python
 from ...consumer.rules import find_consumer
 from ...errors import ConfigError, Evidence, PlanError, Problem
@@ -141,7 +142,9 @@ def take_shell_environment(told: str | None) -> ShellEnvironment:
     """
     process, python = take_hook_process(), take_python()
     own = read_torch(tuple(process.sys_path), architectures=False)
-    finding = find_consumer(process, take_ancestors(), told=told, torch_importable=own.torch is not None)
+    ancestors = take_ancestors()
+    caller = find_caller(process, ancestors)
+    finding = find_consumer(process, ancestors, caller=caller, told=told, torch_importable=own.torch is not None)
     candidates = []
     for found in finding.found:
         environment = read_environment(found.prefix, python=python, targets=found.targets)

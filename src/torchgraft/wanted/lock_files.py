@@ -1,4 +1,4 @@
-"""What a pylock.toml (PEP 751), a poetry.lock and a pdm.lock say of torch.
+"""What a lock file says of torch: a pylock.toml (PEP 751), a poetry.lock, a pdm.lock; `uv_lock` has the fourth kind.
 
 May not look for the file. pylock.toml is read plainly, and not with `packaging.pylock`: that came with packaging 26,
 and refuses a whole file for one entry that is not about torch.
@@ -15,10 +15,11 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from ..installed.markers import Chosen, marker_holds, torch_version_in
-from ..model.observation import Python
+from ..files import UnreadableError
+from ..installed.markers import Chosen, MarkerError, marker_holds, torch_version_in
+from ..model.observation import Locked, Python
 from ..redaction import without_credentials
-from ..untrusted import strings, table, tables, text_of
+from ..untrusted import read_toml, strings, table, tables, text_of
 from .locked_torch import (
     LockedDependency,
     LockedPackage,
@@ -30,14 +31,58 @@ from .locked_torch import (
     digest_text,
     file_url,
     is_torch,
+    locked_answer,
     takes_python,
 )
+from .requirements_files import is_lock_name
+from .uv_lock import read_uv_lock
 
 _PYLOCK_CHOICE = "extras and groups of the command decide"
 _POETRY_CHOICE = "the lock has no marker that decides (poetry 2 writes them), or extras of the command do (--extras)"
 _PDM_CHOICE = "the lock has no marker that decides"
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;(.*))?")
 _NO_WHEEL = "there is no wheel that a build could require"
+
+
+def read_lock_file(file: Path, python: Python, chosen: Chosen) -> Locked:
+    """Return what one lock file says of torch; one without an answer says why."""
+    try:
+        return locked_answer(_read_by_name(file, python, chosen), file, python)
+    except UnreadableError as error:
+        return Locked(file=str(file), said=f"it {error}")
+    except (LockError, MarkerError) as error:
+        return Locked(file=str(file), said=str(error))
+
+
+def _read_by_name(file: Path, python: Python, chosen: Chosen) -> ReadLock:
+    """Return what stands in a lock file; its kind is in its name."""
+    folder = file.parent
+    data = read_toml(file)
+    if is_lock_name(file.name):
+        return read_pylock(data, folder=folder, python=python, chosen=chosen)
+    if file.name == "poetry.lock":
+        settings = _tool(folder, "poetry")
+        return read_poetry_lock(data, folder=folder, settings=settings, python=python, chosen=chosen)
+    if "lock_version" in table(data.get("metadata")) or file.name == "pdm.lock":
+        return read_pdm_lock(data, folder=folder, python=python, chosen=chosen)
+    if file.name == "uv.lock" or file.name.endswith(".py.lock"):
+        return read_uv_lock(data, folder=folder, settings=_uv_settings(folder), python=python, chosen=chosen)
+    raise LockError("it is no kind of lock file that is known")
+
+
+def _uv_settings(folder: Path) -> Mapping[str, Any]:
+    # uv takes a uv.toml instead of [tool.uv], where there is one.
+    try:
+        return read_toml(folder / "uv.toml")
+    except UnreadableError:
+        return _tool(folder, "uv")
+
+
+def _tool(folder: Path, name: str) -> Mapping[str, Any]:
+    try:
+        return table(table(read_toml(folder / "pyproject.toml").get("tool")).get(name))
+    except UnreadableError:
+        return {}
 
 
 def _packages(
