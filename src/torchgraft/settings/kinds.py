@@ -55,17 +55,11 @@ class Kind:
         self.name, self.parse, self.schema, self._no_text = name, parse, schema, no_text
 
     def from_toml(self, data: object) -> Any:
-        """Return the value of what stands in TOML.
-
-        :raises ValueProblem: if it is none
-        """
+        """Return the value of what stands in TOML; raise ValueProblem if it is none, as `from_text` does."""
         return self.parse(data)
 
     def from_text(self, values: tuple[str, ...]) -> Any:
-        """Return the value of what a variable holds, or of all values of a repeated -C.
-
-        :raises ValueProblem: if it is none
-        """
+        """Return the value of what a variable holds, or of all values of a repeated -C."""
         if self._no_text or len(values) != 1:
             raise ValueProblem(self._no_text or "one value; it was given several times")
         return self.parse(values[0])

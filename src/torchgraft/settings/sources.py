@@ -173,8 +173,7 @@ class _SettingsReader:
         self.problems: list[Problem] = []
 
     def read_toml(self, pyproject: Mapping[str, Any]) -> None:
-        ours = table(pyproject.get("tool")).get(TABLE, {})
-        where = f"[tool.{TABLE}]"
+        ours, where = table(pyproject.get("tool")).get(TABLE, {}), f"[tool.{TABLE}]"
         if not isinstance(ours, dict):
             self._refuse_value(Source.TOML.value, where, ours, "a table")
             return
@@ -216,17 +215,13 @@ class _SettingsReader:
         dynamic = project.get("dynamic") if isinstance(project, dict) else ["dependencies"]
         if wanted is RuntimeTorch.OFF or (isinstance(dynamic, list) and "dependencies" in dynamic):
             return
-        self.problems.append(
-            Problem(
-                code="static-dependencies",
-                headline=f'runtime-torch = "{wanted.value}" adds a dependency, and [project] allows no more',
-                evidence=(Evidence(label="found", text='pyproject.toml: no "dependencies" in [project] dynamic'),),
-                why="what is stated there is final (PEP 621); only to what is dynamic may a backend add (PEP 808)",
-                fixes=(
-                    'dynamic = ["dependencies"]   (in [project]; setuptools has to find them elsewhere then)',
-                    'runtime-torch = "off"',
-                ),
-            )
+        self._refuse(
+            f'runtime-torch = "{wanted.value}" adds a dependency, and [project] allows no more',
+            "what is stated there is final (PEP 621); only to what is dynamic may a backend add (PEP 808)",
+            'dynamic = ["dependencies"]   (in [project]; setuptools has to find them elsewhere then)',
+            'runtime-torch = "off"',
+            code="static-dependencies",
+            found='pyproject.toml: no "dependencies" in [project] dynamic',
         )
 
     def _find(self, key: str, source: Source, where: str, shown: str) -> tuple[str, Setting] | None:
@@ -235,27 +230,22 @@ class _SettingsReader:
             if source in setting.sources:
                 return name, setting
         if known:
-            allowed = ", ".join(s.value for s in known[0][1].sources)
-            self.problems.append(
-                Problem(
-                    code="wrong-source",
-                    headline=f"{where}: '{shown}' cannot be set there",
-                    evidence=(Evidence(label="where", text=allowed),),
-                    why=_wrong_source_reason(source),
-                    fixes=(f"set '{key}' there instead",),
-                )
+            whose = "the machine of one user, which a package cannot know"
+            if source is not Source.TOML:
+                whose = "the package, which its maintainer alone can know"
+            self._refuse(
+                f"{where}: '{shown}' cannot be set there",
+                f"it describes {whose}",
+                f"set '{key}' there instead",
+                code="wrong-source",
+                where=", ".join(s.value for s in known[0][1].sources),
             )
         else:
             self._refuse_key(where, shown, source)
         return None
 
     def _take(
-        self,
-        found: tuple[str, Setting],
-        origin: str,
-        shown: str,
-        data: Any,
-        parse: Callable[[Any], Any],
+        self, found: tuple[str, Setting], origin: str, shown: str, data: Any, parse: Callable[[Any], Any]
     ) -> None:
         name, setting = found
         try:
@@ -286,42 +276,34 @@ class _SettingsReader:
         common = next((start for start in (f"-C {TABLE}.", VARIABLE_PREFIX) if shown.startswith(start)), "")
         ends = {name.removeprefix(common): name for name in spelt}
         close = [ends[end] for end in difflib.get_close_matches(shown.removeprefix(common), ends, n=1, cutoff=0.6)]
-        self.problems.append(
-            Problem(
-                code="unknown-key",
-                headline=f"{where} has no key '{shown}'",
-                evidence=(Evidence(label="known", text=", ".join(known)),),
-                why="a misspelt key would be ignored and the build would quietly use the default",
-                fixes=(f"rename it to '{close[0]}'" if close else "remove it",),
-            )
+        self._refuse(
+            f"{where} has no key '{shown}'",
+            "a misspelt key would be ignored and the build would quietly use the default",
+            f"rename it to '{close[0]}'" if close else "remove it",
+            code="unknown-key",
+            known=", ".join(known),
         )
 
     def _refuse_value(self, origin: str, shown: str, data: object, wanted: str) -> None:
         found = ", ".join(map(repr, data)) if isinstance(data, tuple) else repr(data)
-        self.problems.append(
-            Problem(
-                code="bad-value" if isinstance(data, (str, tuple)) else "wrong-type",
-                headline=f"{shown} is not what it has to be" if origin == shown else f"{origin}: {shown} is wrong",
-                evidence=(
-                    Evidence(label="found", text=found if len(found) <= 120 else found[:117] + "..."),
-                    Evidence(label="wanted", text=wanted),
-                ),
-                why="a value that is not understood cannot be obeyed",
-                fixes=(f"change {shown}",),
-            )
+        self._refuse(
+            f"{shown} is not what it has to be" if origin == shown else f"{origin}: {shown} is wrong",
+            "a value that is not understood cannot be obeyed",
+            f"change {shown}",
+            code="bad-value" if isinstance(data, (str, tuple)) else "wrong-type",
+            found=found if len(found) <= 120 else found[:117] + "...",
+            wanted=wanted,
         )
+
+    def _refuse(self, headline: str, why: str, *fixes: str, code: str, **evidence: str) -> None:
+        lines = tuple(Evidence(label=label, text=text) for label, text in evidence.items())
+        self.problems.append(Problem(code=code, headline=headline, evidence=lines, why=why, fixes=fixes))
 
 
 def _spelling(key: str, source: Source) -> str:
     if source is Source.VARIABLE:
         return variable_name(key)
     return f"-C {TABLE}.{key}" if source is Source.ARGUMENT else key
-
-
-def _wrong_source_reason(source: Source) -> str:
-    if source is Source.TOML:
-        return "it describes the machine of one user, which a package cannot know"
-    return "it describes the package, which its maintainer alone can know"
 
 
 def _outside(source: Path, cache: Path, config: Config) -> Path:
