@@ -119,7 +119,7 @@ what MAX_JOBS is, `torch` torch's version without its local part.
 
 ERRORS_HEAD = """# Errors
 
-<!-- Written by docs/generate.py from src/torchgraft/error_codes.py; the messages are what the code says. -->
+<!-- Written by docs/generate.py from docs/error_codes.py; the messages are what the code says. -->
 
 Every message says what happened, what was found and where, why that cannot work, and what cures it. A `fix` line runs
 as typed; what stands in parentheses after it is for you. All problems are reported at once, on standard error.

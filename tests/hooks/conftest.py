@@ -14,6 +14,7 @@ import pyproject_hooks
 import pytest
 
 from support.https import Server, serve_https
+from torchgraft.tools.vendor.vendored_copy import read_own_files
 
 ROOT = Path(__file__).parents[2]
 PYTHON_FOLDER = f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -89,7 +90,10 @@ def make_project(tmp_path: Path) -> MakeProject:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(textwrap.dedent(text))
         if vendored:
-            shutil.copytree(ROOT / "src" / "torchgraft", folder / "_build" / "vendored" / "torchgraft")
+            for name, path in read_own_files().items():
+                place = folder / "_build" / "vendored" / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, place)
         return folder
 
     return make

@@ -67,7 +67,6 @@ def caller(make_project: Any, environment: Path, consumer: Path, tmp_path: Path)
     )
 
 
-@pytest.mark.xfail(reason="a build imports filelock")
 def test_a_build_of_a_vendored_copy(caller: Any, environment: Path, tmp_path: Path) -> None:
     install(environment, caller.get_requires_for_build_wheel())
     wheel = tmp_path / caller.build_wheel(tmp_path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -58,6 +59,19 @@ def test_it_needs_what_every_build_needs_as_torchgraft_states_it() -> None:
     requires = describe_own().requires
     assert {Requirement(item).name for item in requires} == {"packaging", "pyproject-hooks", "tomli"}
     assert any(item.startswith("tomli>=2; python_version") for item in requires)
+
+
+def test_it_costs_what_the_page_says() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "vendor.md").read_text()
+    stated = re.search(r"It costs the project (\d+) files of (\d+) kB", page)
+    assert stated
+    files = read_own_files()
+    kilobytes = sum(path.stat().st_size for path in files.values()) / 1000
+    assert 0.6 * int(stated[1]) < len(files) + 1 <= int(stated[1])  # with its manifest
+    assert 0.6 * int(stated[2]) < kilobytes <= int(stated[2])
+    for requirement in describe_own().requires:
+        assert f"`{Requirement(requirement).name}`" in page
+        assert requirement.replace('"', "'") in page
 
 
 def test_what_is_written(vendored: Path) -> None:
