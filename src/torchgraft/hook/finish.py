@@ -13,12 +13,12 @@ from pathlib import Path
 
 from ..errors import PlanError
 from ..link.libraries import read_libraries
-from ..link.linkage import Module, WheelContents
+from ..link.linkage import Module
 from ..link.plan_link import link_problem, plan_link
 from ..model.decision import Guard, Plan, PlannedRunPath
 from ..model.observation import Hook
 from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, rewrite_wheel
-from ..wheel.contents import read_in_place_modules, read_wheel_contents
+from ..wheel.contents import WheelContents, read_in_place_modules, read_wheel_contents
 from ..wheel.guard import guard_files
 from ..wheel.metadata import as_required, with_requirement
 from ..wheel.plan_finishing import plan_editable_guard, plan_guard, plan_run_paths

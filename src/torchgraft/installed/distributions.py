@@ -1,12 +1,14 @@
-"""Installed distributions: which there are, and what has to be linked to import one.
+"""Installed distributions: which there are, and what has to be linked to import one, an editable one included.
 
-May not import any of them.
+May not import any of them, nor run the import finder of an editable one: that of setuptools is read as a text.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,16 +17,17 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ..files import is_folder, names_in
+from ..files import is_file, is_folder, names_in, read_start, read_text
 from ..model.observation import Distribution, Link, Python
-from .dist_info import Installed, MetadataHeader, choose_installed, find_installed, read_files, version_of
-from .editable import editable_targets, is_plain, module_files, top_level_names
+from .dist_info import Installed, MetadataHeader, choose_installed, find_installed, read_files, read_lines, version_of
 from .markers import applies
 
 _NEVER_LINKED = frozenset({"__pycache__", "bin"})
 _METADATA_SUFFIXES = (".dist-info", ".egg-info", ".data")
 _ONLY_WITH_EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]*)['"]\s*$""")
 _IN_PARENTHESES = re.compile(r"\([^()]*\)")
+_LARGEST_SOURCE_BYTES = 1_000_000
+MODULE_SUFFIXES = (".py", ".so", ".pyd")
 _IMPORTABLE_SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".dll", ".dylib")
 
 
@@ -170,3 +173,118 @@ def _names(top: str, content: _Content, shared: set[str]) -> Iterable[str]:
 def _is_namespace(folder: Path) -> bool:
     """Return whether an import of this folder would look on in others: numpy.libs is no package at all."""
     return folder.name.isidentifier() and not any(name.startswith("__init__.") for name in names_in(folder))
+
+
+def editable_targets(installed: Installed, files: tuple[str, ...] | None) -> Mapping[str, Path]:
+    """Return what can be imported of a source tree, by the name of its link; nothing if not installed as editable.
+
+    Two ways are known: the finder of setuptools (`__editable___NAME_VERSION_finder.py`), and a .pth file that names
+    a folder.
+
+    :param files: as listed by the distribution, None where it lists none: then the names of setuptools are looked for
+    """
+    found: dict[str, Path] = {}
+    for path in own_files(installed, files):
+        if is_finder(path):
+            for package, target in finder_mapping(path).items():
+                found.update(importable(Path(target), package.replace(".", "/")))
+        elif path.suffix == ".pth":
+            for folder in pth_folders(path):
+                for package in top_level_names(installed):
+                    found.update(importable(folder / package, package))
+    return found
+
+
+def top_level_names(installed: Installed) -> tuple[str, ...]:
+    """Return the names that a distribution is imported by: its top_level.txt, else guesses from its own name."""
+    listed = read_lines(installed, "top_level.txt")
+    written = installed.entry.partition("-")[0].partition(".")[0]
+    guesses = (installed.name.replace("-", "_"), installed.name, written)
+    return tuple(name for name in dict.fromkeys(listed or guesses) if is_plain(name))
+
+
+def is_plain(name: str) -> bool:
+    """Return whether a name stays in the folder that it is looked up in."""
+    return name not in {"", ".", ".."} and name.isprintable() and not set(name) & set('/\\:"')
+
+
+def module_files(folder: Path, name: str) -> tuple[str, ...]:
+    """Return the files that a single module is imported from: foo.py, foo.abi3.so, foo.cpython-311-darwin.so."""
+    return tuple(
+        entry for entry in names_in(folder) if entry.startswith(f"{name}.") and entry.endswith(MODULE_SUFFIXES)
+    )
+
+
+def importable(path: Path, name: str) -> Iterator[tuple[str, Path]]:
+    """Yield the link to a package, or those to the files of a module."""
+    if not all(is_plain(part) for part in name.split("/")):
+        return
+    if is_folder(path):
+        yield name, path
+    elif is_file(path):
+        yield f"{name}{path.name[len(path.name.split('.')[0]) :]}", path
+    else:
+        for entry in module_files(path.parent, path.name):
+            yield f"{name}{entry.removeprefix(path.name)}", path.parent / entry
+
+
+def own_files(installed: Installed, files: tuple[str, ...] | None) -> list[Path]:
+    """Return what a distribution has put right into its site folder."""
+    names = [name for name in files if "/" not in name] if files is not None else _names_by_convention(installed)
+    return [installed.site / name for name in names]
+
+
+def is_finder(path: Path) -> bool:
+    """Return whether a file is the finder of setuptools."""
+    return path.name.startswith("__editable__") and path.name.endswith("_finder.py")
+
+
+def _names_by_convention(installed: Installed) -> list[str]:
+    """Return what setuptools calls them: __editable__.foo_bar-1.0.pth and __editable___foo_bar_1_0_finder.py."""
+    own = re.compile(re.escape(installed.name) + r"-\d")
+    names = (name for name in names_in(installed.site) if name.startswith("__editable__"))
+    return [name for name in names if own.match(canonicalize_name(name.removeprefix("__editable__").lstrip("._")))]
+
+
+def pth_lines(path: Path) -> list[str]:
+    """Return the lines of a .pth file."""
+    return read_text(path, _LARGEST_SOURCE_BYTES).splitlines()
+
+
+def pth_folders(path: Path) -> Iterator[Path]:
+    """Yield the folders that a .pth file names."""
+    for line in pth_lines(path):
+        if line.strip() and not line.startswith(("#", "import ", "import\t")):
+            yield path.parent / line.rstrip()
+
+
+def finder_mapping(path: Path) -> Mapping[str, str]:
+    """Return the packages that the finder of setuptools knows, with the paths of their sources."""
+    tree = read_syntax_tree(read_start(path, _LARGEST_SOURCE_BYTES) or b"")
+    for statement in tree.body if tree else ():
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and isinstance(statement.value, ast.Dict):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            if any(isinstance(target, ast.Name) and target.id == "MAPPING" for target in targets):
+                return _literal_texts(statement.value)
+    return {}
+
+
+def _literal_texts(table: ast.Dict) -> Mapping[str, str]:
+    return {
+        key.value: value.value
+        for key, value in zip(table.keys, table.values, strict=True)
+        if isinstance(key, ast.Constant)
+        and isinstance(value, ast.Constant)
+        and isinstance(key.value, str)
+        and isinstance(value.value, str)
+    }
+
+
+def read_syntax_tree(data: bytes) -> ast.Module | None:
+    """Return the syntax tree of a source file, None if it is none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes that Python does not know
+            return ast.parse(data)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None

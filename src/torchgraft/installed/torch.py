@@ -27,7 +27,7 @@ from .dist_info import (
     read_header,
     read_lines,
 )
-from .editable import editable_targets, read_syntax_tree
+from .distributions import editable_targets, read_syntax_tree
 
 # It has ten lines.
 _LARGEST_VERSION_BYTES = 65_536

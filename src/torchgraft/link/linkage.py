@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from ..errors import Evidence, Problem
-
 # What a library of torch is called. Its CUDA and ROCm parts are among them: libc10_cuda.so, libtorch_hip.so.
 TORCH_LIBRARY = re.compile(r"lib(?:torch|c10|caffe2|shm|aoti)[a-z0-9_]*\.so(?:\.\d+)*")
 # Wheels of torch 1.13 to 2.0 hold one whose name has a digest in it: libcudart-d0da41ae.so.11.0.
@@ -132,24 +130,6 @@ class Module:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WheelContents:
-    """What is in a wheel. `info` is the name of its .dist-info folder; `files` are all its files.
-
-    `name` and `version` are of its METADATA, `generator` and `tags` of WHEEL; `top_level` is the text of top_level.txt,
-    "" where there is none.
-    """
-
-    info: str
-    name: str
-    version: str
-    generator: str = ""
-    tags: tuple[str, ...] = ()
-    top_level: str = ""
-    files: tuple[str, ...] = ()
-    modules: tuple[Module, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Library:
     """A library that modules may be linked with. `defines` are, of the symbols that were asked for, those it has."""
 
@@ -228,18 +208,3 @@ class LinkReport:
         """Whether all that does not link is made for newer libraries than this machine's: no other torch helps."""
         failed = [module for module in self.modules if module.verdict is Verdict.DOES_NOT_LINK]
         return bool(failed) and all(module.lacks_versions_alone for module in failed)
-
-
-def bad_wheel(wheel: str, said: str) -> Problem:
-    """Return why a wheel cannot be finished: it is none.
-
-    :param wheel: the name of its file
-    :param said: what is wrong with it
-    """
-    return Problem(
-        code="bad-wheel",
-        headline=f"the delegate's wheel {wheel} is not a wheel",
-        evidence=(Evidence(label="found", text=said),),
-        why="a wheel without a right RECORD cannot be installed",
-        fixes=("TORCHGRAFT_PROVIDE=off pip wheel .   (to see the delegate alone)",),
-    )

@@ -26,7 +26,6 @@ from typing import IO
 
 from ..errors import ActError, Evidence, Problem
 from ..installed.dist_info import LARGEST_LIST_BYTES, ListedFile, parse_file_list
-from ..link.linkage import bad_wheel
 
 _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
@@ -241,4 +240,19 @@ def _unwritable(wheel: Path, error: OSError) -> Problem:
         evidence=(Evidence(label="found", text=f"{error.strerror or error}"),),
         why="the record of what it was built with goes into it",
         fixes=("make room there, or name another folder",),
+    )
+
+
+def bad_wheel(wheel: str, said: str) -> Problem:
+    """Return why a wheel cannot be finished: it is none.
+
+    :param wheel: the name of its file
+    :param said: what is wrong with it
+    """
+    return Problem(
+        code="bad-wheel",
+        headline=f"the delegate's wheel {wheel} is not a wheel",
+        evidence=(Evidence(label="found", text=said),),
+        why="a wheel without a right RECORD cannot be installed",
+        fixes=("TORCHGRAFT_PROVIDE=off pip wheel .   (to see the delegate alone)",),
     )

@@ -12,20 +12,39 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.metadata import parse_email
 
 from ..errors import ActError
-from ..link.linkage import Module, WheelContents, bad_wheel
+from ..link.linkage import Module
 from ..link.modules import read_archive_modules, read_file_modules, walk_tree
-from .archive import ZIP_FAULTS, dist_info_of
+from .archive import ZIP_FAULTS, bad_wheel, dist_info_of
 
 _LARGEST_TEXT_BYTES = 10_000_000
 # Unpacking less than this takes no longer than looking for it. Modules with code for many GPUs have a gigabyte, which
 # takes 2.4 s to unpack and 0.6 s to compare.
 _SMALLEST_BYTES = 32 << 20
 _CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelContents:
+    """What is in a wheel. `info` is the name of its .dist-info folder; `files` are all its files.
+
+    `name` and `version` are of its METADATA, `generator` and `tags` of WHEEL; `top_level` is the text of top_level.txt,
+    "" where there is none.
+    """
+
+    info: str
+    name: str
+    version: str
+    generator: str = ""
+    tags: tuple[str, ...] = ()
+    top_level: str = ""
+    files: tuple[str, ...] = ()
+    modules: tuple[Module, ...] = ()
 
 
 def read_wheel_contents(wheel: Path, source: Path) -> WheelContents:

@@ -22,7 +22,8 @@ from ..model.decision import Guard, Plan, PlannedPrebuilt, PlannedRunPath
 from ..model.observation import Knowledge
 
 if TYPE_CHECKING:
-    from ..link.linkage import LinkReport, Module, WheelContents
+    from ..link.linkage import LinkReport, Module
+    from .contents import WheelContents
 
 RECORD_NAME = "torchgraft.json"
 BILL_NAME = "sboms/torchgraft.cdx.json"

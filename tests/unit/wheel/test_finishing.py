@@ -11,10 +11,11 @@ from packageurl import PackageURL
 
 from support import snapshots
 from torchgraft.hook.plan import plan_build
-from torchgraft.link.linkage import Format, LinkReport, Module, ModuleReport, Verdict, WheelContents
+from torchgraft.link.linkage import Format, LinkReport, Module, ModuleReport, Verdict
 from torchgraft.model.decision import PlannedRunPath, PlannedVariable
 from torchgraft.model.observation import Hook, Snapshot
 from torchgraft.settings.config import Config
+from torchgraft.wheel.contents import WheelContents
 from torchgraft.wheel.plan_finishing import PATCHELF, plan_finishing
 from torchgraft.wheel.record import BuiltWheel, bill_text, built_facts, compilers_of, limited_api
 

@@ -14,8 +14,9 @@ from urllib.parse import unquote, urlsplit
 from ...consumer.environment import python_folders, python_versions
 from ...files import is_file, is_folder, real
 from ...installed.dist_info import Installed, read_direct_url, read_files
-from ...installed.editable import importable, read_source_places, top_level_names
+from ...installed.distributions import importable, top_level_names
 from ...link.modules import is_library_name, walk_tree
+from .source_places import read_source_places
 
 _SITE_NAMES = frozenset({"site-packages", "dist-packages"})
 # Where a wheel has what does not go by the name that it has there (binary distribution format, ".data").
