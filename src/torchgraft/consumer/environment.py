@@ -41,7 +41,6 @@ class Environment:
     `python_versions` are like 3.11, and none where it does not say. `search_path` are folders that exist.
     """
 
-    prefix: str
     exists: bool
     python_versions: tuple[str, ...]
     search_path: tuple[str, ...]
@@ -57,8 +56,8 @@ def read_environment(
     :param front_end: whose variables and arguments say whether there is a user site: pip forbids it to its hooks
     """
     folder = Path(prefix)
-    settings = read_pyvenv_cfg(folder)
-    names = _python_names(folder, python)
+    settings, there = read_pyvenv_cfg(folder), python_folders(folder)
+    names = _best_fitting(there, python)
     sites = [*site_folders(folder, names)]
     is_base_seen = sees_base(settings)
     if (is_base_seen or not settings) and _has_user_site(front_end):
@@ -67,12 +66,11 @@ def read_environment(
         sites = [*sites, *users] if is_base_seen else [*users, *sites]
     if is_base_seen:
         base = base_of(settings["home"])
-        sites += site_folders(base, names or _python_names(base, python))
+        sites += site_folders(base, names or _best_fitting(python_folders(base), python))
     search_path = unique_folders([*_target_sites(targets, python), *_with_pth_folders(sites)])
     return Environment(
-        prefix=prefix,
         exists=is_environment(folder),
-        python_versions=python_versions(folder),
+        python_versions=_versions(settings, there),
         search_path=tuple(str(path) for path in search_path),
     )
 
@@ -91,9 +89,8 @@ def _is_open(path: str) -> bool:
     return bool(mode & stat.S_IWOTH) and not is_sticky
 
 
-def _python_names(prefix: Path, python: Python) -> tuple[str, ...]:
-    """Return the names of the library folders of the build's Python, else of the others, newest first."""
-    there = python_folders(prefix)
+def _best_fitting(there: tuple[str, ...], python: Python) -> tuple[str, ...]:
+    """Return those of the names of library folders that are of the build's Python, else all, newest first."""
     free_threaded = python.abi.endswith("t")
     minor = re.escape(python.minor_version)
     same = [name for name in there if re.fullmatch(rf"\D+{minor}t?", name)]
@@ -104,7 +101,7 @@ def _target_sites(targets: Iterable[str], python: Python) -> Iterator[Path]:
     """Yield the folder of --target itself; of --prefix, its site-packages."""
     for target in targets:
         folder = Path(target)
-        yield from site_folders(folder, _python_names(folder, python)) or (folder,)
+        yield from site_folders(folder, _best_fitting(python_folders(folder), python)) or (folder,)
 
 
 def _with_pth_folders(sites: Iterable[Path]) -> Iterator[Path]:
@@ -209,12 +206,15 @@ def base_of(home: str) -> Path:
 
 def python_versions(prefix: Path) -> tuple[str, ...]:
     """Return the versions of Python (as 3.11) that an environment is for; none where it does not say."""
-    settings = read_pyvenv_cfg(prefix)
+    return _versions(read_pyvenv_cfg(prefix), python_folders(prefix))
+
+
+def _versions(settings: Mapping[str, str], there: tuple[str, ...]) -> tuple[str, ...]:
     for key in _VERSION_KEYS:
         version = re.match(r"\d+\.\d+", settings.get(key, ""))
         if version:
             return (version[0],)
-    versions = {match[1] for name in python_folders(prefix) if (match := _PYTHON_FOLDER.fullmatch(name))}
+    versions = {match[1] for name in there if (match := _PYTHON_FOLDER.fullmatch(name))}
     return tuple(sorted(versions, key=numbers_in))
 
 

@@ -70,7 +70,7 @@ def test_a_venv(tmp_path: Path, home: Path) -> None:
 
 def test_nothing_is_there(tmp_path: Path) -> None:
     environment = read_environment(str(tmp_path / "gone"), python=python())
-    assert environment == Environment(prefix=str(tmp_path / "gone"), exists=False, python_versions=(), search_path=())
+    assert environment == Environment(exists=False, python_versions=(), search_path=())
     assert not read_environment("bad\0name", python=python()).exists
 
 
