@@ -7,7 +7,6 @@ and refuses a whole file for one entry that is not about torch.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,15 +22,14 @@ from ..untrusted import read_toml, strings, table, tables, text_of
 from .locked_torch import (
     LockedDependency,
     LockedPackage,
-    LockedWheel,
     LockError,
     ReadLock,
     applying,
     check_format,
-    digest_text,
     file_url,
-    is_torch,
     locked_answer,
+    locked_wheels,
+    most_common,
     takes_python,
 )
 from .requirements_files import is_lock_name
@@ -41,7 +39,6 @@ _PYLOCK_CHOICE = "extras and groups of the command decide"
 _POETRY_CHOICE = "the lock has no marker that decides (poetry 2 writes them), or extras of the command do (--extras)"
 _PDM_CHOICE = "the lock has no marker that decides"
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;(.*))?")
-_NO_WHEEL = "there is no wheel that a build could require"
 
 
 def read_lock_file(file: Path, python: Python, chosen: Chosen) -> Locked:
@@ -144,47 +141,31 @@ def read_pylock(data: Mapping[str, Any], *, folder: Path, python: Python, chosen
 def pylock_packages(data: Mapping[str, Any], *, folder: Path) -> tuple[LockedPackage, ...]:
     """Return all packages of a pylock.toml."""
     items = tables(data.get("packages"))
-    default = _default_index(items)
+    # The file does not say which index is the default: it is that of most packages.
+    others = (item for item in items if item.get("name") != "torch")
+    default = most_common(index for item in others if (index := text_of(item.get("index"))))
     return _packages(items, _marker, lambda package, item: _in_pylock(package, item, folder, default))
-
-
-def _default_index(items: list[Mapping[str, Any]]) -> str | None:
-    """Return the index of most packages other than torch: the file does not say which one is the default."""
-    others = (item for item in items if not is_torch(item.get("name")))
-    counts = Counter(index for item in others if (index := text_of(item.get("index"))))
-    best = counts.most_common(2)
-    return None if not best or (len(best) == 2 and best[0][1] == best[1][1]) else best[0][0]
 
 
 def _in_pylock(package: LockedPackage, item: Mapping[str, Any], folder: Path, default: str | None) -> LockedPackage:
     package = replace(package, requires_python=text_of(item.get("requires-python")))
     if vcs := table(item.get("vcs")):
-        where = text_of(vcs.get("url")) or text_of(vcs.get("path")) or "a repository"
-        return replace(package, origin="vcs", obstacle=f"is built from {where[:120]}: there is no wheel")
+        return package.built_from("vcs", (text_of(vcs.get("url")) or text_of(vcs.get("path")) or "a repository")[:120])
     if directory := table(item.get("directory")):
-        where = text_of(directory.get("path")) or "a folder"
-        return replace(package, origin="directory", obstacle=f"is built from {where[:120]}")
-    if archive := table(item.get("archive")):
-        wheels = tuple(_pylock_wheels([archive], folder))
+        return package.built_from("directory", (text_of(directory.get("path")) or "a folder")[:120])
+    archive = table(item.get("archive"))
+    # Where both are given, the path is tried first (PEP 751, packages.wheels.path).
+    listed = [archive] if archive else tables(item.get("wheels"))
+    wheels = locked_wheels(listed, "path", "url", folder=folder, hashes="hashes")
+    if archive:
         version = torch_version_in(wheels[0].url) if wheels else None
         if version is None:
             return replace(package, origin="archive", obstacle="is an archive and not a wheel")
-        return replace(package, version=version, origin=wheels[0].url.rpartition("/")[0], wheels=wheels)
-    wheels = tuple(_pylock_wheels(tables(item.get("wheels")), folder))
+        return replace(package.in_wheel(wheels[0].url, wheels[0].url, wheels), version=version)
     index = text_of(item.get("index"))
     # Without `index` (pip and pdm write none) only the URL is certain.
     by_version = index is not None and index == default and bool(package.version) and "+" not in str(package.version)
     return replace(package, origin=index or "its URL", wheels=wheels, by_version=by_version)
-
-
-def _pylock_wheels(items: list[Mapping[str, Any]], folder: Path) -> Iterator[LockedWheel]:
-    for item in items:
-        digest = digest_text(item.get("hashes"))
-        # Where both are given, the path is tried first (PEP 751, packages.wheels.path).
-        if path := text_of(item.get("path")):
-            yield LockedWheel(url=file_url(folder, path), digest=digest)
-        elif url := text_of(item.get("url")):
-            yield LockedWheel(url=url, digest=digest)
 
 
 def read_poetry_lock(
@@ -235,29 +216,20 @@ def _in_poetry(
     Poetry locks names and hashes of files, never their URLs: where torch comes from a source that builds do not see,
     there is nothing that a build could require.
     """
-    wheels = _listed_wheels(tables(item.get("files")) or tables(files))
+    wheels = locked_wheels(tables(item.get("files")) or tables(files), "url", "file", folder=folder)
     source = table(item.get("source"))
     kind = text_of(source.get("type")) or "default"
     url = text_of(source.get("url")) or ""
     if kind in ("url", "file"):
-        digest = wheels[0].digest if len(wheels) == 1 else ""
-        wheel = LockedWheel(url=file_url(folder, url) if kind == "file" else url, digest=digest)
-        return replace(package, origin=url.rpartition("/")[0] or ".", wheels=(wheel,))
+        return package.in_wheel(url, file_url(folder, url) if kind == "file" else url, wheels)
     if kind in ("git", "directory"):
-        what = f"is built from the {kind} {without_credentials(url)[:120]}: {_NO_WHEEL}"
-        return replace(package, origin=kind, obstacle=what)
+        return package.built_from(kind, f"the {kind} {without_credentials(url)[:120]}")
     name = text_of(source.get("reference"))
     if name in explicit and name is not None:
         what = f"is from the explicit source {name[:60]}, which builds do not see, and the lock has no URLs"
         return replace(package, origin=name, obstacle=what)
     # Poetry resolves the requirements of a build with all of the project's sources but the explicit ones.
     return replace(package, origin=name or "the default index", wheels=wheels, by_version=True)
-
-
-def _listed_wheels(files: list[Mapping[str, Any]]) -> tuple[LockedWheel, ...]:
-    """Return the wheels in a list of files, with their hashes; poetry, and pdm most of the time, have no URL."""
-    places = ((text_of(item.get("url")) or text_of(item.get("file")), item) for item in files)
-    return tuple(LockedWheel(url=place, digest=digest_text(item.get("hash"))) for place, item in places if place)
 
 
 def read_pdm_lock(data: Mapping[str, Any], *, folder: Path, python: Python, chosen: Chosen) -> ReadLock:
@@ -278,15 +250,14 @@ def pdm_packages(data: Mapping[str, Any], *, folder: Path) -> tuple[LockedPackag
 
 
 def _in_pdm(package: LockedPackage, item: Mapping[str, Any], folder: Path) -> LockedPackage:
-    wheels = _listed_wheels(tables(item.get("files")))
+    wheels = locked_wheels(tables(item.get("files")), "url", "file", folder=folder)
     if place := text_of(item.get("git")):
-        return replace(package, origin="git", obstacle=f"is built from the git repository {place[:120]}: {_NO_WHEEL}")
+        return package.built_from("git", f"the git repository {place[:120]}")
     url, path = text_of(item.get("url")), text_of(item.get("path"))
     if place := url or path:
         if torch_version_in(place) is None:
-            return replace(package, origin="path", obstacle=f"is built from {place[:120]}: {_NO_WHEEL}")
-        wheel = LockedWheel(url=url or file_url(folder, place), digest=wheels[0].digest if len(wheels) == 1 else "")
-        return replace(package, origin=place.rpartition("/")[0] or ".", wheels=(wheel,))
+            return package.built_from("path", place[:120])
+        return package.in_wheel(place, url or file_url(folder, place), wheels)
     # With the strategy static_urls the URLs are there. Without it, pdm resolves the requirements of a build with
     # the very sources of the project.
     has_urls = any("://" in wheel.url for wheel in wheels)

@@ -6,20 +6,21 @@ May not know any kind of lock file: `uv_lock` and `lock_files` take from each of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
 
 from ..installed.markers import Chosen, MarkerError, best_wheel, marker_holds, torch_version_in
 from ..model.observation import Locked, Python
 from ..model.torch_requirement import TorchRequirement
 from ..redaction import without_credentials
-from ..untrusted import table
+from ..untrusted import table, text_of
 from ..versions import parse_version
 
 # Those that pip and uv take in the fragment of a URL.
@@ -89,6 +90,17 @@ class LockedPackage:
         """
         holds = not self.markers or any(marker_holds(marker, python, chosen) for marker in self.markers)
         return holds and takes_python(self.requires_python, python)
+
+    def built_from(self, kind: str, what: str) -> LockedPackage:
+        """Return it as one that comes from no wheel."""
+        return replace(
+            self, origin=kind, obstacle=f"is built from {what}: there is no wheel that a build could require"
+        )
+
+    def in_wheel(self, place: str, url: str, hashes: Sequence[LockedWheel]) -> LockedPackage:
+        """Return it as one that comes from a wheel at a place of its own, with the hash if there is but one."""
+        wheel = LockedWheel(url=url, digest=hashes[0].digest if len(hashes) == 1 else "")
+        return replace(self, origin=place.rpartition("/")[0] or ".", wheels=(wheel,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,12 +222,30 @@ def _may_apply(markers: tuple[str, ...], python: Python) -> bool:
         return False
 
 
-def is_torch(name: object) -> bool:
-    """Return whether a distribution name is that of torch."""
-    return isinstance(name, str) and canonicalize_name(name) == "torch"
+def most_common(names: Iterable[str]) -> str | None:
+    """Return the name that occurs most often; None where two do."""
+    best = Counter(names).most_common(2)
+    return None if not best or (len(best) == 2 and best[0][1] == best[1][1]) else best[0][0]
 
 
-def digest_text(hashes: object) -> str:
+def locked_wheels(
+    items: Iterable[Mapping[str, Any]], *keys: str, folder: Path, hashes: str = "hash"
+) -> tuple[LockedWheel, ...]:
+    """Return the wheels of a list.
+
+    :param keys: under which their places stand, the best first; a `path` is relative to `folder`
+    :param hashes: the key under which their hashes stand
+    """
+    found = []
+    for item in items:
+        key, place = next(((key, text) for key in keys if (text := text_of(item.get(key)))), ("", ""))
+        if place:
+            url = file_url(folder, place) if key == "path" else place
+            found.append(LockedWheel(url=url, digest=_digest_text(item.get(hashes))))
+    return tuple(found)
+
+
+def _digest_text(hashes: object) -> str:
     """Return a hash (`sha256:...`, or a table by algorithm) as in the fragment of a URL; "" if there is none."""
     if isinstance(hashes, str):
         name, _, value = hashes.partition(":")

@@ -6,7 +6,6 @@ decided by markers, and by the extras and groups on the way from the projects of
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +20,13 @@ from ..untrusted import strings, table, tables, text_of
 from .locked_torch import (
     LockedDependency,
     LockedPackage,
-    LockedWheel,
     ReadLock,
     applying,
     check_format,
-    digest_text,
     file_url,
     local_path,
+    locked_wheels,
+    most_common,
 )
 
 _CHOICE = "extras and groups of the command decide (--extra, --group)"
@@ -182,15 +181,15 @@ def _default_registry(items: list[Mapping[str, Any]], settings: Mapping[str, Any
         return _same_url(default)
     others = {_same_url(url) for item in indexes if (url := text_of(item.get("url")))}
     others |= {_same_url(url) for key in ("extra-index-url", "find-links") for url in strings(settings.get(key))}
-    counts: Counter[str] = Counter()
-    for item in items:
-        registry = text_of(table(item.get("source")).get("registry"))
-        if registry and registry.startswith(("http://", "https://")) and _same_url(registry) not in others:
-            counts[_same_url(registry)] += canonicalize_name(item["name"]) != "torch"
-    best = counts.most_common(2)
-    if len(best) == 2 and best[0][1] == best[1][1]:
-        return None
-    return best[0][0] if best else None
+    found = [
+        (_same_url(registry), canonicalize_name(item["name"]))
+        for item in items
+        if (registry := text_of(table(item.get("source")).get("registry")))
+        and registry.startswith(("http://", "https://"))
+        and _same_url(registry) not in others
+    ]
+    # Where torch alone has one, that is it; elsewhere torch does not count.
+    return most_common(url for url, name in found if name != "torch") or most_common({url for url, _ in found})
 
 
 def _same_url(url: str) -> str:
@@ -203,28 +202,16 @@ def _taken_from(package: LockedPackage, item: Mapping[str, Any], folder: Path, d
     source = table(item.get("source"))
     for kind, what in _BUILT_FROM.items():
         if (place := text_of(source.get(kind))) is not None:
-            obstacle = f"is built from {what} {place[:120]}: there is no wheel that a build could require"
-            return replace(package, origin=kind, obstacle=obstacle)
+            return package.built_from(kind, f"{what} {place[:120]}")
+    listed = tables(item.get("wheels"))
     registry = text_of(source.get("registry"))
     if registry is not None:
         by_version = bool(package.version) and "+" not in str(package.version) and _same_url(registry) == default
-        wheels = tuple(_registry_wheels(item, folder, registry))
+        # Those of --find-links folders are relative to that folder, which is relative to the lock.
+        wheels = locked_wheels(listed, "url", "path", folder=Path(folder, local_path(registry)))
         return replace(package, origin=registry, wheels=wheels, by_version=by_version)
     place = text_of(source.get("url")) or text_of(source.get("path"))
     if place is None:
         return replace(package, obstacle="does not say where it is taken from")
-    digests = [digest_text(wheel.get("hash")) for wheel in tables(item.get("wheels"))]
-    url = file_url(folder, place) if "path" in source else place
-    wheel = LockedWheel(url=url, digest=digests[0] if digests else "")
-    return replace(package, origin=place.rpartition("/")[0] or ".", wheels=(wheel,))
-
-
-def _registry_wheels(item: Mapping[str, Any], folder: Path, registry: str) -> Iterator[LockedWheel]:
-    for wheel in tables(item.get("wheels")):
-        digest = digest_text(wheel.get("hash"))
-        if url := text_of(wheel.get("url")):
-            yield LockedWheel(url=url, digest=digest)
-        elif path := text_of(wheel.get("path")):
-            # Of --find-links folders: relative to that folder, which is relative to the lock.
-            base = Path(folder, local_path(registry))
-            yield LockedWheel(url=file_url(base, path), digest=digest)
+    hashes = locked_wheels(listed, "url", "filename", folder=folder)
+    return package.in_wheel(place, file_url(folder, place) if "path" in source else place, hashes)
