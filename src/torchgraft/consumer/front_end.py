@@ -6,11 +6,11 @@ May not hold a rule. The front end is told by the command lines of the hook's an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import real
+from ..files import joined, real
 from ..model.observation import FrontEnd, FrontEndName, Rule
 from .command_line import CommandLine
 from .environment import is_uv_build, is_venv, parse_pyvenv_cfg, python_versions
@@ -49,16 +49,25 @@ _INSTALLS_ANEW = {
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """A front end at work: what is known of it, the process that it is, and that one's command line."""
+    """A front end at work: what is known of it, the process that it is, that one's command line, and the hook."""
 
     front_end: FrontEnd
     process: Process
     command: CommandLine
+    hook: HookProcess
 
     @property
     def name(self) -> FrontEndName:
         """Who it is."""
         return self.command.program
+
+    def variable(self, name: str) -> str | None:
+        """Return a variable of the front end, which the hook inherits; None if it is unset or empty."""
+        return self.process.variable(name) or self.hook.variable(name)
+
+    def path(self, text: str) -> Path:
+        """Return what a path means that the front end was given."""
+        return joined(self.process.folder, text)
 
 
 def find_caller(hook: HookProcess, ancestors: tuple[Process, ...]) -> Caller | None:
@@ -79,7 +88,7 @@ def find_caller(hook: HookProcess, ancestors: tuple[Process, ...]) -> Caller | N
         # Otherwise the file was written by whatever uv made the environment.
         has_version = command.program is FrontEndName.UV and is_isolated_by_uv
         version = parse_pyvenv_cfg(hook.pyvenv_cfg).get("uv") if has_version else None
-        return Caller(front_end=_front_end(command, version), process=process, command=command)
+        return Caller(front_end=_front_end(command, version), process=process, command=command, hook=hook)
     return None
 
 
@@ -109,10 +118,6 @@ class Scene:
     def called_by(self, *names: FrontEndName) -> Caller | None:
         """Return the front end, if it is one of these."""
         return self.caller if self.caller is not None and self.caller.name in names else None
-
-    def variable(self, name: str) -> str | None:
-        """Return a variable of the front end, which the hook inherits; None if it is unset or empty."""
-        return (self.caller and self.caller.process.variable(name)) or self.hook.variable(name)
 
     def is_own(self, prefix: Path) -> bool:
         """Return whether an environment is the one that the hook runs in."""
@@ -144,9 +149,6 @@ class RuleVerdict:
     said: str
     found: tuple[FoundConsumer, ...] = ()
     is_last: bool = False
-
-
-RuleSet = Callable[[Scene], Iterator[RuleVerdict]]
 
 
 def consumer_is(rule: Rule, prefix: Path, why: str, *, certain: bool, targets: tuple[str, ...] = ()) -> RuleVerdict:

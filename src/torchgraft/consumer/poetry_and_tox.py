@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ..files import is_file, is_folder, joined, names_in
+from ..files import is_file, is_folder, names_in
 from ..model.observation import FrontEndName, Rule
 from .environment import holds_torch, is_environment, is_venv
 from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_among
@@ -28,13 +28,10 @@ def find_by_poetry(scene: Scene) -> Iterator[RuleVerdict]:
     caller = scene.called_by(FrontEndName.POETRY)
     if caller is None:
         return
-    folder = caller.process.folder
     active = caller.process.variable("VIRTUAL_ENV") or caller.process.variable("CONDA_PREFIX")
     # poetry leaves conda's base environment alone.
-    if active and caller.process.variable("CONDA_DEFAULT_ENV") != "base" and not scene.is_own(joined(folder, active)):
-        yield consumer_is(
-            Rule.POETRY, joined(folder, active), "poetry works in the activated environment", certain=True
-        )
+    if active and caller.process.variable("CONDA_DEFAULT_ENV") != "base" and not scene.is_own(caller.path(active)):
+        yield consumer_is(Rule.POETRY, caller.path(active), "poetry works in the activated environment", certain=True)
         return
     in_project = (caller.process.variable("POETRY_VIRTUALENVS_IN_PROJECT") or "").lower()
     venv = _project_folder(caller) / ".venv"
@@ -52,17 +49,16 @@ def find_by_poetry(scene: Scene) -> Iterator[RuleVerdict]:
 
 def _project_folder(caller: Caller) -> Path:
     """Return the project's folder. poetry 2 has changed to --directory by now, poetry 1 has not."""
-    folder = caller.process.folder
     named = (caller.command.value("--project", "-P"), caller.command.value("--directory", "-C"))
-    candidates = [joined(folder, value) for value in named if value]
-    start = next((path for path in candidates if is_file(path / "pyproject.toml")), Path(folder))
+    candidates = [caller.path(value) for value in named if value]
+    start = next((path for path in candidates if is_file(path / "pyproject.toml")), Path(caller.process.folder))
     return next((above for above in (start, *start.parents) if is_file(above / "pyproject.toml")), start)
 
 
 def _ask_poetry(caller: Caller) -> Path | None:
     """Return what poetry calls the project's environment, None where it says nothing in time."""
     program = caller.command.started_as
-    interpreter = str(joined(caller.process.folder, program[0])) if os.path.dirname(program[0]) else program[0]  # noqa: PTH120 - "python" and "./python" differ
+    interpreter = str(caller.path(program[0])) if os.path.dirname(program[0]) else program[0]  # noqa: PTH120 - "python" and "./python" differ
     found = shutil.which(interpreter)
     if found is None:
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from .environment import (
 from .front_end import (
     Caller,
     FoundConsumer,
-    RuleSet,
     RuleVerdict,
     Scene,
     consumer_is,
@@ -140,8 +139,8 @@ def _pip_targets(scene: Scene) -> tuple[str, ...]:
         return ()
     targets = []
     for variable, *options in (("PIP_TARGET", "--target", "-t"), ("PIP_PREFIX", "--prefix")):
-        if value := caller.command.value(*options) or scene.variable(variable):
-            targets.append(str(joined(caller.process.folder, value)))
+        if value := caller.command.value(*options) or caller.variable(variable):
+            targets.append(str(caller.path(value)))
     return tuple(targets)
 
 
@@ -258,7 +257,7 @@ def _find_by_front_end(scene: Scene) -> Iterator[RuleVerdict]:
         yield RuleVerdict(rule=Rule.TOX, said="this is no packaging environment of tox")
 
 
-_RULES: tuple[RuleSet, ...] = (
+_RULES: tuple[Callable[[Scene], Iterator[RuleVerdict]], ...] = (
     _find_told,
     _find_importable,
     _find_by_pip_isolation,

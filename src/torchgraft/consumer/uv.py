@@ -6,7 +6,7 @@ May not ask uv, nor read its settings files further than which folders are a wor
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def is_project_command(caller: Caller) -> bool:
     """Return whether uv works on a project, which has a `uv.lock` by the time that wheels are built for it."""
     if caller.name is not FrontEndName.UV or not _is_on_project(caller.command) or caller.command.script:
         return False
-    return _project_folder(caller, caller.process.variable) is not None
+    return _project_folder(caller) is not None
 
 
 def _is_on_project(command: CommandLine) -> bool:
@@ -68,8 +68,8 @@ def _find_by_target(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
     if caller.command.words not in _INSTALLS or target is None:
         yield RuleVerdict(rule=Rule.UV_TARGET, said="uv was given neither --target nor --prefix")
         return
-    targets = (str(joined(caller.process.folder, target)),)
-    for candidate in _interpreters(scene, caller):
+    targets = (str(caller.path(target)),)
+    for candidate in _interpreters(caller):
         if is_environment(candidate.prefix) and scene.fits(candidate.prefix):
             why = f"uv installs into {target}, with the interpreter of {candidate.why}"
             yield consumer_is(Rule.UV_TARGET, candidate.prefix, why, certain=candidate.is_named, targets=targets)
@@ -86,7 +86,7 @@ def _find_by_lock(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
         why = "uv holds its lock"
         unsure = "uv holds the lock of no environment"
     else:
-        candidates = (*_project(scene, caller), *_interpreters(scene, caller))
+        candidates = (*_project(caller), *_interpreters(caller))
         held = [candidate.prefix for candidate in candidates if is_file_locked(candidate.prefix / ".lock")]
         why = "its lock is held while uv, whose open files cannot be read, calls the hook"
         unsure = "uv's open files cannot be read, and no candidate's lock is held"
@@ -103,14 +103,14 @@ def _find_in_system(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
     base = Path(scene.hook.base_prefix)
     if any(_SYSTEM_LOCK.fullmatch(Path(lock).name) for lock in caller.process.locks or ()):
         yield consumer_is(Rule.UV_SYSTEM, base, "uv holds the lock of an interpreter that is no venv's", certain=True)
-    elif caller.process.locks is None and caller.command.words in _INSTALLS and _wants_system(scene, caller):
+    elif caller.process.locks is None and caller.command.words in _INSTALLS and _wants_system(caller):
         yield consumer_is(Rule.UV_SYSTEM, base, "uv installs with --system", certain=False)
     else:
         yield RuleVerdict(rule=Rule.UV_SYSTEM, said="uv holds the lock of no other interpreter")
 
 
-def _wants_system(scene: Scene, caller: Caller) -> bool:
-    variable = scene.variable("UV_SYSTEM_PYTHON") or ""
+def _wants_system(caller: Caller) -> bool:
+    variable = caller.variable("UV_SYSTEM_PYTHON") or ""
     return caller.command.has("--system") or variable.lower() in {"1", "true", "yes", "on", "t", "y"}
 
 
@@ -128,8 +128,8 @@ def _guess(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
         said = "uv makes an environment of its own for a tool, after all wheels are built"
         yield RuleVerdict(rule=Rule.UV_GUESS, said=said, is_last=True)
         return
-    projects = _project(scene, caller) if _is_on_project(caller.command) else ()
-    candidates = (*projects, *_guessed_interpreters(scene, caller))
+    projects = _project(caller) if _is_on_project(caller.command) else ()
+    candidates = (*projects, *_guessed_interpreters(caller))
     must_be_locked = _must_be_locked(caller)
     refused = []
     for candidate in candidates:
@@ -156,64 +156,60 @@ def _must_be_locked(caller: Caller) -> bool:
     return version is None or version >= since
 
 
-def _guessed_interpreters(scene: Scene, caller: Caller) -> Iterator[_UvEnvironment]:
+def _guessed_interpreters(caller: Caller) -> Iterator[_UvEnvironment]:
     """Yield the environments of interpreters that uv may build with, where it does not work on a project.
 
     `uv run --with` outside of a project lies over the environment that is active, or the `.venv` above.
     """
-    if not _is_on_project(caller.command) or (
-        caller.command.runs_with and _project_folder(caller, scene.variable) is None
-    ):
-        yield from (candidate for candidate in _interpreters(scene, caller) if is_environment(candidate.prefix))
+    if not _is_on_project(caller.command) or (caller.command.runs_with and _project_folder(caller) is None):
+        yield from (candidate for candidate in _interpreters(caller) if is_environment(candidate.prefix))
 
 
-def _project(scene: Scene, caller: Caller) -> Iterator[_UvEnvironment]:
+def _project(caller: Caller) -> Iterator[_UvEnvironment]:
     """Yield the environment of the project that uv works on, whether it exists or not."""
     active = caller.process.variable("VIRTUAL_ENV")
     if caller.command.has("--active") and active:
-        prefix = joined(caller.process.folder, active)
+        prefix = caller.path(active)
         yield _UvEnvironment(prefix=prefix, why="VIRTUAL_ENV of uv, with --active")
-    folder = _project_folder(caller, scene.variable)
+    folder = _project_folder(caller)
     if folder is None:
         return
-    named = scene.variable("UV_PROJECT_ENVIRONMENT")
+    named = caller.variable("UV_PROJECT_ENVIRONMENT")
     prefix = joined(str(folder), named or ".venv")
     why = "UV_PROJECT_ENVIRONMENT" if named else "the .venv of the project"
     yield _UvEnvironment(prefix=prefix, why=why)
 
 
-def _project_folder(caller: Caller, variable: Callable[[str], str | None]) -> Path | None:
+def _project_folder(caller: Caller) -> Path | None:
     """Return the root of the project that uv works on; None if it works on none."""
-    if caller.command.has("--no-project") or variable("UV_NO_PROJECT"):
+    if caller.command.has("--no-project") or caller.variable("UV_NO_PROJECT"):
         return None
     # uv has changed to --directory by now: its working folder says so.
-    named = caller.command.value("--project") or variable("UV_PROJECT") or "."
-    return project_root(joined(caller.process.folder, named))
+    named = caller.command.value("--project") or caller.variable("UV_PROJECT") or "."
+    return project_root(caller.path(named))
 
 
-def _interpreters(scene: Scene, caller: Caller) -> Iterator[_UvEnvironment]:
+def _interpreters(caller: Caller) -> Iterator[_UvEnvironment]:
     """Yield the environments whose interpreter uv takes, best first."""
-    folder = caller.process.folder
-    named = caller.command.value("--python", "-p") or scene.variable("UV_PYTHON")
-    prefix = None if named is None else _named_prefix(folder, named)
+    named = caller.command.value("--python", "-p") or caller.variable("UV_PYTHON")
+    prefix = None if named is None else _named_prefix(caller.path(named))
     if prefix is not None:
         yield _UvEnvironment(prefix=prefix, why="--python or UV_PYTHON", is_named=True)
         return
-    if _wants_system(scene, caller):
+    if _wants_system(caller):
         return
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         if value := caller.process.variable(name):
-            yield _UvEnvironment(prefix=joined(folder, value), why=f"{name} of uv", is_named=True)
-    if value := scene.variable("UV_PROJECT_ENVIRONMENT"):
-        yield _UvEnvironment(prefix=joined(folder, value), why="UV_PROJECT_ENVIRONMENT")
-    above = venv_upwards(Path(folder))
+            yield _UvEnvironment(prefix=caller.path(value), why=f"{name} of uv", is_named=True)
+    if value := caller.variable("UV_PROJECT_ENVIRONMENT"):
+        yield _UvEnvironment(prefix=caller.path(value), why="UV_PROJECT_ENVIRONMENT")
+    above = venv_upwards(Path(caller.process.folder))
     if above is not None:
         yield _UvEnvironment(prefix=above, why=".venv above uv's working folder")
 
 
-def _named_prefix(folder: str, named: str) -> Path | None:
+def _named_prefix(path: Path) -> Path | None:
     """Return the environment that --python names; None where it asks for a version, as 3.12 or cpython@3.12."""
-    path = joined(folder, named)
     if is_folder(path):
         return path
     return prefix_of_interpreter(path) if is_file(path) else None

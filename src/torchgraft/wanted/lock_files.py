@@ -142,7 +142,7 @@ def pylock_packages(data: Mapping[str, Any], *, folder: Path) -> tuple[LockedPac
     """Return all packages of a pylock.toml."""
     items = tables(data.get("packages"))
     # The file does not say which index is the default: it is that of most packages.
-    others = (item for item in items if item.get("name") != "torch")
+    others = (item for item in items if canonicalize_name(text_of(item.get("name")) or "") != "torch")
     default = most_common(index for item in others if (index := text_of(item.get("index"))))
     return _packages(items, _marker, lambda package, item: _in_pylock(package, item, folder, default))
 

@@ -77,7 +77,7 @@ def _project_folder(caller: Caller) -> str | None:
     """Return where the front end's options and variables say that the project is."""
     if caller.name is FrontEndName.UV:
         # uv has changed to --directory by now: its working folder says so.
-        return caller.command.value("--project") or caller.process.variable("UV_PROJECT")
+        return caller.command.value("--project") or caller.variable("UV_PROJECT")
     return caller.command.value("-C", "--directory", "-P", "--project", "-p") if caller.name in _WITH_FOLDER else None
 
 
