@@ -9,6 +9,7 @@ import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import Evidence, Problem
 from ..model.hardware_values import HostCompiler
@@ -108,8 +109,7 @@ def _version(compiler: HostCompiler) -> tuple[int, ...]:
     return numbers_in(compiler.version) or (0,)
 
 
-@dataclass(frozen=True, kw_only=True)
-class KnownBad:
+class KnownBad(NamedTuple):
     """A toolkit that makes wrong code for an architecture; code for `instead` runs on the same GPUs, and is right."""
 
     toolkit: str
@@ -119,14 +119,14 @@ class KnownBad:
     source: str
 
 
-KNOWN_BAD: tuple[KnownBad, ...] = (
+_CAUSAL_CONV = "kernels of causal-conv1d give wrong results on a B300, those for sm_100 are exact there"
+KNOWN_BAD = (
     KnownBad(
-        toolkit="13.2",
-        architecture="10.3",
-        instead="10.0",
-        why="nvcc 13.2 miscompiles sm_103: kernels of causal-conv1d give wrong results on a B300, those for sm_100 are"
-        " exact there",
-        source="https://github.com/Dao-AILab/causal-conv1d/issues/105",
+        "13.2",
+        "10.3",
+        "10.0",
+        f"nvcc 13.2 miscompiles sm_103: {_CAUSAL_CONV}",
+        "https://github.com/Dao-AILab/causal-conv1d/issues/105",
     ),
 )
 

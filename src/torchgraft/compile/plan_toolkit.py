@@ -9,12 +9,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import NamedTuple
 
 from ..errors import Evidence, Problem
 from ..model.decision import Planned, PlannedToolkit
-from ..model.hardware_values import HostCompiler, Toolkit
+from ..model.hardware_values import Hardware, HostCompiler, Toolkit
 from ..model.observation import Link, Snapshot, Torch
 from ..settings.config import Config
 from ..versions import numbers_in
@@ -25,14 +26,15 @@ from .plan_needs import TOOLKIT_VARIABLES, cuda_need, major, toolkits_for
 _COMPONENTS = ("nvcc", "nvvm", "crt", "cudart", "cccl")
 _FIRST_ON_PYPI = 13
 _MOST_FAULTS = 3
+# How `toolkits` begins what it says of a variable.
+_OF_VARIABLES = tuple(f"{name}=" for name in TOOLKIT_VARIABLES)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LibcClash:
+class LibcClash(NamedTuple):
     """What a release of glibc has declared `noexcept` since, and the first CUDA whose headers say so too.
 
-    `function` is one that crt/math_functions.h declares for double, alone or with others. `before` is the release of
-    glibc before that one.
+    Nothing that includes math.h compiles with the others. `function` is one that crt/math_functions.h declares for
+    double, alone or with others. `before` is the release of glibc before that one.
     """
 
     glibc: str
@@ -43,21 +45,9 @@ class LibcClash:
 
 
 # By glibc's release. The releases of CUDA: nvidia-cuda-nvcc-cu12 12.4 to 12.9, nvidia-cuda-crt 13.0 to 13.5, read.
-CLASHES: tuple[LibcClash, ...] = (
-    LibcClash(
-        glibc="2.41",
-        before="2.40",
-        function="cospi",
-        cuda="13.0",
-        source="https://github.com/opencv/opencv/issues/27111",
-    ),
-    LibcClash(
-        glibc="2.42",
-        before="2.41",
-        function="rsqrt",
-        cuda="13.2",
-        source="https://github.com/llvm/llvm-project/pull/185701",
-    ),
+CLASHES = (
+    LibcClash("2.41", "2.40", "cospi", "13.0", "https://github.com/opencv/opencv/issues/27111"),
+    LibcClash("2.42", "2.41", "rsqrt", "13.2", "https://github.com/llvm/llvm-project/pull/185701"),
 )
 
 
@@ -84,26 +74,27 @@ def plan_toolkit(config: Config, snapshot: Snapshot, torch: Torch | None) -> Too
     An extension and its torch have to share CUDA's major version (torch/utils/cpp_extension.py,
     `_check_cuda_version`); another minor works.
     """
-    if not cuda_need(config, snapshot.project, torch) or torch is None or snapshot.hardware is None:
+    hardware = snapshot.hardware
+    if not cuda_need(config, snapshot.project, torch) or torch is None or hardware is None:
         return ToolkitChoice()
     if torch.hip:
         return ToolkitChoice()  # what is named CUDAExtension is compiled by hipcc there
     if torch.cuda is None:
         return ToolkitChoice(problem=_no_cuda_torch(config, torch))
-    fitting = toolkits_for(snapshot.hardware.toolkits, torch.cuda)
-    clashes = {t: c for t in fitting if (c := clashing_compiler(t, snapshot.hardware.compilers)) is not None}
+    fitting = toolkits_for(hardware.toolkits, torch.cuda)
+    clashes = {t: c for t in fitting if (c := _clashing_compiler(t, hardware.compilers)) is not None}
     agreeing = [toolkit for toolkit in fitting if toolkit not in clashes]
     if agreeing:
-        return _local(snapshot, torch, agreeing[0])
+        return _local(snapshot, hardware, torch, agreeing[0])
     if major(torch.cuda) >= _FIRST_ON_PYPI:
         return ToolkitChoice(
-            requirement=_requirement(config, snapshot, torch),
-            notes=_faults_of_others(snapshot),
-            overrides=tuple(_unfit(snapshot, torch)),
+            requirement=_requirement(config, hardware, torch),
+            notes=_faults_of_others(hardware),
+            overrides=tuple(_unfit(hardware, torch)),
         )
     for toolkit, compiler in clashes.items():
-        return ToolkitChoice(problem=libc_problem(toolkit, compiler, torch=torch_place(torch)))
-    return ToolkitChoice(problem=_mismatch(snapshot, torch))
+        return ToolkitChoice(problem=_libc_problem(toolkit, compiler, torch=torch_place(torch)))
+    return ToolkitChoice(problem=_mismatch(hardware, torch))
 
 
 def is_other_minor(version: str, torch: Torch) -> bool:
@@ -111,70 +102,63 @@ def is_other_minor(version: str, torch: Torch) -> bool:
     return minor_version(version) != minor_version(str(torch.cuda))
 
 
-def _local(snapshot: Snapshot, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
+def _local(snapshot: Snapshot, hardware: Hardware, torch: Torch, toolkit: Toolkit) -> ToolkitChoice:
     reason = f"CUDA {toolkit.version} from {toolkit.source} for torch's CUDA {torch.cuda}"
     notes = []
     if is_other_minor(toolkit.version, torch):
         notes.append(f"the toolkit is CUDA {toolkit.version}, torch's is {torch.cuda}: the same major version works")
-        notes += _faults_of_others(snapshot)  # one of the same minor version may be among them
-    trees = _trees(snapshot, major(toolkit.version))
+        notes += _faults_of_others(hardware)  # one of the same minor version may be among them
+    trees = _trees(hardware, major(toolkit.version))
     layers = (toolkit.home, *(tree for tree in trees if tree != toolkit.home))
     from_wheels = toolkit.home in trees
+    planned = PlannedToolkit(home=toolkit.home, version=toolkit.version, reason=reason)
     if from_wheels or (toolkit.missing_headers and len(layers) > 1):
         if not from_wheels:
             missing = ", ".join(toolkit.missing_headers[:4])
             notes.append(f"{toolkit.home} lacks {missing}: taken from NVIDIA's wheels in the consumer")
-        copies = tuple(_copies(snapshot, layers))
+        copies = tuple(_copies(snapshot, hardware, layers))
         kept = {copy.target: copy.name for copy in copies}
         layers = tuple(kept.get(layer, layer) for layer in layers)
-        home = _assembled(snapshot, layers)
-        planned = PlannedToolkit(home=home, version=toolkit.version, reason=reason, layers=layers, copies=copies)
-    else:
-        planned = PlannedToolkit(home=toolkit.home, version=toolkit.version, reason=reason)
+        planned = replace(planned, home=_assembled(snapshot, hardware, layers), layers=layers, copies=copies)
     return ToolkitChoice(
         toolkit=planned,
         notes=tuple(notes),
-        overrides=tuple(_unfit(snapshot, torch)),
+        overrides=tuple(_unfit(hardware, torch)),
         architectures=toolkit.architectures,
         highest_gcc=toolkit.highest_gcc,
         highest_libc=toolkit.highest_libc,
     )
 
 
-def _trees(snapshot: Snapshot, cuda: int) -> tuple[str, ...]:
+def _trees(hardware: Hardware, cuda: int) -> tuple[str, ...]:
     """Return the folders of NVIDIA's wheels of one major version: nvidia/cu13, or nvidia/cublas and the like."""
-    trees = snapshot.hardware.wheel_trees if snapshot.hardware else ()
-    own = f"cu{cuda}"
-    if cuda >= _FIRST_ON_PYPI:
-        return tuple(tree for tree in trees if PurePath(tree).name == own)
-    return tuple(tree for tree in trees if not re.fullmatch(r"cu[0-9]+", PurePath(tree).name))
+    wanted = re.compile(f"cu{cuda}" if cuda >= _FIRST_ON_PYPI else r"(?!cu[0-9]+\Z).*")
+    return tuple(tree for tree in hardware.wheel_trees if wanted.fullmatch(PurePath(tree).name))
 
 
-def _copies(snapshot: Snapshot, layers: tuple[str, ...]) -> Iterator[Link]:
+def _copies(snapshot: Snapshot, hardware: Hardware, layers: tuple[str, ...]) -> Iterator[Link]:
     """Yield what is copied out of the build environment: it has another path in every build, the copy has not."""
     lasting = set(snapshot.consumer.search_path) if snapshot.consumer else set()
-    trees = set(snapshot.hardware.wheel_trees) if snapshot.hardware else set()
     for layer in layers:
         site = str(PurePath(layer).parent.parent)
-        if layer in trees and site not in lasting:
-            yield Link(name=_assembled(snapshot, (PurePath(layer).name,)), target=layer)
+        if layer in hardware.wheel_trees and site not in lasting:
+            yield Link(name=_assembled(snapshot, hardware, (PurePath(layer).name,)), target=layer)
 
 
-def _assembled(snapshot: Snapshot, layers: tuple[str, ...]) -> str:
+def _assembled(snapshot: Snapshot, hardware: Hardware, layers: tuple[str, ...]) -> str:
     """Return where the toolkit of these layers is assembled: one path for one content, so that compiler caches hit.
 
     Wheels are upgraded in their place: their versions are part of the content.
     """
-    wheels = snapshot.hardware.wheels if snapshot.hardware else ()
-    digest = hashlib.sha256(json.dumps([layers, wheels]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps([layers, hardware.wheels]).encode()).hexdigest()[:16]
     return str(PurePath(snapshot.cache_folder) / "toolkits" / digest)
 
 
-def _requirement(config: Config, snapshot: Snapshot, torch: Torch) -> Planned:
+def _requirement(config: Config, hardware: Hardware, torch: Torch) -> Planned:
     extras = ",".join(dict.fromkeys((*_COMPONENTS, *config.cuda_components)))
     version = torch.toolkit or f"{minor_version(str(torch.cuda))}.*"
     here = f"no toolkit {major(str(torch.cuda))}.x is here"
-    libc = oldest_libc(snapshot.hardware.compilers if snapshot.hardware else ())
+    libc = _oldest_libc(hardware.compilers)
     clash = first_cuda(libc)
     if clash and numbers_in(minor_version(version)) < numbers_in(clash.cuda):
         version = f"{clash.cuda}.*"
@@ -183,50 +167,38 @@ def _requirement(config: Config, snapshot: Snapshot, torch: Torch) -> Planned:
     return Planned(text=f"cuda-toolkit[{extras}]=={version}", reason=reason)
 
 
-def _unfit(snapshot: Snapshot, torch: Torch) -> Iterator[str]:
+def _unfit(hardware: Hardware, torch: Torch) -> Iterator[str]:
     """Yield why the user's own choice is not taken."""
-    hardware = snapshot.hardware
-    if hardware is None:
-        return
-    for fault in hardware.toolkit_faults:
-        # As look.toolkits begins what it says of a variable.
-        if fault.startswith(tuple(f"{name}=" for name in TOOLKIT_VARIABLES)):
-            yield f"{fault}: not used"
-    for toolkit in hardware.toolkits:
-        if toolkit.source in TOOLKIT_VARIABLES and major(toolkit.version) != major(str(torch.cuda)):
+    yield from (f"{fault}: not used" for fault in hardware.toolkit_faults if fault.startswith(_OF_VARIABLES))
+    for toolkit in (toolkit for toolkit in hardware.toolkits if toolkit.source in TOOLKIT_VARIABLES):
+        if major(toolkit.version) != major(str(torch.cuda)):
             named = toolkit.nvcc if toolkit.source == "CUDACXX" else toolkit.home
             yield (
                 f"{toolkit.source}={named} is not used: CUDA {toolkit.version} cannot compile for"
                 f" torch {torch.version}, which was built with CUDA {torch.cuda}"
             )
-        elif toolkit.source in TOOLKIT_VARIABLES and (c := clashing_compiler(toolkit, hardware.compilers)):
-            yield f"{toolkit.source}={toolkit.home} is not used: {clash_text(toolkit, c)}"
+        elif c := _clashing_compiler(toolkit, hardware.compilers):
+            yield f"{toolkit.source}={toolkit.home} is not used: {_clash_text(toolkit, c)}"
 
 
-def _faults_of_others(snapshot: Snapshot) -> tuple[str, ...]:
+def _faults_of_others(hardware: Hardware) -> tuple[str, ...]:
     """Return why toolkits are not taken that nobody named: of what is named, `_unfit` says it."""
-    faults = snapshot.hardware.toolkit_faults if snapshot.hardware else ()
-    named = tuple(f"{name}=" for name in TOOLKIT_VARIABLES)
-    return tuple(f"{fault}: not used" for fault in faults if not fault.startswith(named))[:_MOST_FAULTS]
+    others = (fault for fault in hardware.toolkit_faults if not fault.startswith(_OF_VARIABLES))
+    return tuple(f"{fault}: not used" for fault in others)[:_MOST_FAULTS]
 
 
-def _mismatch(snapshot: Snapshot, torch: Torch) -> Problem:
+def _mismatch(hardware: Hardware, torch: Torch) -> Problem:
     cuda, its_major = minor_version(str(torch.cuda)), major(str(torch.cuda))
     package = f"cuda-toolkit-{cuda.replace('.', '-')}"
-    found = snapshot.hardware.toolkits if snapshot.hardware else ()
-    faults = snapshot.hardware.toolkit_faults if snapshot.hardware else ()
-    headline = (
-        f"nvcc {found[0].version} cannot compile for a PyTorch built with CUDA {torch.cuda}"
-        if found
-        else f"no CUDA toolkit to compile for a PyTorch built with CUDA {torch.cuda}"
-    )
+    found = hardware.toolkits
+    what = f"nvcc {found[0].version} cannot compile" if found else "no CUDA toolkit to compile"
     return Problem(
         code="cuda-mismatch" if found else "no-cuda-toolkit",
-        headline=headline,
+        headline=f"{what} for a PyTorch built with CUDA {torch.cuda}",
         evidence=(
             Evidence(label="torch", text=torch_place(torch)),
             *(Evidence(label="nvcc", text=f"{t.version} at {t.nvcc} ({t.source})") for t in found[:3]),
-            *(Evidence(label="unfit", text=fault) for fault in faults[:3]),
+            *(Evidence(label="unfit", text=fault) for fault in hardware.toolkit_faults[:3]),
         ),
         why=f"an extension and its PyTorch must share CUDA's major version, and PyPI has no nvcc for CUDA {its_major}",
         fixes=(
@@ -260,7 +232,7 @@ def minor_version(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def agrees(libc: str, highest: str) -> bool:
+def _agrees(libc: str, highest: str) -> bool:
     """Return whether headers that agree with glibc up to `highest` agree with a release; "" is none that is known."""
     return not libc or not highest or numbers_in(libc) <= numbers_in(highest)
 
@@ -276,33 +248,32 @@ def takes(compiler: HostCompiler, *, highest_gcc: int | None, highest_libc: str 
     return (
         compiler.name == "gcc"
         and (highest_gcc is None or numbers_in(compiler.version)[:1] <= (highest_gcc,))
-        and agrees(compiler.libc, highest_libc)
+        and _agrees(compiler.libc, highest_libc)
     )
 
 
-def clashing_compiler(toolkit: Toolkit, compilers: Iterable[HostCompiler]) -> HostCompiler | None:
+def _clashing_compiler(toolkit: Toolkit, compilers: Iterable[HostCompiler]) -> HostCompiler | None:
     """Return a compiler whose C library a toolkit's headers clash with; None where they agree with that of another."""
     usable = [compiler for compiler in compilers if compiler.name]
     fitting = [c for c in usable if takes(c, highest_gcc=toolkit.highest_gcc)] or usable[:1]
-    if not fitting or any(agrees(compiler.libc, toolkit.highest_libc) for compiler in fitting):
+    if not fitting or any(_agrees(compiler.libc, toolkit.highest_libc) for compiler in fitting):
         return None
     return fitting[0]
 
 
-def oldest_libc(compilers: Iterable[HostCompiler]) -> str:
+def _oldest_libc(compilers: Iterable[HostCompiler]) -> str:
     """Return the oldest glibc among those that compilers take; "" where one is not known."""
     known = [compiler.libc for compiler in compilers if compiler.name]
     return min(known, key=numbers_in) if known and all(known) else ""
 
 
-def clash_text(toolkit: Toolkit, compiler: HostCompiler) -> str:
+def _clash_text(toolkit: Toolkit, compiler: HostCompiler) -> str:
     """Return why a toolkit is not taken."""
-    return (
-        f"its headers agree with glibc up to {toolkit.highest_libc}, and {compiler.cxx} compiles with {compiler.libc}"
-    )
+    limit = f"its headers agree with glibc up to {toolkit.highest_libc}"
+    return f"{limit}, and {compiler.cxx} compiles with {compiler.libc}"
 
 
-def libc_problem(toolkit: Toolkit, compiler: HostCompiler, *, torch: str) -> Problem:
+def _libc_problem(toolkit: Toolkit, compiler: HostCompiler, *, torch: str) -> Problem:
     """Return what is wrong where no release of a CUDA's major version agrees with the machine's glibc."""
     clash = first_cuda(compiler.libc)
     function = clash.function if clash else "some functions"

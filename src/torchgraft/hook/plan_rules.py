@@ -8,21 +8,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from ..compile.plan_compilers import plan_host_compiler
 from ..compile.plan_facts import Facts
-from ..compile.plan_toolkit import plan_toolkit
 from ..errors import Evidence, Problem
 from ..ladder.plan_torch import applying
 from ..model.decision import Outcome, Planned, RuleOutcome
 from ..model.observation import Knowledge, Snapshot, Torch
 from ..model.torch_requirement import TorchRequirement
 from ..settings.config import Config
-from ..settings.tables import When, env_condition_text
 from ..versions import parse_version
+
+if TYPE_CHECKING:
+    from ..settings.tables import When
 
 _NOT_LOOKED_AT = "this hook compiles nothing"
 
@@ -126,6 +127,8 @@ def _outcome(number: int, rule: When, scene: _Scene) -> RuleOutcome:
 
 
 def _answers(rule: When, scene: _Scene) -> Iterator[_Answer]:
+    from ..settings.tables import env_condition_text
+
     python = scene.snapshot.python
     if rule.torch:
         yield _version("torch", scene.version, rule.torch, scene.facts.why, holds=_is_torch)
@@ -204,6 +207,9 @@ def _gpu(wanted: str, scene: _Scene) -> _Answer:
 
 
 def _gcc(wanted: str, scene: _Scene) -> _Answer:
+    from ..compile.plan_compilers import plan_host_compiler
+    from ..compile.plan_toolkit import plan_toolkit
+
     snapshot = scene.snapshot
     if snapshot.hardware is None:
         return _not_known(f"gcc {wanted}: {_NOT_LOOKED_AT}")

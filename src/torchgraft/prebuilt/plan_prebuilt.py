@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..compile.plan_facts import Facts
 from ..model.decision import Planned, PlannedPrebuilt
 from ..model.observation import Hook, Snapshot, Way
 from ..settings.config import Config, UsePrebuilt
-from ..settings.tables import Prebuilt
 from ..settings.template import filled, template_names
+
+if TYPE_CHECKING:
+    from ..settings.tables import Prebuilt
 
 CLIENT = "urllib3>=2.3"
 # The ask for it too: what compiling lacks is no reason to stop there.

@@ -24,11 +24,12 @@ from torchgraft.model.observation import AskedFor, Hook
 from torchgraft.model.source_tree import HashFile, SetupScript
 from torchgraft.model.torch_requirement import TorchRequirement
 from torchgraft.prebuilt.inspect import UnfitError, inspect_wheel, module_fault
-from torchgraft.prebuilt.plan_prebuilt import Prebuilt, parse_hashes
+from torchgraft.prebuilt.plan_prebuilt import parse_hashes
 from torchgraft.prebuilt.take import read_hash_files
 from torchgraft.project.read_project import read_project
 from torchgraft.settings.config import Config
 from torchgraft.settings.sources import parse_pyproject, resolve_config
+from torchgraft.settings.tables import Prebuilt
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 # flash-attn's (setup.py, get_wheel_url).
