@@ -36,6 +36,12 @@ def add_consumer_argument(parser: argparse.ArgumentParser, said: str) -> None:
     parser.add_argument("--consumer", type=_not_empty, metavar="PATH", help=said)
 
 
+def bad_argument(command: str, headline: str, why: str = "") -> ConfigError:
+    """Return the error of arguments that contradict each other, or that mean nothing here."""
+    fixes = (f"torchgraft {command} --help",)
+    return ConfigError(Problem(code="bad-argument", headline=headline, why=why, fixes=fixes))
+
+
 def refuse_no_project(command: str, folder: Path, files: Sequence[str]) -> None:
     """Refuse a folder without any of the files that make it a project.
 

@@ -44,14 +44,8 @@ _KEYS = ("name", "rung", "rule", "code", "number", "home", "file", "text", "url"
 # The rules that were tried say how the same thing was found; the rest follows from what else is shown.
 _LEFT_OUT = frozenset(
     {
-        "seen.format",
-        "seen.rules",
-        "seen.consumer.search_path",
-        "planned.consumer",
-        "planned.torch",
-        "planned.rule",
-        "planned.graft",
-        "planned.front_end",
+        *("seen.format", "seen.rules", "seen.consumer.search_path"),
+        *("planned.consumer", "planned.torch", "planned.rule", "planned.graft", "planned.front_end"),
     }
 )
 _NO_LISTS = frozenset({"links"})

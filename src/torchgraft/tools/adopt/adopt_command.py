@@ -11,8 +11,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from ...codec import to_json
-from ...errors import ConfigError, Problem
-from ..shared_options import refuse_no_project, require_extra
+from ..shared_options import bad_argument, refuse_no_project, require_extra
 from ..terminal import diff_text
 from .adoptable import ADOPTABLE_FILES, read_adoptable
 from .adoption import Adoptable, Adoption, Advice
@@ -60,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     target = Path(arguments.target)
     if target.is_dir():
         if arguments.output is not None:
-            raise _refusal("--output is for an sdist; a source tree is changed where it is")
+            raise bad_argument("adopt", "--output is for an sdist; a source tree is changed where it is")
         refuse_no_project("adopt", target, ADOPTABLE_FILES)
         found = read_adoptable(target)
         adoption = plan_adoption(found, force=arguments.force)
@@ -89,16 +88,16 @@ def _sdist(arguments: argparse.Namespace, target: Path, scratch: Path) -> tuple[
     if target.is_file():
         return target, target.parent
     if target.exists():
-        raise _refusal(f"{arguments.target} is neither a folder nor a file")
+        raise bad_argument("adopt", f"{arguments.target} is neither a folder nor a file")
     if arguments.target.endswith(_SDISTS) or os.sep in arguments.target:
-        raise _refusal(f"there is no file or folder called {arguments.target}")
+        raise bad_argument("adopt", f"there is no file or folder called {arguments.target}")
     try:
         requirement = Requirement(arguments.target)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
-        raise _refusal(f"{arguments.target} is no folder, no file and no requirement: {reason}") from None
+        raise bad_argument("adopt", f"{arguments.target} is no folder, no file and no requirement: {reason}") from None
     if requirement.url:
-        raise _refusal(f"{arguments.target} names an address: download it, and give its path")
+        raise bad_argument("adopt", f"{arguments.target} names an address: download it, and give its path")
     require_extra("adopt", "urllib3")
     return download_sdist(requirement, _indexes(arguments), scratch), Path()
 
@@ -132,9 +131,3 @@ def adoption_text(found: Adoptable, adoption: Adoption) -> str:
         lines += [f"  {change.text:<{min(width, 40)}}  {change.reason}" for change in adoption.changes]
     lines += [f"  note: {note}" for note in adoption.notes]
     return "\n".join(lines)
-
-
-def _refusal(headline: str) -> ConfigError:
-    return ConfigError(
-        Problem(code="bad-argument", headline=headline, fixes=("torchgraft adopt --help",)),
-    )

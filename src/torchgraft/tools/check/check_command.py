@@ -12,14 +12,14 @@ from ...consumer.environment import read_environment
 from ...consumer.front_end import find_caller
 from ...consumer.processes import take_ancestors, take_hook_process, take_python
 from ...consumer.rules import find_consumer
-from ...errors import ConfigError, Evidence, PlanError, Problem
+from ...errors import Evidence, PlanError, Problem
 from ...installed.torch import TorchReading, read_torch
 from ...link.libraries import read_libraries
 from ...link.linkage import ModuleReport, Verdict
 from ...link.plan_link import plan_link
 from ...model.observation import Rule
 from ...wheel.guarding import built_torch
-from ..shared_options import add_consumer_argument
+from ..shared_options import add_consumer_argument, bad_argument
 from .checked import CheckedPackage, Fit, Report, differing_facts, is_for_newer_system, plan_fit, report_text
 from .packages import InstalledPackage, is_package_file, may_need_torch, read_installed, read_modules, read_package_file
 
@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     file = arguments.what if arguments.what and is_package_file(arguments.what) else None
     if arguments.what and arguments.consumer and not file:
-        raise ConfigError(_two_environments(arguments))
+        headline = f"two environments are named: {arguments.what}, and {arguments.consumer} by --consumer"
+        raise bad_argument("check", headline, "--consumer says which one a wheel or library is for")
     told = arguments.consumer if file or arguments.what is None else str(arguments.what)
     environment = take_shell_environment(told)
     packages = (
@@ -102,15 +103,6 @@ def _checked(package: InstalledPackage, environment: ShellEnvironment) -> Checke
         stable_since=report.stable_since,
         modules=report.modules,
         cures={Fit.DOES_NOT_LINK: cures, Fit.NO_TORCH: package.torch_cures}.get(fit, ()),
-    )
-
-
-def _two_environments(arguments: argparse.Namespace) -> Problem:
-    return Problem(
-        code="bad-argument",
-        headline=f"two environments are named: {arguments.what}, and {arguments.consumer} by --consumer",
-        why="--consumer says which one a wheel or library is for",
-        fixes=("torchgraft check --help",),
     )
 
 

@@ -9,7 +9,6 @@ import ctypes
 import dataclasses
 import os
 import re
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ from ...consumer.environment import is_environment
 from ...consumer.processes import take_python
 from ...consumer.uv import project_root
 from ...errors import ConfigError, Problem
-from ...files import is_file
+from ...files import UnreadableError, is_file
 from ...hook.snapshot import take_shell_snapshot
 from ...model.hardware_values import Hardware
 from ...model.observation import FrontEndName, Hook, Snapshot
@@ -29,14 +28,9 @@ from ...model.source_tree import Project
 from ...programs import ask_program, find_programs
 from ...settings.config import VARIABLE_PREFIX, Config, Cuda
 from ...settings.sources import Settings, take_shell_settings
-from ...untrusted import strings, table
+from ...untrusted import read_toml, strings, table
 from ..cache.cache_folder import read_cache_state
 from .checkup import Checkup, Driver, FrontEndProgram, FrontEndSetting
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _CUDA_SOURCES = "a project with CUDA code"
 _NVML_NAMES = ("libnvidia-ml.so.1", "nvml.dll")
@@ -141,10 +135,8 @@ def find_front_ends(variables: Mapping[str, str]) -> tuple[FrontEndProgram, ...]
         thread.start()
     for thread in threads:
         thread.join()
-    return tuple(
-        FrontEndProgram(name=name, program=program, version=first_version(answers.get(program, "")))
-        for name, program in found
-    )
+    versions = {program: first_version(answer) for program, answer in answers.items()}
+    return tuple(FrontEndProgram(name=name, program=path, version=versions.get(path, "")) for name, path in found)
 
 
 def first_version(text: str) -> str:
@@ -204,7 +196,6 @@ def _extra(package: str, requirements: object, prefix: str, source: str) -> Iter
 def _parsed(file: Path) -> Mapping[str, Any]:
     """Return the tables of a file; none where it cannot be read: uv itself will complain of it."""
     try:
-        with file.open("rb") as stream:
-            return tomllib.load(stream)
-    except (OSError, ValueError, RecursionError):
+        return read_toml(file)
+    except UnreadableError:
         return {}
