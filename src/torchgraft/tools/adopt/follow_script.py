@@ -17,12 +17,12 @@ from .known_values import (
     UNKNOWN,
     Function,
     KnownNames,
+    Stop,
     Unknown,
     asked_of_others,
     bound_arguments,
+    compared,
     converted,
-    is_among,
-    is_environ,
     is_environ_get,
     parameters,
     truth_of,
@@ -43,13 +43,6 @@ class Reached:
     imports: dict[ast.Import | ast.ImportFrom, bool] = field(default_factory=dict)
     named: list[tuple[str, int, bool]] = field(default_factory=list)
     questions: list[tuple[str, int]] = field(default_factory=list)
-
-
-class Stop:
-    """How a block ended: `value` is what it returned, where it certainly did."""
-
-    def __init__(self, value: object = UNKNOWN) -> None:
-        self.value = value
 
 
 def follow(tree: ast.Module) -> Reached:
@@ -137,20 +130,7 @@ class _Walk(KnownNames, ast.NodeVisitor):
 
     def visit_Compare(self, node: ast.Compare) -> object:
         left = self.visit(node.left)
-        rights = [self.visit(right) for right in node.comparators]
-        operator, right = node.ops[0], rights[0]
-        if len(rights) > 1:
-            return UNKNOWN
-        if isinstance(operator, (ast.In, ast.NotIn)) and is_environ(node.comparators[0]):
-            return isinstance(operator, ast.NotIn)
-        if isinstance(operator, (ast.In, ast.NotIn)):
-            found = is_among(left, node.comparators[0])
-            return UNKNOWN if found is None else found == isinstance(operator, ast.In)
-        if isinstance(left, Unknown) or isinstance(right, Unknown):
-            return UNKNOWN
-        if isinstance(operator, (ast.Eq, ast.Is)):
-            return left == right
-        return left != right if isinstance(operator, (ast.NotEq, ast.IsNot)) else UNKNOWN
+        return compared(node, left, [self.visit(right) for right in node.comparators])
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> object:
         value = self.visit(node.value)

@@ -32,7 +32,29 @@ def truth_of(value: object) -> bool | None:
     return value.truth if isinstance(value, Unknown) else bool(value)
 
 
-def is_environ(node: ast.expr) -> bool:
+class Stop:
+    """How a block ended: `value` is what it returned, where it certainly did."""
+
+    def __init__(self, value: object = UNKNOWN) -> None:
+        self.value = value
+
+
+def compared(node: ast.Compare, left: object, rights: list[object]) -> object:
+    """Return what a comparison of known values gives; no variable of the environment is set."""
+    operator, right, named = node.ops[0], rights[0], node.comparators[0]
+    if len(rights) > 1:
+        return UNKNOWN
+    if isinstance(operator, (ast.In, ast.NotIn)):
+        found = False if _is_environ(named) else _is_among(left, named)
+        return UNKNOWN if found is None else found == isinstance(operator, ast.In)
+    if isinstance(left, Unknown) or isinstance(right, Unknown):
+        return UNKNOWN
+    if isinstance(operator, (ast.Eq, ast.Is)):
+        return left == right
+    return left != right if isinstance(operator, (ast.NotEq, ast.IsNot)) else UNKNOWN
+
+
+def _is_environ(node: ast.expr) -> bool:
     """Return whether an expression is os.environ."""
     return name_of(node) == "environ"
 
@@ -40,11 +62,11 @@ def is_environ(node: ast.expr) -> bool:
 def is_environ_get(node: ast.expr) -> bool:
     """Return whether an expression is os.environ.get or os.getenv."""
     return name_of(node) == "getenv" or (
-        isinstance(node, ast.Attribute) and node.attr == "get" and is_environ(node.value)
+        isinstance(node, ast.Attribute) and node.attr == "get" and _is_environ(node.value)
     )
 
 
-def is_among(left: object, node: ast.expr) -> bool | None:
+def _is_among(left: object, node: ast.expr) -> bool | None:
     """Return whether a known value is among literal ones, None if that is not known."""
     if isinstance(left, Unknown) or not isinstance(node, (ast.List, ast.Tuple, ast.Set)):
         return None
