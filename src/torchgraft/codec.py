@@ -12,36 +12,29 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from .errors import Evidence, Problem, SnapshotError
 
 T = TypeVar("T")
 
 
-class TextValue:
+class _TextValue(Protocol):
     """A value that is written as text in a form that the field knows, such as a requirement."""
 
     @classmethod
-    def parse(cls, text: str) -> TextValue:
-        """Return the value that a text means.
-
-        :raises ValueError: if it means none
-        """
-        raise NotImplementedError
+    def parse(cls, text: str) -> object: ...
 
     @property
-    def text(self) -> str:
-        """The text that `parse` takes."""
-        raise NotImplementedError
+    def text(self) -> str: ...
 
 
 def to_json(value: object) -> Any:
     """Return `value` as what the json module writes: dicts, lists, strings, numbers, None."""
     if isinstance(value, enum.Enum):
         return value.value
-    if isinstance(value, TextValue):
-        return value.text
+    if _is_text_value(type(value)):
+        return value.text  # type: ignore[attr-defined]  # see _TextValue
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple):
@@ -104,7 +97,7 @@ def _read(kind: Any, data: object, source: str, path: str) -> Any:
         except ValueError:
             known = ", ".join(str(member.value) for member in kind)
             raise _refusal(source, path, f"is {_shown(data)}, not one of: {known}") from None
-    if isinstance(kind, type) and issubclass(kind, TextValue):
+    if _is_text_value(kind):
         return _read_text(kind, data, source, path)
     if dataclasses.is_dataclass(kind):
         return _read_dataclass(kind, data, source, path)
@@ -113,13 +106,17 @@ def _read(kind: Any, data: object, source: str, path: str) -> Any:
     raise _refusal(source, path, f"is {_shown(data)}, not of type {kind.__name__}")
 
 
-def _read_text(kind: type[TextValue], data: object, source: str, path: str) -> TextValue:
+def _is_text_value(kind: Any) -> bool:
+    return hasattr(kind, "parse") and hasattr(kind, "text")
+
+
+def _read_text(kind: type[_TextValue], data: object, source: str, path: str) -> object:
     if not isinstance(data, str):
         raise _refusal(source, path, f"is {_shown(data)}, not of type str")
     try:
         return kind.parse(data)
     except ValueError:
-        raise _refusal(source, path, f"is {_shown(data)}, not a {kind.__name__}") from None
+        raise _refusal(source, path, f"is {_shown(data)}, no {kind.__name__}") from None
 
 
 def _read_optional(kind: Any, data: object, source: str, path: str) -> Any:

@@ -5,11 +5,8 @@ May not print, exit or look at the machine: a door renders these.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-from .redaction import without_secrets
 
 REPORT_TO = "the issue tracker of torchgraft"
 OUR_OWN_BUG = 3
@@ -93,6 +90,8 @@ def ascii_text(text: str) -> str:
 
 def shown(text: str) -> str:
     """Return `text` as it may be shown: printable, and without the credentials and queries of URLs."""
+    from .redaction import without_secrets
+
     return printable_text(without_secrets(text))
 
 
@@ -117,6 +116,8 @@ def problems_text(problems: Iterable[Problem]) -> str:
 
 def _labelled(label: str, text: str, column: int) -> list[str]:
     head = f"{_INDENT}{printable_text(label) + ':':<{column}}"
+    import textwrap
+
     return textwrap.wrap(
         shown(text),
         width=_WIDTH,

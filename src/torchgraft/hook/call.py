@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..child import say
 from ..errors import PlanError
 from ..model.decision import Plan
 from ..model.observation import Hook
-from ..settings.config import Config, Provide
+from ..settings.config import Config, Log, Provide
 from ..settings.sources import Settings, take_settings
 from .plan import plan_build, plan_pass_through
-from .plan_text import said_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +69,12 @@ def _plan(settings: Settings, hook: Hook) -> Plan:
 
 
 def _said(plan: Plan, config: Config) -> Plan:
-    text = said_text(plan, config.log)
-    if text:
-        say(text)
+    """Return the plan, of which the front end's log is told what was asked for."""
+    if plan.hook.builds or config.log is Log.PLAN:
+        from ..child import say
+        from .plan_text import said_text
+
+        text = said_text(plan, config.log)
+        if text:
+            say(text)
     return plan

