@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -28,6 +27,8 @@ def _boundary(hook: F) -> F:
             print(f"\n{ascii_text(str(error))}\n", file=sys.stderr, flush=True)
             raise SystemExit(error.exit_code) from None
         except Exception:  # noqa: BLE001 - the one error boundary of the hooks
+            import traceback
+
             traceback.print_exc()
             print(
                 f"\ntorchgraft has a bug in {hook.__name__}; please send what stands above to {REPORT_TO}",

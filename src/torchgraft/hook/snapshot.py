@@ -16,21 +16,28 @@ from packaging.utils import canonicalize_name
 from ..compile.hardware import take_hardware_for, with_architectures
 from ..compile.plan_needs import has_vocabulary
 from ..consumer.environment import read_environment, writable_by_others
-from ..consumer.front_end import FoundConsumer, find_caller
+from ..consumer.front_end import Caller, FoundConsumer, find_caller
 from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
 from ..consumer.rules import find_consumer
 from ..errors import Problem, SnapshotError
 from ..installed.distributions import list_distributions, read_distributions
 from ..installed.torch import read_torch
-from ..ladder.late_install import find_installer
-from ..model.observation import DECIDED_VARIABLES, BuildEnvironment, Consumer, Hook, Python, Rule, Snapshot
-from ..model.source_tree import Project
-from ..prebuilt.take import read_hash_files
+from ..model.observation import (
+    DECIDED_VARIABLES,
+    BuildEnvironment,
+    Consumer,
+    FrontEnd,
+    FrontEndName,
+    Hook,
+    Installer,
+    Python,
+    Rule,
+    Snapshot,
+)
+from ..model.source_tree import HashFile, Project
 from ..project.read_project import read_project, with_identity
 from ..settings.config import Config
 from ..settings.sources import Settings
-from ..wanted.read_wanted import front_end_of, read_wanted
-from .source_lock import with_last_build
 
 
 def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
@@ -38,7 +45,11 @@ def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
     process = take_hook_process()
     ancestors = take_ancestors()
     search_path = tuple(p for p in process.sys_path if Path(p).is_dir() and not _is_same(p, settings.source))
-    project = with_last_build(read_project(settings.source, settings.pyproject), settings.cache_folder)
+    project = read_project(settings.source, settings.pyproject)
+    if hook.builds:
+        from .source_lock import with_last_build
+
+        project = with_last_build(project, settings.cache_folder)
     if settings.prepared is not None:
         project = with_identity(project, Path(settings.prepared) / "METADATA")
     torch = read_torch(search_path, architectures=False).torch
@@ -117,7 +128,12 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         _read_consumer(found, settings.config, python, caller.process if caller else None, own_path=place.search_path)
         for found in finding.found
     ]
-    wanted = read_wanted(caller, ancestors, python)
+    front_end, wanted = FrontEnd(name=FrontEndName.UNKNOWN), None
+    if caller is not None:
+        from ..wanted.read_wanted import front_end_of, read_wanted
+
+        wanted = read_wanted(caller, ancestors, python)
+        front_end = front_end_of(caller, wanted)
     consumer = next((c for c in consumers if c.torch), consumers[0] if consumers else None)
     rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))
     if consumer is not None and hook is not Hook.GET_REQUIRES_FOR_BUILD_SDIST:
@@ -126,15 +142,15 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     return Snapshot(
         hook=hook,
         python=python,
-        front_end=front_end_of(caller, wanted),
+        front_end=front_end,
         rules=finding.answers,
         consumer=consumer,
         rivals=rivals,
-        locked=wanted.locked,
-        asked_for=wanted.asked_for,
-        asked_faults=wanted.faults,
+        locked=wanted.locked if wanted else None,
+        asked_for=wanted.asked_for if wanted else (),
+        asked_faults=wanted.faults if wanted else (),
         build=place.build,
-        installer=find_installer(process, caller),
+        installer=_installer(process, caller),
         project=place.project,
         hardware=take_hardware_for(
             settings,
@@ -143,11 +159,11 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
             build=place.build,
             build_paths=place.search_path,
             consumer=consumer,
-            locked=wanted.locked,
+            locked=wanted.locked if wanted else None,
         ),
         variables_set=tuple(sorted(filter(settings.variables.get, _planned_names(settings.config, place.project)))),
         env_conditions_met=_env_conditions_met(settings),
-        hash_files=read_hash_files(settings.source, settings.config),
+        hash_files=_hash_files(settings),
         cache_folder=str(settings.cache_folder),
     )
 
@@ -178,6 +194,22 @@ def _read_consumer(
         torch_fault=reading.fault,
         writable_by_others=writable_by_others(tuple(sorted(linked))),
     )
+
+
+def _installer(process: HookProcess, caller: Caller | None) -> Installer | None:
+    if caller is None or caller.name is not FrontEndName.UV:
+        return None
+    from ..ladder.late_install import find_installer
+
+    return find_installer(process, caller)
+
+
+def _hash_files(settings: Settings) -> tuple[HashFile, ...]:
+    if not settings.config.prebuilt:
+        return ()
+    from ..prebuilt.take import read_hash_files
+
+    return read_hash_files(settings.source, settings.config)
 
 
 def _planned_names(config: Config, project: Project) -> set[str]:

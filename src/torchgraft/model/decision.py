@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 from ..errors import Problem
 from .observation import FrontEnd, Hook, Installer, Link, Rule, Rung, Torch, Way
@@ -82,6 +81,8 @@ class PlannedPrebuilt:
     @property
     def file(self) -> str:
         """The name of the file, as hash files have it."""
+        from urllib.parse import unquote
+
         return unquote(self.url.partition("?")[0].rpartition("/")[2])
 
 
