@@ -302,7 +302,7 @@ def test_asking_for_requirements_imports_nothing_heavy(make_project: Any, consum
     done = subprocess.run(command, check=True, cwd=make_project(), env=variables, timeout=60, stdout=subprocess.PIPE)
     imported = done.stdout.decode().split()
     assert not HEAVY & set(imported)
-    assert len([name for name in imported if name.partition(".")[0] == "torchgraft"]) <= 110
+    assert len([name for name in imported if name.partition(".")[0] == "torchgraft"]) <= 48
 
 
 BUILT_FOR = """

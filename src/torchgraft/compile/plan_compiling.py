@@ -7,11 +7,11 @@ compiled, and puts their answers together.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import Evidence, Problem
-from ..model.decision import Planned, PlannedToolkit, PlannedVariable
+from ..model.decision import Compiling, Planned, PlannedToolkit, PlannedVariable
 from ..model.observation import Hook, Rule, Snapshot, Torch
 from ..settings.config import Config, Cuda
 from .plan_needs import TOOLKIT_VARIABLES, cuda_need, rocm_need, sycl_need
@@ -32,28 +32,6 @@ class Count(NamedTuple):
 
     number: int
     reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Compiling:
-    """The answers. `forced` are names of variables in which the user's own value cannot work.
-
-    `requirement` is a toolkit that is not there yet. `architectures` are as in TORCH_CUDA_ARCH_LIST, `gfx` as in
-    PYTORCH_ROCM_ARCH. `other_minor` says that the toolkit's minor version is not that of torch's CUDA.
-    """
-
-    toolkit: PlannedToolkit | None = None
-    other_minor: bool = False
-    requirement: Planned | None = None
-    architectures: tuple[str, ...] = ()
-    rocm: bool = False
-    gfx: tuple[str, ...] = ()
-    variables: tuple[PlannedVariable, ...] = ()
-    forced: tuple[str, ...] = ()
-    jobs: int | None = None
-    notes: tuple[str, ...] = ()
-    overrides: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
 
 
 def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> Compiling:

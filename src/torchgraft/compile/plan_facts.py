@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from ..ladder.plan_torch import Choice
-from ..model.decision import PlannedVariable
+from ..model.decision import Compiling, PlannedVariable
 from ..model.observation import Knowledge, Snapshot, Torch
 from ..settings.config import Config, Cuda
 from ..settings.template import FACTS
 from ..versions import parse_version
-from .plan_compiling import Compiling
 from .plan_needs import has_vocabulary
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..model.hardware_values import Toolkit
-from ..model.observation import Torch
+from ..model.observation import Hook, Torch
 from ..model.source_tree import Project
 from ..settings.config import Config, Cuda
 
@@ -24,6 +24,13 @@ def asks_for_gpus(config: Config) -> bool:
 def asks_for_compilers(config: Config) -> bool:
     """Return whether a rule of the package is about the host compiler."""
     return any(rule.gcc for rule in config.when)
+
+
+def concerns_compilers(config: Config, project: Project, hook: Hook) -> bool:
+    """Return whether a hook may have to know anything of compilers, toolkits or GPUs: it compiles, or gets ready to."""
+    if hook.builds or config.cuda is Cuda.REQUIRED or asks_for_gpus(config) or asks_for_compilers(config):
+        return True
+    return bool(project.cuda_sources or (project.setup_script and project.setup_script.names_sycl))
 
 
 def cuda_need(config: Config, project: Project, torch: Torch | None) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..compile.plan_compiling import Compiling, plan_compiling
+from ..compile.plan_needs import concerns_compilers
 from ..ladder.plan_graft import plan_graft
 from ..ladder.plan_problems import plan_problems
 from ..ladder.plan_requirements import plan_delegate, plan_late_install, plan_requirements
 from ..ladder.plan_torch import Choice, consumer_text, plan_torch
 from ..ladder.plan_way import Reach, expected_torch, plan_way, plan_without_torch
-from ..model.decision import Delegate, Plan, Planned, Rebuild, RuntimeRequirement, Wishes
+from ..model.decision import Compiling, Delegate, Plan, Planned, Rebuild, RuntimeRequirement, Wishes
 from ..model.observation import FrontEnd, FrontEndName, Hook, Knowledge, Snapshot, Torch, Way
 from ..settings.config import Config, RuntimeTorch
 from .plan_variables import plan_variables
@@ -25,9 +25,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     reach = plan_way(config, snapshot, choice)
     torch = expected_torch(snapshot, choice, reach)
     without = plan_without_torch(config, snapshot, torch, reach.way)
-    # What is only named is compiled for where its CUDA is known: the toolkit can be asked for together with it.
-    is_certain = torch.known is Knowledge.SEEN or (reach.way is Way.INSTALL and torch.cuda)
-    compiling = plan_compiling(config, snapshot, torch if is_certain else None)
+    compiling = _compiling(config, snapshot, torch, reach.way)
     delegate = plan_delegate(config, snapshot, reach.way, toolkit=compiling.requirement)
     wishes = _wishes(config, snapshot, choice, torch=torch, reach=reach, compiling=compiling)
     toolkit = (compiling.requirement,) if compiling.requirement else ()
@@ -77,6 +75,16 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
 
 
 # What few calls need is imported by those.
+
+
+def _compiling(config: Config, snapshot: Snapshot, torch: Torch, way: Way) -> Compiling:
+    if not concerns_compilers(config, snapshot.project, snapshot.hook):
+        return Compiling()
+    from ..compile.plan_compiling import plan_compiling
+
+    # What is only named is compiled for where its CUDA is known: the toolkit can be asked for together with it.
+    is_certain = torch.known is Knowledge.SEEN or (way is Way.INSTALL and torch.cuda)
+    return plan_compiling(config, snapshot, torch if is_certain else None)
 
 
 def _wishes(

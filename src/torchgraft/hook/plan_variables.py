@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from ..compile.plan_compiling import Compiling
 from ..compile.plan_needs import has_vocabulary
 from ..ladder.plan_way import Reach
-from ..model.decision import PlannedVariable, Wishes
+from ..model.decision import Compiling, PlannedVariable, Wishes
 from ..model.observation import Knowledge, Snapshot, Torch, Way
 from ..settings.config import Config
 from ..versions import parse_version

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..compile.plan_compiling import Compiling
 from ..compile.plan_facts import Facts, plan_facts
 from ..ladder.plan_torch import Choice
 from ..ladder.plan_way import Reach
-from ..model.decision import PlannedVariable, Wishes
+from ..model.decision import Compiling, PlannedVariable, Wishes
 from ..model.observation import Hook, Snapshot, Torch
 from ..prebuilt.plan_prebuilt import asks_identity, plan_client, plan_prebuilt
 from ..settings.config import Config

@@ -13,15 +13,14 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ..compile.hardware import take_hardware_for, with_architectures
-from ..compile.plan_needs import has_vocabulary
+from ..compile.plan_needs import concerns_compilers, has_vocabulary
 from ..consumer.environment import read_environment, writable_by_others
 from ..consumer.front_end import Caller, FoundConsumer, find_caller
 from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
 from ..consumer.rules import find_consumer
-from ..errors import Problem, SnapshotError
 from ..installed.distributions import list_distributions, read_distributions
 from ..installed.torch import read_torch
+from ..model.hardware_values import Hardware
 from ..model.observation import (
     DECIDED_VARIABLES,
     BuildEnvironment,
@@ -30,9 +29,11 @@ from ..model.observation import (
     FrontEndName,
     Hook,
     Installer,
+    Locked,
     Python,
     Rule,
     Snapshot,
+    Torch,
 )
 from ..model.source_tree import HashFile, Project
 from ..project.read_project import read_project, with_identity
@@ -53,8 +54,7 @@ def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
     if settings.prepared is not None:
         project = with_identity(project, Path(settings.prepared) / "METADATA")
     torch = read_torch(search_path, architectures=False).torch
-    if hook is not Hook.GET_REQUIRES_FOR_BUILD_SDIST:
-        torch = with_architectures(settings.config, project, torch)
+    torch = _with_architectures(settings.config, project, hook, torch)
     build = BuildEnvironment(prefix=process.prefix, distributions=list_distributions(search_path), torch=torch)
     python = take_python()
     # A torch that came with what the package itself requires for its build says nothing of the consumer's.
@@ -90,24 +90,6 @@ def take_shell_snapshot(
     return dataclasses.replace(snapshot, python=_python_of(consumer, snapshot.python))
 
 
-def read_snapshot_text(path: Path) -> str:
-    """Return the text of a recorded snapshot.
-
-    :raises SnapshotError: if it cannot be read
-    """
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise SnapshotError(
-            Problem(
-                code="bad-snapshot",
-                headline=f"{path}: {error.strerror or error}",
-                why="there is nothing to decide from",
-                fixes=("torchgraft snapshot > snapshot.json",),
-            )
-        ) from None
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Place:
     """Where a hook runs, and for what."""
@@ -136,8 +118,8 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         front_end = front_end_of(caller, wanted)
     consumer = next((c for c in consumers if c.torch), consumers[0] if consumers else None)
     rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))
-    if consumer is not None and hook is not Hook.GET_REQUIRES_FOR_BUILD_SDIST:
-        torch = with_architectures(settings.config, place.project, consumer.torch)
+    if consumer is not None:
+        torch = _with_architectures(settings.config, place.project, hook, consumer.torch)
         consumer = dataclasses.replace(consumer, torch=torch)
     return Snapshot(
         hook=hook,
@@ -152,15 +134,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         build=place.build,
         installer=_installer(process, caller),
         project=place.project,
-        hardware=take_hardware_for(
-            settings,
-            hook,
-            place.project,
-            build=place.build,
-            build_paths=place.search_path,
-            consumer=consumer,
-            locked=wanted.locked if wanted else None,
-        ),
+        hardware=_hardware(settings, hook, place, consumer=consumer, locked=wanted.locked if wanted else None),
         variables_set=tuple(sorted(filter(settings.variables.get, _planned_names(settings.config, place.project)))),
         env_conditions_met=_env_conditions_met(settings),
         hash_files=_hash_files(settings),
@@ -193,6 +167,32 @@ def _read_consumer(
         torch=reading.torch,
         torch_fault=reading.fault,
         writable_by_others=writable_by_others(tuple(sorted(linked))),
+    )
+
+
+def _with_architectures(config: Config, project: Project, hook: Hook, torch: Torch | None) -> Torch | None:
+    if hook is Hook.GET_REQUIRES_FOR_BUILD_SDIST or not concerns_compilers(config, project, hook):
+        return torch
+    from ..compile.hardware import with_architectures
+
+    return with_architectures(config, project, torch)
+
+
+def _hardware(
+    settings: Settings, hook: Hook, place: _Place, *, consumer: Consumer | None, locked: Locked | None
+) -> Hardware | None:
+    if not concerns_compilers(settings.config, place.project, hook):
+        return None
+    from ..compile.hardware import take_hardware_for
+
+    return take_hardware_for(
+        settings,
+        hook,
+        place.project,
+        build=place.build,
+        build_paths=place.search_path,
+        consumer=consumer,
+        locked=locked,
     )
 
 

@@ -129,6 +129,28 @@ class PlannedToolkit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Compiling:
+    """What compiling needs besides torch. `forced` are names of variables in which the user's own value cannot work.
+
+    `requirement` is a toolkit that is not there yet. `architectures` are as in TORCH_CUDA_ARCH_LIST, `gfx` as in
+    PYTORCH_ROCM_ARCH. `other_minor` says that the toolkit's minor version is not that of torch's CUDA.
+    """
+
+    toolkit: PlannedToolkit | None = None
+    other_minor: bool = False
+    requirement: Planned | None = None
+    architectures: tuple[str, ...] = ()
+    rocm: bool = False
+    gfx: tuple[str, ...] = ()
+    variables: tuple[PlannedVariable, ...] = ()
+    forced: tuple[str, ...] = ()
+    jobs: int | None = None
+    notes: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class LateInstall:
     """A requirement that is installed into `prefix`, the build environment, before the hook is planned again."""
 

@@ -16,7 +16,6 @@ from typing import Any
 from ..files import find_text
 from ..model.source_tree import Project, SetupScript
 from ..untrusted import strings, table
-from .meson import project_alone
 from .setup_script import LARGEST_SCRIPT_BYTES, parse_setup_script
 
 _MOST_FILES = 20_000
@@ -51,12 +50,21 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
         setup_script=script,
         static_metadata=_is_static(project, table(table(pyproject.get("tool")).get("setuptools"))),
         cuda_sources=_cuda_sources(folder, script),
-        meson=project_alone(_text(folder / "meson.build") or "") is not None,
+        meson=_has_meson_project(folder),
         run_paths=_run_paths(folder, script_text),
         writable=os.access(folder, os.W_OK),
     )
     is_stated = isinstance(name, str) and isinstance(version, str)
     return found if is_stated else with_identity(found, folder / "PKG-INFO")
+
+
+def _has_meson_project(folder: Path) -> bool:
+    text = _text(folder / "meson.build")
+    if not text:
+        return False
+    from .meson import project_alone
+
+    return project_alone(text) is not None
 
 
 def with_identity(project: Project, metadata: Path) -> Project:

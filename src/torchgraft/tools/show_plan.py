@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ..codec import from_json_text, json_text, to_json
-from ..errors import PlanError, shown
+from ..errors import PlanError, Problem, SnapshotError, shown
 from ..hook.plan import plan_build, plan_pass_through, plan_wheel
 from ..hook.plan_text import plan_text
-from ..hook.snapshot import read_snapshot_text, take_shell_snapshot
+from ..hook.snapshot import take_shell_snapshot
 from ..model.decision import Plan
 from ..model.observation import Hook, Snapshot, Way
 from ..settings.config import Config, Provide
@@ -117,7 +117,7 @@ def _other_backend(settings: Settings) -> str:
 
 
 def _recorded(file: Path) -> Snapshot:
-    return from_json_text(Snapshot, read_snapshot_text(file), source=str(file))
+    return from_json_text(Snapshot, _snapshot_text(file), source=str(file))
 
 
 def _comparison(arguments: argparse.Namespace, config: Config, one: tuple[Snapshot, Plan], name: str) -> str:
@@ -237,3 +237,21 @@ def _walk_item(item: Any, path: str, index: int) -> Iterator[tuple[str, str]]:
     rest = {name: value for name, value in item.items() if name != key and name not in _NO_LISTS}
     found = [(here, rest["version"])] if list(rest) == ["version"] else list(_walk(rest, here))
     yield from found or [(here, "yes")]
+
+
+def _snapshot_text(path: Path) -> str:
+    """Return the text of a recorded snapshot.
+
+    :raises SnapshotError: if it cannot be read
+    """
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise SnapshotError(
+            Problem(
+                code="bad-snapshot",
+                headline=f"{path}: {error.strerror or error}",
+                why="there is nothing to decide from",
+                fixes=("torchgraft snapshot > snapshot.json",),
+            )
+        ) from None
