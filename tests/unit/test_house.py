@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ast
+import functools
+import importlib.metadata
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from torchgraft.settings.sources import read_pyproject
 
 PACKAGE = Path(__file__).parents[2] / "src" / "torchgraft"
 # The stand-in is no part of the package: it is copied to where the delegate finds it.
@@ -23,13 +29,12 @@ DOORS = {"build_meta", "tools"}
 NOT_YET = {
     "shell_words.py",
 }
-THIRD_PARTY = {
-    *("packaging", "psutil"),
-    *("pyproject_hooks", "shtab", "tomli", "tomlkit", "urllib3"),
-}
 # What deciding may not ask: the same snapshot has to give the same plan on any machine.
 IMPURE = {"os", "subprocess", "tempfile", "time", "platform", "sysconfig", "shutil", "socket", "random"}
-IMPURE_CALLS = {"open", "default_environment", "sys_tags", "cpython_tags", "compatible_tags", "read_text", "read_bytes"}
+IMPURE_CALLS = {
+    *("open", "default_environment", "sys_tags", "cpython_tags", "compatible_tags", "read_text", "read_bytes"),
+    *("Path", "PurePath"),  # they take the separators of the machine that runs this
+}
 PURE = [path for path in MODULES if path.stem.startswith("plan") or path.parent.name == "model"]
 
 
@@ -126,8 +131,18 @@ def has_whole_environment(_call: ast.Call) -> bool:
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_absolute_imports_are_declared(path: Path) -> None:
     """A vendored copy runs under any name, and never imports torch or setuptools."""
-    known = set(sys.stdlib_module_names) | THIRD_PARTY | {"_winapi", "tomllib"}
-    assert absolute_imports(path) <= known
+    assert absolute_imports(path) <= {*sys.stdlib_module_names, *declared_modules(), "_winapi", "tomllib"}
+
+
+@functools.cache
+def declared_modules() -> frozenset[str]:
+    """Return the modules of what pyproject.toml requires; what is not installed here is taken to have its name."""
+    project = read_pyproject(PACKAGE.parents[1])["project"]
+    texts = [*project["dependencies"], *project["optional-dependencies"]["cli"]]
+    names = {canonicalize_name(Requirement(text).name) for text in texts}
+    installed = importlib.metadata.packages_distributions()
+    found = {module for module, owners in installed.items() if names & set(map(canonicalize_name, owners))}
+    return frozenset(found | {name.replace("-", "_") for name in names})
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))

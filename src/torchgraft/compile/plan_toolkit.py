@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from typing import NamedTuple
 
 from ..errors import Evidence, Problem
@@ -108,7 +107,7 @@ def _local(snapshot: Snapshot, hardware: Hardware, torch: Torch, toolkit: Toolki
     if is_other_minor(toolkit.version, torch):
         notes.append(f"the toolkit is CUDA {toolkit.version}, torch's is {torch.cuda}: the same major version works")
         notes += _faults_of_others(hardware)  # one of the same minor version may be among them
-    trees = _trees(hardware, major(toolkit.version))
+    trees = _trees(snapshot, hardware, major(toolkit.version))
     layers = (toolkit.home, *(tree for tree in trees if tree != toolkit.home))
     from_wheels = toolkit.home in trees
     planned = PlannedToolkit(home=toolkit.home, version=toolkit.version, reason=reason)
@@ -130,19 +129,19 @@ def _local(snapshot: Snapshot, hardware: Hardware, torch: Torch, toolkit: Toolki
     )
 
 
-def _trees(hardware: Hardware, cuda: int) -> tuple[str, ...]:
+def _trees(snapshot: Snapshot, hardware: Hardware, cuda: int) -> tuple[str, ...]:
     """Return the folders of NVIDIA's wheels of one major version: nvidia/cu13, or nvidia/cublas and the like."""
     wanted = re.compile(f"cu{cuda}" if cuda >= _FIRST_ON_PYPI else r"(?!cu[0-9]+\Z).*")
-    return tuple(tree for tree in hardware.wheel_trees if wanted.fullmatch(PurePath(tree).name))
+    return tuple(tree for tree in hardware.wheel_trees if wanted.fullmatch(snapshot.python.path(tree).name))
 
 
 def _copies(snapshot: Snapshot, hardware: Hardware, layers: tuple[str, ...]) -> Iterator[Link]:
     """Yield what is copied out of the build environment: it has another path in every build, the copy has not."""
     lasting = set(snapshot.consumer.search_path) if snapshot.consumer else set()
     for layer in layers:
-        site = str(PurePath(layer).parent.parent)
+        site = str(snapshot.python.path(layer).parent.parent)
         if layer in hardware.wheel_trees and site not in lasting:
-            yield Link(name=_assembled(snapshot, hardware, (PurePath(layer).name,)), target=layer)
+            yield Link(name=_assembled(snapshot, hardware, (snapshot.python.path(layer).name,)), target=layer)
 
 
 def _assembled(snapshot: Snapshot, hardware: Hardware, layers: tuple[str, ...]) -> str:
@@ -151,7 +150,7 @@ def _assembled(snapshot: Snapshot, hardware: Hardware, layers: tuple[str, ...]) 
     Wheels are upgraded in their place: their versions are part of the content.
     """
     digest = hashlib.sha256(json.dumps([layers, hardware.wheels]).encode()).hexdigest()[:16]
-    return str(PurePath(snapshot.cache_folder) / "toolkits" / digest)
+    return str(snapshot.python.path(snapshot.cache_folder) / "toolkits" / digest)
 
 
 def _requirement(config: Config, hardware: Hardware, torch: Torch) -> Planned:

@@ -5,8 +5,6 @@ May not look at it, or delete it.
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 from ..model.decision import Rebuild
 from ..model.observation import Snapshot, Torch
 from ..settings.config import Config
@@ -30,7 +28,8 @@ def plan_rebuild(config: Config, snapshot: Snapshot, torch: Torch | None) -> Reb
     if before and before != identity:
         what = "another torch, or nobody knows which," if before == UNKNOWN else f"torch {before.partition(' ')[0]}"
         reason = f"the source tree was built for {what} before: compiled anew"
-    return Rebuild(config=str(PurePath(snapshot.cache_folder) / "rebuild.cfg"), unless=identity, reason=reason)
+    config_file = snapshot.python.path(snapshot.cache_folder) / "rebuild.cfg"
+    return Rebuild(config=str(config_file), unless=identity, reason=reason)
 
 
 def build_identity(torch: Torch | None) -> str:

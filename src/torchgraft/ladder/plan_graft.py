@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import PurePath, PurePosixPath
+from pathlib import PurePosixPath
 
 from packaging.utils import canonicalize_name
 
@@ -37,7 +37,7 @@ def plan_graft(config: Config, snapshot: Snapshot) -> Graft | None:
     content = [snapshot.python.abi, identity, [[link.name, link.target] for link in links]]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     return Graft(
-        folder=str(PurePath(snapshot.cache_folder) / "grafts" / digest),
+        folder=str(snapshot.python.path(snapshot.cache_folder) / "grafts" / digest),
         links=links,
         names=tuple(distribution.name for distribution in chosen),
     )

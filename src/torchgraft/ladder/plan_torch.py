@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
@@ -134,7 +133,8 @@ def _installs_anew(snapshot: Snapshot) -> bool:
     consumer = snapshot.consumer
     if consumer is None or consumer.torch is None or consumer.rule in {Rule.IMPORTABLE, Rule.TOLD}:
         return False
-    in_target = any(PurePath(target) in PurePath(consumer.torch.folder).parents for target in consumer.targets)
+    path = snapshot.python.path
+    in_target = any(path(target) in path(consumer.torch.folder).parents for target in consumer.targets)
     return snapshot.front_end.ignores_installed and not in_target
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
 
 from .hardware_values import Hardware
 from .source_tree import HashFile, Project
@@ -158,6 +159,10 @@ class Python:
     def minor_version(self) -> str:
         """The version without its last part, as in lib/python3.11."""
         return ".".join(self.version.split(".")[:2])
+
+    def path(self, text: str) -> PurePath:
+        """Return a path of the machine that it runs on: pathlib's own are those of the machine that plans."""
+        return PureWindowsPath(text) if self.platform.startswith("win") else PurePosixPath(text)
 
 
 @dataclass(frozen=True, kw_only=True)
