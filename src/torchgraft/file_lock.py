@@ -46,6 +46,24 @@ class FileLock:
             self._descriptor = None
 
 
+def is_file_locked(path: Path) -> bool | None:
+    """Return whether somebody holds a lock file, of ours or of uv's (its crate `uv-fs`); None if nobody can tell.
+
+    It is found out by trying, without waiting: a lock that was free is given back at once, and nothing is written.
+    """
+    if sys.platform == "win32":
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        is_free = _try(descriptor)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):  # NFS wants the file to be writable
+        return None
+    os.close(descriptor)
+    return not is_free
+
+
 def _is_still(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))

@@ -24,24 +24,15 @@ from ..model.observation import Python
 from ..redaction import without_credentials
 from .command_line import CommandLine, parse_command_line
 
-if sys.platform != "win32":
-    import fcntl
-
 # Names of environments, folders and requirement files. Index URLs, which can hold credentials, are never read.
 VARIABLES: frozenset[str] = frozenset(
     {
         "CONDA_DEFAULT_ENV",
         "CONDA_PREFIX",
-        "HATCH_ENV_ACTIVE",
-        "NOX_CURRENT_SESSION",
-        "PDM_IGNORE_ACTIVE_VENV",
-        "PDM_PROJECT",
         "PIP_CONSTRAINT",
         "PIP_PREFIX",
-        "PIP_PYTHON",
         "PIP_REQUIREMENT",
         "PIP_TARGET",
-        "PIP_USER",
         "POETRY_VIRTUALENVS_CREATE",
         "POETRY_VIRTUALENVS_IN_PROJECT",
         "POETRY_VIRTUALENVS_PATH",
@@ -49,7 +40,6 @@ VARIABLES: frozenset[str] = frozenset(
         "PYTHONPATH",
         "PYTHONUSERBASE",
         "TOXENV",
-        "TOX_ENV_DIR",
         "TOX_ENV_NAME",
         "TOX_WORK_DIR",
         "UV_CONSTRAINT",
@@ -59,9 +49,6 @@ VARIABLES: frozenset[str] = frozenset(
         "UV_PROJECT_ENVIRONMENT",
         "UV_PYTHON",
         "UV_SYSTEM_PYTHON",
-        "UV_TOOL_DIR",
-        "UV_WORKING_DIR",
-        "UV_WORKING_DIRECTORY",
         "VIRTUAL_ENV",
     }
 )
@@ -168,7 +155,7 @@ def read_ancestors(proc: Path) -> tuple[Process, ...]:
     own_arguments = _texts(proc / "self" / "cmdline")
     found: list[Process] = []
     parent = str(os.getppid())
-    while len(found) < _MOST_ANCESTORS:
+    for _ in range(_MOST_ANCESTORS):
         folder = proc / parent
         status = dict(line.partition(":\t")[::2] for line in read_text(folder / "status").splitlines())
         if status.get("Uid", "").split("\t")[0] != str(os.getuid()):
@@ -269,29 +256,3 @@ def _ours(variables: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the variables on our list. A requirements file may be a URL: then without its user and password."""
     kept = ((name, without_credentials(value)) for name, value in variables.items() if name in VARIABLES)
     return tuple(sorted(kept))
-
-
-def is_file_locked(path: Path) -> bool | None:
-    """Return whether somebody holds a lock file, uv's `.lock` of an environment or ours; None if nobody can tell.
-
-    It is found out by trying, without waiting. uv locks with flock() where there is one (its crate `uv-fs`,
-    `LockedFile`); a lock that was free is given back at once, and nothing is written.
-    """
-    if sys.platform == "win32":
-        return None
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError):
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # NFS wants the file to be writable
-        return None
-    else:
-        return False
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ from typing import Any
 
 from packaging.version import Version
 
+from ..file_lock import is_file_locked
 from ..files import UnreadableError, is_file, is_folder, joined
 from ..model.observation import FrontEndName, Rule
 from ..untrusted import read_toml, strings
@@ -20,7 +21,6 @@ from ..versions import parse_version
 from .command_line import CommandLine
 from .environment import is_environment, is_uv_build, is_venv, prefix_of_interpreter
 from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_among, venv_upwards
-from .processes import is_file_locked
 
 _SYSTEM_LOCK = re.compile(r"uv-[0-9a-f]+\.lock")
 _INSTALLS = frozenset({("pip", "install"), ("pip", "sync")})

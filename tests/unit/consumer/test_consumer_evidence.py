@@ -11,8 +11,9 @@ import pytest
 from support.evidence import NO_CONSUMER, RULES, Machine, load_recordings
 from torchgraft.consumer.environment import read_environment
 from torchgraft.consumer.front_end import find_caller
-from torchgraft.consumer.processes import Process, is_file_locked
+from torchgraft.consumer.processes import Process
 from torchgraft.consumer.rules import find_consumer
+from torchgraft.file_lock import is_file_locked
 from torchgraft.model.observation import FrontEndName, Python, Rule
 
 RECORDINGS = load_recordings()

@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...consumer.processes import is_file_locked
-from ...file_lock import FileLock
+from ...file_lock import FileLock, is_file_locked
 from ...files import is_folder, names_in
 from ...shell_words import quoted
 
