@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from torchgraft.consumer.environment import parse_pyvenv_cfg, read_environment, writable_by_others
 from torchgraft.consumer.front_end import find_caller
-from torchgraft.consumer.processes import HookProcess, Process
+from torchgraft.consumer.processes import VARIABLES, HookProcess, Process, read_ancestors
 from torchgraft.consumer.rules import find_consumer
 from torchgraft.model.observation import FrontEndName, Python
 
@@ -103,3 +106,26 @@ def test_no_process_and_no_file_makes_the_rules_raise(
 @given(cfgs)
 def test_any_text_is_a_pyvenv_cfg(text: str) -> None:
     assert all(key == key.lower().strip() for key in parse_pyvenv_cfg(text))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
+@given(
+    status=st.one_of(st.binary(max_size=40), st.sampled_from([b"Uid:\t%d\t0\nPPid:\t%s\n", b"Uid:\t%d\n"])),
+    parent=st.one_of(st.binary(max_size=5), st.sampled_from([b"7", b"0", b"-1", b"../7", b"9" * 400])),
+    content=st.binary(max_size=60),
+    link=st.one_of(st.sampled_from(["/x/.lock", "pipe:[1]", "/\udcff (deleted)"]), texts),
+)
+def test_nothing_in_proc_makes_looking_raise(status: bytes, parent: bytes, content: bytes, link: str) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        Path(root, "self").symlink_to(str(os.getpid()))
+        for process in (str(os.getppid()), "7"):
+            folder = Path(root, process)
+            (folder / "fd").mkdir(parents=True)
+            whole = status.replace(b"%d", str(os.getuid()).encode()).replace(b"%s", parent)
+            for name, data in {"status": whole, "cmdline": content, "environ": b"TOXENV=" + content}.items():
+                (folder / name).write_bytes(data)
+            for name in ("cwd", "exe", "fd/3"):
+                (folder / name).symlink_to(link.replace("\0", "0") or "x")
+        for found in read_ancestors(Path(root)):
+            assert {name for name, _ in found.variables} <= VARIABLES
+            assert found.command_line is None or isinstance(found.command_line.program, FrontEndName)

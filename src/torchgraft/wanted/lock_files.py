@@ -17,7 +17,6 @@ from packaging.utils import canonicalize_name
 from ..files import UnreadableError
 from ..installed.markers import Chosen, MarkerError, marker_holds, torch_version_in
 from ..model.observation import Locked, Python
-from ..redaction import without_credentials
 from ..untrusted import read_toml, strings, table, tables, text_of
 from .locked_torch import (
     LockedDependency,
@@ -150,9 +149,9 @@ def pylock_packages(data: Mapping[str, Any], *, folder: Path) -> tuple[LockedPac
 def _in_pylock(package: LockedPackage, item: Mapping[str, Any], folder: Path, default: str | None) -> LockedPackage:
     package = replace(package, requires_python=text_of(item.get("requires-python")))
     if vcs := table(item.get("vcs")):
-        return package.built_from("vcs", (text_of(vcs.get("url")) or text_of(vcs.get("path")) or "a repository")[:120])
+        return package.built_from("vcs", text_of(vcs.get("url")) or text_of(vcs.get("path")) or "a repository")
     if directory := table(item.get("directory")):
-        return package.built_from("directory", (text_of(directory.get("path")) or "a folder")[:120])
+        return package.built_from("directory", text_of(directory.get("path")) or "a folder")
     archive = table(item.get("archive"))
     # Where both are given, the path is tried first (PEP 751, packages.wheels.path).
     listed = [archive] if archive else tables(item.get("wheels"))
@@ -223,7 +222,7 @@ def _in_poetry(
     if kind in ("url", "file"):
         return package.in_wheel(url, file_url(folder, url) if kind == "file" else url, wheels)
     if kind in ("git", "directory"):
-        return package.built_from(kind, f"the {kind} {without_credentials(url)[:120]}")
+        return package.built_from(kind, url, f"the {kind}")
     name = text_of(source.get("reference"))
     if name in explicit and name is not None:
         what = f"is from the explicit source {name[:60]}, which builds do not see, and the lock has no URLs"
@@ -252,11 +251,11 @@ def pdm_packages(data: Mapping[str, Any], *, folder: Path) -> tuple[LockedPackag
 def _in_pdm(package: LockedPackage, item: Mapping[str, Any], folder: Path) -> LockedPackage:
     wheels = locked_wheels(tables(item.get("files")), "url", "file", folder=folder)
     if place := text_of(item.get("git")):
-        return package.built_from("git", f"the git repository {place[:120]}")
+        return package.built_from("git", place, "the git repository")
     url, path = text_of(item.get("url")), text_of(item.get("path"))
     if place := url or path:
         if torch_version_in(place) is None:
-            return package.built_from("path", place[:120])
+            return package.built_from("path", place)
         return package.in_wheel(place, url or file_url(folder, place), wheels)
     # With the strategy static_urls the URLs are there. Without it, pdm resolves the requirements of a build with
     # the very sources of the project.

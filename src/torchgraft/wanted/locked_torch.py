@@ -91,10 +91,11 @@ class LockedPackage:
         holds = not self.markers or any(marker_holds(marker, python, chosen) for marker in self.markers)
         return holds and takes_python(self.requires_python, python)
 
-    def built_from(self, kind: str, what: str) -> LockedPackage:
-        """Return it as one that comes from no wheel."""
+    def built_from(self, kind: str, place: str, what: str = "") -> LockedPackage:
+        """Return it as one that comes from no wheel; `what` says what is at the place."""
+        place = f"{what} {without_credentials(place)[:120]}".strip()
         return replace(
-            self, origin=kind, obstacle=f"is built from {what}: there is no wheel that a build could require"
+            self, origin=kind, obstacle=f"is built from {place}: there is no wheel that a build could require"
         )
 
     def in_wheel(self, place: str, url: str, hashes: Sequence[LockedWheel]) -> LockedPackage:

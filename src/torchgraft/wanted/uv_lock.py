@@ -202,7 +202,7 @@ def _taken_from(package: LockedPackage, item: Mapping[str, Any], folder: Path, d
     source = table(item.get("source"))
     for kind, what in _BUILT_FROM.items():
         if (place := text_of(source.get(kind))) is not None:
-            return package.built_from(kind, f"{what} {place[:120]}")
+            return package.built_from(kind, place, what)
     listed = tables(item.get("wheels"))
     registry = text_of(source.get("registry"))
     if registry is not None:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import importlib.machinery
 import os
+import platform
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from packaging.tags import sys_tags
+from packaging.version import Version
 
+from torchgraft.codec import from_json_text, json_text
 from torchgraft.consumer.processes import (
     VARIABLES,
     Process,
@@ -15,7 +20,9 @@ from torchgraft.consumer.processes import (
     read_ancestors,
     take_ancestors,
     take_hook_process,
+    take_python,
 )
+from torchgraft.model.observation import Python
 
 SRC = Path(__file__).parents[3] / "src"
 PRINT_PARENT = "from torchgraft.consumer.processes import take_ancestors; print(repr(take_ancestors()[0]))"
@@ -161,3 +168,22 @@ class TestProc:
     def test_processes_that_are_their_own_ancestors_come_to_an_end(self, proc: Path) -> None:
         (proc / "7" / "status").write_text(f"PPid:\t7\nUid:\t{os.getuid()}\n")
         assert len(read_ancestors(proc)) == 12
+
+
+def test_the_python_is_the_running_one() -> None:
+    python = take_python()
+    assert Version(python.version).release == Version(platform.python_version().rstrip("+")).release
+    assert platform.python_version().startswith(python.minor_version + ".")
+    assert python.implementation == platform.python_implementation().lower()
+    assert python.extension_suffix == importlib.machinery.EXTENSION_SUFFIXES[0]
+
+
+def test_abi_and_platform_of_the_python_are_as_in_the_names_of_wheels() -> None:
+    python = take_python()
+    assert python.abi == next(sys_tags()).abi
+    if platform.system() != "Darwin":  # there a wheel may be for an older release
+        assert python.platform in {tag.platform for tag in sys_tags()}
+
+
+def test_the_python_round_trips() -> None:
+    assert from_json_text(Python, json_text(take_python()), source="test") == take_python()

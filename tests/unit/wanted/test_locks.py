@@ -377,6 +377,15 @@ def test_a_password_stays_out_of_the_sentence(tmp_path: Path) -> None:
     assert locked.said == "torch 2.8.0 from https://wheels.example"
 
 
+def test_a_password_of_a_repository_stays_out_of_the_sentence(tmp_path: Path) -> None:
+    source = f'{{ git = "https://user:{"x" * 130}@git.example/torch" }}'
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "uv.lock").write_text(UV_TORCH.replace('{ registry = "https://index.example/simple" }', source))
+    locked = read(tmp_path, "uv")
+    assert locked is not None
+    assert locked.said.startswith("torch 2.8.0 is built from the git repository https://git.example/torch: ")
+
+
 def test_names_of_lock_files() -> None:
     assert all(map(is_lock_name, ("pylock.toml", "a/pylock.gpu.toml", "a\\pylock.toml")))
     assert not any(map(is_lock_name, ("pylock.a.b.toml", "pylock.txt", "my-pylock.toml", "uv.lock", "")))
