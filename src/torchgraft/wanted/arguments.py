@@ -21,7 +21,6 @@ from ..installed.markers import MarkerError, marker_holds, torch_version_in
 from ..model.observation import AskedFor, FrontEndName, Python
 from ..model.torch_requirement import TorchRequirement
 from ..redaction import without_credentials
-from .requirements_files import Line, RequirementsReader
 
 # `torch@2.8.0` of uv tool and poetry, `torch@^2.8` of poetry: no URL.
 _AT_VERSION = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*@\s*([\^~]?)([^/:\s]+)\s*")
@@ -58,20 +57,25 @@ def read_asked_for(command: CommandLine, *, folder: str, variables: Mapping[str,
     :param variables: its own; only PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT and UV_OVERRIDE are looked at
     """
     sources = _SOURCES.get(command.program, _nothing)(command, variables)
-    reader = RequirementsReader(Path(folder))
     shown = f"the arguments of {command.program.value}"
-    lines = [Line(text=text, folder=Path(folder), source=shown) for text in sources.texts]
-    lines += [line for file in sources.files for line in reader.read(file)]
+    lines = [(text, Path(folder), shown) for text in sources.texts]
+    overrides: list[tuple[str, Path, str]] = []
+    faults: list[str] = []
     lock_files = [str(Path(folder, file)) for file in command.values("--lock") if command.program is FrontEndName.PIPX]
-    if sources.script:
-        lines += reader.read_script(sources.script)
-    overrides = [line for file in sources.overrides for line in reader.read(file)]
-    found = [asked for line in lines if (asked := _asked(line, python, reader.faults))]
-    replaced = [asked for line in overrides if (asked := _asked(line, python, reader.faults))]
+    if sources.files or sources.script or sources.overrides:
+        from .requirements_files import RequirementsReader  # most commands name none
+
+        reader = RequirementsReader(Path(folder), faults)
+        lines += (line for file in sources.files for line in reader.read(file))
+        lines += reader.read_script(sources.script) if sources.script else ()
+        overrides += (line for file in sources.overrides for line in reader.read(file))
+        lock_files += reader.lock_files
+    found = [asked for line in lines if (asked := _asked(*line, python, faults))]
+    replaced = [asked for line in overrides if (asked := _asked(*line, python, faults))]
     return Asked(
         requirements=tuple(dict.fromkeys(replaced or found)),
-        faults=tuple(dict.fromkeys(reader.faults)),
-        lock_files=tuple(dict.fromkeys((*lock_files, *reader.lock_files))),
+        faults=tuple(dict.fromkeys(faults)),
+        lock_files=tuple(dict.fromkeys(lock_files)),
     )
 
 
@@ -163,22 +167,22 @@ def _split_commas(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _asked(line: Line, python: Python, faults: list[str]) -> AskedFor | None:
+def _asked(text: str, folder: Path, source: str, python: Python, faults: list[str]) -> AskedFor | None:
     """Return a requirement if it is on torch and applies."""
-    text = line.text.strip()
+    text = text.strip()
     try:
-        asked, marker = _requirement(text, line.folder)
+        asked, marker = _requirement(text, folder)
         if asked is None or (marker and not marker_holds(marker, python)):
             return None
     except (MarkerError, ValueError, RecursionError):  # InvalidRequirement and InvalidSpecifier are ValueErrors
         if _LOOKS_LIKE_TORCH.match(text):
-            faults.append(f"{line.source} cannot be read: {text[:80]}")
+            faults.append(f"{source} cannot be read: {text[:80]}")
         return None
     if asked.url and ("${" in text or torch_version_in(asked.url) is None):
         place = without_credentials(asked.url)[:80]
-        faults.append(f"{line.source} has torch from a URL that is not that of a wheel: {place}")
+        faults.append(f"{source} has torch from a URL that is not that of a wheel: {place}")
         return None
-    return AskedFor(requirement=asked, source=line.source)
+    return AskedFor(requirement=asked, source=source)
 
 
 def _requirement(text: str, folder: Path) -> tuple[TorchRequirement | None, str]:

@@ -10,8 +10,8 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from ..files import UnreadableError, read_whole
@@ -37,8 +37,7 @@ _OPTIONS = re.compile(r"\s-{1,2}[A-Za-z].*$")
 _SCRIPT_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
+class Line(NamedTuple):
     """A requirement as it is written, the folder that its paths are relative to, and where it stands, for people."""
 
     text: str
@@ -47,14 +46,14 @@ class Line:
 
 
 class RequirementsReader:
-    """Reads files once each, and gathers what went wrong.
+    """Reads files once each, and adds a sentence to `faults` for what went wrong.
 
-    `faults` are sentences; `lock_files` the pylock.toml that were named like requirements files.
+    `lock_files` are the pylock.toml that were named like requirements files.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, faults: list[str]) -> None:
         self.folder = Path(os.path.normpath(folder))
-        self.faults: list[str] = []
+        self.faults = faults
         self.lock_files: list[str] = []
         self._read: set[str] = set()
 
