@@ -5,13 +5,14 @@ May not load one, nor judge whose it is, and trusts nothing that is in it: what 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -42,17 +43,8 @@ _NOT_SOURCES = frozenset({"build", "dist", "site-packages", "dist-packages"})
 _MOST_FILES = 50_000
 
 
-def read_wheel_modules(wheel: Path) -> tuple[Module, ...]:
-    """Return the libraries of a wheel, sorted by name.
-
-    :raises zipfile.BadZipFile, OSError: if it is no archive, or cannot be read
-    """
-    with zipfile.ZipFile(wheel) as archive:
-        return read_archive_modules(archive)
-
-
 def read_archive_modules(archive: zipfile.ZipFile, same: Mapping[str, Path] | None = None) -> tuple[Module, ...]:
-    """Return the libraries of a wheel that is open; see `read_wheel_modules`.
+    """Return the libraries of a wheel, sorted by name.
 
     :param same: files on disk that are the same as those of these names in the wheel
     """
@@ -106,20 +98,15 @@ def _said(error: BaseException) -> str:
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> Module | None:
     try:
-        with archive.open(name) as member:
-            ends = Ends(member)
+        with contextlib.suppress(LetGoError), archive.open(name) as member:
             # As much of a file as is asked for.
-            module = read_module(cast("IO[bytes]", ends), name)
-        return _read_whole_member(archive, name) if ends.missed else module
+            return read_module(cast("IO[bytes]", Ends(member)), name)
+        with archive.open(name) as member, tempfile.SpooledTemporaryFile(max_size=_LARGEST_IN_MEMORY_BYTES) as copy:
+            shutil.copyfileobj(member, copy, _CHUNK_BYTES)
+            copy.seek(0)
+            return read_module(copy, name)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as error:
         return Module(file=name, format=Format.ELF, fault=f"it cannot be read: {_said(error)}")
-
-
-def _read_whole_member(archive: zipfile.ZipFile, name: str) -> Module | None:
-    with archive.open(name) as member, tempfile.SpooledTemporaryFile(max_size=_LARGEST_IN_MEMORY_BYTES) as copy:
-        shutil.copyfileobj(member, copy, _CHUNK_BYTES)
-        copy.seek(0)
-        return read_module(copy, name)
 
 
 def _read_elf(stream: IO[bytes], file: str) -> Module:
@@ -154,14 +141,15 @@ def _read_elf(stream: IO[bytes], file: str) -> Module:
     )
 
 
-class Ends:
-    """A file of which only both ends are there. Short ones are whole.
+class LetGoError(Exception):
+    """What is between both ends of a file is wanted."""
 
-    `missed` says that somebody wanted something else: its exception is one of those of damaged files.
-    """
+
+class Ends:
+    """A file of which only both ends are there. Short ones are whole."""
 
     def __init__(self, stream: IO[bytes], *, start: int = _ENDS_BYTES, end: int = _ENDS_BYTES) -> None:
-        self._start = _read(stream, start)
+        self._start = b"".join(_chunks(stream, start))
         chunks: deque[bytes] = deque()
         kept = 0
         self._size = len(self._start)
@@ -173,45 +161,32 @@ class Ends:
                 kept -= len(chunks.popleft())
         self._end = b"".join(chunks)
         self._place = 0
-        self.missed = False
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+    def seek(self, offset: int) -> None:
         """Set the place that is read next."""
-        self._place = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence])
-        return self._place
+        self._place = offset
 
-    def tell(self) -> int:
-        """Return the place that is read next."""
-        return self._place
-
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         """Return what is there, at most so many bytes.
 
-        :raises ValueError: if a part of it was let go; `missed` is true from then on
+        :raises LetGoError: if a part of it was let go
         """
-        first = self._place
-        last = self._size if size < 0 else min(first + size, self._size)
+        first, last = self._place, min(self._place + size, self._size)
         gap = self._size - len(self._end)
-        if first >= last:
-            return b""
+        self._place = max(first, last)
         if last <= len(self._start):
-            found = self._start[first:last]
-        elif first >= gap:
-            found = self._end[first - gap : last - gap]
-        elif gap == len(self._start):
-            found = self._start[first:] + self._end[: last - gap]
-        else:
-            self.missed = True
-            raise ValueError("what is between both ends was let go")
-        self._place = last
-        return found
+            return self._start[first:last]
+        if first >= gap:
+            return self._end[first - gap : last - gap]
+        if gap > len(self._start):
+            raise LetGoError
+        return self._start[first:] + self._end[: last - gap]
 
 
-def _read(stream: IO[bytes], size: int) -> bytes:
-    found = bytearray()
-    while len(found) < size and (chunk := stream.read(min(_CHUNK_BYTES, size - len(found)))):
-        found += chunk
-    return bytes(found)
+def _chunks(stream: IO[bytes], size: int) -> Iterator[bytes]:
+    while size > 0 and (chunk := stream.read(min(_CHUNK_BYTES, size))):
+        size -= len(chunk)
+        yield chunk
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from ..installed.dist_info import ListedFile
 from ..installed.markers import applies, wheel_ranks
 from ..link.libraries import read_libraries
 from ..link.linkage import Format, Verdict
-from ..link.modules import read_wheel_modules
+from ..link.modules import read_archive_modules
 from ..link.plan_link import plan_link
 from ..model.decision import PlannedPrebuilt
 from ..model.observation import Torch
@@ -62,9 +62,10 @@ def inspect_prebuilt(path: Path, wheel: PlannedPrebuilt, prepared: Path | None, 
     """
     version = torch.resolved_version if torch else ""
     file = inspect_wheel(path, wheel, prepared, tags=wheel_ranks(take_python()).keys(), torch=version)
-    modules = read_wheel_modules(path)
-    formats = {module.file: module.format for module in modules}
-    fault = module_fault(path, formats)
+    with zipfile.ZipFile(path) as archive:
+        modules = read_archive_modules(archive)
+        formats = {module.file: module.format for module in modules}
+        fault = module_fault(archive, formats)
     if fault:
         raise UnfitError(fault)
     for module in plan_link(modules, read_libraries(torch, modules)).modules:
@@ -255,7 +256,11 @@ def _difference_to(row: ListedFile | None, archive: zipfile.ZipFile, member: zip
 
 
 def module_fault(
-    wheel: Path, libraries: Collection[str], *, suffixes: Sequence[str] = EXTENSION_SUFFIXES, system: str = sys.platform
+    archive: zipfile.ZipFile,
+    libraries: Collection[str],
+    *,
+    suffixes: Sequence[str] = EXTENSION_SUFFIXES,
+    system: str = sys.platform,
 ) -> str:
     """Return which file of a wheel cannot be what it is called, and why; "" if there is none.
 
@@ -263,16 +268,14 @@ def module_fault(
 
     :param libraries: the files that are libraries of whatever system
     :param suffixes: those of the modules that the interpreter imports, its own first
-    :raises zipfile.BadZipFile, OSError: if it is no archive, or cannot be read
     """
-    with zipfile.ZipFile(wheel) as archive:
-        names = [name for name in archive.namelist() if _OF_TESTS.isdisjoint(PurePosixPath(name).parts)]
-        for name in sorted(set(names) - set(libraries)) if system == "linux" else ():
-            if _SHARED_OBJECT.fullmatch(name):
-                with archive.open(name) as member:
-                    said = _no_library(member.read(_START_BYTES))
-                if said:
-                    return f"{name} {said}"
+    names = [name for name in archive.namelist() if _OF_TESTS.isdisjoint(PurePosixPath(name).parts)]
+    for name in sorted(set(names) - set(libraries)) if system == "linux" else ():
+        if _SHARED_OBJECT.fullmatch(name):
+            with archive.open(name) as member:
+                said = _no_library(member.read(_START_BYTES))
+            if said:
+                return f"{name} {said}"
     return _for_another_python(names, suffixes)
 
 

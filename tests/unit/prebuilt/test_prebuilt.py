@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -455,7 +456,8 @@ def fault_of(tmp_path: Path, *names: str, files: dict[str, str] | None = None, *
     path = write_wheel(
         tmp_path / "download", name="x", version="1", tags=(TAG,), files={**dict.fromkeys(names, ELF), **(files or {})}
     )
-    return module_fault(path, names, **{"suffixes": OWN, "system": "linux", **changes})
+    with zipfile.ZipFile(path) as archive:
+        return module_fault(archive, names, **{"suffixes": OWN, "system": "linux", **changes})
 
 
 @pytest.mark.parametrize(
