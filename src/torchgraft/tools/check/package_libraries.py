@@ -1,28 +1,46 @@
 """Where the libraries of one installed distribution are: listed, in a source tree, or neither.
 
-May not read one, nor run what an editable installation imports: what cannot be found is said.
+May not read one, nor run what an editable installation imports, its import finder included: what cannot be found is
+said.
 """
 
 from __future__ import annotations
 
+import ast
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ...consumer.environment import python_folders, python_versions
-from ...files import is_file, is_folder, real
-from ...installed.dist_info import Installed, read_direct_url, read_files
-from ...installed.distributions import importable, top_level_names
+from ...files import is_file, is_folder, read_start, real
+from ...installed.dist_info import Installed, read_direct_url, read_files, read_lines
+from ...installed.distributions import (
+    MODULE_SUFFIXES,
+    finder_mapping,
+    importable,
+    is_finder,
+    is_plain,
+    own_files,
+    pth_folders,
+    pth_lines,
+    read_syntax_tree,
+    top_level_names,
+)
 from ...link.modules import is_library_name, walk_tree
-from .source_places import read_source_places
 
 _SITE_NAMES = frozenset({"site-packages", "dist-packages"})
 # Where a wheel has what does not go by the name that it has there (binary distribution format, ".data").
 _DATA = re.compile(r"[^/]+\.data/(?:purelib|platlib|(data))/")
 # For which Python an extension module is (PEP 3149): ext.cpython-313t-..., ext.cp311-..., ext.pypy310-...
 _PYTHON_TAG = re.compile(r"\.(?:(?:cpython-|cp|(pypy))(\d+)([a-z]*)-|abi3\.)")
+_LARGEST_SOURCE_BYTES = 1_000_000
+_IMPORT_LINE = re.compile(r"import[ \t]+(\w+)")
+_LONGEST_PATH = 4096
+# What stands above is a folder of the system, such as /usr/lib.
+_FEWEST_PARTS = 4
 
 
 class FoundLibraries:
@@ -78,13 +96,8 @@ def find_libraries(
         elif not set(file) & set("./") and is_folder(installed.site / file):
             # A link to a package, as `flit install --symlink` makes it.
             found.add_place(file, installed.site / file)
-    places = read_source_places(installed, files, source=source)
-    for name, path in places.packages.items():
-        found.add_place(name, path)
-    for folder in places.folders:
-        found.add_tree("", folder, is_package=False)
-    found.unseen.update({str(path): "it is not there" for path in places.lost})
-    if not places.are_known and not found.libraries:
+    is_known = _add_editable(found, installed, files, source)
+    if not is_known and not found.libraries:
         if source is not None:
             _add_source(found, source)
         elif files is None:
@@ -177,3 +190,73 @@ def _is_for_other_python(file: str, pythons: frozenset[str]) -> bool:
         return False
     free_threaded = "t" if "t" in match[3] else ""
     return f"{match[1] or 'python'}{match[2]}{free_threaded}" not in pythons
+
+
+def _add_editable(
+    found: FoundLibraries, installed: Installed, files: tuple[str, ...] | None, source: Path | None
+) -> bool:
+    """Add the libraries of all that an editable installation may import from, whichever backend made it.
+
+    What stands in the import finder of setuptools, editables (hatchling, pdm), scikit-build-core or meson-python is
+    read from the syntax tree. A name that was guessed says nothing of what else there is: only a finder and a
+    top_level.txt name all. Return whether anything at all is known.
+
+    :param files: as listed by the distribution, None where it lists none
+    :param source: the source tree that it was installed from, None where that is not known
+    """
+    packages: dict[str, Path] = {}
+    lost: list[Path] = []
+    hooked: list[Path] = []
+    folders: dict[Path, None] = {}
+    own = own_files(installed, files)
+    for path in own:
+        if is_finder(path):
+            for package, target in finder_mapping(path).items():
+                modules = dict(importable(Path(target), package.replace(".", "/")))
+                packages.update(modules)
+                lost += [] if modules else [Path(target)]
+        elif path.suffix == ".pth":
+            folders.update(dict.fromkeys(pth_folders(path)))
+            hooks = [hook for hook in _pth_imports(path) if hook in own and not is_finder(hook)]
+            hooked += [named for hook in hooks for named in _named_paths(hook, installed.site, source)]
+    roots = {path.parent for path in hooked if path.name == "__init__.py"}
+    packages.update({folder.name: folder for folder in roots if roots.isdisjoint(folder.parents)})
+    packages.update({path.name: path for path in hooked if path.suffix in MODULE_SUFFIXES[1:] and is_file(path)})
+    # What is in the site folder is listed, and nobody's sources are the whole disk.
+    outside = (folder for folder in folders if not folder.is_relative_to(installed.site))
+    elsewhere = [folder for folder in outside if os.path.normpath(folder) != os.path.normpath(folder.anchor)]
+    there = list(filter(is_folder, elsewhere))
+    lost += [folder for folder in elsewhere if folder not in there]
+    # What setuptools lists is all that there is.
+    listed = sorted(name for name in read_lines(installed, "top_level.txt") if is_plain(name)) if there else []
+    for top in listed:
+        modules = {name: path for folder in there for name, path in importable(folder / top, top)}
+        packages.update(modules)
+        lost += [] if modules else [there[0] / top]
+    places = dict.fromkeys([*([] if listed else there), *filter(is_folder, hooked)])
+    trees = [folder for folder in places if folder not in packages.values()]
+    for name, path in packages.items():
+        found.add_place(name, path)
+    for folder in trees:
+        found.add_tree("", folder, is_package=False)
+    found.unseen.update({str(path): "it is not there" for path in lost})
+    return bool(packages or trees or lost)
+
+
+def _pth_imports(path: Path) -> Iterator[Path]:
+    """Yield the files of the modules that a .pth file imports, as they would be called beside it."""
+    for line in pth_lines(path):
+        if match := _IMPORT_LINE.match(line):
+            yield path.with_name(f"{match[1]}.py")
+
+
+def _named_paths(hook: Path, site: Path, source: Path | None) -> Iterator[Path]:
+    """Yield the absolute paths that stand in a module: what it is given to import from, by whichever backend."""
+    tree = read_syntax_tree(read_start(hook, _LARGEST_SOURCE_BYTES) or b"")
+    for node in ast.walk(tree) if tree else ():
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and len(text) < _LONGEST_PATH and text.isprintable() and Path(text).is_absolute():
+            path = Path(text)
+            is_own = source is not None and path.is_relative_to(source)
+            if is_own or (len(path.parts) >= _FEWEST_PARTS and not site.is_relative_to(path)):
+                yield path
