@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -16,6 +18,24 @@ def make_own_folder(folder: Path) -> None:
     for path in reversed((folder, *folder.parents)):
         if not path.is_dir():
             path.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextlib.contextmanager
+def made_in_one_step(folder: Path) -> Iterator[Path]:
+    """Yield a draft beside a folder, which becomes that folder afterwards: other builds see all of it, or nothing.
+
+    :raises OSError: if it cannot be made, or there is one already
+    """
+    import shutil
+    import tempfile
+
+    make_own_folder(folder.parent)
+    draft = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=folder.parent))  # with mode 0700
+    try:
+        yield draft
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_own_file(path: Path, text: str) -> None:

@@ -10,14 +10,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ActError, Evidence, Problem
 from ..ladder.graft import note_use
 from ..model.decision import PlannedToolkit
-from ..own_files import make_own_folder
+from ..own_files import made_in_one_step, make_own_folder
 
 _TIMEOUT_S = 60
 _MOST_PRUNED = 200
@@ -28,8 +27,6 @@ _DRIVER_FUNCTION = re.compile(r"\bcu[A-Z]\w*")
 
 def assemble_cuda_home(toolkit: PlannedToolkit, *, compiler: str) -> Path:
     """Return the toolkit's home, assembled if it is not there.
-
-    It is made beside its place and moved there in one step, like a graft.
 
     :param compiler: the C compiler that makes the stub of libcuda, if it can
     :raises ActError: if it cannot be made
@@ -63,19 +60,12 @@ def _copied(place: Path, tree: Path) -> Path:
     """
     if place.is_dir():
         return place
+    ignored = shutil.ignore_patterns("__pycache__")
     try:
-        make_own_folder(place.parent)
-        draft = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=place.parent))
-    except OSError:
-        return tree
-    try:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(tree, draft, copy_function=_link_or_copy, dirs_exist_ok=True, ignore=ignored)
-        draft.rename(place)
+        with made_in_one_step(place) as draft:
+            shutil.copytree(tree, draft, copy_function=_link_or_copy, dirs_exist_ok=True, ignore=ignored)
     except OSError:
         return place if place.is_dir() else tree
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return place
 
 
@@ -94,15 +84,12 @@ def _is_whole(home: Path) -> bool:
 def _assemble(home: Path, layers: list[Path]) -> None:
     make_own_folder(home.parent)
     _prune(home.parent)
-    draft = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=home.parent))
     try:
-        _fill(draft, layers)
-        draft.rename(home)
+        with made_in_one_step(home) as draft:
+            _fill(draft, layers)
     except OSError:
         if not _is_whole(home):  # else another build has made it in the meantime
             raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _prune(homes: Path) -> None:

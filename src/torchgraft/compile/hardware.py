@@ -133,7 +133,7 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
     if not cuda:
         return hardware
     from ..project.setup_script import appended_threads
-    from .toolkits import find_toolkits, find_wheel_names, find_wheel_trees
+    from .toolkits import find_toolkits, find_wheel_names
 
     search = find_toolkits(
         variables,
@@ -146,7 +146,7 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
         hardware,
         toolkits=search.toolkits,
         toolkit_faults=search.faults,
-        wheel_trees=tuple(tree.folder for tree in find_wheel_trees(search_paths, build_paths=build_paths)),
+        wheel_trees=search.trees,
         wheels=find_wheel_names(search_paths),
         appended_threads=appended_threads(variables),
     )

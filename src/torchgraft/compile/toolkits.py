@@ -55,10 +55,14 @@ _ANY_DISTRIBUTION = re.compile(r"(nvidia_[\w.]+-[\w.]+)\.dist-info")
 
 @dataclass(frozen=True, kw_only=True)
 class ToolkitSearch:
-    """The toolkits that can be used, in the order in which they were looked for, and what is wrong with the others."""
+    """The toolkits that can be used, in the order in which they were looked for, and what is wrong with the others.
+
+    `trees` are the folders of NVIDIA's wheels, the build environment's first.
+    """
 
     toolkits: tuple[Toolkit, ...] = ()
     faults: tuple[str, ...] = ()
+    trees: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +145,11 @@ def find_toolkits(
                 found[real(Path(toolkit.home))] = candidate, toolkit
                 faults += _misleading(candidate, toolkit)
     search = _start(tuple(found.values()), variables, cudas=cudas)
-    return replace(search, faults=tuple(dict.fromkeys((*faults, *search.faults))))
+    return replace(
+        search,
+        faults=tuple(dict.fromkeys((*faults, *search.faults))),
+        trees=tuple(tree.folder for tree in trees),
+    )
 
 
 def _start(

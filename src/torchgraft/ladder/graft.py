@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import ActError, Evidence, Problem
 from ..model.decision import Graft
-from ..own_files import make_own_folder
+from ..own_files import made_in_one_step, make_own_folder
 from ..shell_words import quoted
 
 if sys.platform == "win32":
@@ -101,20 +101,13 @@ def _is_made(path: Path, target: str) -> bool:
 def _publish(folder: Path, graft: Graft) -> None:
     if folder.is_dir():
         _remove(folder)  # somebody took links out of it
-    # tempfile makes the folder with mode 0700.
-    draft = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=folder.parent))
     try:
-        for link in graft.links:
-            _link(_place(draft, link.name), link.target)
-        try:
-            draft.rename(folder)
-        except OSError:
-            if not _is_whole(folder, graft):
-                raise
-            # Another build made the same graft in the meantime.
-    finally:
-        if draft.exists():
-            shutil.rmtree(draft, ignore_errors=True)
+        with made_in_one_step(folder) as draft:
+            for link in graft.links:
+                _link(_place(draft, link.name), link.target)
+    except OSError:
+        if not _is_whole(folder, graft):  # else another build made the same graft in the meantime
+            raise
 
 
 def _place(draft: Path, name: str) -> Path:

@@ -303,11 +303,13 @@ def test_wheels_that_do_not_fit_each_other(tmp_path: Path) -> None:
     site = wheels(tmp_path / "a", nvvm="13.5.2")
     tree = f"{site / 'nvidia' / 'cu13'} (NVIDIA's wheels in the consumer)"
     fault = f"{tree} has nvcc 13.0 with nvvm 13.5: they have to be the same"
-    assert search(paths=(site,)) == ToolkitSearch(faults=(fault,))
+    found = search(paths=(site,))
+    assert (found.toolkits, found.faults) == ((), (fault,))
     (site / "nvidia" / "cu13" / "nvvm" / "bin" / "cicc").unlink()
     (site / "nvidia" / "cu13" / "nvvm" / "bin").rmdir()
     fault = f"{tree} has nvcc without nvidia-nvvm, which holds half of the compiler"
-    assert search(paths=(site,)) == ToolkitSearch(faults=(fault,))
+    found = search(paths=(site,))
+    assert (found.toolkits, found.faults) == ((), (fault,))
 
 
 def test_which_folders_of_wheels_are_of_a_toolkit(tmp_path: Path) -> None:
@@ -317,7 +319,9 @@ def test_which_folders_of_wheels_are_of_a_toolkit(tmp_path: Path) -> None:
     paths = (str(tmp_path / "site"), str(tmp_path / "site"), "/nowhere")
     names = [Path(tree.folder).name for tree in find_wheel_trees(paths)]
     assert names == ["cu13", "cublas", "cuda_runtime"]
-    assert search(paths=(tmp_path / "site",)) == ToolkitSearch()
+    found = search(paths=(tmp_path / "site",))
+    assert (found.toolkits, found.faults) == ((), ())
+    assert [Path(tree).name for tree in found.trees] == names
 
 
 def test_each_header_is_looked_for_once() -> None:
