@@ -5,6 +5,7 @@ Every mistake in all of them is reported at once. May not know what comes of a s
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -29,10 +30,9 @@ _LARGEST_PYPROJECT_BYTES = 2_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of one hook call, and what is only passed on.
+    """The settings of one hook call, and what is only passed on: the delegate's part of `config_settings`.
 
-    `config_settings` is the delegate's part; `variables` are all of the process; `prepared` is the `.dist-info` folder
-    that was made for the wheel before.
+    `variables` are all of the process; `prepared` is the `.dist-info` folder that was made for the wheel before.
     """
 
     config: Config
@@ -49,19 +49,9 @@ def take_settings(source: Path, config_settings: Mapping[str, Any] | None, *, pr
 
     :raises ConfigError: with every mistake in every source
     """
-    ours, theirs = split_config_settings(config_settings)
-    pyproject = read_pyproject(source)
-    variables = dict(os.environ)
-    config = resolve_config(pyproject, variables=variables, arguments=ours)
-    return Settings(
-        config=config,
-        source=source,
-        pyproject=pyproject,
-        config_settings=theirs,
-        variables=variables,
-        cache_folder=_outside(source, _cache_folder(config, variables), config),
-        prepared=prepared,
-    )
+    settings = _settings(source, read_pyproject(source), config_settings, dict(os.environ), prepared)
+    _refuse_cache_inside(source, settings)
+    return settings
 
 
 def take_shell_settings(config_settings: Mapping[str, Any], variables: Mapping[str, str]) -> Settings:
@@ -69,15 +59,26 @@ def take_shell_settings(config_settings: Mapping[str, Any], variables: Mapping[s
 
     :raises ConfigError: with every mistake in every source
     """
+    return _settings(Path.cwd(), {}, config_settings, dict(variables))
+
+
+def _settings(
+    source: Path,
+    pyproject: Mapping[str, Any],
+    config_settings: Mapping[str, Any] | None,
+    variables: Mapping[str, str],
+    prepared: str | None = None,
+) -> Settings:
     ours, theirs = split_config_settings(config_settings)
-    config = resolve_config({}, variables=variables, arguments=ours)
+    config = resolve_config(pyproject, variables=variables, arguments=ours)
     return Settings(
         config=config,
-        source=Path.cwd(),
-        pyproject={},
+        source=source,
+        pyproject=pyproject,
         config_settings=theirs,
-        variables=dict(variables),
+        variables=variables,
         cache_folder=_cache_folder(config, variables),
+        prepared=prepared,
     )
 
 
@@ -128,7 +129,7 @@ def parse_pyproject(text: str) -> Mapping[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError of its own
         raise ConfigError(
             Problem(
                 code="bad-toml",
@@ -140,10 +141,7 @@ def parse_pyproject(text: str) -> Mapping[str, Any]:
 
 
 def resolve_config(
-    pyproject: Mapping[str, Any],
-    *,
-    variables: Mapping[str, str],
-    arguments: Mapping[str, tuple[str, ...]],
+    pyproject: Mapping[str, Any], *, variables: Mapping[str, str], arguments: Mapping[str, tuple[str, ...]]
 ) -> Config:
     """Return the settings from all three sources: -C beats variable beats pyproject.toml.
 
@@ -306,25 +304,26 @@ def _spelling(key: str, source: Source) -> str:
     return f"-C {TABLE}.{key}" if source is Source.ARGUMENT else key
 
 
-def _outside(source: Path, cache: Path, config: Config) -> Path:
-    """Return a cache folder that was named, if it is not in the source tree: setuptools packs what it finds there.
+def _refuse_cache_inside(source: Path, settings: Settings) -> None:
+    """Refuse a cache folder that was named in the source tree: setuptools packs what it finds there.
 
-    :raises ConfigError: if it is; a path that is relative always is, since hooks run in the source tree
+    A relative path always is there, since hooks run in the source tree.
     """
-    if not config.cache_dir or not cache.resolve().is_relative_to(source.resolve()):
-        return cache
-    raise ConfigError(
-        Problem(
-            code="cache-in-source",
-            headline=f"the cache folder {cache} is in the source tree",
-            evidence=(Evidence(label="told", text=f"{config.cache_dir} ({config.origin('cache-dir')})"),),
-            why="the package would contain torch: what lies in the tree is taken for a part of it",
-            fixes=("name a folder outside of it, by its full path, or leave it out",),
+    config, cache = settings.config, settings.cache_folder
+    if config.cache_dir and cache.resolve().is_relative_to(source.resolve()):
+        raise ConfigError(
+            Problem(
+                code="cache-in-source",
+                headline=f"the cache folder {cache} is in the source tree",
+                evidence=(Evidence(label="told", text=f"{config.cache_dir} ({config.origin('cache-dir')})"),),
+                why="the package would contain torch: what lies in the tree is taken for a part of it",
+                fixes=("name a folder outside of it, by its full path, or leave it out",),
+            )
         )
-    )
 
 
 def _cache_folder(config: Config, variables: Mapping[str, str]) -> Path:
+    """Return the folder that was named, else ours among the user's caches, where the system keeps those."""
     if config.cache_dir:
         return Path(os.path.expanduser(config.cache_dir)).absolute()  # noqa: PTH111 - Path's raises without a home
     if sys.platform == "win32":
@@ -333,23 +332,15 @@ def _cache_folder(config: Config, variables: Mapping[str, str]) -> Path:
     cache = variables.get("XDG_CACHE_HOME", "")
     if Path(cache).is_absolute():  # what is relative is to be ignored (XDG Base Directory Specification)
         return Path(cache, TABLE)
-    home = _home(variables)
-    if home:
+    home = variables.get("HOME", "")
+    if not Path(home).is_absolute():
+        import pwd
+
+        with contextlib.suppress(KeyError):
+            home = pwd.getpwuid(os.getuid()).pw_dir
+    if Path(home).is_absolute():
         return Path(home, "Library/Caches" if sys.platform == "darwin" else ".cache", TABLE)
     import tempfile
 
     # Neither HOME nor an entry for the user: containers that are run as any user. Whose folder it is, is checked.
     return Path(tempfile.gettempdir(), f"{TABLE}-{os.getuid()}")
-
-
-def _home(variables: Mapping[str, str]) -> str:
-    """Return the user's home folder; "" where there is none."""
-    import pwd
-
-    home = variables.get("HOME", "")
-    if not Path(home).is_absolute():
-        try:
-            home = pwd.getpwuid(os.getuid()).pw_dir
-        except KeyError:
-            return ""
-    return home if Path(home).is_absolute() else ""

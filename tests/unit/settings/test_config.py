@@ -107,9 +107,10 @@ def test_a_table_that_is_none(tool: Any) -> None:
         resolve_config({"tool": tool}, variables={}, arguments={})
 
 
-def test_toml_that_does_not_parse() -> None:
+@pytest.mark.parametrize("text", ["[tool\n", f"x = {'1' * 5000}", "x = " + "[" * 10_000], ids=["cut", "long", "deep"])
+def test_toml_that_does_not_parse(text: str) -> None:
     with pytest.raises(ConfigError, match=r"pyproject\.toml is not TOML") as caught:
-        parse_pyproject("[tool\n")
+        parse_pyproject(text)
     assert caught.value.problems[0].code == "bad-toml"
 
 
