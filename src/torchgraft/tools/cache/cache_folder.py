@@ -87,7 +87,7 @@ class Pruned:
 
 
 def read_cache_state(folder: Path) -> CacheState:
-    """Return whether a cache folder can be used, as `act` will want it: ours alone, and writable."""
+    """Return whether a cache folder can be used, as builds will want it: ours alone, and writable."""
     place = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
     exists = is_folder(folder)
     if not is_folder(place):
