@@ -6,11 +6,10 @@ May not choose what is guarded.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..model.decision import Guard
+from .archive import WheelChanges
 
 # Run by a guarded module that cannot be loaded; below the wheel's dist-info.
 EXPLANATION_NAME = "torchgraft_guard.py"
@@ -150,15 +149,7 @@ sys.meta_path.insert(0, _Finder)
 '''
 
 
-@dataclass(frozen=True, kw_only=True)
-class GuardFiles:
-    """What becomes of a wheel's files: `moved` has the new names of some, `added` the bytes of others."""
-
-    moved: Mapping[str, str]
-    added: Mapping[str, bytes]
-
-
-def guard_files(guard: Guard, *, info: str) -> GuardFiles:
+def guard_files(guard: Guard, *, info: str) -> WheelChanges:
     """Return what a guard does to the files of a wheel; nothing where nothing is guarded.
 
     :param info: the name of the wheel's dist-info folder
@@ -172,7 +163,7 @@ def guard_files(guard: Guard, *, info: str) -> GuardFiles:
         texts[f"__editable__.{stem}.guard.pth"] = f"import {finder}\n"
     if texts:
         texts[f"{info}/{EXPLANATION_NAME}"] = explanation_text()
-    return GuardFiles(
+    return WheelChanges(
         moved={module.file: module.moved for module in guard.modules},
         added={name: text.encode("utf-8") for name, text in texts.items()},
     )
