@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from support.sites import write
 from support.snapshots import PYTHON
-from torchgraft.codec import from_json_text, json_text
+from torchgraft.codec import json_text
 from torchgraft.installed.distributions import list_distributions, read_distributions
 from torchgraft.model.observation import Distribution
+from torchgraft.tools.from_json import from_json_text
 
 RUBBISH = st.none() | st.binary(max_size=200) | st.text(max_size=100).map(lambda t: t.encode("utf-8", "surrogatepass"))
 PART = st.sampled_from(["..", ".", "", "foo", "bar", "ns", "bar-1.dist-info", "__pycache__", "x.pth", '"', ",", "\0"])

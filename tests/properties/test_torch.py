@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import sites
-from torchgraft.codec import from_json_text, json_text
+from torchgraft.codec import json_text
 from torchgraft.installed.torch import TorchReading, read_torch
+from torchgraft.tools.from_json import from_json_text
 
 RUBBISH = st.none() | st.binary(max_size=200) | st.text(max_size=100).map(lambda t: t.encode("utf-8", "surrogatepass"))
 LITERAL = st.none() | st.booleans() | st.text(max_size=10) | st.binary(max_size=5) | st.integers() | st.floats()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import snapshots
-from torchgraft.codec import from_json_text, json_text
+from torchgraft.codec import json_text
 from torchgraft.errors import ConfigError, Evidence, Problem, problem_text
 from torchgraft.hook.plan import plan_build
 from torchgraft.hook.plan_text import plan_text
@@ -21,6 +21,7 @@ from torchgraft.model.torch_requirement import TorchRequirement, torch_among
 from torchgraft.project.setup_script import parse_setup_script
 from torchgraft.settings.config import Config, Provide, settings, variable_name
 from torchgraft.settings.sources import parse_pyproject, resolve_config
+from torchgraft.tools.from_json import from_json_text
 
 ANY_TEXT = st.text(max_size=60)
 KEYS = st.sampled_from([setting.key for setting in settings().values()]) | ANY_TEXT

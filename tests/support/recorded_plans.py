@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from torchgraft.codec import from_json_text, to_json
+from torchgraft.codec import to_json
 from torchgraft.hook.plan import plan_build
 from torchgraft.model.observation import Snapshot
 from torchgraft.settings.sources import resolve_config
+from torchgraft.tools.from_json import from_json_text
 
 RECORDED = sorted((Path(__file__).parents[1] / "cases" / "plans").glob("*.json"))
 

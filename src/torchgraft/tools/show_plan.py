@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..codec import from_json_text, json_text, to_json
+from ..codec import json_text, to_json
 from ..errors import PlanError, Problem, SnapshotError, shown
 from ..hook.plan import plan_build, plan_pass_through, plan_wheel
 from ..hook.plan_text import plan_text
@@ -22,6 +22,7 @@ from ..model.decision import Plan
 from ..model.observation import Hook, Snapshot, Way
 from ..settings.config import Config, Provide
 from ..settings.sources import Settings, take_settings
+from .from_json import from_json_text
 from .shared_options import add_project_arguments, config_settings, refuse_no_project
 
 DESCRIPTION = "Show what a build of PATH would get, rung by rung, without building."

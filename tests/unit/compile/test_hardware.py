@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from support.toolkits import install_compiler, install_toolkit
-from torchgraft.codec import from_json_text, json_text
+from torchgraft.codec import json_text
 from torchgraft.compile.hardware import take_hardware
 from torchgraft.model.hardware_values import Hardware
+from torchgraft.tools.from_json import from_json_text
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
 

@@ -12,7 +12,7 @@ import pytest
 from packaging.tags import sys_tags
 from packaging.version import Version
 
-from torchgraft.codec import from_json_text, json_text
+from torchgraft.codec import json_text
 from torchgraft.consumer.processes import (
     VARIABLES,
     Process,
@@ -23,6 +23,7 @@ from torchgraft.consumer.processes import (
     take_python,
 )
 from torchgraft.model.observation import Python
+from torchgraft.tools.from_json import from_json_text
 
 SRC = Path(__file__).parents[3] / "src"
 PRINT_PARENT = "from torchgraft.consumer.processes import take_ancestors; print(repr(take_ancestors()[0]))"

@@ -10,7 +10,7 @@ import pytest
 from settings_page import json_schema, rules_text
 
 from support import snapshots
-from torchgraft.codec import from_json_text, json_text
+from torchgraft.codec import json_text
 from torchgraft.errors import ConfigError
 from torchgraft.hook.plan import plan_build
 from torchgraft.hook.plan_text import plan_text
@@ -22,6 +22,7 @@ from torchgraft.model.torch_requirement import TorchRequirement
 from torchgraft.settings.config import Config
 from torchgraft.settings.sources import Settings, resolve_config
 from torchgraft.settings.tables import When, env_condition_holds
+from torchgraft.tools.from_json import from_json_text
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 METADATA = Hook.PREPARE_METADATA_FOR_BUILD_WHEEL

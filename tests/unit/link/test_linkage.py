@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from torchgraft.codec import from_json_text, json_text
+from torchgraft.codec import json_text
 from torchgraft.link.linkage import (
     CUDART,
     TORCH_LIBRARY,
@@ -21,6 +21,7 @@ from torchgraft.link.linkage import (
     is_of_torch,
 )
 from torchgraft.link.loading import Loading
+from torchgraft.tools.from_json import from_json_text
 
 OF_TORCH = [
     "_ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",

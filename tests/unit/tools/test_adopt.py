@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.codec import from_json_text, json_text
+from torchgraft.codec import json_text
 from torchgraft.errors import ConfigError
 from torchgraft.settings.sources import parse_pyproject
 from torchgraft.tools.adopt.adoptable import read_adoptable
 from torchgraft.tools.adopt.adoption import Adoptable, Adoption, Advice, Import, Script
 from torchgraft.tools.adopt.plan_adoption import plan_adoption
+from torchgraft.tools.from_json import from_json_text
 
 NEW = '[build-system]\nrequires = ["torchgraft", "setuptools>=77"]\nbuild-backend = "torchgraft.build_meta"\n'
 TORCH = Import(module="torch", where="setup.py:1")

@@ -9,7 +9,6 @@ import pytest
 from filelock import FileLock
 
 from support import sites
-from torchgraft.codec import from_json_text
 from torchgraft.hook.source_lock import note_path
 from torchgraft.ladder.graft import link_graft
 from torchgraft.model.decision import Graft
@@ -25,6 +24,7 @@ from torchgraft.tools.cache.cache_folder import (
 )
 from torchgraft.tools.cache.plan_prune import age_text, plan_pruning
 from torchgraft.tools.cli import main
+from torchgraft.tools.from_json import from_json_text
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links are junctions and copies there")
 

@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 
 from support import snapshots
-from torchgraft.codec import from_json_text, json_text
+from torchgraft.codec import json_text
 from torchgraft.link.linkage import LinkReport, ModuleReport, Reason, Verdict
 from torchgraft.tools.check.checked import CheckedPackage, Fit, Report, differing_facts, plan_fit, report_text
+from torchgraft.tools.from_json import from_json_text
 
 BUILT = {
     "version": "2.13.0+cpu",

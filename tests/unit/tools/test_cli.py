@@ -13,7 +13,7 @@ import pytest
 
 from support import snapshots
 from torchgraft import __version__
-from torchgraft.codec import from_json_text, json_text
+from torchgraft.codec import json_text
 from torchgraft.hook.plan import plan_build
 from torchgraft.hook.plan_text import plan_text
 from torchgraft.model.decision import Plan
@@ -21,6 +21,7 @@ from torchgraft.model.observation import Rule, RuleAnswer
 from torchgraft.settings.config import Config
 from torchgraft.tools.cli import GROUPS, command_parser, main
 from torchgraft.tools.completion import completion_text
+from torchgraft.tools.from_json import from_json_text
 from torchgraft.tools.show_plan import columns_text
 from torchgraft.tools.terminal import Colour, painted
 

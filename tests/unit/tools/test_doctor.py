@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support import snapshots
-from torchgraft.codec import from_json_text, json_text
+from torchgraft.codec import json_text
 from torchgraft.errors import Problem
 from torchgraft.model.hardware_values import Hardware, HostCompiler, Toolkit
 from torchgraft.model.observation import FrontEndName, Rule, Snapshot, Torch
@@ -24,6 +24,7 @@ from torchgraft.tools.doctor.checkup import (
 from torchgraft.tools.doctor.doctor_command import findings_text
 from torchgraft.tools.doctor.plan_findings import is_well, plan_findings
 from torchgraft.tools.doctor.take_checkup import stray_environments
+from torchgraft.tools.from_json import from_json_text
 
 GCC = HostCompiler(cc="/usr/bin/gcc", cxx="/usr/bin/g++", name="gcc", version="12.2.0", source="c++ on PATH")
 CUDA_12 = Toolkit(

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ... import __version__
-from ...codec import from_json_text, json_text
+from ...codec import json_text
 from ...errors import ActError, ConfigError, Problem
 from ..adopt.adoption import IN_TREE, OWN_NAME
 from ..adopt.plan_need import required_name
 from ..adopt.sdist import not_written
+from ..from_json import from_json_text
 from .plan_vendor import MANIFEST, Copy, Manifest
 
 PACKAGE = Path(__file__).parents[2]
