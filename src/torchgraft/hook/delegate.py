@@ -24,14 +24,12 @@ from ..ladder.graft import link_graft
 from ..model.decision import Delegate, Plan
 from ..model.observation import Hook, Way
 from ..project.import_names import PROVIDERS
-from ..settings.vocabulary import JOB_VARIABLES
 from ..shell_words import quoted
 from .call import Call
 from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, diagnose
 from .source_lock import hold_source, noted_build
 
 _FEWEST_TO_HALVE = 2
-_JOBS = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", *JOB_VARIABLES)
 _HOOKS_PREFIX = "_PYPROJECT_HOOKS_"
 
 # uv answers these words with the advice to list torch as a build requirement, which is the wrong one here.
@@ -73,8 +71,13 @@ def _fewer_jobs(plan: Plan, variables: Mapping[str, str], error: DelegateError) 
     Each is halved by itself: the user may have set one of them.
     """
     killed = any(problem.code == OUT_OF_MEMORY.code for problem in error.problems)
-    counts = {name: int(variables[name]) for name in _JOBS if variables.get(name, "").isdecimal()}
-    if plan.jobs is None or not killed or max(counts.values(), default=0) < _FEWEST_TO_HALVE:
+    if plan.jobs is None or not killed:
+        return None
+    from ..settings.vocabulary import JOB_VARIABLES
+
+    names = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", *JOB_VARIABLES)
+    counts = {name: int(variables[name]) for name in names if variables.get(name, "").isdecimal()}
+    if max(counts.values(), default=0) < _FEWEST_TO_HALVE:
         return None
     fewer = {name: str(max(1, count // 2)) for name, count in counts.items()}
     # ninja resumes what is done.

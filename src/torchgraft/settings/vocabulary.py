@@ -1,6 +1,6 @@
 """Which words of well-known packages are a project's, and what one job of theirs needs.
 
-May not decide anything: `decide.vocabulary` does. The words themselves are in `words`.
+May not decide anything: `compile.plan_facts` does. The words themselves are in `vocabulary_words`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What well-known packages call our decisions: their own variables, each with the file in which it was seen being read.
 
-May not decide anything, nor know a value: `decide.vocabulary` fills in `{numbers}` and the like.
+May not decide anything, nor know a value: `compile.plan_facts` fills in `{numbers}` and the like.
 """
 
 from __future__ import annotations
