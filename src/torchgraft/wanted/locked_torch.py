@@ -1,6 +1,6 @@
 """What every kind of lock file says of its packages, and how that becomes an answer about torch.
 
-May not know any kind of lock file: `uv_lock` and `lock_files` take from each of them what is said here.
+May not know any kind of lock file: `uv_lock` and `other_locks` take from each of them what is said here.
 """
 
 from __future__ import annotations

@@ -1,30 +1,35 @@
-"""What the front end is about to install of torch: the lock that it works from, its arguments and their files.
+"""What the front end is about to install of torch: in its arguments, the files that they name, and its lock.
 
-May not weigh one against the other, nor resolve anything, nor raise: a lock without an answer is a value that says why.
+May not weigh one against the other, nor resolve anything, nor raise: what cannot be read is reported as a sentence.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from ..consumer.command_line import CommandLine
+from ..consumer.command_line import CommandLine, parse_arguments
 from ..consumer.front_end import Caller
 from ..consumer.processes import Process
-from ..files import read_start
-from ..installed.markers import Chosen
+from ..installed.markers import MarkerError, marker_holds, torch_version_in
 from ..model.observation import AskedFor, FrontEnd, FrontEndName, Locked, Python
-from .arguments import read_asked_for
+from ..model.torch_requirement import TorchRequirement
+from ..redaction import without_credentials
 
-_WITH_FOLDER = frozenset({FrontEndName.POETRY, FrontEndName.PDM})
-_LARGEST_SCRIPT_BYTES = 20_000_000
-# What works from no project of its own.
-_WITHOUT_PROJECT = frozenset({"pip", "tool", "build", "venv", "python", "cache", "self", "auth", "init", "publish"})
-_PDM_FOLDERS = 5
+# `torch@2.8.0` of uv tool and poetry, `torch@^2.8` of poetry: no URL.
+_AT_VERSION = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*@\s*([\^~]?)([^/:\s]+)\s*")
+# Names of torch in text that packaging refuses: `torch @ ./x.whl`, `torch==2.8 or so`.
+_LOOKS_LIKE_TORCH = re.compile(r"\s*torch\s*($|[\[@<>=!~;,(\s])", re.IGNORECASE)
+# Those that may work from a lock of a project.
+_WITH_LOCK = frozenset({FrontEndName.UV, FrontEndName.POETRY, FrontEndName.PDM})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,15 +52,8 @@ def read_wanted(caller: Caller | None, ancestors: tuple[Process, ...], python: P
         read_asked_for(command, folder=process.folder, variables=dict(process.variables), python=python)
         for command, process in callers
     ]
-    locked = read_lock(
-        caller.process.folder,
-        command=caller.command,
-        root=_project_folder(caller),
-        extra_files=tuple(file for item in asked for file in item.lock_files),
-        python=python,
-    )
     return Wanted(
-        locked=locked,
+        locked=_locked(caller, tuple(file for item in asked for file in item.lock_files), python),
         asked_for=tuple(dict.fromkeys(found for item in asked for found in item.requirements)),
         faults=tuple(dict.fromkeys(fault for item in asked for fault in item.faults)),
     )
@@ -73,101 +71,219 @@ def front_end_of(caller: Caller | None, wanted: Wanted) -> FrontEnd:
     return replace(caller.front_end, resolves=caller.front_end.resolves or is_project_command(caller))
 
 
+def _locked(caller: Caller, files: tuple[str, ...], python: Python) -> Locked | None:
+    if not files and (caller.name not in _WITH_LOCK or caller.command.has_no_project):
+        return None
+    from .lock_files import read_lock
+
+    root = _project_folder(caller)
+    return read_lock(caller.process.folder, command=caller.command, root=root, extra_files=files, python=python)
+
+
 def _project_folder(caller: Caller) -> str | None:
     """Return where the front end's options and variables say that the project is."""
     if caller.name is FrontEndName.UV:
         # uv has changed to --directory by now: its working folder says so.
         return caller.command.value("--project") or caller.variable("UV_PROJECT")
-    return caller.command.value("-C", "--directory", "-P", "--project", "-p") if caller.name in _WITH_FOLDER else None
+    return caller.command.value("-C", "--directory", "-P", "--project", "-p")
 
 
-def read_lock(
-    folder: str,
-    *,
-    command: CommandLine,
-    root: str | None = None,
-    extra_files: tuple[str, ...] = (),
-    python: Python,
-) -> Locked | None:
-    """Return what the lock file says of torch; None where the front end works from none.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The requirements on torch that apply to an interpreter and platform, and what could not be read.
+
+    `lock_files` are those that are named among the requirements (`-r pylock.toml`).
+    """
+
+    requirements: tuple[AskedFor, ...] = ()
+    faults: tuple[str, ...] = ()
+    lock_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sources:
+    """Where a command line names requirements: as text, in files, and in files that replace all others."""
+
+    texts: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    script: str | None = None
+
+
+def read_asked_for(command: CommandLine, *, folder: str, variables: Mapping[str, str], python: Python) -> Asked:
+    """Return what the arguments of a front end say of torch.
 
     :param folder: where the front end runs
-    :param command: its command line: `uv pip` has no lock, and `--extra` chooses among several torch
-    :param root: where its options say that the project is (`--project`, `--directory`, poetry's and pdm's own)
-    :param extra_files: lock files that its arguments name, which come before that of the project
+    :param variables: its own; only PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT and UV_OVERRIDE are looked at
     """
-    files = [Path(folder, file) for file in extra_files]
-    project = None if files else _project_lock(Path(folder, root or "."), command)
-    files += [] if project is None else [project]
-    if not files:
-        return None
-    from .lock_files import read_lock_file  # most hooks have no lock to read
+    sources = _SOURCES.get(command.program, _nothing)(command, variables)
+    shown = f"the arguments of {command.program.value}"
+    lines = [(text, Path(folder), shown) for text in sources.texts]
+    overrides: list[tuple[str, Path, str]] = []
+    faults: list[str] = []
+    lock_files = [str(Path(folder, file)) for file in command.values("--lock") if command.program is FrontEndName.PIPX]
+    if sources.files or sources.script or sources.overrides:
+        from .requirements_files import RequirementsReader  # most commands name none
 
-    found = [read_lock_file(file, python, _chosen(command)) for file in files]
-    return next((locked for locked in found if locked.requirement), found[0])
-
-
-def _project_lock(start: Path, command: CommandLine) -> Path | None:
-    try:
-        start = start.resolve()
-        if command.words and command.words[0] in _WITHOUT_PROJECT:
-            return None
-        candidates = {
-            FrontEndName.UV: _uv_locks,
-            FrontEndName.POETRY: _poetry_locks,
-            FrontEndName.PDM: _pdm_locks,
-        }.get(command.program)
-        return next((file for file in candidates(start, command) if file.is_file()), None) if candidates else None
-    except (OSError, ValueError, RuntimeError):
-        return None
-
-
-def _uv_locks(start: Path, command: CommandLine) -> Iterator[Path]:
-    from ..consumer.uv import project_root
-
-    script = command.script
-    if script and _has_metadata(Path(start, script)):
-        # A script with requirements of its own has a lock of its own, and never that of a project.
-        yield Path(start, f"{script}.lock")
-    elif (root := project_root(start)) is not None:
-        yield root / "uv.lock"
-
-
-def _has_metadata(script: Path) -> bool:
-    return b"\n# /// script" in b"\n" + (read_start(script, _LARGEST_SCRIPT_BYTES) or b"")
-
-
-def _poetry_locks(start: Path, _command: CommandLine) -> Iterator[Path]:
-    folder = next((folder for folder in (start, *start.parents) if (folder / "pyproject.toml").is_file()), start)
-    yield folder / "poetry.lock"
-
-
-def _pdm_locks(start: Path, command: CommandLine) -> Iterator[Path]:
-    folders = (start, *start.parents)[:_PDM_FOLDERS]
-    folder = next((folder for folder in folders if (folder / "pyproject.toml").is_file()), start)
-    yield from (folder / name for name in command.values("-L", "--lockfile")[-1:])
-    yield folder / "pdm.lock"
-    yield folder / "pylock.toml"
-
-
-def _chosen(command: CommandLine) -> Chosen:
-    """Return the extras and groups that a command names.
-
-    Default groups are the lock's or the project's own business.
-    """
-    extras = command.values("--extra", "--extras", "-E")
-    groups = command.values("--group", "--only-group", "--with", "--only")
-    if command.program is FrontEndName.PDM:
-        # One option for both; `default` is what pdm calls the project's own dependencies.
-        extras = groups = command.values("-G", "--group", "--with")
-        groups = (*groups, "default")
-    return Chosen(
-        extras=_names(extras),
-        groups=_names(groups),
-        all_extras=command.has("--all-extras") or ":all" in extras,
-        all_groups=command.has("--all-groups") or ":all" in groups,
+        reader = RequirementsReader(Path(folder), faults)
+        lines += (line for file in sources.files for line in reader.read(file))
+        lines += reader.read_script(sources.script) if sources.script else ()
+        overrides += (line for file in sources.overrides for line in reader.read(file))
+        lock_files += reader.lock_files
+    found = [asked for line in lines if (asked := _asked(*line, python, faults))]
+    replaced = [asked for line in overrides if (asked := _asked(*line, python, faults))]
+    return Asked(
+        requirements=tuple(dict.fromkeys(replaced or found)),
+        faults=tuple(dict.fromkeys(faults)),
+        lock_files=tuple(dict.fromkeys(lock_files)),
     )
 
 
-def _names(values: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(canonicalize_name(name) for value in values for name in re.split(r"[\s,]+", value) if name)
+def _nothing(_command: CommandLine, _variables: Mapping[str, str]) -> _Sources:
+    return _Sources()
+
+
+def _pip(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
+    if command.words not in (("install",), ("wheel",), ("download",), ("lock",)):
+        return _Sources()
+    named = (*_listed(variables, "PIP_REQUIREMENT"), *_listed(variables, "PIP_CONSTRAINT"))
+    files = command.values("-r", "--requirement", "-c", "--constraint")
+    script = command.values("--requirements-from-script")
+    return _Sources(texts=command.positional, files=(*files, *named), script=script[-1] if script else None)
+
+
+def _uv(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
+    words = command.words
+    constraints = (*command.values("-c", "--constraint", "--constraints"), *_listed(variables, "UV_CONSTRAINT"))
+    overrides = (*command.values("--override", "--overrides"), *_listed(variables, "UV_OVERRIDE"))
+    requirements = command.values("-r", "--requirement", "--requirements")
+    with_files = tuple(f for value in command.values("--with-requirements") for f in value.split(",") if f)
+    with_texts = tuple(text for value in command.values("-w", "--with") for text in _split_commas(value))
+    if words == ("pip", "install"):
+        return _Sources(texts=command.positional, files=(*requirements, *constraints), overrides=overrides)
+    if words == ("pip", "sync"):
+        return _Sources(files=(*command.positional, *constraints), overrides=overrides)
+    if words == ("add",):
+        files = (*requirements, *constraints)
+        return _Sources(texts=command.positional, files=files, script=command.script)
+    if words == ("run",):
+        return _Sources(texts=with_texts, files=with_files, script=command.script)
+    if words in (("tool", "install"), ("tool", "run")):
+        texts = (*with_texts, *(command.values("--from") or command.positional[:1]))
+        return _Sources(texts=texts, files=(*with_files, *constraints), overrides=overrides)
+    if words in (("sync",), ("lock",)):
+        return _Sources(script=command.script)
+    return _Sources()
+
+
+def _pipx(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
+    by_words: dict[tuple[str, ...], tuple[str, ...]] = {
+        ("install",): command.positional,
+        ("inject",): command.positional[1:],
+        ("run",): command.values("--spec") or command.positional[:1],
+    }
+    texts = by_words.get(command.words)
+    if texts is None:
+        return _Sources()
+    passed = [part for value in command.values("--pip-args") for part in _shell_words(value)]
+    pip = _pip(parse_arguments(FrontEndName.PIP, ("install", *passed)), variables)
+    files = (*command.values("-r", "--requirement"), *pip.files)
+    return _Sources(texts=(*texts, *command.values("--preinstall", "--with"), *pip.texts), files=files)
+
+
+def _shell_words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _added(command: CommandLine, _variables: Mapping[str, str]) -> _Sources:
+    return _Sources(texts=command.positional if command.words == ("add",) else ())
+
+
+_SOURCES = {
+    FrontEndName.PIP: _pip,
+    FrontEndName.UV: _uv,
+    FrontEndName.PIPX: _pipx,
+    FrontEndName.POETRY: _added,
+    FrontEndName.PDM: _added,
+}
+
+
+def _listed(variables: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(variables.get(name, "").split())
+
+
+def _split_commas(text: str) -> Iterator[str]:
+    """Return the requirements in `numpy,torch>=2,<3`: a comma also stands between specifiers, and between extras."""
+    depth = 0
+    start = 0
+    for place, character in enumerate(text):
+        depth += (character in "[(") - (character in "])")
+        if character == "," and depth == 0 and not text[place + 1 :].lstrip().startswith(("<", ">", "=", "!", "~")):
+            yield text[start:place]
+            start = place + 1
+    yield text[start:]
+
+
+def _asked(text: str, folder: Path, source: str, python: Python, faults: list[str]) -> AskedFor | None:
+    """Return a requirement if it is on torch and applies."""
+    text = text.strip()
+    try:
+        asked, marker = _requirement(text, folder)
+        if asked is None or (marker and not marker_holds(marker, python)):
+            return None
+    except (MarkerError, ValueError, RecursionError):  # InvalidRequirement and InvalidSpecifier are ValueErrors
+        if _LOOKS_LIKE_TORCH.match(text):
+            faults.append(f"{source} cannot be read: {text[:80]}")
+        return None
+    if asked.url and ("${" in text or torch_version_in(asked.url) is None):
+        place = without_credentials(asked.url)[:80]
+        faults.append(f"{source} has torch from a URL that is not that of a wheel: {place}")
+        return None
+    return AskedFor(requirement=asked, source=source)
+
+
+def _requirement(text: str, folder: Path) -> tuple[TorchRequirement | None, str]:
+    """Return a requirement on torch without its extras and marker, and the marker; None for another distribution.
+
+    :raises ValueError: if it is no requirement
+    """
+    place, _, marker = text.partition(";")
+    if url := _wheel_url(place, folder):
+        return TorchRequirement.parse(f"torch @ {url}"), marker.strip()
+    if at := _AT_VERSION.fullmatch(text):
+        return (
+            TorchRequirement(specifier=_at_version(at[2], at[3])) if canonicalize_name(at[1]) == "torch" else None
+        ), ""
+    parsed = Requirement(text)
+    if canonicalize_name(parsed.name) != "torch":
+        return None, ""
+    url = (_wheel_url(parsed.url, folder) or parsed.url) if parsed.url else ""
+    return TorchRequirement(specifier=parsed.specifier, url=url), str(parsed.marker or "")
+
+
+def _wheel_url(place: str, folder: Path) -> str | None:
+    """Return the URL of a wheel of torch, if that is what `place` is: a URL, or a path."""
+    place = place.strip()
+    if torch_version_in(place) is None:
+        return None
+    scheme, separator, _ = place.partition("://")
+    if separator:
+        return place if scheme.isalpha() else None
+    path = place.removeprefix("file:").partition("#")[0]
+    return Path(os.path.normpath(folder / path)).absolute().as_uri()
+
+
+def _at_version(operator: str, version: str) -> SpecifierSet:
+    """Return what `torch@2.8.0`, `torch@^2.8`, `torch@~2.8` and `torch@latest` of uv tool and poetry mean."""
+    if version == "latest":
+        return SpecifierSet()
+    if not operator:
+        return SpecifierSet(version if version[:1] in "<>=!" else f"=={version}")
+    numbers = [int(part) for part in version.split(".")]
+    fixed = next((i for i, number in enumerate(numbers) if number), len(numbers) - 1) if operator == "^" else 0
+    fixed = min(1, len(numbers) - 1) if operator == "~" else fixed
+    above = [*numbers[:fixed], numbers[fixed] + 1]
+    return SpecifierSet(f">={version},<{'.'.join(map(str, above))}")

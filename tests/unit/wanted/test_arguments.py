@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 
 from torchgraft.consumer.command_line import parse_arguments, parse_command_line
 from torchgraft.model.observation import FrontEndName, Python
-from torchgraft.wanted.arguments import Asked, read_asked_for
+from torchgraft.wanted.read_wanted import Asked, read_asked_for
 
 PYTHON = Python(
     version="3.11.7", implementation="cpython", abi="cp311", platform="linux_x86_64", extension_suffix=".so"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from support.snapshots import PYTHON
-from torchgraft.wanted.lock_files import pdm_packages, poetry_packages, pylock_packages
 from torchgraft.wanted.locked_torch import LockedPackage, find_locked_toolkit
+from torchgraft.wanted.other_locks import pdm_packages, poetry_packages, pylock_packages
 from torchgraft.wanted.uv_lock import uv_packages
 
 if sys.version_info >= (3, 11):

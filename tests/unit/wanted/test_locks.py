@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 
 from torchgraft.consumer.command_line import parse_arguments
 from torchgraft.model.observation import FrontEndName, Locked, Python
-from torchgraft.wanted.read_wanted import read_lock
+from torchgraft.wanted.lock_files import read_lock
 from torchgraft.wanted.requirements_files import is_lock_name
 
 CASES = Path(__file__).parents[2] / "cases" / "locks"
