@@ -21,7 +21,6 @@ from packaging.tags import generic_tags, platform_tags
 
 from ..files import read_text
 from ..model.observation import Python
-from ..redaction import without_credentials
 from .command_line import CommandLine, parse_command_line
 
 # Names of environments, folders and requirement files. Index URLs, which can hold credentials, are never read.
@@ -254,5 +253,9 @@ def _is_launcher(arguments: tuple[str, ...], own: tuple[str, ...]) -> bool:
 
 def _ours(variables: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the variables on our list. A requirements file may be a URL: then without its user and password."""
-    kept = ((name, without_credentials(value)) for name, value in variables.items() if name in VARIABLES)
-    return tuple(sorted(kept))
+    kept = {name: value for name, value in variables.items() if name in VARIABLES}
+    if any("://" in value for value in kept.values()):
+        from ..redaction import without_credentials
+
+        kept = {name: without_credentials(value) for name, value in kept.items()}
+    return tuple(sorted(kept.items()))
