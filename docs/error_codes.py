@@ -29,7 +29,10 @@ command is going to install is another. pip does not replace a build requirement
 command of its own; and `torch` can go from `requires`.""",
             "torch-changed": """\
 With `runtime-torch`: the front end prepared the metadata while one torch was installed, and called for the wheel
-when there was another. A wheel has the metadata that were prepared for it, so the build stops. The next one works.""",
+when there was another. A wheel has the metadata that were prepared for it, so the build stops. The next one works.
+
+Without it: somebody changed or removed the consumer's torch while the wheel was being built. The wheel would meet
+another one, so it is not handed on.""",
             "needs-torch": """\
 `setup.py` was run without torch, to make metadata or an sdist, against a stand-in that knows version, CUDA and the
 extension classes, and asked for more. Metadata that is stated in `[project]` is made without running `setup.py`.

@@ -301,7 +301,7 @@ def test_asking_for_requirements_imports_nothing_heavy(make_project: Any, consum
     command = [sys.executable, "-c", ASK]
     done = subprocess.run(command, check=True, cwd=make_project(), env=variables, timeout=60, stdout=subprocess.PIPE)
     imported = done.stdout.decode().split()
-    assert not HEAVY & set(imported)
+    assert not (HEAVY | {"psutil"} if sys.platform == "linux" else HEAVY) & set(imported)
     assert len([name for name in imported if name.partition(".")[0] == "torchgraft"]) <= 45
 
 

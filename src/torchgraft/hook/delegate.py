@@ -34,6 +34,7 @@ _HOOKS_PREFIX = "_PYPROJECT_HOOKS_"
 
 # uv answers these words with the advice to list torch as a build requirement, which is the wrong one here.
 _MISLEADING = b"No module named 'torch'"
+_MOST_SAID = 200
 _SIGKILL = -9  # as subprocess has it; the module signal has no such name on Windows
 _REPHRASED = b"torch cannot be imported here"
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
@@ -160,7 +161,7 @@ def run_delegate(
         python_executable=sys.executable,
     )
     try:
-        return getattr(caller, hook.value)(*arguments)
+        answer = getattr(caller, hook.value)(*arguments)
     except pyproject_hooks.BackendUnavailable as error:
         raise DelegateError(_unavailable(delegate, str(getattr(error, "message", None) or error))) from None
     except pyproject_hooks.HookMissing as error:
@@ -175,6 +176,19 @@ def run_delegate(
         # The kernel kills the largest process: that can be setup.py itself, which has no last words.
         killed = [KILLED] if error.returncode == _SIGKILL else []
         raise DelegateError(failed, *diagnose([*runner.telling.lines, *killed])) from None
+    wanted = _fault_of(hook, answer)
+    if wanted:
+        raise DelegateError(delegate_failed(delegate, hook, f"it answered {str(answer)[:_MOST_SAID]!r}, not {wanted}"))
+    return answer
+
+
+def _fault_of(hook: Hook, answer: object) -> str:
+    """Return what an answer should have been, "" if it is that (PEP 517, PEP 660)."""
+    if hook.value.startswith("get_requires"):
+        is_list = isinstance(answer, list) and all(isinstance(one, str) for one in answer)
+        return "" if is_list else "a list of requirements"
+    is_name = isinstance(answer, str) and answer not in {"", ".", ".."} and not {"/", "\\"} & set(answer)
+    return "" if is_name else "the name of what it has made"
 
 
 def _unavailable(delegate: Delegate, said: str) -> Problem:

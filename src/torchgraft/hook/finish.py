@@ -11,12 +11,13 @@ import tempfile
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-from ..errors import PlanError
+from ..errors import ActError, Evidence, PlanError, Problem
+from ..installed.torch import read_torch
 from ..link.libraries import read_libraries
 from ..link.linkage import Module
 from ..link.plan_link import link_problem, plan_link
 from ..model.decision import Guard, Plan, PlannedRunPath
-from ..model.observation import Hook
+from ..model.observation import Hook, Origin, Way
 from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, rewrite_wheel
 from ..wheel.contents import WheelContents, read_in_place_modules, read_wheel_contents
 from ..wheel.guard import guard_files
@@ -25,6 +26,7 @@ from ..wheel.plan_finishing import plan_editable_guard, plan_guard, plan_run_pat
 from ..wheel.record import BILL_NAME, RECORD_NAME, BuiltWheel, bill_text, built_facts, read_record_of, record_text
 from ..wheel.run_paths import change_run_path, find_run_path_places
 from .call import Call
+from .plan_rebuild import build_identity
 
 _EXTENSION_SUFFIX = str(sysconfig.get_config_var("EXT_SUFFIX"))
 
@@ -37,6 +39,7 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
     :raises ActError: if it is no wheel, or cannot be finished
     """
     plan = call.plan
+    _refuse_another_torch(plan)
     contents = read_wheel_contents(wheel, call.source)
     in_place = plan.hook is Hook.BUILD_EDITABLE
     # What an editable installation imports is in the source tree, which is looked at and never altered.
@@ -71,6 +74,31 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
             replaced=_with_run_paths(call, wheel, run_paths, Path(folder)),
         )
         rewrite_wheel(wheel, changes)
+
+
+def _refuse_another_torch(plan: Plan) -> None:
+    """Look at the consumer's torch once more: compiling takes hours, in which somebody may have changed it.
+
+    :raises ActError: if another one is there now, or none
+    """
+    before = plan.torch
+    if before is None or before.origin is not Origin.WHEEL or plan.way not in {Way.GRAFT, Way.PRESENT}:
+        return
+    now = read_torch((str(Path(before.folder).parent),), architectures=False)
+    if build_identity(now.torch) == build_identity(before):
+        return
+    raise ActError(
+        Problem(
+            code="torch-changed",
+            headline=f"torch {before.version} is not there any more: it changed while the wheel was built",
+            evidence=(
+                Evidence(label="before", text=f"{before.version} in {before.folder}"),
+                Evidence(label="now", text=now.torch.version if now.torch else now.fault or "no torch is there"),
+            ),
+            why="an extension works only with the torch that it was compiled against",
+            fixes=("run the same command again   (it builds for the torch that is there then)",),
+        )
+    )
 
 
 def _guard(plan: Plan, contents: WheelContents, *, in_place: bool) -> Guard | None:

@@ -158,7 +158,8 @@ def _take_prebuilt(call: Call, directory: str, metadata_directory: str | None) -
                 finish_wheel(replace(call, plan=built_elsewhere), found, metadata)
                 found.replace(Path(directory) / found.name)
         except (RefusedError, TorchgraftError) as error:
-            reason = error.problems[0].headline if isinstance(error, TorchgraftError) else str(error)
+            # It stands in the wheel's record, and an address may hold a password.
+            reason = shown(error.problems[0].headline if isinstance(error, TorchgraftError) else str(error))
             say(shown(f"torchgraft: {wheel.url} is not used: {reason}"))
             tried.append(replace(wheel, refused=reason))
         else:

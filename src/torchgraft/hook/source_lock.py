@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,23 +72,36 @@ def noted_build(source: Path, rebuild: Rebuild | None, *, cache_folder: Path, in
     identity = rebuild.unless if rebuild else UNKNOWN
     anew = rebuild is not None and before not in {"", identity}
     if rebuild is not None and anew:
-        _write(Path(rebuild.config), _FORCED)
+        _write(Path(rebuild.config), _FORCED, is_vital=True)
     # What an editable build leaves in a build/ that was not there before is for its torch, too.
     kinds = {in_place, in_place and (source / "build").exists()}
     notes = [note_path(cache_folder, source, in_place=kind) for kind in kinds]
-    _write_all(notes, UNKNOWN if anew else identity)
+    for note in notes:
+        # What stands in a note that stays would be believed of objects that are made now.
+        _write(note, UNKNOWN if anew else identity, is_vital=anew or note.exists())
     yield anew
-    _write_all(notes, identity)
+    for note in notes:
+        _write(note, identity, is_vital=False)  # UNKNOWN stays, or the same
 
 
-def _write_all(paths: Iterable[Path], text: str) -> None:
-    for path in paths:
-        _write(path, text)
-
-
-def _write(path: Path, text: str) -> None:
-    with contextlib.suppress(OSError):
+def _write(path: Path, text: str, *, is_vital: bool) -> None:
+    try:
         write_own_file(path, text)
+    except OSError as error:
+        if is_vital:
+            raise ActError(_unnoted(path, error)) from None
+
+
+def _unnoted(path: Path, error: OSError) -> Problem:
+    return Problem(
+        code="cache-unusable",
+        headline=f"{path} cannot be written: {error.strerror or error}",
+        why="setuptools would hand out what it has compiled for another torch: that it may not has to stand there",
+        fixes=(
+            "make room on that disk, or export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own, with some space left)",
+            "rm -r build   (in the source tree: then nothing is compiled yet)",
+        ),
+    )
 
 
 def _busy(source: Path, lock: FileLock) -> Problem:

@@ -1,0 +1,130 @@
+"""What goes wrong around a hook ends in one message, or in a right wheel; never in a wheel for another torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import write_consumer
+
+BUILT_FOR = """
+import torch
+from setuptools import Extension, setup
+
+setup(ext_modules=[Extension("ext_c", ["ext.c"], define_macros=[("BUILT_FOR", '"' + torch.__version__ + '"')])])
+"""
+SAYS_IT = """
+#include <Python.h>
+const char *built_for = "built for " BUILT_FOR;
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "ext_c", NULL, -1, NULL};
+PyMODINIT_FUNC PyInit_ext_c(void) { return PyModule_Create(&module); }
+"""
+
+PURE = "from setuptools import setup\nsetup()\n"
+
+
+def fails(call: Any, *arguments: object) -> None:
+    with pytest.raises(subprocess.CalledProcessError, match="non-zero exit status"):
+        call(*arguments)
+
+
+@pytest.mark.parametrize("answer", ["None", "5", '"abc"', '["a", 3, None]', "{}"])
+def test_requirements_that_are_none(make_project: Any, make_caller: Any, capfd: Any, answer: str) -> None:
+    odd = f"def get_requires_for_build_wheel(config_settings=None): return {answer}\n"
+    extra = '[tool.torchgraft]\nbackend = "odd"\nbackend-path = ["b"]\n'
+    fails(make_caller(make_project({"b/odd.py": odd}, extra=extra)).get_requires_for_build_wheel)
+    said = capfd.readouterr().err
+    assert "error[delegate-failed]: odd failed in get_requires_for_build_wheel: it answered" in said
+    assert "not a list of requirements" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("answer", ["None", "7", '"../elsewhere.whl"', '""'])
+def test_a_wheel_that_has_no_name(make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any, answer: str) -> None:
+    odd = f"def build_wheel(directory, config_settings=None, metadata_directory=None): return {answer}\n"
+    extra = '[tool.torchgraft]\nbackend = "odd"\nbackend-path = ["b"]\n'
+    fails(make_caller(make_project({"b/odd.py": odd}, extra=extra)).build_wheel, tmp_path / "wheels")
+    said = capfd.readouterr().err
+    assert "not the name of what it has made" in said
+    assert "Traceback" not in said
+
+
+def test_an_integer_that_python_refuses(make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any) -> None:
+    fails(make_caller(make_project(extra=f"[tool.x]\ny = 1{'0' * 5000}\n")).build_wheel, tmp_path)
+    said = capfd.readouterr().err
+    assert "error[bad-toml]: pyproject.toml is not TOML" in said
+    assert "Traceback" not in said
+
+
+UPGRADE = """
+import os, pathlib, shutil
+site = pathlib.Path(torch.__file__).resolve().parents[1]
+if os.environ["CHANGE"] == "upgraded":
+    version = site / "torch" / "version.py"
+    version.write_text(version.read_text().replace("2.8.0", "2.9.0"))
+elif os.environ["CHANGE"] == "removed":
+    shutil.rmtree(site / "torch")
+elif os.environ["CHANGE"] == "environment removed":
+    shutil.rmtree(site.parents[2])
+"""
+
+
+@pytest.mark.parametrize("change", ["upgraded", "removed", "environment removed"])
+def test_a_torch_that_changes_while_a_wheel_is_built(
+    make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any, change: str
+) -> None:
+    caller = make_caller(make_project({"setup.py": BUILT_FOR + UPGRADE, "ext.c": SAYS_IT}), CHANGE=change)
+    (tmp_path / "wheels").mkdir()
+    fails(caller.build_wheel, tmp_path / "wheels")
+    said = capfd.readouterr().err
+    assert "error[torch-changed]: torch 2.8.0+cu128 is not there any more" in said
+    assert list((tmp_path / "wheels").iterdir()) == []
+
+
+def test_a_torch_that_stays_is_no_change(make_project: Any, make_caller: Any, tmp_path: Path) -> None:
+    caller = make_caller(make_project({"setup.py": BUILT_FOR + UPGRADE, "ext.c": SAYS_IT}), CHANGE="")
+    assert caller.build_wheel(tmp_path).endswith(".whl")
+
+
+def test_where_nothing_can_be_noted_no_object_for_another_torch_is_handed_out(
+    make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any
+) -> None:
+    project = make_project({"setup.py": BUILT_FOR, "ext.c": SAYS_IT})
+    make_caller(project).build_wheel(tmp_path)
+    # What a full disk does: the file that forces compilation cannot be written.
+    (tmp_path / "cache" / "rebuild.cfg").mkdir()
+    other = write_consumer(tmp_path / "other", "2.9.0+cu128")
+    fails(make_caller(project, TORCHGRAFT_CONSUMER=str(other)).build_wheel, tmp_path)
+    said = capfd.readouterr().err
+    assert "error[cache-unusable]" in said
+    assert "rebuild.cfg cannot be written" in said
+    (tmp_path / "cache" / "rebuild.cfg").rmdir()
+    wheel = make_caller(project, TORCHGRAFT_CONSUMER=str(other)).build_wheel(tmp_path)
+    with zipfile.ZipFile(tmp_path / wheel) as archive:
+        (module,) = (archive.read(name) for name in archive.namelist() if name.endswith(".so"))
+    assert b"built for 2.9.0+cu128" in module
+
+
+ADDRESS = "https://me:hunter2@127.0.0.1:9/hashes.txt?signature=hunter2"
+PREBUILT = f"""
+[[tool.torchgraft.prebuilt]]
+url = "https://127.0.0.1:9/{{name}}-{{version}}.whl"
+hashes = "{ADDRESS}"
+"""
+
+
+def test_an_address_with_a_password_is_in_no_record_and_a_folder_that_is_not_there_is_made(
+    make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any
+) -> None:
+    project = make_project({"setup.py": PURE}, extra=PREBUILT)
+    wheel = make_caller(project).build_wheel(tmp_path / "not" / "there")
+    with zipfile.ZipFile(tmp_path / "not" / "there" / wheel) as archive:
+        record = next(archive.read(name) for name in archive.namelist() if name.endswith("torchgraft.json"))
+    assert "127.0.0.1:9" in json.loads(record)["prebuilt"][0]["refused"]
+    out, error = capfd.readouterr()
+    assert "hunter2" not in record.decode() + out + error
