@@ -41,6 +41,10 @@ Or another backend made no sdist, and there was no torch. meson-python configure
             "broken-torch": """\
 The consumer has part of a torch: metadata without files, or files without `version.py`. An interrupted installation
 leaves that behind. Reinstall it.""",
+            "torch-contradicted": """\
+The wheel's own `Requires-Dist` would exclude the torch that it is compiled against, as when `uv build` or `pip wheel`
+is called beside another torch than the one that the package pins. `-C torchgraft.consumer=PATH` builds for that
+environment all the same.""",
             "unsupported-torch": """\
 The package says in `[tool.torchgraft] torch` which versions it supports, and the consumer's is not among them.""",
             "python-mismatch": """\

@@ -27,10 +27,12 @@ _SETTINGS = (
     '[project]\nname = "ext"\nversion = "1"\n[tool.torchgraft]\nruntime-torch = "compatible"',
 )
 _UV = FrontEnd(name=FrontEndName.UV, command="uv sync")
+_BUILDS = FrontEnd(name=FrontEndName.UV, command="uv build", installs=False)
 _OTHER = dataclasses.replace(snapshots.CPU_TORCH, version="2.12.0")
 _SNAPSHOTS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({}, {"consumer": snapshots.consumer(None), "front_end": _UV, "project": snapshots.project(dependencies=())}),
     ({"torch": ">=2.14"}, {}),
+    ({}, {"front_end": _BUILDS, "project": snapshots.project(dependencies=("torch==2.8.0",))}),
     ({}, {"consumer": snapshots.consumer(python_versions=("3.12",))}),
     (
         {"consumer": "/train", "origins": {"consumer": "-C torchgraft.consumer"}},

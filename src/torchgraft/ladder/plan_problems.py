@@ -12,7 +12,7 @@ from ..errors import Evidence, Problem
 from ..model.observation import Consumer, FrontEndName, Rule, Rung, Snapshot, Torch, Way
 from ..settings.config import Config
 from ..shell_words import install_command, quoted
-from .plan_torch import Choice, supported_range
+from .plan_torch import Choice, own_dependency, supported_range
 from .plan_way import Reach
 
 # The indexes of torch are named as the local parts of its versions are (https://pytorch.org/get-started/locally/).
@@ -28,6 +28,7 @@ def plan_problems(config: Config, snapshot: Snapshot, choice: Choice, reach: Rea
         *_about_the_told_consumer(config, snapshot),
         *_about_rivals(snapshot),
         *_about_support(config, snapshot, reach.torch),
+        *_about_contradiction(snapshot, reach.torch),
         *_about_safety(snapshot, reach.way),
         *_about_the_source(config, snapshot),
     ]
@@ -82,6 +83,32 @@ def _about_support(config: Config, snapshot: Snapshot, torch: Torch | None) -> I
         ),
         why="its maintainers say that it does not work with this one",
         fixes=(f"pip install '{supported_range(config).text}'",),
+    )
+
+
+def _about_contradiction(snapshot: Snapshot, torch: Torch | None) -> Iterator[Problem]:
+    """Yield that the wheel would require another torch than it is built for: it would meet that one everywhere.
+
+    Who names the environment means it.
+    """
+    consumer, required = snapshot.consumer, own_dependency(snapshot)
+    if torch is None or required is None or consumer is None or consumer.rule is Rule.TOLD:
+        return
+    if required.url or required.accepts(torch.version):
+        return
+    name = snapshot.project.name or "this package"
+    yield Problem(
+        code="torch-contradicted",
+        headline=f"the wheel of {name} would require {required.text} and be built for torch {torch.version}",
+        evidence=(
+            Evidence(label="torch", text=f"{torch.version} in {torch.folder}"),
+            Evidence(label="wanted", text=f"{required.text}, the package's own dependency"),
+        ),
+        why="wherever the wheel is installed, it would meet another torch than the one it was compiled against",
+        fixes=(
+            _install(snapshot, consumer, required.text),
+            f"-C {quoted(f'torchgraft.consumer={consumer.prefix}')}   (to build for that torch all the same)",
+        ),
     )
 
 

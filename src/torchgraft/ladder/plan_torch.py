@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-from ..installed.markers import marker_holds
+from ..installed.markers import applies
 from ..model.decision import RungAnswer
 from ..model.observation import Consumer, Python, Rule, Rung, Snapshot
 from ..model.torch_requirement import TorchRequirement, requirement_of, torch_among
@@ -50,7 +50,7 @@ def plan_torch(config: Config, snapshot: Snapshot) -> Choice:
     if told.torch:
         return _chosen(rungs, told)
     if installed.torch and _installs_anew(snapshot):
-        needed = locked.torch or asked.torch or _dependency(snapshot)
+        needed = locked.torch or asked.torch or own_dependency(snapshot)
         answer = next((answer for answer in (locked, asked, declared) if answer.torch and needed), None)
         if answer is not None:
             return Choice(rungs=rungs, rung=answer.rung, requirement=answer.torch, anew=True)
@@ -63,7 +63,7 @@ def applying(texts: Iterable[str], python: Python) -> list[Requirement]:
     """Return the requirements whose markers are true for an interpreter; what is none is left to the front end."""
     parsed = (requirement for text in texts if (requirement := requirement_of(text)))
     # No extra is chosen: a requirement of an extra is not one of the package.
-    return [one for one in parsed if one.marker is None or marker_holds(str(one.marker), python)]
+    return [requirement for requirement in parsed if applies(requirement, python)]
 
 
 def supported_range(config: Config) -> TorchRequirement:
@@ -77,7 +77,8 @@ def _chosen(rungs: tuple[RungAnswer, ...], answer: RungAnswer | None) -> Choice:
     return Choice(rungs=rungs, rung=answer.rung, requirement=answer.torch)
 
 
-def _dependency(snapshot: Snapshot) -> TorchRequirement | None:
+def own_dependency(snapshot: Snapshot) -> TorchRequirement | None:
+    """Return what the package itself requires of torch at run time; None for nothing, or where nobody knows it yet."""
     return torch_among(applying(snapshot.project.dependencies or (), snapshot.python))
 
 
@@ -119,7 +120,7 @@ def _declared(config: Config, snapshot: Snapshot) -> RungAnswer:
         return RungAnswer(rung=Rung.DECLARED, torch=supported_range(config), said=said)
     if snapshot.project.dependencies is None:
         return RungAnswer(rung=Rung.DECLARED, torch=None, said="dependencies are computed by setup.py")
-    dependency = _dependency(snapshot)
+    dependency = own_dependency(snapshot)
     if dependency:
         return RungAnswer(rung=Rung.DECLARED, torch=dependency, said=f"{dependency.text}, the package's own dependency")
     # A package that was written for plain isolation declares torch as a build requirement.
@@ -157,7 +158,7 @@ def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, decl
     if locked.torch or asked.torch or not snapshot.front_end.installs:
         return None
     # Only the package's own dependency makes a front end replace torch; a supported range is checked, not installed.
-    dependency = _dependency(snapshot)
+    dependency = own_dependency(snapshot)
     if dependency and declared.torch == dependency and not dependency.accepts(installed):
         return declared
     return None

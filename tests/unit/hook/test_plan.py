@@ -573,3 +573,26 @@ def test_the_plan_of_a_wheel_has_what_both_hooks_say() -> None:
     # What needs an installed requirement cannot be foreseen.
     impossible = dataclasses.replace(built, problems=(Problem(code="x", headline="x"),))
     assert plan_wheel(asked, impossible) == asked
+
+
+WHEELS = FrontEnd(name=FrontEndName.PIP, command="pip wheel", installs=False)
+
+
+@pytest.mark.parametrize("hook", [WHEEL, Hook.BUILD_WHEEL])
+@pytest.mark.parametrize(
+    ("dependency", "rule", "expected"),
+    [
+        ("torch==2.8.0", Rule.ACTIVATED, ["torch-contradicted"]),
+        ("torch<2.9; python_version >= '3.9'", Rule.IMPORTABLE, ["torch-contradicted"]),
+        # Who names the environment means it.
+        ("torch==2.8.0", Rule.TOLD, []),
+        ("torch==2.8.0; python_version < '3.9'", Rule.ACTIVATED, []),
+        ("torch==2.13.0", Rule.ACTIVATED, []),
+        ("torch>=2.4", Rule.ACTIVATED, []),
+        ("torch @ https://x.example/torch-2.8.0-cp311-cp311-linux_x86_64.whl", Rule.ACTIVATED, []),
+    ],
+)
+def test_a_wheel_that_would_require_another_torch(hook: Hook, dependency: str, rule: Rule, expected: list[str]) -> None:
+    project = snapshots.project(dependencies=(dependency,))
+    made = plan(hook=hook, front_end=WHEELS, consumer=snapshots.consumer(rule=rule), project=project)
+    assert codes(made) == expected
