@@ -306,11 +306,12 @@ def make_wheelhouse(keep: Path) -> Path:
 
 
 def _own_requirements() -> list[str]:
-    """Return what torchgraft, its command line and its own build require."""
+    """Return what torchgraft, its command line and its own build require on any system, since poetry locks for all."""
     pyproject = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
     project = pyproject["project"]
     cli = project["optional-dependencies"]["cli"]
-    return [*project["dependencies"], *cli, *pyproject["build-system"]["requires"]]
+    own = map(Requirement, [*project["dependencies"], *cli, *pyproject["build-system"]["requires"]])
+    return [f"{requirement.name}{requirement.specifier}" for requirement in own]
 
 
 def make_project_wheel(folder: Path, wheelhouse: Path) -> Path:
