@@ -47,6 +47,11 @@ is called beside another torch than the one that the package pins. `-C torchgraf
 environment all the same.""",
             "unsupported-torch": """\
 The package says in `[tool.torchgraft] torch` which versions it supports, and the consumer's is not among them.""",
+            "customized-consumer": """\
+The consumer, or a folder of PYTHONPATH, has a `sitecustomize` or `usercustomize`. Python runs that as it starts, and
+it may add folders to the search path, as those of EasyBuild and Nix do. torchgraft runs nothing of the consumer, so
+that it cannot see a torch that comes this way, and no argument or lock says which one is meant. Ask the consumer's
+own Python, and say what it says: `-C torchgraft.torch=2.8.0`.""",
             "python-mismatch": """\
 The consumer's Python, or the Python that its torch was built for, is not the one that runs the build. Extensions
 are made for one version and ABI of Python. Run the front end with the consumer's own Python, or name the right

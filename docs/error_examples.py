@@ -33,6 +33,7 @@ _SNAPSHOTS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({}, {"consumer": snapshots.consumer(None), "front_end": _UV, "project": snapshots.project(dependencies=())}),
     ({"torch": ">=2.14"}, {}),
     ({}, {"front_end": _BUILDS, "project": snapshots.project(dependencies=("torch==2.8.0",))}),
+    ({}, {"consumer": snapshots.consumer(None, customized=f"{snapshots.SITE}/sitecustomize.py"), "front_end": _UV}),
     ({}, {"consumer": snapshots.consumer(python_versions=("3.12",))}),
     (
         {"consumer": "/train", "origins": {"consumer": "-C torchgraft.consumer"}},

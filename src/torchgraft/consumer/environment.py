@@ -17,7 +17,7 @@ from pathlib import Path
 from ..files import is_file, is_folder, joined, names_in, read_text, unique_folders
 from ..model.observation import Python
 from ..versions import numbers_in
-from .processes import Process
+from .processes import HookProcess, Process
 
 _BIN_FOLDERS = frozenset({"bin", "scripts"})
 _INTERPRETERS = ("bin/python", "bin/python3", "bin/pypy3", "Scripts/python.exe", "python.exe")
@@ -30,8 +30,10 @@ _TORCH = re.compile(r"torch-\d.*\.(?:dist|egg)-info")
 _THROW_AWAY_NAME = re.compile(r"(?:pip-)?build-env-.+|\.pkg.*|\.package")
 _THROW_AWAY_PARENT = re.compile(r"(?:builds|archive|environments)-v\d+")
 _UV_BUILD_PARENT = re.compile(r"builds-v\d+")
-# `python -s` and `python -I`.
+_BUILD_FOLDER = re.compile(r"(?:pip-|pdm-)?build-env-.+")
+# `python -s` and `python -I`; `python -E` and `python -I`.
 _NO_USER_SITE_FLAGS = frozenset("sI")
+_NO_VARIABLES_FLAGS = frozenset("EI")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,20 +41,28 @@ class Environment:
     """What can be seen of an environment from outside.
 
     `python_versions` are like 3.11, and none where it does not say. `search_path` are folders that exist.
+    `customized` is the module by which its interpreter may find more than that, as it starts; "" if there is none.
     """
 
     exists: bool
     python_versions: tuple[str, ...]
     search_path: tuple[str, ...]
+    customized: str = ""
 
 
 def read_environment(
-    prefix: str, *, python: Python, targets: Iterable[str] = (), front_end: Process | None = None
+    prefix: str,
+    *,
+    python: Python,
+    targets: Iterable[str] = (),
+    python_path: Iterable[str] = (),
+    front_end: Process | None = None,
 ) -> Environment:
     """Return an environment with its search path, in order.
 
     :param python: the interpreter of the build, whose version is wanted where the environment has several
     :param targets: of `--target` and `--prefix`, which come first
+    :param python_path: the folders of PYTHONPATH, which come next; their .pth files do not count
     :param front_end: whose variables and arguments say whether there is a user site: pip forbids it to its hooks
     """
     folder = Path(prefix)
@@ -60,18 +70,50 @@ def read_environment(
     names = _best_fitting(there, python)
     sites = [*site_folders(folder, names)]
     is_base_seen = sees_base(settings)
-    if (is_base_seen or not settings) and _has_user_site(front_end):
+    has_user_site = (is_base_seen or not settings) and _has_user_site(front_end)
+    if has_user_site:
         users = _user_sites(names, front_end)
         # As site.main() orders them: a venv's own before the user's, the user's before those of a base.
         sites = [*sites, *users] if is_base_seen else [*users, *sites]
     if is_base_seen:
         base = base_of(settings["home"])
         sites += site_folders(base, names or _best_fitting(python_folders(base), python))
-    search_path = unique_folders([*_target_sites(targets, python), *_with_pth_folders(sites)])
+    search_path = unique_folders([*_target_sites(targets, python), *map(Path, python_path), *_with_pth_folders(sites)])
     return Environment(
         exists=is_environment(folder),
         python_versions=_versions(settings, there),
         search_path=tuple(str(path) for path in search_path),
+        customized=_customization(search_path, ("sitecustomize", *(["usercustomize"] if has_user_site else []))),
+    )
+
+
+def python_path_of(process: HookProcess | Process | None) -> tuple[str, ...]:
+    """Return the folders of a process's PYTHONPATH, without those that a front end made for one build.
+
+    Module systems (Lmod, Environment Modules) and Nix bring packages so. pip gives hooks a PYTHONPATH of its own: what
+    its user has set, only its own process shows.
+    """
+    if process is None:
+        return ()
+    command = process.command_line if isinstance(process, Process) else None
+    if command is not None and _NO_VARIABLES_FLAGS & set(command.python_flags):
+        return ()
+    entries = (process.variable("PYTHONPATH") or "").split(os.pathsep)
+    folders = (joined(process.folder, entry) for entry in entries if entry)
+    return tuple(str(folder) for folder in folders if not any(map(_BUILD_FOLDER.fullmatch, folder.parts)))
+
+
+def _customization(search_path: Iterable[Path], names: Iterable[str]) -> str:
+    """Return the first module of the site module's that runs whatever it likes as an interpreter starts."""
+    return next(
+        (
+            str(path)
+            for name in names
+            for folder in search_path
+            for path in (folder / name / "__init__.py", folder / f"{name}.py")
+            if is_file(path)
+        ),
+        "",
     )
 
 

@@ -14,7 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ..compile.plan_needs import concerns_compilers, has_vocabulary
-from ..consumer.environment import read_environment, writable_by_others
+from ..consumer.environment import holds_torch, python_path_of, read_environment, writable_by_others
 from ..consumer.front_end import Caller, FoundConsumer, find_caller
 from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
 from ..consumer.rules import find_consumer
@@ -107,7 +107,14 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     told = settings.config.consumer or None
     finding = find_consumer(process, ancestors, caller=caller, told=told, torch_importable=not own_torch)
     consumers = [
-        _read_consumer(found, settings.config, python, caller.process if caller else None, own_path=place.search_path)
+        _read_consumer(
+            found,
+            settings.config,
+            python,
+            caller.process if caller else None,
+            python_path=python_path_of(caller.process if caller else process),
+            own_path=place.search_path,
+        )
         for found in finding.found
     ]
     front_end, wanted = FrontEnd(name=FrontEndName.UNKNOWN), None
@@ -143,9 +150,19 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
 
 
 def _read_consumer(
-    found: FoundConsumer, config: Config, python: Python, front_end: Process | None, *, own_path: tuple[str, ...]
+    found: FoundConsumer,
+    config: Config,
+    python: Python,
+    front_end: Process | None,
+    *,
+    python_path: tuple[str, ...],
+    own_path: tuple[str, ...],
 ) -> Consumer:
-    environment = read_environment(found.prefix, python=python, targets=found.targets, front_end=front_end)
+    if found.rule is Rule.TOX or (found.rule is Rule.TOLD and holds_torch(Path(found.prefix))):
+        python_path = ()  # tox keeps it from its environments, and who names one means the torch that is in it
+    environment = read_environment(
+        found.prefix, python=python, targets=found.targets, python_path=python_path, front_end=front_end
+    )
     if found.rule is Rule.IMPORTABLE:
         # PYTHONPATH may bring it (environment modules, Nix), and is part of no environment.
         path = tuple(dict.fromkeys((*own_path, *environment.search_path)))
@@ -167,6 +184,7 @@ def _read_consumer(
         torch=reading.torch,
         torch_fault=reading.fault,
         writable_by_others=writable_by_others(tuple(sorted(linked))),
+        customized="" if reading.torch or reading.fault else environment.customized,
     )
 
 

@@ -141,6 +141,8 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
     broken = consumer is not None and consumer.torch_fault is not None and reach.way is not Way.PRESENT
     if consumer is not None and broken and choice.rung in {None, Rung.DECLARED}:
         yield _broken(snapshot, consumer)
+    elif consumer is not None and consumer.customized and choice.rung in {None, Rung.DECLARED}:
+        yield _customized(snapshot, consumer, choice)
     elif consumer is not None and reach.obstacle:
         yield _mismatch(snapshot, consumer, reach)
     elif reach.way is Way.ABSENT:
@@ -195,6 +197,24 @@ def _broken(snapshot: Snapshot, consumer: Consumer) -> Problem:
             _install(
                 snapshot, consumer, "--reinstall" if _is_uv(snapshot) else "--force-reinstall", "--no-deps", *words
             ),
+        ),
+    )
+
+
+def _customized(snapshot: Snapshot, consumer: Consumer, choice: Choice) -> Problem:
+    name = snapshot.python.path(consumer.customized)
+    module = name.parent.name if name.name == "__init__.py" else name.stem
+    return Problem(
+        code="customized-consumer",
+        headline=f"which torch {consumer.prefix} has cannot be seen: it has a {module}",
+        evidence=(
+            Evidence(label="found", text=f"{consumer.customized}, and no torch where it can be seen"),
+            Evidence(label="rung", text=_rung_text(choice)),
+        ),
+        why="such a module may add folders as Python starts, and it is not run here: a guess could be wrong",
+        fixes=(
+            "-C torchgraft.torch=VERSION   (the one that 'import torch' finds there, or is to find)",
+            "-C torchgraft.consumer=PATH   (if another environment is meant)",
         ),
     )
 

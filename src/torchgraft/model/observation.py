@@ -259,7 +259,8 @@ class Consumer:
     looks for distributions. `python_version` is None where it holds no interpreter of any version.
     `distributions` are the matched and borrowed ones with their closure. `torch_fault` says what is broken in
     a torch that is there and cannot be read. `writable_by_others` lists the folders among those that a graft
-    would link which any user may write to.
+    would link which any user may write to. `customized` is the sitecustomize or usercustomize by which its interpreter
+    may find a torch that nobody sees who does not run it; "" where a torch was found, or there is no such module.
     """
 
     prefix: str
@@ -274,6 +275,7 @@ class Consumer:
     torch: Torch | None = None
     torch_fault: str | None = None
     writable_by_others: tuple[str, ...] = ()
+    customized: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from torchgraft.consumer.environment import (
     is_throw_away,
     parse_pyvenv_cfg,
     prefix_of_interpreter,
+    python_path_of,
     python_versions,
     read_environment,
     writable_by_others,
@@ -131,6 +132,50 @@ def test_targets_come_first(tmp_path: Path) -> None:
     targets = (str(target), str(tmp_path / "prefix"), str(tmp_path / "not yet"))
     environment = read_environment(str(tmp_path / "env"), python=python(), targets=targets)
     assert paths(environment) == [target, prefix, own]
+
+
+def test_the_folders_of_pythonpath_come_before_its_own(tmp_path: Path) -> None:
+    own = site(venv(tmp_path / "env"))
+    target, module = tmp_path / "target", tmp_path / "module"
+    for folder in (target, module):
+        folder.mkdir()
+    (module / "x.pth").write_text(str(tmp_path))
+    environment = read_environment(
+        str(tmp_path / "env"), python=python(), targets=(str(target),), python_path=(str(module), "/not/there")
+    )
+    assert paths(environment) == [target, module, own]
+
+
+def test_pythonpath_of_a_front_end() -> None:
+    entries = ("/module", "near", "/var/pip-build-env-x/site", "", "/var/.package/torch")
+    variables = {"PYTHONPATH": os.pathsep.join(entries)}
+
+    def read(command: str) -> tuple[str, ...]:
+        return python_path_of(front_end(*command.split(), folder="/work", **variables))
+
+    assert read("/env/bin/python -m pip install .") == ("/module", "/work/near", "/var/.package/torch")
+    assert read("/env/bin/python -I -m pip install .") == read("python -Em pip install .") == ()
+    assert python_path_of(front_end()) == python_path_of(None) == ()
+
+
+def test_what_an_interpreter_runs_as_it_starts(tmp_path: Path, home: Path) -> None:
+    own, user = site(venv(tmp_path / "env")), site(home / ".local")
+    (user / "usercustomize.py").touch()
+    (tmp_path / "module" / "sitecustomize").mkdir(parents=True)
+
+    def customized(*python_path: Path) -> str:
+        found = read_environment(str(tmp_path / "env"), python=python(), python_path=map(str, python_path))
+        return found.customized
+
+    assert customized(tmp_path / "module") == ""
+    (own / "usercustomize.py").touch()  # a venv has no user site, so that nothing runs it
+    assert customized() == ""
+    (own / "sitecustomize.py").touch()
+    assert customized() == str(own / "sitecustomize.py")
+    (tmp_path / "module" / "sitecustomize" / "__init__.py").touch()
+    assert customized(tmp_path / "module") == str(tmp_path / "module" / "sitecustomize" / "__init__.py")
+    site(tmp_path / "base")
+    assert read_environment(str(tmp_path / "base"), python=python()).customized == str(user / "usercustomize.py")
 
 
 def test_the_base_of_a_venv_that_sees_it(tmp_path: Path, home: Path) -> None:

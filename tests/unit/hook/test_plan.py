@@ -340,6 +340,22 @@ def test_a_broken_torch_is_not_passed_over_for_a_declared_one() -> None:
     assert codes(plan(hook=WHEEL, consumer=consumer)) == ["broken-torch"]
 
 
+def test_what_a_sitecustomize_may_bring_is_not_guessed() -> None:
+    customized = f"{snapshots.SITE}/sitecustomize.py"
+    seen: dict[str, Any] = {"hook": WHEEL, "consumer": snapshots.consumer(None, customized=customized)}
+    made = plan(**seen)
+    assert codes(made) == ["customized-consumer"]
+    assert customized in made.problems[0].evidence[0].text
+    assert codes(plan(**seen, project=snapshots.project(dependencies=()))) == ["customized-consumer"]
+    # Nor where the build has a torch that nobody has compared with the consumer's.
+    build = build_environment(torch=snapshots.CPU_TORCH)
+    assert codes(plan({}, **{**seen, "hook": Hook.BUILD_WHEEL}, build=build)) == ["customized-consumer"]
+    assert codes(plan({"told_torch": "2.8.0"}, **seen)) == []
+    asked = AskedFor(requirement=TorchRequirement.parse("torch==2.8.0"), source="the arguments of pip")
+    assert codes(plan(**seen, asked_for=(asked,))) == []
+    assert codes(plan(hook=Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, consumer=seen["consumer"])) == []
+
+
 def test_a_consumer_that_others_can_write_to() -> None:
     made = plan(consumer=snapshots.consumer(writable_by_others=(snapshots.SITE,)))
     assert codes(made) == ["writable-by-others"]

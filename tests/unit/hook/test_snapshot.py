@@ -1,0 +1,66 @@
+"""What a snapshot says of the consumer, seen from a shell."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from torchgraft.hook.snapshot import take_shell_snapshot
+from torchgraft.model.observation import Consumer
+from torchgraft.settings.sources import take_settings
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    (tmp_path / "source").mkdir()
+    prefix = tmp_path / "env"
+    (prefix / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages").mkdir(parents=True)
+    (prefix / "pyvenv.cfg").write_text("home = /base/bin\n")
+    return prefix
+
+
+def write_torch(site: Path, version: str) -> Path:
+    (site / "torch").mkdir(parents=True)
+    (site / "torch" / "__init__.py").touch()
+    (site / "torch" / "version.py").write_text(f"__version__ = '{version}'\n")
+    return site / "torch"
+
+
+def take_consumer(environment: Path) -> Consumer:
+    settings = take_settings(environment.parent / "source", {"torchgraft.consumer": str(environment)})
+    consumer = take_shell_snapshot(settings).consumer
+    assert consumer is not None
+    return consumer
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are named as on POSIX")
+def test_torch_of_pythonpath_is_the_consumers(
+    environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "module"))
+    folder = write_torch(tmp_path / "module", "2.8.0")
+    seen = take_consumer(environment)
+    assert seen.torch
+    assert (seen.torch.version, seen.torch.folder) == ("2.8.0", str(folder))
+    (site,) = (environment / "lib").glob("*/site-packages")
+    write_torch(site, "2.9.0")
+    (site / "torch-2.9.0.dist-info").mkdir()
+    (site / "torch-2.9.0.dist-info" / "METADATA").write_text("Name: torch\nVersion: 2.9.0\n")
+    named = take_consumer(environment).torch
+    assert named
+    assert named.version == "2.9.0"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are named as on POSIX")
+def test_a_sitecustomize_counts_where_no_torch_is_seen(
+    environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "module").mkdir()
+    module = tmp_path / "module" / "sitecustomize.py"
+    module.touch()
+    monkeypatch.setenv("PYTHONPATH", str(module.parent))
+    assert take_consumer(environment).customized == str(module)
+    write_torch(tmp_path / "module", "2.8.0")
+    assert take_consumer(environment).customized == ""
