@@ -8,8 +8,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from .model.observation import FrontEndName
-
 
 def quoted(word: str) -> str:
     """Return a word for a shell, in ASCII: what front ends show is encoded again on its way.
@@ -21,13 +19,13 @@ def quoted(word: str) -> str:
     return "$'" + "".join(map(_escaped, word.encode("utf-8", errors="surrogateescape"))) + "'"
 
 
-def install_command(prefix: str | None, requirements: Iterable[str], *, front_end: FrontEndName) -> str:
+def install_command(prefix: str | None, requirements: Iterable[str], *, by_uv: bool) -> str:
     """Return the command that installs into an environment, whatever is activated; into the activated one for None.
 
     uv makes environments without pip, and may be all that there is.
     """
     words = " ".join(quoted(requirement) for requirement in requirements)
-    if front_end is FrontEndName.UV:
+    if by_uv:
         return f"uv pip install --python {quoted(prefix)} {words}" if prefix else f"uv pip install {words}"
     return f"pip --python {quoted(prefix)} install {words}" if prefix else f"pip install {words}"
 

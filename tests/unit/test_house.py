@@ -25,10 +25,6 @@ ROOMS = (
     *("settings", "installed", "consumer", "project", "model"),
 )
 DOORS = {"build_meta", "tools"}
-# Debts of the move into rooms, to be paid room by room.
-NOT_YET = {
-    "shell_words.py",
-}
 # What deciding may not ask: the same snapshot has to give the same plan on any machine.
 IMPURE = {"os", "subprocess", "tempfile", "time", "platform", "sysconfig", "shutil", "socket", "random"}
 IMPURE_CALLS = {
@@ -76,8 +72,6 @@ def absolute_imports(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_down(path: Path) -> None:
     own = place(path)
-    if path.relative_to(PACKAGE).as_posix() in NOT_YET:
-        pytest.xfail("a debt of the move")
     for target in relative_imports(path):
         assert floor(own) <= floor(target), f"{path.name} imports {'.'.join(target)}"
         if target[0] in DOORS:
@@ -89,7 +83,7 @@ def test_no_circles() -> None:
     while gone := [where for where, targets in arrows.items() if not targets & arrows.keys()]:
         for where in gone:
             del arrows[where]
-    assert not {where for where in arrows if where[0] not in NOT_YET}
+    assert not arrows
 
 
 def test_no_two_files_have_the_same_name() -> None:
@@ -101,31 +95,24 @@ def test_no_two_types_have_the_same_name() -> None:
     counts = Counter(
         node.name for path in MODULES for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)
     )
-    assert {name for name, count in counts.items() if count > 1} <= NOT_YET
+    assert [name for name, count in counts.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("path", PURE, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_deciding_is_pure(path: Path) -> None:
-    if path.relative_to(PACKAGE).as_posix() in NOT_YET:
-        pytest.xfail("a debt of the move")
     assert not absolute_imports(path) & IMPURE
     assert sorted(impure_calls(ast.parse(path.read_text()))) == []
 
 
 def impure_calls(tree: ast.AST) -> Iterator[str]:
-    """Yield what is asked of the interpreter that runs this, or of the disk."""
+    """Yield what is asked of the interpreter that runs this, or of the disk: packaging fills markers in from it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if name in IMPURE_CALLS or (name == "evaluate" and not has_whole_environment(node)):
+            if name in IMPURE_CALLS or name == "evaluate":
                 yield f"{name} in line {node.lineno}"
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "sys":
             yield f"sys.{node.attr} in line {node.lineno}"
-
-
-def has_whole_environment(_call: ast.Call) -> bool:
-    """Return whether a marker is asked with all of its variables: packaging fills in those of this interpreter."""
-    return False
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))

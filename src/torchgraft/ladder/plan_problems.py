@@ -266,7 +266,7 @@ def _version(consumer: Consumer) -> str:
 
 
 def _install(snapshot: Snapshot, consumer: Consumer | None, *words: str) -> str:
-    return install_command(consumer.prefix if consumer else None, words, front_end=snapshot.front_end.name)
+    return install_command(consumer.prefix if consumer else None, words, by_uv=_is_uv(snapshot))
 
 
 def _is_uv(snapshot: Snapshot) -> bool:

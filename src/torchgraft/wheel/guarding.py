@@ -1,6 +1,6 @@
 """Why an extension module does not link with the torch that is here, and the commands that build it anew.
 
-May use nothing but the standard library: `act.guard` copies this file into the dist-info of guarded packages, where
+May use nothing but the standard library: `guard` copies this file into the dist-info of guarded packages, where
 their modules run it when they cannot be loaded. May not raise.
 """
 

@@ -208,7 +208,7 @@ def _about_gpus(hardware: Hardware, consumer: Consumer | None, torch: Torch | No
     if torch is not None and torch.accelerator == "cpu":
         text += f": torch {torch.version} is built without CUDA and ROCm, and does not use them"
         words, prefix = ("--force-reinstall", "torch"), consumer.prefix if consumer else None
-        return _note("gpu", text, install_command(prefix, words, front_end=FrontEndName.PIP))
+        return _note("gpu", text, install_command(prefix, words, by_uv=False))
     strange = [name for name in names if torch is not None and torch.cuda and not _has_code_for(torch, name)]
     if strange and torch is not None:
         known = " ".join(torch.architectures)

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchgraft.model.observation import FrontEndName
 from torchgraft.shell_words import install_command, quoted
 
 BASH = shutil.which("bash")
@@ -39,10 +38,7 @@ def test_the_shell_reads_the_same_word(word: str) -> None:
 
 
 def test_what_installs() -> None:
-    def command(prefix: str | None, front_end: FrontEndName) -> str:
-        return install_command(prefix, ["torch"], front_end=front_end)
-
-    assert command("/my env", FrontEndName.PIP) == "pip --python '/my env' install torch"
-    assert command("/my env", FrontEndName.UV) == "uv pip install --python '/my env' torch"
-    assert command(None, FrontEndName.BUILD) == "pip install torch"
-    assert command(None, FrontEndName.UV) == "uv pip install torch"
+    assert install_command("/my env", ["torch"], by_uv=False) == "pip --python '/my env' install torch"
+    assert install_command("/my env", ["torch"], by_uv=True) == "uv pip install --python '/my env' torch"
+    assert install_command(None, ["torch"], by_uv=False) == "pip install torch"
+    assert install_command(None, ["torch"], by_uv=True) == "uv pip install torch"
