@@ -132,6 +132,7 @@ def plan_vocabulary(
 
     made = {
         Decision.NO_CUDA: config.cuda is Cuda.OFF,
+        Decision.NO_CUDA_BY_SETTING: config.cuda is Cuda.OFF and not snapshot.switched_off,
         Decision.TOOLKIT: compiling.toolkit is not None,
         Decision.OTHER_MINOR: compiling.other_minor,
         Decision.ROCM: compiling.rocm,

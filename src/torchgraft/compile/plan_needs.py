@@ -6,6 +6,7 @@ May not decide more than that.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ..model.hardware_values import Toolkit
 from ..model.observation import Hook, Torch
@@ -14,6 +15,16 @@ from ..settings.config import Config, Cuda
 
 # Variables by which the user names a toolkit.
 TOOLKIT_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDACXX")
+
+
+def with_users_switch(config: Config, switched_off: str) -> Config:
+    """Return the settings with what the user has said in the package's own words: that means cuda = "off".
+
+    :param switched_off: as in `Snapshot`
+    """
+    if not switched_off:
+        return config
+    return replace(config, cuda=Cuda.OFF, origins={**config.origins, "cuda": switched_off})
 
 
 def asks_for_gpus(config: Config) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..compile.plan_needs import concerns_compilers
+from ..compile.plan_needs import concerns_compilers, with_users_switch
 from ..ladder.plan_graft import plan_graft
 from ..ladder.plan_problems import plan_problems
 from ..ladder.plan_requirements import plan_delegate, plan_late_install, plan_requirements
@@ -21,6 +21,7 @@ from .plan_variables import plan_variables
 
 def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     """Return what one hook call will do. The same settings and snapshot give the same plan on any machine."""
+    config = with_users_switch(config, snapshot.switched_off)
     choice = plan_torch(config, snapshot)
     reach = plan_way(config, snapshot, choice)
     torch = expected_torch(snapshot, choice, reach)
@@ -148,6 +149,8 @@ def _notes(snapshot: Snapshot, way: Way) -> list[str]:
         notes.append(f"that {consumer.prefix} is the consumer is a guess ({consumer.why})")
     if any(requirement.partition(";")[0].strip().lower() == "torch" for requirement in snapshot.project.requires):
         notes.append("[build-system] requires names torch: it can go, and with it a download that is not used")
+    if snapshot.switched_off:
+        notes.append(f'no CUDA is compiled, as with cuda = "off": the user has set {snapshot.switched_off}')
     script = snapshot.project.setup_script
     if way is Way.INSTALL and script is not None and script.may_set_requires and script.setup_requires is None:
         notes.append("setup.py may compute setup_requires: name them in [tool.torchgraft] requires")

@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ..compile.plan_needs import concerns_compilers, has_vocabulary
+from ..compile.plan_needs import concerns_compilers, has_vocabulary, with_users_switch
 from ..consumer.environment import holds_torch, python_path_of, read_environment, writable_by_others
 from ..consumer.front_end import Caller, FoundConsumer, find_caller
 from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
@@ -37,7 +37,7 @@ from ..model.observation import (
 )
 from ..model.source_tree import HashFile, Project
 from ..project.read_project import read_project, with_identity
-from ..settings.config import Config
+from ..settings.config import Config, Cuda, Source
 from ..settings.sources import Settings
 
 
@@ -102,6 +102,8 @@ class _Place:
 
 
 def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, own_torch: bool) -> Snapshot:
+    switched_off = _switched_off(settings, place.project)
+    settings = dataclasses.replace(settings, config=with_users_switch(settings.config, switched_off))
     process, ancestors = place.process, place.ancestors
     caller = find_caller(process, ancestors)
     told = settings.config.consumer or None
@@ -144,6 +146,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         hardware=_hardware(settings, hook, place, consumer=consumer, locked=wanted.locked if wanted else None),
         variables_set=tuple(sorted(filter(settings.variables.get, _planned_names(settings.config, place.project)))),
         env_conditions_met=_env_conditions_met(settings),
+        switched_off=switched_off,
         hash_files=_hash_files(settings),
         cache_folder=str(settings.cache_folder),
     )
@@ -238,6 +241,17 @@ def _planned_names(config: Config, project: Project) -> set[str]:
 
         names.update(VARIABLES)
     return names
+
+
+def _switched_off(settings: Settings, project: Project) -> str:
+    """Return the user's variable that tells the package to leave CUDA out; "" if none, or a setting says otherwise."""
+    config = settings.config
+    is_users = config.origin("cuda") not in {"default", Source.TOML.value}
+    if is_users or config.cuda is Cuda.OFF or not has_vocabulary(config, project):
+        return ""
+    from ..settings.vocabulary import switch_of
+
+    return switch_of(project.name, config.vocabulary, settings.variables)
 
 
 def _env_conditions_met(settings: Settings) -> tuple[str, ...]:

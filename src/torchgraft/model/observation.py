@@ -340,7 +340,8 @@ class Snapshot:
 
     `variables_set` are names, never values: whether the user has set a variable is all that a plan asks. The
     conditions of the package's rules on variables are therefore answered by who looks: `env_conditions_met` are those
-    that hold, in the words of `rules.env_condition_text`.
+    that hold, in the words of `rules.env_condition_text`. `switched_off` is the variable by which the user has told the
+    package to leave CUDA out, with its value, as in FLASH_ATTENTION_SKIP_CUDA_BUILD=TRUE.
     """
 
     format: int = SNAPSHOT_FORMAT
@@ -359,5 +360,6 @@ class Snapshot:
     hardware: Hardware | None = None
     variables_set: tuple[str, ...] = ()
     env_conditions_met: tuple[str, ...] = ()
+    switched_off: str = ""
     hash_files: tuple[HashFile, ...] = ()
     cache_folder: str

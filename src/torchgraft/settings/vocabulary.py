@@ -5,12 +5,13 @@ May not decide anything: `compile.plan_facts` does. The words themselves are in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
 from .kinds import ValueProblem
-from .vocabulary_words import VOCABULARY, Word
+from .vocabulary_words import VOCABULARY, Decision, Word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,20 @@ def words_of(project: str | None, setting: tuple[str, ...]) -> tuple[Word, ...]:
         if (not word.packages and not word.asked)
         or any(package in setting or (package == own and not word.asked) for package in word.packages)
     )
+
+
+def switch_of(project: str | None, setting: tuple[str, ...], variables: Mapping[str, str]) -> str:
+    """Return the variable, with its value, by which the user has told a project to leave CUDA out; "" if none.
+
+    Also one that is never set by itself. Not where another variable says that ROCm compiles instead.
+    """
+    if setting == (OFF,):
+        return ""
+    names = {*setting, *([str(canonicalize_name(project))] if project else [])}
+    said = [word for word in VOCABULARY if names & {*word.packages} and variables.get(word.variable) == word.value]
+    if any(word.when is Decision.ROCM for word in said):
+        return ""
+    return next((f"{word.variable}={word.value}" for word in said if word.when is Decision.NO_CUDA), "")
 
 
 def job_bytes_of(project: str | None, setting: tuple[str, ...]) -> int:

@@ -15,6 +15,7 @@ class Decision(enum.Enum):
     TOOLKIT = "a CUDA toolkit compiles"
     OTHER_MINOR = "the toolkit is of another minor version than torch's CUDA"
     NO_CUDA = 'cuda = "off"'
+    NO_CUDA_BY_SETTING = 'cuda = "off" in the settings'
     ROCM = "a ROCm toolkit compiles"
     TORCH = "torch's version is known"
 
@@ -60,7 +61,7 @@ _SAGE = "https://github.com/thu-ml/SageAttention/blob/0263553c1ab901e2a5e0fa83ad
 _ACCELERATOR = "https://pypi.org/project/deepspeed/0.19.8/ accelerator/real_accelerator.py"
 
 
-_TOOLKIT, _OTHER_MINOR, _NO_CUDA, _ROCM, _TORCH = Decision
+_TOOLKIT, _OTHER_MINOR, _NO_CUDA, _BY_SETTING, _ROCM, _TORCH = Decision
 
 
 def _words(
@@ -86,7 +87,8 @@ def _own_build(package: str, prefix: str, source: str) -> tuple[Word, ...]:
             (package,),
             source,
             (skip, "TRUE", _NO_CUDA, "leaves the CUDA extension out"),
-            (force, "TRUE", _NO_CUDA, no_wheel),
+            # Who leaves the extension out by that variable may want the wheel, as uv's documentation does.
+            (force, "TRUE", _BY_SETTING, no_wheel),
         ),
         *_words((package,), source, (force, "TRUE", _TOOLKIT, compiles), asked=True),
     )
@@ -160,7 +162,7 @@ VOCABULARY: tuple[Word, ...] = (
         (
             "XFORMERS_CK_FLASH_ATTN",
             "0",
-            _NO_CUDA,
+            _BY_SETTING,
             "leaves the extension for ROCm out; there is none that leaves the one for CUDA out",
         ),
     ),

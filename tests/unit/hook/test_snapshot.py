@@ -64,3 +64,29 @@ def test_a_sitecustomize_counts_where_no_torch_is_seen(
     assert take_consumer(environment).customized == str(module)
     write_torch(tmp_path / "module", "2.8.0")
     assert take_consumer(environment).customized == ""
+
+
+@pytest.mark.parametrize(
+    ("toml", "told", "expected"),
+    [
+        ("", {}, "FLASH_ATTENTION_SKIP_CUDA_BUILD=TRUE"),
+        ('cuda = "required"', {}, "FLASH_ATTENTION_SKIP_CUDA_BUILD=TRUE"),
+        ('vocabulary = "off"', {}, ""),
+        ("", {"torchgraft.cuda": "required"}, ""),
+        ("", {"torchgraft.cuda": "off"}, ""),
+    ],
+)
+def test_what_the_user_has_switched_off(
+    environment: Path, monkeypatch: pytest.MonkeyPatch, toml: str, told: dict[str, str], expected: str
+) -> None:
+    monkeypatch.setenv("FLASH_ATTENTION_SKIP_CUDA_BUILD", "TRUE")
+    source = environment.parent / "source"
+    (source / "pyproject.toml").write_text(
+        f'[project]\nname = "flash_attn"\nversion = "1"\n[tool.torchgraft]\n{toml}\n'
+    )
+    (source / "setup.py").write_text(
+        "from setuptools import setup\nfrom torch.utils.cpp_extension import CUDAExtension\n"
+        "setup(ext_modules=[CUDAExtension('a', ['a.cu'])])\n"
+    )
+    settings = take_settings(source, {"torchgraft.consumer": str(environment), **told})
+    assert take_shell_snapshot(settings).switched_off == expected

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from support import snapshots
-from support.compiling import CU130, NVCC_13_0, NVCC_13_2, hardware, plan, values
+from support.compiling import CU128, CU130, NVCC_13_0, NVCC_13_2, hardware, plan, values
 from torchgraft.compile.plan_facts import covered
 from torchgraft.errors import ConfigError
 from torchgraft.model.hardware_values import RocmToolkit
 from torchgraft.model.observation import Hook
 from torchgraft.settings.config import Config, Cuda
 from torchgraft.settings.sources import resolve_config
-from torchgraft.settings.vocabulary import PACKAGES, words_of
+from torchgraft.settings.vocabulary import PACKAGES, switch_of, words_of
 from torchgraft.settings.vocabulary_words import VOCABULARY, Decision
 
 METADATA = Hook.PREPARE_METADATA_FOR_BUILD_WHEEL
@@ -103,6 +103,40 @@ def test_without_cuda_a_package_is_told_to_leave_it_out() -> None:
 )
 def test_what_leaves_cuda_out(name: str, variable: str, value: str) -> None:
     assert of(name, config={"cuda": Cuda.OFF}) == {variable: value}
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "expected"),
+    [
+        ("flash_attn", {"FLASH_ATTENTION_SKIP_CUDA_BUILD": "TRUE"}, "FLASH_ATTENTION_SKIP_CUDA_BUILD=TRUE"),
+        ("flash-attn", {"FLASH_ATTENTION_SKIP_CUDA_BUILD": "true"}, ""),  # its setup.py takes that for a no
+        ("flash-attn", {"FLASH_ATTENTION_FORCE_BUILD": "TRUE"}, ""),
+        ("flash-attn", {"MAMBA_SKIP_CUDA_BUILD": "TRUE"}, ""),
+        ("pyg-lib", {"FORCE_CUDA": "0"}, "FORCE_CUDA=0"),
+        ("torch-scatter", {"FORCE_CUDA": "0"}, ""),
+        ("xformers", {"XFORMERS_CK_FLASH_ATTN": "0"}, ""),
+        ("vllm", {"VLLM_TARGET_DEVICE": "cpu"}, "VLLM_TARGET_DEVICE=cpu"),  # never set unless it is asked for
+        ("torchaudio", {"USE_CUDA": "0"}, "USE_CUDA=0"),
+        ("torchaudio", {"USE_CUDA": "0", "USE_ROCM": "1"}, ""),
+        (None, {"USE_CUDA": "0"}, ""),
+    ],
+)
+def test_the_users_own_word_for_no_cuda(name: str | None, variables: dict[str, str], expected: str) -> None:
+    assert switch_of(name, (), variables) == expected
+    assert switch_of(name, ("off",), variables) == ""
+    assert switch_of("a-fork", (name.replace("_", "-"),) if name else (), variables) == expected
+
+
+def test_what_the_user_has_switched_off_needs_no_toolkit() -> None:
+    said = "FLASH_ATTENTION_SKIP_CUDA_BUILD=TRUE"
+    project = snapshots.project(name="flash-attn", cuda_sources="a.cu")
+    seen = {"project": project, "variables_set": (said.partition("=")[0],)}
+    assert plan(CU128, hardware(), **seen).problems
+    made = plan(CU128, hardware(), **seen, switched_off=said)
+    assert made.problems == ()
+    # The package may look for a wheel: that is what uv's documentation sets the variable for.
+    assert "FLASH_ATTENTION_FORCE_BUILD" not in values(made)
+    assert any(said in note for note in made.notes)
 
 
 @pytest.mark.parametrize(
