@@ -204,8 +204,10 @@ def _find_activated(scene: Scene) -> Iterator[RuleVerdict]:
 def _activated(scene: Scene) -> Iterator[tuple[Path, str]]:
     """Yield the environments that are activated in the nearest process that has one, without the hook's own.
 
-    The hook's own is activated by a front end that made it; or, where it is kept, by a person.
+    The hook's own is activated by a front end that made it; or, where it is kept, by a person. Without torch it may be
+    hatch's, which is kept too: then what was activated before counts, if that has it.
     """
+    own: list[tuple[Path, str]] = []
     processes: tuple[HookProcess | Process, ...] = (scene.hook, *scene.ancestors)
     for process in processes:
         found: dict[str, tuple[Path, str]] = {}
@@ -215,9 +217,14 @@ def _activated(scene: Scene) -> Iterator[tuple[Path, str]]:
             is_made = scene.is_own(prefix) and is_throw_away(Path(scene.hook.prefix))
             if value and is_environment(prefix) and not is_made:
                 found.setdefault(real(prefix), (prefix, name))
-        if found:
+        if not found:
+            continue
+        if all(scene.is_own(prefix) and not holds_torch(prefix) for prefix, _ in found.values()):
+            own = own or [*found.values()]
+        elif not own or any(holds_torch(prefix) for prefix, _ in found.values()):
             yield from found.values()
             return
+    yield from own
 
 
 def _find_in_folder(scene: Scene) -> Iterator[RuleVerdict]:

@@ -14,12 +14,12 @@ from typing import Any
 from packaging.version import Version
 
 from ..file_lock import is_file_locked
-from ..files import UnreadableError, is_file, is_folder, joined
+from ..files import UnreadableError, is_file, is_folder, joined, real
 from ..model.observation import FrontEndName, Rule
 from ..untrusted import read_toml, strings
 from ..versions import parse_version
 from .command_line import CommandLine
-from .environment import is_environment, is_uv_build, is_venv, prefix_of_interpreter
+from .environment import holds_torch, is_environment, is_uv_build, is_venv, prefix_of_interpreter
 from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_among, venv_upwards
 
 _SYSTEM_LOCK = re.compile(r"uv-[0-9a-f]+\.lock")
@@ -129,7 +129,8 @@ def _guess(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
         yield RuleVerdict(rule=Rule.UV_GUESS, said=said, is_last=True)
         return
     projects = _project(caller) if _is_on_project(caller.command) else ()
-    candidates = (*projects, *_guessed_interpreters(caller))
+    # Stable: those that are meant as little as that come last, in their order.
+    candidates = sorted((*projects, *_guessed_interpreters(caller)), key=lambda one: _is_uvs_own(one.prefix, caller))
     must_be_locked = _must_be_locked(caller)
     refused = []
     for candidate in candidates:
@@ -142,6 +143,17 @@ def _guess(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
             return
     said = "; ".join(refused) or "uv works on no environment that could be guessed"
     yield RuleVerdict(rule=Rule.UV_GUESS, said=said, is_last=True)
+
+
+def _is_uvs_own(prefix: Path, caller: Caller) -> bool:
+    """Return whether an environment has the very uv that runs, and no torch: it is a tool's, which nobody means.
+
+    `python -m uv` sets VIRTUAL_ENV to the environment of that Python, unless it is set (uv, `python/uv/__main__.py`).
+    """
+    # What the system shows as running is in uv's cache where uv was installed by links.
+    programs = map(Path, (caller.process.executable, *caller.process.arguments[:1]))
+    owners = {real(prefix_of_interpreter(program)) for program in programs if program.is_absolute()}
+    return real(prefix) in owners and not holds_torch(prefix)
 
 
 def _must_be_locked(caller: Caller) -> bool:

@@ -317,6 +317,20 @@ def test_r2g_guesses(
     assert (found.prefix, found.rule, found.certain) == (str(tmp_path / expected), Rule.UV_GUESS, False)
 
 
+def test_r2g_the_environment_of_uv_itself_comes_last_where_it_has_no_torch(
+    tmp_path: Path, uv_build: HookProcess
+) -> None:
+    tool = write_environment(tmp_path / "tool", torch=None)
+    command = f"{tool}/bin/uv build --wheel"
+    assert one(find(uv_build, caller(command, tmp_path, VIRTUAL_ENV=str(tool)))).prefix == str(tool)
+    venv = write_environment(tmp_path / ".venv")
+    assert one(find(uv_build, caller(command, tmp_path, VIRTUAL_ENV=str(tool)))).prefix == str(venv)
+    activated = str(write_environment(tmp_path / "activated", torch=None))
+    assert one(find(uv_build, caller(command, tmp_path, VIRTUAL_ENV=activated))).prefix == activated
+    (tool / "lib" / "python3.11" / "site-packages" / "torch-2.8.0.dist-info").mkdir()
+    assert one(find(uv_build, caller(command, tmp_path, VIRTUAL_ENV=str(tool)))).prefix == str(tool)
+
+
 def test_a_workspace_that_excludes_or_that_is_no_toml(tmp_path: Path, uv_build: HookProcess) -> None:
     member = tmp_path / "ws" / "packages" / "member"
     member.mkdir(parents=True)
@@ -537,6 +551,17 @@ def test_r6_the_nearest_process_counts_and_ones_own_build_environment_does_not(t
     near, far = (str(write_environment(tmp_path / name)) for name in ("near", "far"))
     ancestors = (*caller("x", tmp_path, VIRTUAL_ENV=near), *caller("bash", tmp_path, VIRTUAL_ENV=far))
     assert one(find(hook(own, VIRTUAL_ENV=str(own)), ancestors)).prefix == near
+
+
+def test_r6_an_environment_that_hatch_keeps_for_builds_is_not_meant(tmp_path: Path) -> None:
+    own = write_environment(tmp_path / "hatch-build", torch=None)
+    mine = str(write_environment(tmp_path / "mine"))
+    build = hook(own, VIRTUAL_ENV=str(own))
+    ancestors = (*caller("python -m hooks", tmp_path, VIRTUAL_ENV=str(own)), *caller("hatch build", tmp_path))
+    assert one(find(build, ancestors)).prefix == str(own)
+    assert one(find(build, (*ancestors, *caller("bash", tmp_path, VIRTUAL_ENV=mine)))).prefix == mine
+    bare = str(write_environment(tmp_path / "bare", torch=None))
+    assert one(find(build, (*ancestors, *caller("bash", tmp_path, VIRTUAL_ENV=bare)))).prefix == str(own)
 
 
 def test_a_shell_without_an_activated_environment(tmp_path: Path) -> None:
