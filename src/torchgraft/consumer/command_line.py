@@ -84,6 +84,7 @@ _VALUES = {
 # Where the same spelling takes no value.
 _FLAGS = {
     (FrontEndName.UV, "run"): frozenset({"-m", "--script", "-s"}),
+    **{(FrontEndName.UV, word): frozenset({"-e", "--editable"}) for word in ("add", "tool")},
     **{(FrontEndName.PDM, word): frozenset({"-d"}) for word in ("add", "install", "sync", "update")},
 }
 _WORDS = {
@@ -147,7 +148,8 @@ class CommandLine:
     @property
     def has_no_project(self) -> bool:
         """Whether it works from no project of its own, and so from no lock."""
-        return bool(_WITHOUT_PROJECT.intersection(self.words[:1]))
+        leaves_aside = self.program is FrontEndName.UV and self.has("--no-project", "--no-workspace")
+        return leaves_aside or bool(_WITHOUT_PROJECT.intersection(self.words[:1]))
 
     @property
     def runs_with(self) -> bool:

@@ -43,6 +43,7 @@ VARIABLES: frozenset[str] = frozenset(
         "TOX_WORK_DIR",
         "UV_CONSTRAINT",
         "UV_NO_PROJECT",
+        "UV_NO_SOURCES",
         "UV_OVERRIDE",
         "UV_PROJECT",
         "UV_PROJECT_ENVIRONMENT",

@@ -123,7 +123,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     if caller is not None:
         from ..wanted.read_wanted import front_end_of, read_wanted
 
-        wanted = read_wanted(caller, ancestors, python)
+        wanted = read_wanted(caller, ancestors, python, building=place.project)
         front_end = front_end_of(caller, wanted)
     consumer = next((c for c in consumers if c.torch), consumers[0] if consumers else None)
     rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))

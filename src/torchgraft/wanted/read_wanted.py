@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -21,11 +22,14 @@ from ..consumer.front_end import Caller
 from ..consumer.processes import Process
 from ..installed.markers import MarkerError, marker_holds, torch_version_in
 from ..model.observation import AskedFor, FrontEnd, FrontEndName, Locked, Python
+from ..model.source_tree import Project
 from ..model.torch_requirement import TorchRequirement
 from ..redaction import without_credentials
 
 # `torch@2.8.0` of uv tool and poetry, `torch@^2.8` of poetry: no URL.
 _AT_VERSION = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*@\s*([\^~]?)([^/:\s]+)\s*")
+# A folder, or a distribution with extras, which may be the one that is being built.
+_LOOKS_LIKE_PLACE = re.compile(r"\s*\.|-e |.*[/\\\[]|.*file:")
 # Names of torch in text that packaging refuses: `torch @ ./x.whl`, `torch==2.8 or so`.
 _LOOKS_LIKE_TORCH = re.compile(r"\s*torch\s*($|[\[@<>=!~;,(\s])", re.IGNORECASE)
 # Those that may work from a lock of a project.
@@ -41,15 +45,22 @@ class Wanted:
     faults: tuple[str, ...] = ()
 
 
-def read_wanted(caller: Caller | None, ancestors: tuple[Process, ...], python: Python) -> Wanted:
-    """Return what the lock and the arguments of the front end say; nothing where there is no front end."""
+def read_wanted(
+    caller: Caller | None, ancestors: tuple[Process, ...], python: Python, *, building: Project | None = None
+) -> Wanted:
+    """Return what the lock and the arguments of the front end say; nothing where there is no front end.
+
+    :param building: the project that is being built
+    """
     if caller is None:
         return Wanted()
     # pipx runs pip or uv with arguments of its own making; what the user asked for stands in pipx's.
     callers = [(caller.command, caller.process)]
     callers += [(c, process) for process in ancestors if (c := process.command_line) and c.program is FrontEndName.PIPX]
     asked = [
-        read_asked_for(command, folder=process.folder, variables=dict(process.variables), python=python)
+        read_asked_for(
+            command, folder=process.folder, variables=dict(process.variables), python=python, building=building
+        )
         for command, process in callers
     ]
     return Wanted(
@@ -73,6 +84,8 @@ def front_end_of(caller: Caller | None, wanted: Wanted) -> FrontEnd:
 
 def _locked(caller: Caller, files: tuple[str, ...], python: Python) -> Locked | None:
     if not files and (caller.name not in _WITH_LOCK or caller.command.has_no_project):
+        return None
+    if not files and caller.name is FrontEndName.UV and caller.variable("UV_NO_PROJECT"):
         return None
     from .lock_files import read_lock
 
@@ -100,34 +113,51 @@ class Asked:
     lock_files: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Sources:
-    """Where a command line names requirements: as text, in files, and in files that replace all others."""
+class _Sources(NamedTuple):
+    """Where a command line names requirements: as text, in files, and in files that replace all others; and groups."""
 
     texts: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     script: str | None = None
+    groups: tuple[str, ...] = ()
 
 
-def read_asked_for(command: CommandLine, *, folder: str, variables: Mapping[str, str], python: Python) -> Asked:
+def read_asked_for(
+    command: CommandLine,
+    *,
+    folder: str,
+    variables: Mapping[str, str],
+    python: Python,
+    building: Project | None = None,
+) -> Asked:
     """Return what the arguments of a front end say of torch.
 
     :param folder: where the front end runs
-    :param variables: its own; only PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT and UV_OVERRIDE are looked at
+    :param variables: its own; only PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT, UV_OVERRIDE and
+        UV_NO_SOURCES are looked at
+    :param building: the project that is being built
     """
     sources = _SOURCES.get(command.program, _nothing)(command, variables)
     shown = f"the arguments of {command.program.value}"
-    lines = [(text, Path(folder), shown) for text in sources.texts]
+    lines: list[tuple[str, Path, str]] = [(text, Path(folder), shown) for text in sources.texts]
     overrides: list[tuple[str, Path, str]] = []
     faults: list[str] = []
     lock_files = [str(Path(folder, file)) for file in command.values("--lock") if command.program is FrontEndName.PIPX]
-    if sources.files or sources.script or sources.overrides:
-        from .requirements_files import RequirementsReader  # most commands name none
+    if any(sources[1:]) or any(map(_LOOKS_LIKE_PLACE.match, sources.texts)):
+        from .local_projects import LocalProjects  # most commands name neither a file nor a project
+        from .requirements_files import Line, RequirementsReader
 
-        reader = RequirementsReader(Path(folder), faults)
-        lines += (line for file in sources.files for line in reader.read(file))
-        lines += reader.read_script(sources.script) if sources.script else ()
+        extras = tuple(name for value in command.values("--extra") for name in value.split(","))
+        reader = RequirementsReader(Path(folder), faults, extras=extras)
+        is_uv = command.program is FrontEndName.UV
+        has_sources = is_uv and not (command.has("--no-sources") or variables.get("UV_NO_SOURCES"))
+        projects = LocalProjects(Path(folder), python, faults, building=building, has_sources=has_sources)
+        named = [Line(*line) for line in lines]
+        named += (line for file in sources.files for line in reader.read(file))
+        named += reader.read_script(sources.script) if sources.script else ()
+        lines = [line for one in named for line in projects.with_projects(one)]
+        lines += (line for group in sources.groups for line in projects.read_group(group))
         overrides += (line for file in sources.overrides for line in reader.read(file))
         lock_files += reader.lock_files
     found = [asked for line in lines if (asked := _asked(*line, python, faults))]
@@ -149,7 +179,12 @@ def _pip(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
     named = (*_listed(variables, "PIP_REQUIREMENT"), *_listed(variables, "PIP_CONSTRAINT"))
     files = command.values("-r", "--requirement", "-c", "--constraint")
     script = command.values("--requirements-from-script")
-    return _Sources(texts=command.positional, files=(*files, *named), script=script[-1] if script else None)
+    return _Sources(
+        texts=(*command.positional, *_editable(command.values("-e", "--editable"))),
+        files=(*files, *named),
+        script=script[-1] if script else None,
+        groups=command.values("--group"),
+    )
 
 
 def _uv(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
@@ -159,17 +194,28 @@ def _uv(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
     requirements = command.values("-r", "--requirement", "--requirements")
     with_files = tuple(f for value in command.values("--with-requirements") for f in value.split(",") if f)
     with_texts = tuple(text for value in command.values("-w", "--with") for text in _split_commas(value))
+    with_texts += _editable(text for value in command.values("--with-editable") for text in _split_commas(value))
     if words == ("pip", "install"):
-        return _Sources(texts=command.positional, files=(*requirements, *constraints), overrides=overrides)
+        return _Sources(
+            texts=(*command.positional, *_editable(command.values("-e", "--editable"))),
+            files=(*requirements, *constraints),
+            overrides=overrides,
+            groups=command.values("--group"),
+        )
     if words == ("pip", "sync"):
-        return _Sources(files=(*command.positional, *constraints), overrides=overrides)
+        groups = command.values("--group")
+        return _Sources(files=(*command.positional, *constraints), overrides=overrides, groups=groups)
     if words == ("add",):
         files = (*requirements, *constraints)
         return _Sources(texts=command.positional, files=files, script=command.script)
     if words == ("run",):
-        return _Sources(texts=with_texts, files=with_files, script=command.script)
+        reads_input = command.positional[:1] == ("-",) and not command.has("-m", "--module")
+        files = (*with_files, *(("-",) if reads_input else ()))
+        return _Sources(texts=with_texts, files=files, script=command.script)
     if words in (("tool", "install"), ("tool", "run")):
-        texts = (*with_texts, *(command.values("--from") or command.positional[:1]))
+        tool = command.values("--from") or command.positional[:1]
+        tool = _editable(tool) if command.has("-e", "--editable") else tool
+        texts = (*with_texts, *tool)
         return _Sources(texts=texts, files=(*with_files, *constraints), overrides=overrides)
     if words in (("sync",), ("lock",)):
         return _Sources(script=command.script)
@@ -188,7 +234,8 @@ def _pipx(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
     passed = [part for value in command.values("--pip-args") for part in _shell_words(value)]
     pip = _pip(parse_arguments(FrontEndName.PIP, ("install", *passed)), variables)
     files = (*command.values("-r", "--requirement"), *pip.files)
-    return _Sources(texts=(*texts, *command.values("--preinstall", "--with"), *pip.texts), files=files)
+    editable = _editable(texts) if command.has("-e", "--editable") else texts
+    return _Sources(texts=(*editable, *command.values("--preinstall", "--with"), *pip.texts), files=files)
 
 
 def _shell_words(text: str) -> list[str]:
@@ -209,6 +256,11 @@ _SOURCES = {
     FrontEndName.POETRY: _added,
     FrontEndName.PDM: _added,
 }
+
+
+def _editable(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return what is installed in place as requirements files have it: `-e app` is a folder, `app` a distribution."""
+    return tuple(f"-e {text}" for text in texts)
 
 
 def _listed(variables: Mapping[str, str], name: str) -> tuple[str, ...]:

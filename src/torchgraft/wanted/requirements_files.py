@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from ..files import UnreadableError, read_whole
 from ..redaction import without_credentials
-from ..untrusted import parse_toml, strings, table
+from ..untrusted import parse_toml, strings
 
 # PEP 751, 'File Name'.
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
@@ -31,6 +31,7 @@ _BYTE_ORDER_MARKS = (
 )
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _NESTED = re.compile(r"(?:(-r|-c)\s*=?\s*|(--requirement|--constraint)(?:\s+|\s*=\s*))(\S.*)")
+_EDITABLE = re.compile(r"(?:-e\s*=?\s*|--editable(?:\s+|\s*=\s*))(\S.*)")
 # Where the options of a single requirement begin: `torch==2.8 --hash=sha256:...`.
 _OPTIONS = re.compile(r"\s-{1,2}[A-Za-z].*$")
 # PEP 723, 'Reference Implementation'.
@@ -48,12 +49,14 @@ class Line(NamedTuple):
 class RequirementsReader:
     """Reads files once each, and adds a sentence to `faults` for what went wrong.
 
-    `lock_files` are the pylock.toml that were named like requirements files.
+    `lock_files` are the pylock.toml that were named like requirements files. A pyproject.toml gives one line, which
+    names its project with `extras`.
     """
 
-    def __init__(self, folder: Path, faults: list[str]) -> None:
+    def __init__(self, folder: Path, faults: list[str], *, extras: tuple[str, ...] = ()) -> None:
         self.folder = Path(os.path.normpath(folder))
         self.faults = faults
+        self.extras = extras
         self.lock_files: list[str] = []
         self._read: set[str] = set()
 
@@ -62,10 +65,10 @@ class RequirementsReader:
 
         :param chain: the files that led here
         """
-        if name == "-":
+        if name in ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"):
             self.faults.append("requirements from the standard input are not seen")
             return
-        path = _path(name, self.folder if folder is None else folder)
+        path = path_of(name, self.folder if folder is None else folder)
         if path is None:
             self.faults.append(f"{_shown(name)} is not fetched")
             return
@@ -85,7 +88,7 @@ class RequirementsReader:
 
     def read_script(self, name: str) -> Iterator[Line]:
         """Return the requirements in the metadata of a script (PEP 723); none where it has none."""
-        path = _path(name, self.folder)
+        path = path_of(name, self.folder)
         if path is None:
             self.faults.append(f"{_shown(name)} is not fetched")
             return
@@ -105,17 +108,21 @@ class RequirementsReader:
             yield from self._listed(data.get("dependencies"), path.parent, f"{shown} (its metadata)")
 
     def _lines(self, text: str, path: Path, shown: str, chain: tuple[str, ...]) -> Iterator[Line]:
-        if path.suffix == ".toml":
-            # `uv pip install -r pyproject.toml`
-            project = table(self._toml(text, shown).get("project"))
-            yield from self._listed(project.get("dependencies"), path.parent, shown)
+        if path.name == "pyproject.toml":
+            # `uv pip install -r pyproject.toml --extra gpu`: what the project there requires.
+            extras = f"[{','.join(self.extras)}]" if self.extras else ""
+            yield Line(text=f"{path.parent}/{extras}", folder=path.parent, source=shown)
             return
         if path.name in ("setup.py", "setup.cfg"):
             self.faults.append(f"{shown} is not read for requirements")
             return
         for number, line in _logical_lines(text):
             nested = _NESTED.fullmatch(line)
-            if nested:
+            editable = _EDITABLE.fullmatch(line)
+            if editable:
+                place = f"-e {_unquoted(editable[1])}"
+                yield Line(text=place, folder=path.parent, source=f"{shown} line {number}")
+            elif nested:
                 yield from self.read(_unquoted(nested[3]), folder=path.parent, chain=chain)
             elif not line.startswith("-"):
                 requirement = _OPTIONS.sub("", line).strip()
@@ -140,10 +147,15 @@ class RequirementsReader:
             return None
 
     def _shown(self, path: Path) -> str:
-        try:
-            return _shown(path.relative_to(self.folder).as_posix())
-        except ValueError:
-            return _shown(str(path))
+        return shown_path(path, self.folder)
+
+
+def shown_path(path: Path, folder: Path) -> str:
+    """Return a path as people see it who are in a folder."""
+    try:
+        return _shown(path.relative_to(folder).as_posix())
+    except ValueError:
+        return _shown(str(path))
 
 
 def is_lock_name(path: str) -> bool:
@@ -151,7 +163,7 @@ def is_lock_name(path: str) -> bool:
     return _PYLOCK.fullmatch(path.replace("\\", "/").rpartition("/")[2]) is not None
 
 
-def _path(name: str, folder: Path) -> Path | None:
+def path_of(name: str, folder: Path) -> Path | None:
     """Return the file that a name stands for; None if it is a URL of another machine."""
     if name.lower().startswith("file:"):
         name = unquote(name[len("file:") :].removeprefix("//").removeprefix("localhost"))

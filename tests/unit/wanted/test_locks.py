@@ -185,6 +185,7 @@ def test_extras_and_groups_of_the_command_choose(case: str, arguments: tuple[str
         (FrontEndName.UV, ("tool", "install", ".")),
         (FrontEndName.UV, ("tool", "uvx", "app")),
         (FrontEndName.UV, ("build",)),
+        (FrontEndName.UV, ("run", "--no-project", "--with", "flash-attn", "python")),
         (FrontEndName.PIP, ("install", ".")),
         (FrontEndName.BUILD, ()),
         (FrontEndName.POETRY, ("install",)),

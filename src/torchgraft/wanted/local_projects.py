@@ -1,0 +1,212 @@
+"""What local projects require that a command names, with the extras and dependency groups that it names of them.
+
+May not run a project, resolve anything, or raise: what cannot be read becomes a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from packaging.utils import canonicalize_name
+
+from ..files import UnreadableError, is_file, real
+from ..installed.markers import Chosen, MarkerError, marker_holds
+from ..model.observation import Python
+from ..model.source_tree import Project
+from ..model.torch_requirement import TorchRequirement, requirement_of
+from ..redaction import without_credentials
+from ..untrusted import read_toml, strings, table, tables, text_of
+from .requirements_files import Line, path_of, shown_path
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+_PATH = re.compile(r"([^\[\];]+?)\s*(?:\[([^\]]*)\])?\s*(?:;(.*))?")
+_EGG = re.compile(r".*[#&]egg=([A-Za-z0-9._-]+)(?:\[([^\]]*)\])?.*")
+# The last folder of PyTorch's own indexes, and the local part of the versions there.
+_BACKEND = re.compile(r"cpu|cu\d+|rocm[\d.]+|xpu")
+_MOST_PROJECTS = 100
+
+
+class _Named(NamedTuple):
+    """What a requirement names: a distribution, a folder, or both, and extras of it."""
+
+    name: str
+    folder: Path | None
+    extras: tuple[str, ...]
+    marker: str
+
+
+class LocalProjects:
+    """Reads projects, once for each choice of extras and groups, and adds a sentence to `faults` for what went wrong.
+
+    :param folder: where the front end runs
+    :param building: the project that is being built. Of that one only what is named beside it is new: the ladder
+        knows its plain dependencies.
+    :param has_sources: whether the front end heeds `[tool.uv.sources]`
+    """
+
+    def __init__(
+        self, folder: Path, python: Python, faults: list[str], *, building: Project | None, has_sources: bool
+    ) -> None:
+        self.folder = folder
+        self.python = python
+        self.faults = faults
+        self.building = building
+        self.has_sources = has_sources
+        self._read: set[tuple[str, Chosen, bool]] = set()
+
+    def with_projects(self, line: Line) -> Iterator[Line]:
+        """Return a line, and what the project requires that it names, if there is one here."""
+        yield line
+        named = _named(line)
+        if named is None or not self._holds(named.marker):
+            return
+        chosen = Chosen(extras=frozenset(named.extras))
+        if named.folder is not None:
+            yield from self.read(named.folder, chosen)
+        elif self.building is not None and named.extras and named.name == canonicalize_name(self.building.name or ""):
+            yield from self.read(Path(self.building.folder), chosen)
+
+    def read(self, folder: Path, chosen: Chosen, *, plain: bool = True) -> Iterator[Line]:
+        """Return what a project requires.
+
+        :param chosen: its extras and groups that are installed
+        :param plain: whether the project itself is installed, too
+        """
+        plain = plain and not (self.building is not None and real(folder) == real(Path(self.building.folder)))
+        key = (str(folder), chosen, plain)
+        file = folder / "pyproject.toml"
+        if key in self._read or len(self._read) >= _MOST_PROJECTS or not is_file(file):
+            return
+        self._read.add(key)
+        shown = shown_path(file, self.folder)
+        try:
+            data = read_toml(file)
+        except UnreadableError as error:
+            self.faults.append(f"{shown} {error}")
+            return
+        name = canonicalize_name(text_of(table(data.get("project")).get("name")) or "")
+        for text, where, wanted in _listed(data, chosen, plain=plain):
+            requirement = requirement_of(text)
+            if requirement is None or not self._holds(str(requirement.marker or "")):
+                # As with any other line, what is no requirement is for others to say.
+                yield Line(text=text, folder=folder, source=f"{shown}{where}")
+            elif canonicalize_name(requirement.name) == name:
+                yield from self.read(folder, Chosen(extras=_names(requirement.extras)), plain=False)
+            else:
+                yield from self._from_source(requirement, Line(text, folder, f"{shown}{where}"), data, wanted)
+
+    def read_group(self, text: str) -> Iterator[Line]:
+        """Return what a dependency group requires, as pip names it: `ml`, `folder/pyproject.toml:ml`."""
+        path, _, group = text.rpartition(":")
+        folder = (self.folder / path).parent if path else self.folder
+        yield from self.read(folder, Chosen(groups=_names((group,))), plain=False)
+
+    def _from_source(
+        self, requirement: Requirement, line: Line, data: Mapping[str, Any], wanted: Chosen
+    ) -> Iterator[Line]:
+        """Return a requirement as `[tool.uv.sources]` have it, with those of the project that it comes from."""
+        source = self._source(requirement, data, wanted)
+        path, url, git = (text_of(source.get(key)) for key in ("path", "url", "git"))
+        if place := url or (git and f"git+{git}"):
+            yield line._replace(text=f"{requirement.name} @ {place}")
+        elif path is not None:
+            if canonicalize_name(requirement.name) == "torch":
+                yield line._replace(text=f"torch @ {(line.folder / path).absolute().as_uri()}")
+            yield from self.read(Path(line.folder, path), Chosen(extras=_names(requirement.extras)))
+        elif (index := text_of(source.get("index"))) and canonicalize_name(requirement.name) == "torch":
+            yield from self._from_index(requirement, line, index, table(table(data.get("tool")).get("uv")))
+        else:
+            yield from self.with_projects(line)
+
+    def _source(self, requirement: Requirement, data: Mapping[str, Any], wanted: Chosen) -> Mapping[str, Any]:
+        if not self.has_sources:
+            return {}
+        sources = table(table(table(data.get("tool")).get("uv")).get("sources"))
+        found = next((value for name, value in sources.items() if _is_name(name, requirement.name)), None)
+        for source in tables(found) or [table(found)]:
+            extra, group = text_of(source.get("extra")), text_of(source.get("group"))
+            is_meant = (extra is None or wanted.has_extra(extra)) and (group is None or wanted.has_group(group))
+            if is_meant and self._holds(text_of(source.get("marker")) or ""):
+                return source
+        return {}
+
+    def _from_index(
+        self, requirement: Requirement, line: Line, index: str, settings: Mapping[str, Any]
+    ) -> Iterator[Line]:
+        """Return a requirement on the torch of an index that builds do not see, as one that no other index has.
+
+        PyTorch's indexes end with the local part that their versions have: `.../whl/cu128`. A build that cannot get
+        that version fails; with the version alone it would take the torch of the default index.
+        """
+        found = next((one for one in tables(settings.get("index")) if one.get("name") == index), {})
+        if found.get("default") is True:
+            yield line
+            return
+        pinned = TorchRequirement(specifier=requirement.specifier).pinned
+        parts = (text_of(found.get("url")) or "").rstrip("/").removesuffix("/simple").rpartition("/")
+        is_mac = self.python.platform.startswith("macosx")
+        if pinned and ("+" in pinned or is_mac):
+            yield line
+        elif pinned and _BACKEND.fullmatch(parts[2]):
+            yield line._replace(text=f"torch=={pinned}+{parts[2]}")
+        else:
+            place = without_credentials(index)[:60]
+            self.faults.append(f"{line.source} has torch from the index {place}, which no build sees")
+
+    def _holds(self, marker: str) -> bool:
+        try:
+            return not marker or marker_holds(marker, self.python)
+        except MarkerError:
+            return False
+
+
+def _named(line: Line) -> _Named | None:
+    """Return what a line names; None where it is nothing that can be a project."""
+    text = line.text.strip()
+    is_editable = text.startswith("-e ")
+    text = text.removeprefix("-e ").strip()
+    requirement = requirement_of(text)
+    # `-e app` is the folder, `app` a distribution of the index.
+    if requirement is not None and (requirement.url or not is_editable):
+        folder = path_of(requirement.url, line.folder) if requirement.url else None
+        extras = tuple(sorted(_names(requirement.extras)))
+        return _Named(canonicalize_name(requirement.name), folder, extras, str(requirement.marker or ""))
+    egg = _EGG.fullmatch(text)
+    match = _PATH.fullmatch(text.partition("#")[0])
+    if match is None:
+        return None
+    extras = tuple(sorted(_names((match[2] or (egg and egg[2]) or "").split(","))))
+    name = canonicalize_name(egg[1]) if egg else ""
+    return _Named(name, path_of(match[1], line.folder), extras, (match[3] or "").strip())
+
+
+def _listed(data: Mapping[str, Any], chosen: Chosen, *, plain: bool) -> Iterator[tuple[str, str, Chosen]]:
+    """Return the requirements of a project, where they stand in its file, and for what they are required."""
+    project = table(data.get("project"))
+    if plain:
+        yield from ((text, "", Chosen()) for text in strings(project.get("dependencies")))
+    for name, listed in table(project.get("optional-dependencies")).items():
+        if chosen.has_extra(str(name)):
+            wanted = Chosen(extras=_names((str(name),)))
+            yield from ((text, f" (extra {str(name)[:60]})", wanted) for text in strings(listed))
+    groups = {canonicalize_name(str(name)): listed for name, listed in table(data.get("dependency-groups")).items()}
+    waiting = [name for name in groups if chosen.has_group(name)]
+    included = set(waiting)
+    for name in waiting:
+        yield from ((text, f" (group {name[:60]})", Chosen(groups=_names((name,)))) for text in strings(groups[name]))
+        others = {canonicalize_name(text_of(item.get("include-group")) or "") for item in tables(groups[name])}
+        waiting += sorted((others & set(groups)) - included)
+        included |= others
+
+
+def _names(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(canonicalize_name(name.strip()) for name in names if name.strip())
+
+
+def _is_name(one: object, other: str) -> bool:
+    return canonicalize_name(str(one)) == canonicalize_name(other)
