@@ -23,7 +23,7 @@ def run_child(
 ) -> int:
     """Return the exit status of a command; negative for a signal, as subprocess has it.
 
-    :param each_line: is given every line of output, and returns what is passed on of it
+    :param each_line: is given every line of output, and returns what is passed on of it; very long ones come in parts
     """
     _flush()
     # No timeout: compiling takes as long as it takes, and the front end's user can interrupt it.
@@ -76,8 +76,8 @@ def _passed_on(process: subprocess.Popen[bytes], each_line: Callable[[bytes], by
 def _pump(pipe: IO[bytes], descriptor: int, each_line: Callable[[bytes], bytes]) -> None:
     """Copy lines to one of our own file descriptors; go on reading when nobody listens, or the child would block."""
     is_open = True
-    for line in _lines(pipe):
-        passed = each_line(line)
+    for lines in _lines(pipe):
+        passed = b"".join(map(each_line, lines))
         if is_open:
             try:
                 _write_all(descriptor, passed)
@@ -85,15 +85,18 @@ def _pump(pipe: IO[bytes], descriptor: int, each_line: Callable[[bytes], bytes])
                 is_open = False
 
 
-def _lines(pipe: IO[bytes]) -> Iterator[bytes]:
+def _lines(pipe: IO[bytes]) -> Iterator[list[bytes]]:
+    """Yield the lines that have come, a progress bar's too; one without an end comes in parts."""
     rest = b""
     # A pipe without a buffer: one with a buffer cannot be closed while this thread waits in it.
     with contextlib.suppress(OSError, ValueError):
         while chunk := pipe.read(_CHUNK_BYTES):
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from (line + b"\n" for line in lines)
+            lines = (rest + chunk).splitlines(keepends=True)
+            is_whole = lines[-1].endswith((b"\n", b"\r")) or len(lines[-1]) >= _CHUNK_BYTES
+            rest = b"" if is_whole else lines.pop()
+            yield lines
     if rest:
-        yield rest
+        yield [rest]
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -48,3 +48,26 @@ def test_exactly_these_variables(capfd: pytest.CaptureFixture[str]) -> None:
     command = [sys.executable, "-I", "-c", "import os; print(sorted(set(os.environ) - {'LC_CTYPE'}))"]
     run_child(command, folder=None, environment={"ONLY": "1"}, each_line=bytes)
     assert capfd.readouterr().out == "['ONLY']\n"
+
+
+@SHELL
+def test_a_progress_bar_is_passed_on_as_it_moves() -> None:
+    seen: list[bytes] = []
+    run("printf '10%%\\r'; sleep 0.2; printf '20%%\\r'; sleep 0.2; echo done", lambda line: seen.append(line) or line)
+    assert seen == [b"10%\r", b"20%\r", b"done\n"]
+
+
+@SHELL
+def test_the_cost_of_a_line_does_not_grow_with_its_square(capfd: pytest.CaptureFixture[str]) -> None:
+    start = time.process_time()
+    longest = 0
+
+    def measure(line: bytes) -> bytes:
+        nonlocal longest
+        longest = max(longest, len(line))
+        return line
+
+    run("head -c 30000000 /dev/zero | tr '\\0' y; echo", measure)
+    assert len(capfd.readouterr().out) == 30_000_001
+    assert longest <= 2 * 65_536
+    assert time.process_time() - start < 3

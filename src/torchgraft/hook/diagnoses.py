@@ -164,6 +164,14 @@ def diagnose(lines: Iterable[str]) -> tuple[Problem, ...]:
     )[:2]
 
 
+# A word of each pattern: most lines have none, and builds print millions.
+_MAY_TELL = re.compile(
+    rb"[Ee]rror|Exception: |\bld(?:\.\w+)?: |Killed|137|signal|memory|bad_alloc|unsupported|No supported|"
+    rb"maximum required|ptxas|nv/target|No such file|not found|is less than the minimum|No space left|mismatches"
+)
+_LONGEST_BYTES = 2000
+
+
 class TellingLines:
     """Keeps the first line of each failure that is known, from output as it streams by.
 
@@ -179,6 +187,10 @@ class TellingLines:
 
     def see(self, line: bytes) -> None:
         """Keep a line if it tells of a failure of which none has told before."""
+        # Patterns take the square of a line's length; none of them needs what is behind.
+        line = line[:_LONGEST_BYTES]
+        if not _MAY_TELL.search(line):
+            return
         text = line.decode("utf-8", errors="replace").rstrip()
         if not self._by_compiler:
             self._by_compiler = bool(_COMPILER_ERROR.match(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,14 @@ def test_typographic_quotes_are_plain() -> None:
     telling = TellingLines()
     telling.see("a.cpp:5:84: error: expected \u2018;\u2019 before \u2018int\u2019\n".encode())
     assert telling.error == "a.cpp:5:84: error: expected ';' before 'int'"
+
+
+@pytest.mark.parametrize(
+    "line", ["a" + ":1: " * 6000, "/usr/bin/ld: " * 3000, "a.cu(1): error " * 3000, "x" * 1_000_000]
+)
+def test_the_cost_of_a_line_is_bounded(line: str) -> None:
+    start = time.process_time()
+    lines = TellingLines()
+    for _ in range(20):
+        lines.see(line.encode())
+    assert time.process_time() - start < 1
