@@ -41,6 +41,9 @@ Or another backend made no sdist, and there was no torch. meson-python configure
             "broken-torch": """\
 The consumer has part of a torch: metadata without files, or files without `version.py`. An interrupted installation
 leaves that behind. Reinstall it.""",
+            "torch-unclear": """\
+The command may say which torch will be installed, in a place that torchgraft cannot read: requirements on standard
+input, a file at an address, a line that does not parse. The newest torch would be a guess, so the build stops.""",
             "torch-contradicted": """\
 The wheel's own `Requires-Dist` would exclude the torch that it is compiled against, as when `uv build` or `pip wheel`
 is called beside another torch than the one that the package pins. `-C torchgraft.consumer=PATH` builds for that

@@ -32,6 +32,15 @@ _OTHER = dataclasses.replace(snapshots.CPU_TORCH, version="2.12.0")
 _SNAPSHOTS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ({}, {"consumer": snapshots.consumer(None), "front_end": _UV, "project": snapshots.project(dependencies=())}),
     ({"torch": ">=2.14"}, {}),
+    (
+        {},
+        {
+            "consumer": snapshots.consumer(None),
+            "asked_faults": ("requirements from the standard input are not seen",),
+            "front_end": dataclasses.replace(_UV, command="uv pip install"),
+            "hook": Hook.GET_REQUIRES_FOR_BUILD_WHEEL,
+        },
+    ),
     ({}, {"front_end": _BUILDS, "project": snapshots.project(dependencies=("torch==2.8.0",))}),
     ({}, {"consumer": snapshots.consumer(None, customized=f"{snapshots.SITE}/sitecustomize.py"), "front_end": _UV}),
     ({}, {"consumer": snapshots.consumer(python_versions=("3.12",))}),

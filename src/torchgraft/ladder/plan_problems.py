@@ -147,6 +147,8 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
         yield _mismatch(snapshot, consumer, reach)
     elif reach.way is Way.ABSENT:
         yield _no_torch(snapshot, choice, reach)
+    elif snapshot.asked_faults and _is_guess(choice) and reach.way is Way.INSTALL and snapshot.hook.asks:
+        yield _unclear(snapshot, choice)
     elif reach.way is Way.INSTALL and snapshot.hook.builds and snapshot.installer is None:
         yield Problem(
             code="torch-not-installed",
@@ -160,6 +162,28 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
         )
     elif reach.way is Way.INSTALL and snapshot.build.torch and snapshot.front_end.name is FrontEndName.PIP:
         yield _required_twice(snapshot, snapshot.build.torch, choice)
+
+
+def _is_guess(choice: Choice) -> bool:
+    """Return whether the front end would take the newest torch of a range, and may install another one afterwards."""
+    return choice.rung is Rung.DECLARED and choice.requirement is not None and not choice.requirement.pinned
+
+
+def _unclear(snapshot: Snapshot, choice: Choice) -> Problem:
+    name = snapshot.project.name or "this package"
+    return Problem(
+        code="torch-unclear",
+        headline=f"which torch {name} has to be built for stands where it cannot be read",
+        evidence=(
+            *(Evidence(label="unread", text=fault) for fault in snapshot.asked_faults[:3]),
+            Evidence(label="else", text=f"the newest that '{_text(choice)}' allows would be a guess"),
+        ),
+        why="the wheel would be built for that one, and may meet another",
+        fixes=(
+            "-C torchgraft.torch=VERSION   (the one that will be installed, such as 2.8.0+cu128)",
+            f"{_install(snapshot, snapshot.consumer, 'torch')}   (the one that is wanted, first)",
+        ),
+    )
 
 
 def _required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem:

@@ -612,3 +612,24 @@ def test_a_wheel_that_would_require_another_torch(hook: Hook, dependency: str, r
     project = snapshots.project(dependencies=(dependency,))
     made = plan(hook=hook, front_end=WHEELS, consumer=snapshots.consumer(rule=rule), project=project)
     assert codes(made) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ["torch-unclear"]),
+        ({"asked_faults": ()}, []),
+        ({"project": snapshots.project(dependencies=("torch==2.8.0",))}, []),
+        ({"asked_for": (AskedFor(requirement=TorchRequirement.parse("torch==2.6.0"), source="a.txt"),)}, []),
+        ({"consumer": snapshots.consumer()}, []),
+        # Metadata can be had without torch.
+        ({"hook": METADATA}, []),
+        ({"front_end": FrontEnd(name=FrontEndName.UV, command="uv lock", resolves=True)}, []),
+    ],
+)
+def test_what_the_command_says_and_nobody_can_read_is_no_reason_to_guess(
+    changes: dict[str, Any], expected: list[str]
+) -> None:
+    unread = ("requirements from the standard input are not seen",)
+    made = plan(**{"hook": WHEEL, "consumer": NONE, "asked_faults": unread, **changes})
+    assert codes(made) == expected
