@@ -42,6 +42,8 @@ VARIABLES: frozenset[str] = frozenset(
         "TOX_ENV_NAME",
         "TOX_WORK_DIR",
         "UV_CONSTRAINT",
+        "UV_FROZEN",
+        "UV_ISOLATED",
         "UV_NO_PROJECT",
         "UV_NO_SOURCES",
         "UV_OVERRIDE",

@@ -14,17 +14,21 @@ from packaging.utils import canonicalize_name
 
 from ..consumer.command_line import CommandLine
 from ..consumer.uv import project_root
-from ..files import UnreadableError, read_start
+from ..files import UnreadableError, is_file, read_start, real
 from ..installed.markers import Chosen, MarkerError
 from ..model.observation import FrontEndName, Locked, Python
-from ..untrusted import read_toml, table
+from ..model.torch_requirement import requirement_of
+from ..untrusted import read_toml, strings, table
+from .local_projects import LocalProjects
 from .locked_torch import LockError, ReadLock, locked_answer
 from .other_locks import read_pdm_lock, read_poetry_lock, read_pylock
-from .requirements_files import is_lock_name
+from .requirements_files import Line, is_lock_name
 from .uv_lock import read_uv_lock
 
 _LARGEST_SCRIPT_BYTES = 20_000_000
 _PDM_FOLDERS = 5
+# With these uv installs nothing that is taken from an index.
+_ONLY_OWN = ("--only-install-project", "--only-install-workspace", "--only-install-local")
 
 
 def read_lock(
@@ -45,8 +49,39 @@ def read_lock(
     files = [Path(folder, file) for file in extra_files]
     project = None if files else _project_lock(Path(folder, root or "."), command)
     files += [] if project is None else [project]
-    found = [_read(file, python, _chosen(command)) for file in files]
-    return next((locked for locked in found if locked.requirement), found[0] if found else None)
+    found = [_read(file, python, chosen_by(command)) for file in files]
+    locked = next((locked for locked in found if locked.requirement), found[0] if found else None)
+    option = _leaves_torch_alone(command)
+    if locked is None or locked.requirement is None or option is None:
+        return locked
+    # What is locked is not installed, and the torch stays that is there.
+    return Locked(file=locked.file, said=f"{locked.said}, which {option} leaves out")
+
+
+def project_lines(
+    start: Path, command: CommandLine, python: Python, faults: list[str], *, has_sources: bool
+) -> tuple[Line, ...]:
+    """Return what the project of a folder requires, with the extras and groups of a command of uv; none if overridden.
+
+    :param has_sources: whether `[tool.uv.sources]` count
+    """
+    start = Path(real(start))
+    folder = next((above for above in (start, *start.parents) if is_file(above / "pyproject.toml")), start)
+    for place in (folder, project_root(folder) or folder):
+        overrides = map(requirement_of, strings(_uv_settings(place).get("override-dependencies")))
+        if any(one is not None and canonicalize_name(one.name) == "torch" for one in overrides):
+            return ()
+    reader = LocalProjects(folder, python, faults, building=None, has_sources=has_sources)
+    return tuple(reader.read(folder, chosen_by(command)))
+
+
+def _leaves_torch_alone(command: CommandLine) -> str | None:
+    """Return the option of uv with which it installs no torch of the lock; None if it does."""
+    if command.program is not FrontEndName.UV:
+        return None
+    if "torch" in _names(command.values("--no-install-package")):
+        return "--no-install-package"
+    return next((option for option in _ONLY_OWN if command.has(option)), None)
 
 
 def _project_lock(start: Path, command: CommandLine) -> Path | None:
@@ -90,7 +125,7 @@ def _pdm_locks(start: Path, command: CommandLine) -> Iterator[Path]:
     yield folder / "pylock.toml"
 
 
-def _chosen(command: CommandLine) -> Chosen:
+def chosen_by(command: CommandLine) -> Chosen:
     """Return the extras and groups that a command names.
 
     Default groups are the lock's or the project's own business.

@@ -5,7 +5,6 @@ May not weigh one against the other, nor resolve anything, nor raise: what canno
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,25 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
-
 from ..consumer.command_line import CommandLine, parse_arguments
 from ..consumer.front_end import Caller
 from ..consumer.processes import Process
-from ..installed.markers import MarkerError, marker_holds, torch_version_in
 from ..model.observation import AskedFor, FrontEnd, FrontEndName, Locked, Python
 from ..model.source_tree import Project
-from ..model.torch_requirement import TorchRequirement
-from ..redaction import without_credentials
+from .torch_lines import torch_in_line
 
-# `torch@2.8.0` of uv tool and poetry, `torch@^2.8` of poetry: no URL.
-_AT_VERSION = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*@\s*([\^~]?)([^/:\s]+)\s*")
 # A folder, or a distribution with extras, which may be the one that is being built.
 _LOOKS_LIKE_PLACE = re.compile(r"\s*\.|-e |.*[/\\\[]|.*file:")
-# Names of torch in text that packaging refuses: `torch @ ./x.whl`, `torch==2.8 or so`.
-_LOOKS_LIKE_TORCH = re.compile(r"\s*torch\s*($|[\[@<>=!~;,(\s])", re.IGNORECASE)
+# What uv takes for false in a variable.
+_OFF = frozenset({"0", "false", "f", "no", "n", "off"})
 # Those that may work from a lock of a project.
 _WITH_LOCK = frozenset({FrontEndName.UV, FrontEndName.POETRY, FrontEndName.PDM})
 
@@ -63,8 +54,11 @@ def read_wanted(
         )
         for command, process in callers
     ]
+    locked = _locked(caller, tuple(file for item in asked for file in item.lock_files), python)
+    locked, own = _with_project(caller, locked, python)
+    asked.append(own)
     return Wanted(
-        locked=_locked(caller, tuple(file for item in asked for file in item.lock_files), python),
+        locked=locked,
         asked_for=tuple(dict.fromkeys(found for item in asked for found in item.requirements)),
         faults=tuple(dict.fromkeys(fault for item in asked for fault in item.faults)),
     )
@@ -85,12 +79,51 @@ def front_end_of(caller: Caller | None, wanted: Wanted) -> FrontEnd:
 def _locked(caller: Caller, files: tuple[str, ...], python: Python) -> Locked | None:
     if not files and (caller.name not in _WITH_LOCK or caller.command.has_no_project):
         return None
-    if not files and caller.name is FrontEndName.UV and caller.variable("UV_NO_PROJECT"):
+    if not files and caller.name is FrontEndName.UV and _is_on(caller, "--no-project"):
         return None
     from .lock_files import read_lock
 
     root = _project_folder(caller)
     return read_lock(caller.process.folder, command=caller.command, root=root, extra_files=files, python=python)
+
+
+def _with_project(caller: Caller, locked: Locked | None, python: Python) -> tuple[Locked | None, Asked]:
+    """Return the lock, and what the project requires where that does not count: uv locks anew if they contradict.
+
+    `uv run --isolated` does so without writing the lock. `--frozen` takes a lock as it is.
+    """
+    command = caller.command
+    is_isolated = _is_on(caller, "--isolated")
+    is_frozen = _is_on(caller, "--frozen")
+    if caller.name is not FrontEndName.UV or is_frozen or not (is_isolated or (locked and locked.version)):
+        return locked, Asked()
+    from ..consumer.uv import is_project_command
+
+    if not is_project_command(caller):
+        return locked, Asked()
+    from .lock_files import project_lines
+
+    start = Path(caller.process.folder, _project_folder(caller) or ".")
+    lines = project_lines(start, command, python, [], has_sources=False)
+    pins = [asked for line in lines if (asked := torch_in_line(*line, python, []))]
+    if locked is not None:
+        version = locked.version
+        newer = next((pin for pin in pins if version and not pin.requirement.accepts(version)), None)
+        if newer is None:
+            return locked, Asked()
+        said = f"{locked.said}, which is older than {newer.requirement.text} ({newer.source})"
+        locked = Locked(file=locked.file, said=said)
+    faults: list[str] = []
+    if is_isolated and not _is_on(caller, "--no-sources"):
+        lines = project_lines(start, command, python, faults, has_sources=True)
+        pins = [asked for line in lines if (asked := torch_in_line(*line, python, faults))]
+    return locked, Asked(requirements=tuple(pins), faults=tuple(faults))
+
+
+def _is_on(caller: Caller, option: str) -> bool:
+    """Return whether an option of uv is given, or its variable: UV_NO_PROJECT is --no-project."""
+    variable = caller.variable("UV_" + option.removeprefix("--").replace("-", "_").upper())
+    return caller.command.has(option) or (variable is not None and variable.lower() not in _OFF)
 
 
 def _project_folder(caller: Caller) -> str | None:
@@ -160,8 +193,8 @@ def read_asked_for(
         lines += (line for group in sources.groups for line in projects.read_group(group))
         overrides += (line for file in sources.overrides for line in reader.read(file))
         lock_files += reader.lock_files
-    found = [asked for line in lines if (asked := _asked(*line, python, faults))]
-    replaced = [asked for line in overrides if (asked := _asked(*line, python, faults))]
+    found = [asked for line in lines if (asked := torch_in_line(*line, python, faults))]
+    replaced = [asked for line in overrides if (asked := torch_in_line(*line, python, faults))]
     return Asked(
         requirements=tuple(dict.fromkeys(replaced or found)),
         faults=tuple(dict.fromkeys(faults)),
@@ -277,65 +310,3 @@ def _split_commas(text: str) -> Iterator[str]:
             yield text[start:place]
             start = place + 1
     yield text[start:]
-
-
-def _asked(text: str, folder: Path, source: str, python: Python, faults: list[str]) -> AskedFor | None:
-    """Return a requirement if it is on torch and applies."""
-    text = text.strip()
-    try:
-        asked, marker = _requirement(text, folder)
-        if asked is None or (marker and not marker_holds(marker, python)):
-            return None
-    except (MarkerError, ValueError, RecursionError):  # InvalidRequirement and InvalidSpecifier are ValueErrors
-        if _LOOKS_LIKE_TORCH.match(text):
-            faults.append(f"{source} cannot be read: {text[:80]}")
-        return None
-    if asked.url and ("${" in text or torch_version_in(asked.url) is None):
-        place = without_credentials(asked.url)[:80]
-        faults.append(f"{source} has torch from a URL that is not that of a wheel: {place}")
-        return None
-    return AskedFor(requirement=asked, source=source)
-
-
-def _requirement(text: str, folder: Path) -> tuple[TorchRequirement | None, str]:
-    """Return a requirement on torch without its extras and marker, and the marker; None for another distribution.
-
-    :raises ValueError: if it is no requirement
-    """
-    place, _, marker = text.partition(";")
-    if url := _wheel_url(place, folder):
-        return TorchRequirement.parse(f"torch @ {url}"), marker.strip()
-    if at := _AT_VERSION.fullmatch(text):
-        return (
-            TorchRequirement(specifier=_at_version(at[2], at[3])) if canonicalize_name(at[1]) == "torch" else None
-        ), ""
-    parsed = Requirement(text)
-    if canonicalize_name(parsed.name) != "torch":
-        return None, ""
-    url = (_wheel_url(parsed.url, folder) or parsed.url) if parsed.url else ""
-    return TorchRequirement(specifier=parsed.specifier, url=url), str(parsed.marker or "")
-
-
-def _wheel_url(place: str, folder: Path) -> str | None:
-    """Return the URL of a wheel of torch, if that is what `place` is: a URL, or a path."""
-    place = place.strip()
-    if torch_version_in(place) is None:
-        return None
-    scheme, separator, _ = place.partition("://")
-    if separator:
-        return place if scheme.isalpha() else None
-    path = place.removeprefix("file:").partition("#")[0]
-    return Path(os.path.normpath(folder / path)).absolute().as_uri()
-
-
-def _at_version(operator: str, version: str) -> SpecifierSet:
-    """Return what `torch@2.8.0`, `torch@^2.8`, `torch@~2.8` and `torch@latest` of uv tool and poetry mean."""
-    if version == "latest":
-        return SpecifierSet()
-    if not operator:
-        return SpecifierSet(version if version[:1] in "<>=!" else f"=={version}")
-    numbers = [int(part) for part in version.split(".")]
-    fixed = next((i for i, number in enumerate(numbers) if number), len(numbers) - 1) if operator == "^" else 0
-    fixed = min(1, len(numbers) - 1) if operator == "~" else fixed
-    above = [*numbers[:fixed], numbers[fixed] + 1]
-    return SpecifierSet(f">={version},<{'.'.join(map(str, above))}")
