@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ActError, ConfigError, Problem
+from ..files import joined
 from ..settings.config import TABLE, Source, settings
 
 
@@ -88,7 +89,7 @@ def _assignment(text: str) -> str:
 
 def folder_argument(text: str) -> Path:
     """Return the folder that an argument names."""
-    path = Path(text).expanduser().absolute()
+    path = joined("", text).absolute()
     try:
         is_folder = path.is_dir()
     except OSError as error:  # above it is one that may not be entered

@@ -325,3 +325,28 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
     assert capsys.readouterr().out == f"torchgraft {__version__}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows always knows a home")
+@pytest.mark.parametrize("command", [["doctor"], ["plan", "~nobody-of-this-name/x"]])
+def test_a_user_without_a_home(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Containers run as user ids that have no entry in the user database."""
+    import pwd
+
+    def nobody(uid: object) -> None:
+        raise KeyError(uid)
+
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(pwd, "getpwnam", nobody)
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(command)
+    except SystemExit as end:  # argparse says that there is no such folder
+        status = int(str(end.code))
+    assert status in {0, 1, 2}
+    assert "has a bug" not in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -23,6 +23,7 @@ from urllib.request import url2pathname
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 
 from ...errors import ActError, Evidence
+from ...files import joined
 from ...prebuilt.download import DownloadError, Limits, download
 from ...untrusted import table, tables, text_of
 from .sdist import no_sdist
@@ -82,7 +83,7 @@ def _pip_files(variables: Mapping[str, str], etc: Path) -> Iterator[Path]:
     own = variables.get("PIP_CONFIG_FILE", "")
     if own == os.devnull:
         return
-    home = Path(variables.get("HOME") or Path.home())
+    home = joined("", variables.get("HOME") or "~")
     if sys.platform == "win32":
         name = "pip.ini"
         yield Path(variables.get("PROGRAMDATA", "C:/ProgramData")) / "pip" / name

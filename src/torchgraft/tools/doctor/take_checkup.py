@@ -20,7 +20,7 @@ from ...consumer.environment import is_environment
 from ...consumer.processes import take_python
 from ...consumer.uv import project_root
 from ...errors import ConfigError, Problem
-from ...files import UnreadableError, is_file
+from ...files import UnreadableError, is_file, joined
 from ...hook.snapshot import take_shell_snapshot
 from ...model.hardware_values import Hardware
 from ...model.observation import FrontEndName, Hook, Snapshot
@@ -168,7 +168,7 @@ def _uv_tables(variables: Mapping[str, str], folder: Path, system: Path) -> Iter
     else:
         yield root / "pyproject.toml", table(table(_parsed(root / "pyproject.toml").get("tool")).get("uv"))
     home = variables.get("APPDATA") if os.name == "nt" else variables.get("XDG_CONFIG_HOME")
-    base = Path(home) if home else Path("~/.config").expanduser()
+    base = Path(home) if home else joined("", "~/.config")
     for file in (base / "uv" / "uv.toml", system):
         yield file, _parsed(file)
 
