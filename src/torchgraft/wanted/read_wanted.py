@@ -68,11 +68,12 @@ def front_end_of(caller: Caller | None, wanted: Wanted) -> FrontEnd:
     """Return the front end, with what its lock says of where it is in its work."""
     if caller is None:
         return FrontEnd(name=FrontEndName.UNKNOWN)
-    if caller.name is not FrontEndName.UV or wanted.locked is not None:
+    if caller.name is not FrontEndName.UV or wanted.locked is not None or _is_on(caller, "--isolated"):
         return caller.front_end
     from ..consumer.uv import is_project_command
 
-    # uv resolves a project before it syncs it, calling for metadata as for a build; only then there is a lock.
+    # uv resolves a project before it syncs it, calling for metadata as for a build; only then there is a lock, which
+    # an isolated run never writes.
     return replace(caller.front_end, resolves=caller.front_end.resolves or is_project_command(caller))
 
 

@@ -8,7 +8,7 @@ import pytest
 from torchgraft.consumer.front_end import find_caller
 from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.model.observation import Python
-from torchgraft.wanted.read_wanted import Wanted, read_wanted
+from torchgraft.wanted.read_wanted import Wanted, front_end_of, read_wanted
 
 CASES = Path(__file__).parents[2] / "cases" / "locks"
 PYTHON = Python(
@@ -112,6 +112,14 @@ def test_a_pin_that_the_lock_meets_changes_nothing(project: Path, specifier: str
     assert texts(want(project, "uv sync")) == LOCKED
     pin(project, "==2.7.0", '[tool.uv]\noverride-dependencies = ["torch==2.8.0"]\n')
     assert texts(want(project, "uv sync")) == LOCKED
+
+
+def test_an_isolated_run_writes_no_lock_that_could_show_how_far_it_is(project: Path) -> None:
+    (project / "uv.lock").unlink()
+    for command, resolves in (("uv run python", True), ("uv run --isolated python", False)):
+        process = Process(executable="/usr/bin/uv", arguments=tuple(command.split()), folder=str(project))
+        caller = find_caller(HOOK, (process,))
+        assert front_end_of(caller, read_wanted(caller, (process,), PYTHON)).resolves is resolves
 
 
 def test_without_a_lock_an_isolated_run_takes_what_the_project_requires(project: Path) -> None:
