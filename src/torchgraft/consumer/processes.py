@@ -44,6 +44,8 @@ VARIABLES: frozenset[str] = frozenset(
         "UV_CONSTRAINT",
         "UV_FROZEN",
         "UV_ISOLATED",
+        "UV_NO_DEFAULT_GROUPS",
+        "UV_NO_DEV",
         "UV_NO_PROJECT",
         "UV_NO_SOURCES",
         "UV_OVERRIDE",

@@ -39,13 +39,18 @@ class MarkerError(ValueError):
 class Chosen:
     """The extras and dependency groups that a command installs, their names normalised.
 
-    `anything` takes every choice as possible: each condition on an extra or a group is true, and its opposite too.
+    `without_groups` are never installed, not even by default; `default_groups` says whether any is that the command
+    does not name, and `only_groups` that the project itself is not. `anything` takes every choice as possible: each
+    condition on an extra or a group is true, and its opposite too.
     """
 
     extras: frozenset[str] = field(default_factory=frozenset)
     groups: frozenset[str] = field(default_factory=frozenset)
     all_extras: bool = False
     all_groups: bool = False
+    without_groups: frozenset[str] = field(default_factory=frozenset)
+    default_groups: bool = True
+    only_groups: bool = False
     anything: bool = False
 
     def has_extra(self, name: str) -> bool:
@@ -54,7 +59,10 @@ class Chosen:
 
     def has_group(self, name: str) -> bool:
         """Return whether the command installs that dependency group."""
-        return self.anything or self.all_groups or canonicalize_name(name) in self.groups
+        if self.anything:
+            return True
+        name = canonicalize_name(name)
+        return (self.all_groups or name in self.groups) and name not in self.without_groups
 
 
 NOTHING_CHOSEN = Chosen()

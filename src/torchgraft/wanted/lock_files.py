@@ -136,11 +136,17 @@ def chosen_by(command: CommandLine) -> Chosen:
         # One option for both; `default` is what pdm calls the project's own dependencies.
         extras = groups = command.values("-G", "--group", "--with")
         groups = (*groups, "default")
+    only = command.program is FrontEndName.UV and command.has("--only-group", "--only-dev")
+    if command.program is FrontEndName.UV:
+        groups = (*groups, *(("dev",) if command.has("--dev", "--only-dev") else ()))
     return Chosen(
         extras=_names(extras),
         groups=_names(groups),
         all_extras=command.has("--all-extras") or ":all" in extras,
         all_groups=command.has("--all-groups") or ":all" in groups,
+        without_groups=_names((*command.values("--no-group"), *(("dev",) if command.has("--no-dev") else ()))),
+        default_groups=not (only or command.has("--no-default-groups")),
+        only_groups=only,
     )
 
 

@@ -84,8 +84,13 @@ def _locked(caller: Caller, files: tuple[str, ...], python: Python) -> Locked | 
         return None
     from .lock_files import read_lock
 
+    command = caller.command
+    if caller.name is FrontEndName.UV:
+        # What a variable says of groups, as the option that it stands for.
+        options = (option for option in ("--no-default-groups", "--no-dev") if _is_on(caller, option))
+        command = replace(command, options=(*command.options, *((option, "") for option in options)))
     root = _project_folder(caller)
-    return read_lock(caller.process.folder, command=caller.command, root=root, extra_files=files, python=python)
+    return read_lock(caller.process.folder, command=command, root=root, extra_files=files, python=python)
 
 
 def _with_project(caller: Caller, locked: Locked | None, python: Python) -> tuple[Locked | None, Asked]:

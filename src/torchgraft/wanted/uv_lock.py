@@ -53,9 +53,11 @@ def read_uv_lock(
     check_format(data.get("version"), known=(1,))
     packages = uv_packages(data, folder=folder, settings=settings)
     manifest = table(data.get("manifest"))
-    groups = settings.get("default-groups")
-    defaults = strings(groups) if isinstance(groups, list) else _DEFAULT_GROUPS
-    certain = replace(chosen, groups=chosen.groups | {canonicalize_name(name) for name in defaults})
+    named = settings.get("default-groups")
+    defaults = strings(named) if isinstance(named, list) else _DEFAULT_GROUPS
+    defaults = defaults if chosen.default_groups else ()
+    groups = chosen.groups | {canonicalize_name(name) for name in defaults}
+    certain = replace(chosen, groups=groups - chosen.without_groups)
     fitting = applying(packages, python, _ANYTHING)
     reached = _reached(packages, manifest, python, certain)
     # An extra that nobody asked for is better than no answer, as long as there is only one torch that it can mean.
@@ -135,7 +137,8 @@ def _reached(
         reached[id(package)] = package
         is_root = any(package is root for root in roots)
         for edge in package.dependencies or ():
-            is_asked = edge.for_extra in extras if edge.for_extra else not edge.for_group
+            is_left_out = is_root and chosen.only_groups
+            is_asked = not is_left_out and (edge.for_extra in extras if edge.for_extra else not edge.for_group)
             is_asked = is_asked or (is_root and bool(edge.for_group) and chosen.has_group(edge.for_group))
             if is_asked and (edge.marker is None or marker_holds(edge.marker, python, names)):
                 targets = (target for target in by_name.get(edge.name, ()) if _is_meant(edge, target))

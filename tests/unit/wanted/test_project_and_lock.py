@@ -79,6 +79,9 @@ def test_a_lock_counts_as_far_as_the_command_installs_it(
 def test_variables_of_uv_mean_what_its_options_mean(project: Path) -> None:
     assert texts(want(project, "uv run --with x python", UV_NO_PROJECT="1")) == NOTHING
     assert texts(want(project, "uv run --with x python", UV_NO_PROJECT="false")) == LOCKED
+    groups = CASES / "uv_group"
+    for variable in ("UV_NO_DEFAULT_GROUPS", "UV_NO_DEV"):
+        assert texts(want(groups, "uv sync --group new", **{variable: "1"})) == ("torch==2.9.0", [])
     pin(project, "==2.7.0")
     assert texts(want(project, "uv sync", UV_FROZEN="1")) == LOCKED
     (project / "uv.lock").unlink()
