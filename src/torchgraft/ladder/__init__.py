@@ -1,6 +1,8 @@
 """Which torch, and how it reaches the build.
 
-May not read the front end's words.
+May not read the front end's words. Others use the `plan_` modules in the order of a plan: `plan_torch` (the rungs),
+`plan_way`, `plan_requirements`, `plan_graft`, `plan_problems`; and what carries them out: `graft`, `late_install`,
+`without_torch`.
 """
 
 from __future__ import annotations
