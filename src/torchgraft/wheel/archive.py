@@ -63,7 +63,7 @@ class WheelChanges:
 
 
 def rewrite_wheel(wheel: Path, changes: WheelChanges) -> None:
-    """Change a wheel, by way of a copy beside it: where this fails, it is as it was.
+    """Change a wheel, in a folder that nobody else looks into: where this fails, it may be broken.
 
     The same wheel and changes give the same bytes. No time in it is later than SOURCE_DATE_EPOCH. Signatures of the
     old RECORD are taken out.
@@ -72,6 +72,10 @@ def rewrite_wheel(wheel: Path, changes: WheelChanges) -> None:
     """
     draft = wheel.with_name(f".{wheel.name}.tmp")
     try:
+        if _only_adds(wheel, changes):
+            with zipfile.ZipFile(wheel, "a") as archive:
+                _add(archive, changes.added)
+            return
         with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as new:
             _rewrite(old, new, changes)
         draft.replace(wheel)
@@ -104,6 +108,42 @@ def dist_info_of(archive: zipfile.ZipFile) -> str:
     if len(found) != 1:
         raise ValueError(f"it has {len(found)} .dist-info folders with a RECORD")
     return found.pop()
+
+
+def _only_adds(wheel: Path, changes: WheelChanges) -> bool:
+    """Return whether all that goes out of a wheel is at its end, and all else stays as it is."""
+    with zipfile.ZipFile(wheel) as archive:
+        latest = _latest()
+        late = latest is not None and any(member.date_time > latest for member in archive.infolist())
+        places = [member.header_offset for member in _outgoing(archive, changes.added)]
+        is_end = sum(member.header_offset >= min(places) for member in archive.infolist()) == len(places)
+    return is_end and not changes.moved and not changes.replaced and not late
+
+
+def _outgoing(archive: zipfile.ZipFile, added: Mapping[str, bytes]) -> list[zipfile.ZipInfo]:
+    """Return the members that go out: RECORD is one, and written anew."""
+    info = dist_info_of(archive)
+    return [
+        archive.NameToInfo[name]
+        for name in dict.fromkeys((f"{info}/RECORD", *signatures(info), *added))
+        if name in archive.NameToInfo
+    ]
+
+
+def _add(archive: zipfile.ZipFile, added: Mapping[str, bytes]) -> None:
+    """Write behind what stays, over what goes out.
+
+    zipfile has no public way; these attributes have been the same since Python 2.7. Nothing may be left between the
+    members: uv and PyPI read an archive from its start, and refuse what its directory does not list.
+    """
+    info = dist_info_of(archive)
+    like = archive.getinfo(f"{info}/RECORD")
+    rows = _rows(archive, info)
+    for member in _outgoing(archive, added):
+        archive.filelist.remove(member)
+        del archive.NameToInfo[member.filename]
+        archive.start_dir = min(archive.start_dir, member.header_offset)
+    _finish(archive, rows, added, like)
 
 
 def _rewrite(old: zipfile.ZipFile, new: zipfile.ZipFile, changes: WheelChanges) -> None:
