@@ -17,6 +17,17 @@ else:
 _LARGEST_TOML_BYTES = 20_000_000  # the lock of a large workspace has five
 
 
+def load_toml(text: str) -> Mapping[str, Any]:
+    """Return what stands in TOML.
+
+    :raises ValueError: if it does not parse, is nested too deeply, or has a number of thousands of digits
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def read_toml(path: Path) -> Mapping[str, Any]:
     """Return what stands in a TOML file.
 
@@ -31,8 +42,8 @@ def parse_toml(content: bytes) -> Mapping[str, Any]:
     :raises UnreadableError: if it does not parse
     """
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        return load_toml(content.decode("utf-8-sig"))
+    except ValueError as error:
         raise UnreadableError(f"does not parse: {' '.join(str(error).split())[:120]}") from None
 
 

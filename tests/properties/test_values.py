@@ -16,8 +16,8 @@ from torchgraft.hook.plan import plan_build
 from torchgraft.hook.plan_text import plan_text
 from torchgraft.ladder.plan_torch import applying
 from torchgraft.model.decision import Plan
-from torchgraft.model.observation import AskedFor, BuildEnvironment, Hook, Locked, Rule, Snapshot
-from torchgraft.model.torch_requirement import TorchRequirement, torch_among
+from torchgraft.model.observation import BuildEnvironment, Hook, Rule, Snapshot
+from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement, torch_among
 from torchgraft.project.setup_script import parse_setup_script
 from torchgraft.settings.config import Config, Provide, settings, variable_name
 from torchgraft.settings.sources import parse_pyproject, resolve_config

@@ -5,16 +5,17 @@ May not create a CUDA context, which takes hundreds of megabytes, nor wait for a
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import names_in, read_text
 from ..programs import ask_program, find_programs
 
-_NVML_NAMES = ("libnvidia-ml.so.1", "nvml.dll")
+NVML_NAMES = ("libnvidia-ml.so.1", "nvml.dll")
 _CUDA_NAMES = ("libcuda.so.1", "nvcuda.dll")
 _SMI = "nvidia-smi"
 _KFD = Path("/sys/class/kfd/kfd/topology/nodes")
@@ -31,7 +32,7 @@ _UNIQUE_ID = re.compile(r"^unique_id (\d{1,20})$", re.MULTILINE)
 class Drivers:
     """What is asked, in this order: two libraries of NVIDIA's driver, its program, and AMD's part of sysfs."""
 
-    nvml: tuple[str, ...] = _NVML_NAMES
+    nvml: tuple[str, ...] = NVML_NAMES
     cuda: tuple[str, ...] = _CUDA_NAMES
     smi: str = _SMI
     kfd: Path = _KFD
@@ -122,18 +123,27 @@ def _load(names: tuple[str, ...]) -> ctypes.CDLL | None:
     return None
 
 
+@contextlib.contextmanager
+def opened_nvml(names: tuple[str, ...] = NVML_NAMES) -> Iterator[ctypes.CDLL | None]:
+    """Yield NVIDIA's management library, ready to be asked; None where it is not there, or does not start.
+
+    :raises AttributeError: if it lacks a function
+    """
+    library = _load(names)
+    if library is None or library.nvmlInit_v2() != 0:
+        yield None
+        return
+    try:
+        yield library
+    finally:
+        library.nvmlShutdown()
+
+
 def _ask_nvml(names: tuple[str, ...]) -> tuple[_Device, ...]:
     """Return what NVML says of each GPU; nothing where it is not there, or is of another version than the driver."""
-    library = _load(names)
-    if library is None:
-        return ()
     try:
-        if library.nvmlInit_v2() != 0:
-            return ()
-        try:
-            return _nvml_devices(library)
-        finally:
-            library.nvmlShutdown()
+        with opened_nvml(names) as library:
+            return _nvml_devices(library) if library else ()
     except (AttributeError, OSError):  # a library without these functions; a fault inside it, on Windows
         return ()
 

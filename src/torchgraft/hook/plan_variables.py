@@ -15,6 +15,27 @@ from ..model.observation import Knowledge, Snapshot, Torch, Way
 from ..settings.config import Config
 from ..versions import parse_version
 
+# What a plan sets by itself, unless the user has set it.
+DECIDED_VARIABLES = (
+    "CC",
+    "CMAKE_BUILD_PARALLEL_LEVEL",
+    "CUDACXX",
+    "CUDAToolkit_ROOT",
+    "CUDA_HOME",
+    "CUDA_PATH",
+    "CXX",
+    "DIST_EXTRA_CONFIG",
+    "FORCE_CUDA",
+    "MAX_JOBS",
+    "NVCC_THREADS",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTORCH_ROCM_ARCH",
+    "ROCM_HOME",
+    "ROCM_PATH",
+    "TORCH_CUDA_ARCH_LIST",
+    "Torch_DIR",
+)
+
 
 def plan_variables(
     config: Config, snapshot: Snapshot, *, torch: Torch, reach: Reach, compiling: Compiling, wishes: Wishes

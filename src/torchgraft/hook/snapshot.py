@@ -22,23 +22,23 @@ from ..installed.distributions import list_distributions, read_distributions
 from ..installed.torch import read_torch
 from ..model.hardware_values import Hardware
 from ..model.observation import (
-    DECIDED_VARIABLES,
     BuildEnvironment,
     Consumer,
     FrontEnd,
     FrontEndName,
     Hook,
     Installer,
-    Locked,
     Python,
     Rule,
     Snapshot,
     Torch,
 )
 from ..model.source_tree import HashFile, Project
+from ..model.torch_requirement import Locked
 from ..project.read_project import read_project, with_identity
 from ..settings.config import Config, Cuda, Source
 from ..settings.sources import Settings
+from .plan_variables import DECIDED_VARIABLES
 
 
 def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:

@@ -16,6 +16,7 @@ from pathlib import Path
 from ..child import say
 from ..errors import ActError, Evidence, Problem, shown
 from ..file_lock import FileLock
+from ..files import find_text
 from ..model.decision import Rebuild
 from ..model.source_tree import Project
 from ..own_files import make_own_folder, write_own_file
@@ -23,7 +24,7 @@ from .plan_rebuild import UNKNOWN
 
 _SILENCE_S = 1
 _PATIENCE_S = 3600
-_LONGEST_NOTE = 1000
+_LONGEST_NOTE_BYTES = 1000
 # distutils reads the file that DIST_EXTRA_CONFIG names after all others, the project's setup.cfg among them.
 _FORCED = "[build_ext]\nforce = 1\n"
 
@@ -146,7 +147,5 @@ def read_note(cache_folder: Path, source: Path) -> str:
 
 
 def _read(note: Path) -> str | None:
-    try:
-        return note.read_text(encoding="utf-8", errors="replace")[:_LONGEST_NOTE].strip()
-    except OSError:
-        return None
+    text = find_text(note, _LONGEST_NOTE_BYTES)
+    return None if text is None else text.strip()

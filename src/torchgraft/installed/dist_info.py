@@ -27,6 +27,8 @@ _STEM = re.compile(r"(?P<name>.+?)-(?P<version>\d.*)", re.DOTALL)
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 _SECTION = re.compile(r"\[(?P<extra>[^:\]]*)(?::(?P<marker>.*))?\]")
+# Where a wheel may keep what goes to site-packages (the binary distribution format, "The .data directory").
+TO_SITE_PACKAGES = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
 
 
 @dataclass(frozen=True, kw_only=True)

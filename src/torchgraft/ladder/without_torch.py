@@ -14,10 +14,12 @@ from pathlib import Path
 
 from ..codec import json_text
 from ..errors import DelegateError, Evidence, Problem
+from ..files import read_text
 from ..model.decision import Plan
 from ..model.observation import Torch, Way
 from ..project.meson import project_alone
 
+_LARGEST_BYTES = 2_000_000
 _FILES = Path(__file__).parent / "stand_in" / "torch"
 
 
@@ -29,11 +31,11 @@ class StandInFolder:
 
     def reads(self) -> tuple[str, ...]:
         """Return the facts that were read of it, in the order of their names."""
-        return tuple(sorted(set(_text(self.path / "torch" / "reads").splitlines())))
+        return tuple(sorted(set(read_text(self.path / "torch" / "reads", _LARGEST_BYTES).splitlines())))
 
     def problem(self) -> Problem | None:
         """Return why it could not answer; None if it could."""
-        what = _text(self.path / "torch" / "refused")
+        what = read_text(self.path / "torch" / "refused", _LARGEST_BYTES).strip()
         if not what:
             return None
         return Problem(
@@ -100,7 +102,7 @@ def source_of_metadata(source: Path) -> Iterator[Path]:
             # What setuptools writes has to be written here.
             if entry.name not in {"setup.py", "build"} and not entry.name.endswith(".egg-info"):
                 (folder / entry.name).symlink_to(entry)
-        project = project_alone(_text(source / "meson.build"))
+        project = project_alone(read_text(source / "meson.build", _LARGEST_BYTES))
         if project is not None:
             (folder / "meson.build").unlink()
             (folder / "meson.build").write_text(project, encoding="utf-8")
@@ -121,10 +123,3 @@ def metadata_alone(directory: Path) -> Iterator[None]:
             path.unlink()
         else:
             (path / "RECORD").unlink(missing_ok=True)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

@@ -15,6 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ..files import is_file, names_in, read_text
+from ..installed.dist_info import TO_SITE_PACKAGES
 from .elf import BROKEN, ElfFile, defined_versions
 from .linkage import CUDART, Module, VersionNeed, WhetherFound
 from .loading import names_of
@@ -23,7 +24,6 @@ _CONFIGURED = "/etc/ld.so.conf"
 _MOST_CONFIGURED = 100
 _ORIGIN = ("$ORIGIN", "${ORIGIN}")
 _ORIGIN_ENTRY = re.compile(r"^\$(?:ORIGIN|\{ORIGIN\})")
-_DATA = re.compile(r"[^/]+\.data/(?:platlib|purelib)/")
 
 
 def read_system_versions(
@@ -191,7 +191,7 @@ def _places(module: Module, torch: Path, folders: Mapping[str, Path]) -> list[Pa
 
 def _folder_of(module: Module) -> str:
     """Return where a module of a wheel will be, beside torch."""
-    return posixpath.dirname(_DATA.sub("", module.file, count=1))
+    return posixpath.dirname(TO_SITE_PACKAGES.sub("", module.file, count=1))
 
 
 def _top(path: str) -> str:

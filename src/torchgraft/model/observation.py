@@ -1,4 +1,4 @@
-"""What was seen: the values that travel from look to decide, and the words that all rooms share.
+"""What was seen: the values that go into a plan, and the words that all rooms share.
 
 May not do anything: every type here is frozen, keyword-only, and round-trips through JSON (see `codec`).
 """
@@ -11,30 +11,9 @@ from pathlib import PurePath, PurePosixPath, PureWindowsPath
 
 from .hardware_values import Hardware
 from .source_tree import HashFile, Project
-from .torch_requirement import TorchRequirement
+from .torch_requirement import AskedFor, Locked
 
 SNAPSHOT_FORMAT = 1
-
-# What a plan sets by itself, unless the user has set it.
-DECIDED_VARIABLES = (
-    "CC",
-    "CMAKE_BUILD_PARALLEL_LEVEL",
-    "CUDACXX",
-    "CUDAToolkit_ROOT",
-    "CUDA_HOME",
-    "CUDA_PATH",
-    "CXX",
-    "DIST_EXTRA_CONFIG",
-    "FORCE_CUDA",
-    "MAX_JOBS",
-    "NVCC_THREADS",
-    "PYTHONDONTWRITEBYTECODE",
-    "PYTORCH_ROCM_ARCH",
-    "ROCM_HOME",
-    "ROCM_PATH",
-    "TORCH_CUDA_ARCH_LIST",
-    "Torch_DIR",
-)
 
 
 class Hook(enum.Enum):
@@ -276,29 +255,6 @@ class Consumer:
     torch_fault: str | None = None
     writable_by_others: tuple[str, ...] = ()
     customized: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Locked:
-    """What a lock file says of torch. `requirement` is `torch==2.8.0`, or a direct URL with its hash.
-
-    `requirement` is None where the file has no answer for this interpreter and platform; `said` says why.
-    `toolkit` is the CUDA release that the file has beside that torch (13.0.2), None if it names none.
-    """
-
-    file: str
-    version: str | None = None
-    requirement: TorchRequirement | None = None
-    toolkit: str | None = None
-    said: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskedFor:
-    """A requirement on torch in the front end's own arguments or in a file they name, its marker being true."""
-
-    requirement: TorchRequirement
-    source: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,6 +82,29 @@ class TorchRequirement:
         return found.is_prerelease and self.specifier.contains(found.base_version)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Locked:
+    """What a lock file says of torch. `requirement` is `torch==2.8.0`, or a direct URL with its hash.
+
+    `requirement` is None where the file has no answer for this interpreter and platform; `said` says why.
+    `toolkit` is the CUDA release that the file has beside that torch (13.0.2), None if it names none.
+    """
+
+    file: str
+    version: str | None = None
+    requirement: TorchRequirement | None = None
+    toolkit: str | None = None
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedFor:
+    """A requirement on torch in the front end's own arguments or in a file they name, its marker being true."""
+
+    requirement: TorchRequirement
+    source: str
+
+
 def torch_among(requirements: Iterable[Requirement]) -> TorchRequirement | None:
     """Return the requirements on torch as one, None where there is none. All markers have to be true."""
     torch = (one for one in requirements if canonicalize_name(one.name) == "torch")

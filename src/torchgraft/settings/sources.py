@@ -16,14 +16,9 @@ from typing import Any
 
 from ..errors import ConfigError, Evidence, Problem
 from ..files import find_text
-from ..untrusted import table
+from ..untrusted import load_toml, table
 from .config import TABLE, VARIABLE_PREFIX, Config, RuntimeTorch, Setting, Source, settings, variable_name
 from .kinds import VARIABLES, Fault, TableProblem, ValueProblem
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _LARGEST_PYPROJECT_BYTES = 2_000_000
 
@@ -128,12 +123,12 @@ def parse_pyproject(text: str) -> Mapping[str, Any]:
     :raises ConfigError: if it is no TOML
     """
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError of its own
+        return load_toml(text)
+    except ValueError as error:
         raise ConfigError(
             Problem(
                 code="bad-toml",
-                headline=f"pyproject.toml is not TOML: {error or 'nested too deeply'}",
+                headline=f"pyproject.toml is not TOML: {error}",
                 why="settings that cannot be read would silently be the default ones",
                 fixes=("mend the line that is named above",),
             )

@@ -16,8 +16,8 @@ from ..consumer.command_line import CommandLine
 from ..consumer.uv import project_root
 from ..files import UnreadableError, is_file, read_start, real
 from ..installed.markers import Chosen, MarkerError
-from ..model.observation import FrontEndName, Locked, Python
-from ..model.torch_requirement import requirement_of
+from ..model.observation import FrontEndName, Python
+from ..model.torch_requirement import Locked, requirement_of
 from ..untrusted import read_toml, strings, table
 from .local_projects import LocalProjects
 from .locked_torch import LockError, ReadLock, locked_answer

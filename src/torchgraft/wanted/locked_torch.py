@@ -17,8 +17,8 @@ from packaging.requirements import InvalidRequirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ..installed.markers import Chosen, MarkerError, best_wheel, marker_holds, torch_version_in
-from ..model.observation import Locked, Python
-from ..model.torch_requirement import TorchRequirement
+from ..model.observation import Python
+from ..model.torch_requirement import Locked, TorchRequirement
 from ..redaction import without_credentials
 from ..untrusted import table, text_of
 from ..versions import parse_version

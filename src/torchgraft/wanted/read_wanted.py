@@ -15,8 +15,9 @@ from typing import NamedTuple
 from ..consumer.command_line import CommandLine, parse_arguments
 from ..consumer.front_end import Caller
 from ..consumer.processes import Process
-from ..model.observation import AskedFor, FrontEnd, FrontEndName, Locked, Python
+from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
+from ..model.torch_requirement import AskedFor, Locked
 from .torch_lines import torch_in_line
 
 # A folder, or a distribution with extras, which may be the one that is being built.

@@ -14,8 +14,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from ..installed.markers import MarkerError, marker_holds, torch_version_in
-from ..model.observation import AskedFor, Python
-from ..model.torch_requirement import TorchRequirement
+from ..model.observation import Python
+from ..model.torch_requirement import AskedFor, TorchRequirement
 from ..redaction import without_credentials
 
 # `torch@2.8.0` of uv tool and poetry, `torch@^2.8` of poetry: no URL.

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from ..installed.dist_info import TO_SITE_PACKAGES
 from ..model.decision import Guard, GuardedModule, Planned, PlannedRunPath, RunPathPlaces, RuntimeRequirement
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot, Torch
 from ..settings.config import Config, RuntimeTorch
@@ -30,8 +31,6 @@ _HOOKS = frozenset(
 )
 # They compare the metadata of a source tree with uv.lock whenever they run, and lock anew where the two differ.
 _UV_LOCKS = frozenset({"add", "remove", "run", "sync"})
-# Where a wheel may keep what goes to site-packages (the binary distribution format, "The .data directory").
-_DATA = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
 _MARK = ".guarded"
 _OTHER_DATA = re.compile(r"[^/]+\.data/")
 
@@ -126,7 +125,7 @@ def _below(path: str, folder: str) -> str | None:
 
 def _folder(file: str) -> str | None:
     """Return where a file of a wheel will be, relative to the folder of installed distributions."""
-    file = _DATA.sub("", file, count=1)
+    file = TO_SITE_PACKAGES.sub("", file, count=1)
     return None if _OTHER_DATA.match(file) else posixpath.dirname(file)
 
 
@@ -172,7 +171,7 @@ def _guarded(
     # The longest wins: every name ends in .so.
     suffix = max((s for s in suffixes if path.name.endswith(s)), key=len, default="")
     stem = path.name.removesuffix(suffix)
-    packages = _DATA.sub("", file).split("/")[:-1]
+    packages = TO_SITE_PACKAGES.sub("", file).split("/")[:-1]
     if stem.endswith(_MARK) and str(path.with_name(f"{stem.removesuffix(_MARK)}.py")) in files:
         return "it is guarded already"
     if not suffix or not all(part.isidentifier() for part in (*packages, stem)):

@@ -151,9 +151,9 @@ def test_pythonpath_of_a_front_end() -> None:
     variables = {"PYTHONPATH": os.pathsep.join(entries)}
 
     def read(command: str) -> tuple[str, ...]:
-        return python_path_of(front_end(*command.split(), folder="/work", **variables))
+        return python_path_of(front_end(*command.split(), folder="/project", **variables))
 
-    assert read("/env/bin/python -m pip install .") == ("/module", "/work/near", "/var/.package/torch")
+    assert read("/env/bin/python -m pip install .") == ("/module", "/project/near", "/var/.package/torch")
     assert read("/env/bin/python -I -m pip install .") == read("python -Em pip install .") == ()
     assert python_path_of(front_end()) == python_path_of(None) == ()
 

@@ -13,7 +13,6 @@ from torchgraft.hook.plan import plan_build, plan_pass_through, plan_wheel
 from torchgraft.hook.plan_text import plan_text, summary_text
 from torchgraft.model.decision import Plan, RuntimeRequirement
 from torchgraft.model.observation import (
-    AskedFor,
     BuildEnvironment,
     Consumer,
     Distribution,
@@ -22,13 +21,12 @@ from torchgraft.model.observation import (
     Hook,
     Installer,
     Knowledge,
-    Locked,
     Origin,
     Rule,
     Way,
 )
 from torchgraft.model.source_tree import SetupScript
-from torchgraft.model.torch_requirement import TorchRequirement
+from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement
 from torchgraft.settings.config import Config, Provide
 
 WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL

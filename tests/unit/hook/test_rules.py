@@ -17,8 +17,8 @@ from torchgraft.hook.plan_text import plan_text
 from torchgraft.hook.snapshot import _env_conditions_met
 from torchgraft.model.decision import Outcome, Plan
 from torchgraft.model.hardware_values import Hardware, HostCompiler
-from torchgraft.model.observation import AskedFor, BuildEnvironment, FrontEnd, FrontEndName, Hook, Locked, Snapshot
-from torchgraft.model.torch_requirement import TorchRequirement
+from torchgraft.model.observation import BuildEnvironment, FrontEnd, FrontEndName, Hook, Snapshot
+from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement
 from torchgraft.settings.config import Config
 from torchgraft.settings.sources import Settings, resolve_config
 from torchgraft.settings.tables import When, env_condition_holds

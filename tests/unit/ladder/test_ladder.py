@@ -6,8 +6,8 @@ import pytest
 
 from support import snapshots
 from torchgraft.ladder.plan_torch import applying, plan_torch
-from torchgraft.model.observation import AskedFor, FrontEnd, FrontEndName, Installer, Locked, Rule, Rung
-from torchgraft.model.torch_requirement import TorchRequirement, torch_among
+from torchgraft.model.observation import FrontEnd, FrontEndName, Installer, Rule, Rung
+from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement, torch_among
 from torchgraft.settings.config import Config
 
 NONE = snapshots.consumer(None)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import __version__
+from ...compile.gpus import NVML_NAMES, opened_nvml
 from ...compile.hardware import take_hardware
 from ...consumer.environment import is_environment
 from ...consumer.processes import take_python
@@ -33,7 +34,6 @@ from ..cache.cache_folder import read_cache_state
 from .checkup import Checkup, Driver, FrontEndProgram, FrontEndSetting
 
 _CUDA_SOURCES = "a project with CUDA code"
-_NVML_NAMES = ("libnvidia-ml.so.1", "nvml.dll")
 _VERSION_BYTES = 80  # NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE
 _PROGRAMS = {FrontEndName.BUILD: "pyproject-build"}
 _VERSION = re.compile(r"\b\d+(?:\.\d+)+(?:\.?(?:a|b|rc|dev|post)\d+)*\b")
@@ -95,26 +95,20 @@ def _settings(consumer: str | None) -> tuple[Settings, tuple[Problem, ...]]:
         return take_shell_settings(arguments, others), error.problems
 
 
-def find_driver(names: tuple[str, ...] = _NVML_NAMES) -> Driver | None:
+def find_driver(names: tuple[str, ...] = NVML_NAMES) -> Driver | None:
     """Return the driver, None where there is none that works."""
-    for name in names:
-        try:
-            return _ask(ctypes.CDLL(name))
-        except (OSError, ValueError, AttributeError):  # not there, no library, or one without these functions
-            continue
-    return None
+    try:
+        with opened_nvml(names) as library:
+            return _ask(library) if library else None
+    except (OSError, ValueError, AttributeError):  # one without these functions
+        return None
 
 
 def _ask(library: ctypes.CDLL) -> Driver | None:
-    if library.nvmlInit_v2() != 0:
+    text, cuda = ctypes.create_string_buffer(_VERSION_BYTES), ctypes.c_int()
+    if library.nvmlSystemGetDriverVersion(text, ctypes.c_uint(_VERSION_BYTES)) != 0:
         return None
-    try:
-        text, cuda = ctypes.create_string_buffer(_VERSION_BYTES), ctypes.c_int()
-        if library.nvmlSystemGetDriverVersion(text, ctypes.c_uint(_VERSION_BYTES)) != 0:
-            return None
-        known = library.nvmlSystemGetCudaDriverVersion_v2(ctypes.byref(cuda)) == 0
-    finally:
-        library.nvmlShutdown()
+    known = library.nvmlSystemGetCudaDriverVersion_v2(ctypes.byref(cuda)) == 0
     version = text.value.decode("ascii", errors="replace")
     # NVML_CUDA_DRIVER_VERSION_MAJOR and _MINOR: 12040 is 12.4.
     return Driver(version=version, cuda=f"{cuda.value // 1000}.{cuda.value % 1000 // 10}" if known else "")
