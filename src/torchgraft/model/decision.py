@@ -1,4 +1,4 @@
-"""What was decided: the values that travel from decide to act, each with its reason.
+"""What was decided: the values that a plan is made of, each with its reason.
 
 May not do anything: every type here is frozen, keyword-only, and round-trips through JSON (see `codec`).
 """
