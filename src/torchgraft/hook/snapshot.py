@@ -34,7 +34,7 @@ from ..model.observation import (
     Torch,
 )
 from ..model.source_tree import HashFile, Project
-from ..model.torch_requirement import Locked
+from ..model.torch_requirement import Locked, Wanted
 from ..project.read_project import read_project, with_identity
 from ..settings.config import Config, Cuda, Source
 from ..settings.sources import Settings
@@ -119,7 +119,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         )
         for found in finding.found
     ]
-    front_end, wanted = FrontEnd(name=FrontEndName.UNKNOWN), None
+    front_end, wanted = FrontEnd(name=FrontEndName.UNKNOWN), Wanted()
     if caller is not None:
         from ..wanted.read_wanted import front_end_of, read_wanted
 
@@ -137,13 +137,13 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         rules=finding.answers,
         consumer=consumer,
         rivals=rivals,
-        locked=wanted.locked if wanted else None,
-        asked_for=wanted.asked_for if wanted else (),
-        asked_faults=wanted.faults if wanted else (),
+        locked=wanted.locked,
+        asked_for=wanted.asked_for,
+        asked_faults=wanted.faults,
         build=place.build,
         installer=_installer(process, caller),
         project=place.project,
-        hardware=_hardware(settings, hook, place, consumer=consumer, locked=wanted.locked if wanted else None),
+        hardware=_hardware(settings, hook, place, consumer=consumer, locked=wanted.locked),
         variables_set=tuple(sorted(filter(settings.variables.get, _planned_names(settings.config, place.project)))),
         env_conditions_met=_env_conditions_met(settings),
         switched_off=switched_off,

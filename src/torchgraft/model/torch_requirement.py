@@ -105,6 +105,15 @@ class AskedFor:
     source: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the front end's lock and arguments say of torch."""
+
+    locked: Locked | None = None
+    asked_for: tuple[AskedFor, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
 def torch_among(requirements: Iterable[Requirement]) -> TorchRequirement | None:
     """Return the requirements on torch as one, None where there is none. All markers have to be true."""
     torch = (one for one in requirements if canonicalize_name(one.name) == "torch")

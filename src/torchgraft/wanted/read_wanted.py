@@ -17,7 +17,7 @@ from ..consumer.front_end import Caller
 from ..consumer.processes import Process
 from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
-from ..model.torch_requirement import AskedFor, Locked
+from ..model.torch_requirement import AskedFor, Locked, Wanted
 from .torch_lines import torch_in_line
 
 # A folder, or a distribution with extras, which may be the one that is being built.
@@ -28,24 +28,13 @@ _OFF = frozenset({"0", "false", "f", "no", "n", "off"})
 _WITH_LOCK = frozenset({FrontEndName.UV, FrontEndName.POETRY, FrontEndName.PDM})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What the front end's lock and arguments say of torch."""
-
-    locked: Locked | None = None
-    asked_for: tuple[AskedFor, ...] = ()
-    faults: tuple[str, ...] = ()
-
-
 def read_wanted(
-    caller: Caller | None, ancestors: tuple[Process, ...], python: Python, *, building: Project | None = None
+    caller: Caller, ancestors: tuple[Process, ...], python: Python, *, building: Project | None = None
 ) -> Wanted:
-    """Return what the lock and the arguments of the front end say; nothing where there is no front end.
+    """Return what the lock and the arguments of the front end say.
 
     :param building: the project that is being built
     """
-    if caller is None:
-        return Wanted()
     # pipx runs pip or uv with arguments of its own making; what the user asked for stands in pipx's.
     callers = [(caller.command, caller.process)]
     callers += [(c, process) for process in ancestors if (c := process.command_line) and c.program is FrontEndName.PIPX]
@@ -65,10 +54,8 @@ def read_wanted(
     )
 
 
-def front_end_of(caller: Caller | None, wanted: Wanted) -> FrontEnd:
+def front_end_of(caller: Caller, wanted: Wanted) -> FrontEnd:
     """Return the front end, with what its lock says of where it is in its work."""
-    if caller is None:
-        return FrontEnd(name=FrontEndName.UNKNOWN)
     if caller.name is not FrontEndName.UV or wanted.locked is not None or _is_on(caller, "--isolated"):
         return caller.front_end
     from ..consumer.uv import is_project_command

@@ -8,7 +8,8 @@ import pytest
 from torchgraft.consumer.front_end import find_caller
 from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.model.observation import Python
-from torchgraft.wanted.read_wanted import Wanted, front_end_of, read_wanted
+from torchgraft.model.torch_requirement import Wanted
+from torchgraft.wanted.read_wanted import front_end_of, read_wanted
 
 CASES = Path(__file__).parents[2] / "cases" / "locks"
 PYTHON = Python(
@@ -27,7 +28,9 @@ def want(folder: Path, command: str, **variables: str) -> Wanted:
         folder=str(folder),
         variables=tuple(variables.items()),
     )
-    return read_wanted(find_caller(HOOK, (process,)), (process,), PYTHON)
+    caller = find_caller(HOOK, (process,))
+    assert caller
+    return read_wanted(caller, (process,), PYTHON)
 
 
 def texts(wanted: Wanted) -> tuple[str | None, list[str]]:
