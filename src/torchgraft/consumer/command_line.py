@@ -15,6 +15,7 @@ from ..model.observation import FrontEndName
 _SCRIPTS = {
     "pip": FrontEndName.PIP,
     "__pip-runner__": FrontEndName.PIP,  # pip --python starts this file of its own in the other environment
+    "pip-compile": FrontEndName.PIP,  # of pip-tools, which runs pip's resolver in its own process
     "uv": FrontEndName.UV,
     "uvw": FrontEndName.UV,  # without a console, on Windows
     "uvx": FrontEndName.UV,
@@ -27,19 +28,22 @@ _SCRIPTS = {
     "pipx": FrontEndName.PIPX,
 }
 # Too common a name for a script.
-_MODULES = {**_SCRIPTS, "build": FrontEndName.BUILD}
+_MODULES = {**_SCRIPTS, "build": FrontEndName.BUILD, "piptools": FrontEndName.PIP}
+# The subcommands that names stand for.
+_IMPLIED: dict[str, tuple[str, ...]] = {"uvx": ("tool", "run"), "pip-compile": ("compile",)}
 # python3.13t, python3.13_d and python3.13td (free-threaded, debug), python3-dbg (Debian's), pypy3, pythonw.
 _PYTHON = re.compile(r"(?:python|pypy|graalpy)w?[0-9.]*t?d?(?:_d|-dbg)?")
 _PYTHON_VALUES = frozenset("WX")
 
 _PIP = """
-    --abi --all-releases --build-constraint --cache-dir --cert --client-cert --config-settings --constraint --dest
-    --download --editable --exists-action --extra-index-url --find-links --global-option --group --implementation
-    --index-url --install-option --keyring-provider --log --no-binary --only-binary --only-final --output --platform
-    --prefix --progress-bar --proxy --python --python-version --refresh-package --report --requirement
-    --requirements-from-script --resume-retries --retries --root --root-user-action --src --target --timeout
-    --trusted-host --upgrade-strategy --uploaded-prior-to --use-deprecated --use-feature --wheel-dir
-    -C -c -d -e -f -i -o -r -t -w
+    --abi --all-releases --annotation-style --build-constraint --cache-dir --cert --client-cert --config
+    --config-settings --constraint --dest --download --editable --exists-action --extra --extra-index-url
+    --find-links --global-option --group --implementation --index-url --install-option --keyring-provider --log
+    --no-binary --only-binary --only-final --output --output-file --pip-args --platform --prefix --progress-bar
+    --proxy --python --python-version --refresh-package --report --requirement --requirements-from-script --resolver
+    --resume-retries --retries --root --root-user-action --src --target --timeout --trusted-host --upgrade-package
+    --upgrade-strategy --uploaded-prior-to --use-deprecated --use-feature --wheel-dir
+    -C -P -c -d -e -f -i -o -r -t -w
 """
 _UV = """
     --allow-insecure-host --annotation-style --bounds --branch --build-constraint --build-constraints --cache-dir
@@ -90,7 +94,7 @@ _FLAGS = {
 _WORDS = {
     name: frozenset(words.split())
     for name, words in {
-        FrontEndName.PIP: "install wheel download lock uninstall",
+        FrontEndName.PIP: "compile install wheel download lock uninstall",
         FrontEndName.UV: "add auth build cache export init lock pip publish python remove run self sync tool tree venv"
         " version",
         FrontEndName.POETRY: "add build check export install lock publish remove run self shell sync update",
@@ -232,9 +236,9 @@ def parse_arguments(
 ) -> CommandLine:
     """Return the parts of what follows a front end's name.
 
-    :param stem: the name that it was started by: `uvx` is `uv tool run`
+    :param stem: the name that it was started by: `uvx` is `uv tool run`, `pip-compile` counts as `pip compile`
     """
-    words: tuple[str, ...] = ("tool", "run") if stem == "uvx" else ()
+    words = _IMPLIED.get(stem, ())
     options: list[tuple[str, str]] = []
     positional: list[str] = []
     waiting = list(reversed(arguments))

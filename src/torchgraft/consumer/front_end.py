@@ -21,7 +21,7 @@ _RUNNERS = frozenset({"poetry run", "poetry shell", "pdm run", "hatch run", "hat
 # What never makes a wheel that is used, only metadata.
 _ONLY_RESOLVES = frozenset(
     {
-        *("pip download", "pip lock"),
+        *("pip compile", "pip download", "pip lock"),
         *("uv export", "uv lock", "uv tree", "uv version", "uv pip compile"),
         *("poetry check", "poetry export", "poetry lock"),
         *("pdm export", "pdm list", "pdm lock"),

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 from ..errors import Evidence, Problem
 from ..model.observation import Consumer, FrontEndName, Rule, Rung, Snapshot, Torch, Way
+from ..model.torch_requirement import torch_among, without_marker
 from ..settings.config import Config
 from ..shell_words import install_command, quoted
-from .plan_torch import Choice, own_dependency, supported_range
+from .plan_torch import Choice, applying, own_dependency, supported_range
 from .plan_way import Reach
 
 # The indexes of torch are named as the local parts of its versions are (https://pytorch.org/get-started/locally/).
@@ -268,10 +269,20 @@ def _no_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Problem:
         evidence=tuple(Evidence(label=answer.rung.value, text=answer.said) for answer in choice.rungs),
         why=reach.reason,
         fixes=(
-            _install(snapshot, consumer if consumer and consumer.exists else None, "torch"),
+            *_first_fixes(snapshot, consumer if consumer and consumer.exists else None),
             "-C torchgraft.consumer=PATH   (if an environment that has torch is meant)",
         ),
     )
+
+
+def _first_fixes(snapshot: Snapshot, consumer: Consumer | None) -> Iterator[str]:
+    """Yield what brings torch: where the package names none, one of its dependencies may decide which one it is."""
+    required = applying(snapshot.project.dependencies or (), snapshot.python)
+    if required and torch_among(required) is None:
+        yield _install(snapshot, consumer, *map(without_marker, required))
+        yield f"{_install(snapshot, consumer, 'torch')}   (only if none of these brings it)"
+    else:
+        yield _install(snapshot, consumer, "torch")
 
 
 def _rung_text(choice: Choice) -> str:

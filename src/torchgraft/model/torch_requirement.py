@@ -126,3 +126,10 @@ def requirement_of(text: str) -> Requirement | None:
         return Requirement(text)
     except InvalidRequirement:
         return None
+
+
+def without_marker(requirement: Requirement) -> str:
+    """Return a requirement that applies as a front end takes it."""
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    where = f" @ {requirement.url}" if requirement.url else str(requirement.specifier)
+    return f"{requirement.name}{extras}{where}"

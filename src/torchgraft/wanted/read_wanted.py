@@ -201,6 +201,10 @@ def _nothing(_command: CommandLine, _variables: Mapping[str, str]) -> _Sources:
 
 
 def _pip(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
+    if command.words == ("compile",):
+        # pip-tools; the others that it takes without being told of are setup.py and pyproject.toml, the project itself.
+        files = command.positional or ("requirements.in",)
+        return _Sources(files=(*files, *command.values("-c", "--constraint")))
     if command.words not in (("install",), ("wheel",), ("download",), ("lock",)):
         return _Sources()
     named = (*_listed(variables, "PIP_REQUIREMENT"), *_listed(variables, "PIP_CONSTRAINT"))

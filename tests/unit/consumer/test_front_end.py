@@ -43,6 +43,8 @@ COMMANDS = {
     "python -Im pip install .": ("pip", "pip install", True),
     "python -mpip install .": ("pip", "pip install", True),
     "python --check-hash-based-pycs never -m pip download .": ("pip", "pip download", False),
+    "/v/bin/pip-compile requirements.in": ("pip", "pip compile", False),
+    "/v/bin/python -m piptools compile": ("pip", "pip compile", False),
     "python /x/pip/__pip-runner__.py --python env install .": ("pip", "pip install", True),
     "python /x/site-packages/pip/__main__.py install .": ("pip", "pip install", True),
     "python pip.pyz install .": ("pip", "pip install", True),

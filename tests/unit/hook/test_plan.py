@@ -631,3 +631,19 @@ def test_what_the_command_says_and_nobody_can_read_is_no_reason_to_guess(
     unread = ("requirements from the standard input are not seen",)
     made = plan(**{"hook": WHEEL, "consumer": NONE, "asked_faults": unread, **changes})
     assert codes(made) == expected
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "fix"),
+    [
+        ((), "torch"),
+        (
+            ("decides>=1; python_version >= '3.8'", "other[x]==2", "old; python_version < '3'"),
+            "'decides>=1' 'other[x]==2'",
+        ),
+    ],
+)
+def test_a_dependency_may_decide_which_torch(dependencies: tuple[str, ...], fix: str) -> None:
+    made = plan(hook=WHEEL, consumer=NONE, project=snapshots.project(dependencies=dependencies, requires=()))
+    (problem,) = made.problems
+    assert problem.fixes[0] == f"pip --python /env install {fix}"

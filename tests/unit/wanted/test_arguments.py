@@ -108,6 +108,20 @@ def test_arguments(tmp_path: Path, name: FrontEndName, line: str, expected: list
     assert asked.faults == ()
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("/v/bin/pip-compile --strip-extras -o torch.txt pinned.in", "torch==2.6.0"),
+        ("/v/bin/pip-compile", "torch==2.4.0"),
+        ("/v/bin/python -m piptools compile --upgrade-package torch pinned.in", "torch==2.6.0"),
+    ],
+)
+def test_what_pip_tools_compiles(tmp_path: Path, line: str, expected: str) -> None:
+    (tmp_path / "pinned.in").write_text("torch==2.6.0\n")
+    (tmp_path / "requirements.in").write_text("torch==2.4.0\n")
+    assert requirements(ask(tmp_path, PIP, *line.split())) == [expected]
+
+
 def test_the_arguments_are_named_as_the_source(tmp_path: Path) -> None:
     (item,) = ask(tmp_path, UV, "pip", "install", "torch==2.6.0").requirements
     assert item.source == "the arguments of uv"
