@@ -43,7 +43,10 @@ The consumer has part of a torch: metadata without files, or files without `vers
 leaves that behind. Reinstall it.""",
             "torch-unclear": """\
 The command may say which torch will be installed, in a place that torchgraft cannot read: requirements on standard
-input, a file at an address, a line that does not parse. The newest torch would be a guess, so the build stops.""",
+input, a file at an address, a line that does not parse. The newest torch would be a guess, so the build stops.
+
+Or the command works from a lock that has torch and does not decide which one: several under extras or groups that the
+command does not name, one that is built from source, a file that cannot be read. The message says what it holds.""",
             "torch-contradicted": """\
 The wheel's own `Requires-Dist` would exclude the torch that it is compiled against, as when `uv build` or `pip wheel`
 is called beside another torch than the one that the package pins. `-C torchgraft.consumer=PATH` builds for that

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from packaging.specifiers import SpecifierSet
+
 from ..errors import Evidence, Problem
 from ..model.observation import Consumer, FrontEndName, Rule, Rung, Snapshot, Torch, Way
-from ..model.torch_requirement import torch_among, without_marker
+from ..model.torch_requirement import Locked, TorchRequirement, torch_among, without_marker
 from ..settings.config import Config
 from ..shell_words import install_command, quoted
 from .plan_torch import Choice, applying, own_dependency, supported_range
@@ -139,6 +141,10 @@ def _about_the_source(config: Config, snapshot: Snapshot) -> Iterator[Problem]:
 
 def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[Problem]:
     consumer = snapshot.consumer
+    locked = snapshot.locked
+    if locked is not None and locked.undecided and _is_undecided(locked, snapshot, choice):
+        yield _undecided(snapshot, locked, choice)
+        return
     broken = consumer is not None and consumer.torch_fault is not None and reach.way is not Way.PRESENT
     if consumer is not None and broken and choice.rung in {None, Rung.DECLARED}:
         yield _broken(snapshot, consumer)
@@ -148,7 +154,12 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
         yield _mismatch(snapshot, consumer, reach)
     elif reach.way is Way.ABSENT:
         yield _no_torch(snapshot, choice, reach)
-    elif snapshot.asked_faults and _is_guess(choice) and reach.way is Way.INSTALL and snapshot.hook.asks:
+    elif (
+        snapshot.asked_faults
+        and _is_guess(choice)
+        and reach.way is Way.INSTALL
+        and (snapshot.hook.asks or snapshot.installer is not None)
+    ):
         yield _unclear(snapshot, choice)
     elif reach.way is Way.INSTALL and snapshot.hook.builds and snapshot.installer is None:
         yield Problem(
@@ -168,6 +179,36 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
 def _is_guess(choice: Choice) -> bool:
     """Return whether the front end would take the newest torch of a range, and may install another one afterwards."""
     return choice.rung is Rung.DECLARED and choice.requirement is not None and not choice.requirement.pinned
+
+
+def _is_undecided(locked: Locked, snapshot: Snapshot, choice: Choice) -> bool:
+    """Return whether a lock says that torch is going to be another one, or may be, and not which."""
+    consumer = snapshot.consumer
+    if choice.rung is Rung.INSTALLED and consumer is not None and consumer.torch is not None:
+        is_left = consumer.rule in {Rule.TOLD, Rule.IMPORTABLE} or not snapshot.front_end.installs
+        held = [TorchRequirement(specifier=SpecifierSet(f"=={version}")) for version, _ in locked.choices]
+        installed = consumer.torch.version
+        return not is_left and bool(held) and not any(one.accepts(installed) for one in held)
+    is_pinned = choice.requirement is not None and choice.requirement.pinned is not None
+    return choice.rung in {None, Rung.DECLARED} or (choice.rung is Rung.ASKED_FOR and not is_pinned)
+
+
+def _undecided(snapshot: Snapshot, locked: Locked, choice: Choice) -> Problem:
+    name = snapshot.project.name or "this package"
+    version = locked.choices[0][0] if len(locked.choices) == 1 else "VERSION"
+    return Problem(
+        code="torch-unclear",
+        headline=f"the lock does not decide which torch {name} has to be built for",
+        evidence=(
+            Evidence(label="lock", text=f"{locked.file}: {locked.said}"),
+            Evidence(label="else", text=f"'{_text(choice)}' would be a guess ({_rung_text(choice)})"),
+        ),
+        why="the wheel would be built for that one, and may meet another",
+        fixes=(
+            *(f"{snapshot.front_end.command} {option}   (for torch {v})" for v, option in locked.choices[:4] if option),
+            f"-C torchgraft.torch={version}   (the one that will be installed)",
+        ),
+    )
 
 
 def _unclear(snapshot: Snapshot, choice: Choice) -> Problem:

@@ -88,12 +88,16 @@ class Locked:
 
     `requirement` is None where the file has no answer for this interpreter and platform; `said` says why.
     `toolkit` is the CUDA release that the file has beside that torch (13.0.2), None if it names none.
+    `undecided` says that torch will be what stands there, and that it cannot be told which or cannot be had; `choices`
+    are the versions, each with the option by which the command would choose it, "" where there is none.
     """
 
     file: str
     version: str | None = None
     requirement: TorchRequirement | None = None
     toolkit: str | None = None
+    undecided: bool = False
+    choices: tuple[tuple[str, str], ...] = ()
     said: str
 
 

@@ -18,9 +18,9 @@ from ..files import UnreadableError, is_file, read_start, real
 from ..installed.markers import Chosen, MarkerError
 from ..model.observation import FrontEndName, Python
 from ..model.torch_requirement import Locked, requirement_of
-from ..untrusted import read_toml, strings, table
+from ..untrusted import read_toml, strings, table, tables
 from .local_projects import LocalProjects
-from .locked_torch import LockError, ReadLock, locked_answer
+from .locked_torch import LockError, ReadLock, locked_answer, undecided_answer
 from .other_locks import read_pdm_lock, read_poetry_lock, read_pylock
 from .requirements_files import Line, is_lock_name
 from .uv_lock import read_uv_lock
@@ -29,6 +29,13 @@ _LARGEST_SCRIPT_BYTES = 20_000_000
 _PDM_FOLDERS = 5
 # With these uv installs nothing that is taken from an index.
 _ONLY_OWN = ("--only-install-project", "--only-install-workspace", "--only-install-local")
+# The options that choose an extra, and a group.
+_CHOOSING = {
+    FrontEndName.UV: ("--extra", "--group"),
+    FrontEndName.POETRY: ("--extras", "--with"),
+    FrontEndName.PDM: ("-G", "-G"),
+}
+_MOST_OPTIONS = 20
 
 
 def read_lock(
@@ -49,10 +56,10 @@ def read_lock(
     files = [Path(folder, file) for file in extra_files]
     project = None if files else _project_lock(Path(folder, root or "."), command)
     files += [] if project is None else [project]
-    found = [_read(file, python, chosen_by(command)) for file in files]
+    found = [_read(file, python, command) for file in files]
     locked = next((locked for locked in found if locked.requirement), found[0] if found else None)
     option = _leaves_torch_alone(command)
-    if locked is None or locked.requirement is None or option is None:
+    if locked is None or option is None or not (locked.requirement or locked.undecided):
         return locked
     # What is locked is not installed, and the torch stays that is there.
     return Locked(file=locked.file, said=f"{locked.said}, which {option} leaves out")
@@ -154,20 +161,39 @@ def _names(values: tuple[str, ...]) -> frozenset[str]:
     return frozenset(canonicalize_name(name) for value in values for name in re.split(r"[\s,]+", value) if name)
 
 
-def _read(file: Path, python: Python, chosen: Chosen) -> Locked:
+def _read(file: Path, python: Python, command: CommandLine) -> Locked:
     """Return what one lock file says of torch; one without an answer says why."""
     try:
-        return locked_answer(_read_by_name(file, python, chosen), file, python)
+        data = read_toml(file)
+        lock = _read_by_name(file, data, python, chosen_by(command))
+        if len(lock.distinct) <= 1:
+            return locked_answer(lock, file, python)
+        by_option = {
+            option: _read_by_name(file, data, python, chosen) for option, chosen in _options(data, command.program)
+        }
+        return undecided_answer(lock, file, by_option)
     except UnreadableError as error:
-        return Locked(file=str(file), said=f"it {error}")
+        return Locked(file=str(file), undecided=True, said=f"it {error}")
     except (LockError, MarkerError) as error:
-        return Locked(file=str(file), said=str(error))
+        return Locked(file=str(file), undecided=True, said=str(error))
 
 
-def _read_by_name(file: Path, python: Python, chosen: Chosen) -> ReadLock:
+def _options(data: Mapping[str, Any], program: FrontEndName) -> Iterator[tuple[str, Chosen]]:
+    """Return what a command may choose by: the extras and groups that a lock file knows, as options."""
+    here = {"virtual", "editable", "directory"}
+    roots = [item for item in tables(data.get("package")) if here & set(table(item.get("source")))]
+    extras = [*strings(data.get("extras")), *table(data.get("extras"))]
+    extras += (name for item in roots for name in table(item.get("optional-dependencies")))
+    groups = [*strings(data.get("dependency-groups"))]
+    groups += (name for item in roots for name in table(item.get("dev-dependencies")))
+    for_extra, for_group = _CHOOSING.get(program, ("extra", "group"))
+    yield from ((f"{for_extra} {name}", Chosen(extras=_names((name,)))) for name in extras[:_MOST_OPTIONS])
+    yield from ((f"{for_group} {name}", Chosen(groups=_names((name,)))) for name in groups[:_MOST_OPTIONS])
+
+
+def _read_by_name(file: Path, data: Mapping[str, Any], python: Python, chosen: Chosen) -> ReadLock:
     """Return what stands in a lock file; its kind is in its name."""
     folder = file.parent
-    data = read_toml(file)
     if is_lock_name(file.name):
         return read_pylock(data, folder=folder, python=python, chosen=chosen)
     if file.name == "poetry.lock":

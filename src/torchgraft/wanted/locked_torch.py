@@ -112,10 +112,20 @@ class ReadLock:
     meant: tuple[LockedPackage, ...]
     choice: str
 
+    @property
+    def distinct(self) -> tuple[LockedPackage, ...]:
+        """The torch that may be meant, each once: it may have several entries."""
+        return tuple({(p.version, p.origin, p.wheels, p.by_version, p.obstacle): p for p in self.meant}.values())
+
 
 def applying(packages: Iterable[LockedPackage], python: Python, chosen: Chosen) -> tuple[LockedPackage, ...]:
-    """Return the torch among packages that are for an interpreter, and for what a command installs."""
-    return tuple(package for package in packages if package.name == "torch" and package.applies(python, chosen))
+    """Return the torch among packages that are for an interpreter, and for what a command installs.
+
+    One of an extra that nobody asked for is better than no answer, as long as there is only one that it can mean.
+    """
+    torch = [package for package in packages if package.name == "torch"]
+    found = tuple(package for package in torch if package.applies(python, chosen))
+    return found or tuple(package for package in torch if package.applies(python, _ANYTHING))
 
 
 def takes_python(specifier: str | None, python: Python) -> bool:
@@ -135,9 +145,13 @@ def locked_answer(lock: ReadLock, file: Path, python: Python) -> Locked:
     A version with a local part (2.8.0+cu128) is on one index alone, but 2.8.0 is on several with other builds: the
     URL of the wheel is exact, and `torch==V` only where the front end resolves it as it did for the lock.
 
-    :raises LockError: if it has no torch for this interpreter, or several that may be meant
+    :raises LockError: if what it says of its only torch cannot be read
     """
-    torch = _the_only_torch(lock)
+    torch = next(iter(lock.distinct), None)
+    if torch is None:
+        has_torch = any(package.name == "torch" for package in lock.packages)
+        said = "its torch is not for this interpreter and platform, or for an extra or group not asked for"
+        return Locked(file=str(file), said=said if has_torch else "it has no torch")
     origin = without_credentials(torch.origin)
     best = None if torch.obstacle else best_wheel((wheel.url for wheel in torch.wheels), python)
     obstacle = torch.obstacle
@@ -154,21 +168,26 @@ def locked_answer(lock: ReadLock, file: Path, python: Python) -> Locked:
         version=version,
         requirement=requirement,
         toolkit=find_locked_toolkit(lock.packages, torch, python),
+        undecided=requirement is None,
+        choices=tuple((str(v), "") for v in [parse_version(version)] if v and not requirement),
         said=f"{shown} {obstacle or f'from {origin}'}",
     )
 
 
-def _the_only_torch(lock: ReadLock) -> LockedPackage:
-    """Return the one entry for torch that remains after markers were evaluated."""
-    distinct = list({(p.version, p.origin, p.wheels, p.by_version, p.obstacle): p for p in lock.meant}.values())
-    if len(distinct) == 1:
-        return distinct[0]
-    if not any(package.name == "torch" for package in lock.packages):
-        raise LockError("it has no torch")
-    if not distinct:
-        raise LockError("its torch is not for this interpreter and platform, or for an extra or group not asked for")
-    shown = sorted(f"{one.version or '?'} from {without_credentials(one.origin)}"[:100] for one in distinct)
-    raise LockError(f"it has several torch that may be meant: {', '.join(shown)}; {lock.choice}")
+def undecided_answer(lock: ReadLock, file: Path, by_option: Mapping[str, ReadLock]) -> Locked:
+    """Return the answer of a lock file with several torch that may be meant.
+
+    :param by_option: what it says to a command with an option more
+    """
+    options = {other.distinct[0]: option for option, other in by_option.items() if len(other.distinct) == 1}
+    found = sorted((one.version or "?", options.get(one, ""), without_credentials(one.origin)) for one in lock.distinct)
+    shown = (f"{version} from {origin}"[:100] + f" ({option})" * bool(option) for version, option, origin in found)
+    return Locked(
+        file=str(file),
+        undecided=True,
+        choices=tuple((version, option) for version, option, _ in found if parse_version(version)),
+        said=f"it has several torch that may be meant: {', '.join(shown)}; {lock.choice}",
+    )
 
 
 def _by_version(version: str | None) -> TorchRequirement:

@@ -60,7 +60,7 @@ def read_uv_lock(
     certain = replace(chosen, groups=groups - chosen.without_groups)
     fitting = applying(packages, python, _ANYTHING)
     reached = _reached(packages, manifest, python, certain)
-    # An extra that nobody asked for is better than no answer, as long as there is only one torch that it can mean.
+    # As in `applying`.
     reached = reached or _reached(packages, manifest, python, _ANYTHING)
     meant = fitting if reached is None else tuple(package for package in fitting if package in reached)
     return ReadLock(packages=packages, meant=meant, choice=_CHOICE)

@@ -623,6 +623,8 @@ def test_a_wheel_that_would_require_another_torch(hook: Hook, dependency: str, r
         # Metadata can be had without torch.
         ({"hook": METADATA}, []),
         ({"front_end": FrontEnd(name=FrontEndName.UV, command="uv lock", resolves=True)}, []),
+        # uv installs into the environment of the metadata what it is told.
+        ({"hook": Hook.BUILD_WHEEL, "installer": UV}, ["torch-unclear"]),
     ],
 )
 def test_what_the_command_says_and_nobody_can_read_is_no_reason_to_guess(
@@ -631,6 +633,50 @@ def test_what_the_command_says_and_nobody_can_read_is_no_reason_to_guess(
     unread = ("requirements from the standard input are not seen",)
     made = plan(**{"hook": WHEEL, "consumer": NONE, "asked_faults": unread, **changes})
     assert codes(made) == expected
+
+
+UNDECIDED = Locked(
+    file="uv.lock",
+    undecided=True,
+    choices=(("2.8.0+cpu", "--extra cpu"), ("2.9.0", "--extra gpu")),
+    said="it has several torch that may be meant",
+)
+SYNC = FrontEnd(name=FrontEndName.UV, command="uv sync")
+
+
+def installed(version: str, **changes: Any) -> Consumer:
+    return snapshots.consumer(dataclasses.replace(snapshots.CPU_TORCH, version=version), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ["torch-unclear"]),
+        ({"project": snapshots.project(dependencies=())}, ["torch-unclear"]),
+        # However exact the package is, the lock has the same version from several indexes.
+        ({"project": snapshots.project(dependencies=("torch==2.8.0",))}, ["torch-unclear"]),
+        ({"asked_for": (AskedFor(requirement=TorchRequirement.parse("torch==2.6.0"), source="a.txt"),)}, []),
+        ({"asked_for": (AskedFor(requirement=TorchRequirement.parse("torch>=2"), source="a"),)}, ["torch-unclear"]),
+        ({"hook": METADATA}, []),
+        ({"front_end": FrontEnd(name=FrontEndName.UV, command="uv lock", resolves=True, installs=False)}, []),
+        # What is installed is one of those that the lock holds, ...
+        ({"consumer": installed("2.8.0+cpu")}, []),
+        ({"consumer": installed("2.9.0+cu128")}, []),
+        # ... or none, so that it is going to be another,
+        ({"consumer": installed("2.7.0")}, ["torch-unclear"]),
+        # unless it stays.
+        ({"consumer": installed("2.7.0", rule=Rule.TOLD)}, []),
+        ({"consumer": installed("2.7.0", rule=Rule.IMPORTABLE)}, []),
+        ({"consumer": installed("2.7.0"), "locked": dataclasses.replace(UNDECIDED, choices=())}, []),
+        # uv made the environment before there was a lock, and does not ask again what the build requires.
+        ({"hook": Hook.BUILD_WHEEL, "installer": UV}, ["torch-unclear"]),
+    ],
+)
+def test_a_lock_that_does_not_decide_stops(changes: dict[str, Any], expected: list[str]) -> None:
+    made = plan(**{"hook": WHEEL, "consumer": NONE, "front_end": SYNC, "locked": UNDECIDED, **changes})
+    assert codes(made) == expected
+    if expected:
+        assert made.problems[0].fixes[0] == "uv sync --extra cpu   (for torch 2.8.0+cpu)"
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_the_lock_gives_the_very_torch(tmp_path: Path, case: str, version: str, 
         ("poetry_git", "2.8.0", "built from the git"),
         ("poetry_directory", "2.8.0", "built from the directory"),
         ("poetry_explicit", "2.8.0+cu128", "explicit source cu128"),
-        ("poetry_extras", None, "extra or group not asked for"),
+        ("poetry_extras", None, r"several torch .* 2.8.0\+cpu .* 2.8.0\+cu128 .*--extras"),
         ("poetry_group", None, "not for this interpreter and platform"),
         ("poetry18_fork", None, "several torch"),
         ("pdm_directory", "2.8.0", "built from ./vendor/torch"),
@@ -125,6 +125,50 @@ def test_a_lock_without_an_answer_says_why(case: str, version: str | None, said:
     assert locked is not None
     assert (locked.version, locked.requirement) == (version, None)
     assert re.search(said, locked.said)
+    # Where no torch will be installed, another rung may answer.
+    assert locked.undecided is (case not in {"uv_none", "uv_marker_off", "poetry_group"})
+
+
+@pytest.mark.parametrize(
+    ("case", "choices"),
+    [
+        ("uv_extras_conflict", (("2.8.0+cpu", "--extra cpu"), ("2.8.0+cu128", "--extra cu128"))),
+        ("poetry_extras", (("2.8.0+cpu", "--extras cpu"), ("2.8.0+cu128", "--extras cu128"))),
+        ("poetry18_fork", (("2.8.0", ""), ("2.9.0", ""))),
+        ("uv_git", (("2.8.0", ""),)),
+        ("pylock_pip_git", ()),
+    ],
+)
+def test_a_lock_that_does_not_decide_names_what_it_holds(case: str, choices: tuple[tuple[str, str], ...]) -> None:
+    locked = read(CASES / case, case)
+    assert locked
+    assert locked.choices == choices
+
+
+CONFLICT = """
+lock-version = "1.0"
+created-by = "uv"
+extras = ["cpu", "gpu"]
+dependency-groups = ["old"]
+[[packages]]
+name = "torch"
+version = "2.8.0"
+marker = "'cpu' in extras or 'old' in dependency_groups"
+index = "https://index.example/simple"
+[[packages]]
+name = "torch"
+version = "2.9.0"
+marker = "'gpu' in extras"
+index = "https://index.example/simple"
+"""
+
+
+def test_extras_and_groups_of_a_pylock_are_named_as_options_of_the_front_end(tmp_path: Path) -> None:
+    (tmp_path / "pylock.toml").write_text(CONFLICT)
+    uv = parse_arguments(FrontEndName.UV, ("pip", "install", "-r", "pylock.toml"))
+    locked = read_lock(str(tmp_path), command=uv, extra_files=("pylock.toml",), python=python())
+    assert locked
+    assert locked.choices == (("2.8.0", "--group old"), ("2.9.0", "--extra gpu"))
 
 
 @pytest.mark.parametrize(
