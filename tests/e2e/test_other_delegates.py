@@ -35,6 +35,7 @@ from torchgraft import build_meta
 folder = pathlib.Path(sys.argv[1])
 info = build_meta.prepare_metadata_for_build_wheel(str(folder))
 assert [path.name for path in folder.iterdir()] == [info]
+assert not (folder / info / "WHEEL").exists()  # whose tags no one knows before there are modules
 prepared = (folder / info / "METADATA").read_bytes()
 with zipfile.ZipFile(folder / build_meta.build_wheel(str(folder), None, str(folder / info))) as wheel:
     assert wheel.read(f"{info}/METADATA") == prepared

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from setuptools._reqs import parse_strings
 
 from support import snapshots
 from torchgraft.codec import json_text
@@ -18,7 +19,7 @@ from torchgraft.ladder.plan_torch import applying
 from torchgraft.model.decision import Plan
 from torchgraft.model.observation import BuildEnvironment, Hook, Rule, Snapshot
 from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement, torch_among
-from torchgraft.project.setup_script import parse_setup_script
+from torchgraft.project.setup_script import parse_setup_script, requirement_lines
 from torchgraft.settings.config import Config, Provide, settings, variable_name
 from torchgraft.settings.sources import parse_pyproject, resolve_config
 from torchgraft.tools.from_json import from_json_text
@@ -30,6 +31,11 @@ TOML = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
     max_leaves=6,
 )
+
+
+@given(st.lists(st.text(st.sampled_from("ab \\\n\r\t#;>=1'") | st.characters(), max_size=20)))
+def test_requirements_are_taken_out_of_strings_as_setuptools_does_it(strings: list[str]) -> None:
+    assert list(requirement_lines(strings)) == [line.strip() for line in parse_strings(strings)]
 
 
 @given(st.text())

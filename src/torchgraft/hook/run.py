@@ -39,7 +39,7 @@ def prepare_metadata(hook: Hook, directory: str, config_settings: Mapping[str, A
     call = plan_call(hook, config_settings)
     if call.plan.way is Way.OFF:
         return str(run_hook(call, (directory, call.config_settings)))
-    with metadata_alone(Path(directory)):
+    with metadata_alone(Path(directory), from_files=call.plan.from_files):
         name, reads = _delegates_metadata(call, directory)
     info = Path(directory) / name
     write_metadata_record(info, add_requirement(info, call.plan), reads=reads)

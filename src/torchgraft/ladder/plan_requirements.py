@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from ..model.decision import Delegate, LateInstall, Planned
 from ..model.observation import Rung, Snapshot, Torch, Way
+from ..model.torch_requirement import requirement_of
 from ..settings.config import Config
 from ..versions import parse_version
 from .plan_torch import Choice
@@ -111,12 +112,16 @@ def _torch(snapshot: Snapshot, choice: Choice, torch: Torch | None) -> Iterator[
 def _setuptools(config: Config, snapshot: Snapshot, delegate: Delegate, *, wheel: bool) -> Iterator[Planned]:
     if config.backend.partition(":")[0] != _SETUPTOOLS or delegate.asked:
         return
-    project = snapshot.project
-    for requirement in project.setup_cfg_requires:
-        yield Planned(text=requirement, reason="setup_requires in setup.cfg")
-    if project.setup_script is not None:
-        for requirement in project.setup_script.setup_requires or ():
-            yield Planned(text=requirement, reason="setup_requires in setup.py")
+    script = snapshot.project.setup_script
+    stated = {
+        "setup.cfg": snapshot.project.setup_cfg_requires,
+        "setup.py": (script.setup_requires or ()) if script else (),
+    }
+    for file, requirements in stated.items():
+        # Front ends end in a traceback at what is no requirement; setuptools says what is wrong with it when it runs.
+        yield from (
+            Planned(text=text, reason=f"setup_requires in {file}") for text in requirements if requirement_of(text)
+        )
     version = snapshot.build.version_of("setuptools")
     release = parse_version(version)
     if wheel and release and release < Version("70.1"):

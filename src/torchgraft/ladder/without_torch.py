@@ -110,8 +110,10 @@ def source_of_metadata(source: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def metadata_alone(directory: Path) -> Iterator[None]:
+def metadata_alone(directory: Path, *, from_files: bool) -> Iterator[None]:
     """Remove what else came into the folder for metadata while the block lasted.
+
+    A WHEEL that was made `from_files` has the tags of a project without its modules.
 
     Where the delegate lacks the hook, pyproject_hooks leaves the wheel there that it took them from, and would hand it
     out as the wheel (pyproject_hooks/_in_process.py, `_find_already_built_wheel`).
@@ -123,3 +125,5 @@ def metadata_alone(directory: Path) -> Iterator[None]:
             path.unlink()
         else:
             (path / "RECORD").unlink(missing_ok=True)
+            if from_files:
+                (path / "WHEEL").unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from typing import Any
 from ..files import find_text
 from ..model.source_tree import Project, SetupScript
 from ..untrusted import strings, table
-from .setup_script import LARGEST_SCRIPT_BYTES, parse_setup_script
+from .setup_script import LARGEST_SCRIPT_BYTES, parse_setup_script, requirement_lines
 
 _MOST_FILES = 20_000
 _IDENTITY = re.compile(r"^(name|version):[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
@@ -170,6 +170,8 @@ def _dependencies(
 
 def _setup_cfg(text: str) -> dict[str, tuple[str, ...]]:
     parser = configparser.ConfigParser(interpolation=None, strict=False)
+    # As setuptools takes them.
+    parser.optionxform = lambda optionstr: optionstr.lower().replace("-", "_")  # type: ignore[method-assign]
     try:
         parser.read_string(text)
     except configparser.Error:
@@ -186,7 +188,7 @@ def _setup_cfg(text: str) -> dict[str, tuple[str, ...]]:
         if parser.has_option(section, key):
             value = parser.get(section, key)
             lines = value.splitlines() if "\n" in value else value.split(";")  # as setuptools splits them
-            found[key] = tuple(line.strip() for line in lines if line.strip() and not line.strip().startswith("#"))
+            found[key] = requirement_lines(lines)
     return found
 
 

@@ -19,6 +19,7 @@ IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "B
 LARGEST_SCRIPT_BYTES = 2_000_000
 # Far more than people write, and few enough for those who visit it, a few calls for each.
 _DEEPEST = 200
+_MOST_STRINGS = 1000
 _UNKNOWN = SetupScript(
     may_set_requires=True, setup_requires=None, install_requires=None, needs_torch=True, version=None
 )
@@ -115,8 +116,8 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
     calls = [node for node in nodes if isinstance(node, ast.Call) and name_of(node.func) == "setup"]
     if len(calls) != 1:
         return replace(known, may_set_requires=True, setup_requires=None, install_requires=None, version=None)
-    setup_requires = _keyword(calls[0], "setup_requires", constants)
-    install_requires = _keyword(calls[0], "install_requires", constants)
+    setup_requires = _requirements(calls[0], "setup_requires", constants)
+    install_requires = _requirements(calls[0], "install_requires", constants)
     name = _keyword(calls[0], "name", constants) or ()
     version = _keyword(calls[0], "version", constants)
     # setup_requires can also reach setup() by a name that is not a keyword of the call: kwargs["setup_requires"] = ...
@@ -131,6 +132,29 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
         name=name[0] if len(name) == 1 else None,
         version="" if version == () else version[0] if version is not None and len(version) == 1 else None,
     )
+
+
+def requirement_lines(strings: Iterable[str]) -> tuple[str, ...]:
+    r"""Return requirements as setuptools takes them out of strings: a line each, without comments, `\` joins lines.
+
+    The character before a backslash goes too, and a last line that is to be joined is lost (setuptools/_reqs.py).
+    """
+    stripped = (line.strip() for string in strings for line in string.splitlines())
+    lines = (line.partition(" #")[0] for line in stripped if line and not line.startswith("#"))
+    found = []
+    for line in lines:
+        joined: str | None = line
+        while joined is not None and joined.endswith("\\"):
+            following = next(lines, None)
+            joined = None if following is None else joined[:-2].strip() + following
+        if joined is not None:
+            found.append(joined.strip())
+    return tuple(found)
+
+
+def _requirements(call: ast.Call, name: str, constants: _Constants) -> tuple[str, ...] | None:
+    found = _keyword(call, name, constants)
+    return None if found is None else requirement_lines(found)
 
 
 def _imports(nodes: list[ast.AST]) -> tuple[str, ...]:
@@ -200,6 +224,7 @@ class _Constants:
             ):
                 stores[node.value.id] = stores.get(node.value.id, 0) + 1
         self._bound: dict[str, ast.expr] = {}
+        self._sums: dict[ast.BinOp, tuple[str, ...] | None] = {}
         for statement in tree.body:
             if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
                 target, value = statement.targets[0], statement.value
@@ -212,13 +237,19 @@ class _Constants:
                 self._bound[target.id] = value
 
     def strings(self, node: ast.expr) -> tuple[str, ...] | None:
-        """Return a literal list of requirements; setuptools also takes one string, a requirement a line."""
+        """Return a literal list of strings; a single string is one of one."""
         node = self.resolve(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            return tuple(line.strip() for line in node.value.splitlines() if line.strip())
+            return (node.value.strip(),)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            left, right = self.strings(node.left), self.strings(node.right)
-            return None if left is None or right is None else left + right
+            if node not in self._sums:
+                # Texts are put together, lists one behind the other.
+                is_text = any(isinstance(self.resolve(side), ast.Constant) for side in (node.left, node.right))
+                left, right = (None, None) if is_text else (self.strings(node.left), self.strings(node.right))
+                total = None if left is None or right is None else left + right
+                # a1 = a0 + a0, a2 = a1 + a1 ... doubles with each line.
+                self._sums[node] = total if total is None or len(total) <= _MOST_STRINGS else None
+            return self._sums[node]
         if not isinstance(node, (ast.List, ast.Tuple)):
             return None
         items = [self.resolve(item) for item in node.elts]

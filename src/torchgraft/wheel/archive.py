@@ -196,7 +196,9 @@ def _finish(
         rows[name] = ListedFile(name, _text(hashlib.sha256(content).digest()), str(len(content)))
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\n").writerows([*rows.values(), (like.filename, "", "")])
-    archive.writestr(_member(like.filename, like), buffer.getvalue().encode("utf-8"))
+    record = _member(like.filename, like)
+    record.external_attr = like.external_attr
+    archive.writestr(record, buffer.getvalue().encode("utf-8"))
 
 
 def _put(new: zipfile.ZipFile, path: Path, member: zipfile.ZipInfo) -> tuple[str, str]:

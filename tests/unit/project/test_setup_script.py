@@ -14,6 +14,20 @@ SCRIPTS = {
     "attribute": ("import setuptools\nsetuptools.setup(setup_requires=['a'])", True, ("a",), ()),
     "literal": ("setup(setup_requires=['a', 'b>1'], install_requires=('torch',))", True, ("a", "b>1"), ("torch",)),
     "string": ("setup(setup_requires='a\\nb')", True, ("a", "b"), ()),
+    "string with comments": (
+        "setup(setup_requires='''a # why\n#b\nc \\\\\n>1''')",
+        True,
+        ("a", "c>1"),
+        (),
+    ),
+    "sums of sums": (
+        "\n".join(["a0 = ['x']", *(f"a{i + 1} = a{i} + a{i}" for i in range(40)), "setup(setup_requires=a40)"]),
+        True,
+        None,
+        (),
+    ),
+    "lines in a list": ("setup(setup_requires=['a\\nb', ' c # d'])", True, ("a", "b", "c"), ()),
+    "texts put together": ("setup(setup_requires='a' + '>1')", True, None, ()),
     "name": ("R = ['a']\nsetup(setup_requires=R)", True, ("a",), ()),
     "annotated": ("R: list = ['a']\nsetup(setup_requires=R)", True, ("a",), ()),
     "sum": ("R = ['a']\nsetup(setup_requires=R + ['b'])", True, ("a", "b"), ()),
@@ -100,6 +114,24 @@ def test_the_projects_own_facts(tmp_path: Path) -> None:
     assert project.setup_script
     assert project.setup_script.imports == ("torch",)
     assert project.writable
+
+
+@pytest.mark.parametrize(
+    ("lines", "requirements"),
+    [
+        (
+            "setup_requires =\n  six>=1   # any will do\n  # nothing\n  a>1; python_version > '3'",
+            ("six>=1", "a>1; python_version > '3'"),
+        ),
+        ("setup-requires = six", ("six",)),
+        ("Setup_Requires = six; cython", ("six", "cython")),
+    ],
+)
+def test_setup_requires_in_setup_cfg_is_read_as_setuptools_reads_it(
+    tmp_path: Path, lines: str, requirements: tuple[str, ...]
+) -> None:
+    (tmp_path / "setup.cfg").write_text(f"[options]\n{lines}\n")
+    assert read_project(tmp_path, read_pyproject(tmp_path)).setup_cfg_requires == requirements
 
 
 @pytest.mark.parametrize("text", ["project = 3", "[project]\nname = 3\ndependencies = 'x'", "build-system = []"])

@@ -105,6 +105,7 @@ def test_a_file_is_added(tmp_path: Path, *, record_last: bool, streamed: bool) -
     assert files["ext/_c.so"] == MODULE
     with zipfile.ZipFile(path) as archive:
         assert archive.getinfo(f"{INFO}/torchgraft.json").date_time == TIME
+        assert archive.getinfo(f"{INFO}/RECORD").external_attr == (stat.S_IFREG | 0o755) << 16
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
