@@ -22,9 +22,9 @@ from ..compile.cuda_home import assemble_cuda_home
 from ..errors import DelegateError, Evidence, Problem
 from ..ladder.graft import link_graft
 from ..model.decision import Delegate, Plan
-from ..model.observation import Hook, Way
+from ..model.observation import FrontEndName, Hook, Rule, Way
 from ..project.import_names import PROVIDERS
-from ..shell_words import quoted
+from ..shell_words import install_command, quoted
 from .call import Call
 from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, diagnose
 from .source_lock import hold_source, noted_build
@@ -51,14 +51,7 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
         variables.update(more)
         while True:
             try:
-                return run_delegate(
-                    plan.delegate,
-                    plan.hook,
-                    arguments,
-                    source=call.source,
-                    variables=variables,
-                    rephrase=plan.way is not Way.OFF,
-                )
+                return run_delegate(plan, arguments, source=call.source, variables=variables)
             except DelegateError as error:
                 changed = _fewer_jobs(plan, variables, error) or _named_home(call, variables, error)
                 if changed is None:
@@ -134,25 +127,18 @@ def _source_held(call: Call) -> Iterator[dict[str, str]]:
         yield {"DIST_EXTRA_CONFIG": plan.rebuild.config} if plan.rebuild and anew else {}
 
 
-def run_delegate(
-    delegate: Delegate,
-    hook: Hook,
-    arguments: Sequence[object],
-    *,
-    source: Path,
-    variables: Mapping[str, str],
-    rephrase: bool,
-) -> Any:
+def run_delegate(plan: Plan, arguments: Sequence[object], *, source: Path, variables: Mapping[str, str]) -> Any:
     """Return what the delegate's hook returns, its output streamed to ours as it comes.
 
     A hook that the delegate lacks is handled as the standards tell a front end: no requirements, metadata from a
     built wheel.
 
     :param variables: the whole environment of the child, not additions
-    :param rephrase: whether words that front ends answer with wrong advice are put differently
     :raises DelegateError: if the delegate is not there, lacks a mandatory hook, or fails
     """
-    runner = _Runner(variables, rephrase=rephrase)
+    delegate, hook = plan.delegate, plan.hook
+    # Words that front ends answer with wrong advice are put differently.
+    runner = _Runner(variables, rephrase=plan.way is not Way.OFF)
     caller = pyproject_hooks.BuildBackendHookCaller(
         str(source),
         delegate.backend,
@@ -167,18 +153,18 @@ def run_delegate(
     except pyproject_hooks.HookMissing as error:
         raise DelegateError(_lacks(delegate, str(error.hook_name))) from None
     except pyproject_hooks.UnsupportedOperation:
-        raise DelegateError(delegate_failed(delegate, hook, "it says that it cannot do this here")) from None
+        raise DelegateError(delegate_failed(plan, "it says that it cannot do this here")) from None
     except (FileNotFoundError, json.JSONDecodeError):
         # pyproject_hooks reads an answer that was never written.
-        raise DelegateError(delegate_failed(delegate, hook, "it ended without an answer, as if all was well")) from None
+        raise DelegateError(delegate_failed(plan, "it ended without an answer, as if all was well")) from None
     except subprocess.CalledProcessError as error:
-        failed = delegate_failed(delegate, hook, _status_text(error.returncode), said=runner.telling.error)
+        failed = delegate_failed(plan, _status_text(error.returncode), telling=runner.telling)
         # The kernel kills the largest process: that can be setup.py itself, which has no last words.
         killed = [KILLED] if error.returncode == _SIGKILL else []
         raise DelegateError(failed, *diagnose([*runner.telling.lines, *killed])) from None
     wanted = _fault_of(hook, answer)
     if wanted:
-        raise DelegateError(delegate_failed(delegate, hook, f"it answered {str(answer)[:_MOST_SAID]!r}, not {wanted}"))
+        raise DelegateError(delegate_failed(plan, f"it answered {str(answer)[:_MOST_SAID]!r}, not {wanted}"))
     return answer
 
 
@@ -211,27 +197,38 @@ def _lacks(delegate: Delegate, hook: str) -> Problem:
     )
 
 
-def delegate_failed(delegate: Delegate, hook: Hook, how: str, *, said: str = "") -> Problem:
+def delegate_failed(plan: Plan, how: str, *, telling: TellingLines | None = None) -> Problem:
     """Return that a delegate has failed.
 
-    :param said: the line of its output that says most about it
+    :param telling: what of its output says most about it
     """
+    said = telling.error if telling else ""
+    place = telling.place if telling and _NO_MODULE.match(said) else ""
     return Problem(
         code="delegate-failed",
-        headline=f"{delegate.backend} failed in {hook.value}: {how}",
+        headline=f"{plan.delegate.backend} failed in {plan.hook.value}: {how}",
         evidence=(Evidence(label="said", text=said),) if said else (),
-        why="see what it said above",
-        fixes=tuple(_requiring(said)),
+        why=f"torch itself imports it, in {place}" if "torch" in Path(place).parts else "see what it said above",
+        fixes=tuple(_requiring(plan, said)),
     )
 
 
-def _requiring(said: str) -> Iterator[str]:
+def _requiring(plan: Plan, said: str) -> Iterator[str]:
     """Yield what brings a module that an isolated build has not, where that is what was said."""
     match = _NO_MODULE.match(said)
     provider = PROVIDERS.get(match[1].partition(".")[0]) if match else None
-    if provider is not None:
-        yield f'add "{provider.requirement}" to requires in [build-system]   (for its maintainers)'
-        yield f"export TORCHGRAFT_REQUIRES={quoted(provider.requirement)}   (until then)"
+    if provider is None:
+        return
+    wanted = quoted(provider.requirement)
+    yield f'add "{provider.requirement}" to requires in [build-system]   (for its maintainers)'
+    by_uv = plan.front_end.name is FrontEndName.UV
+    if plan.rule is Rule.IMPORTABLE and plan.consumer is not None:
+        yield install_command(plan.consumer.text, [provider.requirement], by_uv=by_uv)
+    elif plan.front_end.name is FrontEndName.PIP and "<" in provider.requirement:
+        # pip never replaces what [build-system] requires brought in; before 25.3 it knew no PIP_BUILD_CONSTRAINT.
+        yield f'echo {wanted} > c.txt; export PIP_CONSTRAINT="$PWD/c.txt" PIP_BUILD_CONSTRAINT="$PWD/c.txt"'
+    else:
+        yield f"export TORCHGRAFT_REQUIRES={wanted}   (until then)"
 
 
 def _status_text(status: int) -> str:

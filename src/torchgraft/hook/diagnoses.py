@@ -169,6 +169,7 @@ _MAY_TELL = re.compile(
     rb"[Ee]rror|Exception: |\bld(?:\.\w+)?: |Killed|137|signal|memory|bad_alloc|unsupported|No supported|"
     rb"maximum required|ptxas|nv/target|No such file|not found|is less than the minimum|No space left|mismatches"
 )
+_FRAME = re.compile(rb' *File "([^"]+)", line \d')
 _LONGEST_BYTES = 2000
 
 
@@ -176,12 +177,15 @@ class TellingLines:
     """Keeps the first line of each failure that is known, from output as it streams by.
 
     `error` is the first one that a compiler or linker has called an error, else the last exception; "" without either.
-    It stands above a hundred lines of how setuptools and torch came to call the compiler.
+    It stands above a hundred lines of how setuptools and torch came to call the compiler. `place` is the file that
+    raised an exception.
     """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.error = ""
+        self.place = ""
+        self._file = ""
         self._codes: frozenset[str] = frozenset()
         self._by_compiler = False
 
@@ -189,6 +193,9 @@ class TellingLines:
         """Keep a line if it tells of a failure of which none has told before."""
         # Patterns take the square of a line's length; none of them needs what is behind.
         line = line[:_LONGEST_BYTES]
+        if frame := _FRAME.match(line):
+            self._file = frame[1].decode("utf-8", errors="replace")
+            return
         if not _MAY_TELL.search(line):
             return
         text = line.decode("utf-8", errors="replace").rstrip()
@@ -196,6 +203,7 @@ class TellingLines:
             self._by_compiler = bool(_COMPILER_ERROR.match(text))
             if self._by_compiler or _EXCEPTION.match(text):
                 self.error = text.translate(_PLAIN_QUOTES)[:_MOST_SAID]
+                self.place = "" if self._by_compiler else self._file
         new = frozenset(row.code for row in DIAGNOSES if row.pattern.search(text)) - self._codes
         if new:
             self._codes |= new

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from torchgraft.errors import Problem
 from torchgraft.hook.delegate import delegate_failed
 from torchgraft.hook.diagnoses import DIAGNOSES, TellingLines, diagnose
-from torchgraft.model.decision import Delegate
-from torchgraft.model.observation import Hook
+from torchgraft.model.decision import Delegate, Plan, Planned
+from torchgraft.model.observation import FrontEnd, FrontEndName, Hook, Rule, Way
 
 LOGS = Path(__file__).parents[2] / "cases" / "logs"
 NAMES = sorted(path.stem for path in LOGS.glob("*.txt"))
@@ -139,17 +140,66 @@ def test_what_is_said_first_of_a_failure(lines: list[str], error: int | None) ->
     assert telling.error == ("" if error is None else lines[error])
 
 
-def test_what_brings_a_module_that_the_build_has_not() -> None:
-    def fixes(said: str) -> tuple[str, ...]:
-        return delegate_failed(Delegate(backend="b", asked=False, reason=""), Hook.BUILD_WHEEL, "x", said=said).fixes
+def failed(*lines: str, front_end: FrontEndName = FrontEndName.UV, rule: Rule | None = None) -> Problem:
+    telling = TellingLines()
+    for line in lines:
+        telling.see(f"{line}\n".encode())
+    plan = Plan(
+        hook=Hook.BUILD_WHEEL,
+        way=Way.GRAFT,
+        way_reason="",
+        delegate=Delegate(backend="b", asked=False, reason=""),
+        front_end=FrontEnd(name=front_end),
+        consumer=Planned(text="/v", reason=""),
+        rule=rule,
+    )
+    return delegate_failed(plan, "x", telling=telling)
 
-    assert fixes("ModuleNotFoundError: No module named 'Cython.Build'") == (
+
+def test_what_brings_a_module_that_the_build_has_not() -> None:
+    assert failed("ModuleNotFoundError: No module named 'Cython.Build'").fixes == (
         'add "Cython" to requires in [build-system]   (for its maintainers)',
         "export TORCHGRAFT_REQUIRES=Cython   (until then)",
     )
     # Nothing is guessed from the name of an import.
-    for said in ("ModuleNotFoundError: No module named 'own_tools'", "ValueError: No module named 'numpy'", ""):
-        assert fixes(said) == ()
+    for said in ("ModuleNotFoundError: No module named 'own_tools'", "ValueError: No module named 'numpy'", "."):
+        assert failed(said).fixes == ()
+
+
+@pytest.mark.parametrize(
+    ("front_end", "rule", "fix"),
+    [
+        (FrontEndName.UV, None, "export TORCHGRAFT_REQUIRES='setuptools<81'   (until then)"),
+        # pip refuses what narrows a requirement that it has installed already.
+        (
+            FrontEndName.PIP,
+            Rule.PIP_ISOLATION,
+            'echo \'setuptools<81\' > c.txt; export PIP_CONSTRAINT="$PWD/c.txt" PIP_BUILD_CONSTRAINT="$PWD/c.txt"',
+        ),
+        # Nothing is installed without isolation.
+        (FrontEndName.PIP, Rule.IMPORTABLE, "pip --python /v install 'setuptools<81'"),
+        (FrontEndName.UV, Rule.IMPORTABLE, "uv pip install --python /v 'setuptools<81'"),
+    ],
+)
+def test_an_older_build_requirement_as_the_front_end_takes_it(
+    front_end: FrontEndName, rule: Rule | None, fix: str
+) -> None:
+    said = "ModuleNotFoundError: No module named 'pkg_resources'"
+    assert failed(said, front_end=front_end, rule=rule).fixes[1] == fix
+
+
+def test_a_torch_that_fails_itself_is_said_to_be_the_cause() -> None:
+    frames = [
+        '  File "/src/setup.py", line 2, in <module>',
+        '  File "/v/torch/utils/cpp_extension.py", line 25, in <module>',
+    ]
+    said = "ModuleNotFoundError: No module named 'pkg_resources'"
+    assert failed(*frames, "    from pkg_resources import packaging", said).why == (
+        "torch itself imports it, in /v/torch/utils/cpp_extension.py"
+    )
+    assert failed(frames[1], frames[0], said).why == "see what it said above"
+    # Its way to a compiler that fails goes through that file, too.
+    assert failed(frames[1], "RuntimeError: Error compiling").why == "see what it said above"
 
 
 def test_typographic_quotes_are_plain() -> None:
