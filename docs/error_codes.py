@@ -123,6 +123,10 @@ The delegate lacks a hook for which the standards know no substitute: most often
             "delegate-failed": """\
 The delegate, most often `setup.py`, failed. What it said stands above the message, and what that means below it,
 where it is [known](#what-compilers-say). `-C torchgraft.log=plan` shows what it was given.""",
+            "timed-out": """\
+The setting `timeout` is a limit for the delegate, for each hook anew. It is ended with all that it has started,
+compilers and ninja too. What it has compiled stays in the source tree, and the next build goes on from there; not
+where the front end builds in a copy of the tree.""",
         },
         "The wheel": {
             "does-not-link": """\

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .errors import OUR_OWN_BUG, REPORT_TO, TorchgraftError, ascii_text
+from .errors import INTERRUPTED, OUR_OWN_BUG, REPORT_TO, TorchgraftError, ascii_text
 from .model.observation import Hook
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,6 +26,8 @@ def _boundary(hook: F) -> F:
         except TorchgraftError as error:
             print(f"\n{ascii_text(str(error))}\n", file=sys.stderr, flush=True)
             raise SystemExit(error.exit_code) from None
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
         except Exception:  # noqa: BLE001 - the one error boundary of the hooks
             import traceback
 

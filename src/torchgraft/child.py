@@ -1,4 +1,4 @@
-"""Run a child process whose output is passed on as it comes, line by line.
+"""Run a child process whose output is passed on as it comes, line by line, and which ends when this process ends.
 
 May not know what the child is.
 """
@@ -7,35 +7,101 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
 
-_GRACE_S = 5
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _LAST_WORDS_S = 2
 _CHUNK_BYTES = 65_536
 
 
 def run_child(
-    command: Sequence[str], *, folder: str | None, environment: Mapping[str, str], each_line: Callable[[bytes], bytes]
+    command: Sequence[str],
+    *,
+    folder: str | None,
+    environment: Mapping[str, str],
+    each_line: Callable[[bytes], bytes],
+    locks: Sequence[int] = (),
+    timeout_s: float | None = None,
 ) -> int:
     """Return the exit status of a command; negative for a signal, as subprocess has it.
 
+    It ends when this process ends, however that happens, with all that it has started. Not so on Windows.
+
     :param each_line: is given every line of output, and returns what is passed on of it; very long ones come in parts
+    :param locks: descriptors of locks that stay locked until it has ended
+    :param timeout_s: None for as long as it takes
+    :raises subprocess.TimeoutExpired: if it takes longer
     """
     _flush()
-    # No timeout: compiling takes as long as it takes, and the front end's user can interrupt it.
-    with subprocess.Popen(
-        command, bufsize=0, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=_stderr_target()
-    ) as process:
+    with _child(command, locks, cwd=folder, env=environment) as process, _passed_on(process, each_line):
+        return process.wait(timeout_s)
+
+
+@contextlib.contextmanager
+def _child(command: Sequence[str], locks: Sequence[int], **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield the supervisor of a command, or the command where there is none; what is left of it is ended afterwards."""
+    more |= {"bufsize": 0, "stdout": subprocess.PIPE, "stderr": _stderr_target()}
+    if sys.platform == "win32":
+        with subprocess.Popen(command, **more) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+        return
+    from .supervisor import GRACE_S, end_session
+
+    theirs, ours = os.pipe()
+    with os.fdopen(ours, "wb", buffering=0) as life:
+        held = (theirs, *locks)
         try:
-            with _passed_on(process, each_line):
-                return process.wait()
-        except BaseException:
-            _end(process)
-            raise
+            # Nothing of the user's is imported by the supervisor, and it has no terminal.
+            supervisor = [sys.executable, "-I", "-S", str(_SUPERVISOR), ",".join(map(str, held)), *command]
+            process = subprocess.Popen(supervisor, pass_fds=held, start_new_session=True, **more)
+        finally:
+            os.close(theirs)
+        with process:
+            try:
+                yield process
+            finally:
+                life.close()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(2 * GRACE_S)
+                if process.returncode is None or process.returncode < 0:  # it may be the supervisor that was killed
+                    end_session(process.pid)
+                    process.kill()
+
+
+@contextlib.contextmanager
+def interruptions_raised() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and SIGHUP raise SystemExit inside: what is half-made is cleaned up.
+
+    Those that are ignored stay so (nohup), and those that somebody handles are left to him. Further signals do not
+    disturb the cleaning up.
+    """
+    before: dict[signal.Signals, Any] = {}
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)  # as shells have it
+
+    with contextlib.suppress(ValueError):  # only the main thread may
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def say(text: str) -> None:
@@ -102,12 +168,3 @@ def _lines(pipe: IO[bytes]) -> Iterator[list[bytes]]:
 def _write_all(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End an interrupted child: it has had the signal too, from the terminal, and gets a moment to clean up."""
-    try:
-        process.wait(timeout=_GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(timeout=_GRACE_S)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 REPORT_TO = "the issue tracker of torchgraft"
 OUR_OWN_BUG = 3
+INTERRUPTED = 130  # what shells say of what Ctrl-C has ended
 
 _WIDTH = 90
 _INDENT = "  "

@@ -16,11 +16,14 @@ _POLL_S = 0.05
 
 
 class FileLock:
-    """A lock that one process at a time can have. The file stays when it is released: others may be waiting for it."""
+    """A lock that one process at a time can have. The file stays when it is released: others may be waiting for it.
+
+    Whoever inherits its `descriptor` keeps it locked, too.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._descriptor: int | None = None
+        self.descriptor: int | None = None
 
     def acquire(self, *, timeout_s: float) -> bool:
         """Return whether the lock was had within a time; 0 asks once.
@@ -32,7 +35,7 @@ class FileLock:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
             # Who waits for a lock file that is removed in the meantime would hold what nobody else asks for.
             if _try(descriptor) and _is_still(self.path, descriptor):
-                self._descriptor = descriptor
+                self.descriptor = descriptor
                 return True
             os.close(descriptor)
             if time.monotonic() >= until:
@@ -41,9 +44,9 @@ class FileLock:
 
     def release(self) -> None:
         """Let others have it."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
 
 
 def is_file_locked(path: Path) -> bool | None:

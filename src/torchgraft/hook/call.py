@@ -21,13 +21,17 @@ from .plan import plan_build, plan_pass_through
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A hook call with its plan. `config_settings` are the delegate's part; `variables` what the process inherited."""
+    """A hook call with its plan. `config_settings` are the delegate's part; `variables` what the process inherited.
+
+    `timeout_s` is what the delegate may take, None for as long as it takes.
+    """
 
     plan: Plan
     source: Path
     cache_folder: Path
     config_settings: dict[str, Any] | None
     variables: Mapping[str, str]
+    timeout_s: int | None = None
 
 
 def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: str | None = None) -> Call:
@@ -47,6 +51,7 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
         cache_folder=settings.cache_folder,
         config_settings=settings.config_settings,
         variables=settings.variables,
+        timeout_s=settings.config.timeout_s or None,
     )
 
 

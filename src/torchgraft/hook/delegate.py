@@ -12,14 +12,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyproject_hooks
 
-from ..child import run_child, say
+from ..child import interruptions_raised, run_child, say
 from ..compile.cuda_home import assemble_cuda_home
 from ..errors import DelegateError, Evidence, Problem
+from ..files import read_text
 from ..ladder.graft import link_graft
 from ..model.decision import Delegate, Plan
 from ..model.observation import FrontEndName, Hook, Rule, Way
@@ -47,11 +49,11 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
     variables = delegate_variables(plan, call.variables, graft)
     if plan.toolkit is not None:
         assemble_cuda_home(plan.toolkit, compiler=variables.get("CC", "cc"))
-    with _source_held(call) as more:
+    with interruptions_raised(), _source_held(call) as (more, locks):
         variables.update(more)
         while True:
             try:
-                return run_delegate(plan, arguments, source=call.source, variables=variables)
+                return _run_delegate(call, arguments, variables, locks)
             except DelegateError as error:
                 changed = _fewer_jobs(plan, variables, error) or _named_home(call, variables, error)
                 if changed is None:
@@ -112,35 +114,35 @@ def with_import_path(variables: Mapping[str, str], folder: Path) -> dict[str, st
 
 
 @contextlib.contextmanager
-def _source_held(call: Call) -> Iterator[dict[str, str]]:
-    """Yield further variables of the delegate, with the source tree held for as long as it is written into."""
+def _source_held(call: Call) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+    """Yield further variables of the delegate, and locks, with the source tree held while it is written into."""
     plan = call.plan
     if plan.way is Way.OFF or not (plan.hook.builds or plan.hook is Hook.BUILD_SDIST):
-        yield {}
+        yield {}, ()
         return
     with contextlib.ExitStack() as stack:
-        stack.enter_context(hold_source(call.source, cache_folder=call.cache_folder))
+        locks = stack.enter_context(hold_source(call.source, cache_folder=call.cache_folder))
         in_place = plan.hook is Hook.BUILD_EDITABLE
         anew = plan.hook is not Hook.BUILD_SDIST and stack.enter_context(
             noted_build(call.source, plan.rebuild, cache_folder=call.cache_folder, in_place=in_place)
         )
-        yield {"DIST_EXTRA_CONFIG": plan.rebuild.config} if plan.rebuild and anew else {}
+        yield {"DIST_EXTRA_CONFIG": plan.rebuild.config} if plan.rebuild and anew else {}, locks
 
 
-def run_delegate(plan: Plan, arguments: Sequence[object], *, source: Path, variables: Mapping[str, str]) -> Any:
+def _run_delegate(call: Call, arguments: Sequence[object], variables: Mapping[str, str], locks: tuple[int, ...]) -> Any:
     """Return what the delegate's hook returns, its output streamed to ours as it comes.
 
     A hook that the delegate lacks is handled as the standards tell a front end: no requirements, metadata from a
     built wheel.
 
     :param variables: the whole environment of the child, not additions
-    :raises DelegateError: if the delegate is not there, lacks a mandatory hook, or fails
+    :param locks: what stays locked until the child has ended
+    :raises DelegateError: if the delegate is not there, lacks a mandatory hook, fails, or takes too long
     """
-    delegate, hook = plan.delegate, plan.hook
-    # Words that front ends answer with wrong advice are put differently.
-    runner = _Runner(variables, rephrase=plan.way is not Way.OFF)
+    plan, delegate, hook = call.plan, call.plan.delegate, call.plan.hook
+    runner = _Runner(call, variables, locks)
     caller = pyproject_hooks.BuildBackendHookCaller(
-        str(source),
+        str(call.source),
         delegate.backend,
         backend_path=list(delegate.backend_path) or None,
         runner=runner,
@@ -159,9 +161,9 @@ def run_delegate(plan: Plan, arguments: Sequence[object], *, source: Path, varia
         raise DelegateError(delegate_failed(plan, "it ended without an answer, as if all was well")) from None
     except subprocess.CalledProcessError as error:
         failed = delegate_failed(plan, _status_text(error.returncode), telling=runner.telling)
-        # The kernel kills the largest process: that can be setup.py itself, which has no last words.
-        killed = [KILLED] if error.returncode == _SIGKILL else []
-        raise DelegateError(failed, *diagnose([*runner.telling.lines, *killed])) from None
+        raise DelegateError(failed, *diagnose(runner.telling_lines(error.returncode))) from None
+    except subprocess.TimeoutExpired:
+        raise DelegateError(_too_slow(delegate, hook, timedelta(seconds=call.timeout_s or 0))) from None
     wanted = _fault_of(hook, answer)
     if wanted:
         raise DelegateError(delegate_failed(plan, f"it answered {str(answer)[:_MOST_SAID]!r}, not {wanted}"))
@@ -175,6 +177,15 @@ def _fault_of(hook: Hook, answer: object) -> str:
         return "" if is_list else "a list of requirements"
     is_name = isinstance(answer, str) and answer not in {"", ".", ".."} and not {"/", "\\"} & set(answer)
     return "" if is_name else "the name of what it has made"
+
+
+def _too_slow(delegate: Delegate, hook: Hook, limit: timedelta) -> Problem:
+    return Problem(
+        code="timed-out",
+        headline=f"{delegate.backend} was ended in {hook.value}: it took longer than {limit}",
+        why="the setting timeout, or TORCHGRAFT_TIMEOUT, allows no more   (hours:minutes:seconds)",
+        fixes=("-C torchgraft.timeout=off   (or a longer time; what is compiled already is kept where the tree is)",),
+    )
 
 
 def _unavailable(delegate: Delegate, said: str) -> Problem:
@@ -237,24 +248,46 @@ def _status_text(status: int) -> str:
     return f"exit status {status}"
 
 
+def _read_killings() -> int:
+    """Return how many processes the kernel has killed for lack of memory; 0 where it does not count."""
+    match = re.search(r"^oom_kill (\d+)$", read_text(Path("/proc/vmstat")), re.MULTILINE)
+    return int(match[1]) if match else 0
+
+
 class _Runner:
     """Starts the child that pyproject_hooks asks for, and keeps the lines that tell why it failed."""
 
-    def __init__(self, variables: Mapping[str, str], *, rephrase: bool) -> None:
+    def __init__(self, call: Call, variables: Mapping[str, str], locks: tuple[int, ...]) -> None:
         # What an outer pyproject_hooks told this process of us must not reach the child: it is about another backend.
         self._variables = {k: v for k, v in variables.items() if not k.startswith(_HOOKS_PREFIX)}
-        self._rephrase = rephrase
+        self._call, self._locks = call, locks
+        self._killings = _read_killings()
         self.telling = TellingLines()
 
     def __call__(
         self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
     ) -> None:
         environment = {**self._variables, **(extra_environ or {})}
-        status = run_child(cmd, folder=cwd, environment=environment, each_line=self._each_line)
+        status = run_child(
+            cmd,
+            folder=cwd,
+            environment=environment,
+            each_line=self._each_line,
+            locks=self._locks,
+            timeout_s=self._call.timeout_s,
+        )
         if status:
             raise subprocess.CalledProcessError(status, list(cmd))
 
+    def telling_lines(self, status: int) -> list[str]:
+        """Return the lines that tell why it ended with a status."""
+        if not self._call.plan.hook.builds:  # nothing is compiled, whatever was killed
+            return [line for line in self.telling.lines if not OUT_OF_MEMORY.pattern.search(line)]
+        # The kernel kills the largest process: that can be setup.py itself, which has no last words.
+        by_kernel = status == _SIGKILL and _read_killings() > self._killings
+        return [*self.telling.lines, *([KILLED] if by_kernel else [])]
+
     def _each_line(self, line: bytes) -> bytes:
-        line = line.replace(_MISLEADING, _REPHRASED) if self._rephrase else line
+        line = line.replace(_MISLEADING, _REPHRASED) if self._call.plan.way is not Way.OFF else line
         self.telling.see(line)
         return line

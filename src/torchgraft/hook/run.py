@@ -6,7 +6,9 @@ May not decide: what is done follows from the plan alone. What only some hooks n
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,9 @@ from ..errors import DelegateError, PlanError, TorchgraftError, shown
 from ..model.decision import PlannedPrebuilt
 from ..model.observation import Hook, Torch, Way
 from .call import Call, plan_call
+
+_DRAFT = ".torchgraft-"
+_DRAFT_LOCKED_S = 2  # a draft of a hook that lives is locked by then
 
 
 def answer_requires(hook: Hook, config_settings: Mapping[str, Any] | None) -> list[str]:
@@ -120,9 +125,26 @@ def build_wheel(
 
 @contextlib.contextmanager
 def _draft_in(directory: str) -> Iterator[Path]:
+    """Yield a folder beside where the wheel will be; those of hooks that were killed are swept."""
+    from ..child import interruptions_raised
+    from ..file_lock import FileLock, is_file_locked
+
     Path(directory).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".torchgraft-", dir=directory) as draft:
-        yield Path(draft)
+    for left in Path(directory).glob(f"{_DRAFT}*"):
+        with contextlib.suppress(OSError):
+            is_new = time.time() - left.stat().st_mtime < _DRAFT_LOCKED_S
+            if not is_new and is_file_locked(left / "lock") is False:
+                shutil.rmtree(left)
+    with interruptions_raised(), tempfile.TemporaryDirectory(prefix=_DRAFT, dir=directory) as folder:
+        lock = FileLock(Path(folder, "lock"))
+        with contextlib.suppress(OSError):  # a file system without locks
+            lock.acquire(timeout_s=0)
+        draft = Path(folder, "wheel")
+        draft.mkdir()
+        try:
+            yield draft
+        finally:
+            lock.release()
 
 
 @contextlib.contextmanager

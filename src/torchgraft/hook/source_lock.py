@@ -30,8 +30,8 @@ _FORCED = "[build_ext]\nforce = 1\n"
 
 
 @contextlib.contextmanager
-def hold_source(source: Path, *, cache_folder: Path) -> Iterator[None]:
-    """Hold the source tree while the delegate works in it.
+def hold_source(source: Path, *, cache_folder: Path) -> Iterator[tuple[int, ...]]:
+    """Hold the source tree while the delegate works in it; yield the descriptors that hold it.
 
     setuptools builds in build/ beside setup.py, and two builds at once mix their object files. uv locks the tree
     only where the backend is literally setuptools.build_meta.
@@ -48,12 +48,12 @@ def hold_source(source: Path, *, cache_folder: Path) -> Iterator[None]:
             is_held = lock.acquire(timeout_s=_PATIENCE_S)
     except OSError:
         # No place for a lock, or a file system without locks: where a place is needed, making the graft has said so.
-        yield
+        yield ()
         return
     if not is_held:
         raise ActError(_busy(source, lock))
     try:
-        yield
+        yield () if lock.descriptor is None else (lock.descriptor,)
     finally:
         lock.release()
 

@@ -18,6 +18,7 @@ from .kinds import (
     BACKEND,
     COMPONENTS,
     COUNT,
+    DURATION,
     FLAG,
     NAMES,
     PATH,
@@ -274,6 +275,13 @@ class Config:
         0,
         SIZE,
         "What one compiler needs, in `GB` or `GiB`. By default 4 GB for CUDA, 2 GB for C++, and 7 GB for flash-attn.",
+    )
+    timeout_s: int = _setting(
+        0,
+        DURATION,
+        "How long the delegate may take for one hook, such as `90min` or `2h`; then it is ended, with all that it has"
+        " started. `off`, the default: as long as it takes.",
+        key="timeout",
     )
     runtime_torch: RuntimeTorch = _setting(
         RuntimeTorch.OFF,

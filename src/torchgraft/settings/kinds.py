@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from ..versions import parse_version
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _UNITS = {"KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
 
 
@@ -208,6 +209,14 @@ def _size(data: object) -> int:
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
+def _duration(data: object) -> int:
+    text = data.strip() if isinstance(data, str) else ""
+    match = re.fullmatch(r"([0-9]{1,6}) ?(s|m|min|h|d)", text)
+    if match is None and text != "off":
+        raise ValueProblem("a time, such as 90min or 2h; or off")
+    return int(match[1]) * _SECONDS[match[2]] if match else 0
+
+
 def _variables(data: object) -> Mapping[str, str]:
     from .template import FACTS, template_fault
 
@@ -285,6 +294,7 @@ RELATIVE_PATHS = ListKind("list of folders", _relative, r"\n")
 COUNT = Kind("whole number", _count, lambda: {"type": "integer", "minimum": 1})
 FLAG = Kind("true | false", _flag, lambda: {"type": "boolean"})
 SIZE = _scalar("amount of memory", _size, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGkmg][iI]?[bB]$")
+DURATION = _scalar("time", _duration, pattern=r"^([0-9]{1,6} ?(s|m|min|h|d)|off)$")
 ARCHITECTURES = ListKind("list of compute capabilities", _architecture, r"[;,\s]+")
 COMPONENTS = ListKind("list of names", _like(r"[a-z][a-z0-9-]*", "names of components, such as curand"), r"[,\s]+")
 VARIABLE_NAME = _scalar("name of a variable", _like(_VARIABLE.pattern, "the name of a variable"))
