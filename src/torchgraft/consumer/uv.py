@@ -5,18 +5,21 @@ May not ask uv, nor read its settings files further than which folders are a wor
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from ..file_lock import is_file_locked
 from ..files import UnreadableError, is_file, is_folder, joined, real
 from ..model.observation import FrontEndName, Rule
-from ..untrusted import read_toml, strings
+from ..untrusted import read_toml, strings, table
 from ..versions import parse_version
 from .command_line import CommandLine
 from .environment import holds_torch, is_environment, is_uv_build, is_venv, prefix_of_interpreter
@@ -25,6 +28,7 @@ from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_amon
 _SYSTEM_LOCK = re.compile(r"uv-[0-9a-f]+\.lock")
 _INSTALLS = frozenset({("pip", "install"), ("pip", "sync")})
 _PROJECT = frozenset({"add", "export", "lock", "remove", "run", "sync", "tree", "version"})
+_MOST_MEMBERS = 1000
 # Since when uv keeps the environment's lock during every hook, measured.
 _PIP_LOCKS_SINCE = Version("0.2")
 _PROJECT_LOCKS_SINCE = Version("0.7")
@@ -244,6 +248,21 @@ def project_root(folder: Path) -> Path | None:
     included = any(_matches(path, pattern) for pattern in strings(workspace.get("members")))
     excluded = any(_matches(path, pattern) for pattern in strings(workspace.get("exclude")))
     return above[1] if included and not excluded else project
+
+
+def find_member(root: Path, name: str) -> Path | None:
+    """Return the folder of a project of a workspace, by its normalised name; None if there is none."""
+    patterns = strings((_workspace(root) or {}).get("members"))
+    folders = [root]
+    for pattern in patterns:
+        with contextlib.suppress(ValueError, OSError, NotImplementedError):  # patterns that are none
+            folders += itertools.islice(root.glob(pattern), _MOST_MEMBERS)
+    for folder in folders:
+        with contextlib.suppress(UnreadableError):
+            found = table(read_toml(folder / "pyproject.toml").get("project")).get("name")
+            if canonicalize_name(str(found)) == name and project_root(folder) == root:
+                return folder
+    return None
 
 
 def _workspace(folder: Path) -> Mapping[str, Any] | None:

@@ -6,17 +6,18 @@ May not run any of it.
 from __future__ import annotations
 
 import configparser
+import contextlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..files import find_text
 from ..model.source_tree import Project, SetupScript
-from ..untrusted import strings, table
-from .setup_script import LARGEST_SCRIPT_BYTES, parse_setup_script, requirement_lines
+from ..untrusted import strings, table, text_of
+from .setup_script import LARGEST_SCRIPT_BYTES, parse_setup_script, read_extras_require, requirement_lines
 
 _MOST_FILES = 20_000
 _IDENTITY = re.compile(r"^(name|version):[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
@@ -40,12 +41,7 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
         name=name if isinstance(name, str) else _other_name(setup_cfg, script),
         version=version if isinstance(version, str) else _other_version(pyproject, setup_cfg, script),
         requires=strings(table(pyproject.get("build-system")).get("requires")),
-        dependencies=_dependencies(
-            project,
-            has_project="project" in pyproject,
-            setup_cfg=setup_cfg.get("install_requires", ()),
-            script=() if script is None else script.install_requires,
-        ),
+        dependencies=_dependencies(folder, pyproject, setup_cfg, script),
         setup_cfg_requires=setup_cfg.get("setup_requires", ()),
         setup_script=script,
         static_metadata=_is_static(project, table(table(pyproject.get("tool")).get("setuptools"))),
@@ -56,6 +52,45 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
     )
     is_stated = isinstance(name, str) and isinstance(version, str)
     return found if is_stated else with_identity(found, folder / "PKG-INFO")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedRequirements:
+    """What a project and its extras require, as its files say it; None for what only running its backend tells."""
+
+    dependencies: tuple[str, ...] | None
+    extras: Mapping[str, tuple[str, ...]] | None
+
+
+def read_requirements(folder: Path, pyproject: Mapping[str, Any]) -> StatedRequirements:
+    """Return what a project requires that is not the one being built: any backend's."""
+    cfg_text, script_text = _text(folder / "setup.cfg") or "", _text(folder / "setup.py")
+    project = table(pyproject.get("project"))
+    stated = {str(name): strings(listed) for name, listed in table(project.get("optional-dependencies")).items()}
+    dynamic = strings(project.get("dynamic")) if "project" in pyproject else ("dependencies", "optional-dependencies")
+    backend = text_of(table(pyproject.get("build-system")).get("build-backend")) or "setuptools"
+    if not backend.startswith("setuptools") and "dependencies" in dynamic:
+        return StatedRequirements(dependencies=None, extras=None if "optional-dependencies" in dynamic else stated)
+    script = None if script_text is None else parse_setup_script(script_text)
+    dependencies = _dependencies(folder, pyproject, _setup_cfg(cfg_text), script)
+    if "optional-dependencies" not in dynamic:
+        return StatedRequirements(dependencies=dependencies, extras=stated)
+    of_script = {} if script_text is None else read_extras_require(script_text)
+    files = table(_dynamic(pyproject).get("optional-dependencies"))
+    of_files = {str(name): _lines_of(folder, table(entry).get("file")) for name, entry in files.items()}
+    extras = None if of_script is None else {**stated, **of_script, **_cfg_extras(cfg_text), **of_files}
+    return StatedRequirements(dependencies=dependencies, extras=extras)
+
+
+def _dynamic(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return in which files setuptools finds what is dynamic."""
+    return table(table(table(pyproject.get("tool")).get("setuptools")).get("dynamic"))
+
+
+def _lines_of(folder: Path, named: object) -> tuple[str, ...]:
+    """Return the requirements in files that a project names: one, or a list."""
+    names = (named,) if isinstance(named, str) else strings(named)
+    return requirement_lines(line for name in names for line in (_text(folder / name.strip()) or "").splitlines())
 
 
 def _has_meson_project(folder: Path) -> bool:
@@ -151,45 +186,56 @@ def _is_static(project: Mapping[str, Any], setuptools: Mapping[str, Any]) -> boo
 
 
 def _dependencies(
-    project: Mapping[str, Any],
-    *,
-    has_project: bool,
-    setup_cfg: tuple[str, ...],
-    script: tuple[str, ...] | None,
+    folder: Path, pyproject: Mapping[str, Any], setup_cfg: Mapping[str, tuple[str, ...]], script: SetupScript | None
 ) -> tuple[str, ...] | None:
     """Return the run-time requirements where they are static; None where only running setup.py tells.
 
     A `[project]` table that does not name dependencies as dynamic has none but its own (PEP 621); one that does may
     have some of them (PEP 808).
     """
+    project = table(pyproject.get("project"))
     stated = strings(project.get("dependencies"))
-    if has_project and "dependencies" not in strings(project.get("dynamic")):
+    if "project" in pyproject and "dependencies" not in strings(project.get("dynamic")):
         return stated
-    return None if script is None else stated + script + setup_cfg
+    of_script = () if script is None else script.install_requires
+    of_files = _lines_of(folder, table(_dynamic(pyproject).get("dependencies")).get("file"))
+    of_cfg = setup_cfg.get("install_requires", ())
+    if of_cfg and of_cfg[0].startswith("file:"):
+        of_cfg = _lines_of(folder, of_cfg[0].removeprefix("file:").split(","))
+    return None if of_script is None else stated + of_script + of_files + of_cfg
 
 
 def _setup_cfg(text: str) -> dict[str, tuple[str, ...]]:
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    # As setuptools takes them.
-    parser.optionxform = lambda optionstr: optionstr.lower().replace("-", "_")  # type: ignore[method-assign]
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return {}  # setuptools reads it too, and says what is wrong with it
-    found = {}
-    for section, key in (
+    parser = _parsed_cfg(text)
+    keys = (
         ("metadata", "name"),
         ("metadata", "version"),
         ("egg_info", "tag_build"),
         ("egg_info", "tag_date"),
         ("options", "setup_requires"),
         ("options", "install_requires"),
-    ):
-        if parser.has_option(section, key):
-            value = parser.get(section, key)
-            lines = value.splitlines() if "\n" in value else value.split(";")  # as setuptools splits them
-            found[key] = requirement_lines(lines)
-    return found
+    )
+    return {key: _listed_in(parser, section, key) for section, key in keys if parser.has_option(section, key)}
+
+
+def _cfg_extras(text: str) -> dict[str, tuple[str, ...]]:
+    parser, section = _parsed_cfg(text), "options.extras_require"
+    return {name: _listed_in(parser, section, name) for name in parser.options(section)} if section in parser else {}
+
+
+def _parsed_cfg(text: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    # As setuptools takes them.
+    parser.optionxform = lambda optionstr: optionstr.lower().replace("-", "_")  # type: ignore[method-assign]
+    with contextlib.suppress(configparser.Error):  # setuptools reads it too, and says what is wrong with it
+        parser.read_string(text)
+    return parser
+
+
+def _listed_in(parser: configparser.ConfigParser, section: str, key: str) -> tuple[str, ...]:
+    value = parser.get(section, key)
+    lines = value.splitlines() if "\n" in value else value.split(";")  # as setuptools splits them
+    return requirement_lines(lines)
 
 
 def _text(path: Path) -> str | None:

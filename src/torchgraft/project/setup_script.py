@@ -99,6 +99,28 @@ def parse_setup_script(text: str) -> SetupScript:
         return _UNKNOWN
 
 
+def read_extras_require(text: str) -> dict[str, tuple[str, ...]] | None:
+    """Return what the extras of a setup.py require: none if it certainly has none, None if they are not literal."""
+    parsed = parse_script(text)
+    calls = [] if parsed is None else _setup_calls(parsed[1])
+    if parsed is None or len(calls) != 1:
+        return None
+    constants = _Constants(*parsed)
+    given = next((keyword.value for keyword in calls[0].keywords if keyword.arg == "extras_require"), None)
+    if given is None:
+        return None if any(keyword.arg is None for keyword in calls[0].keywords) else {}
+    try:
+        found = {name: constants.strings(value) for name, value in (constants.table(given) or {"": given}).items()}
+    except RecursionError:
+        return None
+    known = {name: listed for name, listed in found.items() if listed is not None and name}
+    return known if len(known) == len(found) else None
+
+
+def _setup_calls(nodes: Iterable[ast.AST]) -> list[ast.Call]:
+    return [node for node in nodes if isinstance(node, ast.Call) and name_of(node.func) == "setup"]
+
+
 def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
     named = {name_of(node) for node in nodes if isinstance(node, ast.expr)}
     constants = _Constants(tree, nodes)
@@ -113,7 +135,7 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
         nvcc_threads=_nvcc_threads(nodes, constants.resolve),
         names_gencode=_names_gencode(nodes),
     )
-    calls = [node for node in nodes if isinstance(node, ast.Call) and name_of(node.func) == "setup"]
+    calls = _setup_calls(nodes)
     if len(calls) != 1:
         return replace(known, may_set_requires=True, setup_requires=None, install_requires=None, version=None)
     setup_requires = _requirements(calls[0], "setup_requires", constants)

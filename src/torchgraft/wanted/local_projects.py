@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.utils import canonicalize_name
 
+from ..consumer.uv import find_member, project_root
 from ..files import UnreadableError, is_file, real
 from ..installed.markers import Chosen, MarkerError, marker_holds
 from ..model.observation import Python
 from ..model.source_tree import Project
 from ..model.torch_requirement import TorchRequirement, requirement_of
+from ..project.read_project import StatedRequirements, read_requirements
 from ..redaction import without_credentials
 from ..untrusted import read_toml, strings, table, tables, text_of
-from .requirements_files import Line, path_of, shown_path
+from .requirements_files import PROJECT_FILES, Line, path_of, shown_path
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -38,6 +40,13 @@ class _Named(NamedTuple):
     folder: Path | None
     extras: tuple[str, ...]
     marker: str
+
+
+class _ToolUv(NamedTuple):
+    """A folder with the `[tool.uv]` of the project in it."""
+
+    folder: Path
+    settings: Mapping[str, Any]
 
 
 class LocalProjects:
@@ -79,18 +88,22 @@ class LocalProjects:
         """
         plain = plain and not (self.building is not None and real(folder) == real(Path(self.building.folder)))
         key = (str(folder), chosen, plain)
-        file = folder / "pyproject.toml"
-        if key in self._read or len(self._read) >= _MOST_PROJECTS or not is_file(file):
+        file = next((folder / name for name in PROJECT_FILES if is_file(folder / name)), None)
+        if key in self._read or len(self._read) >= _MOST_PROJECTS or file is None:
             return
         self._read.add(key)
         shown = shown_path(file, self.folder)
         try:
-            data = read_toml(file)
+            data: Mapping[str, Any] = read_toml(file) if file.name == "pyproject.toml" else {}
+            places = self._places(folder, data)
         except UnreadableError as error:
             self.faults.append(f"{shown} {error}")
             return
+        stated = read_requirements(folder, data)
+        if (plain and stated.dependencies is None) or (chosen.extras and stated.extras is None):
+            self.faults.append(f"{shown_path(folder, self.folder)} says what it requires only when it is built")
         name = canonicalize_name(text_of(table(data.get("project")).get("name")) or "")
-        for text, where, wanted in _listed(data, chosen, plain=plain):
+        for text, where, wanted in _listed(stated, table(data.get("dependency-groups")), chosen, plain=plain):
             requirement = requirement_of(text)
             if requirement is None or not self._holds(str(requirement.marker or "")):
                 # As with any other line, what is no requirement is for others to say.
@@ -98,7 +111,18 @@ class LocalProjects:
             elif canonicalize_name(requirement.name) == name:
                 yield from self.read(folder, Chosen(extras=_names(requirement.extras)), plain=False)
             else:
-                yield from self._from_source(requirement, Line(text, folder, f"{shown}{where}"), data, wanted)
+                yield from self._from_source(requirement, Line(text, folder, f"{shown}{where}"), places, wanted)
+
+    def _places(self, folder: Path, data: Mapping[str, Any]) -> tuple[_ToolUv, ...]:
+        """Return where uv looks for sources: the project, then the root of its workspace, which counts for members.
+
+        :raises UnreadableError: if that one's file cannot be read
+        """
+        own = _ToolUv(folder, table(table(data.get("tool")).get("uv")))
+        root = project_root(folder) if self.has_sources else None
+        if root is None or root == folder:
+            return (own,)
+        return (own, _ToolUv(root, table(table(read_toml(root / "pyproject.toml").get("tool")).get("uv"))))
 
     def read_group(self, text: str) -> Iterator[Line]:
         """Return what a dependency group requires, as pip names it: `ml`, `folder/pyproject.toml:ml`."""
@@ -107,43 +131,53 @@ class LocalProjects:
         yield from self.read(folder, Chosen(groups=_names((group,))), plain=False)
 
     def _from_source(
-        self, requirement: Requirement, line: Line, data: Mapping[str, Any], wanted: Chosen
+        self, requirement: Requirement, line: Line, places: tuple[_ToolUv, ...], wanted: Chosen
     ) -> Iterator[Line]:
         """Return a requirement as `[tool.uv.sources]` have it, with those of the project that it comes from."""
-        source = self._source(requirement, data, wanted)
+        folder, source = self._source(requirement, places, wanted)
         path, url, git = (text_of(source.get(key)) for key in ("path", "url", "git"))
+        member = source.get("workspace") is True and find_member(places[-1].folder, canonicalize_name(requirement.name))
         if place := url or (git and f"git+{git}"):
             yield line._replace(text=f"{requirement.name} @ {place}")
         elif path is not None:
             if canonicalize_name(requirement.name) == "torch":
-                yield line._replace(text=f"torch @ {(line.folder / path).absolute().as_uri()}")
-            yield from self.read(Path(line.folder, path), Chosen(extras=_names(requirement.extras)))
+                yield line._replace(text=f"torch @ {(folder / path).absolute().as_uri()}")
+            yield from self.read(Path(folder, path), Chosen(extras=_names(requirement.extras)))
+        elif member:
+            yield from self.read(member, Chosen(extras=_names(requirement.extras)))
         elif (index := text_of(source.get("index"))) and canonicalize_name(requirement.name) == "torch":
-            yield from self._from_index(requirement, line, index, table(table(data.get("tool")).get("uv")))
+            yield from self._from_index(requirement, line, index, places)
         else:
             yield from self.with_projects(line)
 
-    def _source(self, requirement: Requirement, data: Mapping[str, Any], wanted: Chosen) -> Mapping[str, Any]:
-        if not self.has_sources:
-            return {}
-        sources = table(table(table(data.get("tool")).get("uv")).get("sources"))
-        found = next((value for name, value in sources.items() if _is_name(name, requirement.name)), None)
+    def _source(
+        self, requirement: Requirement, places: tuple[_ToolUv, ...], wanted: Chosen
+    ) -> tuple[Path, Mapping[str, Any]]:
+        """Return the source that counts, and the folder that its path is relative to."""
+        named = (
+            (place.folder, value)
+            for place in places
+            for name, value in table(place.settings.get("sources")).items()
+            if self.has_sources and _is_name(name, requirement.name)
+        )
+        folder, found = next(named, (self.folder, None))
         for source in tables(found) or [table(found)]:
             extra, group = text_of(source.get("extra")), text_of(source.get("group"))
             is_meant = (extra is None or wanted.has_extra(extra)) and (group is None or wanted.has_group(group))
             if is_meant and self._holds(text_of(source.get("marker")) or ""):
-                return source
-        return {}
+                return folder, source
+        return folder, {}
 
     def _from_index(
-        self, requirement: Requirement, line: Line, index: str, settings: Mapping[str, Any]
+        self, requirement: Requirement, line: Line, index: str, places: tuple[_ToolUv, ...]
     ) -> Iterator[Line]:
         """Return a requirement on the torch of an index that builds do not see, as one that no other index has.
 
         PyTorch's indexes end with the local part that their versions have: `.../whl/cu128`. A build that cannot get
         that version fails; with the version alone it would take the torch of the default index.
         """
-        found = next((one for one in tables(settings.get("index")) if one.get("name") == index), {})
+        indexes = (one for place in places for one in tables(place.settings.get("index")))
+        found = next((one for one in indexes if one.get("name") == index), {})
         if found.get("default") is True:
             yield line
             return
@@ -185,16 +219,17 @@ def _named(line: Line) -> _Named | None:
     return _Named(name, path_of(match[1], line.folder), extras, (match[3] or "").strip())
 
 
-def _listed(data: Mapping[str, Any], chosen: Chosen, *, plain: bool) -> Iterator[tuple[str, str, Chosen]]:
+def _listed(
+    stated: StatedRequirements, groups_table: Mapping[str, Any], chosen: Chosen, *, plain: bool
+) -> Iterator[tuple[str, str, Chosen]]:
     """Return the requirements of a project, where they stand in its file, and for what they are required."""
-    project = table(data.get("project"))
     if plain:
-        yield from ((text, "", Chosen()) for text in strings(project.get("dependencies")))
-    for name, listed in table(project.get("optional-dependencies")).items():
-        if chosen.has_extra(str(name)):
-            wanted = Chosen(extras=_names((str(name),)))
-            yield from ((text, f" (extra {str(name)[:60]})", wanted) for text in strings(listed))
-    groups = {canonicalize_name(str(name)): listed for name, listed in table(data.get("dependency-groups")).items()}
+        yield from ((text, "", Chosen()) for text in stated.dependencies or ())
+    for name, listed in (stated.extras or {}).items():
+        if chosen.has_extra(name):
+            wanted = Chosen(extras=_names((name,)))
+            yield from ((text, f" (extra {name[:60]})", wanted) for text in listed)
+    groups = {canonicalize_name(str(name)): listed for name, listed in groups_table.items()}
     waiting = [name for name in groups if chosen.has_group(name)]
     included = set(waiting)
     for name in waiting:

@@ -18,6 +18,8 @@ from ..files import UnreadableError, read_whole
 from ..redaction import without_credentials
 from ..untrusted import parse_toml, strings
 
+# Any of them makes a folder a project.
+PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 # PEP 751, 'File Name'.
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
 _MOST_FILES = 100
@@ -108,13 +110,10 @@ class RequirementsReader:
             yield from self._listed(data.get("dependencies"), path.parent, f"{shown} (its metadata)")
 
     def _lines(self, text: str, path: Path, shown: str, chain: tuple[str, ...]) -> Iterator[Line]:
-        if path.name == "pyproject.toml":
+        if path.name in PROJECT_FILES:
             # `uv pip install -r pyproject.toml --extra gpu`: what the project there requires.
             extras = f"[{','.join(self.extras)}]" if self.extras else ""
             yield Line(text=f"{path.parent}/{extras}", folder=path.parent, source=shown)
-            return
-        if path.name in ("setup.py", "setup.cfg"):
-            self.faults.append(f"{shown} is not read for requirements")
             return
         for number, line in _logical_lines(text):
             nested = _NESTED.fullmatch(line)

@@ -253,11 +253,9 @@ def test_nested_files_are_relative_to_the_file_that_names_them(tmp_path: Path) -
         ("torch @ git+https://git.example/torch", "a URL that is not that of a wheel: git+https://git.example/torch"),
         ("torch @ https://u:${WORD}@wheels.example/torch-2.8.0-py3-none-any.whl", "wheels.example/torch-2.8.0"),
         ("#" * 1_000_001, "a.txt is larger than 1 MB"),
-        ("-r setup.cfg", "setup.cfg is not read for requirements"),
     ],
 )
 def test_what_cannot_be_read_is_said(tmp_path: Path, text: str, fault: str) -> None:
-    (tmp_path / "setup.cfg").write_text("[metadata]\n")
     (tmp_path / "a.txt").write_text(text)
     asked = ask(tmp_path, PIP, "install", "-r", "a.txt")
     assert asked.requirements == ()
