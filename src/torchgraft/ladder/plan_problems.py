@@ -178,7 +178,8 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
 
 def _is_guess(choice: Choice) -> bool:
     """Return whether the front end would take the newest torch of a range, and may install another one afterwards."""
-    return choice.rung is Rung.DECLARED and choice.requirement is not None and not choice.requirement.pinned
+    is_range = choice.requirement is not None and not choice.requirement.pinned and not choice.requirement.url
+    return choice.rung in {Rung.DECLARED, Rung.ASKED_FOR} and is_range
 
 
 def _is_undecided(locked: Locked, snapshot: Snapshot, choice: Choice) -> bool:
@@ -189,8 +190,7 @@ def _is_undecided(locked: Locked, snapshot: Snapshot, choice: Choice) -> bool:
         held = [TorchRequirement(specifier=SpecifierSet(f"=={version}")) for version, _ in locked.choices]
         installed = consumer.torch.version
         return not is_left and bool(held) and not any(one.accepts(installed) for one in held)
-    is_pinned = choice.requirement is not None and choice.requirement.pinned is not None
-    return choice.rung in {None, Rung.DECLARED} or (choice.rung is Rung.ASKED_FOR and not is_pinned)
+    return choice.rung in {None, Rung.DECLARED} or _is_guess(choice)
 
 
 def _undecided(snapshot: Snapshot, locked: Locked, choice: Choice) -> Problem:

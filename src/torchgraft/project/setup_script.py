@@ -113,7 +113,7 @@ def read_extras_require(text: str) -> dict[str, tuple[str, ...]] | None:
         found = {name: constants.strings(value) for name, value in (constants.table(given) or {"": given}).items()}
     except RecursionError:
         return None
-    known = {name: listed for name, listed in found.items() if listed is not None and name}
+    known = {name: requirement_lines(listed) for name, listed in found.items() if listed is not None and name}
     return known if len(known) == len(found) else None
 
 

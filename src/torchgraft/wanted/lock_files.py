@@ -13,7 +13,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from ..consumer.command_line import CommandLine
-from ..consumer.uv import project_root
+from ..consumer.uv import find_member, project_root
 from ..files import UnreadableError, is_file, read_start, real
 from ..installed.markers import Chosen, MarkerError
 from ..model.observation import FrontEndName, Python
@@ -74,12 +74,15 @@ def project_lines(
     """
     start = Path(real(start))
     folder = next((above for above in (start, *start.parents) if is_file(above / "pyproject.toml")), start)
-    for place in (folder, project_root(folder) or folder):
+    root = project_root(folder) or folder
+    for place in (folder, root):
         overrides = map(requirement_of, strings(_uv_settings(place).get("override-dependencies")))
         if any(one is not None and canonicalize_name(one.name) == "torch" for one in overrides):
             return ()
     reader = LocalProjects(folder, python, faults, building=None, has_sources=has_sources)
-    return tuple(reader.read(folder, chosen_by(command)))
+    members = [find_member(root, canonicalize_name(name)) for name in command.values("--package")]
+    folders = [member for member in members if member] or [folder]
+    return tuple(line for one in folders for line in reader.read(one, chosen_by(command)))
 
 
 def _leaves_torch_alone(command: CommandLine) -> str | None:

@@ -619,6 +619,7 @@ def test_a_wheel_that_would_require_another_torch(hook: Hook, dependency: str, r
         ({"asked_faults": ()}, []),
         ({"project": snapshots.project(dependencies=("torch==2.8.0",))}, []),
         ({"asked_for": (AskedFor(requirement=TorchRequirement.parse("torch==2.6.0"), source="a.txt"),)}, []),
+        ({"asked_for": (AskedFor(requirement=TorchRequirement.parse("torch<2.9"), source="a"),)}, ["torch-unclear"]),
         ({"consumer": snapshots.consumer()}, []),
         # Metadata can be had without torch.
         ({"hook": METADATA}, []),

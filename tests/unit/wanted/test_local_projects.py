@@ -192,3 +192,106 @@ def test_requirements_on_standard_input_are_a_fault(tmp_path: Path) -> None:
     for file in ("-", "/dev/stdin"):
         assert len(ask(tmp_path, UV, f"pip install -r {file}").faults) == 1
     assert len(ask(tmp_path, UV, "run -").faults) == 1
+
+
+WORKSPACE = """
+[project]
+name = "root"
+dependencies = ["Core[gpu]"]
+[tool.uv.workspace]
+members = ["members/*", "../*/none", "/absolute/*"]
+exclude = ["members/old"]
+[tool.uv.sources]
+core = { workspace = true }
+torch = { index = "cu" }
+[[tool.uv.index]]
+name = "cu"
+url = "https://download.example/whl/cu128"
+explicit = true
+"""
+CORE = """
+[project]
+name = "core"
+dependencies = ["numpy"]
+[project.optional-dependencies]
+gpu = ["torch==2.8.0"]
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    texts_of = {".": WORKSPACE, "members/core": CORE, "members/old": CORE.replace("2.8.0", "2.0.0")}
+    texts_of["members/app"] = '[project]\nname = "app"\ndependencies = ["core[gpu]"]\n'
+    for name, text in texts_of.items():
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / "pyproject.toml").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "expected"),
+    [
+        (UV, "tool install ./members/app", ["torch==2.8.0+cu128"]),
+        (UV, "pip install -r pyproject.toml", ["torch==2.8.0+cu128"]),
+        (UV, "pip install ./members/core[gpu]", ["torch==2.8.0+cu128"]),
+        (UV, "pip install --no-sources ./members/app", []),
+        (UV, "pip install ./members/core", []),
+        (PIP, "install ./members/app", []),
+    ],
+)
+def test_members_of_a_workspace_have_the_sources_of_its_root(
+    workspace: Path, name: FrontEndName, line: str, expected: list[str]
+) -> None:
+    asked = ask(workspace, name, line)
+    assert texts(asked) == expected
+    assert asked.faults == ()
+
+
+SETUP = """
+from setuptools import setup
+setup(name="app", install_requires=["numpy", "torch==2.8.0"], extras_require={"old": "torch!=2.8.1\\ntorch<2.9"})
+"""
+STATIC = "[options]\ninstall_requires =\n  torch==2.8.0\n[options.extras_require]\nold = torch!=2.8.1; torch<2.9\n"
+BY_FILES = """
+[project]
+name = "app"
+dynamic = ["dependencies", "optional-dependencies"]
+[tool.setuptools.dynamic]
+dependencies = { file = ["r.txt"] }
+optional-dependencies.old = { file = "old.txt" }
+"""
+POETRY = """
+[tool.poetry.dependencies]
+torch = "2.8.0"
+[build-system]
+build-backend = "poetry.core.masonry.api"
+"""
+BOTH = ["torch==2.8.0", "torch!=2.8.1", "torch<2.9"]
+UNCLEAR = ("app says what it requires only when it is built",)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected", "faults"),
+    [
+        ({"setup.py": SETUP}, BOTH, ()),
+        ({"setup.cfg": STATIC}, BOTH, ()),
+        ({"setup.cfg": STATIC, "setup.py": "from setuptools import setup\nsetup()\n", "pyproject.toml": ""}, BOTH, ()),
+        ({"setup.cfg": "[options]\ninstall_requires = file: r.txt\n"}, BOTH[:1], ()),
+        ({"pyproject.toml": BY_FILES}, BOTH, ()),
+        ({"pyproject.toml": "[project]\nname = 'app'\ndependencies = ['torch==2.7.0']\n"}, ["torch==2.7.0"], ()),
+        ({"setup.py": SETUP.replace('==2.8.0"', '==" + VERSION')}, BOTH[1:], UNCLEAR),
+        ({"setup.py": SETUP.replace('"old":', "EXTRA:")}, BOTH[:1], UNCLEAR),
+        ({"setup.py": "import app.build"}, [], UNCLEAR),
+        ({"pyproject.toml": POETRY}, [], UNCLEAR),
+    ],
+)
+def test_projects_that_state_nothing_in_a_project_table(
+    tmp_path: Path, files: dict[str, str], expected: list[str], faults: tuple[str, ...]
+) -> None:
+    (tmp_path / "app").mkdir()
+    written = {"r.txt": "# ours\ntorch==2.8.0\n", "old.txt": "torch!=2.8.1\ntorch<2.9\n", **files}
+    for name, text in written.items():
+        (tmp_path / "app" / name).write_text(text)
+    asked = ask(tmp_path, PIP, "install ./app[old]")
+    assert texts(asked) == expected
+    assert asked.faults == faults

@@ -138,3 +138,12 @@ def test_without_a_lock_an_isolated_run_takes_what_the_project_requires(project:
     assert texts(wanted) == NOTHING
     assert wanted.faults == ("pyproject.toml has torch from the index gone, which no build sees",)
     assert texts(want(project, "uv run --isolated --no-sources python")) == PINNED
+
+
+def test_an_isolated_run_of_a_member_takes_what_that_requires(tmp_path: Path) -> None:
+    (tmp_path / "core").mkdir()
+    workspace = '[project]\nname = "root"\n[tool.uv.workspace]\nmembers = ["core"]\n'
+    (tmp_path / "pyproject.toml").write_text(workspace)
+    (tmp_path / "core" / "pyproject.toml").write_text('[project]\nname = "core"\ndependencies = ["torch==2.7.0"]\n')
+    assert texts(want(tmp_path, "uv run --isolated --package Core python")) == PINNED
+    assert texts(want(tmp_path, "uv run --isolated python")) == NOTHING
