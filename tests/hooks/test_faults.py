@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from torchgraft import build_meta
 
 from .conftest import write_consumer
 
@@ -52,6 +55,19 @@ def test_a_wheel_that_has_no_name(make_project: Any, make_caller: Any, tmp_path:
     said = capfd.readouterr().err
     assert "not the name of what it has made" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_warning_of_the_delegate_is_no_error(make_project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    warns = "def get_requires_for_build_wheel(config_settings=None):\n    import warnings\n"
+    warns += "    warnings.warn('it is old')\n    return ['odd']\n"
+    extra = '[tool.torchgraft]\nbackend = "odd"\nbackend-path = ["b"]\nprovide = "off"\n'
+    monkeypatch.chdir(make_project({"b/odd.py": warns}, extra=extra))
+    with warnings.catch_warnings(record=True) as said:
+        # As setuptools' own tests have it, in the process of the caller.
+        warnings.simplefilter("error")
+        assert build_meta.get_requires_for_build_wheel() == ["odd"]
+    assert [str(one.message) for one in said] == ["it is old"]
 
 
 def test_an_integer_that_python_refuses(make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any) -> None:

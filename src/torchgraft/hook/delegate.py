@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -149,7 +150,10 @@ def _run_delegate(call: Call, arguments: Sequence[object], variables: Mapping[st
         python_executable=sys.executable,
     )
     try:
-        answer = getattr(caller, hook.value)(*arguments)
+        with warnings.catch_warnings():
+            # pyproject_hooks passes on the child's, where the user's filters have had their say already.
+            warnings.simplefilter("default")
+            answer = getattr(caller, hook.value)(*arguments)
     except pyproject_hooks.BackendUnavailable as error:
         raise DelegateError(_unavailable(delegate, str(getattr(error, "message", None) or error))) from None
     except pyproject_hooks.HookMissing as error:
