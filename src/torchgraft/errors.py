@@ -6,7 +6,8 @@ May not print, exit or look at the machine: a door renders these.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from .values import dataclass
 
 REPORT_TO = "the issue tracker of torchgraft"
 OUR_OWN_BUG = 3

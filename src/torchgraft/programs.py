@@ -12,8 +12,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from .values import dataclass
 
 # A cold start from a network drive takes seconds.
 TIMEOUT_S = 10.0

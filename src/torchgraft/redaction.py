@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from .values import dataclass
 
 # Of URLs: user and password, which may hold an @ too, and what comes after the question mark, which signs those of
 # private storage.

@@ -9,11 +9,11 @@ import contextlib
 import ctypes
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import names_in, read_text
 from ..programs import ask_program, find_programs
+from ..values import dataclass
 
 NVML_NAMES = ("libnvidia-ml.so.1", "nvml.dll")
 _CUDA_NAMES = ("libcuda.so.1", "nvcuda.dll")

@@ -9,11 +9,11 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from ..files import is_file, is_folder, names_in, read_text, real
 from ..programs import ask_program, take_answer
+from ..values import dataclass
 from .plan_toolkit import CLASHES
 
 NVCC = "nvcc.exe" if os.name == "nt" else "nvcc"

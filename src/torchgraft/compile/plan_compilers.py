@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import Evidence, Problem
 from ..model.hardware_values import HostCompiler
 from ..model.observation import Snapshot, Torch
 from ..settings.config import ArchFormat, Config
+from ..values import dataclass
 from ..versions import numbers_in
 from .plan_toolkit import takes
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -18,6 +17,7 @@ from ..model.decision import Compiling, PlannedVariable
 from ..model.observation import Knowledge, Snapshot, Torch
 from ..settings.config import Config, Cuda
 from ..settings.template import FACTS
+from ..values import dataclass
 from ..versions import parse_version
 from .plan_needs import has_vocabulary
 

@@ -5,13 +5,12 @@ May not start hipcc or icpx, nor set up oneAPI's environment: its own script set
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..errors import Evidence, Problem
 from ..model.decision import PlannedVariable
 from ..model.hardware_values import RocmToolkit
 from ..model.observation import Snapshot, Torch
 from ..settings.config import Config
+from ..values import dataclass
 from .plan_needs import rocm_need, sycl_need
 from .plan_toolkit import minor_version, torch_place
 

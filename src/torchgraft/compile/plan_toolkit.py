@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from ..errors import Evidence, Problem
@@ -17,6 +17,7 @@ from ..model.decision import Planned, PlannedToolkit
 from ..model.hardware_values import Hardware, HostCompiler, Toolkit
 from ..model.observation import Link, Snapshot, Torch
 from ..settings.config import Config
+from ..values import dataclass
 from ..versions import numbers_in
 from .plan_needs import TOOLKIT_VARIABLES, cuda_need, major, toolkits_for
 

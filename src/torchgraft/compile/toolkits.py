@@ -10,12 +10,13 @@ import itertools
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ..files import is_file, is_folder, names_in, real
 from ..model.hardware_values import Toolkit
 from ..programs import find_programs
+from ..values import dataclass
 from .nvcc import (
     NVCC,
     Nvcc,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..model.observation import FrontEndName
+from ..values import dataclass
 
 _SCRIPTS = {
     "pip": FrontEndName.PIP,

@@ -11,11 +11,11 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import is_file, is_folder, joined, names_in, read_text, unique_folders
 from ..model.observation import Python
+from ..values import dataclass
 from ..versions import numbers_in
 from .processes import HookProcess, Process
 

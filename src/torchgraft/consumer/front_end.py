@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import joined, real
 from ..model.observation import FrontEnd, FrontEndName, Rule
+from ..values import dataclass
 from .command_line import CommandLine
 from .environment import is_uv_build, is_venv, parse_pyvenv_cfg, python_versions
 from .processes import HookProcess, Process

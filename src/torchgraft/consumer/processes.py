@@ -13,7 +13,6 @@ import re
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +20,7 @@ from packaging.tags import generic_tags, platform_tags
 
 from ..files import read_text
 from ..model.observation import Python
+from ..values import dataclass
 from .command_line import CommandLine, parse_command_line
 
 # Names of environments, folders and requirement files. Index URLs, which can hold credentials, are never read.

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import is_file, is_folder, joined, real
 from ..model.observation import FrontEndName, Rule, RuleAnswer
+from ..values import dataclass
 from .environment import (
     base_of,
     holds_torch,

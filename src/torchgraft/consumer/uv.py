@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from ..file_lock import is_file_locked
 from ..files import UnreadableError, is_file, is_folder, joined, real
 from ..model.observation import FrontEndName, Rule
 from ..untrusted import read_toml, strings, table
+from ..values import dataclass
 from ..versions import parse_version
 from .command_line import CommandLine
 from .environment import holds_torch, is_environment, is_uv_build, is_venv, prefix_of_interpreter

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..model.decision import Plan
 from ..model.observation import Hook
 from ..settings.config import Config, Log, Provide
 from ..settings.sources import Settings, take_settings
+from ..values import dataclass
 from .plan import plan_build, plan_pass_through
 
 

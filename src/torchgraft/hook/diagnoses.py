@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ..errors import Evidence, Problem
+from ..values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

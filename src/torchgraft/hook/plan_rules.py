@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
@@ -20,6 +19,7 @@ from ..model.decision import Outcome, Planned, RuleOutcome
 from ..model.observation import Knowledge, Snapshot, Torch
 from ..model.torch_requirement import TorchRequirement
 from ..settings.config import Config
+from ..values import dataclass
 from ..versions import parse_version
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _is_version(version: str, specifiers: str) -> bool:
 
 
 def _is_torch(version: str, specifiers: str) -> bool:
-    return TorchRequirement(SpecifierSet(specifiers)).accepts(version)
+    return TorchRequirement(specifier=SpecifierSet(specifiers)).accepts(version)
 
 
 def _version(

@@ -38,6 +38,7 @@ from ..model.torch_requirement import Locked, Wanted
 from ..project.read_project import read_project, with_identity
 from ..settings.config import Config, Cuda, Source
 from ..settings.sources import Settings
+from ..values import dataclass
 from .plan_variables import DECIDED_VARIABLES
 
 
@@ -90,7 +91,7 @@ def take_shell_snapshot(
     return dataclasses.replace(snapshot, python=_python_of(consumer, snapshot.python))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Place:
     """Where a hook runs, and for what."""
 

@@ -11,13 +11,14 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from packaging.utils import canonicalize_name
 
 from ..files import is_folder, names_in, read_start
+from ..values import dataclass
 
 _LARGEST_HEADER_BYTES = 1_000_000
 LARGEST_LIST_BYTES = 128_000_000

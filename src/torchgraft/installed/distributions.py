@@ -11,7 +11,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 
 from ..files import is_file, is_folder, names_in, read_start, read_text
 from ..model.observation import Distribution, Link, Python
+from ..values import dataclass
 from .dist_info import Installed, MetadataHeader, choose_installed, find_installed, read_files, read_lines, version_of
 from .markers import applies
 

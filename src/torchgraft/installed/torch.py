@@ -12,11 +12,11 @@ import importlib.machinery
 import mmap
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import is_file, is_folder, names_in, read_start
 from ..model.observation import Origin, Torch
+from ..values import dataclass
 from ..versions import parse_version
 from .dist_info import (
     Installed,

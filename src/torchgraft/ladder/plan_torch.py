@@ -6,7 +6,6 @@ May not look anything up; what each rung could know is in the snapshot.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
@@ -16,6 +15,7 @@ from ..model.decision import RungAnswer
 from ..model.observation import Consumer, Python, Rule, Rung, Snapshot
 from ..model.torch_requirement import TorchRequirement, requirement_of, torch_among
 from ..settings.config import Config
+from ..values import dataclass
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

@@ -6,10 +6,10 @@ May not choose another torch than the ladder did, nor guess in silence: what is 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from ..model.observation import Consumer, Hook, Knowledge, Origin, Rung, Snapshot, Torch, Way
 from ..settings.config import Config, Provide
+from ..values import dataclass
 from .plan_torch import Choice
 
 _MESON = "mesonpy"

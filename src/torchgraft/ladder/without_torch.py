@@ -9,7 +9,6 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..codec import json_text
@@ -18,6 +17,7 @@ from ..files import read_text
 from ..model.decision import Plan
 from ..model.observation import Torch, Way
 from ..project.meson import project_alone
+from ..values import dataclass
 
 _LARGEST_BYTES = 2_000_000
 _FILES = Path(__file__).parent / "stand_in" / "torch"

@@ -10,8 +10,10 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
+
+from ..values import dataclass
 
 # What a library of torch is called. Its CUDA and ROCm parts are among them: libc10_cuda.so, libtorch_hip.so.
 TORCH_LIBRARY = re.compile(r"lib(?:torch|c10|caffe2|shm|aoti)[a-z0-9_]*\.so(?:\.\d+)*")

@@ -13,12 +13,12 @@ import zipfile
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from ..consumer.environment import is_environment
 from ..files import is_file, is_folder, real
+from ..values import dataclass
 from .elf import BROKEN, Dynamic, ElfFile, SymbolTable, compilers, version_needs
 from .linkage import Format, Module, is_of_torch
 

@@ -6,9 +6,9 @@ May not do anything: every type here is frozen, keyword-only, and round-trips th
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from ..errors import Problem
+from ..values import dataclass
 from .observation import FrontEnd, Hook, Installer, Link, Rule, Rung, Torch, Way
 from .torch_requirement import TorchRequirement
 

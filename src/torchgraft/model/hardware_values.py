@@ -5,7 +5,7 @@ May not do anything: every type here is frozen, keyword-only, and round-trips th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ..values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

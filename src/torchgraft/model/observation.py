@@ -6,9 +6,9 @@ May not do anything: every type here is frozen, keyword-only, and round-trips th
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 
+from ..values import dataclass
 from .hardware_values import Hardware
 from .source_tree import HashFile, Project
 from .torch_requirement import AskedFor, Locked

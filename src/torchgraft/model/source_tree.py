@@ -5,7 +5,7 @@ May not do anything: see `model`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ..values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

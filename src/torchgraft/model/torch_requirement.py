@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from ..values import dataclass
 from ..versions import parse_version
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TorchRequirement:
     """A requirement on torch whose marker is true: any version of `specifier`, or the wheel at `url`, with its hash.
 
@@ -44,7 +45,11 @@ class TorchRequirement:
         if not found:
             return None
         url = next((one.url for one in found if one.url), "")
-        return cls(url=url) if url else cls(SpecifierSet(",".join(filter(None, (str(one.specifier) for one in found)))))
+        return (
+            cls(url=url)
+            if url
+            else cls(specifier=SpecifierSet(",".join(filter(None, (str(one.specifier) for one in found)))))
+        )
 
     @property
     def text(self) -> str:

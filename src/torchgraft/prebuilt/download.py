@@ -14,7 +14,6 @@ import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote_to_bytes, urljoin, urlsplit
@@ -22,6 +21,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from .. import __version__
 from ..errors import shown
+from ..values import dataclass
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager

@@ -5,7 +5,7 @@ May not hold modules that only a package itself provides: nothing is guessed fro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ..values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,11 @@ import dataclasses
 import enum
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..values import dataclass
 from .kinds import (
     ARCHITECTURES,
     BACKEND,

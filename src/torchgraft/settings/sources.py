@@ -9,7 +9,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from ..errors import ConfigError, Evidence, Problem
 from ..files import find_text
 from ..untrusted import load_toml, table
+from ..values import dataclass
 from .config import TABLE, VARIABLE_PREFIX, Config, RuntimeTorch, Setting, Source, settings, variable_name
 from .kinds import VARIABLES, Fault, TableProblem, ValueProblem
 

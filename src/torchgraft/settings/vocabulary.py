@@ -6,10 +6,10 @@ May not decide anything: `compile.plan_facts` does. The words themselves are in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
+from ..values import dataclass
 from .kinds import ValueProblem
 from .vocabulary_words import VOCABULARY, Decision, Word
 

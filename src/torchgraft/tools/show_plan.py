@@ -9,7 +9,6 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from ..model.decision import Plan
 from ..model.observation import Hook, Snapshot, Way
 from ..settings.config import Config, Provide
 from ..settings.sources import Settings, take_settings
+from ..values import dataclass
 from .from_json import from_json_text
 from .shared_options import add_project_arguments, config_settings, refuse_no_project
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -21,6 +21,7 @@ from ..model.observation import Python
 from ..model.torch_requirement import Locked, TorchRequirement
 from ..redaction import without_credentials
 from ..untrusted import table, text_of
+from ..values import dataclass
 from ..versions import parse_version
 
 # Those that pip and uv take in the fragment of a URL.

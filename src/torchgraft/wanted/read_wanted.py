@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from ..consumer.processes import Process
 from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
 from ..model.torch_requirement import AskedFor, Locked, Wanted
+from ..values import dataclass
 from .torch_lines import torch_in_line
 
 # A folder, or a distribution with extras, which may be the one that is being built.

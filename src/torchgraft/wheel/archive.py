@@ -19,13 +19,14 @@ import time
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
 from ..errors import ActError, Evidence, Problem
 from ..installed.dist_info import LARGEST_LIST_BYTES, ListedFile, parse_file_list
+from ..values import dataclass
 
 _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")

@@ -12,7 +12,6 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.metadata import parse_email
@@ -20,6 +19,7 @@ from packaging.metadata import parse_email
 from ..errors import ActError
 from ..link.linkage import Module
 from ..link.modules import read_archive_modules, read_file_modules, walk_tree
+from ..values import dataclass
 from .archive import ZIP_FAULTS, bad_wheel, dist_info_of
 
 _LARGEST_TEXT_BYTES = 10_000_000

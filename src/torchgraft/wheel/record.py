@@ -10,7 +10,6 @@ import re
 import uuid
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from .. import __version__
 from ..files import read_start
 from ..model.decision import Guard, Plan, PlannedPrebuilt, PlannedRunPath
 from ..model.observation import Knowledge
+from ..values import dataclass
 
 if TYPE_CHECKING:
     from ..link.linkage import LinkReport, Module

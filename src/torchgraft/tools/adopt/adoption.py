@@ -6,7 +6,8 @@ May not read files, nor decide.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from ...values import dataclass
 
 IN_TREE = "_torchgraft"
 OWN_NAME = "torchgraft"

@@ -13,7 +13,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from ...errors import ActError, Evidence
 from ...files import joined
 from ...prebuilt.download import DownloadError, Limits, download
 from ...untrusted import table, tables, text_of
+from ...values import dataclass
 from .sdist import no_sdist
 
 if TYPE_CHECKING:

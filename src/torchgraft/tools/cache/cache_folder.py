@@ -12,12 +12,13 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ...file_lock import FileLock, is_file_locked
 from ...files import is_folder, names_in
 from ...shell_words import quoted
+from ...values import dataclass
 
 
 class CacheKind(enum.Enum):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...codec import json_text
@@ -18,6 +17,7 @@ from ...link.libraries import read_libraries
 from ...link.linkage import ModuleReport, Verdict
 from ...link.plan_link import plan_link
 from ...model.observation import Rule
+from ...values import dataclass
 from ...wheel.guarding import built_torch
 from ..shared_options import add_consumer_argument, bad_argument
 from .checked import CheckedPackage, Fit, Report, differing_facts, is_for_newer_system, plan_fit, report_text

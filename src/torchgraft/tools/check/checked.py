@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from ...errors import printable_text
 from ...link.linkage import LinkReport, ModuleReport, Reason, Verdict
 from ...model.observation import Torch
+from ...values import dataclass
 
 _MOST_SHOWN = 3
 

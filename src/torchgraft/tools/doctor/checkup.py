@@ -6,10 +6,10 @@ May not do anything: every type here is frozen, keyword-only, and round-trips th
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from ...errors import Problem
 from ...model.observation import FrontEndName, Python, Snapshot
+from ...values import dataclass
 from ..cache.cache_folder import CacheState
 
 

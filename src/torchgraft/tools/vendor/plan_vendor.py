@@ -6,11 +6,12 @@ May not read or write files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 
 from ...untrusted import strings, table
+from ...values import dataclass
 from ..adopt.adoption import BACKEND, IN_TREE
 from ..adopt.plan_need import merged_requirement
 
