@@ -76,7 +76,7 @@ def with_copy_in_sdist(manifest_in: str | None) -> str | None:
     """
     named = (["graft", IN_TREE], ["recursive-include", IN_TREE])
     is_named = any(line.split()[:2] in named for line in (manifest_in or "").splitlines())
-    line = f"recursive-include {IN_TREE} *.py py.typed {MANIFEST} LICENSE"
+    line = f"recursive-include {IN_TREE} *.py {MANIFEST} LICENSE"
     return None if is_named else _with_line(manifest_in, line)
 
 
