@@ -1,10 +1,11 @@
-"""What went wrong, as data, and the exceptions that carry it.
+"""What went wrong, as data, the exceptions that carry it, and the words of the commands that cure it.
 
 May not print, exit or look at the machine: a door renders these.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 from .values import dataclass
@@ -128,3 +129,29 @@ def _labelled(label: str, text: str, column: int) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     ) or [head.rstrip()]
+
+
+def quoted(word: str) -> str:
+    """Return a word for a shell, in ASCII: what front ends show is encoded again on its way.
+
+    Other characters than ASCII are written as bash and zsh read them ($'...').
+    """
+    if word.isascii() and word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escaped, word.encode("utf-8", errors="surrogateescape"))) + "'"
+
+
+def install_command(prefix: str | None, requirements: Iterable[str], *, by_uv: bool) -> str:
+    """Return the command that installs into an environment, whatever is activated; into the activated one for None.
+
+    uv makes environments without pip, and may be all that there is.
+    """
+    words = " ".join(quoted(requirement) for requirement in requirements)
+    if by_uv:
+        return f"uv pip install --python {quoted(prefix)} {words}" if prefix else f"uv pip install {words}"
+    return f"pip --python {quoted(prefix)} install {words}" if prefix else f"pip install {words}"
+
+
+def _escaped(byte: int) -> str:
+    plain = 32 <= byte < 127 and chr(byte) not in "'\\"
+    return chr(byte) if plain else f"\\{byte:03o}"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchgraft.shell_words import install_command, quoted
+from torchgraft.errors import install_command, quoted
 
 BASH = shutil.which("bash")
 

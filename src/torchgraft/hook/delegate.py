@@ -21,13 +21,12 @@ import pyproject_hooks
 
 from ..child import interruptions_raised, run_child, say
 from ..compile.cuda_home import assemble_cuda_home
-from ..errors import DelegateError, Evidence, Problem
+from ..errors import DelegateError, Evidence, Problem, install_command, quoted
 from ..files import read_text
 from ..ladder.graft import link_graft
 from ..model.decision import Delegate, Plan
 from ..model.observation import FrontEndName, Hook, Rule, Way
 from ..project.import_names import PROVIDERS
-from ..shell_words import install_command, quoted
 from .call import Call
 from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, diagnose
 from .source_lock import hold_source, noted_build

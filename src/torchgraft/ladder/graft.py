@@ -14,10 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ..errors import ActError, Evidence, Problem
+from ..errors import ActError, Evidence, Problem, quoted
 from ..model.decision import Graft
 from ..own_files import made_in_one_step, make_own_folder
-from ..shell_words import quoted
 
 if sys.platform == "win32":
     from _winapi import CreateJunction

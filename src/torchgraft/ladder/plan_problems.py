@@ -10,11 +10,10 @@ from collections.abc import Iterator
 
 from packaging.specifiers import SpecifierSet
 
-from ..errors import Evidence, Problem
+from ..errors import Evidence, Problem, install_command, quoted
 from ..model.observation import Consumer, FrontEndName, Rule, Rung, Snapshot, Torch, Way
 from ..model.torch_requirement import Locked, TorchRequirement, torch_among, without_marker
 from ..settings.config import Config
-from ..shell_words import install_command, quoted
 from .plan_torch import Choice, applying, own_dependency, supported_range
 from .plan_way import Reach
 

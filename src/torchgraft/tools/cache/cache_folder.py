@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ...errors import quoted
 from ...file_lock import FileLock, is_file_locked
 from ...files import is_folder, names_in
-from ...shell_words import quoted
 from ...values import dataclass
 
 

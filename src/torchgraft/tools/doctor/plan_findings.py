@@ -11,14 +11,13 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
-from ...errors import Problem
+from ...errors import Problem, install_command
 from ...hook.plan import plan_build
 from ...hook.plan_text import torch_text
 from ...model.decision import Plan, PlannedVariable
 from ...model.hardware_values import Hardware
 from ...model.observation import Consumer, FrontEndName, Hook, Rule, Snapshot, Torch
 from ...settings.config import Config
-from ...shell_words import install_command
 from ...versions import numbers_in, parse_version
 from .checkup import Checkup, DoctorLine, FrontEndProgram, FrontEndSetting, Health
 

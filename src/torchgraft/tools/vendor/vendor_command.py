@@ -6,9 +6,8 @@ import argparse
 import json
 
 from ...codec import to_json
-from ...errors import ConfigError, Evidence, Problem
+from ...errors import ConfigError, Evidence, Problem, quoted
 from ...settings.sources import read_pyproject
-from ...shell_words import quoted
 from ..adopt.adopt_command import adoption_text
 from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable, read_exact_text
 from ..adopt.adoption import IN_TREE, Adoptable
