@@ -3,17 +3,18 @@
     python benchmarks/hook_cost.py WHEEL [WHEEL ...] [--times N]
 
 Each answer is given by a new interpreter, for an environment with a stub named torch; all has .pyc files. The time is
-that of the import and the call.
+that of the import and the call, and that of the whole process, as a front end waits for it.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from measuring import Table, columns, in_turns, main, make_environment, ratio, run, write_project
+from measuring import Table, columns, in_turns, main, make_environment, ratio, run, timed, write_project
 
 TIMED = """
 import sys, time
@@ -35,14 +36,23 @@ def measure(wheels: list[Path], folder: Path, options: argparse.Namespace) -> Ta
         for i, wheel in enumerate(wheels)
     ]
 
-    def asking(python: Path, work: str) -> Callable[[], list[str]]:
-        variables = {"TORCHGRAFT_CONSUMER": str(consumer), "TORCHGRAFT_CACHE_DIR": str(folder / "cache")}
-        return lambda: run(python, "-c", TIMED.format(work=work), cwd=source, **variables).split()
+    variables = {"TORCHGRAFT_CONSUMER": str(consumer), "TORCHGRAFT_CACHE_DIR": str(folder / "cache")}
 
-    table.add("modules of ours that are imported for the answer", [asking(python, ASK)()[1] for python in pythons])
-    works = [asking(pythons[0], IMPORT), *(asking(python, ASK) for python in pythons)]
-    least, *times = in_turns([lambda work=work: float(work()[0]) for work in works], options.times)  # type: ignore[misc]
-    table.add("its time, against `import setuptools.build_meta`", [ratio(t, least) for t in times])
+    def inside(python: Path, work: str) -> list[str]:
+        return run(python, "-c", TIMED.format(work=work), cwd=source, **variables).split()
+
+    def outside(python: Path, work: str) -> float:
+        return timed(python, "-c", work, cwd=source, **variables)
+
+    works = [(pythons[0], IMPORT), *((python, ASK) for python in pythons)]
+    table.add("modules of ours that are imported for the answer", [inside(*work)[1] for work in works[1:]])
+    ways: dict[str, Callable[[Path, str], float]] = {
+        "its time": lambda python, work: float(inside(python, work)[0]),
+        "its whole process": outside,
+    }
+    for title, way in ways.items():
+        least, *times = in_turns([functools.partial(way, *work) for work in works], options.times)
+        table.add(f"{title}, against `{IMPORT}`", [ratio(found, least) for found in times])
     return table
 
 

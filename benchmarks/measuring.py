@@ -69,7 +69,8 @@ def run(*command: str | Path, cwd: Path | None = None, **variables: str) -> str:
     done = subprocess.run(
         list(map(str, command)),
         cwd=cwd,
-        env={**inherited(os.environ), **variables},
+        # Hooks leave .pyc files for the next one, unless somebody has told Python not to.
+        env={**inherited(os.environ), "PYTHONDONTWRITEBYTECODE": "", **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -6,9 +6,6 @@ May not decide: what is done follows from the plan alone. What only some hooks n
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -126,6 +123,10 @@ def build_wheel(
 @contextlib.contextmanager
 def _draft_in(directory: str) -> Iterator[Path]:
     """Yield a folder beside where the wheel will be; those of hooks that were killed are swept."""
+    import shutil
+    import tempfile
+    import time
+
     from ..child import interruptions_raised
     from ..file_lock import FileLock, is_file_locked
 
@@ -150,6 +151,8 @@ def _draft_in(directory: str) -> Iterator[Path]:
 @contextlib.contextmanager
 def _asked_metadata(call: Call) -> Iterator[str]:
     """Yield a `.dist-info` folder that the delegate makes, to learn what the distribution is called."""
+    import tempfile
+
     from .delegate import run_hook
 
     plan = replace(call.plan, hook=Hook.PREPARE_METADATA_FOR_BUILD_WHEEL)

@@ -5,19 +5,22 @@ May not run any of it.
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..files import find_text
 from ..model.source_tree import Project, SetupScript
 from ..untrusted import strings, table, text_of
+from ..values import dataclass
 from .setup_script import LARGEST_SCRIPT_BYTES, parse_setup_script, read_extras_require, requirement_lines
+
+if TYPE_CHECKING:
+    import configparser
 
 _MOST_FILES = 20_000
 _IDENTITY = re.compile(r"^(name|version):[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
@@ -31,7 +34,7 @@ NOT_SOURCES = frozenset({"build", "dist", "node_modules", "__pycache__", "docs"}
 
 def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
     """Return the facts of a source tree that a plan may depend on."""
-    setup_cfg = _setup_cfg(_text(folder / "setup.cfg") or "")
+    setup_cfg = _setup_cfg(_text(folder / "setup.cfg"))
     script_text = _text(folder / "setup.py")
     script = None if script_text is None else parse_setup_script(script_text)
     project = table(pyproject.get("project"))
@@ -206,6 +209,8 @@ def _dependencies(
 
 
 def _setup_cfg(text: str) -> dict[str, tuple[str, ...]]:
+    if not text:
+        return {}
     parser = _parsed_cfg(text)
     keys = (
         ("metadata", "name"),
@@ -224,6 +229,8 @@ def _cfg_extras(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def _parsed_cfg(text: str) -> configparser.ConfigParser:
+    import configparser
+
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     # As setuptools takes them.
     parser.optionxform = lambda optionstr: optionstr.lower().replace("-", "_")  # type: ignore[method-assign]
