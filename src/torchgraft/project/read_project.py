@@ -208,7 +208,7 @@ def _dependencies(
     return None if of_script is None else stated + of_script + of_files + of_cfg
 
 
-def _setup_cfg(text: str) -> dict[str, tuple[str, ...]]:
+def _setup_cfg(text: str | None) -> dict[str, tuple[str, ...]]:
     if not text:
         return {}
     parser = _parsed_cfg(text)
