@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from .front_ends.bench import Grounds, made_grounds
 from .laboratory import CHECKOUT, Laboratory, Workplace
 from .stub_torch import Stubs, made_stubs
 
@@ -40,3 +41,12 @@ def stubs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stubs]:
     keep.mkdir(exist_ok=True)
     with made_stubs(keep, tmp_path_factory.mktemp("stubs")) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grounds]:
+    """Serve the same, and start front ends of known versions, each at a bench of its own."""
+    keep = CHECKOUT / ".environments"
+    keep.mkdir(exist_ok=True)
+    with made_grounds(keep, tmp_path_factory.mktemp("front_ends")) as grounds:
+        yield grounds

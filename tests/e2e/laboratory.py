@@ -141,15 +141,19 @@ class Workplace:
         *,
         cwd: Path | None = None,
         timeout_s: float = TIMEOUT_S,
+        said: str = "",
         **variables: str,
     ) -> Outcome:
-        """Return what `command` did in a folder of its own, with these variables and no others."""
+        """Return what `command` did in a folder of its own, with these variables and no others.
+
+        :param said: what its standard input has
+        """
         texts = tuple(map(str, command))
         done = subprocess.run(
             texts,
             cwd=cwd or self.folder,
             env={**self.variables, **variables},
-            stdin=subprocess.DEVNULL,
+            input=said,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",

@@ -11,21 +11,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from .front_ends.bench import FORBIDDEN, Bench, Grounds, made_grounds, read_report
+from .front_ends.bench import FORBIDDEN, Bench, Grounds, read_report
 from .front_ends.model import Row
 from .front_ends.rows import ROWS
-from .laboratory import CHECKOUT
 from .stub_torch import STUBS
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="session")
-def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grounds]:
-    keep = CHECKOUT / ".environments"
-    keep.mkdir(exist_ok=True)
-    with made_grounds(keep, tmp_path_factory.mktemp("front_ends")) as grounds:
-        yield grounds
 
 
 def marks(row: Row) -> Iterator[pytest.MarkDecorator]:

@@ -177,8 +177,8 @@ def read_asked_for(
         from .requirements_files import Line, RequirementsReader
 
         extras = tuple(name for value in command.values("--extra") for name in value.split(","))
-        reader = RequirementsReader(Path(folder), faults, extras=extras)
         is_uv = command.program is FrontEndName.UV
+        reader = RequirementsReader(Path(folder), faults, extras=extras, reads_scripts=is_uv)
         has_sources = is_uv and not (command.has("--no-sources") or variables.get("UV_NO_SOURCES"))
         projects = LocalProjects(Path(folder), python, faults, building=building, has_sources=has_sources)
         named = [Line(*line) for line in lines]

@@ -53,12 +53,17 @@ class RequirementsReader:
 
     `lock_files` are the pylock.toml that were named like requirements files. A pyproject.toml gives one line, which
     names its project with `extras`.
+
+    :param reads_scripts: whether a Python script that is named like one gives the requirements in its metadata
     """
 
-    def __init__(self, folder: Path, faults: list[str], *, extras: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, faults: list[str], *, extras: tuple[str, ...] = (), reads_scripts: bool = False
+    ) -> None:
         self.folder = Path(os.path.normpath(folder))
         self.faults = faults
         self.extras = extras
+        self.reads_scripts = reads_scripts
         self.lock_files: list[str] = []
         self._read: set[str] = set()
 
@@ -77,6 +82,8 @@ class RequirementsReader:
         shown = self._shown(path)
         if is_lock_name(path.name):
             self.lock_files.append(str(path))
+        elif self.reads_scripts and path.suffix == ".py" and path.name != "setup.py":
+            yield from self.read_script(str(path))
         elif str(path) in chain:
             self.faults.append(f"{shown} includes itself")
         elif str(path) not in self._read:

@@ -9,7 +9,9 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
 import sys
+import sysconfig
 import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +29,7 @@ from ..laboratory import (
     making,
     system_path,
 )
-from ..stub_torch import CU128, DEFAULT, NOWHERE, Indexes, make_indexes, make_sdist, serve
+from ..stub_torch import CU128, DEFAULT, NOWHERE, Indexes, make_indexes, make_sdist, make_wheel, serve
 from .model import Tool
 from .tools import IN_CONSUMER, UV, pip, program
 
@@ -35,14 +37,23 @@ PACKAGE = HERE / "projects" / "ext"
 MARK = "ext-report: "
 FORBIDDEN = "No module named 'torch'"
 TIMEOUT_S = 300
+_EXTENSION = """
+void _ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE(void);
+void *PyInit__C(void) {
+  _ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE();
+  return 0;
+}
+"""
+ENTRY = "[console_scripts]\n{name} = {name}:main\n"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the installed package said of itself."""
+    """What the installed package said of itself; and `said`, what an import of its extension module ended with."""
 
     built_for: Mapping[str, str]
     meets: Mapping[str, str]
+    said: str
     record: Mapping[str, Any]
 
 
@@ -78,6 +89,17 @@ class Grounds:
         if tool.requires:
             bench.provide(tool)
         return bench
+
+    @property
+    def extension(self) -> Path:
+        """A module that has torch in its symbols, and cannot be loaded beside the stub."""
+        module = self._outside / f"_C{sysconfig.get_config_var('EXT_SUFFIX')}"
+        if not module.exists():
+            source = module.with_name("c.c")
+            source.write_text(_EXTENSION, encoding="utf-8")
+            command = ["cc", "-shared", "-fPIC", "-o", str(module), str(source)]
+            subprocess.run(command, check=True, timeout=TIMEOUT_S)
+        return module
 
     def commands(self, tool: Tool) -> list[Path]:
         """Return the programs of a front end that has an environment of its own."""
@@ -166,29 +188,37 @@ class Bench:
         index = ["--default-index", self.indexes.url()]
         if any("+" in requirement for requirement in requirements):
             index += ["--index", self.indexes.url(CU128)]
-        index += ["--cache-dir", str(self.grounds.own_cache), "--no-config"]
-        command = [self.grounds.uv, "pip", "install", "--quiet", *index, *options, *requirements]
-        self._place.run(command, cwd=self.outside, VIRTUAL_ENV="").succeeded()
+        self.prepare("pip", "install", *index, *options, *requirements)
+
+    def prepare(self, *words: str, where: str = ".") -> None:
+        """Run a uv that nobody looks at, and whose cache no front end sees."""
+        command = [self.grounds.uv, *words, "--quiet", "--cache-dir", str(self.grounds.own_cache), "--no-config"]
+        self._place.run(command, cwd=self.work / where, VIRTUAL_ENV="").succeeded()
 
     def activate(self, prefix: Path) -> None:
         self.variables["VIRTUAL_ENV"] = str(prefix)
         self.variables["PATH"] = f"{prefix / 'bin'}{os.pathsep}{self.variables['PATH']}"
 
     def run(self, command: str) -> Outcome:
-        """Return what a command did that was typed in `work`. `A=B cd X && command` is understood, and no more."""
+        """Return what a command did that was typed in `work`; no shell runs it.
+
+        `cd X && A=B command < file` is understood, and no more; `$CU128` is the address of that index.
+        """
         folder = self.work
         variables: dict[str, str] = {}
         if command.startswith("cd "):
             where, _, command = command.removeprefix("cd ").partition(" && ")
             folder /= where
-        words = shlex.split(command)
+        command, _, file = command.partition(" < ")
+        said = (folder / file).read_text(encoding="utf-8") if file else ""
+        words = shlex.split(command.replace("$CU128", self.indexes.url(CU128)))
         while "=" in words[0]:
             name, _, value = words.pop(0).partition("=")
             variables[name] = value
         found = shutil.which(words[0], path=self.variables["PATH"]) if "/" not in words[0] else str(folder / words[0])
         assert found, f"there is no {words[0]}"
         wanted = [word for given in words[1:] for word in self._expanded(folder, given)]
-        return self._place.run([found, *wanted], cwd=folder, timeout_s=TIMEOUT_S, **variables)
+        return self._place.run([found, *wanted], cwd=folder, timeout_s=TIMEOUT_S, said=said, **variables)
 
     @staticmethod
     def _expanded(folder: Path, word: str) -> list[str]:
@@ -213,6 +243,10 @@ def made_grounds(keep: Path, outside: Path) -> Iterator[Grounds]:
     source = outside / "ext"
     shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("__pycache__"))
     make_sdist(source, folder / DEFAULT, "ext", "1.0")
+    for name in ("app", "ext"):
+        # An older version, with nothing to build.
+        files = {f"{name}.py": "def main(): pass\n", f"{name}-0.9.dist-info/entry_points.txt": ENTRY.format(name=name)}
+        make_wheel(folder / DEFAULT, name, "0.9", files, requires=("torch",))
     with serve(folder) as indexes:
         yield Grounds(keep=keep, outside=outside, indexes=indexes)
 

@@ -302,7 +302,16 @@ import torch
 
 @pytest.mark.parametrize(
     "line",
-    ["run train.py", "run -q train.py x", "run --script train.py", "run -s train.py", "sync --script train.py"],
+    [
+        "run train.py",
+        "run -q train.py x",
+        "run --script train.py",
+        "run -s train.py",
+        "sync --script train.py",
+        "pip install -r train.py ./ext",
+        "tool install ./ext --with-requirements train.py",
+        "run --with-requirements train.py python",
+    ],
 )
 def test_requirements_of_a_script(tmp_path: Path, line: str) -> None:
     (tmp_path / "train.py").write_text(SCRIPT)

@@ -1,0 +1,59 @@
+"""Wherever it is said which torch, with whatever front end: the right one, an error, or a guess that is guarded.
+
+The places are in `front_ends/places.py`. All of them, and the table that they become: `python
+tests/e2e/front_ends_page.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from .front_ends.bench import FORBIDDEN, Grounds, read_report
+from .front_ends.places import CELLS, Cell
+from .front_ends.tools import PIP_OLD
+from .front_ends_page import ANEW, GUARDED, PAGE, SILENT, page_cells
+from .laboratory import Outcome
+
+pytestmark = pytest.mark.e2e
+
+
+def marks(cell: Cell) -> list[pytest.MarkDecorator]:
+    stands_for_others = cell.state == "another" and cell.saying.tool is not PIP_OLD and cell.saying.front_end != "uvx"
+    return [] if stands_for_others else [pytest.mark.slow]
+
+
+@pytest.mark.parametrize("cell", [pytest.param(cell, id=str(cell), marks=marks(cell)) for cell in CELLS])
+def test_no_guess_is_silent(cell: Cell, grounds: Grounds, request: pytest.FixtureRequest) -> None:
+    bench = grounds.bench(cell.saying.tool)
+    cell.lay_out(bench)
+
+    outcome = bench.run(cell.saying.command)
+
+    print(f"{cell}\n{outcome.said}")  # noqa: T201 - what pytest shows of a failure
+    assert FORBIDDEN not in outcome.said
+    if not outcome.status and cell.saying.use:
+        outcome = bench.run(cell.saying.use).succeeded()
+    result = result_of(outcome)
+    # For front_ends_page.py; the fixture record_property refuses the report's present format.
+    request.node.user_properties.extend((("row", str(cell)), ("result", result)))
+    assert not result.startswith(SILENT), result
+    if not os.environ.get(ANEW):
+        assert result == page_cells(PAGE.read_text(encoding="utf-8"))[str(cell)]
+
+
+def result_of(outcome: Outcome) -> str:
+    """Return the torch that the package was built for and meets, or why there is no such one."""
+    if outcome.status:
+        code = re.search(r"error\[([a-z-]+)\]", outcome.said)
+        assert code, outcome.said
+        return f"error {code[1]}"
+    report = read_report(outcome.said)
+    built, meets = report.built_for, report.meets
+    if built["git_version"] == meets["git_version"]:
+        return str(meets["version"]).removesuffix("+cu126")
+    if report.record.get("guess") and f"torch {built['version']}" in report.said:
+        return GUARDED
+    return f"{SILENT}: built for {built['version']}, meets {meets['version']}: {report.said}"
