@@ -31,6 +31,7 @@ from .distributions import editable_targets, read_syntax_tree
 
 # It has ten lines.
 _LARGEST_VERSION_BYTES = 65_536
+_LONGEST_TEXT = 1000  # each line of a file can double one
 # The release of the whole toolkit (torch >= 2.11), else that of its runtime.
 _TOOLKITS = tuple(
     re.compile(name + r"\s*(?:\[[^\]]*\])?\s*\(?\s*==\s*(\d+(?:\.\d+)+)(?![.\d*])")
@@ -253,7 +254,8 @@ def _constant(node: ast.expr, known: Mapping[str, object]) -> object:
         return _constant(node.args[0], known)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         left, right = _constant(node.left, known), _constant(node.right, known)
-        return left + right if isinstance(left, str) and isinstance(right, str) else None
+        if isinstance(left, str) and isinstance(right, str) and len(left) + len(right) <= _LONGEST_TEXT:
+            return left + right
     return None
 
 

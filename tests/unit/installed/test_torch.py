@@ -60,6 +60,7 @@ def test_no_torch(tmp_path: Path, folders: list[str]) -> None:
         ("__version__ = TorchVersion('2.8.0')", {"version": "2.8.0"}),
         ("internal_version = '2.8.0'\n__version__ = TorchVersion(internal_version)", {"version": "2.8.0"}),
         ("base = '2.8.0'\n__version__ = base + '+cu128'", {"version": "2.8.0+cu128"}),
+        ("a = 'x'\n" + "a = a + a\n" * 24 + "__version__ = '2.8.0'\ncuda = a", {"version": "2.8.0", "cuda": None}),
         ("a = __version__ = '2.8.0'", {"version": "2.8.0"}),
         ("__version__ = '2.8.0'\nhip: Optional[str] = '6.4.43482'", {"hip": "6.4.43482", "cuda": None}),
         ("__version__ = '2.8.0'\nxpu: Optional[str] = '20250101'\ndebug = True", {"xpu": "20250101", "debug": True}),
