@@ -11,7 +11,7 @@ from ..compile.plan_needs import concerns_compilers, with_users_switch
 from ..ladder.plan_graft import plan_graft
 from ..ladder.plan_problems import plan_problems
 from ..ladder.plan_requirements import plan_delegate, plan_late_install, plan_requirements
-from ..ladder.plan_torch import Choice, consumer_text, plan_torch
+from ..ladder.plan_torch import Choice, consumer_text, plan_guess, plan_torch, with_meant_consumer
 from ..ladder.plan_way import Reach, expected_torch, plan_way, plan_without_torch
 from ..model.decision import Compiling, Delegate, Plan, Planned, Rebuild, RuntimeRequirement, Wishes
 from ..model.observation import FrontEnd, FrontEndName, Hook, Knowledge, Snapshot, Torch, Way
@@ -22,6 +22,7 @@ from .plan_variables import plan_variables
 def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     """Return what one hook call will do. The same settings and snapshot give the same plan on any machine."""
     config = with_users_switch(config, snapshot.switched_off)
+    snapshot = with_meant_consumer(config, snapshot)
     choice = plan_torch(config, snapshot)
     reach = plan_way(config, snapshot, choice)
     torch = expected_torch(snapshot, choice, reach)
@@ -38,6 +39,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         consumer=None if consumer is None else Planned(text=consumer.prefix, reason=consumer_text(consumer)),
         rungs=choice.rungs,
         rung=choice.rung,
+        guess="" if reach.way is Way.ABSENT else plan_guess(snapshot, choice),
         torch=reach.torch,
         way=reach.way,
         way_reason=reach.reason,

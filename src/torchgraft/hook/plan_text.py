@@ -32,6 +32,7 @@ def plan_text(plan: Plan) -> str:
         "torch",
         *(_rung_line(answer, chosen=answer.rung is plan.rung) for answer in plan.rungs),
         *([f"           = {torch_text(plan.torch)}"] if plan.torch else []),
+        *([f"guess      {plan.guess}"] if plan.guess else []),
         f"way        {plan.way.value}: {plan.way_reason}",
     ]
     if plan.late_install:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+from functools import partial
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ..compile.plan_needs import concerns_compilers, has_vocabulary, with_users_switch
-from ..consumer.environment import holds_torch, python_path_of, read_environment, writable_by_others
+from ..consumer.environment import holds_torch, is_throw_away, python_path_of, read_environment, writable_by_others
 from ..consumer.front_end import Caller, FoundConsumer, find_caller
 from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
 from ..consumer.rules import find_consumer
@@ -28,6 +29,7 @@ from ..model.observation import (
     FrontEndName,
     Hook,
     Installer,
+    Passing,
     Python,
     Rule,
     Snapshot,
@@ -108,25 +110,28 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     process, ancestors = place.process, place.ancestors
     caller = find_caller(process, ancestors)
     told = settings.config.consumer or None
-    finding = find_consumer(process, ancestors, caller=caller, told=told, torch_importable=not own_torch)
-    consumers = [
-        _read_consumer(
-            found,
-            settings.config,
-            python,
-            caller.process if caller else None,
-            python_path=python_path_of(caller.process if caller else process),
-            own_path=place.search_path,
-        )
-        for found in finding.found
-    ]
+    look = partial(find_consumer, process, ancestors, caller=caller, told=told)
+    read = partial(
+        _read_consumer,
+        config=settings.config,
+        python=python,
+        front_end=caller.process if caller else None,
+        python_path=python_path_of(caller.process if caller else process),
+        own_path=place.search_path,
+    )
+    finding = look(torch_importable=not own_torch)
+    consumers = [read(found) for found in finding.found]
     front_end, wanted = FrontEnd(name=FrontEndName.UNKNOWN), Wanted()
     if caller is not None:
         from ..wanted.read_wanted import front_end_of, read_wanted
 
         wanted = read_wanted(caller, ancestors, python, building=place.project)
         front_end = front_end_of(caller, wanted)
-    consumer = next((c for c in consumers if c.torch), consumers[0] if consumers else None)
+    consumer = _with_torch_first(consumers)
+    passing = None
+    if consumer is not None and consumer.rule is Rule.IMPORTABLE and _is_made_for_builds(consumer.prefix, caller):
+        others = [read(found) for found in look(torch_importable=False).found]
+        passing = Passing(consumer=_with_torch_first(others), chosen=_is_torch_chosen(settings, place.project, caller))
     rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))
     if consumer is not None:
         torch = _with_architectures(settings.config, place.project, hook, consumer.torch)
@@ -138,6 +143,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         rules=finding.answers,
         consumer=consumer,
         rivals=rivals,
+        passing=passing,
         locked=wanted.locked,
         asked_for=wanted.asked_for,
         asked_faults=wanted.faults,
@@ -153,12 +159,30 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     )
 
 
+def _with_torch_first(consumers: list[Consumer]) -> Consumer | None:
+    return next((consumer for consumer in consumers if consumer.torch), consumers[0] if consumers else None)
+
+
+def _is_made_for_builds(prefix: str, caller: Caller | None) -> bool:
+    """Return whether the hook runs in no consumer: poetry and hatch never build in one, and give no name away."""
+    builders = {FrontEndName.HATCH, FrontEndName.POETRY}
+    return is_throw_away(Path(prefix)) or (caller is not None and caller.name in builders)
+
+
+def _is_torch_chosen(settings: Settings, project: Project, caller: Caller | None) -> bool:
+    if caller is None or caller.name is not FrontEndName.UV:
+        return False
+    from ..wanted.uv_settings import chooses_torch
+
+    return chooses_torch(caller, settings.variables, project.name or "")
+
+
 def _read_consumer(
     found: FoundConsumer,
+    *,
     config: Config,
     python: Python,
     front_end: Process | None,
-    *,
     python_path: tuple[str, ...],
     own_path: tuple[str, ...],
 ) -> Consumer:

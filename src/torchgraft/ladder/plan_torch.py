@@ -6,6 +6,7 @@ May not look anything up; what each rung could know is in the snapshot.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
@@ -57,6 +58,61 @@ def plan_torch(config: Config, snapshot: Snapshot) -> Choice:
     if installed.torch:
         return _chosen(rungs, _replacement(snapshot, locked, asked, declared) or installed)
     return _chosen(rungs, next((answer for answer in rungs if answer.torch), None))
+
+
+def with_meant_consumer(config: Config, snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with the consumer that is meant, where the hook imports a torch that was put there for it.
+
+    An earlier hook of ours had asked for that torch, most often: what would the ladder say if it were not there? Only
+    what the user's settings have brought, or nothing explains, is an answer itself. uv keeps the environment of
+    metadata for the wheel: what it installed there may be of before the lock was written.
+    """
+    passing, here = snapshot.passing, snapshot.build.torch
+    if passing is None or here is None:
+        return snapshot
+    without = replace(snapshot, consumer=passing.consumer, passing=None)
+    choice = plan_torch(config, without)
+    there = passing.consumer.torch if passing.consumer else None
+    if choice.requirement is None:
+        return snapshot
+    fits = choice.requirement.accepts(here.version)
+    if there is not None and choice.rung is Rung.INSTALLED:
+        fits = here.is_same_build(there)
+    is_older = not fits and choice.rung is Rung.LOCKED and snapshot.installer is not None
+    return without if is_older or (fits and not passing.chosen) else snapshot
+
+
+def plan_guess(snapshot: Snapshot, choice: Choice) -> str:
+    """Return why the wheel may meet another torch than the chosen one; "" where that is certain. No path is in it.
+
+    A range leaves the choice to what else takes part when the front end resolves: further arguments, dependencies,
+    settings. Only one version does not, where the command itself or the package asks for it at run time.
+    """
+    requirement, command = choice.requirement, snapshot.front_end.command or snapshot.front_end.name.value
+    if requirement is None or choice.rung in {Rung.TOLD, Rung.LOCKED}:
+        return ""
+    if choice.rung is Rung.INSTALLED:
+        return _guess_of_consumer(snapshot, command)
+    is_asked = choice.rung is Rung.ASKED_FOR or requirement == own_dependency(snapshot)
+    if is_asked and (requirement.pinned or requirement.url):
+        return ""
+    if is_asked:
+        return "more than one torch would do: the build takes the newest, and another may be installed"
+    return "the package requires no such torch at run time: the build takes the newest, and the wheel may meet another"
+
+
+def _guess_of_consumer(snapshot: Snapshot, command: str) -> str:
+    consumer = snapshot.consumer
+    if consumer is None or consumer.rule is Rule.TOLD:
+        return ""
+    if consumer.rule is Rule.IMPORTABLE:
+        is_chosen = snapshot.passing is None or snapshot.passing.chosen
+        return "" if is_chosen else "nothing says who brought that torch into the build environment"
+    if not consumer.certain:
+        return f"no one names the environment that the wheel is for: one was guessed ({consumer.rule.value})"
+    if not snapshot.front_end.installs:
+        return f"{command} installs nothing: that the wheel is for the environment it works in was guessed"
+    return "the command may name another torch where it cannot be read" if snapshot.asked_faults else ""
 
 
 def applying(texts: Iterable[str], python: Python) -> list[Requirement]:
@@ -145,12 +201,8 @@ def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, decl
     if consumer is None or consumer.torch is None:
         return None
     installed = consumer.torch.version
-    if consumer.rule is Rule.IMPORTABLE:
-        # What is importable in the build already is what the front end chose for it. But uv keeps the environment of
-        # metadata for the wheel: what it installed there may be of before the lock was written.
-        is_old = snapshot.installer is not None and locked.torch and not locked.torch.accepts(installed)
-        return locked if is_old else None
-    if consumer.rule is Rule.TOLD:
+    if consumer.rule in {Rule.IMPORTABLE, Rule.TOLD}:
+        # What is importable in the build already is what the front end chose for it.
         return None
     for answer in (locked, asked):
         if answer.torch and not answer.torch.accepts(installed):

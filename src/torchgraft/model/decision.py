@@ -245,12 +245,14 @@ class Plan:
     `overrides` say which variables of the user are not used, and why. `compile_problems` stand against compiling alone,
     where a wheel that is built already may make that needless.
     `asks_identity` says that no file has name and version of the distribution, and that the delegate is asked first.
+    `guess` says why the wheel may meet another torch, "" where that is certain.
     """
 
     hook: Hook
     consumer: Planned | None = None
     rungs: tuple[RungAnswer, ...] = ()
     rung: Rung | None = None
+    guess: str = ""
     torch: Torch | None = None
     way: Way
     way_reason: str

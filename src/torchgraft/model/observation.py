@@ -291,13 +291,26 @@ class BuildEnvironment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Passing:
+    """That the hook imports torch in an environment that was made for this build, and whatever may have put it there.
+
+    `consumer` is the one that there is besides; `chosen` says that the user's settings bring this torch into the build
+    (uv's `extra-build-dependencies`).
+    """
+
+    consumer: Consumer | None = None
+    chosen: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """All that a plan may depend on besides the settings.
 
     `variables_set` are names, never values: whether the user has set a variable is all that a plan asks. The
     conditions of the package's rules on variables are therefore answered by who looks: `env_conditions_met` are those
     that hold, in the words of `rules.env_condition_text`. `switched_off` is the variable by which the user has told the
-    package to leave CUDA out, with its value, as in FLASH_ATTENTION_SKIP_CUDA_BUILD=TRUE.
+    package to leave CUDA out, with its value, as in FLASH_ATTENTION_SKIP_CUDA_BUILD=TRUE. `passing` is None where the
+    hook imports no torch, or runs in the consumer.
     """
 
     format: int = SNAPSHOT_FORMAT
@@ -307,6 +320,7 @@ class Snapshot:
     rules: tuple[RuleAnswer, ...] = ()
     consumer: Consumer | None = None
     rivals: tuple[Consumer, ...] = ()
+    passing: Passing | None = None
     locked: Locked | None = None
     asked_for: tuple[AskedFor, ...] = ()
     asked_faults: tuple[str, ...] = ()

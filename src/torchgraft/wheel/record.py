@@ -59,6 +59,7 @@ def record_text(
         "record": _RECORD_FORMAT,
         "delegate": plan.delegate.backend,
         "rung": plan.rung.value if plan.rung else None,
+        "guess": plan.guess or None,
         "rule": plan.rule.value if plan.rule else None,
         "way": plan.way.value,
         "torch": None

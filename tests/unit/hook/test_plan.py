@@ -22,6 +22,7 @@ from torchgraft.model.observation import (
     Installer,
     Knowledge,
     Origin,
+    Passing,
     Rule,
     Way,
 )
@@ -420,7 +421,8 @@ def test_a_torch_of_before_the_lock_is_replaced() -> None:
         file="uv.lock", version="2.8.0", requirement=TorchRequirement.parse("torch==2.8.0"), said="torch 2.8.0"
     )
     old = snapshots.consumer(ELSEWHERE, rule=Rule.IMPORTABLE, prefix="/build")
-    made = plan(consumer=old, build=build_environment(torch=ELSEWHERE), locked=locked, installer=UV)
+    build = build_environment(torch=ELSEWHERE)
+    made = plan(consumer=old, passing=Passing(), build=build, locked=locked, installer=UV)
     assert made.late_install
     assert made.late_install.requirement == "torch==2.8.0"
 

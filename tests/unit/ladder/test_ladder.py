@@ -6,7 +6,7 @@ import pytest
 
 from support import snapshots
 from torchgraft.ladder.plan_torch import applying, plan_torch
-from torchgraft.model.observation import FrontEnd, FrontEndName, Installer, Rule, Rung
+from torchgraft.model.observation import FrontEnd, FrontEndName, Rule, Rung
 from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement, torch_among
 from torchgraft.settings.config import Config
 
@@ -18,7 +18,6 @@ LOCKED = Locked(
     said="2.8.0 from the default index",
 )
 ASKED = (AskedFor(requirement=TorchRequirement.parse("torch==2.6.0"), source="the arguments of pip"),)
-UV = Installer(program="/bin/uv", folder="/project")
 SAME = (AskedFor(requirement=TorchRequirement.parse("torch>=2.4"), source="the arguments of pip"),)
 LOCKING = FrontEnd(name=FrontEndName.UV, command="uv lock", installs=False)
 
@@ -56,13 +55,6 @@ LOCKING = FrontEnd(name=FrontEndName.UV, command="uv lock", installs=False)
             {"consumer": snapshots.consumer(rule=Rule.IMPORTABLE), "locked": LOCKED},
             Rung.INSTALLED,
             "torch===2.13.0+cpu",
-        ),
-        # ... unless it is uv's environment for metadata, of before the lock was written.
-        (
-            {},
-            {"consumer": snapshots.consumer(rule=Rule.IMPORTABLE), "locked": LOCKED, "installer": UV},
-            Rung.LOCKED,
-            "torch==2.8.0",
         ),
         ({}, {"consumer": snapshots.consumer(rule=Rule.TOLD), "locked": LOCKED}, Rung.INSTALLED, "torch===2.13.0+cpu"),
     ],

@@ -19,9 +19,7 @@ from ...compile.gpus import NVML_NAMES, opened_nvml
 from ...compile.hardware import take_hardware
 from ...consumer.environment import is_environment
 from ...consumer.processes import take_python
-from ...consumer.uv import project_root
 from ...errors import ConfigError, Problem
-from ...files import UnreadableError, is_file, joined
 from ...hook.snapshot import take_shell_snapshot
 from ...model.hardware_values import Hardware
 from ...model.observation import FrontEndName, Hook, Snapshot
@@ -29,7 +27,8 @@ from ...model.source_tree import Project
 from ...programs import ask_program, find_programs
 from ...settings.config import VARIABLE_PREFIX, Config, Cuda
 from ...settings.sources import Settings, take_shell_settings
-from ...untrusted import read_toml, strings, table
+from ...untrusted import strings, table
+from ...wanted.uv_settings import extra_torches, read_uv_settings
 from ..cache.cache_folder import read_cache_state
 from .checkup import Checkup, Driver, FrontEndProgram, FrontEndSetting
 
@@ -148,23 +147,9 @@ def find_front_end_settings(
     :param system: uv's file for all users
     """
     found = [FrontEndSetting(name=name, value="", source="a variable") for name in _VARIABLES if variables.get(name)]
-    for file, settings in _uv_tables(variables, folder, system):
+    for file, settings in read_uv_settings(variables, folder, system):
         found += _read(settings, str(file))
     return tuple(found)
-
-
-def _uv_tables(variables: Mapping[str, str], folder: Path, system: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield the files that uv reads, with the settings in them (uv, "Configuration files")."""
-    root = project_root(folder) or folder
-    own = root / "uv.toml"
-    if is_file(own):  # it is then read instead of [tool.uv]
-        yield own, _parsed(own)
-    else:
-        yield root / "pyproject.toml", table(table(_parsed(root / "pyproject.toml").get("tool")).get("uv"))
-    home = variables.get("APPDATA") if os.name == "nt" else variables.get("XDG_CONFIG_HOME")
-    base = Path(home) if home else joined("", "~/.config")
-    for file in (base / "uv" / "uv.toml", system):
-        yield file, _parsed(file)
 
 
 def _read(settings: Mapping[str, Any], source: str) -> Iterator[FrontEndSetting]:
@@ -174,22 +159,6 @@ def _read(settings: Mapping[str, Any], source: str) -> Iterator[FrontEndSetting]
             names = strings(value)
             if value is True or names:
                 yield FrontEndSetting(name=prefix + name, value=", ".join(names), source=source)
-        for package, requirements in table(part.get("extra-build-dependencies")).items():
-            yield from _extra(str(package), requirements, prefix, source)
-
-
-def _extra(package: str, requirements: object, prefix: str, source: str) -> Iterator[FrontEndSetting]:
-    for item in requirements if isinstance(requirements, list) else []:
-        entry = item if isinstance(item, dict) else {"requirement": item}
-        if re.match(r"torch\s*($|[\[@<>=!~;,(])", str(entry.get("requirement", "")), re.IGNORECASE):
-            matched = ", match-runtime" if entry.get("match-runtime") is True else ""
-            name = f"{prefix}extra-build-dependencies.{package}"
-            yield FrontEndSetting(name=name, value=f"{entry['requirement']}{matched}", source=source)
-
-
-def _parsed(file: Path) -> Mapping[str, Any]:
-    """Return the tables of a file; none where it cannot be read: uv itself will complain of it."""
-    try:
-        return read_toml(file)
-    except UnreadableError:
-        return {}
+        for package, text, is_matched in extra_torches(part):
+            value = f"{text}, match-runtime" if is_matched else text
+            yield FrontEndSetting(name=f"{prefix}extra-build-dependencies.{package}", value=value, source=source)

@@ -1,0 +1,76 @@
+"""What uv's settings files say: where they are, and which torch they bring into builds.
+
+May not weigh it: what cannot be read says nothing, and uv itself will complain of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from ..consumer.front_end import Caller
+from ..consumer.uv import project_root
+from ..files import UnreadableError, is_file, joined
+from ..untrusted import read_toml, table
+
+_SYSTEM = Path("/etc/uv/uv.toml")
+_TORCH = re.compile(r"torch\s*($|[\[@<>=!~;,(])", re.IGNORECASE)
+
+
+def read_uv_settings(
+    variables: Mapping[str, str], folder: Path, system: Path = _SYSTEM
+) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Yield the files that uv reads, with the settings in them (uv, "Configuration files").
+
+    :param system: uv's file for all users
+    """
+    root = project_root(folder) or folder
+    own = root / "uv.toml"
+    if is_file(own):  # it is then read instead of [tool.uv]
+        yield own, _parsed(own)
+    else:
+        yield root / "pyproject.toml", table(table(_parsed(root / "pyproject.toml").get("tool")).get("uv"))
+    home = variables.get("APPDATA") if os.name == "nt" else variables.get("XDG_CONFIG_HOME")
+    base = Path(home) if home else joined("", "~/.config")
+    for file in (base / "uv" / "uv.toml", system):
+        yield file, _parsed(file)
+
+
+def extra_torches(settings: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """Yield the packages into whose builds the settings bring torch, which one, and whether it is that of run time."""
+    for package, requirements in table(settings.get("extra-build-dependencies")).items():
+        for item in requirements if isinstance(requirements, list) else []:
+            entry = item if isinstance(item, dict) else {"requirement": item}
+            text = str(entry.get("requirement", ""))
+            if _TORCH.match(text):
+                yield str(package), text, entry.get("match-runtime") is True
+
+
+def chooses_torch(caller: Caller, variables: Mapping[str, str], name: str) -> bool:
+    """Return whether the user's settings say which torch the builds of a package have. Those of tools have none.
+
+    :param variables: those of the hook, which uv passes on
+    """
+    if caller.command.words[:1] == ("tool",) or caller.command.has("--no-config") or variables.get("UV_NO_CONFIG"):
+        return False
+    named = caller.command.value("--config-file") or variables.get("UV_CONFIG_FILE")
+    root = caller.command.value("--project") or variables.get("UV_PROJECT") or "."
+    found = [_parsed(caller.path(named))] if named else [s for _, s in read_uv_settings(variables, caller.path(root))]
+    return any(
+        canonicalize_name(package) == canonicalize_name(name) and (is_matched or "==" in text)
+        for settings in found
+        for part in (settings, table(settings.get("pip")))
+        for package, text, is_matched in extra_torches(part)
+    )
+
+
+def _parsed(file: Path) -> Mapping[str, Any]:
+    try:
+        return read_toml(file)
+    except UnreadableError:
+        return {}

@@ -1,0 +1,121 @@
+"""Whether the torch of a build is certain, and whose a torch is that the hook imports in an environment made for it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from support import snapshots
+from torchgraft.ladder.plan_torch import plan_guess, plan_torch, with_meant_consumer
+from torchgraft.model.observation import FrontEnd, FrontEndName, Installer, Passing, Rule, Rung, Snapshot
+from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement
+from torchgraft.settings.config import Config
+
+NONE = snapshots.consumer(None)
+BUILD_TORCH = dataclasses.replace(snapshots.CPU_TORCH, folder="/builds-v0/x/lib/python3.11/site-packages/torch")
+IMPORTED = snapshots.consumer(BUILD_TORCH, rule=Rule.IMPORTABLE, prefix="/builds-v0/x")
+PIP_WHEEL = FrontEnd(name=FrontEndName.PIP, command="pip wheel", installs=False)
+UV_BUILD = FrontEnd(name=FrontEndName.UV, command="uv build", installs=False)
+UV = Installer(program="/bin/uv", folder="/project")
+
+
+def asked(text: str) -> dict[str, Any]:
+    return {"asked_for": (AskedFor(requirement=TorchRequirement.parse(text), source="the arguments of pip"),)}
+
+
+def locked(version: str) -> dict[str, Any]:
+    requirement = TorchRequirement.parse(f"torch=={version}")
+    return {"locked": Locked(file="uv.lock", version=version, requirement=requirement, said=version)}
+
+
+def depends(*texts: str, **changes: Any) -> dict[str, Any]:
+    return {"project": snapshots.project(dependencies=texts, **changes)}
+
+
+def guess(snapshot: Snapshot, **config: Any) -> str:
+    settings = Config(**config)
+    meant = with_meant_consumer(settings, snapshot)
+    said = plan_guess(meant, plan_torch(settings, meant))
+    assert "/" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("config", "changes"),
+    [
+        ({"told_torch": "2.8.0"}, {"consumer": NONE}),
+        ({}, {}),
+        ({}, {"consumer": snapshots.consumer(rule=Rule.TOLD, certain=True), "front_end": PIP_WHEEL}),
+        ({}, {"consumer": snapshots.consumer(rule=Rule.IMPORTABLE), "front_end": PIP_WHEEL}),
+        ({}, {"consumer": NONE, **locked("2.8.0")}),
+        ({}, {"consumer": NONE, **asked("torch==2.8.0"), "front_end": PIP_WHEEL}),
+        ({}, {"consumer": NONE, **asked("torch @ https://x.example/torch-2.8.0-cp311-cp311-linux_x86_64.whl")}),
+        ({}, {"consumer": NONE, **depends("torch==2.8.0"), "front_end": UV_BUILD}),
+        ({"torch": "==2.8.0"}, {"consumer": NONE, **depends("torch==2.8.0")}),
+        ({}, {"consumer": NONE, **depends()}),
+    ],
+    ids=[
+        *("told", "installed", "told-consumer", "not-isolated", "locked", "pinned-by-arguments", "address"),
+        *("own-pin", "own-pin-and-range", "no-torch"),
+    ],
+)
+def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> None:
+    assert guess(snapshots.snapshot(**changes), **config) == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "words"),
+    [
+        ({}, {"consumer": NONE, **depends("torch>=2.4")}, "more than one torch would do"),
+        ({}, {"consumer": NONE, **asked("torch>=2.4")}, "more than one torch would do"),
+        ({}, {"consumer": NONE, **depends("torch==2.*")}, "more than one torch would do"),
+        # Nothing of these is in the metadata that a resolver sees.
+        ({"torch": "==2.8.0"}, {"consumer": NONE, **depends("torch")}, "requires no such torch at run time"),
+        ({}, {"consumer": NONE, **depends(requires=("torch==2.8.0",))}, "requires no such torch at run time"),
+        ({}, {"consumer": snapshots.consumer(rule=Rule.UV_GUESS, certain=False)}, "was guessed (R2g)"),
+        ({}, {"front_end": PIP_WHEEL}, "pip wheel installs nothing"),
+        ({}, {"asked_faults": ("-r -: cannot be read",)}, "cannot be read"),
+    ],
+    ids=["range", "range-asked-for", "minor", "supported", "build-requirement", "R2g", "pip-wheel", "unread"],
+)
+def test_what_is_a_guess(config: dict[str, Any], changes: dict[str, Any], words: str) -> None:
+    assert words in guess(snapshots.snapshot(**changes), **config)
+
+
+@pytest.mark.parametrize(
+    ("passing", "changes", "rung", "rule", "is_guess"),
+    [
+        (Passing(), {}, Rung.DECLARED, None, True),
+        (Passing(consumer=NONE), {}, Rung.DECLARED, Rule.PIP_ISOLATION, True),
+        (Passing(), depends("torch==2.13.0"), Rung.DECLARED, None, False),
+        (Passing(), asked("torch==2.13.0"), Rung.ASKED_FOR, None, False),
+        (Passing(), locked("2.13.0"), Rung.LOCKED, None, False),
+        # Of before the lock was written; without uv, nobody could replace it.
+        (Passing(), {**locked("2.8.0"), "installer": UV}, Rung.LOCKED, None, False),
+        (Passing(), locked("2.8.0"), Rung.INSTALLED, Rule.IMPORTABLE, True),
+        # It was brought in from elsewhere: by the user's settings, which know, or nobody knows how.
+        (Passing(chosen=True), {}, Rung.INSTALLED, Rule.IMPORTABLE, False),
+        (Passing(chosen=True, consumer=NONE), locked("2.13.0"), Rung.INSTALLED, Rule.IMPORTABLE, False),
+        (Passing(), depends(), Rung.INSTALLED, Rule.IMPORTABLE, True),
+        (Passing(), depends("torch<2.9"), Rung.INSTALLED, Rule.IMPORTABLE, True),
+        # The consumer has the same one, or another.
+        (Passing(consumer=snapshots.consumer()), {}, Rung.INSTALLED, Rule.PIP_ISOLATION, False),
+        (Passing(consumer=snapshots.consumer(snapshots.CUDA_TORCH)), {}, Rung.INSTALLED, Rule.IMPORTABLE, True),
+    ],
+)
+def test_a_torch_that_was_put_there_for_the_build(
+    passing: Passing, changes: dict[str, Any], rung: Rung, rule: Rule | None, *, is_guess: bool
+) -> None:
+    build = dataclasses.replace(snapshots.snapshot().build, torch=BUILD_TORCH)
+    snapshot = snapshots.snapshot(consumer=IMPORTED, passing=passing, build=build, **changes)
+    meant = with_meant_consumer(Config(), snapshot)
+    assert plan_torch(Config(), meant).rung is rung
+    assert (meant.consumer and meant.consumer.rule) is rule
+    assert bool(guess(snapshot)) is is_guess
+
+
+def test_the_hooks_own_torch_is_the_consumers_without_isolation() -> None:
+    snapshot = snapshots.snapshot(consumer=snapshots.consumer(rule=Rule.IMPORTABLE), **locked("2.8.0"))
+    assert with_meant_consumer(Config(), snapshot) is snapshot
