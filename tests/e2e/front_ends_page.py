@@ -62,8 +62,7 @@ the record in the wheel ([how it works](../how-it-works.md)). The result is the 
 met. Where only metadata is wanted, no torch was downloaded.
 
 The record is written where the wheel is built. By then, what `get_requires_for_build_wheel` had asked for is installed
-in the build environment, so that the way `install` shows as `present`: with the rung that named the torch in pip and
-pdm, and as `R0`, `installed` where the build environment is a virtual environment of its own (uv, build).
+in the build environment, so that the way `install` shows as `present`, with the rung that named the torch.
 
 """
 

@@ -57,7 +57,7 @@ def assert_it_meets_its_torch(row: Row, bench: Bench, said: str, properties: lis
         bench.run(command).succeeded()
     report = read_report(bench.run(row.use).succeeded().said if row.use else said)
     assert row.expected
-    properties.extend((key, report.record[key]) for key in ("rule", "rung", "way"))
+    properties.extend((key, report.record[key] or "-") for key in ("rule", "rung", "way"))
     found = tuple(report.record[key] for key in ("rule", "rung", "way"))
     runtime = next(stub.runtime for stub in STUBS if stub.version == row.expected.torch)
     assert (report.built_for["version"], report.meets["version"]) == (runtime, runtime)

@@ -56,7 +56,7 @@ setup(ext_modules=[c])
 """
 
 
-def write_package(folder: Path, *, guard: bool = True) -> Path:
+def write_package(folder: Path, *, guard: str = "guard = true") -> Path:
     (folder / "stale_ext").mkdir(parents=True)
     (folder / "stale_ext" / "__init__.py").write_text("def main():\n    pass\n", encoding="utf-8")
     (folder / "c.cpp").write_text(_SOURCE, encoding="utf-8")
@@ -74,7 +74,7 @@ def write_package(folder: Path, *, guard: bool = True) -> Path:
         "[tool.setuptools]",
         'packages = ["stale_ext"]',
         "[tool.torchgraft]",
-        f"guard = {str(guard).lower()}",
+        guard,
         "",
     ]
     (folder / "pyproject.toml").write_text("\n".join(lines), encoding="utf-8")
@@ -188,6 +188,29 @@ def test_a_stale_wheel_of_a_cache(tool: str, ground: Ground) -> None:
 
     assert [command[0] for command in commands] == [tool]
     assert_cured(ground, commands)
+
+
+def test_a_wrong_guess_ends_in_one_sentence(ground: Ground) -> None:
+    folder = write_package(ground.work / "guessed", guard="")
+    install = ("install", "--index", ground.index, folder)
+    ground.uv("uninstall", "torch")
+    ground.uv(*install)
+    ground.use("assert torch.__version__ == '2.9.0+new' and '.guarded.' in _C.__file__").succeeded()
+    (record,) = ground.consumer.site_packages.glob("stale_ext-*/torchgraft.json")
+    said = json.loads(record.read_text(encoding="utf-8"))
+    assert (said["rung"], said["rule"], said["way"]) == ("declared", "R2", "present")
+    assert "another may be installed" in said["guess"]
+
+    ground.torch(OLD)
+
+    used = ground.use()
+    assert used.status == 1
+    assert f"ImportError: {MODULE} was built for torch {NEW}, which was a guess, and meets torch {OLD}\n" in used.said
+    for command in cures(used.said):
+        ground.run(*command).succeeded()
+    # Now it was no guess.
+    ground.use("assert '.guarded.' not in _C.__file__").succeeded()
+    assert json.loads(record.read_text(encoding="utf-8"))["guess"] is None
 
 
 # How setuptools makes the sources importable: by a path or a finder of its own, by links to every file, by a path.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sysconfig
 import tempfile
+from dataclasses import replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -50,6 +51,8 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
         raise PlanError(problem)
     run_paths = plan_run_paths(contents.modules, find_run_path_places(plan, call.source))
     guard = _guard(plan, contents, in_place=in_place)
+    if guard is not None and plan.guess and not report.stable_since:
+        guard = replace(guard, guessed=plan.torch)
     built = BuiltWheel(contents=contents, modules=made, report=report, run_paths=run_paths, guard=guard)
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     facts = built_facts(plan, built, reproducible=bool(epoch))

@@ -15,7 +15,7 @@ from ..ladder.plan_torch import Choice, consumer_text, plan_guess, plan_torch, w
 from ..ladder.plan_way import Reach, expected_torch, plan_way, plan_without_torch
 from ..model.decision import Compiling, Delegate, Plan, Planned, Rebuild, RuntimeRequirement, Wishes
 from ..model.observation import FrontEnd, FrontEndName, Hook, Knowledge, Snapshot, Torch, Way
-from ..settings.config import Config, RuntimeTorch
+from ..settings.config import Config, Guarding, RuntimeTorch
 from .plan_variables import plan_variables
 
 
@@ -33,13 +33,14 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     toolkit = (compiling.requirement,) if compiling.requirement else ()
     problems = (*wishes.problems, *plan_problems(config, snapshot, choice, reach))
     compile_problems = (*wishes.machine_problems, *compiling.problems)
+    guess = "" if reach.way is Way.ABSENT else plan_guess(snapshot, choice)
     consumer = snapshot.consumer
     return Plan(
         hook=snapshot.hook,
         consumer=None if consumer is None else Planned(text=consumer.prefix, reason=consumer_text(consumer)),
         rungs=choice.rungs,
         rung=choice.rung,
-        guess="" if reach.way is Way.ABSENT else plan_guess(snapshot, choice),
+        guess=guess,
         torch=reach.torch,
         way=reach.way,
         way_reason=reach.reason,
@@ -57,7 +58,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         asks_version=bool(snapshot.project.setup_script and snapshot.project.setup_script.asks_version),
         from_files=without.from_files,
         runtime_torch=_runtime_torch(config, snapshot, reach.torch),
-        guard=config.guard,
+        guard=config.guard is Guarding.ALWAYS or (config.guard is Guarding.AUTO and guess != ""),
         link_check=config.link_check,
         sbom=config.sbom,
         toolkit=compiling.toolkit,

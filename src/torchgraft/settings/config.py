@@ -33,6 +33,7 @@ from .kinds import (
     Kind,
     ListKind,
     choice,
+    flag_or,
 )
 
 if TYPE_CHECKING:
@@ -82,6 +83,14 @@ class RuntimeTorch(enum.Enum):
     MINOR = "minor"
     AT_LEAST = "at-least"
     OFF = "off"
+
+
+class Guarding(enum.Enum):
+    """Which wheels are guarded: those whose torch was a guess, all, or none."""
+
+    AUTO = "auto"
+    ALWAYS = "true"
+    NEVER = "false"
 
 
 class UsePrebuilt(enum.Enum):
@@ -291,11 +300,12 @@ class Config:
         " `torch==2.8.0`, `torch==2.8.*` or `torch>=2.8`. The package's dependencies have to be dynamic.",
         Source.TOML,
     )
-    guard: bool = _setting(
-        False,
-        FLAG,
+    guard: Guarding = _setting(
+        Guarding.AUTO,
+        flag_or(Guarding),
         "Whether an extension module that does not link with the torch that it meets says so, with both versions and"
-        " the cure, instead of naming an undefined symbol.",
+        " the cure, instead of naming an undefined symbol. `auto`: only where the torch of the wheel was a"
+        " [guess](guard.md); such a module refuses another torch even if it links.",
         Source.TOML,
     )
     link_check: bool = _setting(

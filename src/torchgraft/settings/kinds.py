@@ -115,6 +115,17 @@ def choice(members: type[enum.Enum]) -> Kind:
     return _scalar(" | ".join(f'"{value}"' for value in known), parse, enum=known)
 
 
+def flag_or(members: type[enum.Enum]) -> Kind:
+    """Return the kind of value that is true, false or another word of an enum's."""
+    words = choice(members)
+    known = [str(member.value) for member in members if member.value not in {"true", "false"}]
+    return Kind(
+        " | ".join(("true | false", *(f'"{word}"' for word in known))),
+        lambda data: words.parse(str(data).lower() if isinstance(data, bool) else data),
+        lambda: {"enum": [True, False, *known]},
+    )
+
+
 def some_of(known: tuple[str, ...]) -> Kind:
     """Return the kind of value that is one of these words, or a list of some."""
 

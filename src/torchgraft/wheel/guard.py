@@ -9,6 +9,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from ..model.decision import Guard
+from ..model.observation import Torch
 from .archive import WheelChanges
 
 # Run by a guarded module that cannot be loaded; below the wheel's dist-info.
@@ -18,23 +19,29 @@ _EXPLANATION = Path(__file__).parent / "guarding.py"
 # Inside of functions: where an extension module is reloaded, this is executed among the extension's own names. And
 # without importlib.util, which alone costs a millisecond.
 _EXPLAIN = '''\
-def _torchgraft_explain(error, name, site):
-    """Raise a better error than the loader's, where there is one. This costs nothing until it is needed."""
+def _torchgraft_explain(error, name, site, library):
+    """Raise a better error than the loader's, or one without that for another torch than the guessed one."""
     import os
+    import sys
 
+    torch = sys.modules.get("torch")
+    said = getattr(torch, "version", None)
+    here = str(getattr(torch, "__version__", None)), getattr(said, "cuda", None), getattr(said, "hip", None)
+    if error is None and here == @GUESS@:
+        return
     info = os.path.join(site, @INFO@)
     try:
         scope = {"__name__": "torchgraft_guard"}
         with open(os.path.join(info, "torchgraft_guard.py"), encoding="utf-8") as file:
             exec(compile(file.read(), file.name, "exec"), scope)
-        better = scope["explained"](error, name, info)
+        better = scope["explained"](error, name, info) if error else scope["refused"](name, info, library)
     except Exception:
         better = None
     if better is not None:
         raise better from error
 '''
 _MODULE = f"""\
-# Written by torchgraft: the package has `guard = true` in its [tool.torchgraft].
+# Written by torchgraft (docs/reference/guard.md).
 # The extension module @FILE@ is beside this file, and takes the place of this module.
 
 
@@ -63,6 +70,9 @@ def _torchgraft_load(name, shim):
         # Who asks from now on waits for the lock of this import, as for any extension module. A thread that has got
         # this module already waits too, but keeps it (PyImport_ImportModuleLevelObject): see __getattr__.
         del sys.modules[name]
+    site = os.path.normpath(os.path.join(folder, *[os.pardir] * name.count(".")))
+    if @GUESS@:
+        _torchgraft_explain(None, name, site, "")
     # Other threads wait for a module that says so (importlib._bootstrap, _find_and_load).
     spec._initializing = True
     try:
@@ -77,8 +87,7 @@ def _torchgraft_load(name, shim):
         sys.modules[name] = module
         loader.exec_module(module)
     except ImportError as error:
-        site = os.path.normpath(os.path.join(folder, *[os.pardir] * name.count(".")))
-        _torchgraft_explain(error, name, site)
+        _torchgraft_explain(error, name, site, path)
         raise
     finally:
         spec._initializing = False
@@ -103,7 +112,7 @@ _torchgraft_load(__name__, __file__)
 del _torchgraft_explain, _torchgraft_load
 """
 _FINDER = f'''\
-# Written by torchgraft: the package has `guard = true` in its [tool.torchgraft], and this installation is editable.
+# Written by torchgraft (docs/reference/guard.md): this installation is editable.
 # A .pth file imports this module whenever Python starts.
 import os
 import sys
@@ -117,10 +126,12 @@ def _watch(loader, name):
 
     def create_module(spec):
         vars(loader).pop("create_module", None)
+        if @GUESS@:
+            _torchgraft_explain(None, name, os.path.dirname(__file__), spec.origin)
         try:
             return create(spec)
         except ImportError as error:
-            _torchgraft_explain(error, name, os.path.dirname(__file__))
+            _torchgraft_explain(error, name, os.path.dirname(__file__), spec.origin)
             raise
 
     loader.create_module = create_module
@@ -154,12 +165,13 @@ def guard_files(guard: Guard, *, info: str) -> WheelChanges:
 
     :param info: the name of the wheel's dist-info folder
     """
-    texts = {module.shim: module_text(PurePosixPath(module.moved).name, info=info) for module in guard.modules}
+    guess = guard.guessed
+    texts = {m.shim: module_text(PurePosixPath(m.moved).name, info=info, guess=guess) for m in guard.modules}
     if guard.tops:
         # Names that setuptools gives to what belongs to an editable installation: nothing else looks at them.
         stem = info.removesuffix(".dist-info")
         finder = "__editable___" + re.sub(r"\W", "_", stem) + "_guard"
-        texts[f"{finder}.py"] = finder_text(guard.tops, info=info)
+        texts[f"{finder}.py"] = finder_text(guard.tops, info=info, guess=guess)
         texts[f"__editable__.{stem}.guard.pth"] = f"import {finder}\n"
     if texts:
         texts[f"{info}/{EXPLANATION_NAME}"] = explanation_text()
@@ -174,14 +186,20 @@ def explanation_text() -> str:
     return _EXPLANATION.read_text(encoding="utf-8")
 
 
-def module_text(file: str, *, info: str) -> str:
+def module_text(file: str, *, info: str, guess: Torch | None = None) -> str:
     """Return the Python module in whose place the extension `file` is loaded.
 
     :param info: the name of the wheel's dist-info folder
+    :param guess: the torch that was guessed; None for one that is certain
     """
-    return _MODULE.replace("@FILE@", repr(file)).replace("@INFO@", repr(info))
+    return _filled(_MODULE, info, guess).replace("@FILE@", repr(file))
 
 
-def finder_text(tops: tuple[str, ...], *, info: str) -> str:
+def finder_text(tops: tuple[str, ...], *, info: str, guess: Torch | None = None) -> str:
     """Return the module that a .pth file of an editable installation imports, for these top-level packages."""
-    return _FINDER.replace("@TOPS@", repr(tops)).replace("@INFO@", repr(info))
+    return _filled(_FINDER, info, guess).replace("@TOPS@", repr(tops))
+
+
+def _filled(template: str, info: str, guess: Torch | None) -> str:
+    guessed = repr(guess and (guess.version, guess.cuda, guess.hip))
+    return template.replace("@INFO@", repr(info)).replace("@GUESS@", guessed)

@@ -70,17 +70,54 @@ def explained(error: ImportError, module: str, info: str) -> ImportError | None:
     differing = differences(built, here) if built and here else []
     if not differing or not _is_torchs(said, differing):
         return None
+    text = _text_of_both(module, "and does not link with torch", path, built, here, differing)
+    return ImportError(text, name=error.name, path=error.path)
+
+
+def refused(module: str, info: str, file: str) -> ImportError | None:
+    """Return what to raise where a module of a wheel whose torch was a guess meets another; None where it does not.
+
+    Builds of one minor version, one CUDA and one C++ ABI get along, as wheels on the web are named; nightlies do not.
+
+    :param file: the module of an editable installation, which may be another's or need no torch; "" elsewhere
+    """
+    path = Path(info)
+    record, here = _json(path / "torchgraft.json"), torch_here()
+    built = record.get("torch") or {}
+    needing = record.get("built", {}).get("link", {}).get("modules", [])
+    is_meant = not file or (_is_of(path, file) and any(Path(file).match(name) for name in needing))
+    differing = differences(built, here) if is_meant and here else []
+    if all(_rough(key, built[key]) == _rough(key, here[key]) for key in differing):
+        return None
+    text = _text_of_both(module, "which was a guess, and meets torch", path, built, here, differing)
+    return ImportError(text, name=module, path=file or None)
+
+
+def _rough(key: str, value: object) -> str:
+    """Return what two torches have to have in common, for a module of one to work with the other."""
+    text = str(value)
+    if key == "version":
+        release = re.fullmatch(r"(\d+\.\d+)[.\d]*(?:\.post\d+)?(?:\+.*)?", text)
+        return release[1] if release else text
+    if key in _MAY_BE_NONE:
+        return text.partition(".")[0]
+    return "" if key == "git_version" else text
+
+
+def _text_of_both(
+    module: str, said: str, info: Path, built: Mapping[str, Any], here: Mapping[str, Any], differing: list[str]
+) -> str:
     shown = [
         "version",
         *(key for key in differing if key != "version" and (key != "git_version" or len(differing) == 1)),
     ]
     then, now = (", ".join(f"{_WORDS[key]}{torch.get(key)}" for key in shown) for torch in (built, here))
     lines = [
-        f"{module} was built for torch {then}, and does not link with torch {now}",
+        f"{module} was built for torch {then}, {said} {now}",
         f"  torch:  {here['folder']}",
-        *(f"  cure:   {command}" for command in cures(path, prefix=Path(sys.prefix))),
+        *(f"  cure:   {command}" for command in cures(info, prefix=Path(sys.prefix))),
     ]
-    return ImportError("\n".join(lines), name=error.name, path=error.path)
+    return "\n".join(lines)
 
 
 def _is_torchs(said: str, differing: list[str]) -> bool:

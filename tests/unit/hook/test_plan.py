@@ -28,7 +28,7 @@ from torchgraft.model.observation import (
 )
 from torchgraft.model.source_tree import SetupScript
 from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement
-from torchgraft.settings.config import Config, Provide
+from torchgraft.settings.config import Config, Guarding, Provide
 
 WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 NONE = snapshots.consumer(None)
@@ -457,6 +457,16 @@ def test_the_text_has_every_rung_and_reason() -> None:
 def test_a_guess_is_said_to_be_one() -> None:
     made = plan(consumer=snapshots.consumer(certain=False, rule=Rule.UV_GUESS, why="a .venv beside the project"))
     assert any("is a guess" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [(Guarding.AUTO, (True, False)), (Guarding.ALWAYS, (True, True)), (Guarding.NEVER, (False, False))],
+)
+def test_which_wheels_are_guarded(setting: Guarding, expected: tuple[bool, bool]) -> None:
+    made = plan({"guard": setting}, hook=WHEEL, consumer=NONE)
+    assert "guess      more than one torch would do" in plan_text(made)
+    assert (made.guard, plan({"guard": setting}).guard) == expected
 
 
 def test_the_summary_names_torch_and_where_it_is() -> None:

@@ -14,18 +14,20 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from torchgraft.link import linkage
 from torchgraft.model.decision import Guard, GuardedModule
+from torchgraft.model.observation import Origin, Torch
 from torchgraft.wheel import guarding
 from torchgraft.wheel.guard import EXPLANATION_NAME, explanation_text, finder_text, guard_files, module_text
 from torchgraft.wheel.guarding import built_torch, cures, differences, explained, torch_cure, torch_here
 
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 INFO = "ext-1.0.dist-info"
-BUILT = {
+BUILT: dict[str, Any] = {
     "version": "2.8.0+cu126",
     "cuda": "12.6",
     "hip": None,
@@ -71,14 +73,16 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def package(tmp_path: Path) -> Package:
     """Install a guarded extension module, one that lacks a symbol if `broken`, and return its name."""
 
-    def install(where: str = "ext.inner", *, broken: bool = False, record: object = None) -> str:
+    def install(
+        where: str = "ext.inner", *, broken: bool = False, record: object = None, guess: Torch | None = None
+    ) -> str:
         source = extension()
         name = source.name.partition(".")[0]
         folder = tmp_path.joinpath(*filter(None, where.split(".")))
         folder.mkdir(parents=True, exist_ok=True)
         data = source.read_bytes()
         (folder / f"{name}.guarded{SUFFIX}").write_bytes(data.replace(TWO_PHASES, SYMBOL) if broken else data)
-        (folder / f"{name}.py").write_text(module_text(f"{name}.guarded{SUFFIX}", info=INFO))
+        (folder / f"{name}.py").write_text(module_text(f"{name}.guarded{SUFFIX}", info=INFO, guess=guess))
         info = tmp_path / INFO
         info.mkdir(exist_ok=True)
         (info / EXPLANATION_NAME).write_text(explanation_text())
@@ -421,6 +425,97 @@ def test_a_prebuilt_wheel_was_built_for_the_torch_of_its_own_record(package: Pac
     record = {"torch": here, "prebuilt": [{"used": True, "record": {"torch": BUILT}}]}
     with pytest.raises(ImportError, match=r"was built for torch 2\.8\.0\+cu126, and does not link"):
         importlib.import_module(package(broken=True, record=record))
+
+
+# A torch that was a guess.
+
+GUESSED = Torch(version=BUILT["version"], folder="", origin=Origin.WHEEL, cuda="12.6")
+
+
+@pytest.mark.usefixtures("torch")
+def test_another_torch_than_the_guessed_one_is_refused_though_it_links(package: Package) -> None:
+    name = package(guess=GUESSED)
+    with pytest.raises(ImportError, match="a guess") as caught:
+        importlib.import_module(name)
+    assert str(caught.value).splitlines() == [
+        f"{name} was built for torch 2.8.0+cu126, which was a guess, and meets torch 2.9.0+cu126",
+        "  torch:  /site/torch",
+        f"  cure:   uv pip install --python {sys.prefix} --no-cache --reinstall-package ext ext==1.0",
+    ]
+    assert name not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("here", "is_refused"),
+    [
+        ({}, False),
+        ({"version": "2.8.1+cu126", "git_version": "bbbb"}, False),
+        ({"version": "2.8.0+cu129", "cuda": "12.9"}, False),
+        ({"version": "2.9.0+cu126"}, True),
+        ({"version": "2.80.0+cu126"}, True),
+        ({"version": "2.8.0+cu130", "cuda": "13.0"}, True),
+        ({"version": "2.8.0+cpu", "cuda": None}, True),
+        ({"version": "2.8.0+rocm6.4", "cuda": None, "hip": "6.4"}, True),
+        # A nightly is like no other.
+        ({"version": "2.8.0.dev20250601+cu126"}, True),
+        ({"version": "2.8.0a0+git1234"}, True),
+    ],
+)
+def test_which_torch_is_another(
+    package: Package, torch: types.ModuleType, here: dict[str, str | None], *, is_refused: bool
+) -> None:
+    facts = {**BUILT, **here}
+    torch.__dict__["__version__"] = facts["version"]
+    for key in ("cuda", "hip", "git_version"):
+        setattr(torch.__dict__["version"], key, facts[key])
+    name = package(guess=GUESSED)
+    if is_refused:
+        with pytest.raises(ImportError, match=r"built for torch 2\.8\.0\+cu126.*, which was a guess"):
+            importlib.import_module(name)
+    else:
+        assert importlib.import_module(name).__file__
+
+
+def test_a_guess_with_another_abi(package: Package, torch: types.ModuleType) -> None:
+    torch.__dict__["__version__"] = "2.8.1+cu126"
+    torch.__dict__["_C"] = types.SimpleNamespace(_GLIBCXX_USE_CXX11_ABI=False)
+    with pytest.raises(ImportError, match=r"C\+\+11 ABI True, which was a guess, and meets .*, C\+\+11 ABI False\n"):
+        importlib.import_module(package(guess=GUESSED))
+
+
+def test_a_guess_without_any_torch(package: Package, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    name = package(guess=GUESSED)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), str(Path(json.__file__).parents[1])])
+    assert importlib.import_module(name).__file__
+
+
+@pytest.mark.usefixtures("torch")
+def test_a_guess_of_which_nothing_is_recorded(package: Package) -> None:
+    assert importlib.import_module(package(guess=GUESSED, record={})).__file__
+
+
+@pytest.mark.usefixtures("torch")
+def test_a_guess_of_an_editable_installation(package: Package, tmp_path: Path) -> None:
+    source = extension().name.replace(SUFFIX, "")
+    link = {"link": {"modules": [f"ext/inner/{source}{SUFFIX}"]}}
+    name = package(record={"torch": BUILT, "built": link})
+    package("ext.other", record={"torch": BUILT, "built": link})
+    (tmp_path / INFO / "direct_url.json").write_text(
+        json.dumps({"url": tmp_path.as_uri(), "dir_info": {"editable": True}})
+    )
+    for file in tmp_path.rglob("*.guarded*"):
+        file.rename(file.with_name(file.name.replace(".guarded", "")))
+    for shim in tmp_path.rglob(f"{source}.py"):
+        shim.unlink()
+    finder = tmp_path / "__editable___ext_guard.py"
+    finder.write_text(finder_text(("ext",), info=INFO, guess=GUESSED))
+    importlib.invalidate_caches()
+    importlib.import_module(finder.stem)
+    with pytest.raises(ImportError, match="which was a guess"):
+        importlib.import_module(name)
+    # It needs no torch.
+    assert importlib.import_module(f"ext.other.{source}").__file__
 
 
 def test_what_is_not_known_does_not_differ() -> None:
