@@ -40,7 +40,7 @@ extension classes, and asked for more. Metadata that is stated in `[project]` is
 Or another backend made no sdist, and there was no torch. meson-python configures the whole project for an sdist.""",
             "broken-torch": """\
 The consumer has part of a torch: metadata without files, or files without `version.py`. An interrupted installation
-leaves that behind. Reinstall it.""",
+leaves that behind. Reinstall it: where it came from a folder, from that folder, which has to be there again.""",
             "torch-unclear": """\
 The command may say which torch will be installed, in a place that torchgraft cannot read: requirements on standard
 input, a file at an address, a line that does not parse. The newest torch would be a guess, so the build stops.
@@ -54,10 +54,10 @@ environment all the same.""",
             "unsupported-torch": """\
 The package says in `[tool.torchgraft] torch` which versions it supports, and the consumer's is not among them.""",
             "customized-consumer": """\
-The consumer, or a folder of PYTHONPATH, has a `sitecustomize` or `usercustomize`. Python runs that as it starts, and
-it may add folders to the search path, as those of EasyBuild and Nix do. torchgraft runs nothing of the consumer, so
-that it cannot see a torch that comes this way, and no argument or lock says which one is meant. Ask the consumer's
-own Python, and say what it says: `-C torchgraft.torch=2.8.0`.""",
+The consumer, or a folder of PYTHONPATH, has a `sitecustomize` or `usercustomize`, or a `.pth` or `.start` file
+(PEP 829) whose code adds folders. Python runs that as it starts: EasyBuild and Nix use it. torchgraft runs nothing of
+the consumer, so that it cannot see a torch that comes this way, and no argument or lock says which one is
+meant. Ask the consumer's own Python, and say what it says: `-C torchgraft.torch=2.8.0`.""",
             "python-mismatch": """\
 The consumer's Python, or the Python that its torch was built for, is not the one that runs the build. Extensions
 are made for one version and ABI of Python. Run the front end with the consumer's own Python, or name the right

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -79,6 +80,25 @@ def install_torch(
     """Return the dist-info of a torch with all that is looked at. `files` are others, None for one to leave out."""
     wanted = {name: content for name, content in {**TORCH, **(files or {})}.items() if content is not None}
     return install(site, "torch", version, wanted, requires=requires, information=information)
+
+
+def install_in_two_folders(site: Path, tree: Path, *, path_line: bool = True) -> Path:
+    """Return the dist-info of a torch as scikit-build-core makes it editable: only what is compiled is in `site`."""
+    modules = ("torch/__init__.py", "torch/version.py")
+    write(
+        tree, {**{name: TORCH[name] for name in modules}, "torch/lib/shm/manager.h": "", "torch/utils/__init__.py": ""}
+    )
+    known = {"torch": str(tree / "torch" / "__init__.py"), "torch.version": str(tree / "torch" / "version.py")}
+    compiled = {name: content for name, content in TORCH.items() if name.startswith(("torch/_C.", "torch/lib/"))}
+    files = {
+        **compiled,
+        "torch/include/torch.h": "",
+        "_editable_skbc_torch.py": f"def entrypoint() -> None:\n    install({known!r}, {{}}, {{}}, ['torch'], None)\n",
+        "_editable_skbc_torch.start": "_editable_skbc_torch:entrypoint",
+        "_editable_skbc_torch.pth": f"import _editable_skbc_torch\n{f'{tree}' if path_line else ''}\n",
+    }
+    url = {"direct_url.json": json.dumps({"url": tree.as_uri(), "dir_info": {"editable": True}})}
+    return install(site, "torch", "2.8.0", files, information=url)
 
 
 def remove(folder: Path) -> None:

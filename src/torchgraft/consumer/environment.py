@@ -1,7 +1,7 @@
 """What an environment says of itself, without running it: pyvenv.cfg, Python versions, where its distributions are.
 
-May not import or run anything of the environment: `import` lines of .pth files are left alone. Nor does it raise: a
-folder that is no environment has nothing to say.
+May not import or run anything of the environment: what .pth and .start files have run is read, never run. Nor does it
+raise: a folder that is no environment has nothing to say.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ _INTERPRETERS = ("bin/python", "bin/python3", "bin/pypy3", "Scripts/python.exe",
 _VERSION_KEYS = ("version_info", "version")
 _PYTHON_FOLDER = re.compile(r"(?:python|pypy)(\d+\.\d+)t?")
 _TORCH = re.compile(r"torch-\d.*\.(?:dist|egg)-info")
+_IMPORT_LINE = re.compile(r"import[ \t]+(\w+)")
+_ENTRY_POINT = re.compile(r"\s*([\w.]+)\s*:")
+# uv writes such lines, into an environment that lies on top of another.
+_NAMED_SITE = re.compile(r"""\baddsitedir\(\s*r?(['"])([^'"]+)\1\s*\)""")
+_ADDS_FOLDERS = re.compile(r"\baddsitedir\b|\bsys\.path\s*(?:\+=|\.(?:append|extend|insert)\b)")
 # Made for one build, or for one run of a tool, and never what a wheel is for. The names are those of pip and build
 # (tempfile prefixes), of tox's packaging environments, and of the folders of uv's cache.
 _THROW_AWAY_NAME = re.compile(r"(?:pip-)?build-env-.+|\.pkg.*|\.package")
@@ -41,7 +46,8 @@ class Environment:
     """What can be seen of an environment from outside.
 
     `python_versions` are like 3.11, and none where it does not say. `search_path` are folders that exist.
-    `customized` is the module by which its interpreter may find more than that, as it starts; "" if there is none.
+    `customized` is what may make its interpreter find more than that, as it starts: a sitecustomize or usercustomize, a
+    .pth or .start file; "" if there is none.
     """
 
     exists: bool
@@ -83,7 +89,8 @@ def read_environment(
         exists=is_environment(folder),
         python_versions=_versions(settings, there),
         search_path=tuple(str(path) for path in search_path),
-        customized=_customization(search_path, ("sitecustomize", *(["usercustomize"] if has_user_site else []))),
+        customized=_customization(search_path, ("sitecustomize", *(["usercustomize"] if has_user_site else [])))
+        or _startup_code(sites, search_path),
     )
 
 
@@ -117,6 +124,39 @@ def _customization(search_path: Iterable[Path], names: Iterable[str]) -> str:
     )
 
 
+def _startup_code(sites: Iterable[Path], search_path: Iterable[Path]) -> str:
+    """Return the first .pth or .start file that runs what adds folders, by its text; not one of an editable package."""
+    places = tuple(search_path)
+    for path in startup_files(sites):
+        for module, line in started_modules(path) if "editable" not in path.name else ():
+            files = (f"{module.replace('.', '/')}{end}" for end in (".py", "/__init__.py"))
+            texts = [_NAMED_SITE.sub("", line), *(read_text(place / file) for file in files for place in places)]
+            if any(map(_ADDS_FOLDERS.search, texts)):
+                return str(path)
+    return ""
+
+
+def startup_files(sites: Iterable[Path]) -> Iterator[Path]:
+    """Yield the files of site folders that the site module reads: .pth, and .start since Python 3.15 (PEP 829)."""
+    for site in unique_folders(sites):
+        yield from (site / n for n in names_in(site) if n.endswith((".pth", ".start")) and not n.startswith("."))
+
+
+def started_modules(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the modules that a .pth or .start file has run as Python starts, each with its line."""
+    pattern = _IMPORT_LINE if path.suffix == ".pth" else _ENTRY_POINT
+    yield from ((match[1], line) for line in read_text(path).splitlines() if (match := pattern.match(line)))
+
+
+def pth_folders(path: Path) -> Iterator[Path]:
+    """Yield the folders that a .pth file names (the site module's documentation)."""
+    for line in read_text(path).splitlines() if path.suffix == ".pth" else ():
+        if line.startswith(("import ", "import\t")):
+            yield from (Path(match[2]) for match in _NAMED_SITE.finditer(line))
+        elif line.strip() and not line.startswith("#"):
+            yield path.parent / line.rstrip()
+
+
 def writable_by_others(paths: Iterable[str]) -> tuple[str, ...]:
     """Return those that any user may write to, a sticky bit notwithstanding. On Windows that is not looked at."""
     return () if os.name == "nt" else tuple(path for path in paths if _is_open(path))
@@ -147,14 +187,11 @@ def _target_sites(targets: Iterable[str], python: Python) -> Iterator[Path]:
 
 
 def _with_pth_folders(sites: Iterable[Path]) -> Iterator[Path]:
-    """Yield the folders, each followed by those that its .pth files name (the site module's documentation)."""
+    """Yield the folders, each followed by those that its .pth files name."""
     for site in unique_folders(sites):
         yield site
-        for name in names_in(site):
-            if name.endswith(".pth") and not name.startswith("."):
-                for line in read_text(site / name).splitlines():
-                    if line.strip() and not line.startswith(("#", "import ", "import\t")):
-                        yield site / line.rstrip()
+        for path in startup_files((site,)):
+            yield from pth_folders(path)
 
 
 def _has_user_site(front_end: Process | None) -> bool:

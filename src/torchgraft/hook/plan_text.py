@@ -20,7 +20,7 @@ def torch_text(torch: Torch) -> str:
         facts.append(f"{torch.accelerator} {torch.cuda or torch.hip or torch.xpu}")
     if torch.cxx11_abi is not None:
         facts.append(f"C++11 ABI {'yes' if torch.cxx11_abi else 'no'}")
-    facts.append(f"{torch.origin.value} in {torch.folder}")
+    facts.append(f"{torch.origin.value} in {torch.folder}" + (f" and {torch.modules}" if torch.modules else ""))
     return ", ".join(facts)
 
 

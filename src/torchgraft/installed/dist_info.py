@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
 
@@ -141,6 +142,20 @@ def is_editable(installed: Installed) -> bool | None:
     """Return whether a distribution is imported from the folder that it was installed from; None if it was none."""
     about = read_direct_url(installed.information).get("dir_info")
     return about.get("editable") is True if isinstance(about, dict) else None
+
+
+def read_source(installed: Installed) -> tuple[str, ...]:
+    """Return what a front end is given to install a distribution again from where it came; () if that was an index."""
+    direct = read_direct_url(installed.information)
+    url, about, vcs = str(direct.get("url") or ""), direct.get("dir_info"), direct.get("vcs_info")
+    if installed.is_developed:
+        return ("-e", str(installed.site))
+    if isinstance(about, dict) and url.startswith("file:"):
+        folder = unquote(url.removeprefix("file://"))
+        return ("-e", folder) if about.get("editable") else (folder,)
+    if isinstance(vcs, dict):
+        url = f"{vcs.get('vcs')}+{url}@{vcs.get('commit_id')}"
+    return (f"{installed.name} @ {url}",) if url else ()
 
 
 def _installed_in(folder: Path) -> Iterator[Installed]:

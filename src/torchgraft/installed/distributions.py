@@ -1,6 +1,6 @@
 """Installed distributions: which there are, and what has to be linked to import one, an editable one included.
 
-May not import any of them, nor run the import finder of an editable one: that of setuptools is read as a text.
+May not import any of them, nor run the import finder of an editable one: it is read as a text.
 """
 
 from __future__ import annotations
@@ -17,10 +17,20 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ..files import is_file, is_folder, names_in, read_start, read_text
+from ..consumer.environment import pth_folders
+from ..files import is_file, is_folder, names_in, read_start
 from ..model.observation import Distribution, Link, Python
 from ..values import dataclass
-from .dist_info import Installed, MetadataHeader, choose_installed, find_installed, read_files, read_lines, version_of
+from .dist_info import (
+    Installed,
+    MetadataHeader,
+    choose_installed,
+    find_installed,
+    read_files,
+    read_lines,
+    read_source,
+    version_of,
+)
 from .markers import applies
 
 _NEVER_LINKED = frozenset({"__pycache__", "bin"})
@@ -28,6 +38,8 @@ _METADATA_SUFFIXES = (".dist-info", ".egg-info", ".data")
 _ONLY_WITH_EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]*)['"]\s*$""")
 _IN_PARENTHESES = re.compile(r"\([^()]*\)")
 _LARGEST_SOURCE_BYTES = 1_000_000
+_FINDER = re.compile(r"__editable__.*_finder\.py|_editable_skbc_.*\.py|_.*_editable\.py")
+_OF_EDITABLE = re.compile(r"__editable__|_editable_|_.*_editable\.py\Z")
 MODULE_SUFFIXES = (".py", ".so", ".pyd")
 _IMPORTABLE_SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".dll", ".dylib")
 
@@ -54,7 +66,12 @@ def read_distributions(
     counts = Counter(top for content in contents for top in content.tops)
     shared = {top for top, count in counts.items() if count > 1}
     return tuple(
-        Distribution(name=content.installed.name, version=content.version, links=tuple(_links(content, shared)))
+        Distribution(
+            name=content.installed.name,
+            version=content.version,
+            links=tuple(_links(content, shared)),
+            source=read_source(content.installed),
+        )
         for content in sorted(contents, key=lambda content: content.installed.name)
     )
 
@@ -64,7 +81,8 @@ class _Content:
     """What one distribution put into its site folder.
 
     `files` is None where it has no list of them; then `tops`, the names in that folder, were found by guessing.
-    `elsewhere` are the links of an editable installation.
+    `elsewhere` are the links of an editable installation. A package may be in both places: scikit-build-core leaves its
+    modules in the source tree, and installs what it compiles.
     """
 
     installed: Installed
@@ -114,10 +132,12 @@ def _read_content(installed: Installed, header: MetadataHeader) -> _Content:
     modules = {file for file in files or () if "/" not in file}
     tops = {file.partition("/")[0] for file in files or ()}
     tops = {top for top in tops if _is_linked(top, is_file=top in modules)}
+    # A package in the site folder is the one that is imported, a folder without __init__ only if there is no other.
+    whole = {top for top in tops if (installed.site / top).exists() and not _is_namespace(installed.site / top)}
     elsewhere: Mapping[str, Path] = {}
-    if not any((installed.site / top).exists() for top in tops):
-        # A package in the site folder would be the one that is imported, whatever else there is.
-        elsewhere = editable_targets(installed, files)
+    if whole != tops or not tops:
+        targets = editable_targets(installed, files)
+        elsewhere = {name: path for name, path in targets.items() if name not in whole}
         if not tops and not elsewhere:
             files, tops = None, set(_guessed_tops(installed))
     return _Content(
@@ -131,7 +151,7 @@ def _read_content(installed: Installed, header: MetadataHeader) -> _Content:
 
 def _is_linked(top: str, *, is_file: bool) -> bool:
     """Return whether an entry of a site folder can be of use to an import: a folder, or a module."""
-    if top in _NEVER_LINKED or not is_plain(top) or top.startswith("__editable__"):
+    if top in _NEVER_LINKED or not is_plain(top) or _OF_EDITABLE.match(top):
         return False
     if top.endswith(_METADATA_SUFFIXES):
         return False
@@ -150,12 +170,25 @@ def _guessed_tops(installed: Installed) -> Iterator[str]:
 def _links(content: _Content, shared: set[str]) -> Iterator[Link]:
     """Yield the links of a distribution, sorted by name: only to what exists."""
     installed = content.installed
-    targets = {name: installed.site / name for top in content.tops for name in _names(top, content, shared)}
-    targets |= content.elsewhere
+    here = content.tops - content.elsewhere.keys()
+    targets = {name: installed.site / name for top in here for name in _names(top, content, shared)}
+    for name, path in content.elsewhere.items():
+        targets.update(_united(name, path, installed.site / name) if name in content.tops else [(name, path)])
     targets[installed.entry] = installed.information
     for name, target in sorted(targets.items()):
         if target.exists():
             yield Link(name=name, target=str(target))
+
+
+def _united(name: str, first: Path, second: Path) -> Iterator[tuple[str, Path]]:
+    """Yield links that make one folder of two; a name that both have is that of the first, unless it is a folder."""
+    own = names_in(first)
+    for child in dict.fromkeys([*own, *names_in(second)]):
+        folder = first / child
+        if is_folder(folder) and is_folder(second / child) and not folder.is_symlink():
+            yield from _united(f"{name}/{child}", folder, second / child)
+        elif child != "__pycache__" and is_plain(child):
+            yield f"{name}/{child}", folder if child in own else second / child
 
 
 def _names(top: str, content: _Content, shared: set[str]) -> Iterable[str]:
@@ -179,8 +212,8 @@ def _is_namespace(folder: Path) -> bool:
 def editable_targets(installed: Installed, files: tuple[str, ...] | None) -> Mapping[str, Path]:
     """Return what can be imported of a source tree, by the name of its link; nothing if not installed as editable.
 
-    Two ways are known: the finder of setuptools (`__editable___NAME_VERSION_finder.py`), and a .pth file that names
-    a folder.
+    Known are a .pth file that names a folder, and the finders of setuptools (`__editable___NAME_VERSION_finder.py`) and
+    of scikit-build-core (`_editable_skbc_NAME.py`, before 1.0 `_NAME_editable.py`).
 
     :param files: as listed by the distribution, None where it lists none: then the names of setuptools are looked for
     """
@@ -236,8 +269,8 @@ def own_files(installed: Installed, files: tuple[str, ...] | None) -> list[Path]
 
 
 def is_finder(path: Path) -> bool:
-    """Return whether a file is the finder of setuptools."""
-    return path.name.startswith("__editable__") and path.name.endswith("_finder.py")
+    """Return whether a file is the finder of setuptools or of scikit-build-core."""
+    return _FINDER.fullmatch(path.name) is not None
 
 
 def _names_by_convention(installed: Installed) -> list[str]:
@@ -247,26 +280,21 @@ def _names_by_convention(installed: Installed) -> list[str]:
     return [name for name in names if own.match(canonicalize_name(name.removeprefix("__editable__").lstrip("._")))]
 
 
-def pth_lines(path: Path) -> list[str]:
-    """Return the lines of a .pth file."""
-    return read_text(path, _LARGEST_SOURCE_BYTES).splitlines()
-
-
-def pth_folders(path: Path) -> Iterator[Path]:
-    """Yield the folders that a .pth file names."""
-    for line in pth_lines(path):
-        if line.strip() and not line.startswith(("#", "import ", "import\t")):
-            yield path.parent / line.rstrip()
-
-
 def finder_mapping(path: Path) -> Mapping[str, str]:
-    """Return the packages that the finder of setuptools knows, with the paths of their sources."""
+    """Return the packages that a finder knows, with the paths of their sources.
+
+    setuptools has a table of packages, scikit-build-core calls `install` with one of all modules: of these, the top.
+    """
     tree = read_syntax_tree(read_start(path, _LARGEST_SOURCE_BYTES) or b"")
-    for statement in tree.body if tree else ():
-        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and isinstance(statement.value, ast.Dict):
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Dict):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if any(isinstance(target, ast.Name) and target.id == "MAPPING" for target in targets):
-                return _literal_texts(statement.value)
+                return _literal_texts(node.value)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "install":
+            modules = _literal_texts(node.args[0]) if node.args and isinstance(node.args[0], ast.Dict) else {}
+            tops = {name: Path(file) for name, file in modules.items() if name.rpartition(".")[0] not in modules}
+            return {name: str(file.parent if file.stem == "__init__" else file) for name, file in tops.items()}
     return {}
 
 

@@ -10,6 +10,7 @@ import ast
 import contextlib
 import importlib.machinery
 import mmap
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,15 +19,7 @@ from ..files import is_file, is_folder, names_in, read_start
 from ..model.observation import Origin, Torch
 from ..values import dataclass
 from ..versions import parse_version
-from .dist_info import (
-    Installed,
-    MetadataHeader,
-    find_installed,
-    is_editable,
-    read_files,
-    read_header,
-    read_lines,
-)
+from .dist_info import Installed, MetadataHeader, find_installed, is_editable, read_files, read_header, read_lines
 from .distributions import editable_targets, read_syntax_tree
 
 # It has ten lines.
@@ -85,6 +78,11 @@ class _TorchPlace:
 
     @property
     def folder(self) -> Path:
+        """Where its libraries are: in the site folder if an editable installation lists them there."""
+        apart = (installed for installed in self.metadata if installed.site != self.package.parent)
+        for installed in apart if self.package.suffix != ".py" else ():
+            if any(file.startswith("torch/") for file in read_files(installed) or ()):
+                return installed.site / "torch"
         return self.package.parent if self.package.suffix == ".py" else self.package
 
 
@@ -138,11 +136,12 @@ def _package_in(folder: Path) -> Path | None:
 
 
 def _read(place: _TorchPlace, *, architectures: bool) -> Torch:
-    folder = place.folder
-    facts = _read_version_file(place.package / "version.py") if place.package == folder else None
+    folder, is_module = place.folder, place.package.suffix == ".py"
+    files = [] if is_module else [place.package / "version.py", folder / "version.py"]
+    facts = next(filter(None, map(_read_version_file, files)), None)
     stated = str(facts["__version__"]) if facts else ""
     installed, header = _choose(place.metadata, stated)
-    if place.package == folder:
+    if not is_module:
         _refuse_half(folder, installed, has_version=facts is not None)
     if installed is None and facts is None:
         raise _TorchFaultError(f"{place.package} has neither a version.py nor a dist-info")
@@ -156,6 +155,7 @@ def _read(place: _TorchPlace, *, architectures: bool) -> Torch:
     return Torch(
         version=version,
         folder=str(folder),
+        modules="" if is_module or folder == place.package else str(place.package),
         origin=_origin(place, installed, version),
         cuda=cuda,
         hip=hip,
@@ -218,9 +218,7 @@ def _read_version_file(path: Path) -> Mapping[str, object] | None:
 
     :raises _TorchFaultError: if it says no version
     """
-    try:
-        path.lstat()
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
     data = read_start(path, _LARGEST_VERSION_BYTES + 1)
     if data is None:

@@ -44,8 +44,11 @@ def plan_graft(config: Config, snapshot: Snapshot) -> Graft | None:
 
 
 def _with_torch(links: tuple[Link, ...], torch: Torch | None) -> tuple[Link, ...]:
-    """Return the links with the very torch that the plan is for: its metadata may be missing, or another copy's."""
-    if torch is None or any(link.name == "torch.py" for link in links):
+    """Return the links with the very torch that the plan is for: its metadata may be missing, or another copy's.
+
+    One that is in two folders is known by its metadata alone, and its links are those to the content of both.
+    """
+    if torch is None or torch.modules or any(link.name == "torch.py" for link in links):
         return links
     others = [link for link in links if link.name != "torch"]
     return tuple(sorted([*others, Link(name="torch", target=torch.folder)], key=lambda link: link.name))

@@ -246,10 +246,16 @@ def _required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem
 
 def _broken(snapshot: Snapshot, consumer: Consumer) -> Problem:
     # The very one that its metadata tells of: another would come with other requirements.
-    version = next((d.version for d in consumer.distributions if d.name == "torch"), "")
+    found = next((d for d in consumer.distributions if d.name == "torch"), None)
+    version = found.version if found else ""
     local = version.partition("+")[2]
     index = f"https://download.pytorch.org/whl/{'nightly/' * ('.dev' in version)}{local}"
     words = [*(["--index-url", index] if _INDEX.fullmatch(local) else []), f"torch=={version}" if version else "torch"]
+    again = ["--reinstall" if _is_uv(snapshot) else "--force-reinstall", "--no-deps"]
+    again += found.source if found and found.source else words
+    if found and found.is_local:
+        # Both front ends install a folder anew in any case.
+        again = ["--no-build-isolation", "--no-deps", *found.source]
     return Problem(
         code="broken-torch",
         headline=f"the torch in {consumer.prefix} is broken",
@@ -258,17 +264,13 @@ def _broken(snapshot: Snapshot, consumer: Consumer) -> Problem:
             Evidence(label="rule", text=f"{consumer.rule.value}: {consumer.why}"),
         ),
         why="half of an installation cannot be built against",
-        fixes=(
-            _install(
-                snapshot, consumer, "--reinstall" if _is_uv(snapshot) else "--force-reinstall", "--no-deps", *words
-            ),
-        ),
+        fixes=(_install(snapshot, consumer, *again),),
     )
 
 
 def _customized(snapshot: Snapshot, consumer: Consumer, choice: Choice) -> Problem:
     name = snapshot.python.path(consumer.customized)
-    module = name.parent.name if name.name == "__init__.py" else name.stem
+    module = name.parent.name if name.name == "__init__.py" else name.name.removesuffix(".py")
     return Problem(
         code="customized-consumer",
         headline=f"which torch {consumer.prefix} has cannot be seen: it has a {module}",
@@ -276,7 +278,7 @@ def _customized(snapshot: Snapshot, consumer: Consumer, choice: Choice) -> Probl
             Evidence(label="found", text=f"{consumer.customized}, and no torch where it can be seen"),
             Evidence(label="rung", text=_rung_text(choice)),
         ),
-        why="such a module may add folders as Python starts, and it is not run here: a guess could be wrong",
+        why="it may add folders as Python starts, and it is not run here: a guess could be wrong",
         fixes=(
             "-C torchgraft.torch=VERSION   (the one that 'import torch' finds there, or is to find)",
             "-C torchgraft.consumer=PATH   (if another environment is meant)",

@@ -172,11 +172,20 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Distribution:
-    """One installed distribution and what has to be linked to import it. `name` is normalised."""
+    """One installed distribution and what has to be linked to import it. `name` is normalised.
+
+    `source` is what a front end is given to install it again, () where it came from an index: -e and a folder, say.
+    """
 
     name: str
     version: str
     links: tuple[Link, ...] = ()
+    source: tuple[str, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it was installed from a folder: what an index has is something else."""
+        return bool(self.source) and not self.source[-1].startswith(f"{self.name} @ ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +193,7 @@ class Torch:
     """What can be known of a torch without importing it: one that is installed, or one that is still to come.
 
     `version` has the local part; `metadata_version` is what METADATA says where that is another, and "" elsewhere.
+    `folder` has its libraries and headers, `modules` its Python modules where these are elsewhere, in a source tree.
     `extension_suffix` is that of torch._C: the interpreter it was built for.
     `architectures` are compute capabilities and gfx names, read only when needed. `cxx11_abi` is None where
     there is no libc10 to read (Windows, macOS, a stub). One that is only named or guessed has no `folder`, and of what
@@ -204,6 +214,7 @@ class Torch:
     toolkit: str | None = None
     architectures: tuple[str, ...] = ()
     metadata_version: str = ""
+    modules: str = ""
 
     @property
     def accelerator(self) -> str:

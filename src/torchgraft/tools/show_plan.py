@@ -235,7 +235,7 @@ def _walk_item(item: Any, path: str, index: int) -> Iterator[tuple[str, str]]:
         yield from _walk(item, f"{path}[{index}]")
         return
     here = f"{path}[{item[key]}]"
-    rest = {name: value for name, value in item.items() if name != key and name not in _NO_LISTS}
+    rest = {name: value for name, value in item.items() if name != key and name not in _NO_LISTS and value != []}
     found = [(here, rest["version"])] if list(rest) == ["version"] else list(_walk(rest, here))
     yield from found or [(here, "yes")]
 

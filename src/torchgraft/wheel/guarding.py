@@ -188,12 +188,19 @@ def torch_cure(version: str, *, by_uv: bool, prefix: Path) -> str:
     torch = f"torch=={version if index else public}" if public else "torch"
     only, besides, named = ([option, f"{name}{index}"] if index else [] for option, name in _INDEX_OPTIONS)
     # Where its files are gone and its metadata are not, it counts as installed.
-    is_listed = any(any(prefix.glob(f"{lib}/site-packages/torch-*.dist-info")) for lib in ("lib*/python*", "Lib"))
-    again = ["--force-reinstall", "--no-deps"] if is_listed else []
+    libraries = ("lib*/python*", "Lib")
+    listed = [info for lib in libraries for info in prefix.glob(f"{lib}/site-packages/torch-*.dist-info")]
+    direct = _json(listed[0] / "direct_url.json") if listed else {}
+    if "dir_info" in direct:
+        # Somebody has built it: no index has that one.
+        words = ["install", "--no-build-isolation", "--no-deps", *_source("torch", public, direct)[1]]
+        tool = ["uv", "pip", words[0], "--python", str(prefix)] if by_uv else ["pip", "--python", str(prefix), words[0]]
+        return shlex.join([*tool, *words[1:]])
+    again = ["--force-reinstall", "--no-deps"] if listed else []
     command = ["pip", "--python", str(prefix), "install", *again, *only, torch]
     if by_uv:
         lock = prefix.parent / "uv.lock"
-        again = ["--reinstall-package", "torch"] if is_listed else []
+        again = ["--reinstall-package", "torch"] if listed else []
         command = ["uv", "pip", "install", "--python", str(prefix), *again, *only, torch]
         if (prefix / "uv-receipt.toml").is_file():
             command = ["uv", "tool", "install", *again, *besides, "--with", torch, prefix.name]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.sites import write
 from torchgraft.consumer.environment import (
     Environment,
     base_of,
@@ -176,6 +177,41 @@ def test_what_an_interpreter_runs_as_it_starts(tmp_path: Path, home: Path) -> No
     assert customized(tmp_path / "module") == str(tmp_path / "module" / "sitecustomize" / "__init__.py")
     site(tmp_path / "base")
     assert read_environment(str(tmp_path / "base"), python=python()).customized == str(user / "usercustomize.py")
+
+
+@pytest.mark.parametrize(
+    ("files", "counts"),
+    [
+        ({"store.pth": "import sys; sys.path.insert(0, '/nix/store/x')"}, True),
+        ({"store.pth": "import store", "store.py": "import site\nsite.addsitedir(read())\n"}, True),
+        ({"store.start": "store.startup:run", "store/startup.py": "import sys\nsys.path += folders()\n"}, True),
+        ({"store.start": "# store.startup:run", "store/startup.py": "import sys\nsys.path += folders()\n"}, False),
+        ({"store.start": "store:run", "store/__init__.py": "print('hello')\n"}, False),
+        ({"store.start": "gone:run", ".hidden.start": "store:run", "store.py": "sys.path += []"}, False),
+        (
+            {"_virtualenv.pth": "import _virtualenv", "_virtualenv.py": "import sys\nsys.meta_path.insert(0, F())\n"},
+            False,
+        ),
+        ({"a.pth": "import sys; sys.__plen = len(sys.path)", "b.pth": "/sys.path.append/"}, False),
+        (
+            {"_editable_skbc_foo.start": "_editable_skbc_foo:entrypoint", "_editable_skbc_foo.py": "sys.path += []"},
+            False,
+        ),
+        ({"overlay.pth": "import site; site.addsitedir('/elsewhere')"}, False),
+    ],
+)
+def test_what_pth_and_start_files_run(tmp_path: Path, files: dict[str, str], *, counts: bool) -> None:
+    own = site(venv(tmp_path / "env"))
+    write(own, files)
+    customized = read_environment(str(tmp_path / "env"), python=python()).customized
+    assert customized == (str(own / next(iter(files))) if counts else "")
+
+
+def test_a_folder_that_uv_puts_below_an_environment(tmp_path: Path) -> None:
+    own, below = site(venv(tmp_path / "env")), site(venv(tmp_path / "below"))
+    (own / "_uv_ephemeral_overlay.pth").write_text(f"import site; site.addsitedir({str(below)!r})\n")
+    found = read_environment(str(tmp_path / "env"), python=python())
+    assert (paths(found), found.customized) == ([own, below], "")
 
 
 def test_the_base_of_a_venv_that_sees_it(tmp_path: Path, home: Path) -> None:

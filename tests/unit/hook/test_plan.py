@@ -21,6 +21,7 @@ from torchgraft.model.observation import (
     Hook,
     Installer,
     Knowledge,
+    Link,
     Origin,
     Passing,
     Rule,
@@ -332,6 +333,33 @@ def test_a_broken_torch(version: str, words: str) -> None:
     made = plan(hook=WHEEL, consumer=consumer, project=snapshots.project(dependencies=()))
     assert codes(made) == ["broken-torch"]
     assert made.problems[0].fixes == (f"pip --python /env install --force-reinstall --no-deps {words}",)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (("-e", "/src/py torch"), "--no-build-isolation --no-deps -e '/src/py torch'"),
+        (("/src/pytorch",), "--no-build-isolation --no-deps /src/pytorch"),
+        (("torch @ file:///w/torch-2.8.0.whl",), "--force-reinstall --no-deps 'torch @ file:///w/torch-2.8.0.whl'"),
+    ],
+)
+def test_a_broken_torch_of_no_index(source: tuple[str, ...], words: str) -> None:
+    rest = (Distribution(name="torch", version="2.8.0", source=source),)
+    consumer = snapshots.consumer(None, torch_fault="torch/version.py is missing", distributions=rest)
+    assert plan(hook=WHEEL, consumer=consumer).problems[0].fixes == (f"pip --python /env install {words}",)
+
+
+def test_a_torch_in_two_folders() -> None:
+    torch = dataclasses.replace(snapshots.CPU_TORCH, modules="/src/pytorch/torch")
+    links = (Link(name="torch/__init__.py", target="/src/pytorch/torch/__init__.py"),)
+    links += (Link(name="torch/lib", target=f"{snapshots.SITE}/torch/lib"),)
+    rest = (Distribution(name="torch", version="2.8.0", links=links),)
+    made = plan(hook=WHEEL, consumer=snapshots.consumer(torch, distributions=rest))
+    assert made.graft
+    assert made.graft.links == links
+    assert f"editable in {torch.folder} and /src/pytorch/torch".replace("editable", torch.origin.value) in plan_text(
+        made
+    )
 
 
 def test_a_broken_torch_is_not_passed_over_for_a_declared_one() -> None:

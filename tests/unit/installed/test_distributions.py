@@ -348,6 +348,29 @@ def test_editable_with_a_link_by_flit(tmp_path: Path, site: Path) -> None:
     assert names_of(site) == {"foo"}
 
 
+@pytest.mark.parametrize("path_line", [True, False])
+def test_editable_in_two_folders(tmp_path: Path, site: Path, *, path_line: bool) -> None:
+    tree = tmp_path / "tree"
+    information = sites.install_in_two_folders(site, tree, path_line=path_line)
+    (tree / "torch" / "__pycache__").mkdir()
+    assert links_of(site, "torch") == {
+        information.name: str(information),
+        "torch/__init__.py": str(tree / "torch" / "__init__.py"),
+        "torch/version.py": str(tree / "torch" / "version.py"),
+        "torch/utils": str(tree / "torch" / "utils"),
+        "torch/lib/shm": str(tree / "torch" / "lib" / "shm"),
+        "torch/lib/libc10.so": str(site / "torch" / "lib" / "libc10.so"),
+        "torch/include": str(site / "torch" / "include"),
+        f"torch/_C{sites.SUFFIX}": str(site / "torch" / f"_C{sites.SUFFIX}"),
+    }
+
+
+def test_a_whole_package_beside_a_path_line(tmp_path: Path, site: Path) -> None:
+    write(tmp_path / "tree", {"foo/__init__.py": ""})
+    install(site, "foo", files={"foo/__init__.py": "", "foo.pth": f"{tmp_path / 'tree'}\n"})
+    assert names_of(site) == {"foo"}
+
+
 def test_setup_py_develop(tmp_path: Path, site: Path) -> None:
     tree = tmp_path / "tree"
     inside = {"PKG-INFO": metadata_text("Foo.Bar", "3.0"), "top_level.txt": "foo", "requires.txt": "baz\n"}

@@ -307,6 +307,26 @@ def test_setup_py_develop(tmp_path: Path, site: Path) -> None:
         assert torch_in(*folders).origin is Origin.EDITABLE
 
 
+@pytest.mark.parametrize("path_line", [True, False])
+def test_editable_in_two_folders(tmp_path: Path, site: Path, *, path_line: bool) -> None:
+    tree = tmp_path / "tree"
+    sites.install_in_two_folders(site, tree, path_line=path_line)
+    for folders in [(site,), *([(site, tree)] if path_line else [])]:
+        torch = torch_in(*folders)
+        assert (torch.folder, torch.modules) == (str(site / "torch"), str(tree / "torch"))
+        assert (torch.version, torch.origin, torch.cxx11_abi) == ("2.8.0+cu128", Origin.EDITABLE, True)
+    (site / "torch" / f"_C{SUFFIX}").unlink()
+    assert str(read(site).fault).startswith(f"{site / 'torch' / '_C'} is missing")
+    sites.remove(site / "torch")
+    assert read(site, tree).fault == f"{site / 'torch' / 'lib'} is missing"
+
+
+def test_a_version_file_beside_what_was_compiled(tmp_path: Path, site: Path) -> None:
+    sites.install_in_two_folders(site, tmp_path / "tree")
+    (tmp_path / "tree" / "torch" / "version.py").rename(site / "torch" / "version.py")
+    assert torch_in(site).cuda == "12.8"
+
+
 def delete(*names: str) -> Callable[[Path], None]:
     def break_it(site: Path) -> None:
         install_torch(site)

@@ -10,7 +10,7 @@ from support import snapshots
 from torchgraft.codec import json_text
 from torchgraft.errors import Problem
 from torchgraft.model.hardware_values import Hardware, HostCompiler, Toolkit
-from torchgraft.model.observation import FrontEndName, Rule, Snapshot, Torch
+from torchgraft.model.observation import FrontEndName, Origin, Rule, Snapshot, Torch
 from torchgraft.settings.config import Config
 from torchgraft.tools.cache.cache_folder import CacheState
 from torchgraft.tools.doctor.checkup import (
@@ -265,6 +265,8 @@ def test_a_gpu_that_this_torch_does_not_use() -> None:
     finding = only(findings(snapshot(gpus=("9.0", "9.0"), gpus_source="NVML")), Health.NOTE)
     assert finding.text.startswith("2 x 9.0 (NVML): torch 2.13.0+cpu is built without CUDA")
     assert finding.fixes == ("pip --python /env install --force-reinstall torch",)
+    built = dataclasses.replace(snapshots.CPU_TORCH, origin=Origin.EDITABLE)
+    assert only(findings(snapshot(built, gpus=("9.0",))), Health.NOTE).fixes == ()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from support.sites import write
 from torchgraft.tools.check.packages import foreign_cures, torch_cures
 
 WHL = "https://download.pytorch.org/whl"
@@ -62,6 +63,20 @@ def test_a_torch_of_which_the_metadata_are_left(tmp_path: Path, installer: str, 
     (tmp_path / "lib/python3.11/site-packages/torch-2.8.0.dist-info").mkdir(parents=True)
     (cure,) = torch_cures(installer, BUILT, prefix=tmp_path)
     assert cure == f"{words.replace('PREFIX', str(tmp_path))} --index-url {WHL}/cu126 torch==2.8.0+cu126"
+
+
+@pytest.mark.parametrize(
+    ("installer", "words"),
+    [
+        ("pip", "pip --python PREFIX install --no-build-isolation --no-deps -e /src/pytorch"),
+        ("uv", "uv pip install --python PREFIX --no-build-isolation --no-deps -e /src/pytorch"),
+    ],
+)
+def test_a_torch_that_somebody_has_built(tmp_path: Path, installer: str, words: str) -> None:
+    information = tmp_path / "lib/python3.11/site-packages/torch-2.8.0.dist-info"
+    direct = {"url": "file:///src/pytorch", "dir_info": {"editable": True}}
+    write(information, {"direct_url.json": json.dumps(direct)})
+    assert torch_cures(installer, BUILT, prefix=tmp_path) == (words.replace("PREFIX", str(tmp_path)),)
 
 
 def test_a_torch_for_a_uv_tool(tmp_path: Path) -> None:

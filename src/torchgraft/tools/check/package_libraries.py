@@ -12,11 +12,10 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from ...consumer.environment import python_folders, python_versions
+from ...consumer.environment import pth_folders, python_folders, python_versions, started_modules
 from ...files import is_file, is_folder, read_start, real
-from ...installed.dist_info import Installed, read_direct_url, read_files, read_lines
+from ...installed.dist_info import Installed, read_files, read_lines, read_source
 from ...installed.distributions import (
     MODULE_SUFFIXES,
     finder_mapping,
@@ -24,8 +23,6 @@ from ...installed.distributions import (
     is_finder,
     is_plain,
     own_files,
-    pth_folders,
-    pth_lines,
     read_syntax_tree,
     top_level_names,
 )
@@ -37,7 +34,6 @@ _DATA = re.compile(r"[^/]+\.data/(?:purelib|platlib|(data))/")
 # For which Python an extension module is (PEP 3149): ext.cpython-313t-..., ext.cp311-..., ext.pypy310-...
 _PYTHON_TAG = re.compile(r"\.(?:(?:cpython-|cp|(pypy))(\d+)([a-z]*)-|abi3\.)")
 _LARGEST_SOURCE_BYTES = 1_000_000
-_IMPORT_LINE = re.compile(r"import[ \t]+(\w+)")
 _LONGEST_PATH = 4096
 # What stands above is a folder of the system, such as /usr/lib.
 _FEWEST_PARTS = 4
@@ -89,7 +85,7 @@ def find_libraries(
     """
     found = FoundLibraries(pythons)
     files = read_files(installed)
-    source = _editable_source(installed.information)
+    source = _editable_source(installed)
     for file in files or ():
         if is_library_name(file) and not file.startswith(("../", "/")):
             found.add(file, installed.site / file)
@@ -170,17 +166,11 @@ def _recorded_modules(record: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in texts if name.isprintable() and not {"", ".", ".."} & set(name.split("/")))
 
 
-def _editable_source(information: Path) -> Path | None:
+def _editable_source(installed: Installed) -> Path | None:
     """Return the source tree of an editable installation; None where it is none."""
-    direct = read_direct_url(information)
-    about, url = direct.get("dir_info"), direct.get("url")
-    if not isinstance(about, dict) or not about.get("editable") or not isinstance(url, str):
-        return None
-    try:
-        folder = Path(unquote(urlsplit(url).path))
-    except ValueError:
-        return None
-    return folder if is_folder(folder) else None
+    words = read_source(installed)
+    is_editable = words[:1] == ("-e",) and not installed.is_developed
+    return Path(words[1]) if is_editable and is_folder(Path(words[1])) else None
 
 
 def _is_for_other_python(file: str, pythons: frozenset[str]) -> bool:
@@ -215,9 +205,10 @@ def _add_editable(
                 modules = dict(importable(Path(target), package.replace(".", "/")))
                 packages.update(modules)
                 lost += [] if modules else [Path(target)]
-        elif path.suffix == ".pth":
+        elif path.suffix in {".pth", ".start"}:
             folders.update(dict.fromkeys(pth_folders(path)))
-            hooks = [hook for hook in _pth_imports(path) if hook in own and not is_finder(hook)]
+            started = (path.with_name(f"{module}.py") for module, _ in started_modules(path))
+            hooks = [hook for hook in started if hook in own and not is_finder(hook)]
             hooked += [named for hook in hooks for named in _named_paths(hook, installed.site, source)]
     roots = {path.parent for path in hooked if path.name == "__init__.py"}
     packages.update({folder.name: folder for folder in roots if roots.isdisjoint(folder.parents)})
@@ -241,13 +232,6 @@ def _add_editable(
         found.add_tree("", folder, is_package=False)
     found.unseen.update({str(path): "it is not there" for path in lost})
     return bool(packages or trees or lost)
-
-
-def _pth_imports(path: Path) -> Iterator[Path]:
-    """Yield the files of the modules that a .pth file imports, as they would be called beside it."""
-    for line in pth_lines(path):
-        if match := _IMPORT_LINE.match(line):
-            yield path.with_name(f"{match[1]}.py")
 
 
 def _named_paths(hook: Path, site: Path, source: Path | None) -> Iterator[Path]:

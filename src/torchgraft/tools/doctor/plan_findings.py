@@ -16,7 +16,7 @@ from ...hook.plan import plan_build
 from ...hook.plan_text import torch_text
 from ...model.decision import Plan, PlannedVariable
 from ...model.hardware_values import Hardware
-from ...model.observation import Consumer, FrontEndName, Hook, Rule, Snapshot, Torch
+from ...model.observation import Consumer, FrontEndName, Hook, Origin, Rule, Snapshot, Torch
 from ...settings.config import Config
 from ...versions import numbers_in, parse_version
 from .checkup import Checkup, DoctorLine, FrontEndProgram, FrontEndSetting, Health
@@ -207,7 +207,9 @@ def _about_gpus(hardware: Hardware, consumer: Consumer | None, torch: Torch | No
     if torch is not None and torch.accelerator == "cpu":
         text += f": torch {torch.version} is built without CUDA and ROCm, and does not use them"
         words, prefix = ("--force-reinstall", "torch"), consumer.prefix if consumer else None
-        return _note("gpu", text, install_command(prefix, words, by_uv=False))
+        # What somebody has built, or conda has installed, no index can replace.
+        of_index = torch.origin is Origin.WHEEL
+        return _note("gpu", text, *([install_command(prefix, words, by_uv=False)] if of_index else []))
     strange = [name for name in names if torch is not None and torch.cuda and not _has_code_for(torch, name)]
     if strange and torch is not None:
         known = " ".join(torch.architectures)
