@@ -48,6 +48,13 @@ def test_damaged_wheels(tmp_path_factory: object, data: st.DataObject) -> None:
     assert found == "a-1.0-py3-none-any.whl"
 
 
+def test_a_file_without_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "download"
+    path.write_bytes(_wheel(tmp_path).replace(b"a.py", b"\0.py"))
+    with pytest.raises(UnfitError):
+        inspect_wheel(path, WANTED, None, tags=[Tag("py3", "none", "any")])
+
+
 @given(st.text())
 def test_files_of_digests(text: str) -> None:
     assert all(len(digest) == 64 for digest in parse_hashes(text).values())

@@ -38,7 +38,7 @@ _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 # What zipfile and its decompressors raise for damaged archives.
 ZIP_FAULTS = (
     EOFError,
-    KeyError,
+    LookupError,
     NotImplementedError,
     OverflowError,
     RuntimeError,
