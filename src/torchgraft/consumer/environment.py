@@ -33,7 +33,7 @@ _ADDS_FOLDERS = re.compile(r"\baddsitedir\b|\bsys\.path\s*(?:\+=|\.(?:append|ext
 # Made for one build, or for one run of a tool, and never what a wheel is for. The names are those of pip and build
 # (tempfile prefixes), of tox's packaging environments, and of the folders of uv's cache.
 _THROW_AWAY_NAME = re.compile(r"(?:pip-)?build-env-.+|\.pkg.*|\.package")
-_THROW_AWAY_PARENT = re.compile(r"(?:builds|archive|environments)-v\d+")
+_THROW_AWAY_PARENT = re.compile(r"(?:builds|archive)-v\d+")
 _UV_BUILD_PARENT = re.compile(r"builds-v\d+")
 _BUILD_FOLDER = re.compile(r"(?:pip-|pdm-)?build-env-.+")
 # `python -s` and `python -I`; `python -E` and `python -I`.

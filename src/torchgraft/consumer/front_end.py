@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..files import joined, real
+from ..files import joined, read_text, real
 from ..model.observation import FrontEnd, FrontEndName, Rule
 from ..values import dataclass
 from .command_line import CommandLine
 from .environment import is_uv_build, is_venv, parse_pyvenv_cfg, python_versions
 from .processes import HookProcess, Process
 
+_TORCH = re.compile(r"torch(?![\w.-])", re.IGNORECASE)
 # They start any program at all: a hook below one of them is somebody else's. (`uv run` does build, itself.)
 _RUNNERS = frozenset({"poetry run", "poetry shell", "pdm run", "hatch run", "hatch shell"})
 # What never makes a wheel that is used, only metadata.
@@ -43,7 +44,8 @@ _ONLY_LOCKS = {
 # With these, what the environment has counts for nothing, and dependencies are taken from the index.
 _INSTALLS_ANEW = {
     "pip install": ("--target", "-t", "--ignore-installed", "-I", "--force-reinstall"),
-    "uv pip install": ("--target", "-t", "--prefix", "--reinstall", "--force-reinstall"),
+    "uv pip install": ("--target", "-t", "--prefix", "--reinstall", "--force-reinstall", "--upgrade", "-U"),
+    "uv tool install": ("--upgrade", "-U"),
 }
 
 
@@ -95,14 +97,24 @@ def find_caller(hook: HookProcess, ancestors: tuple[Process, ...]) -> Caller | N
 def _front_end(command: CommandLine, version: str | None) -> FrontEnd:
     only_locks = command.has(*_ONLY_LOCKS.get(command.program, ("--dry-run",)))
     without_dependencies = command.has("--no-deps", "--no-dependencies")
+    is_anew = command.text == "uv tool upgrade" or command.has(*_INSTALLS_ANEW.get(command.text, ()))
     return FrontEnd(
         name=command.program,
         version=version,
         command=command.text,
         installs=command.runs_with or not (only_locks or command.text in _ONLY_RESOLVES | _ONLY_BUILDS),
         resolves=only_locks or command.text in _ONLY_RESOLVES,
-        ignores_installed=not without_dependencies and command.has(*_INSTALLS_ANEW.get(command.text, ())),
+        ignores_installed=not without_dependencies and (is_anew or _upgrades_torch(command)),
     )
+
+
+def _upgrades_torch(command: CommandLine) -> bool:
+    """Return whether a command takes the newest torch that it may: pip upgrades what it is given, no more."""
+    if command.text == "pip install" and command.has("--upgrade", "-U"):
+        is_named = any(_TORCH.match(text) for text in command.positional)
+        return is_named or "eager" in command.values("--upgrade-strategy")
+    is_uv = command.program is FrontEndName.UV
+    return is_uv and any(_TORCH.match(text) for text in command.values("--upgrade-package", "-P"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,5 +180,19 @@ def consumer_is_among(
 
 
 def venv_upwards(folder: Path) -> Path | None:
-    """Return the nearest `.venv` in a folder or above it, as uv looks for it."""
-    return next((above / ".venv" for above in (folder, *folder.parents) if is_venv(above / ".venv")), None)
+    """Return the nearest environment of a project in a folder or above it, as uv looks for it."""
+    return next((venv for above in (folder, *folder.parents) if (venv := project_venv(above))), None)
+
+
+def project_venv(folder: Path) -> Path | None:
+    """Return the environment of a project: its `.venv`, else the last one that `.python-envs` names (PEP 832).
+
+    `.venv` may be a file with the path of one, where links are not to be had: those of uv's central place, say.
+    """
+    if is_venv(folder / ".venv"):
+        return folder / ".venv"
+    for name in (".venv", ".python-envs"):
+        lines = [line.strip() for line in read_text(folder / name).splitlines() if line.strip()]
+        if lines and is_venv(named := joined(str(folder), lines[-1])):
+            return named
+    return None

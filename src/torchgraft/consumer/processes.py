@@ -53,7 +53,9 @@ VARIABLES: frozenset[str] = frozenset(
         "UV_PROJECT_ENVIRONMENT",
         "UV_PYTHON",
         "UV_SYSTEM_PYTHON",
+        "UV_TOOL_DIR",
         "VIRTUAL_ENV",
+        "XDG_DATA_HOME",
     }
 )
 

@@ -30,6 +30,7 @@ from .front_end import (
     Scene,
     consumer_is,
     consumer_is_among,
+    project_venv,
     venv_upwards,
 )
 from .processes import HookProcess, Process
@@ -92,7 +93,7 @@ def _told_prefix(path: Path) -> Path:
     What is not there means nothing else: /nowhere is not /.
     """
     if is_folder(path):
-        likely = path / ".venv"
+        likely = project_venv(path) or path / ".venv"
     elif is_file(path) or path.is_symlink():
         likely = prefix_of_interpreter(path)
     else:

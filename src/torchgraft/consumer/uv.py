@@ -1,4 +1,4 @@
-"""The consumer when uv calls the hook: rules R2, R2t, R2s and R2g. And where a uv project begins.
+"""The consumer when uv calls the hook: rules R2, R2t, R2s and R2g. And where its projects begin, and its tools are.
 
 May not ask uv, nor read its settings files further than which folders are a workspace.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,16 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from ..file_lock import is_file_locked
-from ..files import UnreadableError, is_file, is_folder, joined, real
+from ..files import UnreadableError, is_file, is_folder, joined, names_in, real
 from ..model.observation import FrontEndName, Rule
 from ..untrusted import read_toml, strings, table
 from ..values import dataclass
 from ..versions import parse_version
 from .command_line import CommandLine
 from .environment import holds_torch, is_environment, is_uv_build, is_venv, prefix_of_interpreter
-from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_among, venv_upwards
+from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_among, project_venv, venv_upwards
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SYSTEM_LOCK = re.compile(r"uv-[0-9a-f]+\.lock")
 _INSTALLS = frozenset({("pip", "install"), ("pip", "sync")})
 _PROJECT = frozenset({"add", "export", "lock", "remove", "run", "sync", "tree", "version"})
@@ -129,6 +130,11 @@ def _find_without_isolation(scene: Scene) -> Iterator[RuleVerdict]:
 def _guess(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
     """R2g: commands that hold no lock. What installs has to hold one, so that an unlocked candidate is wrong."""
     if caller.command.words[:1] == ("tool",):
+        tools = tool_environments(caller.command, caller.process.folder, caller.variable)
+        found = [(tool, "uv keeps what the tool has") for tool in tools if holds_torch(tool) and scene.fits(tool)]
+        if found:
+            yield consumer_is_among(Rule.UV_GUESS, found, certain=False)
+            return
         said = "uv makes an environment of its own for a tool, after all wheels are built"
         yield RuleVerdict(rule=Rule.UV_GUESS, said=said, is_last=True)
         return
@@ -191,7 +197,7 @@ def _project(caller: Caller) -> Iterator[_UvEnvironment]:
     if folder is None:
         return
     named = caller.variable("UV_PROJECT_ENVIRONMENT")
-    prefix = joined(str(folder), named or ".venv")
+    prefix = joined(str(folder), named) if named else project_venv(folder) or folder / ".venv"
     why = "UV_PROJECT_ENVIRONMENT" if named else "the .venv of the project"
     yield _UvEnvironment(prefix=prefix, why=why)
 
@@ -229,6 +235,35 @@ def _named_prefix(path: Path) -> Path | None:
     if is_folder(path):
         return path
     return prefix_of_interpreter(path) if is_file(path) else None
+
+
+def tool_environments(command: CommandLine, folder: str, variable: Callable[[str], str | None]) -> tuple[Path, ...]:
+    """Return the environments, which need not exist, of the tools that a command of uv installs or upgrades.
+
+    :param folder: where uv runs
+    :param variable: returns one of its variables
+    """
+    root = joined(folder, variable("UV_TOOL_DIR") or f"{variable('XDG_DATA_HOME') or '~/.local/share'}/uv/tools")
+    names: Iterable[str] = ()
+    if command.words == ("tool", "install"):
+        names = (_tool_name(text, folder) for text in (*command.values("--from"), *command.positional)[:1])
+    elif command.words == ("tool", "upgrade"):
+        is_any = command.has("--all")
+        names = names_in(root) if is_any else map(_distribution_name, command.positional)
+    return tuple(root / name for name in names if name)
+
+
+def _tool_name(text: str, folder: str) -> str:
+    """Return the name of the distribution that a tool is in; "" where its sources are needed to know."""
+    with contextlib.suppress(UnreadableError):
+        project = table(read_toml(joined(folder, text.partition("[")[0]) / "pyproject.toml").get("project"))
+        return canonicalize_name(str(project.get("name") or ""))
+    return "" if is_folder(joined(folder, text)) or "/" in text.partition("@")[0] else _distribution_name(text)
+
+
+def _distribution_name(text: str) -> str:
+    match = _NAME.match(text)
+    return canonicalize_name(match[0]) if match else ""
 
 
 def project_root(folder: Path) -> Path | None:

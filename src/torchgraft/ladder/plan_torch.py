@@ -218,4 +218,4 @@ def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, decl
 
 def consumer_text(consumer: Consumer) -> str:
     """Return the consumer with how it was found, for people."""
-    return f"{consumer.prefix} ({consumer.rule.value}: {consumer.why})"
+    return f"{consumer.prefix} ({consumer.rule.value}{'' if consumer.certain else ', a guess'}: {consumer.why})"

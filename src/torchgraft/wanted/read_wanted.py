@@ -149,6 +149,7 @@ class _Sources(NamedTuple):
     overrides: tuple[str, ...] = ()
     script: str | None = None
     groups: tuple[str, ...] = ()
+    tools: tuple[Path, ...] = ()
 
 
 def read_asked_for(
@@ -162,11 +163,15 @@ def read_asked_for(
     """Return what the arguments of a front end say of torch.
 
     :param folder: where the front end runs
-    :param variables: its own; only PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT, UV_OVERRIDE and
-        UV_NO_SOURCES are looked at
+    :param variables: its own; only PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT, UV_OVERRIDE, UV_NO_SOURCES and
+        where uv's tools are (UV_TOOL_DIR, XDG_DATA_HOME) are looked at
     :param building: the project that is being built
     """
     sources = _SOURCES.get(command.program, _nothing)(command, variables)
+    if command.text == "uv tool upgrade":
+        from ..consumer.uv import tool_environments
+
+        sources = sources._replace(tools=tool_environments(command, folder, variables.get))
     shown = f"the arguments of {command.program.value}"
     lines: list[tuple[str, Path, str]] = [(text, Path(folder), shown) for text in sources.texts]
     overrides: list[tuple[str, Path, str]] = []
@@ -187,6 +192,13 @@ def read_asked_for(
         lines = [line for one in named for line in projects.with_projects(one)]
         lines += (line for group in sources.groups for line in projects.read_group(group))
         overrides += (line for file in sources.overrides for line in reader.read(file))
+        if sources.tools:
+            from .tool_receipts import read_receipts
+
+            required = [*read_receipts(sources.tools, faults, "requirements")]
+            required += read_receipts(sources.tools, faults, "constraints")
+            lines += (line for one in required for line in projects.with_projects(one))
+            overrides += read_receipts(sources.tools, faults, "overrides")
         lock_files += reader.lock_files
     found = [asked for line in lines if (asked := torch_in_line(*line, python, faults))]
     replaced = [asked for line in overrides if (asked := torch_in_line(*line, python, faults))]

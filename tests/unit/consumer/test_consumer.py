@@ -350,6 +350,57 @@ def test_there_is_no_consumer_for_tools(tmp_path: Path, uv_build: HookProcess, c
     assert finding.answers[-1].rule is Rule.UV_GUESS
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("uv tool install --with x Some.App", ["some-app"]),
+        ("uv tool install some-app[gpu]==2", ["some-app"]),
+        ("uv tool install some-app@latest", ["some-app"]),
+        ("uv tool install ./source", ["some-app"]),
+        ("uv tool install --from ./source[gpu] command", ["some-app"]),
+        ("uv tool upgrade --reinstall some-app", ["some-app"]),
+        ("uv tool upgrade --all", ["other", "some-app"]),
+        # What is not there yet, has no torch, or is not known by name.
+        ("uv tool install plain", []),
+        ("uv tool install git+https://git.example/some-app", []),
+        ("uv tool install ./elsewhere", []),
+        ("uv tool run some-app", []),
+    ],
+)
+def test_r2g_a_tool_keeps_the_torch_of_its_environment(
+    tmp_path: Path, uv_build: HookProcess, command: str, expected: list[str]
+) -> None:
+    tools = tmp_path / "data" / "uv" / "tools"
+    write_environment(tools / "some-app")
+    write_environment(tools / "other")
+    write_environment(tools / "plain", torch=None)
+    (tmp_path / "source").mkdir(exist_ok=True)
+    (tmp_path / "source" / "pyproject.toml").write_text("[project]\nname = 'Some_App'\n")
+    found = find(uv_build, caller(command, tmp_path, XDG_DATA_HOME=str(tmp_path / "data"))).found
+    assert sorted(Path(one.prefix).name for one in found) == expected
+    assert not any(one.certain for one in found)
+    assert found == find(uv_build, caller(command, tmp_path, UV_TOOL_DIR=str(tools))).found
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(".venv", "../far away/env\n"), (".python-envs", "../old\r\n../far away/env\r\n\r\n")]
+)
+def test_a_file_names_the_environment_of_a_project(tmp_path: Path, uv_build: HookProcess, name: str, text: str) -> None:
+    write_environment(tmp_path / "old")
+    far = write_environment(tmp_path / "far away" / "env")
+    project = tmp_path / "project"
+    (project / "below").mkdir(parents=True)
+    (project / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    (project / name).write_text(text)
+    for command, told in (("uv build", None), ("uv lock", None), ("uv build", str(project))):
+        found = one(find(uv_build, caller(command, project / "below" if command == "uv build" else project), told))
+        assert Path(found.prefix).resolve() == far
+    # A folder .venv comes last in that list, and is the default.
+    if name == ".python-envs":
+        write_environment(project / ".venv")
+        assert one(find(uv_build, caller("uv build", project))).prefix == str(project / ".venv")
+
+
 def test_r2g_an_environment_for_another_python_is_no_guess(tmp_path: Path, uv_build: HookProcess) -> None:
     write_environment(tmp_path / ".venv", version="3.12")
     finding = find(uv_build, caller("uv build", tmp_path))

@@ -327,7 +327,8 @@ def test_whether_torch_is_there(tmp_path: Path, name: str, *, there: bool) -> No
         ("/t/build-env-abc", True),
         ("/c/builds-v0/.tmpA", True),
         ("/c/archive-v0/abc", True),
-        ("/c/environments-v2/abc", True),
+        # Of uv's central place: they are kept.
+        ("/c/environments-v2/app-cp3.11.7-c859c5891e4acf47", False),
         ("/p/.tox/.pkg", True),
         ("/p/.tox/.pkg-py311", True),
         ("/p/.tox/py311", False),

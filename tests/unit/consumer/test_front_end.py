@@ -188,3 +188,26 @@ def test_what_uv_run_starts_has_options_of_its_own() -> None:
 def test_flags_of_the_interpreter(command: str, flags: str) -> None:
     found = process(command).command_line
     assert (found.python_flags if found else "") == flags
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("uv tool upgrade --all", True),
+        ("uv tool install -U app", True),
+        ("uv tool install app", False),
+        ("uv pip install --upgrade ext", True),
+        ("uv pip install -P torch ext", True),
+        ("uv pip install -P torchvision ext", False),
+        # pip upgrades what it is given, unless it is told to be eager.
+        ("pip install -U ext", False),
+        ("pip install -U torch>=2 ext", True),
+        ("pip install -U torch ext", True),
+        ("pip install -U torch-scatter", False),
+        ("pip install torch ext", False),
+        ("pip install -U --upgrade-strategy=eager ext", True),
+        ("pip install -U --no-deps torch ext", False),
+    ],
+)
+def test_who_takes_the_newest_torch_whatever_is_installed(command: str, *, expected: bool) -> None:
+    assert front_end(command).ignores_installed is expected

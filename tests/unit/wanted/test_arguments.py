@@ -360,3 +360,59 @@ def test_a_project_as_a_requirements_file(tmp_path: Path) -> None:
 
 def test_no_arguments_at_all(tmp_path: Path) -> None:
     assert all(ask(tmp_path, name) == Asked() for name in FrontEndName)
+
+
+RECEIPT = """
+[tool]
+requirements = [{ name = "App", extras = ["gpu"], directory = "APP" }, { name = "torch", specifier = ">=2.4" }]
+constraints = [{ name = "torch", specifier = "<2.9", marker = "python_version < '4'" }]
+"""
+OVERRIDING = 'overrides = [{ name = "torch", url = "https://x.example/torch-2.7.0-cp311-cp311-linux_x86_64.whl" }]\n'
+
+
+def write_receipt(tools: Path, name: str, text: str) -> None:
+    (tools / name / "lib" / "python3.11" / "site-packages" / "torch-2.8.0.dist-info").mkdir(parents=True)
+    (tools / name / "uv-receipt.toml").write_text(text)
+
+
+def upgrade(tools: Path, *arguments: str) -> Asked:
+    command = parse_arguments(UV, ("tool", "upgrade", *arguments))
+    return read_asked_for(command, folder=str(tools), variables={"UV_TOOL_DIR": str(tools)}, python=PYTHON)
+
+
+def test_the_receipt_of_a_tool_says_which_torch(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    project = '[project]\nname = "app"\n[project.optional-dependencies]\ngpu = ["torch!=2.8.1"]\n'
+    (tmp_path / "app" / "pyproject.toml").write_text(project)
+    receipt = RECEIPT.replace("APP", str(tmp_path / "app"))
+    write_receipt(tmp_path, "tool", receipt)
+    assert [one.requirement.text for one in upgrade(tmp_path, "tool").requirements] == [
+        "torch!=2.8.1",
+        "torch>=2.4",
+        "torch<2.9",
+    ]
+    (tmp_path / "tool" / "uv-receipt.toml").write_text(receipt + OVERRIDING)
+    (found,) = upgrade(tmp_path, "--all").requirements
+    assert found.requirement.url.endswith("torch-2.7.0-cp311-cp311-linux_x86_64.whl")
+    assert found.source == str(tmp_path / "tool" / "uv-receipt.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[tool", "does not parse"),
+        ('[tool]\nrequirements = [{ name = "torch", index = "https://x.example/whl/cu128" }]', "no build may see"),
+    ],
+)
+def test_a_receipt_that_does_not_say_it(tmp_path: Path, text: str, fault: str) -> None:
+    write_receipt(tmp_path, "tool", text)
+    assert fault in " ".join(upgrade(tmp_path, "tool").faults)
+
+
+def test_which_of_several_tools_is_upgraded_is_not_seen(tmp_path: Path) -> None:
+    write_receipt(tmp_path, "tool", RECEIPT)
+    write_receipt(tmp_path, "other", RECEIPT.replace("2.4", "2.5"))
+    (tmp_path / "plain").mkdir()
+    asked = upgrade(tmp_path, "--all")
+    assert asked.requirements == ()
+    assert any("upgrade them one by one" in fault for fault in asked.faults)

@@ -1,0 +1,47 @@
+"""What a tool of uv was installed with, which `uv tool upgrade` goes by: the uv-receipt.toml in its environment.
+
+May not resolve anything, nor raise: what cannot be read becomes a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from ..consumer.environment import holds_torch
+from ..files import UnreadableError, is_file
+from ..untrusted import read_toml, strings, table, tables, text_of
+from .requirements_files import Line
+
+
+def read_receipts(tools: Sequence[Path], faults: list[str], key: str) -> Iterator[Line]:
+    """Return the requirements of a tool that stand under a key: `requirements`, `constraints`, `overrides`.
+
+    uv upgrades one tool after the other, and for which one a hook is called is not seen: of several, those that have
+    torch are likely; where these are several, too, that is a fault.
+    """
+    likely = [tool for tool in tools if len(tools) == 1 or holds_torch(tool)]
+    if len(likely) > 1:
+        names = ", ".join(tool.name for tool in likely)
+        faults.append(f"which tool is being upgraded is not seen ({names[:120]}): upgrade them one by one")
+        return
+    for tool in likely:
+        file = tool / "uv-receipt.toml"
+        try:
+            receipt = table(read_toml(file).get("tool")) if is_file(file) else {}
+        except UnreadableError as error:
+            faults.append(f"{file} {error}")
+            return
+        for item in tables(receipt.get(key)):
+            name, extras = text_of(item.get("name")) or "", ",".join(strings(item.get("extras")))
+            if canonicalize_name(name) == "torch" and item.get("index"):
+                faults.append(f"{file} has torch from an index that no build may see")
+            folder = text_of(item.get("directory")) or text_of(item.get("editable")) or text_of(item.get("path"))
+            place = text_of(item.get("url")) or text_of(item.get("git")) or (folder and Path(folder).as_uri())
+            marker = text_of(item.get("marker"))
+            text = f"{name}{f'[{extras}]' if extras else ''}" + (
+                f" @ {place}" if place else text_of(item.get("specifier")) or ""
+            )
+            yield Line(text=f"{text} ; {marker}" if marker else text, folder=tool, source=str(file))
