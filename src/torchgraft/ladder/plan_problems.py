@@ -65,12 +65,16 @@ def _about_rivals(snapshot: Snapshot) -> Iterator[Problem]:
             for rival in everyone
         ),
         why="an extension works only with the torch that it was compiled against",
-        fixes=(
-            ("set package = sdist in the tox configuration",)
-            if snapshot.consumer.rule is Rule.TOX
-            else (f"-C {quoted(f'torchgraft.consumer={everyone[0].prefix}')}",)
-        ),
+        fixes=(_fix_of_rivals(snapshot, everyone[0]),),
     )
+
+
+def _fix_of_rivals(snapshot: Snapshot, one: Consumer) -> str:
+    if one.rule is Rule.TOX:
+        return "set package = sdist in the tox configuration"
+    if snapshot.front_end.command == "uv tool upgrade":
+        return f"uv tool upgrade {snapshot.python.path(one.prefix).name}   (and the others, one by one)"
+    return f"-C {quoted(f'torchgraft.consumer={one.prefix}')}"
 
 
 def _about_support(config: Config, snapshot: Snapshot, torch: Torch | None) -> Iterator[Problem]:
@@ -328,10 +332,7 @@ def _first_fixes(snapshot: Snapshot, consumer: Consumer | None) -> Iterator[str]
 
 
 def _rung_text(choice: Choice) -> str:
-    for answer in choice.rungs:
-        if answer.rung is choice.rung:
-            return f"{answer.rung.value}: {answer.said}"
-    return "none"
+    return next((f"{one.rung.value}: {one.said}" for one in choice.rungs if one.rung is choice.rung), "none")
 
 
 def _text(choice: Choice) -> str:

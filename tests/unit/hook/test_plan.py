@@ -406,6 +406,10 @@ def test_two_consumers_whose_torch_differs() -> None:
     made = plan(hook=WHEEL, consumer=snapshots.consumer(rule=Rule.TOX), rivals=(rival,))
     assert codes(made) == ["ambiguous-consumer"]
     assert "package = sdist" in made.problems[0].fixes[0]
+    upgrading = FrontEnd(name=FrontEndName.UV, command="uv tool upgrade")
+    rival, tool = (dataclasses.replace(one, rule=Rule.UV_GUESS) for one in (rival, snapshots.consumer(prefix="/t/app")))
+    made = plan(hook=WHEEL, consumer=tool, rivals=(rival,), front_end=upgrading)
+    assert made.problems[0].fixes == ("uv tool upgrade app   (and the others, one by one)",)
 
 
 def test_a_read_only_source() -> None:
