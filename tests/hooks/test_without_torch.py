@@ -181,3 +181,23 @@ def test_metadata_that_asks_importlib_for_torch(make_project: Any, make_caller: 
     metadata, record = prepare(caller, tmp_path / "meta")
     assert "Requires-Dist: torch==2.6.0\n" in metadata
     assert record["metadata"]["reads"] == ["importlib.metadata.version('torch')"]
+
+
+def test_a_script_that_puts_up_with_no_version_is_told_no_guess(
+    make_project: Any, make_caller: Any, tmp_path: Path
+) -> None:
+    script = """
+    import torch
+    from importlib.metadata import PackageNotFoundError, version
+    from setuptools import setup
+    try:
+        found = version("torch")
+    except PackageNotFoundError:
+        found = "2.5.1"
+    setup(version="1.0", install_requires=["torch==" + found])
+    """
+    project = make_project({"pyproject.toml": DYNAMIC, "setup.py": script})
+    metadata, _ = prepare(make_caller(project), tmp_path / "meta")
+    assert "Requires-Dist: torch==2.5.1\n" in metadata
+    metadata, _ = prepare(make_caller(project, TORCHGRAFT_TORCH="2.6.0"), tmp_path / "again")
+    assert "Requires-Dist: torch==2.6.0\n" in metadata

@@ -287,17 +287,22 @@ def project_root(folder: Path) -> Path | None:
 
 def find_member(root: Path, name: str) -> Path | None:
     """Return the folder of a project of a workspace, by its normalised name; None if there is none."""
-    patterns = strings((_workspace(root) or {}).get("members"))
-    folders = [root]
-    for pattern in patterns:
-        with contextlib.suppress(ValueError, OSError, NotImplementedError):  # patterns that are none
-            folders += itertools.islice(root.glob(pattern), _MOST_MEMBERS)
-    for folder in folders:
+    for folder in workspace_members(root):
         with contextlib.suppress(UnreadableError):
             found = table(read_toml(folder / "pyproject.toml").get("project")).get("name")
-            if canonicalize_name(str(found)) == name and project_root(folder) == root:
+            if canonicalize_name(str(found)) == name:
                 return folder
     return None
+
+
+def workspace_members(root: Path) -> tuple[Path, ...]:
+    """Return the folders of a workspace's projects, its root first."""
+    folders = [root]
+    for pattern in strings((_workspace(root) or {}).get("members")):
+        with contextlib.suppress(ValueError, OSError, NotImplementedError):  # patterns that are none
+            folders += itertools.islice(root.glob(pattern), _MOST_MEMBERS)
+    members = (folder for folder in folders if is_file(folder / "pyproject.toml") and project_root(folder) == root)
+    return tuple(dict.fromkeys(members))
 
 
 def _workspace(folder: Path) -> Mapping[str, Any] | None:

@@ -26,7 +26,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     choice = plan_torch(config, snapshot)
     reach = plan_way(config, snapshot, choice)
     torch = expected_torch(snapshot, choice, reach)
-    without = plan_without_torch(config, snapshot, torch, reach.way)
+    without = plan_without_torch(config, snapshot, choice, expected=torch, way=reach.way)
     compiling = _compiling(config, snapshot, torch, reach.way)
     delegate = plan_delegate(config, snapshot, reach.way, toolkit=compiling.requirement)
     wishes = _wishes(config, snapshot, choice, torch=torch, reach=reach, compiling=compiling)
@@ -55,6 +55,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         late_install=plan_late_install(snapshot, choice, reach, compiling.requirement),
         graft=plan_graft(config, snapshot) if reach.way is Way.GRAFT else None,
         stand_in=without.stand_in,
+        hides_version=without.hides_version,
         asks_version=bool(snapshot.project.setup_script and snapshot.project.setup_script.asks_version),
         from_files=without.from_files,
         runtime_torch=_runtime_torch(config, snapshot, reach.torch),

@@ -80,7 +80,7 @@ def _with_stand_in(call: Call, torch: Torch, arguments: tuple[object, ...]) -> t
     from ..ladder.without_torch import made_stand_in
     from .delegate import run_hook, with_import_path
 
-    with made_stand_in(torch) as folder:
+    with made_stand_in(torch, hides_version=call.plan.hides_version) as folder:
         variables = with_import_path(call.variables, folder.path)
         try:
             return str(run_hook(replace(call, variables=variables), arguments)), folder.reads()

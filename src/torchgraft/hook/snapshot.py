@@ -21,6 +21,7 @@ from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook
 from ..consumer.rules import find_consumer
 from ..installed.distributions import list_distributions, read_distributions
 from ..installed.torch import read_torch
+from ..ladder.plan_torch import applying
 from ..model.hardware_values import Hardware
 from ..model.observation import (
     BuildEnvironment,
@@ -36,7 +37,7 @@ from ..model.observation import (
     Torch,
 )
 from ..model.source_tree import HashFile, Project
-from ..model.torch_requirement import Locked, Wanted
+from ..model.torch_requirement import Locked, Wanted, torch_among
 from ..project.read_project import read_project, with_identity
 from ..settings.config import Config, Cuda, Source
 from ..settings.sources import Settings
@@ -126,7 +127,9 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         from ..wanted.read_wanted import front_end_of, read_wanted
 
         wanted = read_wanted(caller, ancestors, python, building=place.project)
-        front_end = front_end_of(caller, wanted)
+        required = torch_among(applying(place.project.dependencies or (), python))
+        comes_first = required is not None and not any(c.torch for c in consumers)
+        front_end = front_end_of(caller, wanted, torch_comes_first=comes_first)
     consumer = _with_torch_first(consumers)
     passing = None
     if consumer is not None and consumer.rule is Rule.IMPORTABLE and _is_made_for_builds(consumer.prefix, caller):

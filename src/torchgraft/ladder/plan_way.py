@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 
+from ..installed.markers import torch_version_in
 from ..model.observation import Consumer, Hook, Knowledge, Origin, Rung, Snapshot, Torch, Way
 from ..settings.config import Config, Provide
 from ..values import dataclass
 from .plan_torch import Choice
 
 _MESON = "mesonpy"
-# What a setup.py is told where nothing at all is known. The record says that it was a guess.
-_GUESS = "2.8.0"
+# What a setup.py is told where no version is known, the first that is allowed. The record says that it was a guess.
+_GUESSES = tuple(f"2.{minor}.0" for minor in range(8, -1, -1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +86,12 @@ def expected_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Torch:
     if reach.torch is not None:
         return reach.torch
     requirement, locked = choice.requirement, snapshot.locked
-    is_locked = locked is not None and locked.requirement == requirement
-    version = (locked.version if locked is not None and is_locked else None) or (requirement and requirement.pinned)
+    is_locked = locked is not None and locked.requirement is not None and locked.requirement == requirement
+    version = locked.version if locked is not None and is_locked else None
+    if requirement is not None:
+        version = version or requirement.pinned or torch_version_in(requirement.url)
     if not version:
-        guess = (requirement and requirement.oldest) or _GUESS
+        guess = (requirement and requirement.version_among(_GUESSES)) or _GUESSES[0]
         return Torch(version=guess, folder="", origin=Origin.WHEEL, known=Knowledge.GUESSED)
     local = version.partition("+")[2]
     rocm = re.fullmatch(r"rocm(\d+\.\d+)[\d.]*", local)
@@ -112,13 +115,19 @@ def _cuda_of(local: str) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class WithoutTorch:
-    """`from_files`: setup.py is left out, the metadata is static. `stand_in`: setup.py runs against that."""
+    """`from_files`: setup.py is left out, the metadata is static. `stand_in`: setup.py runs against that.
+
+    `hides_version` says that the stand-in is to be imported, and no distribution to be asked for.
+    """
 
     from_files: bool = False
     stand_in: Torch | None = None
+    hides_version: bool = False
 
 
-def plan_without_torch(config: Config, snapshot: Snapshot, expected: Torch, way: Way) -> WithoutTorch:
+def plan_without_torch(
+    config: Config, snapshot: Snapshot, choice: Choice, *, expected: Torch, way: Way
+) -> WithoutTorch:
     """Return what takes torch's place in a hook that can do without; nothing where torch is there.
 
     meson-python makes metadata by building the whole wheel, in a hook that does not compile: without a CUDA toolkit
@@ -133,10 +142,13 @@ def plan_without_torch(config: Config, snapshot: Snapshot, expected: Torch, way:
     static = snapshot.project.static_metadata and config.backend.startswith("setuptools.build_meta")
     if static and script.needs_torch and snapshot.hook.prepares:
         return WithoutTorch(from_files=True)
-    consumer = snapshot.consumer
-    if expected.known is not Knowledge.SEEN and consumer is not None and consumer.torch is not None:
-        expected = consumer.torch
-    # Who only asks for the version can do without, and is better told nothing than a guess.
-    if script.needs_torch or (script.asks_version and expected.known is not Knowledge.GUESSED):
-        return WithoutTorch(stand_in=expected)
-    return WithoutTorch()
+    wanted = choice.requirement
+    there = snapshot.consumer.torch if snapshot.consumer else None
+    if expected.known is Knowledge.GUESSED and there and (wanted is None or wanted.accepts(there.version)):
+        expected = there
+    # Who only asks for the version can do without, and is better told nothing than a guess that nothing supports.
+    is_blind = expected.known is Knowledge.GUESSED and not (wanted and wanted.specifier)
+    if script.needs_torch:
+        hides_version = is_blind and script.asks_version and not script.needs_version
+        return WithoutTorch(stand_in=expected, hides_version=hides_version)
+    return WithoutTorch(stand_in=expected if script.asks_version and not is_blind else None)

@@ -51,16 +51,20 @@ class StandInFolder:
 
 
 @contextlib.contextmanager
-def made_stand_in(facts: Torch) -> Iterator[StandInFolder]:
-    """Make a stand-in that answers with `facts`, for as long as the block lasts."""
+def made_stand_in(facts: Torch, *, hides_version: bool = False) -> Iterator[StandInFolder]:
+    """Make a stand-in that answers with `facts`, for as long as the block lasts.
+
+    :param hides_version: whether importlib.metadata finds no torch
+    """
     with tempfile.TemporaryDirectory(prefix="torchgraft-") as name:
         folder = Path(name)
         shutil.copytree(_FILES, folder / "torch", ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "torch" / "facts.json").write_text(json_text(facts), encoding="ascii")
-        info = folder / f"torch-{facts.version}.dist-info"
-        info.mkdir()
-        metadata = f"Metadata-Version: 2.1\nName: torch\nVersion: {facts.version}\n"
-        (info / "METADATA").write_text(metadata, encoding="ascii")
+        if not hides_version:
+            info = folder / f"torch-{facts.resolved_version}.dist-info"
+            info.mkdir()
+            metadata = f"Metadata-Version: 2.1\nName: torch\nVersion: {facts.resolved_version}\n"
+            (info / "METADATA").write_text(metadata, encoding="ascii")
         yield StandInFolder(path=folder)
 
 

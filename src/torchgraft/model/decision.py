@@ -265,6 +265,7 @@ class Plan:
     rebuild: Rebuild | None = None
     jobs: int | None = None
     stand_in: Torch | None = None
+    hides_version: bool = False
     asks_version: bool = False
     from_files: bool = False
     runtime_torch: RuntimeRequirement | None = None

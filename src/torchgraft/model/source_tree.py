@@ -15,8 +15,9 @@ class SetupScript:
     `setup_requires` and `install_requires` are the literal lists; None where an expression computes them.
     `may_set_requires` is False only where it is certain that setup() gets no setup_requires.
     `imports` are the top-level names that it imports; `needs_torch` is true where it imports torch and does not
-    put up with an ImportError; `asks_version` where it asks importlib.metadata for torch's version; `names_cuda`
-    where it names CUDAExtension, `names_sycl` where SyclExtension. `name` is the distribution's, if it is literal.
+    put up with an ImportError; `asks_version` where it asks importlib.metadata for torch's version, `needs_version`
+    where it does not put up with there being none; `names_cuda` where it names CUDAExtension, `names_sycl` where
+    SyclExtension. `name` is the distribution's, if it is literal.
     `version` is literal, "" where setup() gets none, None where an expression computes it.
     `nvcc_threads` is what it tells nvcc itself, 0 for as many as there are processors, None if nothing that is not
     NVCC_THREADS; `names_gencode` says whether it has flags of its own for architectures.
@@ -28,6 +29,7 @@ class SetupScript:
     imports: tuple[str, ...] = ()
     needs_torch: bool = False
     asks_version: bool = False
+    needs_version: bool = False
     names_cuda: bool = False
     names_sycl: bool = False
     name: str | None = None

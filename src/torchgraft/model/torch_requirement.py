@@ -62,11 +62,11 @@ class TorchRequirement:
         exact = [s.version for s in self.specifier if s.operator in {"==", "==="} and not s.version.endswith("*")]
         return exact[0] if exact else None
 
-    @property
-    def oldest(self) -> str | None:
-        """The oldest version that may meet it, None where nothing is said."""
-        least = [v for s in self.specifier if s.operator in {">=", "~=", ">"} if (v := parse_version(s.version))]
-        return str(max(least)) if least else None
+    def version_among(self, known: Iterable[str]) -> str | None:
+        """Return the first of these versions that meets it, else one that its own bounds show; None for none."""
+        bounds = [v for s in self.specifier if (v := parse_version(s.version.removesuffix(".*")))]
+        shown = [text for bound in sorted(bounds, reverse=True) for text in (str(bound), f"{bound}.1")]
+        return next((text for text in (*known, *shown) if self.accepts(text)), None)
 
     def accepts(self, version: str) -> bool:
         """Return whether an installed torch meets it.
@@ -116,11 +116,15 @@ class AskedFor:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What the front end's lock and arguments say of torch."""
+    """What the front end's lock and arguments say of torch.
+
+    `resolves` says that its project has no lock that is current, and that one is going to be written.
+    """
 
     locked: Locked | None = None
     asked_for: tuple[AskedFor, ...] = ()
     faults: tuple[str, ...] = ()
+    resolves: bool = False
 
 
 def torch_among(requirements: Iterable[Requirement]) -> TorchRequirement | None:

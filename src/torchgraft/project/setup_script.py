@@ -16,6 +16,7 @@ from ..model.source_tree import SetupScript
 # importlib.metadata.version("torch") and its relatives.
 VERSION_CALLS = frozenset({"version", "distribution", "metadata", "requires", "get_distribution", "require"})
 IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_VERSION_ERRORS = frozenset({"PackageNotFoundError", "DistributionNotFound"})
 LARGEST_SCRIPT_BYTES = 2_000_000
 # Far more than people write, and few enough for those who visit it, a few calls for each.
 _DEEPEST = 200
@@ -56,12 +57,12 @@ def name_of(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def catches_import_error(handler: ast.ExceptHandler) -> bool:
+def catches_import_error(handler: ast.ExceptHandler, names: frozenset[str] = IMPORT_ERRORS) -> bool:
     """Return whether a handler puts up with the absence of a module."""
     if handler.type is None:
         return True
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(name_of(name) in IMPORT_ERRORS for name in caught)
+    return any(name_of(name) in names for name in caught)
 
 
 class GuardedVisitor(ast.NodeVisitor):
@@ -129,7 +130,8 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
     known = SetupScript(
         imports=_imports(nodes),
         needs_torch=about_torch.needed,
-        asks_version=about_torch.asked_for_version,
+        asks_version=about_torch.asks_version,
+        needs_version=about_torch.needs_version,
         names_cuda="CUDAExtension" in named,
         names_sycl="SyclExtension" in named,
         nvcc_threads=_nvcc_threads(nodes, constants.resolve),
@@ -195,7 +197,16 @@ class _AboutTorch(GuardedVisitor):
     def __init__(self) -> None:
         super().__init__()
         self.needed = False
-        self.asked_for_version = False
+        self.asks_version = False
+        self.needs_version = False
+        self._version_guards = 0
+
+    def visit_Try(self, node: ast.Try) -> None:
+        """Count the handlers that catch what a question for a version raises, too."""
+        guarded = any(catches_import_error(handler, _VERSION_ERRORS) for handler in node.handlers)
+        self._version_guards += guarded
+        super().visit_Try(node)
+        self._version_guards -= guarded
 
     def visit_Import(self, node: ast.Import) -> None:
         self._import(*(alias.name for alias in node.names))
@@ -207,7 +218,8 @@ class _AboutTorch(GuardedVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         first = node.args[0] if node.args else None
         if name_of(node.func) in VERSION_CALLS and isinstance(first, ast.Constant) and first.value == "torch":
-            self.asked_for_version = True
+            self.asks_version = True
+            self.needs_version |= not self.is_guarded and self._version_guards == 0
         self.generic_visit(node)
 
     def _import(self, *names: str) -> None:

@@ -5,6 +5,7 @@ May not run a project, resolve anything, or raise: what cannot be read becomes a
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,13 +16,14 @@ from packaging.utils import canonicalize_name
 from ..consumer.uv import find_member, project_root
 from ..files import UnreadableError, is_file, real
 from ..installed.markers import Chosen, MarkerError, marker_holds
-from ..model.observation import Python
+from ..model.observation import FrontEndName, Python
 from ..model.source_tree import Project
 from ..model.torch_requirement import TorchRequirement, requirement_of
 from ..project.read_project import StatedRequirements, read_requirements
 from ..redaction import without_credentials
 from ..untrusted import read_toml, strings, table, tables, text_of
 from .requirements_files import PROJECT_FILES, Line, path_of, shown_path
+from .tool_tables import find_index, find_sources, list_poetry, tool_table
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -42,11 +44,11 @@ class _Named(NamedTuple):
     marker: str
 
 
-class _ToolUv(NamedTuple):
-    """A folder with the `[tool.uv]` of the project in it."""
+class _ProjectFile(NamedTuple):
+    """A folder with the pyproject.toml of the project in it."""
 
     folder: Path
-    settings: Mapping[str, Any]
+    data: Mapping[str, Any]
 
 
 class LocalProjects:
@@ -55,17 +57,25 @@ class LocalProjects:
     :param folder: where the front end runs
     :param building: the project that is being built. Of that one only what is named beside it is new: the ladder
         knows its plain dependencies.
-    :param has_sources: whether the front end heeds `[tool.uv.sources]`
+    :param tool: the front end whose own tables say where distributions come from, None where none counts
+    `resolves` says that it is for metadata alone: a pin counts without a local part that nobody can know.
     """
 
     def __init__(
-        self, folder: Path, python: Python, faults: list[str], *, building: Project | None, has_sources: bool
+        self,
+        folder: Path,
+        python: Python,
+        faults: list[str],
+        *,
+        building: Project | None,
+        tool: FrontEndName | None,
     ) -> None:
         self.folder = folder
         self.python = python
         self.faults = faults
         self.building = building
-        self.has_sources = has_sources
+        self.tool = tool
+        self.resolves = False
         self._read: set[tuple[str, Chosen, bool]] = set()
 
     def with_projects(self, line: Line) -> Iterator[Line]:
@@ -92,18 +102,32 @@ class LocalProjects:
         if key in self._read or len(self._read) >= _MOST_PROJECTS or file is None:
             return
         self._read.add(key)
-        shown = shown_path(file, self.folder)
         try:
             data: Mapping[str, Any] = read_toml(file) if file.name == "pyproject.toml" else {}
             places = self._places(folder, data)
         except UnreadableError as error:
-            self.faults.append(f"{shown} {error}")
+            self.faults.append(f"{shown_path(file, self.folder)} {error}")
             return
         stated = read_requirements(folder, data)
-        if (plain and stated.dependencies is None) or (chosen.extras and stated.extras is None):
+        is_unknown = stated.dependencies is None and not tool_table(data, FrontEndName.POETRY)
+        if (plain and is_unknown) or (chosen.extras and stated.extras is None):
             self.faults.append(f"{shown_path(folder, self.folder)} says what it requires only when it is built")
+        listed = _listed(stated, table(data.get("dependency-groups")), chosen, plain=plain)
+        listed = itertools.chain(listed, list_poetry(data, chosen, plain=plain))
+        yield from self._required(listed, shown_path(file, self.folder), places)
+
+    def read_settings(self, folder: Path, texts: Iterable[str]) -> Iterator[Line]:
+        """Return requirements that are in a front end's settings, with where the project's file takes them from."""
+        file = folder / "pyproject.toml"
+        listed = ((text, " (settings)", Chosen()) for text in texts)
+        yield from self._required(listed, shown_path(file, self.folder), (_ProjectFile(folder, read_or_nothing(file)),))
+
+    def _required(
+        self, listed: Iterable[tuple[str, str, Chosen]], shown: str, places: tuple[_ProjectFile, ...]
+    ) -> Iterator[Line]:
+        folder, data = places[0]
         name = canonicalize_name(text_of(table(data.get("project")).get("name")) or "")
-        for text, where, wanted in _listed(stated, table(data.get("dependency-groups")), chosen, plain=plain):
+        for text, where, wanted in listed:
             requirement = requirement_of(text)
             if requirement is None or not self._holds(str(requirement.marker or "")):
                 # As with any other line, what is no requirement is for others to say.
@@ -113,16 +137,16 @@ class LocalProjects:
             else:
                 yield from self._from_source(requirement, Line(text, folder, f"{shown}{where}"), places, wanted)
 
-    def _places(self, folder: Path, data: Mapping[str, Any]) -> tuple[_ToolUv, ...]:
-        """Return where uv looks for sources: the project, then the root of its workspace, which counts for members.
+    def _places(self, folder: Path, data: Mapping[str, Any]) -> tuple[_ProjectFile, ...]:
+        """Return where sources are looked for: the project, then the root of its workspace, which counts for members.
 
         :raises UnreadableError: if that one's file cannot be read
         """
-        own = _ToolUv(folder, table(table(data.get("tool")).get("uv")))
-        root = project_root(folder) if self.has_sources else None
-        if root is None or root == folder:
-            return (own,)
-        return (own, _ToolUv(root, table(table(read_toml(root / "pyproject.toml").get("tool")).get("uv"))))
+        own = _ProjectFile(folder, data)
+        root = project_root(folder) if self.tool is FrontEndName.UV else None
+        return (
+            (own,) if root is None or root == folder else (own, _ProjectFile(root, read_toml(root / "pyproject.toml")))
+        )
 
     def read_group(self, text: str) -> Iterator[Line]:
         """Return what a dependency group requires, as pip names it: `ml`, `folder/pyproject.toml:ml`."""
@@ -131,9 +155,9 @@ class LocalProjects:
         yield from self.read(folder, Chosen(groups=_names((group,))), plain=False)
 
     def _from_source(
-        self, requirement: Requirement, line: Line, places: tuple[_ToolUv, ...], wanted: Chosen
+        self, requirement: Requirement, line: Line, places: tuple[_ProjectFile, ...], wanted: Chosen
     ) -> Iterator[Line]:
-        """Return a requirement as `[tool.uv.sources]` have it, with those of the project that it comes from."""
+        """Return a requirement as the front end's tables have it, with those of the project that it comes from."""
         folder, source = self._source(requirement, places, wanted)
         path, url, git = (text_of(source.get(key)) for key in ("path", "url", "git"))
         member = source.get("workspace") is True and find_member(places[-1].folder, canonicalize_name(requirement.name))
@@ -151,17 +175,13 @@ class LocalProjects:
             yield from self.with_projects(line)
 
     def _source(
-        self, requirement: Requirement, places: tuple[_ToolUv, ...], wanted: Chosen
+        self, requirement: Requirement, places: tuple[_ProjectFile, ...], wanted: Chosen
     ) -> tuple[Path, Mapping[str, Any]]:
         """Return the source that counts, and the folder that its path is relative to."""
-        named = (
-            (place.folder, value)
-            for place in places
-            for name, value in table(place.settings.get("sources")).items()
-            if self.has_sources and _is_name(name, requirement.name)
-        )
-        folder, found = next(named, (self.folder, None))
-        for source in tables(found) or [table(found)]:
+        name = canonicalize_name(requirement.name)
+        named = ((place.folder, sources) for place in places if (sources := find_sources(place.data, self.tool, name)))
+        folder, found = next(named, (self.folder, []))
+        for source in found:
             extra, group = text_of(source.get("extra")), text_of(source.get("group"))
             is_meant = (extra is None or wanted.has_extra(extra)) and (group is None or wanted.has_group(group))
             if is_meant and self._holds(text_of(source.get("marker")) or ""):
@@ -169,15 +189,14 @@ class LocalProjects:
         return folder, {}
 
     def _from_index(
-        self, requirement: Requirement, line: Line, index: str, places: tuple[_ToolUv, ...]
+        self, requirement: Requirement, line: Line, index: str, places: tuple[_ProjectFile, ...]
     ) -> Iterator[Line]:
         """Return a requirement on the torch of an index that builds do not see, as one that no other index has.
 
         PyTorch's indexes end with the local part that their versions have: `.../whl/cu128`. A build that cannot get
         that version fails; with the version alone it would take the torch of the default index.
         """
-        indexes = (one for place in places for one in tables(place.settings.get("index")))
-        found = next((one for one in indexes if one.get("name") == index), {})
+        found = next((one for place in places if (one := find_index(place.data, self.tool, index))), {})
         if found.get("default") is True:
             yield line
             return
@@ -191,6 +210,8 @@ class LocalProjects:
         else:
             place = without_credentials(index)[:60]
             self.faults.append(f"{line.source} has torch from the index {place}, which no build sees")
+            if self.resolves:
+                yield line
 
     def _holds(self, marker: str) -> bool:
         try:
@@ -243,5 +264,9 @@ def _names(names: Iterable[str]) -> frozenset[str]:
     return frozenset(canonicalize_name(name.strip()) for name in names if name.strip())
 
 
-def _is_name(one: object, other: str) -> bool:
-    return canonicalize_name(str(one)) == canonicalize_name(other)
+def read_or_nothing(file: Path) -> Mapping[str, Any]:
+    """Return what stands in a TOML file; nothing where it cannot be read."""
+    try:
+        return read_toml(file)
+    except UnreadableError:
+        return {}

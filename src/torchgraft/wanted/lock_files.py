@@ -13,16 +13,17 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from ..consumer.command_line import CommandLine
-from ..consumer.uv import find_member, project_root
+from ..consumer.uv import find_member, project_root, workspace_members
 from ..files import UnreadableError, is_file, read_start, real
 from ..installed.markers import Chosen, MarkerError
 from ..model.observation import FrontEndName, Python
 from ..model.torch_requirement import Locked, requirement_of
 from ..untrusted import read_toml, strings, table, tables
-from .local_projects import LocalProjects
+from .local_projects import LocalProjects, read_or_nothing
 from .locked_torch import LockError, ReadLock, locked_answer, undecided_answer
 from .other_locks import read_pdm_lock, read_poetry_lock, read_pylock
 from .requirements_files import Line, is_lock_name
+from .tool_tables import find_overrides, tool_table
 from .uv_lock import read_uv_lock
 
 _LARGEST_SCRIPT_BYTES = 20_000_000
@@ -62,27 +63,45 @@ def read_lock(
     if locked is None or option is None or not (locked.requirement or locked.undecided):
         return locked
     # What is locked is not installed, and the torch stays that is there.
-    return Locked(file=locked.file, said=f"{locked.said}, which {option} leaves out")
+    return Locked(file=locked.file, version=locked.version, said=f"{locked.said}, which {option} leaves out")
 
 
 def project_lines(
-    start: Path, command: CommandLine, python: Python, faults: list[str], *, has_sources: bool
+    start: Path,
+    command: CommandLine,
+    python: Python,
+    faults: list[str],
+    *,
+    tool: FrontEndName | None,
+    everything: bool = False,
 ) -> tuple[Line, ...]:
-    """Return what the project of a folder requires, with the extras and groups of a command of uv; none if overridden.
+    """Return what the project of a folder requires of torch and all else; of torch only an override, if there is one.
 
-    :param has_sources: whether `[tool.uv.sources]` count
+    :param tool: the front end whose tables say where distributions come from, None where none counts
+    :param everything: whether all extras, groups and members of the workspace are meant, as by who resolves for a
+        lock; else those of the command
     """
     start = Path(real(start))
     folder = next((above for above in (start, *start.parents) if is_file(above / "pyproject.toml")), start)
-    root = project_root(folder) or folder
-    for place in (folder, root):
-        overrides = map(requirement_of, strings(_uv_settings(place).get("override-dependencies")))
-        if any(one is not None and canonicalize_name(one.name) == "torch" for one in overrides):
-            return ()
-    reader = LocalProjects(folder, python, faults, building=None, has_sources=has_sources)
-    members = [find_member(root, canonicalize_name(name)) for name in command.values("--package")]
-    folders = [member for member in members if member] or [folder]
-    return tuple(line for one in folders for line in reader.read(one, chosen_by(command)))
+    is_uv = command.program is FrontEndName.UV
+    root = (project_root(folder) if is_uv else None) or folder
+    reader = LocalProjects(folder, python, faults, building=None, tool=tool)
+    reader.resolves = everything
+    settings = _uv_settings(root) if is_uv else {}
+    data = {"tool": {"uv": settings}} if is_uv else read_or_nothing(root / "pyproject.toml")
+    overrides = tuple(text for text in find_overrides(data, command.program) if _is_on_torch(text))
+    if overrides:
+        return tuple(reader.read_settings(root, overrides))
+    chosen = Chosen(all_extras=True, all_groups=True) if everything else chosen_by(command)
+    members = (find_member(root, canonicalize_name(name)) for name in command.values("--package") if is_uv)
+    folders = workspace_members(root) if everything and is_uv else tuple(filter(None, members)) or (folder,)
+    lines = [line for one in folders for line in reader.read(one, chosen)]
+    return (*lines, *reader.read_settings(root, strings(settings.get("constraint-dependencies"))))
+
+
+def _is_on_torch(text: str) -> bool:
+    requirement = requirement_of(text)
+    return requirement is not None and canonicalize_name(requirement.name) == "torch"
 
 
 def _leaves_torch_alone(command: CommandLine) -> str | None:
@@ -200,7 +219,7 @@ def _read_by_name(file: Path, data: Mapping[str, Any], python: Python, chosen: C
     if is_lock_name(file.name):
         return read_pylock(data, folder=folder, python=python, chosen=chosen)
     if file.name == "poetry.lock":
-        settings = _tool(folder, "poetry")
+        settings = tool_table(read_or_nothing(folder / "pyproject.toml"), FrontEndName.POETRY)
         return read_poetry_lock(data, folder=folder, settings=settings, python=python, chosen=chosen)
     if "lock_version" in table(data.get("metadata")) or file.name == "pdm.lock":
         return read_pdm_lock(data, folder=folder, python=python, chosen=chosen)
@@ -214,11 +233,4 @@ def _uv_settings(folder: Path) -> Mapping[str, Any]:
     try:
         return read_toml(folder / "uv.toml")
     except UnreadableError:
-        return _tool(folder, "uv")
-
-
-def _tool(folder: Path, name: str) -> Mapping[str, Any]:
-    try:
-        return table(table(read_toml(folder / "pyproject.toml").get("tool")).get(name))
-    except UnreadableError:
-        return {}
+        return tool_table(read_or_nothing(folder / "pyproject.toml"), FrontEndName.UV)

@@ -17,7 +17,7 @@ from ..consumer.front_end import Caller
 from ..consumer.processes import Process
 from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
-from ..model.torch_requirement import AskedFor, Locked, Wanted
+from ..model.torch_requirement import AskedFor, Locked, TorchRequirement, Wanted
 from ..values import dataclass
 from .torch_lines import torch_in_line
 
@@ -27,6 +27,8 @@ _LOOKS_LIKE_PLACE = re.compile(r"\s*\.|-e |.*[/\\\[]|.*file:")
 _OFF = frozenset({"0", "false", "f", "no", "n", "off"})
 # Those that may work from a lock of a project.
 _WITH_LOCK = frozenset({FrontEndName.UV, FrontEndName.POETRY, FrontEndName.PDM})
+# The commands of poetry and pdm that work on the dependencies of a project.
+_LOCKING = frozenset((word,) for word in ("add", "export", "install", "list", "lock", "remove", "sync", "update"))
 
 
 def read_wanted(
@@ -46,24 +48,28 @@ def read_wanted(
         for command, process in callers
     ]
     locked = _locked(caller, tuple(file for item in asked for file in item.lock_files), python)
-    locked, own = _with_project(caller, locked, python)
+    locked, own, resolves = _with_project(caller, locked, python)
     asked.append(own)
     return Wanted(
         locked=locked,
         asked_for=tuple(dict.fromkeys(found for item in asked for found in item.requirements)),
         faults=tuple(dict.fromkeys(fault for item in asked for fault in item.faults)),
+        resolves=resolves,
     )
 
 
-def front_end_of(caller: Caller, wanted: Wanted) -> FrontEnd:
-    """Return the front end, with what its lock says of where it is in its work."""
-    if caller.name is not FrontEndName.UV or wanted.locked is not None or _is_on(caller, "--isolated"):
-        return caller.front_end
-    from ..consumer.uv import is_project_command
+def front_end_of(caller: Caller, wanted: Wanted, *, torch_comes_first: bool = False) -> FrontEnd:
+    """Return the front end, with what its project says of where it is in its work.
 
-    # uv resolves a project before it syncs it, calling for metadata as for a build; only then there is a lock, which
-    # an isolated run never writes.
-    return replace(caller.front_end, resolves=caller.front_end.resolves or is_project_command(caller))
+    uv and pdm resolve a project before they sync it, calling for metadata as for a build; only then there is a lock
+    that is not older than the project. poetry writes it at the very end.
+
+    :param torch_comes_first: whether torch would be there if the wheel were to be built now: poetry installs what a
+        distribution requires before it builds it
+    """
+    is_poetry = caller.name is FrontEndName.POETRY
+    resolves = wanted.resolves and (torch_comes_first or not is_poetry)
+    return replace(caller.front_end, resolves=caller.front_end.resolves or resolves)
 
 
 def _locked(caller: Caller, files: tuple[str, ...], python: Python) -> Locked | None:
@@ -82,42 +88,54 @@ def _locked(caller: Caller, files: tuple[str, ...], python: Python) -> Locked | 
     return read_lock(caller.process.folder, command=command, root=root, extra_files=files, python=python)
 
 
-def _with_project(caller: Caller, locked: Locked | None, python: Python) -> tuple[Locked | None, Asked]:
-    """Return the lock, and what the project requires where that does not count: uv locks anew if they contradict.
+def _with_project(caller: Caller, locked: Locked | None, python: Python) -> tuple[Locked | None, Asked, bool]:
+    """Return the lock, what the project requires where that does not count, and whether it is being locked anew.
 
-    `uv run --isolated` does so without writing the lock. `--frozen` takes a lock as it is.
+    A lock that contradicts the project is none. `uv run --isolated` writes none, `--frozen` takes one as it is.
     """
     command = caller.command
-    is_isolated = _is_on(caller, "--isolated")
-    is_frozen = _is_on(caller, "--frozen")
-    if caller.name is not FrontEndName.UV or is_frozen or not (is_isolated or (locked and locked.version)):
-        return locked, Asked()
-    from ..consumer.uv import is_project_command
-
-    if not is_project_command(caller):
-        return locked, Asked()
+    is_undecided = locked is not None and locked.undecided and not locked.version
+    if is_undecided or _is_on(caller, "--frozen") or not _works_on_project(caller):
+        return locked, Asked(), False
     from .lock_files import project_lines
 
     start = Path(caller.process.folder, _project_folder(caller) or ".")
-    lines = project_lines(start, command, python, [], has_sources=False)
-    pins = [asked for line in lines if (asked := torch_in_line(*line, python, []))]
+
+    def pins(faults: list[str], tool: FrontEndName | None, *, everything: bool = False) -> tuple[AskedFor, ...]:
+        lines = project_lines(start, command, python, faults, tool=tool, everything=everything)
+        return tuple(asked for line in lines if (asked := torch_in_line(*line, python, faults)))
+
     if locked is not None:
         version = locked.version
-        newer = next((pin for pin in pins if version and not pin.requirement.accepts(version)), None)
+        newer = next((pin for pin in pins([], None) if not (version and pin.requirement.accepts(version))), None)
         if newer is None:
-            return locked, Asked()
+            return locked, Asked(), False
         said = f"{locked.said}, which is older than {newer.requirement.text} ({newer.source})"
         locked = Locked(file=locked.file, said=said)
+    tool = None if _is_on(caller, "--no-sources") else caller.name
+    is_isolated = _is_on(caller, "--isolated")
     faults: list[str] = []
-    if is_isolated and not _is_on(caller, "--no-sources"):
-        lines = project_lines(start, command, python, faults, has_sources=True)
-        pins = [asked for line in lines if (asked := torch_in_line(*line, python, faults))]
-    return locked, Asked(requirements=tuple(pins), faults=tuple(faults))
+    found = pins(faults, tool, everything=not is_isolated)
+    together = TorchRequirement.all_of(pin.requirement for pin in found)
+    if together and together.pinned and not together.accepts(together.pinned):
+        faults = []
+        found = pins(faults, tool)
+    writes_lock = not (is_isolated or any(_is_on(caller, option) for option in ("--no-lock", "--frozen-lockfile")))
+    return locked, Asked(requirements=found, faults=tuple(faults)), writes_lock
+
+
+def _works_on_project(caller: Caller) -> bool:
+    if caller.name is FrontEndName.UV:
+        from ..consumer.uv import is_project_command
+
+        return is_project_command(caller)
+    return caller.name in _WITH_LOCK and caller.command.words[:1] in _LOCKING
 
 
 def _is_on(caller: Caller, option: str) -> bool:
-    """Return whether an option of uv is given, or its variable: UV_NO_PROJECT is --no-project."""
-    variable = caller.variable("UV_" + option.removeprefix("--").replace("-", "_").upper())
+    """Return whether an option is given, or its variable: UV_NO_PROJECT is --no-project of uv."""
+    name = f"{caller.name.value}_{option.removeprefix('--')}"
+    variable = caller.variable(name.replace("-", "_").upper())
     return caller.command.has(option) or (variable is not None and variable.lower() not in _OFF)
 
 
@@ -185,7 +203,8 @@ def read_asked_for(
         is_uv = command.program is FrontEndName.UV
         reader = RequirementsReader(Path(folder), faults, extras=extras, reads_scripts=is_uv)
         has_sources = is_uv and not (command.has("--no-sources") or variables.get("UV_NO_SOURCES"))
-        projects = LocalProjects(Path(folder), python, faults, building=building, has_sources=has_sources)
+        tool = FrontEndName.UV if has_sources else None
+        projects = LocalProjects(Path(folder), python, faults, building=building, tool=tool)
         named = [Line(*line) for line in lines]
         named += (line for file in sources.files for line in reader.read(file))
         named += reader.read_script(sources.script) if sources.script else ()

@@ -52,7 +52,7 @@ def _requirement(text: str, folder: Path) -> tuple[TorchRequirement | None, str]
         return TorchRequirement.parse(f"torch @ {url}"), marker.strip()
     if at := _AT_VERSION.fullmatch(text):
         return (
-            TorchRequirement(specifier=_at_version(at[2], at[3])) if canonicalize_name(at[1]) == "torch" else None
+            TorchRequirement(specifier=at_version(at[2], at[3])) if canonicalize_name(at[1]) == "torch" else None
         ), ""
     parsed = Requirement(text)
     if canonicalize_name(parsed.name) != "torch":
@@ -73,7 +73,7 @@ def _wheel_url(place: str, folder: Path) -> str | None:
     return Path(os.path.normpath(folder / path)).absolute().as_uri()
 
 
-def _at_version(operator: str, version: str) -> SpecifierSet:
+def at_version(operator: str, version: str) -> SpecifierSet:
     """Return what `torch@2.8.0`, `torch@^2.8`, `torch@~2.8` and `torch@latest` of uv tool and poetry mean."""
     if version == "latest":
         return SpecifierSet()

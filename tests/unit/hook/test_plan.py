@@ -567,6 +567,9 @@ def test_metadata_of_meson_python_are_made_from_files_where_there_is_a_project_t
     assert not plan(meson, hook=Hook.BUILD_SDIST, consumer=consumer, project=project).from_files
 
 
+WHEEL_URL = "https://index.example/torch-2.6.0%2Bcu124-cp311-cp311-linux_x86_64.whl"
+
+
 def test_where_torch_is_there_nothing_takes_its_place() -> None:
     made = plan(hook=METADATA, project=snapshots.project(setup_script=NEEDS, static_metadata=True))
     assert not made.from_files
@@ -577,7 +580,8 @@ def test_where_torch_is_there_nothing_takes_its_place() -> None:
     ("changes", "version", "known"),
     [
         ({"dependencies": ("torch==2.6.0",)}, "2.6.0", Knowledge.NAMED),
-        ({"dependencies": ("torch>=2.4,<3",)}, "2.4", Knowledge.GUESSED),
+        ({"dependencies": ("torch>=2.4,<2.7",)}, "2.6.0", Knowledge.GUESSED),
+        ({"dependencies": (f"torch @ {WHEEL_URL}",)}, "2.6.0+cu124", Knowledge.NAMED),
         ({"dependencies": ("torch",)}, "2.8.0", Knowledge.GUESSED),
         ({"dependencies": ()}, "2.8.0", Knowledge.GUESSED),
         ({"dependencies": ("torch==2.*",)}, "2.8.0", Knowledge.GUESSED),
@@ -588,6 +592,43 @@ def test_the_stand_in_has_the_version_of_the_ladder(changes: dict[str, Any], ver
     made = plan(hook=METADATA, consumer=NONE, project=project)
     assert made.stand_in
     assert (made.stand_in.version, made.stand_in.known) == (version, known)
+
+
+@pytest.mark.parametrize(
+    ("script", "dependencies", "hides"),
+    [
+        (SetupScript(needs_torch=True, asks_version=True), (), True),
+        (SetupScript(needs_torch=True, asks_version=True), ("torch",), True),
+        # A guess within a range is better than what the script has for want of a torch.
+        (SetupScript(needs_torch=True, asks_version=True), ("torch<2.7",), False),
+        (SetupScript(needs_torch=True, asks_version=True), ("torch==2.6.0",), False),
+        (SetupScript(needs_torch=True, asks_version=True, needs_version=True), (), False),
+        (SetupScript(needs_torch=True), (), False),
+    ],
+)
+def test_a_guess_is_hidden_from_a_script_that_puts_up_with_no_version(
+    script: SetupScript, dependencies: tuple[str, ...], *, hides: bool
+) -> None:
+    project = snapshots.project(setup_script=script, dependencies=dependencies)
+    made = plan(hook=METADATA, consumer=NONE, project=project)
+    assert made.stand_in
+    assert made.hides_version is hides
+
+
+@pytest.mark.parametrize(
+    ("asked", "version"), [("torch==2.7.0", "2.7.0"), ("torch>=2.5", "2.6.0+cpu"), ("torch>=2.7", "2.8.0")]
+)
+def test_the_stand_in_has_the_installed_version_only_where_nothing_else_is_asked_for(asked: str, version: str) -> None:
+    here = snapshots.consumer(dataclasses.replace(snapshots.CPU_TORCH, version="2.6.0+cpu"), python_versions=("3.9",))
+    made = plan(
+        hook=METADATA,
+        consumer=here,
+        project=snapshots.project(setup_script=NEEDS, dependencies=()),
+        front_end=FrontEnd(name=FrontEndName.UV, command="uv lock", resolves=True),
+        asked_for=(AskedFor(requirement=TorchRequirement.parse(asked), source="pyproject.toml"),),
+    )
+    assert made.stand_in
+    assert made.stand_in.version == version
 
 
 def test_a_script_that_only_asks_for_the_version_is_told_what_is_known_and_no_guess() -> None:

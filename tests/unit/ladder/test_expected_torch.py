@@ -177,9 +177,19 @@ def test_what_a_version_names(version: str, accelerator: str, built_with: str | 
 
 
 @pytest.mark.parametrize(
-    ("dependency", "version"), [("torch>=2.4,<3", "2.4"), ("torch~=2.6.1", "2.6.1"), ("torch", "2.8.0")]
+    ("dependency", "version"),
+    [
+        ("torch>=2.4,<3", "2.8.0"),
+        ("torch~=2.6.1", "2.6.1"),
+        ("torch", "2.8.0"),
+        ("torch<2.6", "2.5.0"),
+        ("torch==2.9.*", "2.9"),
+        ("torch>2.8.0", "2.8.0.1"),
+        ("torch>=2.6,!=2.8.0,!=2.7.0", "2.6.0"),
+        ("torch<1", "2.8.0"),
+    ],
 )
-def test_a_range_names_none(dependency: str, version: str) -> None:
+def test_a_range_names_none_and_the_guess_is_within_it(dependency: str, version: str) -> None:
     snapshot = snapshots.snapshot(consumer=NOBODY, project=snapshots.project(dependencies=(dependency,)))
     choice = plan_torch(Config(), snapshot)
     torch = expected_torch(snapshot, choice, plan_way(Config(), snapshot, choice))

@@ -224,3 +224,29 @@ def test_what_is_nested_deeper_than_people_write_is_not_followed(
     if around[1] and depth == 100:
         nested = around[0] * 90 + "1" + around[1] * 90
     assert parse_setup_script(f"y = {nested}\nsetup(name='x')").name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "asks", "needs"),
+    [
+        ("v = version('torch')", True, True),
+        ("try:\n    v = version('torch')\nexcept PackageNotFoundError:\n    v = '2'", True, False),
+        (
+            "try:\n    v = metadata.version('torch')\nexcept (OSError, metadata.PackageNotFoundError):\n    v = '2'",
+            True,
+            False,
+        ),
+        ("try:\n    v = get_distribution('torch')\nexcept DistributionNotFound:\n    v = '2'", True, False),
+        ("def f():\n    try:\n        return version('torch')\n    except Exception:\n        return '2'", True, False),
+        ("try:\n    v = version('torch')\nexcept ValueError:\n    v = '2'", True, True),
+        ("try:\n    v = version('torch')\nexcept ImportError:\n    v = '2'\nw = version('torch')", True, True),
+        ("v = version('numpy')", False, False),
+    ],
+)
+def test_whether_it_puts_up_with_no_version_of_torch(text: str, *, asks: bool, needs: bool) -> None:
+    script = parse_setup_script(text)
+    assert (script.asks_version, script.needs_version) == (asks, needs)
+
+
+def test_a_handler_for_a_missing_version_catches_no_missing_module() -> None:
+    assert parse_setup_script("try:\n    import torch\nexcept PackageNotFoundError:\n    pass").needs_torch

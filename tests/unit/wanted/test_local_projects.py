@@ -282,7 +282,8 @@ UNCLEAR = ("app says what it requires only when it is built",)
         ({"setup.py": SETUP.replace('==2.8.0"', '==" + VERSION')}, BOTH[1:], UNCLEAR),
         ({"setup.py": SETUP.replace('"old":', "EXTRA:")}, BOTH[:1], UNCLEAR),
         ({"setup.py": "import app.build"}, [], UNCLEAR),
-        ({"pyproject.toml": POETRY}, [], UNCLEAR),
+        ({"pyproject.toml": POETRY}, BOTH[:1], UNCLEAR),
+        ({"pyproject.toml": POETRY.replace("tool.poetry", "tool.own").replace("poetry.", "own.")}, [], UNCLEAR),
     ],
 )
 def test_projects_that_state_nothing_in_a_project_table(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.consumer.front_end import find_caller
+from torchgraft.consumer.front_end import Caller, find_caller
 from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.model.observation import Python
 from torchgraft.model.torch_requirement import Wanted
@@ -21,15 +21,20 @@ HOOK = HookProcess(
 )
 
 
-def want(folder: Path, command: str, **variables: str) -> Wanted:
+def start(folder: Path, command: str, **variables: str) -> tuple[Caller, Process]:
     process = Process(
-        executable="/usr/bin/uv",
+        executable=f"/usr/bin/{command.split(maxsplit=1)[0]}",
         arguments=tuple(command.split()),
         folder=str(folder),
         variables=tuple(variables.items()),
     )
     caller = find_caller(HOOK, (process,))
     assert caller
+    return caller, process
+
+
+def want(folder: Path, command: str, **variables: str) -> Wanted:
+    caller, process = start(folder, command, **variables)
     return read_wanted(caller, (process,), PYTHON)
 
 
@@ -123,15 +128,13 @@ def test_a_pin_that_the_lock_meets_changes_nothing(project: Path, specifier: str
 def test_an_isolated_run_writes_no_lock_that_could_show_how_far_it_is(project: Path) -> None:
     (project / "uv.lock").unlink()
     for command, resolves in (("uv run python", True), ("uv run --isolated python", False)):
-        process = Process(executable="/usr/bin/uv", arguments=tuple(command.split()), folder=str(project))
-        caller = find_caller(HOOK, (process,))
+        caller, process = start(project, command)
         assert front_end_of(caller, read_wanted(caller, (process,), PYTHON)).resolves is resolves
 
 
 def test_without_a_lock_an_isolated_run_takes_what_the_project_requires(project: Path) -> None:
     (project / "uv.lock").unlink()
     pin(project, "==2.7.0")
-    assert texts(want(project, "uv run python")) == NOTHING
     assert texts(want(project, "uv run --isolated python")) == PINNED
     pin(project, "==2.7.0", '[tool.uv.sources]\ntorch = { index = "gone" }\n')
     wanted = want(project, "uv run --isolated python")
@@ -147,3 +150,148 @@ def test_an_isolated_run_of_a_member_takes_what_that_requires(tmp_path: Path) ->
     (tmp_path / "core" / "pyproject.toml").write_text('[project]\nname = "core"\ndependencies = ["torch==2.7.0"]\n')
     assert texts(want(tmp_path, "uv run --isolated --package Core python")) == PINNED
     assert texts(want(tmp_path, "uv run --isolated python")) == NOTHING
+
+
+POETRY = """
+[tool.poetry]
+name = "app"
+[[tool.poetry.source]]
+name = "cu"
+url = "https://download.example/whl/cu128"
+priority = "explicit"
+[tool.poetry.dependencies]
+python = "^3.11"
+numpy = "*"
+torch = {torch}
+"""
+PDM = """
+[project]
+name = "app"
+dependencies = ["torch>=2.5"]
+[tool.pdm.resolution.overrides]
+torch = "2.7.0"
+"""
+UV = """
+[project]
+name = "app"
+dependencies = ["torch>=2.6; sys_platform == 'linux'", "torch==1.0; sys_platform == 'win32'"]
+"""
+EXTRAS = """
+[project.optional-dependencies]
+gpu = ["torch==2.7.0"]
+[dependency-groups]
+old = ["torch==2.6.0"]
+"""
+INDEX = """
+[tool.uv.sources]
+torch = { index = "cu" }
+[[tool.uv.index]]
+name = "cu"
+url = "https://download.example/whl/cu128"
+explicit = true
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "expected"),
+    [
+        ("uv lock", UV, ["torch>=2.6"]),
+        ("uv sync", UV + '[dependency-groups]\ndev = ["torch==2.7.0"]', ["torch>=2.6", "torch==2.7.0"]),
+        ("uv lock --project .", UV + '[tool.uv]\nconstraint-dependencies = ["torch<2.8"]', ["torch>=2.6", "torch<2.8"]),
+        ("uv add flash-attn", UV + '[tool.uv]\noverride-dependencies = ["torch==2.7.0", "x"]', ["torch==2.7.0"]),
+        # All extras and groups are resolved together, unless they contradict each other: then those of the command.
+        ("uv lock", UV + EXTRAS, ["torch>=2.6"]),
+        ("uv sync --extra gpu", UV + EXTRAS, ["torch>=2.6", "torch==2.7.0"]),
+        ("uv lock", UV.replace(">=2.6", "==2.7.0") + INDEX, ["torch==2.7.0+cu128"]),
+        ("uv lock --no-sources", UV.replace(">=2.6", "==2.7.0") + INDEX, ["torch==2.7.0"]),
+        # Metadata need no index: what cannot be built for can be told.
+        ("uv lock", UV.replace(">=2.6", "==2.7.0") + INDEX.replace("cu128", "own"), ["torch==2.7.0"]),
+        ("uv pip install flash-attn", UV, []),
+        ("poetry lock", UV, ["torch>=2.6"]),
+        ("poetry install", POETRY.format(torch='"2.7.0"'), ["torch==2.7.0"]),
+        ("poetry install", POETRY.format(torch='"^2.6"'), ["torch<3,>=2.6"]),
+        ("poetry install", POETRY.format(torch='">= 2.6 <2.9"'), ["torch<2.9,>=2.6"]),
+        ("poetry install", POETRY.format(torch='"~2.6.1"'), ["torch<2.7,>=2.6.1"]),
+        ("poetry install", POETRY.format(torch='"*"'), ["torch"]),
+        ("poetry install", POETRY.format(torch='{ version = "2.7.0", source = "cu" }'), ["torch==2.7.0+cu128"]),
+        (
+            "poetry install",
+            POETRY.format(
+                torch="""[
+                { version = "2.6.0", markers = "sys_platform == 'win32'" },
+                { version = "2.7.0", markers = "sys_platform == 'linux'" }]"""
+            ).replace("    ", ""),
+            ["torch==2.7.0"],
+        ),
+        # Beside [project], poetry's table says only where from.
+        (
+            "poetry lock",
+            POETRY.format(torch='{ source = "cu" }') + '[project]\ndependencies = ["torch==2.7.0"]\n',
+            ["torch==2.7.0+cu128"],
+        ),
+        (
+            "poetry lock",
+            POETRY.format(torch='"*"') + '[tool.poetry.group.ml.dependencies]\ntorch = "2.7.0"\n',
+            ["torch", "torch==2.7.0"],
+        ),
+        ("poetry build", POETRY.format(torch='"2.7.0"'), []),
+        ("pdm lock", PDM, ["torch==2.7.0"]),
+        ("pdm install", PDM.replace("[tool.pdm.resolution.overrides]", "[other]"), ["torch>=2.5"]),
+        (
+            "pdm install",
+            UV.replace(">=2.6", "==2.7.0")
+            + '[[tool.pdm.source]]\nname = "cu"\nurl = "https://x.example/whl/cu128"\ninclude_packages = ["torch*"]\n',
+            ["torch==2.7.0+cu128"],
+        ),
+        ("pdm build", PDM, []),
+    ],
+)
+def test_without_a_lock_the_project_says_which_torch(
+    tmp_path: Path, command: str, text: str, expected: list[str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    wanted = want(tmp_path, command)
+    assert texts(wanted) == (None, expected)
+    assert wanted.resolves is (bool(expected) and not command.endswith("build"))
+
+
+def test_members_of_a_workspace_are_resolved_together(tmp_path: Path) -> None:
+    (tmp_path / "packages" / "app").mkdir(parents=True)
+    (tmp_path / "packages" / "left").mkdir()
+    workspace = '[tool.uv.workspace]\nmembers = ["packages/*", "/"]\nexclude = ["packages/left"]\n'
+    (tmp_path / "pyproject.toml").write_text(workspace + INDEX)
+    (tmp_path / "packages" / "app" / "pyproject.toml").write_text('[project]\ndependencies = ["torch==2.7.0"]\n')
+    (tmp_path / "packages" / "left" / "pyproject.toml").write_text('[project]\ndependencies = ["torch==2.6.0"]\n')
+    assert texts(want(tmp_path, "uv lock")) == (None, ["torch==2.7.0+cu128"])
+
+
+def test_a_lock_without_the_torch_of_the_project_is_not_current(tmp_path: Path) -> None:
+    project = Path(shutil.copytree(CASES / "uv_none", tmp_path / "project"))
+    before = want(project, "uv sync")
+    assert (before.resolves, texts(before)) == (False, NOTHING)
+    (project / "pyproject.toml").write_text('[project]\nname = "app"\ndependencies = ["torch==2.7.0"]\n')
+    after = want(project, "uv add flash-attn")
+    assert (after.resolves, texts(after)) == (True, PINNED)
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "comes_first", "expected"),
+    [
+        ("uv sync", {}, False, True),
+        ("uv sync", {"UV_FROZEN": "1"}, False, False),
+        ("pdm install", {}, False, True),
+        ("pdm install --frozen-lockfile", {}, False, False),
+        ("pdm install", {"PDM_NO_LOCK": "1"}, False, False),
+        # poetry writes its lock when all is installed.
+        ("poetry install", {}, False, False),
+        ("poetry install", {}, True, True),
+        ("poetry lock", {}, False, True),
+    ],
+)
+def test_who_resolves_before_a_lock_is_there(
+    tmp_path: Path, command: str, variables: dict[str, str], *, comes_first: bool, expected: bool
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(UV)
+    caller, process = start(tmp_path, command, **variables)
+    found = front_end_of(caller, read_wanted(caller, (process,), PYTHON), torch_comes_first=comes_first)
+    assert found.resolves is expected
