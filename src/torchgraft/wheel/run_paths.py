@@ -14,13 +14,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..errors import ActError, Evidence, Problem
+from ..files import is_file, names_in
+from ..link.linkage import TORCH_LIBRARY, Module
+from ..link.system_libraries import first_file, system_folders
 from ..model.decision import Plan, PlannedRunPath, RunPathPlaces
 
 _TIMEOUT_S = 300
 
 
-def find_run_path_places(plan: Plan, source: Path) -> RunPathPlaces:
+def find_run_path_places(plan: Plan, source: Path, modules: Iterable[Module]) -> RunPathPlaces:
     """Return them as they are called here, and as they are called with all links followed."""
+    # torch's own are loaded before.
+    needed = {name for module in modules for name in module.needed if not TORCH_LIBRARY.fullmatch(name)}
+    named = {entry for module in modules for entry in module.run_path if entry.startswith("/")}
+    libraries = {entry: tuple(name for name in names_in(Path(entry)) if name in needed) for entry in sorted(named)}
+    held = {name for names in libraries.values() for name in names}
+    elsewhere = system_folders(Path(plan.torch.folder)) if held and plan.torch is not None else []
     consumer = plan.consumer.text if plan.consumer else ""
     sites = [entry for entry in sys.path if entry.rstrip("/").endswith(("site-packages", "dist-packages"))]
     if plan.torch is not None:
@@ -31,7 +40,17 @@ def find_run_path_places(plan: Plan, source: Path) -> RunPathPlaces:
         passing=_both([sys.prefix, str(source), tempfile.gettempdir(), *(str(Path(graft).parent) for graft in grafts)]),
         # Environments are made in temporary folders too.
         lasting=_both([consumer] if consumer else []),
+        staying=_both([str(source)]) if _stays(source) else (),
+        libraries=tuple((entry, names) for entry, names in libraries.items() if names),
+        found=tuple(name for name in sorted(held) if first_file(name, elsewhere)),
     )
+
+
+def _stays(source: Path) -> bool:
+    """Return whether a source tree is no copy for this build: in a temporary folder, or in a front end's cache."""
+    place = Path(os.path.realpath(source))
+    in_cache = any(is_file(parent / "CACHEDIR.TAG") for parent in place.parents)
+    return not in_cache and not place.is_relative_to(os.path.realpath(tempfile.gettempdir()))
 
 
 def _both(folders: Iterable[str]) -> tuple[str, ...]:

@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from support import snapshots
+from support.sites import write
+from torchgraft.hook.plan import plan_build
 from torchgraft.link.linkage import Format, Module
 from torchgraft.model.decision import PlannedRunPath, RunPathPlaces
-from torchgraft.wheel.plan_finishing import plan_run_paths
+from torchgraft.model.observation import Hook
+from torchgraft.settings.config import Config
+from torchgraft.wheel.plan_finishing import lost_library_problem, plan_run_paths
+from torchgraft.wheel.run_paths import find_run_path_places
 
 PLACES = RunPathPlaces(
     sites=("/cache/grafts/0123", "/env/lib/python3.11/site-packages", "/temporary/build-env/site"),
@@ -57,3 +68,53 @@ def test_two_entries_that_become_one() -> None:
     module = Module(file="ext/_C.so", format=Format.ELF, run_path=path, old_run_path=True)
     (planned,) = plan_run_paths([module], PLACES)
     assert planned == PlannedRunPath(file="ext/_C.so", entries=("$ORIGIN/../torch/lib",), old=True, replaced=path)
+
+
+TREES = replace(
+    PLACES,
+    staying=("/src/project",),
+    libraries=(
+        ("/src/project/lib", ("libspeed.so",)),
+        ("/src/project/build/ext", ("libown.so",)),
+        ("/temporary/lib", ("libspeed.so", "libz.so.1")),
+    ),
+    found=("libz.so.1",),
+)
+
+
+@pytest.mark.parametrize(
+    ("needed", "run_path", "entries", "lost"),
+    [
+        (["libspeed.so"], ["/src/project/lib"], ["/src/project/lib"], []),
+        (["libother.so"], ["/src/project/lib"], [], []),
+        (["libown.so"], ["/src/project/build/ext"], ["$ORIGIN/libs"], []),
+        (["libspeed.so"], ["/temporary/lib"], [], ["/temporary/lib/libspeed.so"]),
+        (["libspeed.so"], ["/temporary/lib", "/src/project/lib"], ["/src/project/lib"], []),
+        (["libz.so.1"], ["/temporary/lib"], [], []),
+    ],
+)
+def test_a_library_that_is_needed(
+    needed: Iterable[str], run_path: Iterable[str], entries: Iterable[str], lost: Iterable[str]
+) -> None:
+    module = Module(file="ext/_C.so", format=Format.ELF, run_path=tuple(run_path), needed=tuple(needed))
+    planned = plan_run_paths([module], TREES, ["ext/_C.so", "ext/libs/libown.so", "ext-1.data/scripts/libspeed.so"])
+    assert [change.entries for change in planned] == ([] if entries == run_path else [tuple(entries)])
+    assert [path for change in planned for path in change.lost] == lost
+    problem = lost_library_problem(planned)
+    assert (problem.headline if problem else "") == (
+        "ext/_C.so needs libspeed.so, which nobody will find after the build" if lost else ""
+    )
+
+
+def test_which_source_trees_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    write(tmp_path, {"mine/lib/libspeed.so": "", "cache/CACHEDIR.TAG": "", "cache/x/a": "", "temporary/x/a": ""})
+    library, made = str(tmp_path / "mine" / "lib"), plan_build(Config(), snapshots.snapshot(hook=Hook.BUILD_WHEEL))
+    module = Module(file="_C.so", format=Format.ELF, run_path=(library, "$ORIGIN"), needed=("libspeed.so", "libc10.so"))
+
+    def places(source: Path) -> RunPathPlaces:
+        return find_run_path_places(made, source, [module])
+
+    assert places(tmp_path / "mine").staying == (str(tmp_path / "mine"),)
+    assert places(tmp_path / "mine").libraries == ((library, ("libspeed.so",)),)
+    assert places(tmp_path / "cache" / "x").staying == places(tmp_path / "temporary" / "x").staying == ()
