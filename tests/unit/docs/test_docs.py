@@ -34,3 +34,11 @@ def test_the_version_is_in_the_changelog() -> None:
     from torchgraft import __version__
 
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_actions_are_pinned_by_their_digests() -> None:
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    used = [line.strip() for path in workflows for line in path.read_text().splitlines() if "uses:" in line]
+    assert used
+    loose = [line for line in used if not re.fullmatch(r"- uses: [\w./-]+@[0-9a-f]{40} # v[\d.]+", line)]
+    assert not loose
