@@ -89,8 +89,10 @@ def plan_guess(snapshot: Snapshot, choice: Choice) -> str:
     settings. Only one version does not, where the command itself or the package asks for it at run time.
     """
     requirement, command = choice.requirement, snapshot.front_end.command or snapshot.front_end.name.value
-    if requirement is None or choice.rung in {Rung.TOLD, Rung.LOCKED}:
+    if requirement is None or choice.rung is Rung.LOCKED:
         return ""
+    if choice.rung is Rung.TOLD:
+        return "" if _comes_as_told(snapshot, choice) else f"nothing tells {command} to install the torch that was told"
     if choice.rung is Rung.INSTALLED:
         return _guess_of_consumer(snapshot, command)
     is_asked = choice.rung is Rung.ASKED_FOR or requirement == own_dependency(snapshot)
@@ -99,6 +101,15 @@ def plan_guess(snapshot: Snapshot, choice: Choice) -> str:
     if is_asked:
         return "more than one torch would do: the build takes the newest, and another may be installed"
     return "the package requires no such torch at run time: the build takes the newest, and the wheel may meet another"
+
+
+def _comes_as_told(snapshot: Snapshot, choice: Choice) -> bool:
+    """Return whether the told torch will be met: the wheel is for elsewhere, or something else says the same."""
+    said = {answer.rung: answer.torch for answer in choice.rungs}
+    changes = said[Rung.LOCKED] or said[Rung.ASKED_FOR]
+    decides = changes or said[Rung.INSTALLED] or own_dependency(snapshot)
+    told, version = said[Rung.TOLD], decides and decides.pinned
+    return not snapshot.front_end.installs or bool(told and version and told.accepts(version))
 
 
 def _guess_of_consumer(snapshot: Snapshot, command: str) -> str:

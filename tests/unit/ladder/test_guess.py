@@ -45,7 +45,10 @@ def guess(snapshot: Snapshot, **config: Any) -> str:
 @pytest.mark.parametrize(
     ("config", "changes"),
     [
-        ({"told_torch": "2.8.0"}, {"consumer": NONE}),
+        ({"told_torch": "2.8.0"}, {"consumer": NONE, "front_end": UV_BUILD}),
+        ({"told_torch": "2.13.0"}, {}),
+        ({"told_torch": "2.8.0"}, {"consumer": NONE, **asked("torch==2.8.0")}),
+        ({"told_torch": "2.8.0"}, {"consumer": NONE, **depends("torch==2.8.0")}),
         ({}, {}),
         ({}, {"consumer": snapshots.consumer(rule=Rule.TOLD, certain=True), "front_end": PIP_WHEEL}),
         ({}, {"consumer": snapshots.consumer(rule=Rule.IMPORTABLE), "front_end": PIP_WHEEL}),
@@ -57,7 +60,8 @@ def guess(snapshot: Snapshot, **config: Any) -> str:
         ({}, {"consumer": NONE, **depends()}),
     ],
     ids=[
-        *("told", "installed", "told-consumer", "not-isolated", "locked", "pinned-by-arguments", "address"),
+        *("told", "told-and-there", "told-and-asked-for", "told-and-required"),
+        *("installed", "told-consumer", "not-isolated", "locked", "pinned-by-arguments", "address"),
         *("own-pin", "own-pin-and-range", "no-torch"),
     ],
 )
@@ -76,9 +80,24 @@ def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> Non
         ({}, {"consumer": NONE, **depends(requires=("torch==2.8.0",))}, "requires no such torch at run time"),
         ({}, {"consumer": snapshots.consumer(rule=Rule.UV_GUESS, certain=False)}, "was guessed (R2g)"),
         ({}, {"front_end": PIP_WHEEL}, "pip wheel installs nothing"),
+        ({"told_torch": "2.8.0"}, {"consumer": NONE}, "nothing tells pip install to install"),
+        ({"told_torch": "2.8.0"}, {}, "nothing tells pip install"),
+        ({"told_torch": "2.8.0"}, {**asked("torch==2.9.0"), "consumer": NONE}, "nothing tells pip install"),
         ({}, {"asked_faults": ("-r -: cannot be read",)}, "cannot be read"),
     ],
-    ids=["range", "range-asked-for", "minor", "supported", "build-requirement", "R2g", "pip-wheel", "unread"],
+    ids=[
+        "range",
+        "range-asked-for",
+        "minor",
+        "supported",
+        "build-requirement",
+        "R2g",
+        "pip-wheel",
+        "told-only",
+        "told-beside",
+        "told-against",
+        "unread",
+    ],
 )
 def test_what_is_a_guess(config: dict[str, Any], changes: dict[str, Any], words: str) -> None:
     assert words in guess(snapshots.snapshot(**changes), **config)
