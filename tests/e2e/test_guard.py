@@ -213,6 +213,21 @@ def test_a_wrong_guess_ends_in_one_sentence(ground: Ground) -> None:
     assert json.loads(record.read_text(encoding="utf-8"))["guess"] is None
 
 
+def test_a_download_for_nobody_is_told_beforehand(ground: Ground) -> None:
+    """What uv and build show of a hook that succeeds, pip shows with -v alone."""
+    folder = write_package(ground.work / "guessed", guard="")
+    said = ground.run(UV, "build", "--wheel", "--index", ground.index, folder).succeeded().said
+    assert "torchgraft:   uv build -C torchgraft.consumer=PATH" in said
+    told = ("-C", f"torchgraft.consumer={ground.consumer.prefix}")
+    said = ground.run(UV, "build", "--wheel", "--index", ground.index, *told, folder).succeeded().said
+    assert "a guess" not in said
+    pip = (ground.consumer.python, "-m", "pip", "-v", "wheel", "--no-deps", "--index-url", ground.index)
+    extra = ("--extra-index-url", ground.place.variables["PIP_INDEX_URL"])
+    ground.uv("uninstall", "torch")
+    said = ground.run(*pip, *extra, folder).succeeded().said
+    assert "torchgraft:   pip wheel -C torchgraft.torch=VERSION" in said
+
+
 # How setuptools makes the sources importable: by a path or a finder of its own, by links to every file, by a path.
 MODES = ("lenient", "strict", "compat")
 

@@ -76,7 +76,7 @@ def _plan(settings: Settings, hook: Hook) -> Plan:
 
 def _said(plan: Plan, config: Config) -> Plan:
     """Return the plan, of which the front end's log is told what was asked for."""
-    if plan.hook.builds or config.log is Log.PLAN:
+    if plan.hook.builds or config.log is Log.PLAN or (plan.guess and plan.hook.asks):
         from ..child import say
         from .plan_text import said_text
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..errors import problems_text, shown
 from ..model.decision import Plan, PlannedPrebuilt, RungAnswer
-from ..model.observation import Knowledge, Torch, Way
+from ..model.observation import FrontEndName, Knowledge, Torch, Way
 from ..settings.config import Log
 
 
@@ -78,8 +78,26 @@ def said_text(plan: Plan, log: Log) -> str:
     """Return what is said of a hook call before it is carried out; "" for nothing."""
     if log is Log.PLAN:
         return plan_text(replace(plan, problems=()))  # they are raised
-    builds = plan.hook.builds and not plan.problems
-    return summary_text(plan) if log is Log.SUMMARY and builds else ""
+    if log is Log.QUIET or plan.problems:
+        return ""
+    if plan.hook.asks and plan.guess and plan.way is Way.INSTALL and not plan.front_end.installs:
+        return download_text(plan)
+    return summary_text(plan) if plan.hook.builds else ""
+
+
+def download_text(plan: Plan) -> str:
+    """Return what is said before the front end downloads a torch for a wheel of which nobody knows where it goes."""
+    command = "python -m build" if plan.front_end.name is FrontEndName.BUILD else plan.front_end.command
+    takes_settings = plan.front_end.name in {FrontEndName.BUILD, FrontEndName.PDM, FrontEndName.PIP, FrontEndName.UV}
+    typed = f"{command} -C torchgraft.{{}}={{}}" if takes_settings else f"TORCHGRAFT_{{}}={{}} {command}"
+    names = ("consumer", "torch") if takes_settings else ("CONSUMER", "TORCH")
+    torch = next((line.text for line in plan.requirements if line.text.startswith("torch")), "torch")
+    lines = (
+        f"{torch} is downloaded for this build, gigabytes where it is for CUDA, and is a guess: {plan.guess}",
+        f"  {typed.format(names[0], 'PATH')}   (to build for an environment that has torch, without a download)",
+        f"  {typed.format(names[1], 'VERSION')}   (to build for that one)",
+    )
+    return "\n".join(shown(f"torchgraft: {line}") for line in lines)
 
 
 def summary_text(plan: Plan) -> str:
@@ -90,7 +108,8 @@ def summary_text(plan: Plan) -> str:
         what = next((line.text for line in plan.requirements if line.text.startswith("torch")), "no torch")
         return shown(f"torchgraft: building with {what} ({plan.way.value}: {plan.way_reason})")
     where = f" of {plan.consumer.reason}" if plan.consumer and plan.way is not Way.INSTALL else ""
-    lines = (f"building against torch {plan.torch.version}{where}, {plan.way.value}", *plan.overrides)
+    guess = (f"this torch is a guess: {plan.guess}",) if plan.guess else ()
+    lines = (f"building against torch {plan.torch.version}{where}, {plan.way.value}", *guess, *plan.overrides)
     return "\n".join(shown(f"torchgraft: {line}") for line in lines)
 
 

@@ -10,7 +10,7 @@ import pytest
 from support import compiling, snapshots
 from torchgraft.errors import Problem
 from torchgraft.hook.plan import plan_build, plan_pass_through, plan_wheel
-from torchgraft.hook.plan_text import plan_text, summary_text
+from torchgraft.hook.plan_text import plan_text, said_text, summary_text
 from torchgraft.model.decision import Plan, RuntimeRequirement
 from torchgraft.model.observation import (
     BuildEnvironment,
@@ -29,7 +29,7 @@ from torchgraft.model.observation import (
 )
 from torchgraft.model.source_tree import SetupScript
 from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement
-from torchgraft.settings.config import Config, Guarding, Provide
+from torchgraft.settings.config import Config, Guarding, Log, Provide
 
 WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 NONE = snapshots.consumer(None)
@@ -499,6 +499,33 @@ def test_which_wheels_are_guarded(setting: Guarding, expected: tuple[bool, bool]
     made = plan({"guard": setting}, hook=WHEEL, consumer=NONE)
     assert "guess      more than one torch would do" in plan_text(made)
     assert (made.guard, plan({"guard": setting}).guard) == expected
+
+
+@pytest.mark.parametrize(
+    ("front_end", "typed"),
+    [
+        (FrontEnd(name=FrontEndName.UV, command="uv build", installs=False), "uv build -C torchgraft.consumer=PATH"),
+        (FrontEnd(name=FrontEndName.PIP, command="pip wheel", installs=False), "pip wheel -C torchgraft.torch=VERSION"),
+        (FrontEnd(name=FrontEndName.BUILD, command="build", installs=False), "python -m build -C torchgraft.torch="),
+        (
+            FrontEnd(name=FrontEndName.HATCH, command="hatch build", installs=False),
+            "TORCHGRAFT_TORCH=VERSION hatch build",
+        ),
+    ],
+)
+def test_a_download_that_may_be_for_nothing_is_told_beforehand(front_end: FrontEnd, typed: str) -> None:
+    made = plan(hook=WHEEL, consumer=NONE, front_end=front_end)
+    text = said_text(made, Log.SUMMARY)
+    assert text.startswith("torchgraft: torch is downloaded for this build, gigabytes where it is for CUDA")
+    assert f"torchgraft:   {typed}" in text
+    assert said_text(made, Log.QUIET) == ""
+    assert said_text(plan(hook=WHEEL, consumer=NONE), Log.SUMMARY) == ""
+    assert said_text(plan({"told_torch": "2.8.0"}, hook=WHEEL, consumer=NONE, front_end=front_end), Log.SUMMARY) == ""
+
+
+def test_the_summary_names_a_guess() -> None:
+    guessed = plan(consumer=snapshots.consumer(certain=False, rule=Rule.UV_GUESS, why="a .venv beside the project"))
+    assert "torchgraft: this torch is a guess: no one names the environment" in summary_text(guessed)
 
 
 def test_the_summary_names_torch_and_where_it_is() -> None:
