@@ -250,3 +250,11 @@ DIFFERENCES = {
 @pytest.mark.parametrize(("before", "after", "wanted"), DIFFERENCES.values(), ids=DIFFERENCES)
 def test_a_difference_that_git_takes(before: str | None, after: str, wanted: str) -> None:
     assert diff_text(before, after, "f") == wanted
+
+
+def test_what_another_way_left_behind_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text('[project]\nname = "app"\nversion = "1"\n\n[tool.uv]\nno-build-isolation-package = ["ext"]\n')
+    assert main(["adopt", str(tmp_path)]) == 0
+    (note,) = (line for line in capsys.readouterr().out.splitlines() if "no-build-isolation-package = ext" in line)
+    assert note.endswith(f"take the packages that name torchgraft out of the list in {file}:6")

@@ -18,13 +18,13 @@ from torchgraft.tools.doctor.checkup import (
     DoctorLine,
     Driver,
     FrontEndProgram,
-    FrontEndSetting,
     Health,
 )
 from torchgraft.tools.doctor.doctor_command import findings_text
 from torchgraft.tools.doctor.plan_findings import is_well, plan_findings
 from torchgraft.tools.doctor.take_checkup import stray_environments
 from torchgraft.tools.from_json import from_json_text
+from torchgraft.tools.front_end_settings import FrontEndSetting
 
 GCC = HostCompiler(cc="/usr/bin/gcc", cxx="/usr/bin/g++", name="gcc", version="12.2.0", source="c++ on PATH")
 CUDA_12 = Toolkit(

@@ -11,7 +11,8 @@ from support import sites
 from support.toolkits import script
 from torchgraft.model.observation import FrontEndName
 from torchgraft.tools.doctor.checkup import Driver, FrontEndProgram
-from torchgraft.tools.doctor.take_checkup import find_driver, find_front_end_settings, find_front_ends, first_version
+from torchgraft.tools.doctor.take_checkup import find_driver, find_front_ends, first_version
+from torchgraft.tools.front_end_settings import find_front_end_settings, setting_text
 
 CC = shutil.which("cc") or shutil.which("gcc")
 
@@ -50,7 +51,7 @@ def settings(tmp_path: Path, **variables: str) -> list[tuple[str, str, str]]:
     variables.setdefault("XDG_CONFIG_HOME", str(tmp_path / "config"))
     folder = tmp_path / "project" / "inner"
     folder.mkdir(parents=True, exist_ok=True)
-    found = find_front_end_settings(variables, folder, system=tmp_path / "system.toml")
+    found = find_front_end_settings(variables, folder, etc=tmp_path / "etc")
     return [(setting.name, setting.value, Path(setting.source).name) for setting in found]
 
 
@@ -85,14 +86,39 @@ def test_uv_toml_is_read_instead_of_the_table(tmp_path: Path) -> None:
 
 def test_settings_of_the_user_and_the_system(tmp_path: Path) -> None:
     sites.write(tmp_path, {"config/uv/uv.toml": "no-build-isolation = true\n"})
-    sites.write(tmp_path, {"system.toml": "no-build-isolation-package = ['a']\n"})
-    assert [source for _, _, source in settings(tmp_path)] == ["uv.toml", "system.toml"]
+    sites.write(tmp_path, {"etc/uv/uv.toml": "no-build-isolation-package = ['a']\n"})
+    assert [source for _, _, source in settings(tmp_path)] == ["uv.toml", "uv.toml"]
 
 
 def test_files_that_are_wrong_are_uvs_business(tmp_path: Path) -> None:
     text = "no-build-isolation-package = 3\nextra-build-dependencies = ['torch']\npip = 1\n"
-    sites.write(tmp_path, {"config/uv/uv.toml": text, "system.toml": "= ="})
+    sites.write(tmp_path, {"config/uv/uv.toml": text, "etc/uv/uv.toml": "= ="})
     assert settings(tmp_path) == []
+
+
+def test_the_line_that_goes(tmp_path: Path) -> None:
+    pyproject = """\
+[tool.uv]
+no-build-isolation-package = ["ext"]
+[tool.uv.extra-build-dependencies]
+"flash-attn" = ["torch"]
+[tool.pixi.pypi-options]
+no-build-isolation = ["ext"]
+"""
+    pip = "[global]\nindex-url = x\n[install]\nno-build-isolation = false\n"
+    files = {"project/pyproject.toml": pyproject, "pip.conf": pip, "project/pixi.toml": "[pypi-options]\n"}
+    sites.write(tmp_path, files)
+    variables = {"XDG_CONFIG_HOME": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
+    found = find_front_end_settings(variables, tmp_path / "project", etc=tmp_path / "etc")
+    assert [(setting.name, setting.value, setting.where) for setting in found] == [
+        ("no-build-isolation-package", "ext", f"{tmp_path}/project/pyproject.toml:2"),
+        ("extra-build-dependencies.flash-attn", "torch", f"{tmp_path}/project/pyproject.toml:4"),
+        ("no-build-isolation", "ext", f"{tmp_path}/project/pyproject.toml:6"),
+        ("[install] no-build-isolation", "", f"{tmp_path}/pip.conf:4"),
+    ]
+    text, fix = setting_text(found[0])
+    assert "no-build-isolation-package = ext" in text
+    assert fix == f"take the packages that name torchgraft out of the list in {tmp_path}/project/pyproject.toml:2"
 
 
 def test_variables_without_their_values(tmp_path: Path) -> None:

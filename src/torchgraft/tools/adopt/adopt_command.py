@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from ...codec import to_json
+from ..front_end_settings import find_front_end_settings, setting_text
 from ..shared_options import bad_argument, refuse_no_project, require_extra
 from ..terminal import diff_text
 from .adoptable import ADOPTABLE_FILES, read_adoptable
@@ -63,6 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_no_project("adopt", target, ADOPTABLE_FILES)
         found = read_adoptable(target)
         adoption = plan_adoption(found, force=arguments.force)
+        settings = map(setting_text, find_front_end_settings(os.environ, target))
+        leftovers = (f"{text}; {fix}" for text, fix in settings if fix)
+        adoption = dataclasses.replace(adoption, notes=(*adoption.notes, *leftovers))
         written = None
         if arguments.write and adoption.after is not None:
             written = target / "pyproject.toml"

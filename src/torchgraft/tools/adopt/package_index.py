@@ -6,12 +6,9 @@ the metadata, and so runs what is in an sdist. Pages are JSON (PEP 691) or HTML 
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import json
-import os
 import shutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,10 +19,10 @@ from urllib.request import url2pathname
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 
 from ...errors import ActError, Evidence
-from ...files import joined
 from ...prebuilt.download import DownloadError, Limits, download
 from ...untrusted import table, tables, text_of
 from ...values import dataclass
+from ..front_end_settings import pip_settings
 from .sdist import no_sdist
 
 if TYPE_CHECKING:
@@ -47,7 +44,8 @@ def find_indexes(variables: Mapping[str, str], *, etc: Path = Path("/etc")) -> t
 
     :param etc: where the machine's own settings are, on POSIX
     """
-    files = _pip_settings(variables, etc)
+    said = sorted(pip_settings(variables, etc), key=lambda item: item[1] == "download")
+    files = {key: value for _, section, key, value in said if section in {"global", "download"}}
     if variables.get("PIP_NO_INDEX") or variables.get("UV_NO_INDEX") or files.get("no-index") in {"1", "true", "yes"}:
         return ()
     main = next((variables[name] for name in _MAIN if variables.get(name)), files.get("index-url", PYPI))
@@ -62,44 +60,6 @@ def find_indexes(variables: Mapping[str, str], *, etc: Path = Path("/etc")) -> t
 def _is_named(address: str) -> bool:
     name, equals, _ = address.partition("=")
     return bool(equals) and ":" not in name
-
-
-def _pip_settings(variables: Mapping[str, str], etc: Path) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for path in _pip_files(variables, etc):
-        parser = configparser.RawConfigParser(strict=False)
-        try:
-            parser.read_string(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, configparser.Error):
-            continue
-        for section in ("global", "download"):
-            if parser.has_section(section):
-                found |= {key.replace("_", "-"): value.strip() for key, value in parser.items(section)}
-    return found
-
-
-def _pip_files(variables: Mapping[str, str], etc: Path) -> Iterator[Path]:
-    """Yield pip's files, weakest first (pip/_internal/configuration.py)."""
-    own = variables.get("PIP_CONFIG_FILE", "")
-    if own == os.devnull:
-        return
-    home = joined("", variables.get("HOME") or "~")
-    if sys.platform == "win32":
-        name = "pip.ini"
-        yield Path(variables.get("PROGRAMDATA", "C:/ProgramData")) / "pip" / name
-        yield Path(variables.get("APPDATA", str(home))) / "pip" / name
-    else:
-        name = "pip.conf"
-        places = variables.get("XDG_CONFIG_DIRS") or str(etc / "xdg")
-        yield from (Path(place) / "pip" / name for place in places.split(":"))
-        yield etc / name
-        if sys.platform == "darwin":
-            yield home / "Library" / "Application Support" / "pip" / name
-        yield home / ".pip" / name
-        yield Path(variables.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / name
-    yield Path(variables.get("VIRTUAL_ENV") or sys.prefix) / name
-    if own:
-        yield Path(own)
 
 
 @dataclass(frozen=True, kw_only=True)

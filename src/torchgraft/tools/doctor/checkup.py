@@ -11,6 +11,7 @@ from ...errors import Problem
 from ...model.observation import FrontEndName, Python, Snapshot
 from ...values import dataclass
 from ..cache.cache_folder import CacheState
+from ..front_end_settings import FrontEndSetting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,15 +21,6 @@ class FrontEndProgram:
     name: FrontEndName
     program: str
     version: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrontEndSetting:
-    """A setting of a front end that changes how builds are isolated: `name` as it is written, `source` where."""
-
-    name: str
-    value: str
-    source: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,8 @@ from ...model.hardware_values import Hardware
 from ...model.observation import Consumer, FrontEndName, Hook, Origin, Rule, Snapshot, Torch
 from ...settings.config import Config
 from ...versions import numbers_in, parse_version
-from .checkup import Checkup, DoctorLine, FrontEndProgram, FrontEndSetting, Health
+from ..front_end_settings import setting_text
+from .checkup import Checkup, DoctorLine, FrontEndProgram, Health
 
 # Measured: before these uv held no lock on the environment that it changes, so that the consumer can only be guessed.
 _UV_PIP_LOCKS_SINCE = "0.2"
@@ -75,7 +76,8 @@ def _about_calls(checkup: Checkup) -> Iterator[DoctorLine]:
     for program in checkup.front_ends:
         yield _about_front_end(program)
     for setting in checkup.front_end_settings:
-        yield _about_setting(setting)
+        text, fix = setting_text(setting)
+        yield _note("front end", text, fix) if fix else _ok("front end", text)
 
 
 def _about_front_end(program: FrontEndProgram) -> DoctorLine:
@@ -91,22 +93,6 @@ def _about_front_end(program: FrontEndProgram) -> DoctorLine:
         note = f"before {_UV_LOCKS_SINCE} uv sync does not show which environment it works on, so that it is guessed"
         return _note("front end", f"{text}: {note}", upgrade)
     return _ok("front end", text)
-
-
-def _about_setting(setting: FrontEndSetting) -> DoctorLine:
-    value = f" = {setting.value}" if setting.value else ""
-    where = f"{setting.name}{value} ({setting.source})"
-    if "extra-build-dependencies" in setting.name and "match-runtime" in setting.value:
-        package = setting.name.rpartition(".")[2]
-        text = f"{where}: torch is installed anew for each build of {package}, which torchgraft makes needless"
-        return _ok("front end", text)
-    if "extra-build-dependencies" in setting.name:
-        text = f"{where}: a build gets whichever torch that is, be it another one than the environment's"
-        fix = f'remove it from {setting.source}, or write {{ requirement = "torch", match-runtime = true }}'
-        return _note("front end", text, fix)
-    text = f"{where}: what is built without isolation finds only what is installed, torchgraft and setuptools included"
-    fix = f"unset {setting.name}" if setting.source == "a variable" else f"remove it from {setting.source}"
-    return _note("front end", text, fix)
 
 
 def _about_consumer(checkup: Checkup, plan: Plan) -> Iterator[DoctorLine]:

@@ -10,9 +10,8 @@ import dataclasses
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ... import __version__
 from ...compile.gpus import NVML_NAMES, opened_nvml
@@ -27,19 +26,15 @@ from ...model.source_tree import Project
 from ...programs import ask_program, find_programs
 from ...settings.config import VARIABLE_PREFIX, Config, Cuda
 from ...settings.sources import Settings, take_shell_settings
-from ...untrusted import strings, table
-from ...wanted.uv_settings import extra_torches, read_uv_settings
 from ..cache.cache_folder import read_cache_state
-from .checkup import Checkup, Driver, FrontEndProgram, FrontEndSetting
+from ..front_end_settings import find_front_end_settings
+from .checkup import Checkup, Driver, FrontEndProgram
 
 _CUDA_SOURCES = "a project with CUDA code"
 _VERSION_BYTES = 80  # NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE
 _PROGRAMS = {FrontEndName.BUILD: "pyproject-build"}
 _VERSION = re.compile(r"\b\d+(?:\.\d+)+(?:\.?(?:a|b|rc|dev|post)\d+)*\b")
 _TIMEOUT_S = 5.0
-_ISOLATION = ("no-build-isolation", "no-build-isolation-package")
-# Everything that turns isolation off by a variable, in pip and in uv.
-_VARIABLES = ("PIP_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION_PACKAGE")
 
 
 def take_checkup(consumer: str | None) -> tuple[Config, Checkup]:
@@ -136,29 +131,3 @@ def first_version(text: str) -> str:
     """Return the first version in what a program says of itself, "" if there is none."""
     match = _VERSION.search(text)
     return match[0] if match else ""
-
-
-def find_front_end_settings(
-    variables: Mapping[str, str], folder: Path, *, system: Path = Path("/etc/uv/uv.toml")
-) -> tuple[FrontEndSetting, ...]:
-    """Return what uv's files and the variables of pip and uv say of build isolation; values of variables are left out.
-
-    :param folder: where a front end would be called
-    :param system: uv's file for all users
-    """
-    found = [FrontEndSetting(name=name, value="", source="a variable") for name in _VARIABLES if variables.get(name)]
-    for file, settings in read_uv_settings(variables, folder, system):
-        found += _read(settings, str(file))
-    return tuple(found)
-
-
-def _read(settings: Mapping[str, Any], source: str) -> Iterator[FrontEndSetting]:
-    for part, prefix in ((settings, ""), (table(settings.get("pip")), "pip.")):
-        for name in _ISOLATION:
-            value = part.get(name)
-            names = strings(value)
-            if value is True or names:
-                yield FrontEndSetting(name=prefix + name, value=", ".join(names), source=source)
-        for package, text, is_matched in extra_torches(part):
-            value = f"{text}, match-runtime" if is_matched else text
-            yield FrontEndSetting(name=f"{prefix}extra-build-dependencies.{package}", value=value, source=source)

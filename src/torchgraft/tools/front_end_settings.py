@@ -1,0 +1,147 @@
+"""What the files and variables of pip, uv and pixi say of the isolation of builds, with the line that says it.
+
+May not run one of them, nor change a file.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..consumer.uv import project_root
+from ..files import UnreadableError, joined, read_text
+from ..untrusted import read_toml, strings, table
+from ..values import dataclass
+from ..wanted.uv_settings import extra_torches, read_uv_settings
+
+_ETC = Path("/etc")
+_LARGEST_BYTES = 1_000_000
+_ISOLATION = ("no-build-isolation", "no-build-isolation-package")
+# Everything that turns isolation off by a variable, in pip and in uv.
+_VARIABLES = ("PIP_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION_PACKAGE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontEndSetting:
+    """A setting of a front end that changes how builds are isolated: `name` as it is written, `source` where.
+
+    `line` is that of its file, 0 where it is not known.
+    """
+
+    name: str
+    value: str
+    source: str
+    line: int = 0
+
+    @property
+    def where(self) -> str:
+        """The file with the line."""
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+def setting_text(setting: FrontEndSetting) -> tuple[str, str]:
+    """Return what a setting does, and what to do about it: "" for nothing."""
+    value = f" = {setting.value}" if setting.value else ""
+    said = f"{setting.name}{value} ({setting.where})"
+    if "extra-build-dependencies" in setting.name and "match-runtime" in setting.value:
+        package = setting.name.rpartition(".")[2]
+        return f"{said}: torch is installed anew for each build of {package}, which torchgraft makes needless", ""
+    if "extra-build-dependencies" in setting.name:
+        text = f"{said}: a build gets whichever torch that is, be it another one than the environment's"
+        return text, f'remove it from {setting.where}, or write {{ requirement = "torch", match-runtime = true }}'
+    text = f"{said}: what is built without isolation finds only what is installed, torchgraft and setuptools included"
+    if setting.source == "a variable":
+        return text, f"unset {setting.name}"
+    if setting.value:
+        return text, f"take the packages that name torchgraft out of the list in {setting.where}"
+    return text, f"remove it from {setting.where}"
+
+
+def find_front_end_settings(
+    variables: Mapping[str, str], folder: Path, *, etc: Path = _ETC
+) -> tuple[FrontEndSetting, ...]:
+    """Return what files and variables say of build isolation; values of variables are left out.
+
+    :param folder: where a front end would be called
+    :param etc: where the settings for all users are, on POSIX
+    """
+    found = [FrontEndSetting(name=name, value="", source="a variable") for name in _VARIABLES if variables.get(name)]
+    for file, settings in (*read_uv_settings(variables, folder, etc / "uv" / "uv.toml"), *_pixi_options(folder)):
+        found += _read(settings, str(file))
+    for file, section, key, value in pip_settings(variables, etc):
+        if key == "no-build-isolation" and value:
+            found.append(FrontEndSetting(name=f"[{section}] no-build-isolation", value="", source=str(file)))
+    return tuple(map(_with_line, found))
+
+
+def _with_line(setting: FrontEndSetting) -> FrontEndSetting:
+    """Return a setting with the line on which its key, or its package's, stands."""
+    text = "" if setting.source == "a variable" else read_text(Path(setting.source), _LARGEST_BYTES)
+    key = re.escape(setting.name.rpartition(" ")[2].rpartition(".")[2]).replace(r"\-", "[-_]")
+    match = re.search(rf"""^[ \t]*(?:[\w.-]+\.)?["']?{key}["']?[ \t]*[=:]|["']?{key}["']?[ \t]*=""", text, re.MULTILINE)
+    return replace(setting, line=text.count("\n", 0, match.start()) + 1 if match else 0)
+
+
+def _pixi_options(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    root = project_root(folder) or folder
+    for file, keys in ((root / "pixi.toml", ()), (root / "pyproject.toml", ("tool", "pixi"))):
+        with contextlib.suppress(UnreadableError):
+            settings = read_toml(file)
+            for key in (*keys, "pypi-options"):
+                settings = table(settings.get(key))
+            yield file, settings
+
+
+def _read(settings: Mapping[str, Any], source: str) -> Iterator[FrontEndSetting]:
+    for part, prefix in ((settings, ""), (table(settings.get("pip")), "pip.")):
+        for name in _ISOLATION:
+            value = part.get(name)
+            names = strings(value)
+            if value is True or names:
+                yield FrontEndSetting(name=prefix + name, value=", ".join(names), source=source)
+        for package, text, is_matched in extra_torches(part):
+            value = f"{text}, match-runtime" if is_matched else text
+            yield FrontEndSetting(name=f"{prefix}extra-build-dependencies.{package}", value=value, source=source)
+
+
+def pip_settings(variables: Mapping[str, str], etc: Path) -> Iterator[tuple[Path, str, str, str]]:
+    """Yield what pip's files say, weakest first: the file, the section, the key with dashes, the value."""
+    for path in _pip_files(variables, etc):
+        parser = configparser.RawConfigParser(strict=False)
+        try:
+            parser.read_string(read_text(path, _LARGEST_BYTES))
+        except (ValueError, configparser.Error):
+            continue
+        for section in parser.sections():
+            yield from ((path, section, key.replace("_", "-"), value.strip()) for key, value in parser.items(section))
+
+
+def _pip_files(variables: Mapping[str, str], etc: Path) -> Iterator[Path]:
+    """Yield pip's files, weakest first (pip/_internal/configuration.py)."""
+    own = variables.get("PIP_CONFIG_FILE", "")
+    if own == os.devnull:
+        return
+    home = joined("", variables.get("HOME") or "~")
+    if sys.platform == "win32":
+        name = "pip.ini"
+        yield Path(variables.get("PROGRAMDATA", "C:/ProgramData")) / "pip" / name
+        yield Path(variables.get("APPDATA", str(home))) / "pip" / name
+    else:
+        name = "pip.conf"
+        places = variables.get("XDG_CONFIG_DIRS") or str(etc / "xdg")
+        yield from (Path(place) / "pip" / name for place in places.split(":"))
+        yield etc / name
+        if sys.platform == "darwin":
+            yield home / "Library" / "Application Support" / "pip" / name
+        yield home / ".pip" / name
+        yield Path(variables.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / name
+    yield Path(variables.get("VIRTUAL_ENV") or sys.prefix) / name
+    if own:
+        yield Path(own)
