@@ -114,7 +114,9 @@ def _upgrades_torch(command: CommandLine) -> bool:
         is_named = any(_TORCH.match(text) for text in command.positional)
         return is_named or "eager" in command.values("--upgrade-strategy")
     is_uv = command.program is FrontEndName.UV
-    return is_uv and any(_TORCH.match(text) for text in command.values("--upgrade-package", "-P"))
+    return is_uv and any(
+        _TORCH.match(text) for text in command.values("--upgrade-package", "-P", "--reinstall-package")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

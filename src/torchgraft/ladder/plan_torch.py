@@ -123,6 +123,8 @@ def _guess_of_consumer(snapshot: Snapshot, command: str) -> str:
         return f"no one names the environment that the wheel is for: one was guessed ({consumer.rule.value})"
     if not snapshot.front_end.installs:
         return f"{command} installs nothing: that the wheel is for the environment it works in was guessed"
+    if _installs_anew(snapshot):
+        return f"{command} installs dependencies anew: the torch that is there may not stay"
     return "the command may name another torch where it cannot be read" if snapshot.asked_faults else ""
 
 

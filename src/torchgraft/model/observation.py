@@ -151,7 +151,7 @@ class FrontEnd:
     `version` is known where the front end wrote it down. `installs` says whether the command puts the wheel
     somewhere, or only resolves, locks or builds. `resolves` says that it is after metadata now, and that no wheel
     follows in this build environment. `ignores_installed` says that it installs dependencies anew, whatever the
-    environment has (`--target`, `--ignore-installed`).
+    environment has (`--target`, `--ignore-installed`, `--upgrade`).
     """
 
     name: FrontEndName

@@ -59,17 +59,24 @@ def read_wanted(
 
 
 def front_end_of(caller: Caller, wanted: Wanted, *, torch_comes_first: bool = False) -> FrontEnd:
-    """Return the front end, with what its project says of where it is in its work.
+    """Return the front end, with what its project says of where it is in its work, and its arguments of upgrades.
 
     uv and pdm resolve a project before they sync it, calling for metadata as for a build; only then there is a lock
-    that is not older than the project. poetry writes it at the very end.
+    that is not older than the project. poetry writes it at the very end. `pip install -U` takes the newest of what it
+    is asked for, and leaves what that depends on as it is.
 
     :param torch_comes_first: whether torch would be there if the wheel were to be built now: poetry installs what a
         distribution requires before it builds it
     """
     is_poetry = caller.name is FrontEndName.POETRY
     resolves = wanted.resolves and (torch_comes_first or not is_poetry)
-    return replace(caller.front_end, resolves=caller.front_end.resolves or resolves)
+    command = caller.command
+    is_upgrade = command.text == "pip install" and command.has("--upgrade", "-U") and not command.has("--no-deps")
+    return replace(
+        caller.front_end,
+        resolves=caller.front_end.resolves or resolves,
+        ignores_installed=caller.front_end.ignores_installed or (is_upgrade and bool(wanted.asked_for)),
+    )
 
 
 def _locked(caller: Caller, files: tuple[str, ...], python: Python) -> Locked | None:

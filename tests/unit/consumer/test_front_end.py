@@ -199,6 +199,7 @@ def test_flags_of_the_interpreter(command: str, flags: str) -> None:
         ("uv pip install --upgrade ext", True),
         ("uv pip install -P torch ext", True),
         ("uv pip install -P torchvision ext", False),
+        ("uv pip install --reinstall-package torch ext", True),
         # pip upgrades what it is given, unless it is told to be eager.
         ("pip install -U ext", False),
         ("pip install -U torch>=2 ext", True),

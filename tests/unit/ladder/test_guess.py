@@ -17,6 +17,7 @@ NONE = snapshots.consumer(None)
 BUILD_TORCH = dataclasses.replace(snapshots.CPU_TORCH, folder="/builds-v0/x/lib/python3.11/site-packages/torch")
 IMPORTED = snapshots.consumer(BUILD_TORCH, rule=Rule.IMPORTABLE, prefix="/builds-v0/x")
 PIP_WHEEL = FrontEnd(name=FrontEndName.PIP, command="pip wheel", installs=False)
+UPGRADE = FrontEnd(name=FrontEndName.UV, command="uv pip install", ignores_installed=True)
 UV_BUILD = FrontEnd(name=FrontEndName.UV, command="uv build", installs=False)
 UV = Installer(program="/bin/uv", folder="/project")
 
@@ -83,6 +84,7 @@ def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> Non
         ({"told_torch": "2.8.0"}, {"consumer": NONE}, "nothing tells pip install to install"),
         ({"told_torch": "2.8.0"}, {}, "nothing tells pip install"),
         ({"told_torch": "2.8.0"}, {**asked("torch==2.9.0"), "consumer": NONE}, "nothing tells pip install"),
+        ({}, {"front_end": UPGRADE, **depends()}, "installs dependencies anew"),
         ({}, {"asked_faults": ("-r -: cannot be read",)}, "cannot be read"),
     ],
     ids=[
@@ -96,6 +98,7 @@ def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> Non
         "told-only",
         "told-beside",
         "told-against",
+        "upgrade",
         "unread",
     ],
 )

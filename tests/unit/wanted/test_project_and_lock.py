@@ -132,6 +132,18 @@ def test_an_isolated_run_writes_no_lock_that_could_show_how_far_it_is(project: P
         assert front_end_of(caller, read_wanted(caller, (process,), PYTHON)).resolves is resolves
 
 
+@pytest.mark.parametrize(
+    ("command", "upgrades"),
+    [("pip install -U -r a.txt ./ext", True), ("pip install -r a.txt ./ext", False), ("pip install -U ./ext", False)],
+)
+def test_pip_upgrades_what_files_of_requirements_name(tmp_path: Path, command: str, *, upgrades: bool) -> None:
+    (tmp_path / "a.txt").write_text("torch\n")
+    process = Process(executable="/usr/bin/pip", arguments=tuple(command.split()), folder=str(tmp_path))
+    caller = find_caller(HOOK, (process,))
+    assert caller is not None
+    assert front_end_of(caller, read_wanted(caller, (process,), PYTHON)).ignores_installed is upgrades
+
+
 def test_without_a_lock_an_isolated_run_takes_what_the_project_requires(project: Path) -> None:
     (project / "uv.lock").unlink()
     pin(project, "==2.7.0")
