@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -106,10 +107,15 @@ class _Place:
 
 
 def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, own_torch: bool) -> Snapshot:
-    switched_off = _switched_off(settings, place.project)
-    settings = dataclasses.replace(settings, config=with_users_switch(settings.config, switched_off))
     process, ancestors = place.process, place.ancestors
     caller = find_caller(process, ancestors)
+    wanted = Wanted()
+    if caller is not None:
+        from ..wanted.read_wanted import read_wanted
+
+        wanted = read_wanted(caller, ancestors, python, building=place.project)
+    switched_off = _switched_off(settings, place.project, {**wanted.variables, **settings.variables})
+    settings = dataclasses.replace(settings, config=with_users_switch(settings.config, switched_off))
     told = settings.config.consumer or None
     look = partial(find_consumer, process, ancestors, caller=caller, told=told)
     read = partial(
@@ -122,11 +128,10 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     )
     finding = look(torch_importable=not own_torch)
     consumers = [read(found) for found in finding.found]
-    front_end, wanted = FrontEnd(name=FrontEndName.UNKNOWN), Wanted()
+    front_end = FrontEnd(name=FrontEndName.UNKNOWN)
     if caller is not None:
-        from ..wanted.read_wanted import front_end_of, read_wanted
+        from ..wanted.read_wanted import front_end_of
 
-        wanted = read_wanted(caller, ancestors, python, building=place.project)
         required = torch_among(applying(place.project.dependencies or (), python))
         comes_first = required is not None and not any(c.torch for c in consumers)
         front_end = front_end_of(caller, wanted, torch_comes_first=comes_first)
@@ -271,7 +276,7 @@ def _planned_names(config: Config, project: Project) -> set[str]:
     return names
 
 
-def _switched_off(settings: Settings, project: Project) -> str:
+def _switched_off(settings: Settings, project: Project, variables: Mapping[str, str]) -> str:
     """Return the user's variable that tells the package to leave CUDA out; "" if none, or a setting says otherwise."""
     config = settings.config
     is_users = config.origin("cuda") not in {"default", Source.TOML.value}
@@ -279,7 +284,7 @@ def _switched_off(settings: Settings, project: Project) -> str:
         return ""
     from ..settings.vocabulary import switch_of
 
-    return switch_of(project.name, config.vocabulary, settings.variables)
+    return switch_of(project.name, config.vocabulary, variables)
 
 
 def _env_conditions_met(settings: Settings) -> tuple[str, ...]:

@@ -66,7 +66,16 @@ def install_late(late: LateInstall, *, python: str, variables: Mapping[str, str]
     import subprocess
 
     installer = late.installer
-    command = [installer.program, "pip", "install", "--python", python, *installer.options, late.requirement]
+    command = [
+        installer.program,
+        "pip",
+        "install",
+        "--python",
+        python,
+        *installer.options,
+        *late.options,
+        late.requirement,
+    ]
     try:
         done = subprocess.run(
             command,

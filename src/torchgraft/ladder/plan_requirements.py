@@ -64,7 +64,7 @@ def plan_requirements(
     wheel = snapshot.hook.asks
     for planned in (
         *(_settings(config) if wheel else ()),
-        *(_torch(snapshot, choice, reach.torch) if wheel and reach.way is Way.INSTALL else ()),
+        *(_torch(snapshot, choice, reach.torch) if wheel and _is_asked(snapshot, choice, reach) else ()),
         *(more if wheel else ()),
         *(_finishing(config, snapshot) if wheel else ()),
         *_setuptools(config, snapshot, delegate, wheel=wheel),
@@ -95,6 +95,17 @@ def _leaves_run_paths(config: Config, snapshot: Snapshot) -> str:
 def _settings(config: Config) -> Iterator[Planned]:
     for requirement in config.requires:
         yield Planned(text=requirement, reason=f"requires ({config.origin('requires')})")
+
+
+def _is_asked(snapshot: Snapshot, choice: Choice, reach: Reach) -> bool:
+    """Return whether the front end is asked for torch: it would not find what its builds do not see."""
+    return reach.way is Way.INSTALL and not (snapshot.installer and _options(snapshot, choice))
+
+
+def _options(snapshot: Snapshot, choice: Choice) -> tuple[str, ...]:
+    """Return the options that bring the torch of an index that builds do not see."""
+    asked = snapshot.asked_for if choice.rung is Rung.ASKED_FOR else ()
+    return next((one.options for one in asked if one.options), ())
 
 
 def _torch(snapshot: Snapshot, choice: Choice, torch: Torch | None) -> Iterator[Planned]:
@@ -141,12 +152,20 @@ def plan_late_install(snapshot: Snapshot, choice: Choice, reach: Reach, toolkit:
     if not snapshot.hook.builds or snapshot.installer is None:
         return None
     if reach.way is Way.INSTALL and choice.requirement is not None:
-        requirement = choice.requirement.text
-        reason = "uv made the metadata in this environment, and asks no more what the build requires"
+        requirement, options = choice.requirement.text, _options(snapshot, choice)
+        reason = (
+            "it is in an index that builds do not see"
+            if options
+            else "uv made the metadata in this environment, and asks no more what the build requires"
+        )
     elif toolkit is not None:
-        requirement, reason = toolkit.text, toolkit.reason
+        requirement, options, reason = toolkit.text, (), toolkit.reason
     else:
         return None
     return LateInstall(
-        requirement=requirement, prefix=snapshot.build.prefix, installer=snapshot.installer, reason=reason
+        requirement=requirement,
+        prefix=snapshot.build.prefix,
+        installer=snapshot.installer,
+        options=options,
+        reason=reason,
     )

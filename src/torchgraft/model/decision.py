@@ -152,11 +152,15 @@ class Compiling:
 
 @dataclass(frozen=True, kw_only=True)
 class LateInstall:
-    """A requirement that is installed into `prefix`, the build environment, before the hook is planned again."""
+    """A requirement that is installed into `prefix`, the build environment, before the hook is planned again.
+
+    `options` say where it comes from, besides those of the installer.
+    """
 
     requirement: str
     prefix: str
     installer: Installer
+    options: tuple[str, ...] = ()
     reason: str
 
 

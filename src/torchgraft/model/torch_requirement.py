@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -108,15 +108,19 @@ class Locked:
 
 @dataclass(frozen=True, kw_only=True)
 class AskedFor:
-    """A requirement on torch in the front end's own arguments or in a file they name, its marker being true."""
+    """A requirement on torch in the front end's own arguments or in a file they name, its marker being true.
+
+    `options` are those of uv that bring it, where it comes from an index that builds do not see.
+    """
 
     requirement: TorchRequirement
     source: str
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What the front end's lock and arguments say of torch.
+    """What the front end's lock and arguments say of torch, and the variables that they have for this build.
 
     `resolves` says that its project has no lock that is current, and that one is going to be written.
     """
@@ -125,6 +129,7 @@ class Wanted:
     asked_for: tuple[AskedFor, ...] = ()
     faults: tuple[str, ...] = ()
     resolves: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def torch_among(requirements: Iterable[Requirement]) -> TorchRequirement | None:

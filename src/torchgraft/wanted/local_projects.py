@@ -22,8 +22,9 @@ from ..model.torch_requirement import TorchRequirement, requirement_of
 from ..project.read_project import StatedRequirements, read_requirements
 from ..redaction import without_credentials
 from ..untrusted import read_toml, strings, table, tables, text_of
-from .requirements_files import PROJECT_FILES, Line, path_of, shown_path
+from .requirements_files import PROJECT_FILES, path_of, shown_path
 from .tool_tables import find_index, find_sources, list_poetry, tool_table
+from .torch_lines import Line
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -56,7 +57,7 @@ class LocalProjects:
 
     :param folder: where the front end runs
     :param building: the project that is being built. Of that one only what is named beside it is new: the ladder
-        knows its plain dependencies.
+        knows its plain dependencies. `variables` become those that other projects have for its build.
     :param tool: the front end whose own tables say where distributions come from, None where none counts
     `resolves` says that it is for metadata alone: a pin counts without a local part that nobody can know.
     """
@@ -76,6 +77,7 @@ class LocalProjects:
         self.building = building
         self.tool = tool
         self.resolves = False
+        self.variables: dict[str, str] = {}
         self._read: set[tuple[str, Chosen, bool]] = set()
 
     def with_projects(self, line: Line) -> Iterator[Line]:
@@ -108,6 +110,8 @@ class LocalProjects:
         except UnreadableError as error:
             self.faults.append(f"{shown_path(file, self.folder)} {error}")
             return
+        for place in places:
+            self._note_variables(place.data)
         stated = read_requirements(folder, data)
         is_unknown = stated.dependencies is None and not tool_table(data, FrontEndName.POETRY)
         if (plain and is_unknown) or (chosen.extras and stated.extras is None):
@@ -191,27 +195,39 @@ class LocalProjects:
     def _from_index(
         self, requirement: Requirement, line: Line, index: str, places: tuple[_ProjectFile, ...]
     ) -> Iterator[Line]:
-        """Return a requirement on the torch of an index that builds do not see, as one that no other index has.
+        """Return a requirement on the torch of an index that builds do not see, with the options that bring it.
 
-        PyTorch's indexes end with the local part that their versions have: `.../whl/cu128`. A build that cannot get
-        that version fails; with the version alone it would take the torch of the default index.
+        PyTorch's indexes end with the local part that their versions have: `.../whl/cu128`.
         """
-        found = next((one for place in places if (one := find_index(place.data, self.tool, index))), {})
+        indexes = ((place.folder, find_index(place.data, self.tool, index)) for place in places)
+        folder, found = next((pair for pair in indexes if pair[1]), (line.folder, {}))
         if found.get("default") is True:
             yield line
             return
         pinned = TorchRequirement(specifier=requirement.specifier).pinned
-        parts = (text_of(found.get("url")) or "").rstrip("/").removesuffix("/simple").rpartition("/")
-        is_mac = self.python.platform.startswith("macosx")
-        if pinned and ("+" in pinned or is_mac):
-            yield line
-        elif pinned and _BACKEND.fullmatch(parts[2]):
-            yield line._replace(text=f"torch=={pinned}+{parts[2]}")
-        else:
+        url = text_of(found.get("url")) or ""
+        backend = url.rstrip("/").removesuffix("/simple").rpartition("/")[2]
+        if pinned and ("+" in pinned or self.python.platform.startswith("macosx")):
+            pass
+        elif pinned and _BACKEND.fullmatch(backend):
+            line = line._replace(text=f"torch=={pinned}+{backend}")
+        elif not url or self.tool is not FrontEndName.UV:
             place = without_credentials(index)[:60]
             self.faults.append(f"{line.source} has torch from the index {place}, which no build sees")
-            if self.resolves:
-                yield line
+            if not self.resolves:
+                return
+        if url and self.tool is FrontEndName.UV:
+            place = url if "://" in url else str(folder / url)
+            is_flat = text_of(found.get("format")) == "flat"
+            line = line._replace(options=("--find-links", place) if is_flat else ("--index", f"{index}={place}"))
+        yield line
+
+    def _note_variables(self, data: Mapping[str, Any]) -> None:
+        """Keep what a project has its user set for this build: uv heeds it in the project's own commands alone."""
+        builds = table(tool_table(data, FrontEndName.UV).get("extra-build-variables"))
+        for name, variables in builds.items():
+            if self.building and canonicalize_name(str(name)) == canonicalize_name(self.building.name or ""):
+                self.variables.update({str(k): v for k, v in table(variables).items() if isinstance(v, str)})
 
     def _holds(self, marker: str) -> bool:
         try:

@@ -22,8 +22,9 @@ from ..untrusted import read_toml, strings, table, tables
 from .local_projects import LocalProjects, read_or_nothing
 from .locked_torch import LockError, ReadLock, locked_answer, undecided_answer
 from .other_locks import read_pdm_lock, read_poetry_lock, read_pylock
-from .requirements_files import Line, is_lock_name
+from .requirements_files import is_lock_name
 from .tool_tables import find_overrides, tool_table
+from .torch_lines import Line
 from .uv_lock import read_uv_lock
 
 _LARGEST_SCRIPT_BYTES = 20_000_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
 from ..model.torch_requirement import AskedFor, Locked, TorchRequirement, Wanted
 from ..values import dataclass
-from .torch_lines import torch_in_line
+from .torch_lines import Line, torch_in_line
 
 # A folder, or a distribution with extras, which may be the one that is being built.
 _LOOKS_LIKE_PLACE = re.compile(r"\s*\.|-e |.*[/\\\[]|.*file:")
@@ -55,6 +55,7 @@ def read_wanted(
         asked_for=tuple(dict.fromkeys(found for item in asked for found in item.requirements)),
         faults=tuple(dict.fromkeys(fault for item in asked for fault in item.faults)),
         resolves=resolves,
+        variables={name: value for item in asked for name, value in item.variables.items()},
     )
 
 
@@ -110,7 +111,7 @@ def _with_project(caller: Caller, locked: Locked | None, python: Python) -> tupl
 
     def pins(faults: list[str], tool: FrontEndName | None, *, everything: bool = False) -> tuple[AskedFor, ...]:
         lines = project_lines(start, command, python, faults, tool=tool, everything=everything)
-        return tuple(asked for line in lines if (asked := torch_in_line(*line, python, faults)))
+        return tuple(asked for line in lines if (asked := torch_in_line(line, python, faults)))
 
     if locked is not None:
         version = locked.version
@@ -158,12 +159,14 @@ def _project_folder(caller: Caller) -> str | None:
 class Asked:
     """The requirements on torch that apply to an interpreter and platform, and what could not be read.
 
-    `lock_files` are those that are named among the requirements (`-r pylock.toml`).
+    `lock_files` are those that are named among the requirements (`-r pylock.toml`), `variables` those that a local
+    project among them has for this build.
     """
 
     requirements: tuple[AskedFor, ...] = ()
     faults: tuple[str, ...] = ()
     lock_files: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Sources(NamedTuple):
@@ -198,13 +201,14 @@ def read_asked_for(
 
         sources = sources._replace(tools=tool_environments(command, folder, variables.get))
     shown = f"the arguments of {command.program.value}"
-    lines: list[tuple[str, Path, str]] = [(text, Path(folder), shown) for text in sources.texts]
-    overrides: list[tuple[str, Path, str]] = []
+    lines = [Line(text, Path(folder), shown) for text in sources.texts]
+    overrides: list[Line] = []
     faults: list[str] = []
+    build_variables: Mapping[str, str] = {}
     lock_files = [str(Path(folder, file)) for file in command.values("--lock") if command.program is FrontEndName.PIPX]
     if any(sources[1:]) or any(map(_LOOKS_LIKE_PLACE.match, sources.texts)):
         from .local_projects import LocalProjects  # most commands name neither a file nor a project
-        from .requirements_files import Line, RequirementsReader
+        from .requirements_files import RequirementsReader
 
         extras = tuple(name for value in command.values("--extra") for name in value.split(","))
         is_uv = command.program is FrontEndName.UV
@@ -212,7 +216,7 @@ def read_asked_for(
         has_sources = is_uv and not (command.has("--no-sources") or variables.get("UV_NO_SOURCES"))
         tool = FrontEndName.UV if has_sources else None
         projects = LocalProjects(Path(folder), python, faults, building=building, tool=tool)
-        named = [Line(*line) for line in lines]
+        named = lines
         named += (line for file in sources.files for line in reader.read(file))
         named += reader.read_script(sources.script) if sources.script else ()
         lines = [line for one in named for line in projects.with_projects(one)]
@@ -226,12 +230,14 @@ def read_asked_for(
             lines += (line for one in required for line in projects.with_projects(one))
             overrides += read_receipts(sources.tools, faults, "overrides")
         lock_files += reader.lock_files
-    found = [asked for line in lines if (asked := torch_in_line(*line, python, faults))]
-    replaced = [asked for line in overrides if (asked := torch_in_line(*line, python, faults))]
+        build_variables = projects.variables
+    found = [asked for line in lines if (asked := torch_in_line(line, python, faults))]
+    replaced = [asked for line in overrides if (asked := torch_in_line(line, python, faults))]
     return Asked(
         requirements=tuple(dict.fromkeys(replaced or found)),
         faults=tuple(dict.fromkeys(faults)),
         lock_files=tuple(dict.fromkeys(lock_files)),
+        variables=build_variables,
     )
 
 

@@ -11,12 +11,12 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import unquote
 
 from ..files import UnreadableError, read_whole
 from ..redaction import without_credentials
 from ..untrusted import parse_toml, strings
+from .torch_lines import Line
 
 # Any of them makes a folder a project.
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -38,14 +38,6 @@ _EDITABLE = re.compile(r"(?:-e\s*=?\s*|--editable(?:\s+|\s*=\s*))(\S.*)")
 _OPTIONS = re.compile(r"\s-{1,2}[A-Za-z].*$")
 # PEP 723, 'Reference Implementation'.
 _SCRIPT_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
-
-
-class Line(NamedTuple):
-    """A requirement as it is written, the folder that its paths are relative to, and where it stands, for people."""
-
-    text: str
-    folder: Path
-    source: str
 
 
 class RequirementsReader:

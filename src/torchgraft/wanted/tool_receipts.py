@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from ..consumer.environment import holds_torch
 from ..files import UnreadableError, is_file
 from ..untrusted import read_toml, strings, table, tables, text_of
-from .requirements_files import Line
+from .torch_lines import Line
 
 
 def read_receipts(tools: Sequence[Path], faults: list[str], key: str) -> Iterator[Line]:

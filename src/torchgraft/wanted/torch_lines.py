@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -24,11 +25,23 @@ _AT_VERSION = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*@\s*([\^~]?)
 _LOOKS_LIKE_TORCH = re.compile(r"\s*torch\s*($|[\[@<>=!~;,(\s])", re.IGNORECASE)
 
 
-def torch_in_line(text: str, folder: Path, source: str, python: Python, faults: list[str]) -> AskedFor | None:
+class Line(NamedTuple):
+    """A requirement as it is written, the folder that its paths are relative to, and where it stands, for people.
+
+    `options` say where it comes from, as uv takes them, if builds do not see that index.
+    """
+
+    text: str
+    folder: Path
+    source: str
+    options: tuple[str, ...] = ()
+
+
+def torch_in_line(line: Line, python: Python, faults: list[str]) -> AskedFor | None:
     """Return a requirement if it is on torch and applies."""
-    text = text.strip()
+    text, source = line.text.strip(), line.source
     try:
-        asked, marker = _requirement(text, folder)
+        asked, marker = _requirement(text, line.folder)
         if asked is None or (marker and not marker_holds(marker, python)):
             return None
     except (MarkerError, ValueError, RecursionError):  # InvalidRequirement and InvalidSpecifier are ValueErrors
@@ -39,7 +52,7 @@ def torch_in_line(text: str, folder: Path, source: str, python: Python, faults: 
         place = without_credentials(asked.url)[:80]
         faults.append(f"{source} has torch from a URL that is not that of a wheel: {place}")
         return None
-    return AskedFor(requirement=asked, source=source)
+    return AskedFor(requirement=asked, source=source, options=line.options)
 
 
 def _requirement(text: str, folder: Path) -> tuple[TorchRequirement | None, str]:

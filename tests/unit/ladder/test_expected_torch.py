@@ -156,6 +156,17 @@ def test_uv_installs_torch_first() -> None:
     assert made.late_install.requirement == "torch==2.14.1"
 
 
+def test_torch_of_an_index_that_builds_do_not_see_is_never_asked_for_but_installed_later() -> None:
+    options = ("--index", "cu=https://download.example/whl/cu130")
+    asked = AskedFor(requirement=TorchRequirement.parse("torch==2.14.1+cu130"), source="app", options=options)
+    assert requirements(plan(installer=UV, asked_for=(asked,))) == [f"{FROM_PYPI}==13.0.*"]
+    made = plan(BUILD, installer=UV, asked_for=(asked,))
+    assert made.late_install
+    assert (made.late_install.requirement, made.late_install.options) == ("torch==2.14.1+cu130", options)
+    # Another front end has to find it by itself.
+    assert "torch==2.14.1+cu130" in requirements(plan(asked_for=(asked,)))
+
+
 @pytest.mark.parametrize(
     ("version", "accelerator", "built_with"),
     [

@@ -148,9 +148,9 @@ def test_only_extras_count_of_the_project_that_is_built(folder: Path, line: str,
         ("==2.8.0+cu118", "index = 'own'", "torch==2.8.0+cu118"),
         (">=2.8", "url = 'https://x.example/torch-2.8.0-cp311-cp311-linux_x86_64.whl'", "torch @ https://x.example/"),
         ("==2.8.0", "index = 'cu', extra = 'gpu'", "torch==2.8.0"),
-        ("==2.8.0", "index = 'own'", None),
+        ("==2.8.0", "index = 'own'", "torch==2.8.0"),
+        (">=2.8", "index = 'cu'", "torch>=2.8"),
         ("==2.8.0", "index = 'gone'", None),
-        (">=2.8", "index = 'cu'", None),
         (">=2.8", "git = 'https://x.example/pytorch'", None),
         (">=2.8", "path = '../pytorch'", None),
     ],
@@ -163,6 +163,31 @@ def test_sources_of_uv_decide_or_are_a_fault(tmp_path: Path, specifier: str, sou
     for ignoring in (ask(tmp_path, PIP, "install ."), ask(tmp_path, UV, "pip install --no-sources .")):
         assert texts(ignoring) == [f"torch{specifier}"]
     assert texts(ask(tmp_path, UV, "pip install .", UV_NO_SOURCES="1")) == [f"torch{specifier}"]
+
+
+@pytest.mark.parametrize(
+    ("source", "options"),
+    [
+        ("cu", ("--index", "cu=https://download.example/whl/cu128")),
+        ("here", ("--find-links", "FOLDER/wheels")),
+        ("usual", ()),
+    ],
+)
+def test_where_a_torch_is_that_builds_do_not_see(tmp_path: Path, source: str, options: tuple[str, ...]) -> None:
+    text = INDEXES.format(specifier="==2.8.0", source=f"index = '{source}'")
+    text += '[[tool.uv.index]]\nname = "here"\nurl = "wheels"\nformat = "flat"\n'
+    (tmp_path / "pyproject.toml").write_text(text)
+    (asked,) = ask(tmp_path, UV, "tool install .").requirements
+    assert asked.options == tuple(option.replace("FOLDER", str(tmp_path)) for option in options)
+
+
+def test_variables_that_a_named_project_has_for_the_build(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text(
+        '[tool.uv.extra-build-variables]\nFlash_Attn = { SKIP = "TRUE", NUMBER = 1 }\nother = { X = "1" }\n'
+    )
+    building = Project(folder=str(folder / "elsewhere"), name="flash-attn")
+    assert ask(folder, UV, "tool install .", building).variables == {"SKIP": "TRUE"}
+    assert ask(folder, UV, "tool install flash-attn", building).variables == {}
 
 
 def test_a_project_can_come_from_a_folder_by_a_source(folder: Path) -> None:
