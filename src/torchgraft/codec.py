@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from .redaction import redacted_json
+
 
 def to_json(value: object) -> Any:
     """Return `value` as what the json module writes: dicts, lists, strings, numbers, None."""
@@ -30,8 +32,8 @@ def to_json(value: object) -> Any:
 
 
 def json_text(value: object) -> str:
-    """Return `value` as JSON text that is the same for the same value."""
-    return json.dumps(to_json(value), indent=2, ensure_ascii=True) + "\n"
+    """Return `value` as JSON text that is the same for the same value, without secrets in addresses."""
+    return json.dumps(redacted_json(to_json(value), None), indent=2, ensure_ascii=True) + "\n"
 
 
 def is_text_value(kind: Any) -> bool:

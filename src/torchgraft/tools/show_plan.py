@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -130,8 +129,7 @@ def _comparison(arguments: argparse.Namespace, config: Config, one: tuple[Snapsh
         snapshot = _recorded(against)
     differences = compare(one, (snapshot, plan_build(config, snapshot)))
     if arguments.json:
-        report = {"one": name, "other": arguments.against, "differences": to_json(differences)}
-        return json.dumps(report, indent=2) + "\n"
+        return json_text({"one": name, "other": arguments.against, "differences": differences})
     rows = [
         ("", name, arguments.against),
         *((d.path.removeprefix("seen."), d.one or "-", d.other or "-") for d in differences),
