@@ -97,6 +97,8 @@ def _default_text(default: object) -> str:
         return "`[" + ", ".join(f'"{item}"' for item in default) + "]`"
     if isinstance(default, Mapping):
         return "`{}`"
+    if isinstance(default, int) and default and not default % 86_400:
+        return f'`"{default // 86_400}d"`'
     return f'`"{default}"`' if default else "none"
 
 

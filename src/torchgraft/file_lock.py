@@ -49,6 +49,22 @@ class FileLock:
             self.descriptor = None
 
 
+def remove_lock_file(path: Path, *others: Path) -> bool:
+    """Remove a lock file, and others that it stands for, while holding it; return False where somebody has it.
+
+    Who waits for it would not notice otherwise.
+    """
+    lock = FileLock(path)
+    if not lock.acquire(timeout_s=0):
+        return False
+    try:
+        for file in (*others, path):
+            file.unlink(missing_ok=True)
+    finally:
+        lock.release()
+    return True
+
+
 def is_file_locked(path: Path) -> bool | None:
     """Return whether somebody holds a lock file, of ours or of uv's (its crate `uv-fs`); None if nobody can tell.
 

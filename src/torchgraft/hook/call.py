@@ -24,7 +24,8 @@ from .plan import plan_build, plan_pass_through
 class Call:
     """A hook call with its plan. `config_settings` are the delegate's part; `variables` what the process inherited.
 
-    `timeout_s` is what the delegate may take, None for as long as it takes.
+    `timeout_s` is what the delegate may take, None for as long as it takes; `cache_age_s` how long the cache keeps
+    what no build uses, 0 for ever.
     """
 
     plan: Plan
@@ -33,6 +34,7 @@ class Call:
     config_settings: dict[str, Any] | None
     variables: Mapping[str, str]
     timeout_s: int | None = None
+    cache_age_s: int = 0
 
 
 def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: str | None = None) -> Call:
@@ -53,6 +55,7 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
         config_settings=settings.config_settings,
         variables=settings.variables,
         timeout_s=settings.config.timeout_s or None,
+        cache_age_s=settings.config.cache_age_s,
     )
 
 

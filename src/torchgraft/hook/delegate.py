@@ -45,7 +45,7 @@ _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 def run_hook(call: Call, arguments: Sequence[object]) -> Any:
     """Return what the delegate's hook returns, run as the plan says; again where it fails of what can be helped."""
     plan = call.plan
-    graft = None if plan.graft is None else link_graft(plan.graft)
+    graft = None if plan.graft is None else link_graft(plan.graft, keep_s=call.cache_age_s)
     variables = delegate_variables(plan, call.variables, graft)
     if plan.toolkit is not None:
         assemble_cuda_home(plan.toolkit, compiler=variables.get("CC", "cc"))
@@ -121,7 +121,7 @@ def _source_held(call: Call) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]
         yield {}, ()
         return
     with contextlib.ExitStack() as stack:
-        locks = stack.enter_context(hold_source(call.source, cache_folder=call.cache_folder))
+        locks = stack.enter_context(hold_source(call.source, cache_folder=call.cache_folder, keep_s=call.cache_age_s))
         in_place = plan.hook is Hook.BUILD_EDITABLE
         anew = plan.hook is not Hook.BUILD_SDIST and stack.enter_context(
             noted_build(call.source, plan.rebuild, cache_folder=call.cache_folder, in_place=in_place)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from ..child import say
 from ..errors import ActError, Evidence, Problem, shown
-from ..file_lock import FileLock
-from ..files import find_text
+from ..file_lock import FileLock, remove_lock_file
+from ..files import find_text, names_in, read_start
 from ..model.decision import Rebuild
 from ..model.source_tree import Project
 from ..own_files import make_own_folder, write_own_file
@@ -25,17 +26,20 @@ from .plan_rebuild import UNKNOWN
 _SILENCE_S = 1
 _PATIENCE_S = 3600
 _LONGEST_NOTE_BYTES = 1000
+_LONGEST_PATH_BYTES = 65_536
+_MOST_SWEPT = 60
 # distutils reads the file that DIST_EXTRA_CONFIG names after all others, the project's setup.cfg among them.
 _FORCED = "[build_ext]\nforce = 1\n"
 
 
 @contextlib.contextmanager
-def hold_source(source: Path, *, cache_folder: Path) -> Iterator[tuple[int, ...]]:
+def hold_source(source: Path, *, cache_folder: Path, keep_s: int) -> Iterator[tuple[int, ...]]:
     """Hold the source tree while the delegate works in it; yield the descriptors that hold it.
 
     setuptools builds in build/ beside setup.py, and two builds at once mix their object files. uv locks the tree
     only where the backend is literally setuptools.build_meta.
 
+    :param keep_s: how long what no build uses is kept in the cache folder; 0 is for ever
     :raises ActError: if another build has held it for an hour
     """
     locks = cache_folder / "locks"
@@ -53,9 +57,36 @@ def hold_source(source: Path, *, cache_folder: Path) -> Iterator[tuple[int, ...]
     if not is_held:
         raise ActError(_busy(source, lock))
     try:
+        with contextlib.suppress(OSError):
+            # For whom it is, and when it was used last.
+            lock.path.write_bytes(os.fsencode(source.resolve()))
+            sweep_locks(locks, keep=lock.path, keep_s=keep_s)
         yield () if lock.descriptor is None else (lock.descriptor,)
     finally:
         lock.release()
+
+
+def sweep_locks(locks: Path, *, keep: Path, keep_s: int) -> None:
+    """Remove the locks and notes of source trees that are gone, or not built for long; of some trees each time.
+
+    A front end unpacks each sdist into a folder of its own, which is gone afterwards.
+    """
+    now_s = time.time()
+    names = names_in(locks)
+    first = int(now_s) % max(1, len(names))
+    for path in [locks / name for name in (*names[first:], *names[:first]) if not name.startswith(".")][:_MOST_SWEPT]:
+        lock = path.with_name(f"{path.name.partition('.')[0]}.lock")
+        source = source_of_lock(lock)
+        is_old = bool(keep_s) and now_s - path.lstat().st_mtime > keep_s
+        if lock != keep and (is_old or (source and not os.path.lexists(source))):
+            notes = (lock.with_suffix(suffix) for suffix in (".torch", ".editable.torch"))
+            with contextlib.suppress(OSError):  # another build has just removed it
+                remove_lock_file(lock, *notes)
+
+
+def source_of_lock(lock: Path) -> str:
+    """Return the source tree that a lock in the cache folder is for; "" where it does not say."""
+    return os.fsdecode(read_start(lock, _LONGEST_PATH_BYTES) or b"")
 
 
 @contextlib.contextmanager

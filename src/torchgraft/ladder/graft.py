@@ -12,6 +12,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from ..errors import ActError, Evidence, Problem, quoted
@@ -24,12 +25,13 @@ if sys.platform == "win32":
 _MOST_PRUNED = 50
 
 
-def link_graft(graft: Graft) -> Path:
+def link_graft(graft: Graft, *, keep_s: int = 0) -> Path:
     """Return the graft's folder, made if it is not there.
 
     A graft is made beside its place and moved there in one step: a build that runs at the same time sees all of it
     or nothing, and one that is killed leaves nothing that looks like a graft.
 
+    :param keep_s: how long a graft is kept that no build uses; 0 is for ever
     :raises ActError: if the cache folder cannot be written, or others can write to it
     """
     folder = Path(graft.folder)
@@ -39,7 +41,7 @@ def link_graft(graft: Graft) -> Path:
         if not _is_whole(folder, graft):
             _publish(folder, graft)
         note_use(folder)
-        _prune(folder.parent, keep=folder)
+        _prune(folder.parent, keep=folder, keep_s=keep_s)
     except OSError as error:
         raise ActError(cache_problem(folder.parent.parent, error)) from None
     return folder
@@ -139,11 +141,14 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(trash, ignore_errors=True)
 
 
-def _prune(grafts: Path, *, keep: Path) -> None:
-    """Remove grafts whose torch is gone: an upgrade or a deleted environment leaves them behind."""
+def _prune(grafts: Path, *, keep: Path, keep_s: int) -> None:
+    """Remove grafts whose torch is gone, as an upgrade or a deleted environment leaves them, and those of long ago."""
     for folder in sorted(grafts.iterdir())[:_MOST_PRUNED]:
         if folder == keep or folder.name.startswith(".") or not folder.is_dir():
             continue
         with contextlib.suppress(OSError):  # another build has just removed it
-            if any(entry.is_symlink() and not entry.exists() for entry in folder.iterdir()):
+            is_old = bool(keep_s) and time.time() - folder.stat().st_mtime > keep_s
+            # Of a torch in two folders, the links are further down.
+            entries = (Path(parent, name) for parent, *names in os.walk(folder) for name in (*names[0], *names[1]))
+            if is_old or any(entry.is_symlink() and not entry.exists() for entry in entries):
                 _remove(folder)

@@ -323,6 +323,14 @@ class Config:
     cache_dir: str = _setting(
         "", PATH, "Where grafts and locks are kept. By default torchgraft's folder in the user's cache.", *USER
     )
+    cache_age_s: int = _setting(
+        180 * 86_400,
+        DURATION,
+        "How long grafts and notes of source trees are kept that no build uses. What leads to a torch or a source tree"
+        " that is gone goes sooner. `off`: for ever.",
+        *USER,
+        key="cache-age",
+    )
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def origin(self, key: str) -> str:

@@ -88,6 +88,17 @@ def test_grafts_whose_torch_is_gone_are_pruned_and_others_stay(tmp_path: Path, s
     assert (site / "moved" / "__init__.py").exists()
 
 
+def test_grafts_of_two_folders_and_of_long_ago_are_pruned(tmp_path: Path, site: Path) -> None:
+    split = Link(name="torch/lib", target=str(site / "gone"))
+    gone = link_graft(Graft(folder=str(tmp_path / "cache" / "grafts" / "ee"), links=(split,), names=()))
+    old = link_graft(graft(tmp_path, site, "bb", "torch"))
+    os.utime(old, (0, 0))
+    link_graft(graft(tmp_path, site, "cc", "torch"))
+    assert (gone.exists(), old.exists()) == (False, True)
+    link_graft(graft(tmp_path, site, "cc", "torch"), keep_s=86_400)
+    assert not old.exists()
+
+
 def test_a_cache_folder_that_others_can_write_to_is_refused(tmp_path: Path, site: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache").chmod(0o777)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import quoted
-from ...file_lock import FileLock, is_file_locked
+from ...file_lock import is_file_locked, remove_lock_file
 from ...files import is_folder, names_in
 from ...values import dataclass
 
@@ -186,7 +186,7 @@ def _prune(folder: Path, item: Pruned) -> Pruned:
         if path.lstat().st_mtime != entry.last_used_s:
             return replace(item, removed=False, reason="used in the meantime")
         if entry.kind is CacheKind.LOCK:
-            return item if _remove_lock(path) else replace(item, removed=False, reason="a build holds it")
+            return item if remove_lock_file(path) else replace(item, removed=False, reason="a build holds it")
         if entry.kind in {CacheKind.GRAFT, CacheKind.TOOLKIT}:
             _remove_folder(path)
         elif entry.kind is CacheKind.DRAFT and is_folder(path):
@@ -205,16 +205,3 @@ def _remove_folder(path: Path) -> None:
         path.rename(trash / path.name)
     finally:
         shutil.rmtree(trash, ignore_errors=True)
-
-
-def _remove_lock(path: Path) -> bool:
-    """Remove a lock file while holding it: a build that has it now would not notice, and another would not wait."""
-    lock = FileLock(path)
-    if not lock.acquire(timeout_s=0):
-        return False
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-    finally:
-        lock.release()
-    return True
