@@ -107,7 +107,12 @@ def python_path_of(process: HookProcess | Process | None) -> tuple[str, ...]:
         return ()
     entries = (process.variable("PYTHONPATH") or "").split(os.pathsep)
     folders = (joined(process.folder, entry) for entry in entries if entry)
-    return tuple(str(folder) for folder in folders if not any(map(_BUILD_FOLDER.fullmatch, folder.parts)))
+    return tuple(str(folder) for folder in folders if not is_of_build(folder))
+
+
+def is_of_build(path: Path) -> bool:
+    """Return whether a path lies in what pip, build or pdm made for one build."""
+    return any(map(_BUILD_FOLDER.fullmatch, path.parts))
 
 
 def _customization(search_path: Iterable[Path], names: Iterable[str]) -> str:

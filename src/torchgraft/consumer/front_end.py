@@ -13,9 +13,19 @@ from ..files import joined, read_text, real
 from ..model.observation import FrontEnd, FrontEndName, Rule
 from ..values import dataclass
 from .command_line import CommandLine
-from .environment import is_uv_build, is_venv, parse_pyvenv_cfg, python_versions
+from .environment import (
+    base_of,
+    is_of_build,
+    is_throw_away,
+    is_uv_build,
+    is_venv,
+    parse_pyvenv_cfg,
+    prefix_of_interpreter,
+    python_versions,
+)
 from .processes import HookProcess, Process
 
+_MAKER = re.compile(r"(?P<python>.+?) -m (?:venv|virtualenv)\b.*")
 _TORCH = re.compile(r"torch(?![\w.-])", re.IGNORECASE)
 # They start any program at all: a hook below one of them is somebody else's. (`uv run` does build, itself.)
 _RUNNERS = frozenset({"poetry run", "poetry shell", "pdm run", "hatch run", "hatch shell"})
@@ -81,7 +91,7 @@ def find_caller(hook: HookProcess, ancestors: tuple[Process, ...]) -> Caller | N
     is_isolated_by_uv = is_uv_build(Path(hook.prefix))
     for distance, process in enumerate(ancestors):
         command = process.command_line
-        if command is None or command.text in _RUNNERS:
+        if command is None or command.text in _RUNNERS or _fills_build_environment(command, process):
             continue
         if command.program is FrontEndName.UV:
             starts_commands = command.words[:1] in {("run",), ("tool",)}
@@ -92,6 +102,15 @@ def find_caller(hook: HookProcess, ancestors: tuple[Process, ...]) -> Caller | N
         version = parse_pyvenv_cfg(hook.pyvenv_cfg).get("uv") if has_version else None
         return Caller(front_end=_front_end(command, version), process=process, command=command, hook=hook)
     return None
+
+
+def _fills_build_environment(command: CommandLine, process: Process) -> bool:
+    """Return whether it is pip, installing for another front end, or an outer pip, what a build requires.
+
+    An extension among that is used in that build, which sees the torch of the outer one's consumer.
+    """
+    places = (command.value("--prefix"), command.value("--python"), *process.arguments[:1])
+    return command.program is FrontEndName.PIP and any(is_of_build(Path(place)) for place in places if place)
 
 
 def _front_end(command: CommandLine, version: str | None) -> FrontEnd:
@@ -198,3 +217,21 @@ def project_venv(folder: Path) -> Path | None:
         if lines and is_venv(named := joined(str(folder), lines[-1])):
             return named
     return None
+
+
+def maker_of(pyvenv_cfg: str) -> Path | None:
+    """Return the environment whose Python made a venv, by its pyvenv.cfg; where that was made for a build, its maker.
+
+    `command` is written since Python 3.11. Up to 3.10 `home` names the Python that ran venv, later its base.
+    """
+    settings = parse_pyvenv_cfg(pyvenv_cfg)
+    command = _MAKER.fullmatch(settings.get("command", ""))
+    home = settings.get("home")
+    if command:
+        found = prefix_of_interpreter(Path(command["python"]))
+    elif home:
+        above = prefix_of_interpreter(Path(home, "python"))
+        found = above if is_venv(above) else base_of(home)
+    else:
+        return None
+    return maker_of(read_text(found / "pyvenv.cfg")) if is_throw_away(found) and is_venv(found) else found

@@ -15,12 +15,9 @@ from ..files import is_file, is_folder, joined, real
 from ..model.observation import FrontEndName, Rule, RuleAnswer
 from ..values import dataclass
 from .environment import (
-    base_of,
     holds_torch,
     is_environment,
     is_throw_away,
-    is_venv,
-    parse_pyvenv_cfg,
     prefix_of_interpreter,
 )
 from .front_end import (
@@ -30,12 +27,12 @@ from .front_end import (
     Scene,
     consumer_is,
     consumer_is_among,
+    maker_of,
     project_venv,
     venv_upwards,
 )
 from .processes import HookProcess, Process
 
-_MAKER = re.compile(r"(?P<python>.+?) -m (?:venv|virtualenv)\b.*")
 _PIP_BUILD_NAME = "pip-build-env-"
 _BUILD_NAME = "build-env-"
 _TOX_PACKAGING = re.compile(r"\.pkg.*|\.package")
@@ -119,7 +116,8 @@ def _find_by_pip_isolation(scene: Scene) -> Iterator[RuleVerdict]:
 
     That is pip's `BuildEnvironment` (src/pip/_internal/build_env.py). No variable can mislead this rule.
     """
-    if not _is_pip_isolated(scene):
+    # In a venv that build made, pip installs what the build requires: that one's consumer is R3's business.
+    if not _is_pip_isolated(scene) or is_throw_away(Path(scene.hook.prefix)):
         yield RuleVerdict(rule=Rule.PIP_ISOLATION, said="the hook's own site-packages are not hidden")
         return
     why = "its interpreter runs the hook, and its site-packages are hidden"
@@ -148,7 +146,7 @@ def _pip_targets(scene: Scene) -> tuple[str, ...]:
 def _find_maker(scene: Scene) -> Iterator[RuleVerdict]:
     """R3: a throw-away venv of pip (venv-isolation) or build, which says who made it."""
     name = Path(scene.hook.prefix).name
-    maker = _maker(scene.hook)
+    maker = maker_of(scene.hook.pyvenv_cfg)
     if not name.startswith((_PIP_BUILD_NAME, _BUILD_NAME)) or maker is None:
         yield RuleVerdict(rule=Rule.THROWAWAY, said="the hook runs in no throw-away venv of pip or build")
     elif name.startswith(_PIP_BUILD_NAME):
@@ -166,22 +164,6 @@ def _find_for_build(scene: Scene, maker: Path) -> Iterator[RuleVerdict]:
         candidates.append((activated, "build was started in it"))
     chosen = [candidate for candidate in candidates if holds_torch(candidate[0])] or candidates[-1:]
     yield consumer_is_among(Rule.THROWAWAY, chosen, certain=False)
-
-
-def _maker(hook: HookProcess) -> Path | None:
-    """Return the environment whose Python made the hook's venv.
-
-    `command` is written since Python 3.11. Up to 3.10 `home` names the Python that ran venv, later its base.
-    """
-    settings = parse_pyvenv_cfg(hook.pyvenv_cfg)
-    command = _MAKER.fullmatch(settings.get("command", ""))
-    if command:
-        return prefix_of_interpreter(Path(command["python"]))
-    home = settings.get("home")
-    if not home:
-        return None
-    above = prefix_of_interpreter(Path(home, "python"))
-    return above if is_venv(above) else base_of(home)
 
 
 def _find_without_isolation(scene: Scene) -> Iterator[RuleVerdict]:

@@ -16,14 +16,14 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from ..file_lock import is_file_locked
-from ..files import UnreadableError, is_file, is_folder, joined, names_in, real
+from ..files import UnreadableError, is_file, is_folder, joined, names_in, read_text, real
 from ..model.observation import FrontEndName, Rule
 from ..untrusted import read_toml, strings, table
 from ..values import dataclass
 from ..versions import parse_version
 from .command_line import CommandLine
-from .environment import holds_torch, is_environment, is_uv_build, is_venv, prefix_of_interpreter
-from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_among, project_venv, venv_upwards
+from .environment import holds_torch, is_environment, is_of_build, is_uv_build, is_venv, prefix_of_interpreter
+from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_among, maker_of, project_venv, venv_upwards
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SYSTEM_LOCK = re.compile(r"uv-[0-9a-f]+\.lock")
@@ -96,11 +96,16 @@ def _find_by_lock(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
         why = "its lock is held while uv, whose open files cannot be read, calls the hook"
         unsure = "uv's open files cannot be read, and no candidate's lock is held"
     # The environment of the hook itself is the consumer only without isolation, where it is the only one.
-    others = [prefix for prefix in held if not scene.is_own(prefix)] or held
+    others = [_outer(prefix) for prefix in held if not scene.is_own(prefix)] or held
     if others:
         yield consumer_is_among(Rule.UV_LOCK, [(prefix, why) for prefix in dict.fromkeys(others)], certain=True)
     else:
         yield RuleVerdict(rule=Rule.UV_LOCK, said=unsure)
+
+
+def _outer(prefix: Path) -> Path:
+    """Return the environment that build works for, where uv installs into a throw-away one of its."""
+    return (is_of_build(prefix) and maker_of(read_text(prefix / "pyvenv.cfg"))) or prefix
 
 
 def _find_in_system(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:

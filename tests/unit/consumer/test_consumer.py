@@ -460,6 +460,54 @@ def test_r3_a_throw_away_venv_that_does_not_say_who_made_it(tmp_path: Path) -> N
     assert finding.found == ()
 
 
+# A build requirement that is an extension itself: its user is built for the torch of this one's consumer.
+
+
+def pip_for_a_build(folder: Path, place: str, *, python: str = "/env/bin/python") -> tuple[Process, ...]:
+    command = f"{python} /site/pip/__pip-runner__.py install --ignore-installed --prefix {place} -- lib"
+    return caller(command, folder)
+
+
+def hidden_by_pip(tmp_path: Path, prefix: Path, cfg: str = "") -> HookProcess:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").touch()
+    return hook(prefix, cfg=cfg, hidden=True, PYTHONPATH=str(tmp_path / "site"))
+
+
+def test_what_pip_builds_for_a_build_of_its_own_has_the_same_consumer(tmp_path: Path) -> None:
+    own = hidden_by_pip(tmp_path, tmp_path / "env")
+    inner = pip_for_a_build(tmp_path, f"{tmp_path}/pip-build-env-x/overlay")
+    outer = caller("pip install --target dest torch==2.7.0 .", tmp_path)
+    found = one(find(own, (*inner, *outer)))
+    assert (found.prefix, found.targets) == (str(tmp_path / "env"), (str(tmp_path / "dest"),))
+    front_end = find_caller(own, (*inner, *outer))
+    assert front_end
+    assert front_end.command.positional == ("torch==2.7.0", ".")
+
+
+def test_what_pip_builds_for_build_has_the_consumer_of_that(tmp_path: Path) -> None:
+    write_environment(tmp_path / "maker")
+    made = made_by(f"{tmp_path}/maker/bin/python")
+    prefix = write_environment(tmp_path / "build-env-x", torch=None, cfg=made)
+    inner = pip_for_a_build(tmp_path, str(prefix), python=f"{prefix}/bin/python")
+    outer = caller("python -m build --wheel", tmp_path)
+    own = hidden_by_pip(tmp_path, prefix, cfg=made)
+    found = one(find(own, (*inner, *outer)))
+    assert (found.prefix, found.rule) == (str(tmp_path / "maker"), Rule.THROWAWAY)
+    # With pip's venv-isolation, in a venv which that one made.
+    nested = hook(tmp_path / "pip-build-env-y", cfg=made_by(f"{prefix}/bin/python"))
+    assert one(find(nested, (*inner, *outer))).prefix == str(tmp_path / "maker")
+
+
+def test_what_uv_builds_for_build_has_the_consumer_of_that(tmp_path: Path, uv_build: HookProcess) -> None:
+    write_environment(tmp_path / "maker")
+    made = made_by(f"{tmp_path}/maker/bin/python")
+    prefix = write_environment(tmp_path / "build-env-x", torch=None, cfg=made)
+    command = f"uv pip install --python {prefix}/bin/python lib"
+    found = one(find(uv_build, caller(command, tmp_path, locks=(str(prefix / ".lock"),))))
+    assert (found.prefix, found.rule) == (str(tmp_path / "maker"), Rule.UV_LOCK)
+
+
 # R4
 
 
