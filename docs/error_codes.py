@@ -108,8 +108,10 @@ build from an sdist, which the front end unpacks elsewhere.""",
             "source-busy": """\
 Another build has held the source tree for an hour.""",
             "writable-by-others": """\
-Any user of the machine can write into the folders that the build would import torch from. Take that permission
-away.""",
+Somebody else can change what the build would import, or the lock that says which torch: everybody, or a user or group
+where nothing says that this environment is meant.
+[Who may change what the build runs](../how-it-works.md#who-may-change-what-the-build-runs) has the rules. Take that
+permission away, name the environment, or trust it with `TORCHGRAFT_TRUST`.""",
             "cache-unusable": """\
 The cache folder cannot be made or written, there is no space left, or another user may write to it. Name another
 with `TORCHGRAFT_CACHE_DIR`.""",

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchgraft.consumer.environment import parse_pyvenv_cfg, read_environment, writable_by_others
+from torchgraft.consumer.environment import parse_pyvenv_cfg, read_environment
 from torchgraft.consumer.front_end import find_caller
+from torchgraft.consumer.ownership import read_exposures
 from torchgraft.consumer.processes import VARIABLES, HookProcess, Process, read_ancestors
 from torchgraft.consumer.rules import find_consumer
 from torchgraft.model.observation import FrontEndName, Python
@@ -99,7 +100,7 @@ def test_no_process_and_no_file_makes_the_rules_raise(
         for found in finding.found:
             process = ancestors[0] if ancestors else None
             read = read_environment(found.prefix, python=PYTHON, targets=found.targets, front_end=process)
-            writable_by_others(read.search_path)
+            read_exposures(map(Path, read.search_path), most_below=9)
         read_environment(f"{root}/env", python=PYTHON)
 
 

@@ -90,7 +90,7 @@ CONSUMERS = st.none() | st.builds(
     exists=st.booleans(),
     python_versions=st.sampled_from([(), ("3.11",), ("3.9", "3.12")]),
     torch_fault=st.sampled_from([None, "torch/version.py is missing"]),
-    writable_by_others=st.sampled_from([(), ("/env",)]),
+    writable_by_others=st.sampled_from([(), (snapshots.OPEN,), (snapshots.SHARED,)]),
 )
 SNAPSHOTS = st.builds(
     snapshots.snapshot,

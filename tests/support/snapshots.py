@@ -9,6 +9,7 @@ from torchgraft.model.observation import (
     BuildEnvironment,
     Consumer,
     Distribution,
+    Exposure,
     FrontEnd,
     FrontEndName,
     Hook,
@@ -44,6 +45,10 @@ def distribution(name: str, version: str = "1.0", *entries: str) -> Distribution
     return Distribution(
         name=name, version=version, links=tuple(Link(name=entry, target=f"{SITE}/{entry}") for entry in names)
     )
+
+
+OPEN = Exposure(path=SITE, by=Exposure.EVERYBODY)
+SHARED = Exposure(path=SITE, by="group staff")
 
 
 def consumer(torch: Torch | None = CPU_TORCH, **changes: Any) -> Consumer:

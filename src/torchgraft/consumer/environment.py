@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -160,20 +159,6 @@ def pth_folders(path: Path) -> Iterator[Path]:
             yield from (Path(match[2]) for match in _NAMED_SITE.finditer(line))
         elif line.strip() and not line.startswith("#"):
             yield path.parent / line.rstrip()
-
-
-def writable_by_others(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return those that any user may write to, a sticky bit notwithstanding. On Windows that is not looked at."""
-    return () if os.name == "nt" else tuple(path for path in paths if _is_open(path))
-
-
-def _is_open(path: str) -> bool:
-    try:
-        mode = Path(path).stat().st_mode
-    except (OSError, ValueError):
-        return False
-    is_sticky = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
-    return bool(mode & stat.S_IWOTH) and not is_sticky
 
 
 def _best_fitting(there: tuple[str, ...], python: Python) -> tuple[str, ...]:

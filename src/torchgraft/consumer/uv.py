@@ -58,12 +58,13 @@ def find_by_uv(scene: Scene) -> Iterator[RuleVerdict]:
 
 def is_project_command(caller: Caller) -> bool:
     """Return whether uv works on a project, which has a `uv.lock` by the time that wheels are built for it."""
-    if caller.name is not FrontEndName.UV or not _is_on_project(caller.command) or caller.command.script:
+    if caller.name is not FrontEndName.UV or not is_on_project(caller.command) or caller.command.script:
         return False
     return _project_folder(caller) is not None
 
 
-def _is_on_project(command: CommandLine) -> bool:
+def is_on_project(command: CommandLine) -> bool:
+    """Return whether a command of uv is one that works on the project that it runs in."""
     return bool(command.words) and command.words[0] in _PROJECT
 
 
@@ -143,7 +144,7 @@ def _guess(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
         said = "uv makes an environment of its own for a tool, after all wheels are built"
         yield RuleVerdict(rule=Rule.UV_GUESS, said=said, is_last=True)
         return
-    projects = _project(caller) if _is_on_project(caller.command) else ()
+    projects = _project(caller) if is_on_project(caller.command) else ()
     # Stable: those that are meant as little as that come last, in their order.
     candidates = sorted((*projects, *_guessed_interpreters(caller)), key=lambda one: _is_uvs_own(one.prefix, caller))
     must_be_locked = _must_be_locked(caller)
@@ -188,7 +189,7 @@ def _guessed_interpreters(caller: Caller) -> Iterator[_UvEnvironment]:
 
     `uv run --with` outside of a project lies over the environment that is active, or the `.venv` above.
     """
-    if not _is_on_project(caller.command) or (caller.command.runs_with and _project_folder(caller) is None):
+    if not is_on_project(caller.command) or (caller.command.runs_with and _project_folder(caller) is None):
         yield from (candidate for candidate in _interpreters(caller) if is_environment(candidate.prefix))
 
 

@@ -151,6 +151,8 @@ def _notes(snapshot: Snapshot, way: Way) -> list[str]:
     consumer = snapshot.consumer
     if consumer is not None and not consumer.certain:
         notes.append(f"that {consumer.prefix} is the consumer is a guess ({consumer.why})")
+    if consumer is not None and way is Way.GRAFT:
+        notes += [f"{exposure.by} can change {exposure.path}" for exposure in consumer.writable_by_others[:3]]
     if any(requirement.partition(";")[0].strip().lower() == "torch" for requirement in snapshot.project.requires):
         notes.append("[build-system] requires names torch: it can go, and with it a download that is not used")
     if snapshot.switched_off:

@@ -11,13 +11,15 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ..compile.plan_needs import concerns_compilers, has_vocabulary, with_users_switch
-from ..consumer.environment import holds_torch, is_throw_away, python_path_of, read_environment, writable_by_others
+from ..consumer.environment import holds_torch, is_throw_away, python_path_of, read_environment
 from ..consumer.front_end import Caller, FoundConsumer, find_caller
+from ..consumer.ownership import owner_of, read_exposures
 from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
 from ..consumer.rules import find_consumer
 from ..installed.distributions import list_distributions, read_distributions
@@ -27,6 +29,7 @@ from ..model.hardware_values import Hardware
 from ..model.observation import (
     BuildEnvironment,
     Consumer,
+    Exposure,
     FrontEnd,
     FrontEndName,
     Hook,
@@ -44,6 +47,9 @@ from ..settings.config import Config, Cuda, Source
 from ..settings.sources import Settings
 from ..values import dataclass
 from .plan_variables import DECIDED_VARIABLES
+
+# Files of torch that are looked at for who may change them: all of them take 0.15 s, which only compiling is worth.
+_MOST_FILES, _MOST_FILES_UNBUILT = 50_000, 500
 
 
 def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
@@ -143,7 +149,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))
     if consumer is not None:
         torch = _with_architectures(settings.config, place.project, hook, consumer.torch)
-        consumer = dataclasses.replace(consumer, torch=torch)
+        consumer = dataclasses.replace(consumer, torch=torch, writable_by_others=_exposures(settings, hook, consumer))
     return Snapshot(
         hook=hook,
         python=python,
@@ -153,6 +159,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         rivals=rivals,
         passing=passing,
         locked=wanted.locked,
+        lock_exposures=read_exposures([Path(wanted.locked.file)], **_who_may(settings)) if wanted.locked else (),
         asked_for=wanted.asked_for,
         asked_faults=wanted.faults,
         build=place.build,
@@ -205,8 +212,6 @@ def _read_consumer(
         environment = dataclasses.replace(environment, search_path=path)
     reading = read_torch(environment.search_path, architectures=False)
     distributions = read_distributions(environment.search_path, (*config.match, *config.borrow), python=python)
-    # A graft links from these; who can write there can make the build run anything.
-    linked = {str(Path(link.target).parent) for d in distributions for link in d.links}
     return Consumer(
         prefix=found.prefix,
         rule=found.rule,
@@ -219,9 +224,25 @@ def _read_consumer(
         distributions=distributions,
         torch=reading.torch,
         torch_fault=reading.fault,
-        writable_by_others=writable_by_others(tuple(sorted(linked))),
         customized="" if reading.torch or reading.fault else environment.customized,
     )
+
+
+def _exposures(settings: Settings, hook: Hook, consumer: Consumer) -> tuple[Exposure, ...]:
+    """Return what others can change of all that a graft links: they could make the build run anything."""
+    targets = {Path(link.target) for distribution in consumer.distributions for link in distribution.links}
+    if consumer.torch is None:
+        return ()
+    whose, torch = _who_may(settings), Path(consumer.torch.folder)
+    linked = {*targets, *(target.parent for target in targets), torch.parent, Path(consumer.prefix, "pyvenv.cfg")}
+    most = _MOST_FILES if hook.builds else _MOST_FILES_UNBUILT
+    return (*read_exposures(sorted(linked), **whose), *read_exposures([torch], **whose, most_below=most))
+
+
+def _who_may(settings: Settings) -> dict[str, Any]:
+    """Return who is trusted: whose source tree is built makes the build run anything anyway."""
+    owner = owner_of(settings.source)
+    return {"trusted": settings.config.trust, "owners": () if owner is None else (owner,)}
 
 
 def _with_architectures(config: Config, project: Project, hook: Hook, torch: Torch | None) -> Torch | None:

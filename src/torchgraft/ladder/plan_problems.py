@@ -25,13 +25,14 @@ def plan_problems(config: Config, snapshot: Snapshot, choice: Choice, reach: Rea
     """Return every reason against this build at once; none if it can go on."""
     # Metadata and sdists must be had without torch (locking on a laptop, CI that makes sdists).
     if not (snapshot.hook.asks or snapshot.hook.builds) or (snapshot.front_end.resolves and not snapshot.hook.builds):
-        return tuple(_about_the_told_consumer(config, snapshot))
+        # The delegate imports what is linked.
+        return (*_about_the_told_consumer(config, snapshot), *_about_trust(snapshot, choice, reach.way))
     problems = [
         *_about_the_told_consumer(config, snapshot),
         *_about_rivals(snapshot),
         *_about_support(config, snapshot, reach.torch),
         *_about_contradiction(snapshot, reach.torch),
-        *_about_safety(snapshot, reach.way),
+        *_about_trust(snapshot, choice, reach.way),
         *_about_the_source(config, snapshot),
     ]
     if problems:
@@ -118,17 +119,12 @@ def _about_contradiction(snapshot: Snapshot, torch: Torch | None) -> Iterator[Pr
     )
 
 
-def _about_safety(snapshot: Snapshot, way: Way) -> Iterator[Problem]:
-    consumer = snapshot.consumer
-    if way is not Way.GRAFT or consumer is None or not consumer.writable_by_others:
-        return
-    yield Problem(
-        code="writable-by-others",
-        headline="any user of this machine can change what the build would import",
-        evidence=tuple(Evidence(label="open", text=folder) for folder in consumer.writable_by_others[:3]),
-        why="the build would run what somebody else may have put there",
-        fixes=tuple(f"chmod o-w {quoted(folder)}" for folder in consumer.writable_by_others[:3]),
-    )
+def _about_trust(snapshot: Snapshot, choice: Choice, way: Way) -> tuple[Problem, ...]:
+    if not (snapshot.lock_exposures or (snapshot.consumer and snapshot.consumer.writable_by_others)):
+        return ()
+    from .plan_trust import plan_trust
+
+    return plan_trust(snapshot, choice, way)
 
 
 def _about_the_source(config: Config, snapshot: Snapshot) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from typing import ClassVar
 
 from ..values import dataclass
 from .hardware_values import Hardware
@@ -242,15 +243,25 @@ class Torch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """A file or folder that somebody besides us and root can change; `by` is who, as `user ann` or `group staff`."""
+
+    EVERYBODY: ClassVar[str] = "any user"
+
+    path: str
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Consumer:
     """The environment that the wheel is for.
 
     `targets` are folders searched before it (`pip install --target`). `search_path` is where its interpreter
     looks for distributions. `python_version` is None where it holds no interpreter of any version.
     `distributions` are the matched and borrowed ones with their closure. `torch_fault` says what is broken in
-    a torch that is there and cannot be read. `writable_by_others` lists the folders among those that a graft
-    would link which any user may write to. `customized` is the sitecustomize or usercustomize by which its interpreter
-    may find a torch that nobody sees who does not run it; "" where a torch was found, or there is no such module.
+    a torch that is there and cannot be read. `writable_by_others` lists what others can change of all that a graft
+    would link, on the way to it and in torch. `customized` is the sitecustomize or usercustomize by which its
+    interpreter may find a torch that nobody sees who does not run it; "" where a torch was found, or there is none.
     """
 
     prefix: str
@@ -264,7 +275,7 @@ class Consumer:
     distributions: tuple[Distribution, ...] = ()
     torch: Torch | None = None
     torch_fault: str | None = None
-    writable_by_others: tuple[str, ...] = ()
+    writable_by_others: tuple[Exposure, ...] = ()
     customized: str = ""
 
 
@@ -321,7 +332,7 @@ class Snapshot:
     conditions of the package's rules on variables are therefore answered by who looks: `env_conditions_met` are those
     that hold, in the words of `rules.env_condition_text`. `switched_off` is the variable by which the user has told the
     package to leave CUDA out, with its value, as in FLASH_ATTENTION_SKIP_CUDA_BUILD=TRUE. `passing` is None where the
-    hook imports no torch, or runs in the consumer.
+    hook imports no torch, or runs in the consumer. `lock_exposures` say who else can change the lock.
     """
 
     format: int = SNAPSHOT_FORMAT
@@ -333,6 +344,7 @@ class Snapshot:
     rivals: tuple[Consumer, ...] = ()
     passing: Passing | None = None
     locked: Locked | None = None
+    lock_exposures: tuple[Exposure, ...] = ()
     asked_for: tuple[AskedFor, ...] = ()
     asked_faults: tuple[str, ...] = ()
     build: BuildEnvironment

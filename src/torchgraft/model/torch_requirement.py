@@ -95,6 +95,7 @@ class Locked:
     `toolkit` is the CUDA release that the file has beside that torch (13.0.2), None if it names none.
     `undecided` says that torch will be what stands there, and that it cannot be told which or cannot be had; `choices`
     are the versions, each with the option by which the command would choose it, "" where there is none.
+    `guessed` says that it lies above, and the command does not work from it.
     """
 
     file: str
@@ -104,6 +105,7 @@ class Locked:
     undecided: bool = False
     choices: tuple[tuple[str, str], ...] = ()
     said: str
+    guessed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from .kinds import (
     FLAG,
     NAMES,
     PATH,
+    PATHS,
     RELATIVE_PATHS,
     REQUIREMENTS,
     SIZE,
@@ -232,6 +233,14 @@ class Config:
         PATH,
         "The environment that the wheel is for: its folder, its interpreter, or the project whose `.venv` it is."
         " Replaces the search for it.",
+        *USER,
+    )
+    trust: tuple[str, ...] = _setting(
+        (),
+        PATHS,
+        "Folders whose owners and groups may change what the build runs: environments and locks in them are used where"
+        " they would be refused. More than one are separated as in `PATH`. See"
+        " [who may change what the build runs](../how-it-works.md#who-may-change-what-the-build-runs).",
         *USER,
     )
     provide: Provide = _setting(

@@ -6,6 +6,7 @@ May not know any setting.
 from __future__ import annotations
 
 import enum
+import os
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -300,6 +301,7 @@ BACKEND = _scalar("object reference", _backend)
 SPECIFIERS = _scalar("version specifiers", _specifier)
 VERSION = _scalar("version", _version)
 NAMES = ListKind("list of names", _name, r"[,\s]+")
+PATHS = ListKind("list of paths", _text, re.escape(os.pathsep))
 REQUIREMENTS = ListKind("list of requirements", _requirement, r"\n")
 RELATIVE_PATHS = ListKind("list of folders", _relative, r"\n")
 COUNT = Kind("whole number", _count, lambda: {"type": "integer", "minimum": 1})

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
 from ..consumer.command_line import CommandLine
-from ..consumer.uv import find_member, project_root, workspace_members
+from ..consumer.uv import find_member, is_on_project, project_root, workspace_members
 from ..files import UnreadableError, is_file, read_start, real
 from ..installed.markers import Chosen, MarkerError
 from ..model.observation import FrontEndName, Python
@@ -60,6 +61,8 @@ def read_lock(
     files += [] if project is None else [project]
     found = [_read(file, python, command) for file in files]
     locked = next((locked for locked in found if locked.requirement), found[0] if found else None)
+    if locked is not None and project is not None:
+        locked = replace(locked, guessed=command.program is FrontEndName.UV and not is_on_project(command))
     option = _leaves_torch_alone(command)
     if locked is None or option is None or not (locked.requirement or locked.undecided):
         return locked

@@ -18,7 +18,6 @@ from torchgraft.consumer.environment import (
     python_path_of,
     python_versions,
     read_environment,
-    writable_by_others,
 )
 from torchgraft.consumer.processes import Process
 from torchgraft.model.observation import Python
@@ -253,18 +252,6 @@ def test_pth_files(tmp_path: Path) -> None:
     (own / "b.pth.txt").write_text(str(tmp_path / "later"))
     expected = [own, tmp_path / "develop", own / "inner", tmp_path / "own"]
     assert paths(read_environment(str(tmp_path / "env"), python=python())) == expected
-
-
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs POSIX permissions")
-def test_what_any_user_may_write_to(tmp_path: Path) -> None:
-    modes = {"mine": 0o755, "group": 0o775, "open": 0o777, "sticky": 0o1777}
-    for name, mode in modes.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name).chmod(mode)
-    (tmp_path / "file").touch()
-    (tmp_path / "file").chmod(0o1666)
-    asked = [str(tmp_path / name) for name in (*modes, "file", "gone", "bad\0")]
-    assert writable_by_others(asked) == (str(tmp_path / "open"), str(tmp_path / "file"))
 
 
 @pytest.mark.parametrize(

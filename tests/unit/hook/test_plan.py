@@ -16,6 +16,7 @@ from torchgraft.model.observation import (
     BuildEnvironment,
     Consumer,
     Distribution,
+    Exposure,
     FrontEnd,
     FrontEndName,
     Hook,
@@ -384,9 +385,49 @@ def test_what_a_sitecustomize_may_bring_is_not_guessed() -> None:
 
 
 def test_a_consumer_that_others_can_write_to() -> None:
-    made = plan(consumer=snapshots.consumer(writable_by_others=(snapshots.SITE,)))
+    made = plan(consumer=snapshots.consumer(writable_by_others=(snapshots.OPEN,)))
     assert codes(made) == ["writable-by-others"]
     assert f"chmod o-w {snapshots.SITE}" in made.problems[0].fixes
+
+
+@pytest.mark.parametrize("hook", [*Hook][1:])
+def test_what_a_group_can_change_is_used_where_it_is_no_guess(hook: Hook) -> None:
+    made = plan(hook=hook, consumer=snapshots.consumer(writable_by_others=(snapshots.SHARED,)))
+    assert codes(made) == []
+    assert f"group staff can change {snapshots.SITE}" in made.notes
+    guess = snapshots.consumer(writable_by_others=(snapshots.SHARED,), certain=False, rule=Rule.UV_GUESS)
+    refused = plan(hook=hook, consumer=guess, build=build_environment())
+    assert codes(refused) == ["writable-by-others"]
+    assert refused.problems[0].headline == "group staff of this machine can change what the build would import"
+    assert refused.problems[0].fixes == (
+        "-C torchgraft.consumer=/env   (if that is meant)",
+        "export TORCHGRAFT_TRUST=/env   (if they may)",
+    )
+    # Where the hook runs in it, its code runs anyway.
+    assert codes(plan(hook=hook, consumer=guess, build=BuildEnvironment(prefix="/env"))) == []
+
+
+def test_what_is_trusted_may_lie_elsewhere() -> None:
+    elsewhere = Exposure(path="/opt/site", by="user ann")
+    above = Exposure(path="/", by="user ann")
+    guess = snapshots.consumer(writable_by_others=(elsewhere, above, snapshots.SHARED), certain=False)
+    assert (
+        "export TORCHGRAFT_TRUST=/opt/site:/env   (if they may)"
+        in plan(consumer=guess, build=build_environment()).problems[0].fixes
+    )
+
+
+@pytest.mark.parametrize(
+    ("guessed", "by", "expected"),
+    [(True, "user ann", ["writable-by-others"]), (False, "user ann", []), (False, "any user", ["writable-by-others"])],
+)
+def test_a_lock_that_others_can_change(guessed: bool, by: str, expected: list[str]) -> None:  # noqa: FBT001
+    locked = Locked(
+        file="/p/uv.lock", requirement=TorchRequirement.parse("torch==2.8.0"), said="2.8.0", guessed=guessed
+    )
+    exposures = (Exposure(path="/p/uv.lock", by=by),)
+    hook = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
+    assert codes(plan(hook=hook, consumer=None, locked=locked, lock_exposures=exposures)) == expected
 
 
 def test_a_told_consumer_that_is_not_there() -> None:
@@ -472,7 +513,7 @@ def test_all_problems_at_once() -> None:
     made = plan(
         {"torch": "<2"},
         project=snapshots.project(writable=False),
-        consumer=snapshots.consumer(writable_by_others=("/x",)),
+        consumer=snapshots.consumer(writable_by_others=(snapshots.OPEN,)),
     )
     assert codes(made) == ["unsupported-torch", "writable-by-others", "source-read-only"]
 

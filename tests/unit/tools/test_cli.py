@@ -75,7 +75,9 @@ def test_json_round_trips(recorded: Path, project: Path, capsys: pytest.CaptureF
 def test_a_plan_with_problems_is_shown_and_exits_with_1(
     recorded: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recorded.write_text(json_text(snapshots.snapshot(consumer=snapshots.consumer(writable_by_others=("/x",)))))
+    recorded.write_text(
+        json_text(snapshots.snapshot(consumer=snapshots.consumer(writable_by_others=(snapshots.OPEN,))))
+    )
     assert main(["plan", str(project), "--snapshot", str(recorded)]) == 1
     assert "error[writable-by-others]" in capsys.readouterr().out
 

@@ -60,7 +60,7 @@ def test_one_distribution_more_is_one_line() -> None:
 
 
 def test_a_problem_that_one_side_has() -> None:
-    other = planned(consumer=snapshots.consumer(writable_by_others=("/x",)))
+    other = planned(consumer=snapshots.consumer(writable_by_others=(snapshots.OPEN,)))
     assert any(path.startswith("planned.problems[writable-by-others]") for path in differences(planned(), other))
 
 

@@ -200,8 +200,8 @@ def test_a_broken_torch() -> None:
 
 
 def test_folders_that_anybody_can_write_to() -> None:
-    open_ = snapshots.consumer(snapshots.CPU_TORCH, writable_by_others=("/env/lib",))
-    assert only(findings(snapshot(consumer=open_)), Health.PROBLEM).fixes == ("chmod o-w /env/lib",)
+    open_ = snapshots.consumer(snapshots.CPU_TORCH, writable_by_others=(snapshots.OPEN,))
+    assert only(findings(snapshot(consumer=open_)), Health.PROBLEM).fixes[0] == f"chmod o-w {snapshots.SITE}"
 
 
 def test_a_variable_that_names_no_environment(tmp_path: Path) -> None:

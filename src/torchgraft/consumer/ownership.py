@@ -1,0 +1,159 @@
+"""Who else can change what is at a path: owners, groups and everybody, on the way to it, and below it.
+
+May not judge whether that matters, nor write. On Windows nobody is asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..model.observation import Exposure
+
+_ROOT = 0
+# Who is in one of these may become root anyway; Debian's staff installs into /usr/local without.
+_GROUPS_OF_ROOT = frozenset({"wheel", "admin"} if sys.platform == "darwin" else {"wheel", "sudo", "staff"})
+
+
+def read_exposures(
+    paths: Iterable[Path],
+    *,
+    trusted: Iterable[str] = (),
+    owners: Iterable[int] = (),
+    most_below: int = 0,
+) -> tuple[Exposure, ...]:
+    """Return what somebody besides us and root can change of these paths, each with who that is.
+
+    Whoever can change a folder above can put another one in its place; in a sticky folder only owners can. Who can
+    make new files in the folder itself can add modules to it, a sticky bit notwithstanding.
+
+    :param trusted: paths that the user trusts, with all that is below them
+    :param owners: user ids that are as good as our own
+    :param most_below: so many entries of each path are looked at too, those that are not deep first
+    """
+    if sys.platform == "win32":
+        return ()
+    roots = frozenset(os.path.realpath(os.path.expanduser(path)) for path in trusted)  # noqa: PTH111 - Path's raises
+    ours = frozenset({_ROOT, os.geteuid(), *owners})
+    found: dict[str, Exposure] = {}
+    seen: set[str] = set()
+    for path in paths:
+        for place, is_way in _places(str(path), roots, most_below):
+            if place in seen and is_way:
+                continue
+            seen.add(place)
+            by = _who(place, ours, is_way=is_way)
+            if by:
+                found.setdefault(place, Exposure(path=place, by=by))
+    return tuple(found[place] for place in sorted(found))
+
+
+def owner_of(path: Path) -> int | None:
+    """Return the user id of an owner, None where it cannot be had, as on Windows."""
+    if sys.platform == "win32":
+        return None
+    try:
+        return path.stat().st_uid
+    except (OSError, ValueError):
+        return None
+
+
+def _places(path: str, trusted: frozenset[str], most_below: int) -> Iterator[tuple[str, bool]]:
+    """Yield a path, what is below it, and all folders and links on the way to it; whether it is only on the way."""
+    with contextlib.suppress(OSError, ValueError):
+        if any(os.path.commonpath([root, os.path.realpath(path)]) == root for root in trusted):
+            return
+    path = os.path.abspath(path)  # noqa: PTH100 - without a look at its links
+    yield path, False
+    for entry in _below(path, most_below):
+        yield entry, False
+    todo, done = [path], set()
+    while todo:
+        one = todo.pop()
+        if one in done:
+            continue
+        done.add(one)
+        yield one, True
+        place = Path(one)
+        with contextlib.suppress(OSError, ValueError):
+            if place.is_symlink():
+                todo.append(os.path.normpath(place.parent / place.readlink()))
+        if place.parent != place:
+            todo.append(str(place.parent))
+
+
+def _below(path: str, most: int) -> Iterator[str]:
+    folders, left = [path], most
+    while folders and left > 0:
+        folder = folders.pop(0)
+        with contextlib.suppress(OSError, ValueError), os.scandir(folder) as entries:
+            for entry in entries:
+                left -= 1
+                yield entry.path
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+
+
+def _who(path: str, ours: frozenset[int], *, is_way: bool) -> str:
+    """Return who else can change a file, or the content of a folder; "" for nobody, or where it is not there."""
+    try:
+        facts = os.lstat(path)
+    except (OSError, ValueError):
+        return ""
+    if facts.st_uid not in ours:
+        return f"user {_user_name(facts.st_uid)}"
+    # The mode of a link means nothing. In a sticky folder on the way nobody can replace what is not his.
+    if stat.S_ISLNK(facts.st_mode) or (is_way and facts.st_mode & stat.S_ISVTX):
+        return ""
+    if facts.st_mode & stat.S_IWOTH:
+        return Exposure.EVERYBODY
+    # With an access list, these bits say what its entries may have at most.
+    if facts.st_mode & stat.S_IWGRP and (not _is_own_group(facts.st_gid) or _has_access_list(path)):
+        return f"group {_group_name(facts.st_gid)}"
+    return ""
+
+
+def _has_access_list(path: str) -> bool:
+    if sys.platform != "linux":
+        return False
+    try:
+        return bool(os.getxattr(path, "system.posix_acl_access"))
+    except OSError:
+        return False
+
+
+@functools.cache
+def _is_own_group(group: int) -> bool:
+    """Return whether a group is root's, or the private one that many systems give every user (with umask 002)."""
+    if group == 0:
+        return True
+    import grp
+
+    try:
+        facts = grp.getgrgid(group)
+    except (KeyError, OSError):
+        return False
+    own = _user_name(os.geteuid())
+    return facts.gr_name in _GROUPS_OF_ROOT or (facts.gr_name == own and not set(facts.gr_mem) - {own, "root"})
+
+
+@functools.cache
+def _user_name(user: int) -> str:
+    import pwd
+
+    with contextlib.suppress(KeyError, OSError):
+        return pwd.getpwuid(user).pw_name
+    return str(user)
+
+
+def _group_name(group: int) -> str:
+    import grp
+
+    with contextlib.suppress(KeyError, OSError):
+        return grp.getgrgid(group).gr_name
+    return str(group)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from torchgraft.consumer.ownership import owner_of, read_exposures
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX permissions")
+ROOT = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+OTHER = 4242
+
+
+def exposed(*paths: Path, **more: object) -> dict[str, str]:
+    return {exposure.path: exposure.by for exposure in read_exposures(paths, **more)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [(0o755, None), (0o777, "any user"), (0o1777, "any user"), (0o757, "any user")]
+)
+def test_a_folder_with_modules(tmp_path: Path, mode: int, expected: str | None) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site").chmod(mode)
+    assert exposed(tmp_path / "site").get(str(tmp_path / "site")) == expected
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(0o755, None), (0o777, "any user"), (0o1777, None)])
+def test_a_folder_on_the_way(tmp_path: Path, mode: int, expected: str | None) -> None:
+    (tmp_path / "way" / "site").mkdir(parents=True)
+    (tmp_path / "way").chmod(mode)
+    assert exposed(tmp_path / "way" / "site").get(str(tmp_path / "way")) == expected
+
+
+def test_what_is_below_that_is_not_deep_first(tmp_path: Path) -> None:
+    (tmp_path / "torch" / "utils").mkdir(parents=True)
+    for file in (tmp_path / "torch" / "a.py", tmp_path / "torch" / "utils" / "b.py"):
+        file.touch()
+        file.chmod(0o666)
+    assert exposed(tmp_path / "torch") == {}
+    assert list(exposed(tmp_path / "torch", most_below=2)) == [str(tmp_path / "torch" / "a.py")]
+    assert len(exposed(tmp_path / "torch", most_below=9)) == 2
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "open" / "site").mkdir(parents=True)
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "link").symlink_to("open/site")
+    assert exposed(tmp_path / "link") == {str(tmp_path / "open"): "any user"}
+
+
+def test_what_is_trusted_with_what_is_above_it(tmp_path: Path) -> None:
+    (tmp_path / "open" / "site").mkdir(parents=True)
+    (tmp_path / "open").chmod(0o777)
+    assert exposed(tmp_path / "open" / "site", trusted=(str(tmp_path / "open" / "site"),)) == {}
+    assert exposed(tmp_path / "open", trusted=(str(tmp_path / "open" / "site"),)) != {}
+
+
+def test_what_is_not_there_is_nobodys(tmp_path: Path) -> None:
+    assert exposed(tmp_path / "gone" / "site", Path("bad\0"), most_below=9) == {}
+    assert owner_of(tmp_path / "gone") is None
+
+
+@ROOT
+def test_owners_and_groups(tmp_path: Path) -> None:
+    for name, mode, owner, group in (
+        ("theirs", 0o755, OTHER, OTHER),
+        ("shared", 0o775, 0, OTHER),
+        ("private", 0o775, 0, 0),  # root's own group, as that of a user with umask 002
+    ):
+        (tmp_path / name).mkdir()
+        os.chown(tmp_path / name, owner, group)
+        (tmp_path / name).chmod(mode)
+    paths = [tmp_path / name for name in ("theirs", "shared", "private")]
+    assert exposed(*paths) == {str(paths[0]): f"user {OTHER}", str(paths[1]): f"group {OTHER}"}
+    assert exposed(*paths, owners=(OTHER,)) == {str(paths[1]): f"group {OTHER}"}
