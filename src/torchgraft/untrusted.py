@@ -1,11 +1,14 @@
-"""Values out of parsed TOML or JSON, of which nobody knows the shape: what is something else counts as empty."""
+"""Values that somebody else wrote, of TOML, JSON and versions: what is something else counts as empty, or is None."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from packaging.version import Version
 
 from .files import UnreadableError, read_whole
 
@@ -65,3 +68,16 @@ def text_of(data: object) -> str | None:
 def strings(data: object) -> tuple[str, ...]:
     """Return the strings in an array, () if it is none."""
     return tuple(item for item in data if isinstance(item, str)) if isinstance(data, list) else ()
+
+
+def parse_version(text: str | None) -> Version | None:
+    """Return a version (PEP 440), None where the text is none."""
+    try:
+        return Version(text or "")
+    except ValueError:  # InvalidVersion is one, and so is what int says to thousands of digits
+        return None
+
+
+def numbers_in(text: str) -> tuple[int, ...]:
+    """Return the whole numbers of a text: of 12.8, of python3.11, of 13.2.0-4ubuntu3."""
+    return tuple(int(number) for number in re.findall(r"\d{1,18}", text))

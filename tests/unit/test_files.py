@@ -19,7 +19,7 @@ from torchgraft.files import (
     real,
     unique_folders,
 )
-from torchgraft.versions import numbers_in, parse_version
+from torchgraft.untrusted import numbers_in, parse_version
 
 
 def test_a_file_is_read_up_to_its_bound(tmp_path: Path) -> None:

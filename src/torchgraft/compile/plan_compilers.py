@@ -14,8 +14,8 @@ from ..errors import Evidence, Problem
 from ..model.hardware_values import HostCompiler
 from ..model.observation import Snapshot, Torch
 from ..settings.config import ArchFormat, Config
+from ..untrusted import numbers_in
 from ..values import dataclass
-from ..versions import numbers_in
 from .plan_toolkit import takes
 
 # What `compilers` says of a compiler that variables name.

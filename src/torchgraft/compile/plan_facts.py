@@ -17,8 +17,8 @@ from ..model.decision import Compiling, PlannedVariable
 from ..model.observation import Knowledge, Snapshot, Torch
 from ..settings.config import Config, Cuda
 from ..settings.template import FACTS
+from ..untrusted import parse_version
 from ..values import dataclass
-from ..versions import parse_version
 from .plan_needs import has_vocabulary
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from ..model.decision import Planned, PlannedToolkit
 from ..model.hardware_values import Hardware, HostCompiler, Toolkit
 from ..model.observation import Link, Snapshot, Torch
 from ..settings.config import Config
+from ..untrusted import numbers_in
 from ..values import dataclass
-from ..versions import numbers_in
 from .plan_needs import TOOLKIT_VARIABLES, cuda_need, major, toolkits_for
 
 # What nvcc alone needs: the rest of a toolkit comes with torch (cublas, cusparse, ...). All in one requirement, or

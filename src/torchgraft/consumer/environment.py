@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ..files import is_file, is_folder, joined, names_in, read_text, unique_folders
 from ..model.observation import Python
+from ..untrusted import numbers_in
 from ..values import dataclass
-from ..versions import numbers_in
 from .processes import HookProcess, Process
 
 _BIN_FOLDERS = frozenset({"bin", "scripts"})

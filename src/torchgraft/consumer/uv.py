@@ -18,9 +18,8 @@ from packaging.version import Version
 from ..file_lock import is_file_locked
 from ..files import UnreadableError, is_file, is_folder, joined, names_in, read_text, real
 from ..model.observation import FrontEndName, Rule
-from ..untrusted import read_toml, strings, table
+from ..untrusted import parse_version, read_toml, strings, table
 from ..values import dataclass
-from ..versions import parse_version
 from .command_line import CommandLine
 from .environment import holds_torch, is_environment, is_of_build, is_uv_build, is_venv, prefix_of_interpreter
 from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_among, maker_of, project_venv, venv_upwards

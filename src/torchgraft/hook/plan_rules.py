@@ -19,8 +19,8 @@ from ..model.decision import Outcome, Planned, RuleOutcome
 from ..model.observation import Knowledge, Snapshot, Torch
 from ..model.torch_requirement import TorchRequirement
 from ..settings.config import Config
+from ..untrusted import parse_version
 from ..values import dataclass
-from ..versions import parse_version
 
 if TYPE_CHECKING:
     from ..settings.tables import When

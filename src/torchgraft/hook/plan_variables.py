@@ -13,7 +13,7 @@ from ..ladder.plan_way import Reach
 from ..model.decision import Compiling, PlannedVariable, Wishes
 from ..model.observation import Knowledge, Snapshot, Torch, Way
 from ..settings.config import Config
-from ..versions import parse_version
+from ..untrusted import parse_version
 
 # What a plan sets by itself, unless the user has set it.
 DECIDED_VARIABLES = (

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from ..files import is_file, is_folder, names_in, read_start
 from ..model.observation import Origin, Torch
+from ..untrusted import parse_version
 from ..values import dataclass
-from ..versions import parse_version
 from .dist_info import Installed, MetadataHeader, find_installed, is_editable, read_files, read_header, read_lines
 from .distributions import editable_targets, read_syntax_tree
 

@@ -13,7 +13,7 @@ from ..model.decision import Delegate, LateInstall, Planned
 from ..model.observation import Rung, Snapshot, Torch, Way
 from ..model.torch_requirement import requirement_of
 from ..settings.config import Config
-from ..versions import parse_version
+from ..untrusted import parse_version
 from .plan_torch import Choice
 from .plan_way import Reach
 

@@ -10,8 +10,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from ..untrusted import parse_version
 from ..values import dataclass
-from ..versions import parse_version
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from ..link.modules import read_archive_modules
 from ..link.plan_link import plan_link
 from ..model.decision import PlannedPrebuilt
 from ..model.observation import Torch
-from ..versions import parse_version
+from ..untrusted import parse_version
 from ..wheel.archive import ZIP_FAULTS, dist_info_of, read_file_list, signatures
 from ..wheel.record import read_record
 

@@ -20,9 +20,8 @@ from ..installed.markers import Chosen, MarkerError, best_wheel, marker_holds, t
 from ..model.observation import Python
 from ..model.torch_requirement import Locked, TorchRequirement
 from ..redaction import without_credentials
-from ..untrusted import table, text_of
+from ..untrusted import parse_version, table, text_of
 from ..values import dataclass
-from ..versions import parse_version
 
 # Those that pip and uv take in the fragment of a URL.
 _ALGORITHMS = ("sha256", "sha384", "sha512")

@@ -17,7 +17,7 @@ from ..installed.dist_info import TO_SITE_PACKAGES
 from ..model.decision import Guard, GuardedModule, Planned, PlannedRunPath, RunPathPlaces, RuntimeRequirement
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot, Torch
 from ..settings.config import Config, RuntimeTorch
-from ..versions import parse_version
+from ..untrusted import parse_version
 
 if TYPE_CHECKING:
     from ..link.linkage import Module

@@ -16,7 +16,7 @@ from torchgraft.compile.nvcc import read_highest_libc
 from torchgraft.compile.plan_toolkit import CLASHES, first_cuda
 from torchgraft.model.hardware_values import HostCompiler, Toolkit
 from torchgraft.model.observation import Hook
-from torchgraft.versions import numbers_in
+from torchgraft.untrusted import numbers_in
 
 # Lines of nvidia-cuda-nvcc-cu12 12.8.93, nvidia-cuda-crt 13.0.88 and 13.2.78.
 DECLARED = "extern __DEVICE_FUNCTIONS_DECL__ __device_builtin__ double                 "

@@ -21,8 +21,8 @@ from ...files import is_file, is_folder, read_start
 from ...installed.dist_info import Installed, choose_installed, find_installed, read_direct_url, read_lines, version_of
 from ...link.linkage import Format, Module
 from ...link.modules import is_library_name, read_archive_modules, read_file_modules
+from ...untrusted import parse_version
 from ...values import dataclass
-from ...versions import parse_version
 from ...wheel.archive import ZIP_FAULTS
 from ...wheel.guarding import built_torch, cures, torch_cure
 from ...wheel.record import read_record, read_wheel_record

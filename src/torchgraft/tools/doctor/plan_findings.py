@@ -18,7 +18,7 @@ from ...model.decision import Plan, PlannedVariable
 from ...model.hardware_values import Hardware
 from ...model.observation import Consumer, FrontEndName, Hook, Origin, Rule, Snapshot, Torch
 from ...settings.config import Config
-from ...versions import numbers_in, parse_version
+from ...untrusted import numbers_in, parse_version
 from ..front_end_settings import setting_text
 from .checkup import Checkup, DoctorLine, FrontEndProgram, Health
 
