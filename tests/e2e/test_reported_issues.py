@@ -12,6 +12,7 @@ import pytest
 
 from .laboratory import Workplace
 from .stub_projects import (
+    PLAIN_REQUIRES,
     UV,
     Package,
     ask,
@@ -109,6 +110,35 @@ def test_uv_6607_both_extras_in_one_step(place: Workplace) -> None:
     assert_built_for(ask(place, app / ".venv/bin/python", FLASH), PINNED_TORCH)
 
 
+def test_uv_6607_all_but_the_extension_and_then_all(place: Workplace) -> None:
+    app = write_app(place.folder / "app", "torch==2.8.0", "flash-attn")
+
+    assert_clean(place.run([UV, "sync", "--no-install-package", "flash-attn"], cwd=app))
+    assert_clean(place.run([UV, "sync"], cwd=app))
+
+    assert_built_for(ask(place, app / ".venv/bin/python", FLASH), PINNED_TORCH)
+
+
+def test_uv_6607_the_old_way_without_isolation(stubs: Stubs, place: Workplace) -> None:
+    consumer = environment(place, stubs, "torch==2.8.0", *PLAIN_REQUIRES)
+
+    command = [UV, "pip", "install", "--python", consumer.python, "--no-build-isolation", "flash-attn"]
+    assert_clean(place.run(command))
+
+    assert_built_for(ask(place, consumer.python, FLASH), PINNED_TORCH)
+
+
+def test_uv_13321_requirements_that_follow_the_torch_that_setup_py_sees(stubs: Stubs, place: Workplace) -> None:
+    # axolotl: with any newer torch than the project's it would require that one, and there would be no solution.
+    axolotl = Package(name="axolotl", computed=True)
+    publish(stubs, axolotl)
+    app = write_app(place.folder / "app", "torch==2.8.0", "axolotl")
+
+    assert_clean(place.run([UV, "sync"], cwd=app))
+
+    assert_built_for(ask(place, app / ".venv/bin/python", axolotl), PINNED_TORCH)
+
+
 def test_uv_13321_a_tool_that_depends_on_an_extension(stubs: Stubs, place: Workplace) -> None:
     # `uv tool install` has neither --no-build-isolation-package nor the settings of a project.
     tool = Package(name="tool", depends="flash-attn")
@@ -136,6 +166,42 @@ def test_uv_15248_one_step_for_isolated_packages_and_those_that_need_torch(place
 
     for package in (first, second, FLASH):
         assert_built_for(ask(place, app / ".venv/bin/python", package), PINNED_TORCH)
+
+
+def test_uv_15248_the_pin_of_torch_is_raised(place: Workplace) -> None:
+    Package().write(place.folder / "app" / "ext")
+    lines = ["[tool.uv.extra-build-dependencies]", 'ext = [{ requirement = "torch", match-runtime = true }]']
+    for pin, version in (("2.8.0", PINNED_TORCH), ("2.9.0", DEFAULT_TORCH)):
+        app = write_app(place.folder / "app", f"torch=={pin}", "ext", lines=lines, path="ext")
+
+        assert_clean(place.run([UV, "sync"], cwd=app))
+
+        assert_built_for(ask(place, app / ".venv/bin/python"), version)
+
+
+def test_uv_15984_a_tool_whose_torch_is_from_an_index_of_its_own(stubs: Stubs, place: Workplace) -> None:
+    # `uv run` heeds what the project says of indexes and variables for builds; of all that, `uv tool install` heeds
+    # where torch comes from. No CUDA is compiled: there is no toolkit.
+    app, package = place.folder / "app", Package(name="mamba-ssm")
+    script = package.write(app / "mamba") / "setup.py"
+    cuda = '[] if os.environ.get("MAMBA_SKIP_CUDA_BUILD") == "TRUE" else [CUDAExtension("m", ["m.cu"])]'
+    text = script.read_text(encoding="utf-8").replace("setup(cmdclass", f"setup(ext_modules={cuda}, cmdclass")
+    head = "import os\nfrom torch.utils.cpp_extension import CUDAExtension\n"
+    script.write_text(head + text, encoding="utf-8")
+    lines = ["[project.scripts]", 'app = "app:main"', "[build-system]", 'requires = ["setuptools>=77"]']
+    lines += ['build-backend = "setuptools.build_meta"', "[tool.setuptools]", 'py-modules = ["app"]']
+    lines += ["[[tool.uv.index]]", 'name = "cu"', f'url = "{stubs.indexes.url("cu128")}"', "explicit = true"]
+    lines += ["[tool.uv.extra-build-variables]", 'mamba-ssm = { MAMBA_SKIP_CUDA_BUILD = "TRUE" }']
+    lines += ["[tool.uv.sources]", 'torch = { index = "cu" }']
+    write_app(app, "torch==2.8.0", "mamba-ssm", lines=lines, path="mamba", name="mamba-ssm")
+    (app / "app.py").write_text(WHISPER.replace("flash_attn", "mamba_ssm"), encoding="utf-8")
+    variables = {"UV_TOOL_DIR": str(place.folder / "tools"), "UV_TOOL_BIN_DIR": str(place.folder / "bin")}
+
+    outcome = assert_clean(place.run([UV, "run", "app"], cwd=app))
+    assert_built_for(read_report(outcome), "2.8.0+cu128")
+    assert_clean(place.run([UV, "cache", "clean", "mamba-ssm"]))
+    assert_clean(place.run([UV, "tool", "install", "."], cwd=app, **variables))
+    assert_built_for(read_report(place.run([place.folder / "bin" / "app"])), "2.8.0+cu128")
 
 
 def test_uv_15984_what_match_runtime_refuses(stubs: Stubs, place: Workplace) -> None:
