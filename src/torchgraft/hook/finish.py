@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sysconfig
 import tempfile
-from dataclasses import replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, r
 from ..wheel.contents import WheelContents, read_in_place_modules, read_wheel_contents
 from ..wheel.guard import guard_files
 from ..wheel.metadata import as_required, with_requirement
-from ..wheel.plan_finishing import lost_library_problem, plan_editable_guard, plan_guard, plan_run_paths
+from ..wheel.plan_finishing import lost_library_problem, plan_editable_guard, plan_guard, plan_guessed, plan_run_paths
 from ..wheel.record import BILL_NAME, RECORD_NAME, BuiltWheel, bill_text, built_facts, read_record_of, record_text
 from ..wheel.run_paths import change_run_path, find_run_path_places
 from .call import Call
@@ -56,7 +55,7 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
         raise PlanError(lost)
     guard = _guard(plan, contents, in_place=in_place)
     if guard is not None and plan.guess and not report.stable_since:
-        guard = replace(guard, guessed=plan.torch)
+        guard = plan_guessed(guard, plan.torch, contents.files)
     built = BuiltWheel(contents=contents, modules=made, report=report, run_paths=run_paths, guard=guard)
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     facts = built_facts(plan, built, reproducible=bool(epoch))

@@ -187,13 +187,15 @@ class Guard:
     """What is guarded in a wheel, and which files are left alone, with the reason.
 
     `tops` are the top-level packages of an editable installation, whose extension modules are not in the wheel.
-    `guessed` is the torch that the wheel is for, where that was a guess: another one is refused even if it links.
+    `guessed` is the torch that the wheel is for, where that was a guess: another one is refused even if it links. Then
+    `watched` are packages whose libraries are no extension modules, or none that can be guarded; `tops` has theirs too.
     """
 
     modules: tuple[GuardedModule, ...] = ()
     tops: tuple[str, ...] = ()
     left: tuple[Planned, ...] = ()
     guessed: Torch | None = None
+    watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,7 +112,7 @@ _torchgraft_load(__name__, __file__)
 del _torchgraft_explain, _torchgraft_load
 """
 _FINDER = f'''\
-# Written by torchgraft (docs/reference/guard.md): this installation is editable.
+# Written by torchgraft (docs/reference/guard.md), for what has no guard in its own place.
 # A .pth file imports this module whenever Python starts.
 import os
 import sys
@@ -127,7 +127,7 @@ def _watch(loader, name):
     def create_module(spec):
         vars(loader).pop("create_module", None)
         if @GUESS@:
-            _torchgraft_explain(None, name, os.path.dirname(__file__), spec.origin)
+            _torchgraft_explain(None, name, os.path.dirname(__file__), "" if name in @WATCHED@ else spec.origin)
         try:
             return create(spec)
         except ImportError as error:
@@ -150,7 +150,7 @@ class _Finder:
         for finder in sys.meta_path[sys.meta_path.index(_Finder) + 1 :]:
             spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
             if spec is not None:
-                if type(spec.loader) is ExtensionFileLoader:
+                if type(spec.loader) is ExtensionFileLoader or (name in @WATCHED@ and spec.loader):
                     _watch(spec.loader, name)
                 return spec
         return None
@@ -168,11 +168,12 @@ def guard_files(guard: Guard, *, info: str) -> WheelChanges:
     guess = guard.guessed
     texts = {m.shim: module_text(PurePosixPath(m.moved).name, info=info, guess=guess) for m in guard.modules}
     if guard.tops:
-        # Names that setuptools gives to what belongs to an editable installation: nothing else looks at them.
+        # Names as setuptools gives them to what belongs to an editable installation: nothing else looks at them.
         stem = info.removesuffix(".dist-info")
-        finder = "__editable___" + re.sub(r"\W", "_", stem) + "_guard"
-        texts[f"{finder}.py"] = finder_text(guard.tops, info=info, guess=guess)
-        texts[f"__editable__.{stem}.guard.pth"] = f"import {finder}\n"
+        mark = "__torchgraft__" if guard.watched else "__editable__"
+        finder = f"{mark}_" + re.sub(r"\W", "_", stem) + "_guard"
+        texts[f"{finder}.py"] = finder_text(guard.tops, info=info, guess=guess, watched=guard.watched)
+        texts[f"{mark}.{stem}.guard.pth"] = f"import {finder}\n"
     if texts:
         texts[f"{info}/{EXPLANATION_NAME}"] = explanation_text()
     return WheelChanges(
@@ -195,9 +196,12 @@ def module_text(file: str, *, info: str, guess: Torch | None = None) -> str:
     return _filled(_MODULE, info, guess).replace("@FILE@", repr(file))
 
 
-def finder_text(tops: tuple[str, ...], *, info: str, guess: Torch | None = None) -> str:
-    """Return the module that a .pth file of an editable installation imports, for these top-level packages."""
-    return _filled(_FINDER, info, guess).replace("@TOPS@", repr(tops))
+def finder_text(tops: tuple[str, ...], *, info: str, guess: Torch | None = None, watched: tuple[str, ...] = ()) -> str:
+    """Return the module that a .pth file imports, for the extension modules of these top-level packages.
+
+    :param watched: packages that refuse another torch than the guessed one themselves
+    """
+    return _filled(_FINDER, info, guess).replace("@TOPS@", repr(tops)).replace("@WATCHED@", repr(watched))
 
 
 def _filled(template: str, info: str, guess: Torch | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -202,6 +203,24 @@ def plan_editable_guard(name: str, top_level: str) -> Guard:
     """
     tops = [line.strip() for line in top_level.splitlines() if line.strip().isidentifier()]
     return Guard(tops=tuple(sorted(tops)) or (name,))
+
+
+def plan_guessed(guard: Guard, torch: Torch | None, files: Collection[str]) -> Guard:
+    """Return the guard of a wheel whose torch was a guess: packages are watched whose libraries have none.
+
+    :param files: all files of the wheel
+    """
+    found = {package for planned in guard.left if (package := _package_of(planned.text, frozenset(files)))}
+    tops = {*guard.tops, *(package.partition(".")[0] for package in found)}
+    return replace(guard, guessed=torch, watched=tuple(sorted(found)), tops=tuple(sorted(tops)))
+
+
+def _package_of(file: str, files: frozenset[str]) -> str:
+    """Return the outermost package that a file is in, "" if it is in none: a namespace is not of this wheel alone."""
+    below = TO_SITE_PACKAGES.sub("", file)
+    start, parts = file.removesuffix(below), below.split("/")[:-1]
+    folders = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    return next((folder.replace("/", ".") for folder in folders if f"{start}{folder}/__init__.py" in files), "")
 
 
 def _guarded(

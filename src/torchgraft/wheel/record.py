@@ -185,7 +185,7 @@ def built_facts(plan: Plan, wheel: BuiltWheel, *, reproducible: bool) -> dict[st
     if guard is not None:
         left = {planned.text: planned.reason for planned in guard.left}
         names = [module.name for module in guard.modules]
-        facts["guard"] = {"modules": names, "packages": list(guard.tops), "left": left}
+        facts["guard"] = {"modules": names, "packages": list(guard.watched or guard.tops), "left": left}
     return facts
 
 

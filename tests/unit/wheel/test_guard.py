@@ -65,7 +65,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     sys.meta_path[:] = finders
     for name in set(sys.modules) - before:
-        if name.partition(".")[0].startswith(("ext", "_", "torch", "__editable__")):
+        if name.partition(".")[0].startswith(("ext", "_", "torch", "space")):
             del sys.modules[name]
 
 
@@ -516,6 +516,34 @@ def test_a_guess_of_an_editable_installation(package: Package, tmp_path: Path) -
         importlib.import_module(name)
     # It needs no torch.
     assert importlib.import_module(f"ext.other.{source}").__file__
+
+
+@pytest.mark.parametrize(("version", "is_refused"), [("2.8.0+cu126", False), ("2.9.0+cu126", True)])
+def test_a_package_that_loads_its_libraries_itself_is_watched(
+    package: Package, torch: types.ModuleType, tmp_path: Path, version: str, *, is_refused: bool
+) -> None:
+    torch.__dict__["__version__"] = version
+    package("other")
+    for name in ("space/ext", "ext_beside"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "__init__.py").touch()
+    guard = Guard(guessed=GUESSED, watched=("space.ext",), tops=("space",))
+    files = guard_files(guard, info=INFO).added
+    finder, pth = "__torchgraft___ext_1_0_guard", "__torchgraft__.ext-1.0.guard.pth"
+    assert sorted(files) == [pth, f"{finder}.py", f"{INFO}/{EXPLANATION_NAME}"]
+    (tmp_path / f"{finder}.py").write_bytes(files[f"{finder}.py"])
+    importlib.invalidate_caches()
+    importlib.import_module(finder)
+    assert importlib.util.find_spec("space")
+    importlib.import_module("ext_beside")
+    if is_refused:
+        with pytest.raises(
+            ImportError, match=r"^space\.ext was built for torch 2\.8\.0\+cu126, which was a guess, and"
+        ):
+            importlib.import_module("space.ext")
+        assert "space.ext" not in sys.modules
+    else:
+        assert importlib.import_module("space.ext").__file__
 
 
 def test_what_is_not_known_does_not_differ() -> None:

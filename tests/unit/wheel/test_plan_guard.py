@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from support import snapshots
 from torchgraft.model.decision import Guard, GuardedModule
-from torchgraft.wheel.plan_finishing import plan_editable_guard, plan_guard
+from torchgraft.wheel.plan_finishing import plan_editable_guard, plan_guard, plan_guessed
 
 SUFFIXES = (".cpython-311-x86_64-linux-gnu.so", ".abi3.so", ".so")
 
@@ -30,6 +31,25 @@ def test_an_extension_module_is_guarded(file: str, init: str, expected: tuple[st
     name, moved, shim = expected
     assert plan.modules == (GuardedModule(name=name, file=file, moved=moved, shim=shim),)
     assert plan.left == ()
+
+
+@pytest.mark.parametrize(
+    ("file", "beside", "watched"),
+    [
+        ("ext/libops.so", ("ext/__init__.py",), ("ext",)),
+        ("ext/lib/libops.so", ("ext/__init__.py", "ext/lib/__init__.py"), ("ext",)),
+        ("ext-1.0.data/platlib/ext/libops.so", ("ext-1.0.data/platlib/ext/__init__.py",), ("ext",)),
+        # What shares a namespace is another's business.
+        ("space/ext/libops.so", ("space/ext/__init__.py",), ("space.ext",)),
+        ("space/libops.so", ("space/ext/__init__.py",), ()),
+        ("libops.so", ("ext/__init__.py",), ()),
+    ],
+)
+def test_a_guess_watches_what_cannot_be_guarded(file: str, beside: tuple[str, ...], watched: tuple[str, ...]) -> None:
+    guard = plan_guard({file: (), "ext/_C.so": ("PyInit__C",)}, [file, *beside], SUFFIXES)
+    plan = plan_guessed(guard, snapshots.CPU_TORCH, [file, *beside])
+    assert (plan.guessed, plan.watched, plan.modules) == (snapshots.CPU_TORCH, watched, guard.modules)
+    assert plan.tops == tuple(package.partition(".")[0] for package in watched)
 
 
 @pytest.mark.parametrize(
