@@ -42,6 +42,15 @@ def test_the_verdict(verdicts: list[Verdict], *, differs: bool, since: str, fit:
     assert plan_fit(report, differs=differs) is fit
 
 
+def test_of_another_torch_nothing_fits_that_was_not_looked_at() -> None:
+    nothing = LinkReport(modules=(), stable_since="")
+    assert plan_fit(nothing, differs=True, has_libraries=False) is Fit.NOT_CHECKED
+    assert plan_fit(nothing, differs=False, has_libraries=False) is Fit.FITS
+    package = CheckedPackage(name="ext", version="1.0", built="2.8.0", fit=Fit.NOT_CHECKED, differs=("version 2.8.0",))
+    said = report_text(Report(place="/env", torch=snapshots.CPU_TORCH, packages=(package,)))
+    assert "ext 1.0: not checked\n  differs: version 2.8.0\n  it has no library that could be looked at" in said
+
+
 @pytest.mark.parametrize(
     ("changes", "differing"),
     [

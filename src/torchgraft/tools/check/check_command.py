@@ -91,7 +91,8 @@ def _checked(package: InstalledPackage, environment: ShellEnvironment) -> Checke
     report = dataclasses.replace(report, modules=(*report.modules, *unseen))
     built = built_torch(package.record)
     differs = differing_facts(built, torch) if torch else ()
-    fit = plan_fit(report, differs=bool(differs), lacks_torch=needs_torch and torch is None)
+    lacks_torch = needs_torch and torch is None
+    fit = plan_fit(report, differs=bool(differs), lacks_torch=lacks_torch, has_libraries=bool(modules))
     cures = () if is_for_newer_system(report.modules) else package.cures
     return CheckedPackage(
         name=package.name,

@@ -121,6 +121,8 @@ def _explained(package: CheckedPackage, torch: str, place: str) -> list[str]:
         return [*lines, *(f"  cure:    {command}" for command in cures)]
     if package.differs:
         lines.append(f"  differs: {'; '.join(package.differs)}")
+    if not package.modules:
+        lines.append("  it has no library that could be looked at")
     order = list(Verdict)
     modules = [module for module in package.modules if module.verdict is not Verdict.LINKS]
     modules.sort(key=lambda module: -order.index(module.verdict))
@@ -150,10 +152,11 @@ def _more(number: int, text: str) -> list[str]:
     return [text.format(number)] if number > 0 else []
 
 
-def plan_fit(report: LinkReport, *, differs: bool, lacks_torch: bool = False) -> Fit:
+def plan_fit(report: LinkReport, *, differs: bool, lacks_torch: bool = False, has_libraries: bool = True) -> Fit:
     """Return the verdict on a package.
 
     :param lacks_torch: whether it needs libraries of torch, and there is no torch
+    :param has_libraries: whether there was anything to look at
     :param differs: whether it was built for another torch; of a package without a record nobody knows
     """
     if lacks_torch:
@@ -163,8 +166,8 @@ def plan_fit(report: LinkReport, *, differs: bool, lacks_torch: bool = False) ->
     if report.verdict is Verdict.NOT_CHECKED:
         return Fit.NOT_CHECKED
     if not report.modules:
-        # None of its libraries needs torch.
-        return Fit.FITS
+        # None of its libraries needs torch; and who has none may have been made for that torch in another way.
+        return Fit.FITS if has_libraries or not differs else Fit.NOT_CHECKED
     # To the stable ABI, another torch is as good.
     return Fit.LINKS if differs and not report.stable_since else Fit.FITS
 
