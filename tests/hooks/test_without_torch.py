@@ -6,10 +6,13 @@ import json
 import shutil
 import subprocess
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .conftest import write_consumer
 
 DYNAMIC = """
 [build-system]
@@ -201,3 +204,29 @@ def test_a_script_that_puts_up_with_no_version_is_told_no_guess(
     assert "Requires-Dist: torch==2.5.1\n" in metadata
     metadata, _ = prepare(make_caller(project, TORCHGRAFT_TORCH="2.6.0"), tmp_path / "again")
     assert "Requires-Dist: torch==2.6.0\n" in metadata
+
+
+COUNTED = """
+import torch
+from setuptools import Extension, setup
+
+with open("runs", "a") as file:
+    file.write(torch.__version__)
+setup(ext_modules=[Extension("ext_c", ["ext.c"])])
+"""
+
+
+def test_static_metadata_need_no_torch_that_is_there(make_project: Any, make_caller: Any, tmp_path: Path) -> None:
+    """The wheel has them, and what setup.py adds to the folder of metadata besides: the names of extensions."""
+    write_consumer(tmp_path / "other", "2.8.0+cu128")
+    project = make_project({"setup.py": COUNTED})
+    caller = make_caller(project, TORCHGRAFT_CONSUMER=str(tmp_path / "other"))
+    metadata, record = prepare(caller, tmp_path / "meta")
+    assert record["metadata"] == {"made_from": "files"}
+    assert record["torch"]["version"] == "2.8.0+cu128"
+    assert not (project / "runs").exists()
+    name = caller.build_wheel(tmp_path, metadata_directory=tmp_path / "meta" / "ext-1.0.dist-info")
+    assert (project / "runs").read_text() == "2.8.0+cu128"
+    with zipfile.ZipFile(tmp_path / name) as wheel:
+        assert wheel.read("ext-1.0.dist-info/METADATA").decode() == metadata
+        assert wheel.read("ext-1.0.dist-info/top_level.txt").decode().split() == ["ext", "ext_c"]

@@ -116,7 +116,8 @@ def summary_text(plan: Plan) -> str:
 def _from_files_text(plan: Plan) -> str:
     if plan.delegate.backend == "mesonpy":
         return "nothing of meson.build is run but project()"
-    return "setup.py is not run without torch"
+    is_idle = plan.way not in {Way.ABSENT, Way.INSTALL}
+    return "setup.py adds nothing to [project]" if is_idle else "setup.py is not run without torch"
 
 
 def _front_end_text(plan: Plan) -> str:

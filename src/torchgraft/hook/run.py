@@ -114,7 +114,10 @@ def build_wheel(
         name = str(run_hook(call, (str(draft), call.config_settings, prepared)))
         from .finish import finish_wheel
 
-        finish_wheel(call, draft / name)
+        metadata = None
+        if metadata_directory is not None and prepared is None:  # the wheel has what was prepared without setup.py
+            metadata = Path(metadata_directory, "METADATA").read_bytes()
+        finish_wheel(call, draft / name, metadata)
         for made in sorted(draft.iterdir()):
             made.replace(Path(directory) / made.name)
     return name

@@ -130,18 +130,21 @@ def plan_without_torch(
 ) -> WithoutTorch:
     """Return what takes torch's place in a hook that can do without; nothing where torch is there.
 
+    Metadata that setup.py adds nothing to come from files wherever they are: importing torch takes seconds.
     meson-python makes metadata by building the whole wheel, in a hook that does not compile: without a CUDA toolkit
     and without a limit on jobs. So its metadata come from files wherever they can, torch or not.
     """
     if config.backend == _MESON and snapshot.hook.prepares and snapshot.project.meson:
         return WithoutTorch(from_files=True)
-    script = snapshot.project.setup_script
-    can_do_without = snapshot.hook.prepares or snapshot.hook is Hook.BUILD_SDIST
-    if script is None or not can_do_without or way not in {Way.ABSENT, Way.INSTALL}:
+    project, script = snapshot.project, snapshot.project.setup_script
+    if script is None or not (snapshot.hook.prepares or snapshot.hook is Hook.BUILD_SDIST):
         return WithoutTorch()
-    static = snapshot.project.static_metadata and config.backend.startswith("setuptools.build_meta")
-    if static and script.needs_torch and snapshot.hook.prepares:
+    is_absent = way in {Way.ABSENT, Way.INSTALL}
+    static = project.static_metadata if is_absent else project.idle_script
+    if static and script.needs_torch and snapshot.hook.prepares and config.backend.startswith("setuptools.build_meta"):
         return WithoutTorch(from_files=True)
+    if not is_absent:
+        return WithoutTorch()
     wanted = choice.requirement
     there = snapshot.consumer.torch if snapshot.consumer else None
     if expected.known is Knowledge.GUESSED and there and (wanted is None or wanted.accepts(there.version)):

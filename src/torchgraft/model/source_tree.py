@@ -21,6 +21,7 @@ class SetupScript:
     `version` is literal, "" where setup() gets none, None where an expression computes it.
     `nvcc_threads` is what it tells nvcc itself, 0 for as many as there are processors, None if nothing that is not
     NVCC_THREADS; `names_gencode` says whether it has flags of its own for architectures.
+    `only_compiles` says that setup() gets nothing that metadata are made of beside `[project]`.
     """
 
     may_set_requires: bool = False
@@ -36,6 +37,7 @@ class SetupScript:
     version: str | None = ""
     nvcc_threads: int | None = None
     names_gencode: bool = False
+    only_compiles: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,8 @@ class Project:
 
     `version` is known where a file states it. `requires` is `build-system.requires`; `dependencies` the static ones,
     None where they are dynamic.
-    `static_metadata` says whether all metadata can be had from pyproject.toml and the files that it names.
+    `static_metadata` says whether all metadata can be had from pyproject.toml and the files that it names;
+    `idle_script` that they are the same whether setup.py is run or not.
     `cuda_sources` says what shows that it needs a CUDA toolkit; "" if nothing does.
     `run_paths` says what shows that it may link with run paths; "" if nothing does.
     `meson` says whether it has a meson.build whose project() can be cut out.
@@ -59,6 +62,7 @@ class Project:
     setup_cfg_requires: tuple[str, ...] = ()
     setup_script: SetupScript | None = None
     static_metadata: bool = False
+    idle_script: bool = False
     cuda_sources: str = ""
     meson: bool = False
     run_paths: str = ""

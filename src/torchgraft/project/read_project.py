@@ -38,6 +38,7 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
     script_text = _text(folder / "setup.py")
     script = None if script_text is None else parse_setup_script(script_text)
     project = table(pyproject.get("project"))
+    static = _is_static(project, table(table(pyproject.get("tool")).get("setuptools")))
     name, version = project.get("name"), project.get("version")
     found = Project(
         folder=str(folder),
@@ -47,7 +48,8 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
         dependencies=_dependencies(folder, pyproject, setup_cfg, script),
         setup_cfg_requires=setup_cfg.get("setup_requires", ()),
         setup_script=script,
-        static_metadata=_is_static(project, table(table(pyproject.get("tool")).get("setuptools"))),
+        static_metadata=static,
+        idle_script=static and not project.get("dynamic") and script is not None and script.only_compiles,
         cuda_sources=_cuda_sources(folder, script),
         meson=_has_meson_project(folder),
         run_paths=_run_paths(folder, script_text),

@@ -29,6 +29,11 @@ _FLAG = re.compile(r"--threads|-t")
 _WITH_VALUE = re.compile(r"(?:--threads=|-t=?)(\d{1,4})")
 _NUMBER = re.compile(r"\d{1,4}")
 _OURS = "NVCC_THREADS"
+# What setup() may get that is in no metadata, or that `[project]` has to state, and then overrules (setuptools,
+# config/_apply_pyprojecttoml.py). Packages are none of them: where none are named, setuptools looks for some, or fails.
+_NOT_METADATA = frozenset(
+    {"cmdclass", "ext_modules", "include_package_data", "name", "package_data", "version", "zip_safe"}
+)
 
 
 def parse_script(text: str) -> tuple[ast.Module, list[ast.AST]] | None:
@@ -154,6 +159,7 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
         setup_requires=setup_requires,
         install_requires=install_requires,
         name=name[0] if len(name) == 1 else None,
+        only_compiles=_only_compiles(calls[0], constants),
         version="" if version == () else version[0] if version is not None and len(version) == 1 else None,
     )
 
@@ -179,6 +185,13 @@ def requirement_lines(strings: Iterable[str]) -> tuple[str, ...]:
 def _requirements(call: ast.Call, name: str, constants: _Constants) -> tuple[str, ...] | None:
     found = _keyword(call, name, constants)
     return None if found is None else requirement_lines(found)
+
+
+def _only_compiles(call: ast.Call, constants: _Constants) -> bool:
+    """Return whether setup() gets nothing that metadata are made of: of commands only the one that compiles."""
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    commands = constants.table(given["cmdclass"]) if "cmdclass" in given else {}
+    return not call.args and given.keys() <= _NOT_METADATA and commands is not None and commands.keys() <= {"build_ext"}
 
 
 def _imports(nodes: list[ast.AST]) -> tuple[str, ...]:

@@ -74,11 +74,13 @@ def as_required(plan: Plan) -> Plan:
 def delegates_metadata(metadata_directory: str | None) -> Iterator[str | None]:
     """Yield the prepared `.dist-info` folder as the delegate had made it, before something was added.
 
+    None where it was made without setup.py: setuptools would take all of it over, top_level.txt too.
     scikit-build-core compares every file with what it would write, and refuses a folder that has more.
     """
-    added = None if metadata_directory is None else read_record(Path(metadata_directory)).get("runtime_torch")
-    if metadata_directory is None or not isinstance(added, str):
-        yield metadata_directory
+    record = {} if metadata_directory is None else read_record(Path(metadata_directory))
+    from_files, added = record.get("metadata") == {"made_from": "files"}, record.get("runtime_torch")
+    if metadata_directory is None or from_files or not isinstance(added, str):
+        yield None if from_files else metadata_directory
         return
     with tempfile.TemporaryDirectory(prefix="torchgraft-") as folder:
         copy = Path(folder) / Path(metadata_directory).name

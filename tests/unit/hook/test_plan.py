@@ -635,6 +635,15 @@ def test_metadata_of_meson_python_are_made_from_files_where_there_is_a_project_t
     assert not plan(meson, hook=Hook.BUILD_SDIST, consumer=consumer, project=project).from_files
 
 
+@pytest.mark.parametrize("idle", [True, False])
+def test_metadata_that_setup_py_adds_nothing_to_need_no_torch_that_is_there(*, idle: bool) -> None:
+    project = snapshots.project(setup_script=NEEDS, static_metadata=True, idle_script=idle)
+    assert plan(hook=METADATA, project=project).from_files is idle
+    assert not plan(hook=WHEEL, project=project).from_files
+    assert not plan(hook=Hook.BUILD_SDIST, project=project).from_files
+    assert not plan({"backend": "other"}, hook=METADATA, project=project).from_files
+
+
 WHEEL_URL = "https://index.example/torch-2.6.0%2Bcu124-cp311-cp311-linux_x86_64.whl"
 
 

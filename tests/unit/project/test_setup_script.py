@@ -250,3 +250,43 @@ def test_whether_it_puts_up_with_no_version_of_torch(text: str, *, asks: bool, n
 
 def test_a_handler_for_a_missing_version_catches_no_missing_module() -> None:
     assert parse_setup_script("try:\n    import torch\nexcept PackageNotFoundError:\n    pass").needs_torch
+
+
+# Whether `[project]` alone has the metadata.
+IDLE = {
+    "nothing": ("setup()", True),
+    "what is compiled": ("setup(ext_modules=[e], cmdclass={'build_ext': BuildExtension.with_options()})", True),
+    "name and version again": ("setup(name='x', version=v, package_data={'x': ['*.so']}, zip_safe=False)", True),
+    "a table of commands": ("C = {'build_ext': B}\nsetup(cmdclass=C)", True),
+    "another command": ("setup(cmdclass={'build_ext': B, 'egg_info': E})", False),
+    "commands of somebody": ("setup(cmdclass=versioneer.get_cmdclass())", False),
+    "packages": ("setup(packages=find_packages(), ext_modules=[e])", False),
+    "platforms": ("setup(platforms=['linux'])", False),
+    "a keyword of a plugin": ("setup(use_scm_version=True)", False),
+    "keywords from elsewhere": ("setup(**kwargs)", False),
+    "positional": ("setup('x')", False),
+    "two calls": ("setup() if a else setup(ext_modules=[e])", False),
+    "no call": ("run()", False),
+}
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_whether_setup_only_says_what_is_compiled(name: str) -> None:
+    text, only_compiles = IDLE[name]
+    assert parse_setup_script(text).only_compiles is only_compiles
+
+
+@pytest.mark.parametrize(
+    ("project", "idle"),
+    [
+        ({"name": "x", "version": "1"}, True),
+        ({"name": "x", "version": "1", "dependencies": ["torch"]}, True),
+        ({"name": "x", "dynamic": ["version"]}, False),
+        ({"name": "x", "version": "1", "dynamic": ["readme"]}, False),
+        (None, False),
+    ],
+)
+def test_only_static_metadata_need_no_script(tmp_path: Path, project: object, *, idle: bool) -> None:
+    (tmp_path / "setup.py").write_text("import torch\nfrom setuptools import setup\nsetup()\n")
+    pyproject = {"tool": {"setuptools": {"dynamic": {"version": {"attr": "x.v"}, "readme": {"file": "R"}}}}}
+    assert read_project(tmp_path, pyproject | ({"project": project} if project else {})).idle_script is idle
