@@ -17,7 +17,7 @@ import torch
 from setuptools import setup
 seen = {name: os.environ.get(name) for name in ("TAG", "JOBS", "BOTH", "NEVER")}
 Path(os.environ["SEEN"]).write_text(json.dumps(seen))
-setup()
+setup(packages=[])  # so that it is run for metadata too
 """
 RULES = """
 [[tool.torchgraft.when]]

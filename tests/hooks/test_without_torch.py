@@ -229,4 +229,5 @@ def test_static_metadata_need_no_torch_that_is_there(make_project: Any, make_cal
     assert (project / "runs").read_text() == "2.8.0+cu128"
     with zipfile.ZipFile(tmp_path / name) as wheel:
         assert wheel.read("ext-1.0.dist-info/METADATA").decode() == metadata
+        assert json.loads(wheel.read("ext-1.0.dist-info/torchgraft.json"))["metadata"] == record["metadata"]
         assert wheel.read("ext-1.0.dist-info/top_level.txt").decode().split() == ["ext", "ext_c"]

@@ -109,14 +109,16 @@ def build_wheel(
             raise PlanError(*call.plan.compile_problems)
     if call.plan.way is Way.OFF:
         return str(run_hook(call, (directory, call.config_settings, metadata_directory)))
+    metadata = None
+    if metadata_directory is not None and call.plan.from_files:
+        # setuptools would take over the whole folder, the top_level.txt too that knows no extension modules.
+        metadata = Path(metadata_directory, "METADATA").read_bytes()
+        metadata_directory = None
     # In a folder of its own: what is not finished never gets where the front end looks for it.
     with _draft_in(directory) as draft, delegates_metadata(metadata_directory) as prepared:
         name = str(run_hook(call, (str(draft), call.config_settings, prepared)))
         from .finish import finish_wheel
 
-        metadata = None
-        if metadata_directory is not None and prepared is None:  # the wheel has what was prepared without setup.py
-            metadata = Path(metadata_directory, "METADATA").read_bytes()
         finish_wheel(call, draft / name, metadata)
         for made in sorted(draft.iterdir()):
             made.replace(Path(directory) / made.name)

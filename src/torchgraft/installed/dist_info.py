@@ -55,6 +55,7 @@ class Installed:
 class MetadataHeader:
     """The fields of a METADATA or PKG-INFO that matter here. `requires` are requirements as written."""
 
+    name: str = ""
     version: str = ""
     requires: tuple[str, ...] = ()
 
@@ -103,7 +104,7 @@ def read_header(installed: Installed) -> MetadataHeader | None:
     data = read_start(path, _LARGEST_HEADER_BYTES)
     if data is None:
         return None
-    header = _parse_header(data)
+    header = parse_header(data)
     if is_wheel or header.requires:
         return header
     return replace(header, requires=tuple(_parse_requires(read_lines(installed, "requires.txt"))))
@@ -194,16 +195,16 @@ def _developed(link: Path, name: str) -> Iterator[Installed]:
                 yield from _named(entry.removesuffix(".egg-info"), link.parent / first, link.parent / first / entry)
 
 
-def _parse_header(data: bytes) -> MetadataHeader:
+def parse_header(data: bytes) -> MetadataHeader:
     """Return the fields above the first empty line; what follows is the description."""
-    version, requires = "", []
+    stated, requires = {"name": "", "version": ""}, []
     for line in _EMPTY_LINE.split(data, maxsplit=1)[0].decode("utf-8", errors="replace").split("\n"):
         key, _, value = line.partition(":")
         if key.lower() == "requires-dist":
             requires.append(value.strip())
-        elif key.lower() == "version":
-            version = version or value.strip()
-    return MetadataHeader(version=version, requires=tuple(requires))
+        elif key.lower() in stated:
+            stated[key.lower()] = stated[key.lower()] or value.strip()
+    return MetadataHeader(**stated, requires=tuple(requires))
 
 
 def _parse_requires(lines: Iterable[str]) -> Iterator[str]:

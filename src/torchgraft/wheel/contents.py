@@ -14,9 +14,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from packaging.metadata import parse_email
-
 from ..errors import ActError
+from ..installed.dist_info import parse_header
 from ..link.linkage import Module
 from ..link.modules import read_archive_modules, read_file_modules, walk_tree
 from ..values import dataclass
@@ -73,14 +72,14 @@ def read_in_place_modules(source: Path, *, suffix: str) -> tuple[Module, ...]:
 def _read(archive: zipfile.ZipFile, source: Path) -> WheelContents:
     names = archive.namelist()
     info = dist_info_of(archive)
-    metadata = parse_email(_bytes(archive, f"{info}/METADATA"))[0]
+    header = parse_header(_bytes(archive, f"{info}/METADATA"))
     wheel = _bytes(archive, f"{info}/WHEEL").decode("utf-8", errors="replace")
     generator = re.search(r"^Generator:[ \t]*(.+)", wheel, re.MULTILINE)
     top_level = f"{info}/top_level.txt"
     return WheelContents(
         info=info,
-        name=metadata.get("name", ""),
-        version=metadata.get("version", ""),
+        name=header.name,
+        version=header.version,
         generator=generator[1].strip() if generator else "",
         tags=tuple(re.findall(r"^Tag:[ \t]*(\S+)", wheel, re.MULTILINE)),
         top_level=_bytes(archive, top_level).decode("utf-8", errors="replace") if top_level in names else "",

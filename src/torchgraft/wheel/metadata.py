@@ -74,13 +74,11 @@ def as_required(plan: Plan) -> Plan:
 def delegates_metadata(metadata_directory: str | None) -> Iterator[str | None]:
     """Yield the prepared `.dist-info` folder as the delegate had made it, before something was added.
 
-    None where it was made without setup.py: setuptools would take all of it over, top_level.txt too.
     scikit-build-core compares every file with what it would write, and refuses a folder that has more.
     """
-    record = {} if metadata_directory is None else read_record(Path(metadata_directory))
-    from_files, added = record.get("metadata") == {"made_from": "files"}, record.get("runtime_torch")
-    if metadata_directory is None or from_files or not isinstance(added, str):
-        yield None if from_files else metadata_directory
+    added = None if metadata_directory is None else read_record(Path(metadata_directory)).get("runtime_torch")
+    if metadata_directory is None or not isinstance(added, str):
+        yield metadata_directory
         return
     with tempfile.TemporaryDirectory(prefix="torchgraft-") as folder:
         copy = Path(folder) / Path(metadata_directory).name
@@ -96,10 +94,11 @@ def as_prepared(plan: Plan, metadata_directory: str | None) -> Plan:
     :param metadata_directory: the `.dist-info` folder that the front end hands back, None if it prepared none
     :raises ActError: if they were prepared with another torch than the one that is there now
     """
-    if plan.runtime_torch is None or metadata_directory is None:
+    if metadata_directory is None:
         return plan
     record = read_record(Path(metadata_directory))
-    if "runtime_torch" not in record:
+    plan = replace(plan, from_files=record.get("metadata") == {"made_from": "files"})
+    if plan.runtime_torch is None or "runtime_torch" not in record:
         return plan
     prepared, now = record["runtime_torch"], plan.runtime_torch.text
     if not isinstance(prepared, str):
