@@ -192,6 +192,7 @@ FAILURES: dict[str, tuple[dict[str, str], str, dict[str, str], str]] = {
     "delegate fails": ({"setup.py": "raise SystemExit('oh no')"}, "", {}, "error[delegate-failed]"),
     "no consumer": ({}, "", {"TORCHGRAFT_CONSUMER": "/nowhere/at/all"}, "error[no-consumer]"),
     "unsupported": ({}, '[tool.torchgraft]\ntorch = "<2"', {}, "error[unsupported-torch]"),
+    "disk is full": ({"setup.py": "raise SystemExit('No space left on device')"}, "", {}, "\n  disk:   /"),
     "cache": ({}, "", {"TORCHGRAFT_CACHE_DIR": "/dev/null/x"}, "error[cache-unusable]"),
 }
 

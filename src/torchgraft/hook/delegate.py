@@ -164,7 +164,8 @@ def _run_delegate(call: Call, arguments: Sequence[object], variables: Mapping[st
         raise DelegateError(delegate_failed(plan, "it ended without an answer, as if all was well")) from None
     except subprocess.CalledProcessError as error:
         failed = delegate_failed(plan, _status_text(error.returncode), telling=runner.telling)
-        raise DelegateError(failed, *diagnose(runner.telling_lines(error.returncode))) from None
+        known = (_with_disks(problem, call, arguments) for problem in diagnose(runner.telling_lines(error.returncode)))
+        raise DelegateError(failed, *known) from None
     except subprocess.TimeoutExpired:
         raise DelegateError(_too_slow(delegate, hook, timedelta(seconds=call.timeout_s or 0))) from None
     wanted = _fault_of(hook, answer)
@@ -209,6 +210,16 @@ def _lacks(delegate: Delegate, hook: str) -> Problem:
         why="PEP 660 has no substitute for it" if "editable" in hook else "PEP 517 makes it mandatory",
         fixes=("pip install .   (not editable)",) if "editable" in hook else ("name another backend",),
     )
+
+
+def _with_disks(problem: Problem, call: Call, arguments: Sequence[object]) -> Problem:
+    if problem.code != "disk-full":
+        return problem
+    from ..disks import with_disks
+
+    # All hooks but those that ask for requirements get the folder to write into first.
+    written = [Path(argument) for argument in arguments[:1] if isinstance(argument, str)]
+    return with_disks(problem, source=call.source, cache_folder=call.cache_folder, written=written)
 
 
 def delegate_failed(plan: Plan, how: str, *, telling: TellingLines | None = None) -> Problem:

@@ -125,9 +125,12 @@ def _write(path: Path, text: str, *, is_vital: bool) -> None:
 
 
 def _unnoted(path: Path, error: OSError) -> Problem:
+    from ..disks import disk_text, is_full
+
     return Problem(
         code="cache-unusable",
         headline=f"{path} cannot be written: {error.strerror or error}",
+        evidence=(Evidence(label="disk", text=disk_text(path)),) if is_full(error) else (),
         why="setuptools would hand out what it has compiled for another torch: that it may not has to stand there",
         fixes=(
             "make room on that disk, or export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own, with some space left)",

@@ -55,10 +55,15 @@ def note_use(folder: Path) -> None:
 
 def cache_problem(folder: Path, error: OSError) -> Problem:
     """Return why the cache folder cannot be used."""
+    found = [Evidence(label="found", text=f"{error.strerror or error}: {error.filename or folder}")]
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        from ..disks import disk_text
+
+        found.append(Evidence(label="disk", text=disk_text(folder)))
     return Problem(
         code="cache-unusable",
         headline=f"the cache folder {folder} cannot be used",
-        evidence=(Evidence(label="found", text=f"{error.strerror or error}: {error.filename or folder}"),),
+        evidence=tuple(found),
         why="the links to the consumer's torch have to be kept somewhere",
         fixes=("export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own, with some space left)",),
     )

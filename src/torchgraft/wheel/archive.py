@@ -277,12 +277,15 @@ def _text(digest: bytes) -> str:
 
 
 def _unwritable(wheel: Path, error: OSError) -> Problem:
+    from ..disks import cure_of_full, disk_text, is_full
+
+    disk = [Evidence(label="disk", text=disk_text(wheel))] if is_full(error) else []
     return Problem(
         code="wheel-unwritable",
         headline=f"the wheel cannot be finished in {wheel.parent}",
-        evidence=(Evidence(label="found", text=f"{error.strerror or error}"),),
+        evidence=(Evidence(label="found", text=f"{error.strerror or error}"), *disk),
         why="the record of what it was built with goes into it",
-        fixes=("make room there, or name another folder",),
+        fixes=(cure_of_full(wheel.parent) if disk else "name another folder, or one that can be written",),
     )
 
 
