@@ -48,6 +48,7 @@ installed. What is said is torch 2.8.0, and the newest is 2.9.0; the index that 
 
 - `app` is a project that depends on the package. Where the command does not say which torch, its `pyproject.toml` does:
   in its dependencies, `[tool.uv] constraint-dependencies` or `override-dependencies`, or `[tool.uv.sources]`.
+- `pins-torch` is a distribution of the index that requires torch 2.8.0.
 - A version is the torch that the package was built for and met.
 - [`error`](errors.md) is what the command ended with before anything was compiled.
 - *guarded* is a wrong guess, of which an import of the package says so ([guard](guard.md)).

@@ -22,7 +22,7 @@ from ..consumer.front_end import Caller, FoundConsumer, find_caller
 from ..consumer.ownership import owner_of, read_exposures
 from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
 from ..consumer.rules import find_consumer
-from ..installed.distributions import list_distributions, read_distributions
+from ..installed.distributions import find_unmet, list_distributions, read_distributions
 from ..installed.torch import read_torch
 from ..ladder.plan_torch import applying
 from ..model.hardware_values import Hardware
@@ -162,6 +162,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         lock_exposures=read_exposures([Path(wanted.locked.file)], **_who_may(settings)) if wanted.locked else (),
         asked_for=wanted.asked_for,
         asked_faults=wanted.faults,
+        unmet=_unmet(place.project, wanted, passing.consumer if passing else consumer, python, caller),
         build=place.build,
         installer=_installer(process, caller),
         project=place.project,
@@ -172,6 +173,19 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         hash_files=_hash_files(settings),
         cache_folder=str(settings.cache_folder),
     )
+
+
+def _unmet(
+    project: Project, wanted: Wanted, consumer: Consumer | None, python: Python, caller: Caller | None
+) -> tuple[str, ...]:
+    """Return what a command will install besides torch and the project: it may bring another torch with it."""
+    if caller is None or consumer is None or consumer.torch is None or wanted.locked is not None:
+        return ()
+    if caller.command.has("--no-deps", "--no-dependencies"):
+        return ()
+    required = (*wanted.others, *(project.dependencies or ()))
+    unmet = find_unmet(consumer.search_path, required, python=python)
+    return tuple(name for name in unmet if name not in {"torch", canonicalize_name(project.name or "")})
 
 
 def _with_torch_first(consumers: list[Consumer]) -> Consumer | None:

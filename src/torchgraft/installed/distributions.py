@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from ..consumer.environment import pth_folders
 from ..files import is_file, is_folder, names_in, read_start
 from ..model.observation import Distribution, Link, Python
+from ..model.torch_requirement import requirement_of
 from ..values import dataclass
 from .dist_info import (
     Installed,
@@ -50,6 +51,19 @@ def list_distributions(search_path: tuple[str, ...]) -> tuple[tuple[str, str], .
     The names of the metadata folders tell both; only those that `setup.py develop` made have to be opened.
     """
     return tuple((name, version_of(found[0])) for name, found in sorted(find_installed(search_path).items()))
+
+
+def find_unmet(search_path: tuple[str, ...], requirements: Iterable[str], *, python: Python) -> tuple[str, ...]:
+    """Return the names of what is required and not installed, or in another version, each once, in their order."""
+    there = find_installed(search_path)
+    unmet: dict[str, None] = {}
+    for requirement in filter(None, map(requirement_of, requirements)):
+        name = str(canonicalize_name(requirement.name))
+        version = version_of(there[name][0]) if name in there else None
+        is_met = version is not None and requirement.specifier.contains(version, prereleases=True)
+        if not is_met and applies(requirement, python):
+            unmet[name] = None
+    return tuple(unmet)
 
 
 def read_distributions(

@@ -125,7 +125,12 @@ def _guess_of_consumer(snapshot: Snapshot, command: str) -> str:
         return f"{command} installs nothing: that the wheel is for the environment it works in was guessed"
     if _installs_anew(snapshot):
         return f"{command} installs dependencies anew: the torch that is there may not stay"
-    return "the command may name another torch where it cannot be read" if snapshot.asked_faults else ""
+    if snapshot.asked_faults:
+        return "the command may name another torch where it cannot be read"
+    asked = TorchRequirement.all_of(item.requirement for item in snapshot.asked_for)
+    if snapshot.unmet and not any(one and one.pinned for one in (asked, own_dependency(snapshot))):
+        return f"{', '.join(snapshot.unmet[:3])} will be installed too, and may require another torch"
+    return ""
 
 
 def applying(texts: Iterable[str], python: Python) -> list[Requirement]:

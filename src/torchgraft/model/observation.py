@@ -332,7 +332,8 @@ class Snapshot:
     conditions of the package's rules on variables are therefore answered by who looks: `env_conditions_met` are those
     that hold, in the words of `rules.env_condition_text`. `switched_off` is the variable by which the user has told the
     package to leave CUDA out, with its value, as in FLASH_ATTENTION_SKIP_CUDA_BUILD=TRUE. `passing` is None where the
-    hook imports no torch, or runs in the consumer. `lock_exposures` say who else can change the lock.
+    hook imports no torch, or runs in the consumer. `lock_exposures` say who else can change the lock. `unmet` are the
+    distributions that the command installs besides, into a consumer with torch and by no lock.
     """
 
     format: int = SNAPSHOT_FORMAT
@@ -347,6 +348,7 @@ class Snapshot:
     lock_exposures: tuple[Exposure, ...] = ()
     asked_for: tuple[AskedFor, ...] = ()
     asked_faults: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
     build: BuildEnvironment
     installer: Installer | None = None
     project: Project

@@ -124,12 +124,14 @@ class AskedFor:
 class Wanted:
     """What the front end's lock and arguments say of torch, and the variables that they have for this build.
 
-    `resolves` says that its project has no lock that is current, and that one is going to be written.
+    `others` are its requirements on other distributions than torch. `resolves` says that its project has no lock that
+    is current, and that one is going to be written.
     """
 
     locked: Locked | None = None
     asked_for: tuple[AskedFor, ...] = ()
     faults: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     resolves: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
 

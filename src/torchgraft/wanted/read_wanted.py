@@ -12,12 +12,14 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from packaging.utils import canonicalize_name
+
 from ..consumer.command_line import CommandLine, parse_arguments
 from ..consumer.front_end import Caller
 from ..consumer.processes import Process
 from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
-from ..model.torch_requirement import AskedFor, Locked, TorchRequirement, Wanted
+from ..model.torch_requirement import AskedFor, Locked, TorchRequirement, Wanted, requirement_of
 from ..values import dataclass
 from .torch_lines import Line, torch_in_line
 
@@ -54,6 +56,7 @@ def read_wanted(
         locked=locked,
         asked_for=tuple(dict.fromkeys(found for item in asked for found in item.requirements)),
         faults=tuple(dict.fromkeys(fault for item in asked for fault in item.faults)),
+        others=tuple(dict.fromkeys(text for item in asked for text in item.others)),
         resolves=resolves,
         variables={name: value for item in asked for name, value in item.variables.items()},
     )
@@ -160,20 +163,25 @@ class Asked:
     """The requirements on torch that apply to an interpreter and platform, and what could not be read.
 
     `lock_files` are those that are named among the requirements (`-r pylock.toml`), `variables` those that a local
-    project among them has for this build.
+    project among them has for this build, `others` the requirements on other distributions.
     """
 
     requirements: tuple[AskedFor, ...] = ()
     faults: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     lock_files: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Sources(NamedTuple):
-    """Where a command line names requirements: as text, in files, and in files that replace all others; and groups."""
+    """Where a command line names requirements: as text, in files, and in files that replace all others; and groups.
+
+    What `constraints` name is only installed if something else requires it.
+    """
 
     texts: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     script: str | None = None
     groups: tuple[str, ...] = ()
@@ -191,8 +199,8 @@ def read_asked_for(
     """Return what the arguments of a front end say of torch.
 
     :param folder: where the front end runs
-    :param variables: its own; only PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT, UV_OVERRIDE, UV_NO_SOURCES and
-        where uv's tools are (UV_TOOL_DIR, XDG_DATA_HOME) are looked at
+    :param variables: its own; only those of uv's settings files, PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT,
+        UV_OVERRIDE, UV_NO_SOURCES and where uv's tools are (UV_TOOL_DIR, XDG_DATA_HOME) are looked at
     :param building: the project that is being built
     """
     sources = _SOURCES.get(command.program, _nothing)(command, variables)
@@ -202,6 +210,7 @@ def read_asked_for(
         sources = sources._replace(tools=tool_environments(command, folder, variables.get))
     shown = f"the arguments of {command.program.value}"
     lines = [Line(text, Path(folder), shown) for text in sources.texts]
+    limits: list[Line] = []
     overrides: list[Line] = []
     faults: list[str] = []
     build_variables: Mapping[str, str] = {}
@@ -221,21 +230,30 @@ def read_asked_for(
         named += reader.read_script(sources.script) if sources.script else ()
         lines = [line for one in named for line in projects.with_projects(one)]
         lines += (line for group in sources.groups for line in projects.read_group(group))
+        limits += (line for file in sources.constraints for line in reader.read(file))
         overrides += (line for file in sources.overrides for line in reader.read(file))
         if sources.tools:
             from .tool_receipts import read_receipts
 
-            required = [*read_receipts(sources.tools, faults, "requirements")]
-            required += read_receipts(sources.tools, faults, "constraints")
+            required = read_receipts(sources.tools, faults, "requirements")
             lines += (line for one in required for line in projects.with_projects(one))
+            limits += read_receipts(sources.tools, faults, "constraints")
             overrides += read_receipts(sources.tools, faults, "overrides")
         lock_files += reader.lock_files
         build_variables = projects.variables
-    found = [asked for line in lines if (asked := torch_in_line(line, python, faults))]
+    if command.program is FrontEndName.UV and command.words[:1] == ("pip",):
+        from .uv_settings import pip_lines
+
+        limits += pip_lines(command, variables, Path(folder), "constraint-dependencies")
+        overrides += pip_lines(command, variables, Path(folder), "override-dependencies")
+    parsed = ((line.text, requirement_of(line.text)) for line in lines)
+    others = [text for text, one in parsed if one is not None and canonicalize_name(one.name) != "torch"]
+    found = [asked for line in (*lines, *limits) if (asked := torch_in_line(line, python, faults))]
     replaced = [asked for line in overrides if (asked := torch_in_line(line, python, faults))]
     return Asked(
         requirements=tuple(dict.fromkeys(replaced or found)),
         faults=tuple(dict.fromkeys(faults)),
+        others=tuple(dict.fromkeys(others)),
         lock_files=tuple(dict.fromkeys(lock_files)),
         variables=build_variables,
     )
@@ -249,15 +267,14 @@ def _pip(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
     if command.words == ("compile",):
         # pip-tools; the others that it takes without being told of are setup.py and pyproject.toml, the project itself.
         files = command.positional or ("requirements.in",)
-        return _Sources(files=(*files, *command.values("-c", "--constraint")))
+        return _Sources(files=files, constraints=command.values("-c", "--constraint"))
     if command.words not in (("install",), ("wheel",), ("download",), ("lock",)):
         return _Sources()
-    named = (*_listed(variables, "PIP_REQUIREMENT"), *_listed(variables, "PIP_CONSTRAINT"))
-    files = command.values("-r", "--requirement", "-c", "--constraint")
     script = command.values("--requirements-from-script")
     return _Sources(
         texts=(*command.positional, *_editable(command.values("-e", "--editable"))),
-        files=(*files, *named),
+        files=(*command.values("-r", "--requirement"), *_listed(variables, "PIP_REQUIREMENT")),
+        constraints=(*command.values("-c", "--constraint"), *_listed(variables, "PIP_CONSTRAINT")),
         script=script[-1] if script else None,
         groups=command.values("--group"),
     )
@@ -274,16 +291,17 @@ def _uv(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
     if words == ("pip", "install"):
         return _Sources(
             texts=(*command.positional, *_editable(command.values("-e", "--editable"))),
-            files=(*requirements, *constraints),
+            files=requirements,
+            constraints=constraints,
             overrides=overrides,
             groups=command.values("--group"),
         )
     if words == ("pip", "sync"):
         groups = command.values("--group")
-        return _Sources(files=(*command.positional, *constraints), overrides=overrides, groups=groups)
+        return _Sources(files=command.positional, constraints=constraints, overrides=overrides, groups=groups)
     if words == ("add",):
-        files = (*requirements, *constraints)
-        return _Sources(texts=command.positional, files=files, script=command.script)
+        texts = command.positional
+        return _Sources(texts=texts, files=requirements, constraints=constraints, script=command.script)
     if words == ("run",):
         reads_input = command.positional[:1] == ("-",) and not command.has("-m", "--module")
         files = (*with_files, *(("-",) if reads_input else ()))
@@ -292,7 +310,7 @@ def _uv(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
         tool = command.values("--from") or command.positional[:1]
         tool = _editable(tool) if command.has("-e", "--editable") else tool
         texts = (*with_texts, *tool)
-        return _Sources(texts=texts, files=(*with_files, *constraints), overrides=overrides)
+        return _Sources(texts=texts, files=with_files, constraints=constraints, overrides=overrides)
     if words in (("sync",), ("lock",)):
         return _Sources(script=command.script)
     return _Sources()
@@ -311,7 +329,8 @@ def _pipx(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
     pip = _pip(parse_arguments(FrontEndName.PIP, ("install", *passed)), variables)
     files = (*command.values("-r", "--requirement"), *pip.files)
     editable = _editable(texts) if command.has("-e", "--editable") else texts
-    return _Sources(texts=(*editable, *command.values("--preinstall", "--with"), *pip.texts), files=files)
+    texts = (*editable, *command.values("--preinstall", "--with"), *pip.texts)
+    return _Sources(texts=texts, files=files, constraints=pip.constraints)
 
 
 def _shell_words(text: str) -> list[str]:

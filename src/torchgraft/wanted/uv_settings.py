@@ -13,10 +13,13 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from ..consumer.command_line import CommandLine
 from ..consumer.front_end import Caller
 from ..consumer.uv import project_root
 from ..files import UnreadableError, is_file, joined
-from ..untrusted import read_toml, table
+from ..untrusted import read_toml, strings, table
+from .requirements_files import shown_path
+from .torch_lines import Line
 
 _SYSTEM = Path("/etc/uv/uv.toml")
 _TORCH = re.compile(r"torch\s*($|[\[@<>=!~;,(])", re.IGNORECASE)
@@ -67,6 +70,17 @@ def chooses_torch(caller: Caller, variables: Mapping[str, str], name: str) -> bo
         for part in (settings, table(settings.get("pip")))
         for package, text, is_matched in extra_torches(part)
     )
+
+
+def pip_lines(command: CommandLine, variables: Mapping[str, str], folder: Path, key: str) -> Iterator[Line]:
+    """Yield the requirements that the settings add to every `uv pip` (`constraint-dependencies`, say)."""
+    if command.has("--no-config") or variables.get("UV_NO_CONFIG"):
+        return
+    named = command.value("--config-file") or variables.get("UV_CONFIG_FILE")
+    files = [(folder / named, _parsed(folder / named))] if named else read_uv_settings(variables, folder)
+    for file, settings in files:
+        for text in strings(settings.get(key)):
+            yield Line(text=text, folder=file.parent, source=f"{shown_path(file, folder)} ({key})")
 
 
 def _parsed(file: Path) -> Mapping[str, Any]:

@@ -247,6 +247,7 @@ def made_grounds(keep: Path, outside: Path) -> Iterator[Grounds]:
         # An older version, with nothing to build.
         files = {f"{name}.py": "def main(): pass\n", f"{name}-0.9.dist-info/entry_points.txt": ENTRY.format(name=name)}
         make_wheel(folder / DEFAULT, name, "0.9", files, requires=("torch",))
+    make_wheel(folder / DEFAULT, "pins_torch", "1.0", {"pins_torch.py": ""}, requires=("torch==2.8.0",))
     with serve(folder) as indexes:
         yield Grounds(keep=keep, outside=outside, indexes=indexes)
 

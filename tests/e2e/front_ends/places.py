@@ -212,6 +212,7 @@ def _sayings() -> Iterator[Saying]:
     yield from _constraints_and_overrides()
     yield from _projects()
     yield from _locks()
+    yield from _others()
     yield from _its_own()
     yield from _scripts()
     yield from _indexes()
@@ -250,12 +251,12 @@ def _constraints_and_overrides() -> Iterator[Saying]:
     for command in (f"uv pip install {file} ./ext", f"{_TOOL} {file}", f"uvx --from ./ext {file} ext"):
         yield _uv(place, command)
     more = '[tool.uv]\nconstraint-dependencies = ["torch==2.8.0"]\n'
-    for command in (_RUN_APP, _SYNC):
+    for command in ("cd app && uv pip install ../ext", _RUN_APP, _SYNC):
         yield _uv(place, command, app="torch", more=more)
     place, file = "overrides", "--overrides overrides.txt"
     for command in (f"uv pip install {file} ./ext", f"{_TOOL} {file}", f"uvx --from ./ext {file} ext"):
         yield _uv(place, command)
-    for command in (_RUN_APP, _SYNC):
+    for command in ("cd app && uv pip install ../ext", _RUN_APP, _SYNC):
         yield _uv(place, command, app="torch", more=more.replace("constraint", "override"))
 
 
@@ -286,6 +287,19 @@ def _locks() -> Iterator[Saying]:
     lock = ("lock --upgrade-package torch==2.8.0",)
     for command in (_RUN_APP, _SYNC):
         yield _uv(place, command, app="torch", before=lock)
+
+
+def _others() -> Iterator[Saying]:
+    place, other = "another distribution", "pins-torch"
+    yield from _pips(place, f"{_PIP} {other}")
+    for command in (
+        f"{_UV_PIP} {other}",
+        f"{_TOOL} --with {other}",
+        f"uvx --from ./ext --with {other} ext",
+        f"uv run --with {other} --with ./ext python -m ext",
+    ):
+        yield _uv(place, command)
+    yield _uv(place, _SYNC, app=other)
 
 
 def _its_own() -> Iterator[Saying]:

@@ -9,7 +9,7 @@ import pytest
 from support import sites
 from support.sites import install, metadata_text, write
 from support.snapshots import PYTHON
-from torchgraft.installed.distributions import list_distributions, read_distributions
+from torchgraft.installed.distributions import find_unmet, list_distributions, read_distributions
 from torchgraft.model.observation import Distribution
 
 
@@ -438,3 +438,11 @@ def test_the_description_is_no_header(site: Path) -> None:
 def test_a_whole_torch(site: Path) -> None:
     sites.install_torch(site, requires=["numpy; extra == 'x'"])
     assert names_of(site, "torch") == {"torch", "torchgen", "functorch"}
+
+
+def test_what_is_required_and_not_installed(site: Path) -> None:
+    install(site, "numpy", "2.1")
+    install(site, "einops", "0.8rc1")
+    required = ("numpy<3", "NumPy>=2", "einops>=0.7", "./ext", "vllm[audio]", "pandas; sys_platform == 'win32'")
+    assert find_unmet((str(site),), required, python=PYTHON) == ("vllm",)
+    assert find_unmet((str(site),), ("numpy<2", "numpy"), python=PYTHON) == ("numpy",)

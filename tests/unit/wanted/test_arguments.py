@@ -416,3 +416,11 @@ def test_which_of_several_tools_is_upgraded_is_not_seen(tmp_path: Path) -> None:
     asked = upgrade(tmp_path, "--all")
     assert asked.requirements == ()
     assert any("upgrade them one by one" in fault for fault in asked.faults)
+
+
+def test_other_distributions_that_are_installed_too(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("numpy<3\ntorch\n")
+    (tmp_path / "c.txt").write_text("pandas==3.0\n")
+    asked = ask(tmp_path, PIP, "install", "./ext", "vllm==0.9", "-r", "a.txt", "-c", "c.txt")
+    assert asked.others == ("vllm==0.9", "numpy<3")
+    assert ask(tmp_path, UV, "run", "--with", "vllm,torch", "python").others == ("vllm",)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from support import sites
+from support import sites, snapshots
 from torchgraft.consumer.front_end import find_caller
 from torchgraft.consumer.processes import HookProcess, Process
+from torchgraft.wanted.read_wanted import read_asked_for
 from torchgraft.wanted.uv_settings import chooses_torch
 
+PYTHON = snapshots.PYTHON
 BUILD = "/cache/builds-v0/.tmpAbc"
 HOOK = HookProcess(
     prefix=BUILD, base_prefix="/usr", purelib=BUILD, folder="/src", sys_path=(), pyvenv_cfg="uv = 0.13\n"
@@ -54,3 +56,25 @@ def test_which_files_say_it(tmp_path: Path) -> None:
     assert not chooses(tmp_path, "uv sync --config-file other.toml")
     assert not chooses(tmp_path, "uv sync", UV_CONFIG_FILE="other.toml")
     assert chooses(tmp_path, "uv sync", UV_CONFIG_FILE="config/uv/uv.toml", XDG_CONFIG_HOME="/nowhere")
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("uv pip install ext", ["torch==2.8.0"]),
+        ("uv pip install torch ./ext", ["torch", "torch==2.8.0"]),
+        ("uv pip install --no-config ext", []),
+        ("uv tool install ext", []),
+    ],
+)
+def test_constraints_among_uvs_settings(tmp_path: Path, command: str, expected: list[str]) -> None:
+    sites.write(tmp_path, {"pyproject.toml": '[tool.uv]\nconstraint-dependencies = ["torch==2.8.0", "numpy<3"]\n'})
+    line = Process(executable="/usr/bin/uv", arguments=tuple(command.split()), folder="/").command_line
+    assert line
+    variables = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    asked = read_asked_for(line, folder=str(tmp_path), variables=variables, python=PYTHON)
+    assert [item.requirement.text for item in asked.requirements] == expected
+    sites.write(tmp_path, {"uv.toml": 'override-dependencies = ["torch==2.9.0"]\n'})
+    asked = read_asked_for(line, folder=str(tmp_path), variables=variables, python=PYTHON)
+    replaced = ["torch==2.9.0"] if "torch==2.8.0" in expected else expected
+    assert [item.requirement.text for item in asked.requirements] == replaced
