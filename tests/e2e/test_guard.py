@@ -213,6 +213,24 @@ def test_a_wrong_guess_ends_in_one_sentence(ground: Ground) -> None:
     assert json.loads(record.read_text(encoding="utf-8"))["guess"] is None
 
 
+def test_a_wrong_guess_of_a_package_that_loads_its_library_itself(ground: Ground) -> None:
+    folder = write_package(ground.work / "guessed", guard="")
+    setup = folder / "setup.py"
+    setup.write_text(setup.read_text().replace('"stale_ext._C"', '"stale_ext.libops"'), encoding="utf-8")
+    ground.uv("uninstall", "torch")
+    ground.uv("install", "--index", ground.index, folder)
+    code = "import torch, stale_ext; print(torch.__version__)"
+    assert NEW in ground.run(ground.consumer.python, "-c", code).succeeded().said
+    # Nothing imports torch: it is looked for.
+    ground.run(ground.consumer.python, "-c", "import stale_ext").succeeded()
+
+    ground.torch(OLD)
+
+    for code in ("import stale_ext", "import torch, stale_ext"):
+        said = ground.run(ground.consumer.python, "-c", code).said
+        assert f"ImportError: stale_ext was built for torch {NEW}, which was a guess, and meets torch {OLD}\n" in said
+
+
 def test_a_download_for_nobody_is_told_beforehand(ground: Ground) -> None:
     """What uv and build show of a hook that succeeds, pip shows with -v alone."""
     folder = write_package(ground.work / "guessed", guard="")
