@@ -113,8 +113,8 @@ where nothing says that this environment is meant.
 [Who may change what the build runs](../how-it-works.md#who-may-change-what-the-build-runs) has the rules. Take that
 permission away, name the environment, or trust it with `TORCHGRAFT_TRUST`.""",
             "cache-unusable": """\
-The cache folder cannot be made or written, there is no space left, or another user may write to it. Name another
-with `TORCHGRAFT_CACHE_DIR`.""",
+The cache folder cannot be made or written, or there is no space left. Name another with `TORCHGRAFT_CACHE_DIR`. One
+that others can write to is not used: a private folder in `TMPDIR` takes its place for that build.""",
         },
         "The delegate": {
             "no-delegate": """\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -18,6 +18,26 @@ def make_own_folder(folder: Path) -> None:
     for path in reversed((folder, *folder.parents)):
         if not path.is_dir():
             path.mkdir(mode=0o700, exist_ok=True)
+
+
+def private_folder(is_ours: Callable[[Path], bool]) -> Path:
+    """Return a temporary folder that only we can enter: the same one every time, so that locks in it are of use.
+
+    Who has made it before us would own it: then another one is made, and removed as this process ends.
+    """
+    import tempfile
+
+    folder = Path(tempfile.gettempdir(), f"torchgraft-{os.geteuid()}")
+    with contextlib.suppress(OSError):
+        make_own_folder(folder)
+        if is_ours(folder):
+            return folder
+    import atexit
+    import shutil
+
+    folder = Path(tempfile.mkdtemp(prefix="torchgraft-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @contextlib.contextmanager

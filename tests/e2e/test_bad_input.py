@@ -161,13 +161,6 @@ def cache_is_a_file(scene: Scene) -> None:
     scene.variables["XDG_CACHE_HOME"] = str(file)
 
 
-def cache_is_open(scene: Scene) -> None:
-    folder = scene.workplace.folder / "open"
-    folder.mkdir()
-    folder.chmod(0o777)
-    scene.variables["TORCHGRAFT_CACHE_DIR"] = str(folder)
-
-
 def cache_is_full(scene: Scene) -> None:
     folder = scene.workplace.folder / "small"
     folder.mkdir()
@@ -219,7 +212,6 @@ CASES = [
     Case(bad_value, BAD_VALUE, says="perhaps"),
     Case(source_read_only, SOURCE_READ_ONLY),
     Case(cache_is_a_file, CACHE_UNUSABLE, says="TORCHGRAFT_CACHE_DIR"),
-    Case(cache_is_open, CACHE_UNUSABLE, says="0777"),
     Case(cache_is_full, CACHE_UNUSABLE, says="No space left"),
     Case(missing_delegate, NO_DELEGATE, says="nobody.knows_it"),
     Case(failing_setup, DELEGATE_FAILED, says="setup.py gives up", leaves=SETUPTOOLS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import warnings
 import zipfile
@@ -144,3 +145,32 @@ def test_an_address_with_a_password_is_in_no_record_and_a_folder_that_is_not_the
     assert "127.0.0.1:9" in json.loads(record)["prebuilt"][0]["refused"]
     out, error = capfd.readouterr()
     assert "hunter2" not in record.decode() + out + error
+
+
+ROOT = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give folders away")
+
+
+@ROOT
+@pytest.mark.parametrize("place", ["theirs", "theirs/not/there", "link"])
+def test_a_cache_folder_that_is_somebody_elses_stays_as_it_is(
+    make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any, place: str
+) -> None:
+    (tmp_path / "theirs").mkdir(mode=0o755)
+    (tmp_path / "link").symlink_to("theirs")
+    os.chown(tmp_path / "theirs", 4242, 4242)
+    (tmp_path / "tmp").mkdir()
+    caller = make_caller(
+        make_project({"setup.py": PURE}), TORCHGRAFT_CACHE_DIR=str(tmp_path / place), TMPDIR=str(tmp_path / "tmp")
+    )
+    assert caller.build_wheel(tmp_path).endswith(".whl")
+    assert list((tmp_path / "theirs").iterdir()) == []
+    own = tmp_path / "tmp" / "torchgraft-0"
+    assert (own / "grafts").is_dir()
+    assert own.stat().st_mode & 0o777 == 0o700
+    assert f"cache folder {tmp_path / place} is not used, since user 4242 can change" in capfd.readouterr().err
+    # Where somebody else was first in the folder for temporary files, too, nothing stays.
+    os.chown(own, 4242, 4242)
+    before = sorted(own.rglob("*"))
+    assert caller.build_wheel(tmp_path).endswith(".whl")
+    assert sorted(own.rglob("*")) == before
+    assert list((tmp_path / "tmp").iterdir()) == [own]

@@ -53,6 +53,18 @@ def read_exposures(
     return tuple(found[place] for place in sorted(found))
 
 
+def foreign_place(folder: Path, *, trusted: Iterable[str] = ()) -> str:
+    """Return why a folder, which need not be there, is not ours alone; "" if it is."""
+    others = read_exposures([folder], trusted=trusted)
+    if others:
+        return f"{others[0].by} can change {others[0].path}"
+    place = next((above for above in (folder, *folder.parents) if os.path.lexists(above)), folder)
+    owner = owner_of(place)
+    if owner is None or owner == os.geteuid() or (place != folder and os.access(place, os.W_OK)) or not place.is_dir():
+        return ""
+    return f"{place} belongs to {_user_name(owner)}"
+
+
 def owner_of(path: Path) -> int | None:
     """Return the user id of an owner, None where it cannot be had, as on Windows."""
     if sys.platform == "win32":
@@ -104,6 +116,8 @@ def _who(path: str, ours: frozenset[int], *, is_way: bool) -> str:
     try:
         facts = os.lstat(path)
     except (OSError, ValueError):
+        return ""
+    if is_way and not (stat.S_ISDIR(facts.st_mode) or stat.S_ISLNK(facts.st_mode)):
         return ""
     if facts.st_uid not in ours:
         return f"user {_user_name(facts.st_uid)}"

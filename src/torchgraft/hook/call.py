@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import PlanError
+from ..consumer.ownership import foreign_place
+from ..errors import PlanError, shown
 from ..model.decision import Plan
 from ..model.observation import Hook
 from ..settings.config import Config, Log, Provide
@@ -45,7 +46,12 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
     :raises PlanError: with every reason why there is no right build here
     """
     settings = take_settings(Path.cwd(), config_settings, prepared=prepared)
+    note = ""
+    if settings.config.provide is not Provide.OFF:
+        settings, note = _with_own_cache(settings)
     plan = _plan(settings, hook)
+    if note:
+        plan = replace(plan, notes=(*plan.notes, note))
     if plan.problems:
         raise PlanError(*plan.problems)
     return Call(
@@ -57,6 +63,26 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
         timeout_s=settings.config.timeout_s or None,
         cache_age_s=settings.config.cache_age_s,
     )
+
+
+def _with_own_cache(settings: Settings) -> tuple[Settings, str]:
+    """Return settings whose cache folder is ours alone, since what is in it is run, and what there is to say of it.
+
+    With sudo and the user's HOME it would be the user's, who could not use it any more where root has made it.
+    """
+    config, folder = settings.config, settings.cache_folder
+    found = foreign_place(folder, trusted=config.trust)
+    if not found:
+        return settings, ""
+    from ..own_files import private_folder
+
+    own = private_folder(lambda other: not foreign_place(other))
+    note = f"the cache folder {folder} is not used, since {found}: {own} is"
+    if config.log is not Log.QUIET:
+        from ..child import say
+
+        say(shown(f"torchgraft: {note}"))
+    return replace(settings, cache_folder=own), note
 
 
 def _plan(settings: Settings, hook: Hook) -> Plan:
