@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from support import sites
-from torchgraft.hook.source_lock import note_path
+from torchgraft.hook.source_lock import hold_source, note_path
 from torchgraft.ladder.graft import link_graft
 from torchgraft.model.decision import Graft
 from torchgraft.model.observation import Link
@@ -110,6 +110,28 @@ def test_a_note_for_which_torch_a_source_tree_was_built(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_source_tree_is_one_line_and_goes_with_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TORCHGRAFT_CACHE_DIR", str(tmp_path / "cache"))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        with hold_source(tmp_path / name, cache_folder=tmp_path / "cache", keep_s=0):
+            note_path(tmp_path / "cache", tmp_path / name).write_text("2.8.0 12.8 True -")
+    assert main(["cache", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [str(tmp_path / "one") in line for line in sorted(lines[1:])].count(True) == 1
+    assert len(lines) == 3
+    (tmp_path / "one").rmdir()
+    assert main(["cache", "prune", "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("its source tree is gone") == 2
+    assert "all other 1 " in text
+    assert "would be removed: 2" in text
+    assert main(["cache", "prune"]) == 0
+    assert len(list((tmp_path / "cache" / "locks").iterdir())) == 2
+
+
 def test_notes_go_as_grafts_do() -> None:
     notes = [entry(CacheKind.NOTE, age_s=age_s) for age_s in (3 * DAY_S, 30)]
     assert [removed for removed, _ in fate(*notes)] == [False, False]
@@ -137,6 +159,12 @@ def test_what_is_older() -> None:
         (True, "used 3 days ago"),
         (False, "used 1 day ago"),
     ]
+
+
+def test_the_oldest_go_until_the_rest_is_small() -> None:
+    entries = (entry(age_s=3 * DAY_S), entry(age_s=DAY_S), entry(age_s=2 * DAY_S))
+    planned = plan_pruning(CacheListing(folder="/cache", entries=entries), now_s=NOW_S, largest_bytes=2 * 4096)
+    assert [item.removed for item in planned] == [True, False, False]
 
 
 def test_everything_goes_but_what_a_build_may_be_about_to_use() -> None:
@@ -256,6 +284,14 @@ def test_the_command_prunes(cache: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "removed: 0" in capsys.readouterr().out
     assert main(["cache", "prune", "--older-than", "4w", "--json"]) == 0
     assert '"removed": true' in capsys.readouterr().out
+    assert not cache.exists()
+
+
+def test_the_command_prunes_to_a_size(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cache", "prune", "--max-size", "1GB"]) == 0
+    assert cache.exists()
+    assert main(["cache", "prune", "--max-size", "0kB"]) == 0
+    assert "removed: 1" in capsys.readouterr().out
     assert not cache.exists()
 
 

@@ -6,6 +6,8 @@ import argparse
 import os
 import re
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ...codec import json_text
@@ -15,19 +17,20 @@ from .cache_folder import CacheEntry, CacheKind, CacheListing, Pruned, prune_cac
 from .plan_prune import age_text, plan_pruning
 
 DESCRIPTION = """torchgraft keeps the links to each torch that it has built against, so that compilers meet the same
-paths again, CUDA toolkits that it has put together, and notes for which torch each source tree was built. All of it is
-made anew when it is needed; without its note, what is in a source tree's build/ is compiled again. No torch is in
-there: links take no space to speak of. The folder is TORCHGRAFT_CACHE_DIR, by default the user's cache folder."""
+paths again, CUDA toolkits that it has put together, and notes for which torch each source tree was built. Builds remove
+what leads nowhere any more, and what was not used for as long as cache-age says. All of it is made anew when it is
+needed; without its note, what is in a source tree's build/ is compiled again. No torch is in there: links take no space
+to speak of. The folder is TORCHGRAFT_CACHE_DIR, by default the user's cache folder."""
 EPILOG = """examples:
   torchgraft cache list
-  torchgraft cache prune                      remove what leads to a torch or toolkit that is gone
+  torchgraft cache prune                      remove what leads to a torch, toolkit or source tree that is gone
   torchgraft cache prune --older-than 30d     ... and what was not used for 30 days
   torchgraft cache prune --all --dry-run      show what would go, remove nothing
 
 While a build is at work, nothing is removed that it may use. A build that starts is safe at any time.
 """
 _UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_KINDS = {CacheKind.DRAFT: "left over"}
+_KINDS = {CacheKind.DRAFT: "left over", CacheKind.LOCK: "tree", CacheKind.NOTE: "tree"}
 _PLACES = {CacheKind.LOCK: "the lock of a source tree", CacheKind.NOTE: "for which torch a source tree was built"}
 
 
@@ -39,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.set_defaults(run=run_list)
     prune = parts.add_parser("prune", help="remove what leads nowhere any more")
     prune.add_argument("--older-than", type=_age, metavar="AGE", help="also what was not used for: 30d, 12h, 2w")
+    prune.add_argument(
+        "--max-size", type=_size, metavar="SIZE", help="also the oldest, until it is as small: 100MB, 1GB"
+    )
     prune.add_argument("--all", action="store_true", help="everything that no build can be using")
     prune.add_argument("--dry-run", action="store_true", help="show what would be removed, and remove nothing")
     prune.add_argument("--json", action="store_true", help="print the same as JSON")
@@ -55,7 +61,13 @@ def run_list(arguments: argparse.Namespace) -> int:
 def run_prune(arguments: argparse.Namespace) -> int:
     """Remove what is of no use; return 1 where something could not be removed."""
     listing = read_cache(_folder())
-    planned = plan_pruning(listing, now_s=time.time(), older_than_s=arguments.older_than, everything=arguments.all)
+    planned = plan_pruning(
+        listing,
+        now_s=time.time(),
+        older_than_s=arguments.older_than,
+        largest_bytes=arguments.max_size,
+        everything=arguments.all,
+    )
     done = planned if arguments.dry_run else prune_cache(Path(listing.folder), planned)
     print(json_text(done) if arguments.json else pruning_text(done, dry_run=arguments.dry_run), end="")
     failed = any(item.reason.startswith("cannot") for item in done)
@@ -65,20 +77,27 @@ def run_prune(arguments: argparse.Namespace) -> int:
 def listing_text(listing: CacheListing, *, now_s: float) -> str:
     """Return the listing as a person reads it."""
     head = shown(f"{listing.folder}: {_size_text(listing.size_bytes)} in {len(listing.entries)} entries")
-    lines = [_line(entry, age_text(now_s - entry.last_used_s), entry.stale) for entry in _sorted(listing.entries)]
+    entries = sorted(_of_trees(listing.entries), key=_key)
+    lines = [_line(entry, age_text(now_s - entry.last_used_s), entry.stale) for entry in entries]
     return "\n".join([head, *lines]) + "\n"
 
 
 def pruning_text(items: tuple[Pruned, ...], *, dry_run: bool) -> str:
-    """Return what was removed, or would be, and why the rest stays."""
+    """Return what was removed, or would be, and what else stays: one by one only where it is not for its age."""
     gone = sum(item.entry.size_bytes for item in items if item.removed)
     count = sum(item.removed for item in items)
     word = "would be removed" if dry_run else "removed"
     stays = f"{len(items) - count} stay" + ("s" if len(items) - count == 1 else "")
+    told = [item for item in items if item.removed or not item.reason.startswith("used ")]
     lines = [
         _line(item.entry, word if item.removed else "stays", item.reason)
-        for item in sorted(items, key=lambda item: (not item.removed, _key(item.entry)))
+        for item in sorted(told, key=lambda item: (not item.removed, _key(item.entry)))
     ]
+    rest = [item.entry for item in items if item not in told]
+    for kind in CacheKind:
+        some = [entry for entry in rest if entry.kind is kind]
+        size = _size_text(sum(entry.size_bytes for entry in some))
+        lines += [f"  {kind.value:<9}  {f'all other {len(some)}':<21}  {size:>8}  stays"] if some else []
     return "\n".join([*lines, f"{word}: {count}, {_size_text(gone)}; {stays}"]) + "\n"
 
 
@@ -90,8 +109,22 @@ def _line(entry: CacheEntry, state: str, said: str) -> str:
     return shown(text.rstrip() + (f"  ({about})" if about else ""))
 
 
-def _sorted(entries: tuple[CacheEntry, ...]) -> list[CacheEntry]:
-    return sorted(entries, key=_key)
+def _of_trees(entries: tuple[CacheEntry, ...]) -> Iterator[CacheEntry]:
+    """Yield the entries, those of one source tree as one."""
+    trees: dict[str, list[CacheEntry]] = {}
+    for entry in entries:
+        if entry.kind in {CacheKind.LOCK, CacheKind.NOTE}:
+            trees.setdefault(entry.name.partition(".")[0], []).append(entry)
+        else:
+            yield entry
+    for name, parts in trees.items():
+        yield replace(
+            parts[0],
+            name=name,
+            size_bytes=sum(part.size_bytes for part in parts),
+            last_used_s=max(part.last_used_s for part in parts),
+            held=any(part.held for part in parts),
+        )
 
 
 def _key(entry: CacheEntry) -> tuple[str, float]:
@@ -111,3 +144,10 @@ def _age(text: str) -> float:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no age: 30d, 12h, 45m or 2w")
     return int(match[1]) * _UNITS_S[match[2]]
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,6}) ?([kMG])B", text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: 500kB, 100MB or 1GB")
+    return int(match[1]) * {"k": 10**3, "M": 10**6, "G": 10**9}[match[2]]

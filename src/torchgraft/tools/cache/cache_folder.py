@@ -18,6 +18,7 @@ from pathlib import Path
 from ...errors import quoted
 from ...file_lock import is_file_locked, remove_lock_file
 from ...files import is_folder, names_in
+from ...hook.source_lock import source_of_lock
 from ...values import dataclass
 
 
@@ -51,7 +52,8 @@ class CacheState:
 class CacheEntry:
     """One thing in the cache folder.
 
-    `size_bytes` is its own, without what its links lead to. `targets` are the folders that these lead into.
+    `size_bytes` is its own, without what its links lead to. `targets` are the folders that these lead into, or the
+    source tree that a lock or a note is for.
     `last_used_s` are seconds since 1970. `stale` says why nothing can use it any more, "" if something can. `held`
     says of a lock that a build holds it, or that this cannot be found out.
     """
@@ -126,16 +128,19 @@ def _kind(part: str, path: Path) -> CacheKind | None:
 def _read_entry(kind: CacheKind, path: Path) -> CacheEntry:
     inside = tuple(_below(path))
     links = [one for one in inside if one.is_symlink()] if kind in {CacheKind.GRAFT, CacheKind.TOOLKIT} else []
+    of_tree = kind in {CacheKind.LOCK, CacheKind.NOTE}
+    source = source_of_lock(path.with_name(f"{path.name.partition('.')[0]}.lock")) if of_tree else ""
     # A graft is of no use without any of its links, a toolkit without its compiler.
     needed = links if kind is CacheKind.GRAFT else [link for link in links if link == path / "bin" / "nvcc"]
     gone = next((link.relative_to(path) for link in needed if not link.exists()), None)
+    stale = f"its {gone.name if kind is CacheKind.TOOLKIT else gone} is gone" if gone else ""
     return CacheEntry(
         kind=kind,
         name=path.name,
         size_bytes=sum(_size(one) for one in (path, *inside)),
         last_used_s=path.lstat().st_mtime,
-        targets=tuple(sorted({root for link in links if (root := _root(link, path))})),
-        stale=f"its {gone.name if kind is CacheKind.TOOLKIT else gone} is gone" if gone else "",
+        targets=(source,) if source else tuple(sorted({root for link in links if (root := _root(link, path))})),
+        stale="its source tree is gone" if source and not os.path.lexists(source) else stale,
         # Where it cannot be found out, somebody may hold it.
         held=kind is CacheKind.LOCK and is_file_locked(path) is not False,
     )

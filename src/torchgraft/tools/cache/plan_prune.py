@@ -16,18 +16,33 @@ _LOCK_S = 86_400
 
 
 def plan_pruning(
-    listing: CacheListing, *, now_s: float, older_than_s: float | None = None, everything: bool = False
+    listing: CacheListing,
+    *,
+    now_s: float,
+    older_than_s: float | None = None,
+    largest_bytes: int | None = None,
+    everything: bool = False,
 ) -> tuple[Pruned, ...]:
     """Return what becomes of each thing in the cache, with the reason; without a limit only what is of no use goes.
 
     A lock does not say which graft its build uses, so that none of them goes while any build is at work.
 
     :param older_than_s: also what has not been used for that long
+    :param largest_bytes: also what was used longest ago, until the rest is no larger
     :param everything: also what is in use no more
     """
     limit_s = 0.0 if everything else older_than_s
     at_work = any(entry.held for entry in listing.entries)
-    return tuple(_judge(entry, now_s - entry.last_used_s, limit_s, at_work=at_work) for entry in listing.entries)
+    total = 0
+    fates = {}
+    for entry in sorted(listing.entries, key=lambda entry: -entry.last_used_s):
+        age_s = now_s - entry.last_used_s
+        fate = _judge(entry, age_s, limit_s, at_work=at_work)
+        total += 0 if fate.removed else entry.size_bytes
+        if largest_bytes is not None and total > largest_bytes and not fate.removed:
+            fate = _judge(entry, age_s, 0.0, at_work=at_work)
+        fates[entry] = fate
+    return tuple(fates[entry] for entry in listing.entries)
 
 
 def age_text(age_s: float) -> str:
@@ -59,5 +74,5 @@ def _judge(entry: CacheEntry, age_s: float, limit_s: float | None, *, at_work: b
 def _judge_lock(entry: CacheEntry, age_s: float, *, is_limited: bool) -> Pruned:
     if entry.held:
         return Pruned(entry=entry, removed=False, reason="a build holds it")
-    removed = age_s > _LOCK_S and is_limited
-    return Pruned(entry=entry, removed=removed, reason=f"used {age_text(age_s)}")
+    removed = bool(entry.stale) or (age_s > _LOCK_S and is_limited)
+    return Pruned(entry=entry, removed=removed, reason=entry.stale or f"used {age_text(age_s)}")
