@@ -32,7 +32,7 @@ KEPT = CHECKOUT / ".environments" / "front-ends.json"
 ANEW = "FRONT_ENDS_ANEW"
 GUARDED, SILENT, NONE = "guarded", "SILENT", "-"
 CELL_COLUMNS = ("torch is said by", "front end", "command", "nothing", "the same", "another")
-ROW_COLUMNS = ("front end", "command", "torch", "rule, rung, way", "result")
+ROW_COLUMNS = ("front end", "command", "torch", "rule, rung, way", "result", "downloads")
 
 HEAD = """# Front ends
 
@@ -60,7 +60,8 @@ ROWS_HEAD = """
 
 The index has 2.8.0 and 2.9.0. *torch* says what there is before the command is typed; *rule*, *rung* and *way* are from
 the record in the wheel ([how it works](../how-it-works.md)). The result is the torch that the package was built for and
-met. Where only metadata is wanted, no torch was downloaded.
+met; `-` where only metadata or an sdist is wanted. *downloads* says how often the command downloaded which torch, for
+builds and for the environment together.
 
 The record is written where the wheel is built. By then, what `get_requires_for_build_wheel` had asked for is installed
 in the build environment, so that the way `install` shows as `present`, with the rung that named the torch.
@@ -136,7 +137,7 @@ def _cell_lines(found: Mapping[Cell, str]) -> Iterator[tuple[str, ...]]:
 def _row_line(row: Row, said: Mapping[str, str]) -> tuple[str, ...]:
     found = ", ".join(said.get(name, NONE) for name in ("rule", "rung", "way")) if "rule" in said else NONE
     tool = f"{row.tool.name} {row.tool.version}"
-    return tool, f"`{row.command}`", row.situation.name, found, said.get("meets", "no torch fetched")
+    return tool, f"`{row.command}`", row.situation.name, found, said.get("meets", NONE), said["downloads"] or NONE
 
 
 def _table(columns: Sequence[str], lines: Iterable[tuple[str, ...]]) -> str:

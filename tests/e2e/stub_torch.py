@@ -164,13 +164,17 @@ class Indexes:
         self.requests.clear()
 
     def downloads(self, project: str) -> list[str]:
-        """Return the files of a project that were downloaded, as INDEX/FILE; their metadata alone is not counted."""
-        found = set()
+        """Return the files of a project that were downloaded, as INDEX/FILE, each once."""
+        return sorted(set(self.fetches(project)))
+
+    def fetches(self, project: str) -> list[str]:
+        """Return the files of a project as often as they were downloaded; their metadata alone is not counted."""
+        found = []
         for path in self.requests:
             index, kind, name = path.strip("/").split("/", 2)
             if kind == "files" and not name.endswith(".metadata") and _project_of(name) == canonicalize_name(project):
-                found.add(f"{index}/{name}")
-        return sorted(found)
+                found.append(f"{index}/{name}")
+        return found
 
     def torch_downloads(self) -> list[str]:
         return self.downloads("torch")

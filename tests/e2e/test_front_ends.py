@@ -7,6 +7,7 @@ tests/e2e/front_ends_page.py`.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -46,10 +47,17 @@ def test_the_package_meets_the_torch_that_it_was_built_for(
     outcome.succeeded()
     properties.append(("seconds", round(seconds, 1)))
     assert row.within_s is None or seconds < row.within_s
+    fetched = Counter(_version_of(file) for file in bench.indexes.fetches("torch"))
+    properties.append(("downloads", ", ".join(f"{count} x {version}" for version, count in sorted(fetched.items()))))
+    # No other torch than the one that it is built for, in no step of the command.
+    assert set(fetched) - {row.expected and row.expected.torch} == set(row.others)
     if row.expected is None:
-        assert bench.indexes.torch_downloads() == []
         return
     assert_it_meets_its_torch(row, bench, outcome.said, properties)
+
+
+def _version_of(file: str) -> str:
+    return file.rpartition("/")[2].split("-")[1]
 
 
 def assert_it_meets_its_torch(row: Row, bench: Bench, said: str, properties: list[tuple[str, object]]) -> None:

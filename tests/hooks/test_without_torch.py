@@ -231,3 +231,31 @@ def test_static_metadata_need_no_torch_that_is_there(make_project: Any, make_cal
         assert wheel.read("ext-1.0.dist-info/METADATA").decode() == metadata
         assert json.loads(wheel.read("ext-1.0.dist-info/torchgraft.json"))["metadata"] == record["metadata"]
         assert wheel.read("ext-1.0.dist-info/top_level.txt").decode().split() == ["ext", "ext_c"]
+
+
+@pytest.mark.parametrize(
+    ("computed", "expected"),
+    [
+        ("open('requirements.txt').read().split()", "torch==2.8.0"),
+        ("['torch==' + ('2.6.0' if torch.__version__ >= (2, 5) else '2.4.0')]", "torch==2.6.0"),
+        # Whichever it sees is the one that it requires.
+        ("['torch==' + torch.__version__]", "torch"),
+    ],
+)
+def test_a_wheel_asks_for_the_torch_that_only_setup_py_names(
+    make_project: Any, make_caller: Any, computed: str, expected: str
+) -> None:
+    script = f"import torch\nfrom setuptools import setup\nsetup(version='1', install_requires={computed})\n"
+    files = {"pyproject.toml": DYNAMIC, "setup.py": script, "requirements.txt": "torch==2.8.0\n"}
+    assert expected in make_caller(make_project(files)).get_requires_for_build_wheel()
+
+
+@pytest.mark.parametrize("computed", ["['num' + 'py']", "torch.nobody_knows"])
+def test_a_wheel_is_refused_where_setup_py_names_no_torch_either(
+    make_project: Any, make_caller: Any, capfd: Any, computed: str
+) -> None:
+    script = f"import torch\nfrom setuptools import setup\nsetup(version='1', install_requires={computed})\n"
+    caller = make_caller(make_project({"pyproject.toml": DYNAMIC, "setup.py": script}))
+    with pytest.raises(subprocess.CalledProcessError, match="non-zero exit status"):
+        caller.get_requires_for_build_wheel()
+    assert "error[no-torch]" in capfd.readouterr().err

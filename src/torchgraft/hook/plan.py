@@ -12,11 +12,13 @@ from ..ladder.plan_graft import plan_graft
 from ..ladder.plan_problems import plan_problems
 from ..ladder.plan_requirements import plan_delegate, plan_late_install, plan_requirements
 from ..ladder.plan_torch import Choice, consumer_text, plan_guess, plan_torch, with_meant_consumer
-from ..ladder.plan_way import Reach, expected_torch, plan_way, plan_without_torch
+from ..ladder.plan_way import Reach, asks_dependencies, expected_torch, plan_way, plan_without_torch
 from ..model.decision import Compiling, Delegate, Plan, Planned, Rebuild, RuntimeRequirement, Wishes
 from ..model.observation import FrontEnd, FrontEndName, Hook, Knowledge, Snapshot, Torch, Way
 from ..settings.config import Config, Guarding, RuntimeTorch
 from .plan_variables import plan_variables
+
+_ASKS = "setup.py is asked what the package requires, with a stand-in for torch: nothing else says which torch"
 
 
 def plan_build(config: Config, snapshot: Snapshot) -> Plan:
@@ -31,7 +33,9 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     delegate = plan_delegate(config, snapshot, reach.way, toolkit=compiling.requirement)
     wishes = _wishes(config, snapshot, choice, torch=torch, reach=reach, compiling=compiling)
     toolkit = (compiling.requirement,) if compiling.requirement else ()
+    asks = asks_dependencies(config, snapshot, choice)
     problems = (*wishes.problems, *plan_problems(config, snapshot, choice, reach))
+    problems = tuple(problem for problem in problems if not asks or problem.code != "no-torch")
     compile_problems = (*wishes.machine_problems, *compiling.problems)
     guess = "" if reach.way is Way.ABSENT else plan_guess(snapshot, choice)
     consumer = snapshot.consumer
@@ -69,10 +73,11 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         when=wishes.outcomes,
         prebuilt=wishes.prebuilt,
         asks_identity=wishes.asks_identity,
+        asks_dependencies=asks,
         delegate=delegate,
         front_end=snapshot.front_end,
         rule=None if consumer is None else consumer.rule,
-        notes=(*_notes(snapshot, reach.way), *compiling.notes, *wishes.notes),
+        notes=(*([_ASKS] if asks else []), *_notes(snapshot, reach.way), *compiling.notes, *wishes.notes),
         overrides=compiling.overrides,
         compile_problems=compile_problems if wishes.prebuilt else (),
         problems=problems if problems or wishes.prebuilt else compile_problems,

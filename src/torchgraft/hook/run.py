@@ -22,7 +22,7 @@ _DRAFT_LOCKED_S = 2  # a draft of a hook that lives is locked by then
 
 def answer_requires(hook: Hook, config_settings: Mapping[str, Any] | None) -> list[str]:
     """Return the build requirements: the plan's, then what the delegate adds where it has to be asked."""
-    call = plan_call(hook, config_settings)
+    call = _plan_with_dependencies(hook, config_settings)
     requirements = [line.text for line in call.plan.requirements]
     if call.plan.delegate.asked:
         from .delegate import run_hook
@@ -38,7 +38,7 @@ def prepare_metadata(hook: Hook, directory: str, config_settings: Mapping[str, A
     from ..wheel.record import write_metadata_record
     from .delegate import run_hook
 
-    call = plan_call(hook, config_settings)
+    call = _plan_with_dependencies(hook, config_settings)
     if call.plan.way is Way.OFF:
         return str(run_hook(call, (directory, call.config_settings)))
     with metadata_alone(Path(directory), from_files=call.plan.from_files):
@@ -46,6 +46,28 @@ def prepare_metadata(hook: Hook, directory: str, config_settings: Mapping[str, A
     info = Path(directory) / name
     write_metadata_record(info, add_requirement(info, call.plan), reads=reads)
     return name
+
+
+def _plan_with_dependencies(hook: Hook, config_settings: Mapping[str, Any] | None) -> Call:
+    """Return the call with its plan; what only running setup.py tells of the package's requirements is in it."""
+    call = plan_call(hook, config_settings)
+    if not call.plan.asks_dependencies:
+        return call
+    import tempfile
+
+    from ..ladder.without_torch import TWO_TORCHES, computed_metadata
+
+    plan = replace(call.plan, hook=Hook.PREPARE_METADATA_FOR_BUILD_WHEEL)
+    found = []
+    with tempfile.TemporaryDirectory(prefix="torchgraft-") as folder:
+        with contextlib.suppress(DelegateError):
+            for torch in TWO_TORCHES:
+                place = Path(folder, torch.version)
+                place.mkdir()
+                name, _ = _with_stand_in(replace(call, plan=plan), torch, (str(place), call.config_settings))
+                found.append((place / name / "METADATA").read_text(encoding="utf-8"))
+        Path(folder, "METADATA").write_text(computed_metadata(found), encoding="utf-8")
+        return plan_call(hook, config_settings, folder)
 
 
 def _delegates_metadata(call: Call, directory: str) -> tuple[str, tuple[str, ...]]:

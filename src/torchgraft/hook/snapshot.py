@@ -42,7 +42,7 @@ from ..model.observation import (
 )
 from ..model.source_tree import HashFile, Project
 from ..model.torch_requirement import Locked, Wanted, torch_among
-from ..project.read_project import read_project, with_identity
+from ..project.read_project import read_project, with_metadata
 from ..settings.config import Config, Cuda, Source
 from ..settings.sources import Settings
 from ..values import dataclass
@@ -63,7 +63,7 @@ def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
 
         project = with_last_build(project, settings.cache_folder)
     if settings.prepared is not None:
-        project = with_identity(project, Path(settings.prepared) / "METADATA")
+        project = with_metadata(project, Path(settings.prepared) / "METADATA", prepared=True)
     torch = read_torch(search_path, architectures=False).torch
     torch = _with_architectures(settings.config, project, hook, torch)
     build = BuildEnvironment(prefix=process.prefix, distributions=list_distributions(search_path), torch=torch)

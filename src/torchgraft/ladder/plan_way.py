@@ -15,7 +15,7 @@ from .plan_torch import Choice
 
 _MESON = "mesonpy"
 # What a setup.py is told where no version is known, the first that is allowed. The record says that it was a guess.
-_GUESSES = tuple(f"2.{minor}.0" for minor in range(8, -1, -1))
+GUESSES = tuple(f"2.{minor}.0" for minor in range(8, -1, -1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,17 @@ def graft_obstacle(consumer: Consumer, snapshot: Snapshot) -> str:
     return ""
 
 
+def asks_dependencies(config: Config, snapshot: Snapshot, choice: Choice) -> bool:
+    """Return whether setup.py has to be asked what the package requires, since nothing else says which torch.
+
+    After the answer the front end puts torch into the build environment, where the next hooks find it.
+    """
+    is_asked = snapshot.hook.asks or (snapshot.hook.prepares and snapshot.build.torch is not None)
+    can_answer = snapshot.project.setup_script is not None and config.backend.startswith("setuptools.build_meta")
+    is_unknown = choice.requirement is None and snapshot.project.dependencies is None
+    return is_asked and can_answer and is_unknown and not snapshot.front_end.resolves
+
+
 def expected_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Torch:
     """Return the torch that was looked at, else what a requirement, a local part or a lock file says of one to come.
 
@@ -91,7 +102,7 @@ def expected_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Torch:
     if requirement is not None:
         version = version or requirement.pinned or torch_version_in(requirement.url)
     if not version:
-        guess = (requirement and requirement.version_among(_GUESSES)) or _GUESSES[0]
+        guess = (requirement and requirement.version_among(GUESSES)) or GUESSES[0]
         return Torch(version=guess, folder="", origin=Origin.WHEEL, known=Knowledge.GUESSED)
     local = version.partition("+")[2]
     rocm = re.fullmatch(r"rocm(\d+\.\d+)[\d.]*", local)

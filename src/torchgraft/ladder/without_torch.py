@@ -8,19 +8,48 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from ..codec import json_text
 from ..errors import DelegateError, Evidence, Problem
 from ..files import read_text
 from ..model.decision import Plan
-from ..model.observation import Torch, Way
+from ..model.observation import Knowledge, Origin, Torch, Way
+from ..model.torch_requirement import requirement_of
 from ..project.meson import project_alone
 from ..values import dataclass
+from .plan_way import GUESSES
 
 _LARGEST_BYTES = 2_000_000
 _FILES = Path(__file__).parent / "stand_in" / "torch"
+
+
+# What a setup.py is told to learn what it requires of torch: what differs follows the torch that it sees.
+TWO_TORCHES = tuple(
+    Torch(version=version, folder="", origin=Origin.WHEEL, known=Knowledge.GUESSED) for version in GUESSES[:2]
+)
+
+
+def computed_metadata(found: Sequence[str]) -> str:
+    """Return metadata that were made with two torches as one: what follows the torch that is seen is met by any.
+
+    :param found: what came of each; fewer where the delegate failed, so that nothing is known
+    """
+    if len(found) < len(TWO_TORCHES):
+        return ""
+    one, other = ([line for line in text.splitlines() if _is_on_torch(line)] for text in found)
+    lines = [line for line in found[0].splitlines() if one == other or line not in one]
+    at = lines.index("") if "" in lines else len(lines)
+    return "\n".join([*lines[:at], *([] if one == other else ["Requires-Dist: torch"]), *lines[at:], ""])
+
+
+def _is_on_torch(line: str) -> bool:
+    field, _, text = line.partition(":")
+    requirement = requirement_of(text.strip()) if field.lower() == "requires-dist" else None
+    return requirement is not None and canonicalize_name(requirement.name) == "torch"
 
 
 @dataclass(frozen=True, kw_only=True)

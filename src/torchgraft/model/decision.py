@@ -259,7 +259,8 @@ class Plan:
 
     `overrides` say which variables of the user are not used, and why. `compile_problems` stand against compiling alone,
     where a wheel that is built already may make that needless.
-    `asks_identity` says that no file has name and version of the distribution, and that the delegate is asked first.
+    `asks_identity` says that no file has name and version of the distribution, and that the delegate is asked first;
+    `asks_dependencies` that none has its requirements, while nothing else says which torch.
     `guess` says why the wheel may meet another torch, "" where that is certain.
     """
 
@@ -289,6 +290,7 @@ class Plan:
     when: tuple[RuleOutcome, ...] = ()
     prebuilt: tuple[PlannedPrebuilt, ...] = ()
     asks_identity: bool = False
+    asks_dependencies: bool = False
     delegate: Delegate
     front_end: FrontEnd
     rule: Rule | None = None

@@ -45,7 +45,7 @@ class Project:
     """The source tree that is built: what its files say, nothing executed.
 
     `version` is known where a file states it. `requires` is `build-system.requires`; `dependencies` the static ones,
-    None where they are dynamic.
+    None where they are dynamic. `in_metadata` says that they stand in metadata, with those of all extras.
     `static_metadata` says whether all metadata can be had from pyproject.toml and the files that it names;
     `idle_script` that they are the same whether setup.py is run or not.
     `cuda_sources` says what shows that it needs a CUDA toolkit; "" if nothing does.
@@ -59,6 +59,7 @@ class Project:
     version: str | None = None
     requires: tuple[str, ...] = ()
     dependencies: tuple[str, ...] | None = None
+    in_metadata: bool = False
     setup_cfg_requires: tuple[str, ...] = ()
     setup_script: SetupScript | None = None
     static_metadata: bool = False

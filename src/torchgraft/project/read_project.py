@@ -13,9 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.version import Version
+
 from ..files import find_text
 from ..model.source_tree import Project, SetupScript
-from ..untrusted import strings, table, text_of
+from ..untrusted import parse_version, strings, table, text_of
 from ..values import dataclass
 from .setup_script import LARGEST_SCRIPT_BYTES, parse_setup_script, read_extras_require, requirement_lines
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     import configparser
 
 _MOST_FILES = 20_000
-_IDENTITY = re.compile(r"^(name|version):[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
+_FIELD = re.compile(r"^(metadata-version|name|version):[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
+_DYNAMIC = re.compile(r"^dynamic:[ \t]*requires-dist\b", re.IGNORECASE | re.MULTILINE)
+_REQUIRED = re.compile(r"^requires-dist:[ \t]*(.*\S)", re.IGNORECASE | re.MULTILINE)
 _FINDS_TORCH = {
     "CMakeLists.txt": re.compile(r"^[ \t]*find_package\s*\(\s*Torch\b", re.IGNORECASE | re.MULTILINE),
     "meson.build": re.compile(r"^[^#\n]*\bdependency\(\s*'Torch'", re.MULTILINE),
@@ -55,8 +59,8 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
         run_paths=_run_paths(folder, script_text),
         writable=os.access(folder, os.W_OK),
     )
-    is_stated = isinstance(name, str) and isinstance(version, str)
-    return found if is_stated else with_identity(found, folder / "PKG-INFO")
+    is_stated = isinstance(name, str) and isinstance(version, str) and found.dependencies is not None
+    return found if is_stated else with_metadata(found, folder / "PKG-INFO", prepared=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,17 +111,25 @@ def _has_meson_project(folder: Path) -> bool:
     return project_alone(text) is not None
 
 
-def with_identity(project: Project, metadata: Path) -> Project:
-    """Return a project with the name and version that metadata say, as an sdist and prepared metadata have them.
+def with_metadata(project: Project, metadata: Path, *, prepared: bool) -> Project:
+    """Return a project with the name and version that metadata say, and with its requirements where no file does.
 
-    Neither may be another in the wheel (core metadata 2.2, PEP 517), so that they need not be computed again.
+    None of them may be another in the wheel (core metadata 2.2, PEP 517), so that they need not be computed again. An
+    sdist says of those that may be that they are dynamic, since metadata 2.2.
+
+    :param prepared: whether they were prepared for this very wheel
     """
     text = _text(metadata)
     if text is None:
         return project
     head = re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
-    fields = {key.lower(): value for key, value in _IDENTITY.findall(head)}
-    return replace(project, name=fields.get("name", project.name), version=fields.get("version", project.version))
+    fields = {key.lower(): value for key, value in _FIELD.findall(head)}
+    identity = replace(project, name=fields.get("name", project.name), version=fields.get("version", project.version))
+    release = parse_version(fields.get("metadata-version"))
+    is_static = prepared or (release is not None and release >= Version("2.2") and not _DYNAMIC.search(head))
+    if project.dependencies is not None or not is_static:
+        return identity
+    return replace(identity, dependencies=tuple(_REQUIRED.findall(head)), in_metadata=True)
 
 
 def _other_name(setup_cfg: Mapping[str, tuple[str, ...]], script: SetupScript | None) -> str | None:

@@ -15,10 +15,10 @@ from packaging.utils import canonicalize_name
 
 from ..consumer.uv import find_member, project_root
 from ..files import UnreadableError, is_file, real
-from ..installed.markers import Chosen, MarkerError, marker_holds
+from ..installed.markers import NOTHING_CHOSEN, Chosen, MarkerError, marker_holds
 from ..model.observation import FrontEndName, Python
 from ..model.source_tree import Project
-from ..model.torch_requirement import TorchRequirement, requirement_of
+from ..model.torch_requirement import TorchRequirement, requirement_of, without_marker
 from ..project.read_project import StatedRequirements, read_requirements
 from ..redaction import without_credentials
 from ..untrusted import read_toml, strings, table, tables, text_of
@@ -98,7 +98,12 @@ class LocalProjects:
         :param chosen: its extras and groups that are installed
         :param plain: whether the project itself is installed, too
         """
-        plain = plain and not (self.building is not None and real(folder) == real(Path(self.building.folder)))
+        building = self.building
+        if building is not None and real(folder) == real(Path(building.folder)):
+            plain = False
+            if building.in_metadata:
+                yield from self._extras_of(building, chosen)
+                return
         key = (str(folder), chosen, plain)
         file = next((folder / name for name in PROJECT_FILES if is_file(folder / name)), None)
         if key in self._read or len(self._read) >= _MOST_PROJECTS or file is None:
@@ -119,6 +124,20 @@ class LocalProjects:
         listed = _listed(stated, table(data.get("dependency-groups")), chosen, plain=plain)
         listed = itertools.chain(listed, list_poetry(data, chosen, plain=plain))
         yield from self._required(listed, shown_path(file, self.folder), places)
+
+    def _extras_of(self, project: Project, chosen: Chosen) -> Iterator[Line]:
+        """Return what extras require of a project whose metadata say so; those of its own that they name, too."""
+        waiting, taken = set(chosen.extras), set[str]()
+        while waiting:
+            taken |= waiting
+            chosen, waiting = Chosen(extras=frozenset(waiting)), set()
+            for requirement in filter(None, map(requirement_of, project.dependencies or ())):
+                marker = str(requirement.marker or "")
+                if "extra" not in marker or not self._holds(marker, chosen):
+                    continue
+                if canonicalize_name(requirement.name) == canonicalize_name(project.name or ""):
+                    waiting |= _names(requirement.extras) - taken
+                yield Line(without_marker(requirement), Path(project.folder), f"extra of {project.name}")
 
     def read_settings(self, folder: Path, texts: Iterable[str]) -> Iterator[Line]:
         """Return requirements that are in a front end's settings, with where the project's file takes them from."""
@@ -229,9 +248,9 @@ class LocalProjects:
             if self.building and canonicalize_name(str(name)) == canonicalize_name(self.building.name or ""):
                 self.variables.update({str(k): v for k, v in table(variables).items() if isinstance(v, str)})
 
-    def _holds(self, marker: str) -> bool:
+    def _holds(self, marker: str, chosen: Chosen = NOTHING_CHOSEN) -> bool:
         try:
-            return not marker or marker_holds(marker, self.python)
+            return not marker or marker_holds(marker, self.python, chosen)
         except MarkerError:
             return False
 

@@ -55,6 +55,7 @@ class Row:
     :param expected: None where nothing is built: the command only locks, or makes an sdist
     :param after: commands that bring what was made to where it is used
     :param use: the command that runs the installed package; "" where `command` itself does
+    :param others: other torch than the expected one that the command downloads all the same
     :param within_s: how long the command may take, if that matters
     """
 
@@ -65,6 +66,7 @@ class Row:
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     use: str = "python -m ext"
+    others: tuple[str, ...] = ()
     within_s: float | None = None
     slow: bool = False
 

@@ -23,9 +23,11 @@ def test_the_page_says_what_the_matrix_expects() -> None:
         on_page = PAGE_ROWS[f"{row.tool.name} {row.tool.version}", f"`{row.command}`", row.situation.name]
         said = (on_page["rule, rung, way"], on_page["result"])
         if row.expected is None:
-            assert said == ("-", "no torch fetched"), str(row)
+            assert (*said, on_page["downloads"]) == (NONE, NONE, NONE), str(row)
         else:
             expected = row.expected
+            found = {part.rpartition(" ")[2] for part in on_page["downloads"].split(", ")} - {NONE, expected.torch}
+            assert found == set(row.others), str(row)
             assert said == (f"{expected.rule or NONE}, {expected.rung}, {expected.way}", expected.torch), str(row)
 
 

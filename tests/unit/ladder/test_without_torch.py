@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from packaging.version import Version
 
-from torchgraft.ladder.without_torch import StandInFolder, made_stand_in, source_of_metadata
+from torchgraft.ladder.without_torch import StandInFolder, computed_metadata, made_stand_in, source_of_metadata
 from torchgraft.model.observation import Origin, Torch
 
 
@@ -74,3 +74,13 @@ def test_the_version_compares_with_versions(version: str) -> None:
 def test_the_version_has_no_order_with_a_number(version: str) -> None:
     with pytest.raises(TypeError, match="'<' not supported"):
         version < 2.0  # noqa: B015
+
+
+def test_what_follows_the_torch_that_is_seen_is_met_by_any() -> None:
+    text = "Name: ext\nRequires-Dist: torch=={}\nRequires-Dist: numpy\n\nRequires-Dist: torch==1 in its description\n"
+    one, other = text.format("2.8.0"), text.format("2.7.0")
+    assert computed_metadata([one, one]) == one
+    assert computed_metadata([one, other]) == (
+        "Name: ext\nRequires-Dist: numpy\nRequires-Dist: torch\n\nRequires-Dist: torch==1 in its description\n"
+    )
+    assert computed_metadata([one]) == ""

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from torchgraft.errors import ConfigError
-from torchgraft.project.read_project import read_project
+from torchgraft.model.source_tree import Project
+from torchgraft.project.read_project import read_project, with_metadata
 from torchgraft.settings.sources import read_pyproject
 
 CMAKE = "project(a)\nfind_package(Torch REQUIRED)\n"
@@ -47,3 +48,35 @@ def test_a_pyproject_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -
     (tmp_path / "pyproject.toml").symlink_to("nowhere")
     with pytest.raises(ConfigError, match="pyproject-unreadable"):
         read_pyproject(tmp_path)
+
+
+METADATA = """Metadata-Version: {version}
+Name: ext
+Version: 1.0
+{more}Requires-Dist: torch==2.6.0
+Requires-Dist: einops ; extra == "fast"
+
+Requires-Dist: no field of it
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "prepared", "known"),
+    [
+        ("2.2", "", False, True),
+        ("2.1", "", False, False),
+        ("2.1", "", True, True),
+        ("2.4", "Dynamic: Requires-Dist\n", False, False),
+        ("2.4", "Dynamic: license\n", False, True),
+    ],
+)
+def test_metadata_say_what_no_file_does(
+    tmp_path: Path, version: str, more: str, *, prepared: bool, known: bool
+) -> None:
+    file = tmp_path / "METADATA"
+    file.write_text(METADATA.format(version=version, more=more))
+    found = with_metadata(Project(folder=str(tmp_path)), file, prepared=prepared)
+    assert (found.name, found.in_metadata) == ("ext", known)
+    assert found.dependencies == (("torch==2.6.0", 'einops ; extra == "fast"') if known else None)
+    stated = with_metadata(Project(folder=str(tmp_path), dependencies=("numpy",)), file, prepared=prepared)
+    assert (stated.dependencies, stated.in_metadata) == (("numpy",), False)

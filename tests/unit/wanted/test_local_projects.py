@@ -321,3 +321,11 @@ def test_projects_that_state_nothing_in_a_project_table(
     asked = ask(tmp_path, PIP, "install ./app[old]")
     assert texts(asked) == expected
     assert asked.faults == faults
+
+
+def test_metadata_of_the_project_that_is_built_say_what_its_extras_require(tmp_path: Path) -> None:
+    required = ("torch", 'torch==2.7.0 ; extra == "gpu"', 'einops ; extra == "fast"', 'ext[gpu] ; extra == "all"')
+    building = Project(folder=str(tmp_path), name="ext", dependencies=required, in_metadata=True)
+    for line, expected in (("ext[gpu]", ["torch==2.7.0"]), ("ext[fast]", []), ("./[All]", ["torch==2.7.0"])):
+        asked = ask(tmp_path, PIP, f"install {line}", building)
+        assert (texts(asked), asked.faults) == (expected, ())
