@@ -78,7 +78,9 @@ def read_requirements(folder: Path, pyproject: Mapping[str, Any]) -> StatedRequi
     stated = {str(name): strings(listed) for name, listed in table(project.get("optional-dependencies")).items()}
     dynamic = strings(project.get("dynamic")) if "project" in pyproject else ("dependencies", "optional-dependencies")
     backend = text_of(table(pyproject.get("build-system")).get("build-backend")) or "setuptools"
-    if not backend.startswith("setuptools") and "dependencies" in dynamic:
+    # What wraps setuptools goes by other names: torchgraft, and backends in source trees.
+    is_setuptools = backend.startswith("setuptools") or script_text is not None or bool(cfg_text)
+    if not is_setuptools and "dependencies" in dynamic:
         return StatedRequirements(dependencies=None, extras=None if "optional-dependencies" in dynamic else stated)
     script = None if script_text is None else parse_setup_script(script_text)
     dependencies = _dependencies(folder, pyproject, _setup_cfg(cfg_text), script)

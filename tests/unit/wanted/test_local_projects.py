@@ -300,6 +300,7 @@ UNCLEAR = ("app says what it requires only when it is built",)
     [
         ({"setup.py": SETUP}, BOTH, ()),
         ({"setup.cfg": STATIC}, BOTH, ()),
+        ({"setup.py": SETUP, "pyproject.toml": "[build-system]\nbuild-backend = 'torchgraft.build_meta'\n"}, BOTH, ()),
         ({"setup.cfg": STATIC, "setup.py": "from setuptools import setup\nsetup()\n", "pyproject.toml": ""}, BOTH, ()),
         ({"setup.cfg": "[options]\ninstall_requires = file: r.txt\n"}, BOTH[:1], ()),
         ({"pyproject.toml": BY_FILES}, BOTH, ()),
