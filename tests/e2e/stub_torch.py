@@ -40,6 +40,10 @@ NOWHERE = "http://127.0.0.1:9"
 _INIT = """\
 from torch import version as version
 from torch.version import __version__ as __version__
+
+
+def get_num_threads():
+    return 1
 """
 _CPP_EXTENSION = """\
 from setuptools import Extension as CppExtension

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import Evidence, Problem
+from ..errors import Evidence, Problem, install_command
 from ..model.decision import Compiling, Planned, PlannedToolkit, PlannedVariable
-from ..model.observation import Hook, Rule, Snapshot, Torch
+from ..model.observation import FrontEndName, Hook, Rule, Snapshot, Torch
 from ..settings.config import Config, Cuda
 from .plan_needs import TOOLKIT_VARIABLES, cuda_need, rocm_need, sycl_need
 
@@ -193,9 +193,7 @@ def _not_installed(snapshot: Snapshot, torch: Torch, requirement: Planned) -> Pr
             headline=f"the front end did not install {requirement.text} for the build",
             evidence=tuple(Evidence(label="unfit", text=fault) for fault in faults[:3]),
             why=f"{requirement.reason}; without build isolation nothing is installed",
-            fixes=(
-                f"pip install '{requirement.text}'   (into {snapshot.build.prefix}), or leave out --no-build-isolation",
-            ),
+            fixes=(_install(snapshot, requirement.text), "leave out --no-build-isolation"),
         )
     return Problem(
         code="no-cuda-toolkit",
@@ -206,10 +204,15 @@ def _not_installed(snapshot: Snapshot, torch: Torch, requirement: Planned) -> Pr
         ),
         why="it had to be asked for together with torch, when nothing said yet which CUDA that torch would have",
         fixes=(
-            f"pip install 'torch=={torch.version.partition('+')[0]}'   (first; then {snapshot.project.name or 'this'})",
+            f"{_install(snapshot, 'torch==' + torch.version.partition('+')[0])}   (first; then the same command)",
             f"-C 'torchgraft.requires={requirement.text}'",
         ),
     )
+
+
+def _install(snapshot: Snapshot, requirement: str) -> str:
+    by_uv = snapshot.front_end.name is FrontEndName.UV
+    return install_command(snapshot.consumer.prefix if snapshot.consumer else None, [requirement], by_uv=by_uv)
 
 
 def plan_jobs(

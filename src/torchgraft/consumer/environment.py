@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..files import is_file, is_folder, joined, names_in, read_text, unique_folders
 from ..model.observation import Python
@@ -233,7 +233,7 @@ def is_environment(prefix: Path) -> bool:
     return is_venv(prefix) or any(is_file(prefix / name) for name in _INTERPRETERS)
 
 
-def is_throw_away(prefix: Path) -> bool:
+def is_throw_away(prefix: PurePath) -> bool:
     """Return whether an environment was made for one build or one run, going by its name."""
     return bool(_THROW_AWAY_NAME.fullmatch(prefix.name) or _THROW_AWAY_PARENT.fullmatch(prefix.parent.name))
 

@@ -107,7 +107,7 @@ def _with_stand_in(call: Call, torch: Torch, arguments: tuple[object, ...]) -> t
         try:
             return str(run_hook(replace(call, variables=variables), arguments)), folder.reads()
         except DelegateError as error:
-            problem = folder.problem()
+            problem = folder.problem(call.plan)
             raise error if problem is None else DelegateError(problem) from None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from packaging.specifiers import SpecifierSet
 
+from ..consumer.environment import is_throw_away
 from ..errors import Evidence, Problem, install_command, quoted
 from ..model.observation import Consumer, FrontEndName, Rule, Rung, Snapshot, Torch, Way
 from ..model.torch_requirement import Locked, TorchRequirement, torch_among, without_marker
@@ -19,6 +20,11 @@ from .plan_way import Reach
 
 # The indexes of torch are named as the local parts of its versions are (https://pytorch.org/get-started/locally/).
 _INDEX = re.compile(r"cpu|cu\d+|rocm[\d.]+|xpu")
+
+
+# Where uv installs what belongs to a project, and what only this command asks for.
+_OF_PROJECTS = frozenset({"uv sync", "uv run", "uv add"})
+_OF_TOOLS = frozenset({"uv tool run", "uv tool install"})
 
 
 def plan_problems(config: Config, snapshot: Snapshot, choice: Choice, reach: Reach) -> tuple[Problem, ...]:
@@ -89,7 +95,7 @@ def _about_support(config: Config, snapshot: Snapshot, torch: Torch | None) -> I
             Evidence(label="wanted", text=f"{config.torch} (pyproject.toml: [tool.torchgraft] torch)"),
         ),
         why="its maintainers say that it does not work with this one",
-        fixes=(f"pip install '{supported_range(config).text}'",),
+        fixes=(_install(snapshot, snapshot.consumer, supported_range(config).text),),
     )
 
 
@@ -169,7 +175,7 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
                 Evidence(label="rung", text=_rung_text(choice)),
             ),
             why="get_requires_for_build_wheel asked for it; without build isolation nothing is installed",
-            fixes=("pip install torch   (into that environment), or leave out --no-build-isolation",),
+            fixes=(_install(snapshot, consumer, _text(choice)), "leave out --no-build-isolation"),
         )
     elif reach.way is Way.INSTALL and snapshot.build.torch and snapshot.front_end.name is FrontEndName.PIP:
         yield _required_twice(snapshot, snapshot.build.torch, choice)
@@ -222,7 +228,7 @@ def _unclear(snapshot: Snapshot, choice: Choice) -> Problem:
         why="the wheel would be built for that one, and may meet another",
         fixes=(
             "-C torchgraft.torch=VERSION   (the one that will be installed, such as 2.8.0+cu128)",
-            f"{_install(snapshot, snapshot.consumer, 'torch')}   (the one that is wanted, first)",
+            f"{_install(snapshot, snapshot.consumer, 'torch==VERSION')}   (the one that is wanted, first)",
         ),
     )
 
@@ -238,7 +244,7 @@ def _required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem
         ),
         why="pip cannot replace a build requirement once it is there",
         fixes=(
-            f"pip install '{_text(choice)}'   (first; then {snapshot.project.name or 'the package'})",
+            f"{_install(snapshot, snapshot.consumer, _text(choice))}   (first; then the same command)",
             "leave torch out of [build-system] requires in pyproject.toml   (for its maintainers)",
         ),
     )
@@ -340,6 +346,16 @@ def _version(consumer: Consumer) -> str:
 
 
 def _install(snapshot: Snapshot, consumer: Consumer | None, *words: str) -> str:
+    """Return what brings requirements; words that start with `-` are added to the same command.
+
+    uv keeps nothing in a project or a tool that was not asked for there.
+    """
+    command = snapshot.front_end.command
+    is_passing = consumer is None or not consumer.exists or is_throw_away(snapshot.python.path(consumer.prefix))
+    if command in _OF_TOOLS or (command == "uv run" and is_passing):
+        return " ".join(f"--with {quoted(word)}" for word in words)
+    if command in _OF_PROJECTS and not words[0].startswith("-"):
+        return f"uv add {' '.join(map(quoted, words))}"
     return install_command(consumer.prefix if consumer else None, words, by_uv=_is_uv(snapshot))
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from ..codec import json_text
-from ..errors import DelegateError, Evidence, Problem
+from ..errors import DelegateError, Evidence, Problem, install_command
 from ..files import read_text
 from ..model.decision import Plan
-from ..model.observation import Knowledge, Origin, Torch, Way
+from ..model.observation import FrontEndName, Knowledge, Origin, Torch, Way
 from ..model.torch_requirement import requirement_of
 from ..project.meson import project_alone
 from ..values import dataclass
@@ -62,7 +62,7 @@ class StandInFolder:
         """Return the facts that were read of it, in the order of their names."""
         return tuple(sorted(set(read_text(self.path / "torch" / "reads", _LARGEST_BYTES).splitlines())))
 
-    def problem(self) -> Problem | None:
+    def problem(self, plan: Plan) -> Problem | None:
         """Return why it could not answer; None if it could."""
         what = read_text(self.path / "torch" / "refused", _LARGEST_BYTES).strip()
         if not what:
@@ -73,7 +73,7 @@ class StandInFolder:
             evidence=(Evidence(label="asked", text="while metadata or an sdist was made, which should need no torch"),),
             why="an answer that was made up would go into the metadata",
             fixes=(
-                "pip install torch   (first; then the metadata is made with it)",
+                f"{_torch_first(plan)}   (first; then the metadata is made with it)",
                 "state name, version and dependencies in [project]   (then setup.py is not run for them)",
             ),
         )
@@ -117,8 +117,13 @@ def _no_torch_for_sdist(plan: Plan) -> Problem:
         headline=f"{plan.delegate.backend} made no sdist, and there is no torch here",
         evidence=(Evidence(label="way", text=f"{plan.way.value}: {plan.way_reason}"),),
         why="an sdist should need no torch; a backend that configures the project for it may look for one",
-        fixes=("pip install torch   (first; then the sdist is made with it)",),
+        fixes=(f"{_torch_first(plan)}   (first; then the sdist is made with it)",),
     )
+
+
+def _torch_first(plan: Plan) -> str:
+    by_uv = plan.front_end.name is FrontEndName.UV
+    return install_command(plan.consumer.text if plan.consumer else None, ["torch"], by_uv=by_uv)
 
 
 @contextlib.contextmanager

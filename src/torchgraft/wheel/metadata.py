@@ -126,5 +126,5 @@ def _changed(prepared: str, now: str) -> Problem:
         headline=f"the metadata were prepared with {prepared}, and the wheel would need {now}",
         evidence=(Evidence(label="setting", text="runtime-torch, pyproject.toml: [tool.torchgraft]"),),
         why="torch changed between two hooks of one build; a wheel has the metadata prepared for it (PEP 517)",
-        fixes=("pip install .   (once more; nothing is wrong with the package)",),
+        fixes=("run the same command again   (nothing is wrong with the package)",),
     )
