@@ -506,7 +506,7 @@ def test_a_torch_that_pip_does_not_replace() -> None:
     build = build_environment(torch=OTHER_TORCH)
     made = plan(hook=WHEEL, consumer=NONE, asked_for=asked, front_end=pip, build=build)
     assert codes(made) == ["torch-required-twice"]
-    assert made.problems[0].fixes[0].startswith("pip install 'torch==2.8.0'")
+    assert made.problems[0].fixes[0].startswith("pip --python /env install torch==2.8.0")
 
 
 def test_all_problems_at_once() -> None:

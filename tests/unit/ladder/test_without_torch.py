@@ -9,8 +9,11 @@ from types import ModuleType
 import pytest
 from packaging.version import Version
 
+from support import snapshots
+from torchgraft.hook.plan import plan_build
 from torchgraft.ladder.without_torch import StandInFolder, computed_metadata, made_stand_in, source_of_metadata
 from torchgraft.model.observation import Origin, Torch
+from torchgraft.settings.config import Config
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
@@ -24,7 +27,8 @@ def test_a_meson_build_that_is_no_utf_8(tmp_path: Path) -> None:
 def test_a_question_that_is_no_utf_8(tmp_path: Path) -> None:
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "refused").write_bytes(b"torch.\xe4\n")
-    problem = StandInFolder(path=tmp_path).problem()
+    plan = plan_build(Config(), snapshots.snapshot())
+    problem = StandInFolder(path=tmp_path).problem(plan)
     assert problem
     assert problem.code == "needs-torch"
 
