@@ -16,5 +16,6 @@ copyright = author
 release = __version__
 extensions = ["myst_parser"]
 myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 2
 html_theme = "furo"
 exclude_patterns = ["_build"]
