@@ -59,9 +59,7 @@ def test_a_wheel_that_has_no_name(make_project: Any, make_caller: Any, tmp_path:
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_warning_of_the_delegate_is_no_error(
-    make_project: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any
-) -> None:
+def test_a_warning_of_the_delegate_is_no_error(make_project: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     warns = "def get_requires_for_build_wheel(config_settings=None):\n    import warnings\n"
     warns += "    warnings.warn('it is old')\n    return ['odd']\n"
     extra = '[tool.torchgraft]\nbackend = "odd"\nbackend-path = ["b"]\nprovide = "off"\n'
