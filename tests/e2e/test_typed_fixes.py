@@ -148,14 +148,6 @@ def no_folder_for_the_cache(desk: Desk) -> str:
     return desk.lay_out("torch==2.8.0")
 
 
-def cache_of_everybody(desk: Desk) -> str:
-    folder = desk.place.folder / "open"
-    folder.mkdir()
-    folder.chmod(0o777)
-    desk.place.variables["TORCHGRAFT_CACHE_DIR"] = str(folder)
-    return desk.lay_out("torch==2.8.0")
-
-
 def sdist_that_asks_for_more(desk: Desk) -> str:
     install = desk.lay_out(dynamic=True)
     script = desk.place.folder / "ext/setup.py"
@@ -179,7 +171,6 @@ LAYOUTS: tuple[tuple[str, Callable[[Desk], str], tuple[str, ...]], ...] = (
     ("torch-contradicted", contradicted, (PIP, BY_UV)),
     ("writable-by-others", writable, (PIP, BY_UV)),
     ("cache-unusable", no_folder_for_the_cache, (PIP, BY_UV)),
-    ("cache-unusable", cache_of_everybody, (PIP, BY_UV)),
     ("needs-torch", sdist_that_asks_for_more, (PIP, BY_UV)),
 )
 
