@@ -189,8 +189,8 @@ def test_a_lock_that_is_no_help_is_named_and_never_skipped(bad: Bad, app: Path, 
     outcome = impostor.run(*bad.command, app=app, VIRTUAL_ENV=str(consumer))
 
     if bad.name in WITHOUT_TORCH:
-        assert answer(outcome) == ["torch"]
-        assert "-> declared" in outcome.said
+        # The project requires torch: uv locks it anew, and asks for metadata alone, which need none.
+        assert answer(outcome) == []
         said = locked_line(outcome)
     else:
         assert_no_noise(outcome)
