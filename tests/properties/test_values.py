@@ -18,7 +18,7 @@ from torchgraft.hook.plan_text import plan_text
 from torchgraft.ladder.plan_torch import applying
 from torchgraft.model.decision import Plan
 from torchgraft.model.observation import BuildEnvironment, Hook, Rule, Snapshot
-from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement, torch_among
+from torchgraft.model.torch_values import AskedFor, Locked, TorchRequirement, torch_among
 from torchgraft.project.setup_script import parse_setup_script, requirement_lines
 from torchgraft.settings.config import Config, Provide, settings, variable_name
 from torchgraft.settings.sources import parse_pyproject, resolve_config

@@ -14,13 +14,12 @@ from torchgraft.model.observation import (
     FrontEndName,
     Hook,
     Link,
-    Origin,
     Python,
     Rule,
     Snapshot,
-    Torch,
 )
 from torchgraft.model.source_tree import Project, SetupScript
+from torchgraft.model.torch_values import Origin, Torch
 
 SITE = "/env/lib/python3.11/site-packages"
 SUFFIX = ".cpython-311-x86_64-linux-gnu.so"

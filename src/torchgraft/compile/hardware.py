@@ -17,9 +17,9 @@ from typing import NamedTuple
 from ..files import is_folder, read_text, real
 from ..installed.torch import read_architectures
 from ..model.hardware_values import Hardware
-from ..model.observation import BuildEnvironment, Consumer, Hook, Torch
+from ..model.observation import BuildEnvironment, Consumer, Hook
 from ..model.source_tree import Project
-from ..model.torch_requirement import Locked
+from ..model.torch_values import Locked, Torch
 from ..settings.config import Config, Cuda
 from ..settings.sources import Settings
 from .plan_needs import asks_for_compilers, asks_for_gpus, cuda_need, rocm_need, sycl_need

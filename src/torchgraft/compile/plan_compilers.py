@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from ..errors import Evidence, Problem
 from ..model.hardware_values import HostCompiler
-from ..model.observation import Snapshot, Torch
+from ..model.observation import Snapshot
+from ..model.torch_values import Torch
 from ..settings.config import ArchFormat, Config
 from ..untrusted import numbers_in
 from ..values import dataclass

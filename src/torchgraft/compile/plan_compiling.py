@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import Evidence, Problem, install_command
 from ..model.decision import Compiling, Planned, PlannedToolkit, PlannedVariable
-from ..model.observation import FrontEndName, Hook, Rule, Snapshot, Torch
+from ..model.observation import FrontEndName, Hook, Rule, Snapshot
+from ..model.torch_values import Torch
 from ..settings.config import Config, Cuda
 from .plan_needs import TOOLKIT_VARIABLES, cuda_need, rocm_need, sycl_need
 

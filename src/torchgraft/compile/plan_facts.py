@@ -14,7 +14,8 @@ from packaging.utils import canonicalize_name
 
 from ..ladder.plan_torch import Choice
 from ..model.decision import Compiling, PlannedVariable
-from ..model.observation import Knowledge, Snapshot, Torch
+from ..model.observation import Snapshot
+from ..model.torch_values import Knowledge, Torch
 from ..settings.config import Config, Cuda
 from ..settings.template import FACTS
 from ..untrusted import parse_version

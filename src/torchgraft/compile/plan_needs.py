@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..model.hardware_values import Toolkit
-from ..model.observation import Hook, Torch
+from ..model.observation import Hook
 from ..model.source_tree import Project
+from ..model.torch_values import Torch
 from ..settings.config import Config, Cuda
 
 # Variables by which the user names a toolkit.

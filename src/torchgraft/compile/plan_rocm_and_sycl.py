@@ -8,7 +8,8 @@ from __future__ import annotations
 from ..errors import Evidence, Problem
 from ..model.decision import PlannedVariable
 from ..model.hardware_values import RocmToolkit
-from ..model.observation import Snapshot, Torch
+from ..model.observation import Snapshot
+from ..model.torch_values import Torch
 from ..settings.config import Config
 from ..values import dataclass
 from .plan_needs import rocm_need, sycl_need

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from ..errors import Evidence, Problem
 from ..model.decision import Planned, PlannedToolkit
 from ..model.hardware_values import Hardware, HostCompiler, Toolkit
-from ..model.observation import Link, Snapshot, Torch
+from ..model.observation import Link, Snapshot
+from ..model.torch_values import Torch
 from ..settings.config import Config
 from ..untrusted import numbers_in
 from ..values import dataclass

@@ -17,7 +17,8 @@ from ..link.libraries import read_libraries
 from ..link.linkage import Module
 from ..link.plan_link import link_problem, plan_link
 from ..model.decision import Guard, Plan, PlannedRunPath
-from ..model.observation import Hook, Origin, Way
+from ..model.observation import Hook, Way
+from ..model.torch_values import Origin
 from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, rewrite_wheel
 from ..wheel.contents import WheelContents, read_in_place_modules, read_wheel_contents
 from ..wheel.guard import guard_files

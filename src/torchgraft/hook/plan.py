@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..compile.plan_needs import concerns_compilers, with_users_switch
-from ..ladder.plan_graft import plan_graft
 from ..ladder.plan_problems import plan_problems
 from ..ladder.plan_requirements import plan_delegate, plan_late_install, plan_requirements
 from ..ladder.plan_torch import Choice, consumer_text, plan_guess, plan_torch, with_meant_consumer
-from ..ladder.plan_way import Reach, asks_dependencies, expected_torch, plan_way, plan_without_torch
+from ..ladder.plan_way import Reach, asks_dependencies, expected_torch, plan_graft, plan_way, plan_without_torch
 from ..model.decision import Compiling, Delegate, Plan, Planned, Rebuild, RuntimeRequirement, Wishes
-from ..model.observation import FrontEnd, FrontEndName, Hook, Knowledge, Snapshot, Torch, Way
+from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot, Way
+from ..model.torch_values import Knowledge, Torch
 from ..settings.config import Config, Guarding, RuntimeTorch
 from .plan_variables import plan_variables
 

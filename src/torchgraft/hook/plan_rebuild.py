@@ -6,7 +6,8 @@ May not look at it, or delete it.
 from __future__ import annotations
 
 from ..model.decision import Rebuild
-from ..model.observation import Snapshot, Torch
+from ..model.observation import Snapshot
+from ..model.torch_values import Torch
 from ..settings.config import Config
 
 # What a tree was built for, where nobody knows it, or parts of it are for another torch.

@@ -16,8 +16,8 @@ from ..compile.plan_facts import Facts
 from ..errors import Evidence, Problem
 from ..ladder.plan_torch import applying
 from ..model.decision import Outcome, Planned, RuleOutcome
-from ..model.observation import Knowledge, Snapshot, Torch
-from ..model.torch_requirement import TorchRequirement
+from ..model.observation import Snapshot
+from ..model.torch_values import Knowledge, Torch, TorchRequirement
 from ..settings.config import Config
 from ..untrusted import parse_version
 from ..values import dataclass

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from ..errors import problems_text, shown
 from ..model.decision import Plan, PlannedPrebuilt, RungAnswer
-from ..model.observation import FrontEndName, Knowledge, Torch, Way
+from ..model.observation import FrontEndName, Way
+from ..model.torch_values import Knowledge, Torch
 from ..settings.config import Log
 
 

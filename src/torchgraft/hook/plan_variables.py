@@ -11,7 +11,8 @@ from dataclasses import replace
 from ..compile.plan_needs import has_vocabulary
 from ..ladder.plan_way import Reach
 from ..model.decision import Compiling, PlannedVariable, Wishes
-from ..model.observation import Knowledge, Snapshot, Torch, Way
+from ..model.observation import Snapshot, Way
+from ..model.torch_values import Knowledge, Torch
 from ..settings.config import Config
 from ..untrusted import parse_version
 

@@ -12,7 +12,8 @@ from ..compile.plan_facts import Facts, plan_facts
 from ..ladder.plan_torch import Choice
 from ..ladder.plan_way import Reach
 from ..model.decision import Compiling, PlannedVariable, Wishes
-from ..model.observation import Hook, Snapshot, Torch
+from ..model.observation import Hook, Snapshot
+from ..model.torch_values import Torch
 from ..prebuilt.plan_prebuilt import asks_identity, plan_client, plan_prebuilt
 from ..settings.config import Config
 from ..settings.template import FACTS, filled, template_names

@@ -13,7 +13,8 @@ from typing import Any
 
 from ..errors import DelegateError, PlanError, TorchgraftError, shown
 from ..model.decision import PlannedPrebuilt
-from ..model.observation import Hook, Torch, Way
+from ..model.observation import Hook, Way
+from ..model.torch_values import Torch
 from .call import Call, plan_call
 
 _DRAFT = ".torchgraft-"

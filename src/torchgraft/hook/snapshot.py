@@ -38,10 +38,9 @@ from ..model.observation import (
     Python,
     Rule,
     Snapshot,
-    Torch,
 )
 from ..model.source_tree import HashFile, Project
-from ..model.torch_requirement import Locked, Wanted, torch_among
+from ..model.torch_values import Locked, Torch, Wanted, torch_among
 from ..project.read_project import read_project, with_metadata
 from ..settings.config import Config, Cuda, Source
 from ..settings.sources import Settings

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from ..consumer.environment import pth_folders
 from ..files import is_file, is_folder, names_in, read_start
 from ..model.observation import Distribution, Link, Python
-from ..model.torch_requirement import requirement_of
+from ..model.torch_values import requirement_of
 from ..values import dataclass
 from .dist_info import (
     Installed,

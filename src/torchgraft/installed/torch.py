@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..files import is_file, is_folder, names_in, read_start
-from ..model.observation import Origin, Torch
+from ..model.torch_values import Origin, Torch
 from ..untrusted import parse_version
 from ..values import dataclass
 from .dist_info import Installed, MetadataHeader, find_installed, is_editable, read_files, read_header, read_lines

@@ -12,8 +12,8 @@ from packaging.specifiers import SpecifierSet
 
 from ..consumer.environment import is_throw_away
 from ..errors import Evidence, Problem, install_command, quoted
-from ..model.observation import Consumer, FrontEndName, Rule, Rung, Snapshot, Torch, Way
-from ..model.torch_requirement import Locked, TorchRequirement, torch_among, without_marker
+from ..model.observation import Consumer, FrontEndName, Rule, Rung, Snapshot, Way
+from ..model.torch_values import Locked, Torch, TorchRequirement, torch_among, without_marker
 from ..settings.config import Config
 from .plan_torch import Choice, applying, own_dependency, supported_range
 from .plan_way import Reach

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from packaging.version import Version
 
 from ..model.decision import Delegate, LateInstall, Planned
-from ..model.observation import Rung, Snapshot, Torch, Way
-from ..model.torch_requirement import requirement_of
+from ..model.observation import Rung, Snapshot, Way
+from ..model.torch_values import Torch, requirement_of
 from ..settings.config import Config
 from ..untrusted import parse_version
 from .plan_torch import Choice

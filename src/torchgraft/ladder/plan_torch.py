@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from ..installed.markers import applies
 from ..model.decision import RungAnswer
 from ..model.observation import Consumer, Python, Rule, Rung, Snapshot
-from ..model.torch_requirement import TorchRequirement, requirement_of, torch_among
+from ..model.torch_values import TorchRequirement, requirement_of, torch_among
 from ..settings.config import Config
 from ..values import dataclass
 

@@ -17,8 +17,8 @@ from ..codec import json_text
 from ..errors import DelegateError, Evidence, Problem, install_command
 from ..files import read_text
 from ..model.decision import Plan
-from ..model.observation import FrontEndName, Knowledge, Origin, Torch, Way
-from ..model.torch_requirement import requirement_of
+from ..model.observation import FrontEndName, Way
+from ..model.torch_values import Knowledge, Origin, Torch, requirement_of
 from ..project.meson import project_alone
 from ..values import dataclass
 from .plan_way import GUESSES

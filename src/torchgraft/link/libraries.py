@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import names_in, read_text
-from ..model.observation import Torch
+from ..model.torch_values import Torch
 from .elf import BROKEN, Dynamic, ElfFile, SymbolTable
 from .linkage import CUDART, TORCH_LIBRARY, Libraries, Library, Module, WhetherFound
 from .loading import Loading, names_of

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from packaging.version import InvalidVersion, Version
 
 from ..errors import Evidence, Problem
-from ..model.observation import Torch
+from ..model.torch_values import Torch
 from .linkage import (
     CUDART,
     TORCH_LIBRARY,

@@ -9,8 +9,8 @@ import enum
 
 from ..errors import Problem
 from ..values import dataclass
-from .observation import FrontEnd, Hook, Installer, Link, Rule, Rung, Torch, Way
-from .torch_requirement import TorchRequirement
+from .observation import FrontEnd, Hook, Installer, Link, Rule, Rung, Way
+from .torch_values import Torch, TorchRequirement
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import ClassVar
 from ..values import dataclass
 from .hardware_values import Hardware
 from .source_tree import HashFile, Project
-from .torch_requirement import AskedFor, Locked
+from .torch_values import AskedFor, Locked, Torch
 
 SNAPSHOT_FORMAT = 1
 
@@ -96,23 +96,6 @@ class Way(enum.Enum):
     OFF = "off"
 
 
-class Origin(enum.Enum):
-    """Where an installed torch came from."""
-
-    WHEEL = "wheel"
-    CONDA = "conda"
-    EDITABLE = "editable"
-    SOURCE = "source"
-
-
-class Knowledge(enum.Enum):
-    """How much is known of a torch: its files were looked at; a version names it; or nobody has said which."""
-
-    SEEN = "seen"
-    NAMED = "named"
-    GUESSED = "guessed"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Python:
     """An interpreter: `version` as 3.11.7, `abi` and `platform` as in wheel names (cp311, linux_x86_64).
@@ -187,59 +170,6 @@ class Distribution:
     def is_local(self) -> bool:
         """Whether it was installed from a folder: what an index has is something else."""
         return bool(self.source) and not self.source[-1].startswith(f"{self.name} @ ")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Torch:
-    """What can be known of a torch without importing it: one that is installed, or one that is still to come.
-
-    `version` has the local part; `metadata_version` is what METADATA says where that is another, and "" elsewhere.
-    `folder` has its libraries and headers, `modules` its Python modules where these are elsewhere, in a source tree.
-    `extension_suffix` is that of torch._C: the interpreter it was built for.
-    `architectures` are compute capabilities and gfx names, read only when needed. `cxx11_abi` is None where
-    there is no libc10 to read (Windows, macOS, a stub). One that is only named or guessed has no `folder`, and of what
-    it is built for only what its version says.
-    """
-
-    version: str
-    folder: str
-    origin: Origin
-    known: Knowledge = Knowledge.SEEN
-    cuda: str | None = None
-    hip: str | None = None
-    xpu: str | None = None
-    debug: bool = False
-    git_version: str | None = None
-    cxx11_abi: bool | None = None
-    extension_suffix: str | None = None
-    toolkit: str | None = None
-    architectures: tuple[str, ...] = ()
-    metadata_version: str = ""
-    modules: str = ""
-
-    @property
-    def accelerator(self) -> str:
-        """One of cuda, rocm, xpu, cpu; "" where it is not known."""
-        if self.cuda:
-            return "cuda"
-        if self.hip:
-            return "rocm"
-        if self.known is Knowledge.SEEN:
-            return "xpu" if self.xpu else "cpu"
-        local = self.version.partition("+")[2]
-        return local if local in {"cpu", "xpu"} else ""
-
-    @property
-    def resolved_version(self) -> str:
-        """The version that a resolver sees."""
-        return self.metadata_version or self.version
-
-    def is_same_build(self, other: Torch) -> bool:
-        """Return whether two copies are the same build: versions alone do not tell, their C++ ABI may differ."""
-        return self.folder == other.folder or self._build() == other._build()
-
-    def _build(self) -> tuple[object, ...]:
-        return (self.version, self.git_version, self.cuda, self.hip, self.xpu, self.cxx11_abi, self.debug)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from ..link.linkage import Format, Verdict
 from ..link.modules import read_archive_modules
 from ..link.plan_link import plan_link
 from ..model.decision import PlannedPrebuilt
-from ..model.observation import Torch
+from ..model.torch_values import Torch
 from ..untrusted import parse_version
 from ..wheel.archive import ZIP_FAULTS, dist_info_of, read_file_list, signatures
 from ..wheel.record import read_record

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..model.decision import PlannedPrebuilt
-from ..model.observation import Torch
 from ..model.source_tree import HashFile
+from ..model.torch_values import Torch
 from ..settings.config import Config, UsePrebuilt
 from .plan_prebuilt import parse_hashes
 

@@ -18,7 +18,7 @@ from ..files import UnreadableError, is_file, real
 from ..installed.markers import NOTHING_CHOSEN, Chosen, MarkerError, marker_holds
 from ..model.observation import FrontEndName, Python
 from ..model.source_tree import Project
-from ..model.torch_requirement import TorchRequirement, requirement_of, without_marker
+from ..model.torch_values import TorchRequirement, requirement_of, without_marker
 from ..project.read_project import StatedRequirements, read_requirements
 from ..redaction import without_credentials
 from ..untrusted import read_toml, strings, table, tables, text_of

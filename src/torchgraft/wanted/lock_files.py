@@ -18,7 +18,7 @@ from ..consumer.uv import find_member, is_on_project, project_root, workspace_me
 from ..files import UnreadableError, is_file, read_start, real
 from ..installed.markers import Chosen, MarkerError
 from ..model.observation import FrontEndName, Python
-from ..model.torch_requirement import Locked, requirement_of
+from ..model.torch_values import Locked, requirement_of
 from ..untrusted import read_toml, strings, table, tables
 from .local_projects import LocalProjects, read_or_nothing
 from .locked_torch import LockError, ReadLock, locked_answer, undecided_answer

@@ -18,7 +18,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ..installed.markers import Chosen, MarkerError, best_wheel, marker_holds, torch_version_in
 from ..model.observation import Python
-from ..model.torch_requirement import Locked, TorchRequirement
+from ..model.torch_values import Locked, TorchRequirement
 from ..redaction import without_credentials
 from ..untrusted import parse_version, table, text_of
 from ..values import dataclass

@@ -19,7 +19,7 @@ from ..consumer.front_end import Caller
 from ..consumer.processes import Process
 from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
-from ..model.torch_requirement import AskedFor, Locked, TorchRequirement, Wanted, requirement_of
+from ..model.torch_values import AskedFor, Locked, TorchRequirement, Wanted, requirement_of
 from ..values import dataclass
 from .torch_lines import Line, torch_in_line
 

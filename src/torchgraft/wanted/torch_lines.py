@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from ..installed.markers import MarkerError, marker_holds, torch_version_in
 from ..model.observation import Python
-from ..model.torch_requirement import AskedFor, TorchRequirement
+from ..model.torch_values import AskedFor, TorchRequirement
 from ..redaction import without_credentials
 
 # `torch@2.8.0` of uv tool and poetry, `torch@^2.8` of poetry: no URL.

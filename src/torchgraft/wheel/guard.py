@@ -9,7 +9,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from ..model.decision import Guard
-from ..model.observation import Torch
+from ..model.torch_values import Torch
 from .archive import WheelChanges
 
 # Run by a guarded module that cannot be loaded; below the wheel's dist-info.

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from ..errors import Evidence, Problem
 from ..installed.dist_info import TO_SITE_PACKAGES
 from ..model.decision import Guard, GuardedModule, Planned, PlannedRunPath, RunPathPlaces, RuntimeRequirement
-from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot, Torch
+from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot
+from ..model.torch_values import Torch
 from ..settings.config import Config, RuntimeTorch
 from ..untrusted import parse_version
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from .. import __version__
 from ..files import read_start
 from ..model.decision import Guard, Plan, PlannedPrebuilt, PlannedRunPath
-from ..model.observation import Knowledge
+from ..model.torch_values import Knowledge
 from ..values import dataclass
 
 if TYPE_CHECKING:

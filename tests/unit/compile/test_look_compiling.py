@@ -15,9 +15,9 @@ from support.compiling import CU130
 from support.toolkits import install_toolkit, script
 from torchgraft.compile.hardware import take_hardware_for, with_architectures
 from torchgraft.model.hardware_values import Hardware
-from torchgraft.model.observation import BuildEnvironment, Hook, Torch
+from torchgraft.model.observation import BuildEnvironment, Hook
 from torchgraft.model.source_tree import SetupScript
-from torchgraft.model.torch_requirement import Locked, TorchRequirement
+from torchgraft.model.torch_values import Locked, Torch, TorchRequirement
 from torchgraft.settings.config import Config, Cuda
 from torchgraft.settings.sources import Settings
 

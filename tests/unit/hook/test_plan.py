@@ -21,15 +21,13 @@ from torchgraft.model.observation import (
     FrontEndName,
     Hook,
     Installer,
-    Knowledge,
     Link,
-    Origin,
     Passing,
     Rule,
     Way,
 )
 from torchgraft.model.source_tree import SetupScript
-from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement
+from torchgraft.model.torch_values import AskedFor, Knowledge, Locked, Origin, TorchRequirement
 from torchgraft.settings.config import Config, Guarding, Log, Provide
 
 WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL

@@ -18,7 +18,7 @@ from torchgraft.hook.snapshot import _env_conditions_met
 from torchgraft.model.decision import Outcome, Plan
 from torchgraft.model.hardware_values import Hardware, HostCompiler
 from torchgraft.model.observation import BuildEnvironment, FrontEnd, FrontEndName, Hook, Snapshot
-from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement
+from torchgraft.model.torch_values import AskedFor, Locked, TorchRequirement
 from torchgraft.settings.config import Config
 from torchgraft.settings.sources import Settings, resolve_config
 from torchgraft.settings.tables import When, env_condition_holds

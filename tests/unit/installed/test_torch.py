@@ -11,7 +11,7 @@ import pytest
 from support import sites
 from support.sites import SUFFIX, VERSION_PY, install_torch, write
 from torchgraft.installed.torch import TorchReading, read_torch
-from torchgraft.model.observation import Origin, Torch
+from torchgraft.model.torch_values import Origin, Torch
 
 
 @pytest.fixture

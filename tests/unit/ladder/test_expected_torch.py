@@ -13,9 +13,9 @@ from torchgraft.hook.plan import plan_build
 from torchgraft.ladder.plan_torch import plan_torch
 from torchgraft.ladder.plan_way import expected_torch, plan_way
 from torchgraft.model.decision import Plan
-from torchgraft.model.observation import BuildEnvironment, FrontEnd, FrontEndName, Hook, Installer, Knowledge, Rule, Way
+from torchgraft.model.observation import BuildEnvironment, FrontEnd, FrontEndName, Hook, Installer, Rule, Way
 from torchgraft.model.source_tree import SetupScript
-from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement
+from torchgraft.model.torch_values import AskedFor, Knowledge, Locked, TorchRequirement
 from torchgraft.settings.config import Config
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL

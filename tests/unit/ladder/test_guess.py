@@ -10,7 +10,7 @@ import pytest
 from support import snapshots
 from torchgraft.ladder.plan_torch import plan_guess, plan_torch, with_meant_consumer
 from torchgraft.model.observation import FrontEnd, FrontEndName, Installer, Passing, Rule, Rung, Snapshot
-from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement
+from torchgraft.model.torch_values import AskedFor, Locked, TorchRequirement
 from torchgraft.settings.config import Config
 
 NONE = snapshots.consumer(None)

@@ -7,7 +7,7 @@ import pytest
 from support import snapshots
 from torchgraft.ladder.plan_torch import applying, plan_torch
 from torchgraft.model.observation import FrontEnd, FrontEndName, Rule, Rung
-from torchgraft.model.torch_requirement import AskedFor, Locked, TorchRequirement, torch_among
+from torchgraft.model.torch_values import AskedFor, Locked, TorchRequirement, torch_among
 from torchgraft.settings.config import Config
 
 NONE = snapshots.consumer(None)

@@ -12,7 +12,7 @@ from packaging.version import Version
 from support import snapshots
 from torchgraft.hook.plan import plan_build
 from torchgraft.ladder.without_torch import StandInFolder, computed_metadata, made_stand_in, source_of_metadata
-from torchgraft.model.observation import Origin, Torch
+from torchgraft.model.torch_values import Origin, Torch
 from torchgraft.settings.config import Config
 
 

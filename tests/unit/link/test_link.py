@@ -7,7 +7,7 @@ import pytest
 from torchgraft.errors import problem_text
 from torchgraft.link.linkage import Format, Libraries, Library, Module, Reason, Verdict, VersionNeed, WhetherFound
 from torchgraft.link.plan_link import link_problem, plan_link
-from torchgraft.model.observation import Origin, Torch
+from torchgraft.model.torch_values import Origin, Torch
 
 TORCH = Torch(version="2.8.0+cu128", folder="/site/torch", origin=Origin.WHEEL, cuda="12.8", cxx11_abi=True)
 C10 = Library(name="libc10.so", file="/site/torch/lib/libc10.so", of_torch=True, defines=("_ZN3c101aEv",))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from torchgraft.link.libraries import other_abi_starts, parse_since, read_libraries
-from torchgraft.model.observation import Origin, Torch
+from torchgraft.model.torch_values import Origin, Torch
 
 PAIRS = {
     "an argument": (

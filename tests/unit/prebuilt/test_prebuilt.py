@@ -23,7 +23,7 @@ from torchgraft.model.decision import Plan, PlannedPrebuilt
 from torchgraft.model.hardware_values import Hardware
 from torchgraft.model.observation import Hook
 from torchgraft.model.source_tree import HashFile, SetupScript
-from torchgraft.model.torch_requirement import AskedFor, TorchRequirement
+from torchgraft.model.torch_values import AskedFor, TorchRequirement
 from torchgraft.prebuilt.inspect import UnfitError, inspect_wheel, module_fault
 from torchgraft.prebuilt.plan_prebuilt import parse_hashes
 from torchgraft.prebuilt.take import read_hash_files

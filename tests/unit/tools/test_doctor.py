@@ -10,7 +10,8 @@ from support import snapshots
 from torchgraft.codec import json_text
 from torchgraft.errors import Problem
 from torchgraft.model.hardware_values import Hardware, HostCompiler, Toolkit
-from torchgraft.model.observation import FrontEndName, Origin, Rule, Snapshot, Torch
+from torchgraft.model.observation import FrontEndName, Rule, Snapshot
+from torchgraft.model.torch_values import Origin, Torch
 from torchgraft.settings.config import Config
 from torchgraft.tools.cache.cache_folder import CacheState
 from torchgraft.tools.doctor.checkup import (

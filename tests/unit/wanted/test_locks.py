@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 
 from torchgraft.consumer.command_line import parse_arguments
 from torchgraft.model.observation import FrontEndName, Python
-from torchgraft.model.torch_requirement import Locked
+from torchgraft.model.torch_values import Locked
 from torchgraft.wanted.lock_files import read_lock
 from torchgraft.wanted.requirements_files import is_lock_name
 

@@ -8,7 +8,7 @@ import pytest
 from torchgraft.consumer.front_end import Caller, find_caller
 from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.model.observation import Python
-from torchgraft.model.torch_requirement import Wanted
+from torchgraft.model.torch_values import Wanted
 from torchgraft.wanted.read_wanted import front_end_of, read_wanted
 
 CASES = Path(__file__).parents[2] / "cases" / "locks"

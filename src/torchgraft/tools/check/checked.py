@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from ...errors import printable_text
 from ...link.linkage import LinkReport, ModuleReport, Reason, Verdict
-from ...model.observation import Torch
+from ...model.torch_values import Torch
 from ...values import dataclass
 
 _MOST_SHOWN = 3

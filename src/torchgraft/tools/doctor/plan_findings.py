@@ -16,7 +16,8 @@ from ...hook.plan import plan_build
 from ...hook.plan_text import torch_text
 from ...model.decision import Plan, PlannedVariable
 from ...model.hardware_values import Hardware
-from ...model.observation import Consumer, FrontEndName, Hook, Origin, Rule, Snapshot, Torch
+from ...model.observation import Consumer, FrontEndName, Hook, Rule, Snapshot
+from ...model.torch_values import Origin, Torch
 from ...settings.config import Config
 from ...untrusted import numbers_in, parse_version
 from ..front_end_settings import setting_text
