@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import Evidence, Problem, install_command
+from ..errors import Evidence, Problem
+from ..ladder.torch_problems import install_fix
 from ..model.decision import Compiling, Planned, PlannedToolkit, PlannedVariable
-from ..model.observation import FrontEndName, Hook, Rule, Snapshot
+from ..model.observation import Hook, Rule, Snapshot
 from ..model.torch_values import Torch
 from ..settings.config import Config, Cuda
 from .plan_needs import TOOLKIT_VARIABLES, cuda_need, rocm_need, sycl_need
@@ -194,8 +195,9 @@ def _not_installed(snapshot: Snapshot, torch: Torch, requirement: Planned) -> Pr
             headline=f"the front end did not install {requirement.text} for the build",
             evidence=tuple(Evidence(label="unfit", text=fault) for fault in faults[:3]),
             why=f"{requirement.reason}; without build isolation nothing is installed",
-            fixes=(_install(snapshot, requirement.text), "leave out --no-build-isolation"),
+            fixes=(install_fix(snapshot, consumer, requirement.text), "leave out --no-build-isolation"),
         )
+    torch_first = install_fix(snapshot, consumer, f"torch=={torch.version.partition('+')[0]}")
     return Problem(
         code="no-cuda-toolkit",
         headline=f"no CUDA toolkit to compile for torch {torch.version}, which came with the build requirements",
@@ -205,15 +207,10 @@ def _not_installed(snapshot: Snapshot, torch: Torch, requirement: Planned) -> Pr
         ),
         why="it had to be asked for together with torch, when nothing said yet which CUDA that torch would have",
         fixes=(
-            f"{_install(snapshot, 'torch==' + torch.version.partition('+')[0])}   (first; then the same command)",
+            f"{torch_first}   (first; then the same command)",
             f"-C 'torchgraft.requires={requirement.text}'",
         ),
     )
-
-
-def _install(snapshot: Snapshot, requirement: str) -> str:
-    by_uv = snapshot.front_end.name is FrontEndName.UV
-    return install_command(snapshot.consumer.prefix if snapshot.consumer else None, [requirement], by_uv=by_uv)
 
 
 def plan_jobs(

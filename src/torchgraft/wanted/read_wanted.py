@@ -6,21 +6,20 @@ May not weigh one against the other, nor resolve anything, nor raise: what canno
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 
-from ..consumer.command_line import CommandLine, parse_arguments
+from ..consumer.command_line import CommandLine
 from ..consumer.front_end import Caller
 from ..consumer.processes import Process
 from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
 from ..model.torch_values import AskedFor, Locked, TorchRequirement, Wanted, requirement_of
 from ..values import dataclass
+from .command_sources import sources_of
 from .torch_lines import Line, torch_in_line
 
 # A folder, or a distribution with extras, which may be the one that is being built.
@@ -173,21 +172,6 @@ class Asked:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Sources(NamedTuple):
-    """Where a command line names requirements: as text, in files, and in files that replace all others; and groups.
-
-    What `constraints` name is only installed if something else requires it.
-    """
-
-    texts: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    constraints: tuple[str, ...] = ()
-    overrides: tuple[str, ...] = ()
-    script: str | None = None
-    groups: tuple[str, ...] = ()
-    tools: tuple[Path, ...] = ()
-
-
 def read_asked_for(
     command: CommandLine,
     *,
@@ -203,11 +187,12 @@ def read_asked_for(
         UV_OVERRIDE, UV_NO_SOURCES and where uv's tools are (UV_TOOL_DIR, XDG_DATA_HOME) are looked at
     :param building: the project that is being built
     """
-    sources = _SOURCES.get(command.program, _nothing)(command, variables)
+    sources = sources_of(command, variables)
+    tools: tuple[Path, ...] = ()
     if command.text == "uv tool upgrade":
         from ..consumer.uv import tool_environments
 
-        sources = sources._replace(tools=tool_environments(command, folder, variables.get))
+        tools = tool_environments(command, folder, variables.get)
     shown = f"the arguments of {command.program.value}"
     lines = [Line(text, Path(folder), shown) for text in sources.texts]
     limits: list[Line] = []
@@ -215,7 +200,7 @@ def read_asked_for(
     faults: list[str] = []
     build_variables: Mapping[str, str] = {}
     lock_files = [str(Path(folder, file)) for file in command.values("--lock") if command.program is FrontEndName.PIPX]
-    if any(sources[1:]) or any(map(_LOOKS_LIKE_PLACE.match, sources.texts)):
+    if tools or any(sources[1:]) or any(map(_LOOKS_LIKE_PLACE.match, sources.texts)):
         from .local_projects import LocalProjects  # most commands name neither a file nor a project
         from .requirements_files import RequirementsReader
 
@@ -232,13 +217,13 @@ def read_asked_for(
         lines += (line for group in sources.groups for line in projects.read_group(group))
         limits += (line for file in sources.constraints for line in reader.read(file))
         overrides += (line for file in sources.overrides for line in reader.read(file))
-        if sources.tools:
+        if tools:
             from .tool_receipts import read_receipts
 
-            required = read_receipts(sources.tools, faults, "requirements")
+            required = read_receipts(tools, faults, "requirements")
             lines += (line for one in required for line in projects.with_projects(one))
-            limits += read_receipts(sources.tools, faults, "constraints")
-            overrides += read_receipts(sources.tools, faults, "overrides")
+            limits += read_receipts(tools, faults, "constraints")
+            overrides += read_receipts(tools, faults, "overrides")
         lock_files += reader.lock_files
         build_variables = projects.variables
     if command.program is FrontEndName.UV and command.words[:1] == ("pip",):
@@ -257,118 +242,3 @@ def read_asked_for(
         lock_files=tuple(dict.fromkeys(lock_files)),
         variables=build_variables,
     )
-
-
-def _nothing(_command: CommandLine, _variables: Mapping[str, str]) -> _Sources:
-    return _Sources()
-
-
-def _pip(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
-    if command.words == ("compile",):
-        # pip-tools; the others that it takes without being told of are setup.py and pyproject.toml, the project itself.
-        files = command.positional or ("requirements.in",)
-        return _Sources(files=files, constraints=command.values("-c", "--constraint"))
-    if command.words not in (("install",), ("wheel",), ("download",), ("lock",)):
-        return _Sources()
-    script = command.values("--requirements-from-script")
-    return _Sources(
-        texts=(*command.positional, *_editable(command.values("-e", "--editable"))),
-        files=(*command.values("-r", "--requirement"), *_listed(variables, "PIP_REQUIREMENT")),
-        constraints=(*command.values("-c", "--constraint"), *_listed(variables, "PIP_CONSTRAINT")),
-        script=script[-1] if script else None,
-        groups=command.values("--group"),
-    )
-
-
-def _uv(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
-    words = command.words
-    constraints = (*command.values("-c", "--constraint", "--constraints"), *_listed(variables, "UV_CONSTRAINT"))
-    overrides = (*command.values("--override", "--overrides"), *_listed(variables, "UV_OVERRIDE"))
-    requirements = command.values("-r", "--requirement", "--requirements")
-    with_files = tuple(f for value in command.values("--with-requirements") for f in value.split(",") if f)
-    with_texts = tuple(text for value in command.values("-w", "--with") for text in _split_commas(value))
-    with_texts += _editable(text for value in command.values("--with-editable") for text in _split_commas(value))
-    if words == ("pip", "install"):
-        return _Sources(
-            texts=(*command.positional, *_editable(command.values("-e", "--editable"))),
-            files=requirements,
-            constraints=constraints,
-            overrides=overrides,
-            groups=command.values("--group"),
-        )
-    if words == ("pip", "sync"):
-        groups = command.values("--group")
-        return _Sources(files=command.positional, constraints=constraints, overrides=overrides, groups=groups)
-    if words == ("add",):
-        texts = command.positional
-        return _Sources(texts=texts, files=requirements, constraints=constraints, script=command.script)
-    if words == ("run",):
-        reads_input = command.positional[:1] == ("-",) and not command.has("-m", "--module")
-        files = (*with_files, *(("-",) if reads_input else ()))
-        return _Sources(texts=with_texts, files=files, script=command.script)
-    if words in (("tool", "install"), ("tool", "run")):
-        tool = command.values("--from") or command.positional[:1]
-        tool = _editable(tool) if command.has("-e", "--editable") else tool
-        texts = (*with_texts, *tool)
-        return _Sources(texts=texts, files=with_files, constraints=constraints, overrides=overrides)
-    if words in (("sync",), ("lock",)):
-        return _Sources(script=command.script)
-    return _Sources()
-
-
-def _pipx(command: CommandLine, variables: Mapping[str, str]) -> _Sources:
-    by_words: dict[tuple[str, ...], tuple[str, ...]] = {
-        ("install",): command.positional,
-        ("inject",): command.positional[1:],
-        ("run",): command.values("--spec") or command.positional[:1],
-    }
-    texts = by_words.get(command.words)
-    if texts is None:
-        return _Sources()
-    passed = [part for value in command.values("--pip-args") for part in _shell_words(value)]
-    pip = _pip(parse_arguments(FrontEndName.PIP, ("install", *passed)), variables)
-    files = (*command.values("-r", "--requirement"), *pip.files)
-    editable = _editable(texts) if command.has("-e", "--editable") else texts
-    texts = (*editable, *command.values("--preinstall", "--with"), *pip.texts)
-    return _Sources(texts=texts, files=files, constraints=pip.constraints)
-
-
-def _shell_words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
-
-
-def _added(command: CommandLine, _variables: Mapping[str, str]) -> _Sources:
-    return _Sources(texts=command.positional if command.words == ("add",) else ())
-
-
-_SOURCES = {
-    FrontEndName.PIP: _pip,
-    FrontEndName.UV: _uv,
-    FrontEndName.PIPX: _pipx,
-    FrontEndName.POETRY: _added,
-    FrontEndName.PDM: _added,
-}
-
-
-def _editable(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return what is installed in place as requirements files have it: `-e app` is a folder, `app` a distribution."""
-    return tuple(f"-e {text}" for text in texts)
-
-
-def _listed(variables: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return tuple(variables.get(name, "").split())
-
-
-def _split_commas(text: str) -> Iterator[str]:
-    """Return the requirements in `numpy,torch>=2,<3`: a comma also stands between specifiers, and between extras."""
-    depth = 0
-    start = 0
-    for place, character in enumerate(text):
-        depth += (character in "[(") - (character in "])")
-        if character == "," and depth == 0 and not text[place + 1 :].lstrip().startswith(("<", ">", "=", "!", "~")):
-            yield text[start:place]
-            start = place + 1
-    yield text[start:]

@@ -1,0 +1,208 @@
+"""What is said where there is no right torch, and what cures it, as this reader has to type it.
+
+May not decide which of them it is: `plan_problems` does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..consumer.environment import is_throw_away
+from ..errors import Evidence, Problem, install_command, quoted
+from ..model.observation import Consumer, FrontEndName, Snapshot
+from ..model.torch_values import Locked, Torch, torch_among, without_marker
+from .plan_torch import Choice, applying
+from .plan_way import Reach
+
+# The indexes of torch are named as the local parts of its versions are (https://pytorch.org/get-started/locally/).
+_INDEX = re.compile(r"cpu|cu\d+|rocm[\d.]+|xpu")
+# Where uv installs what belongs to a project, and what only this command asks for.
+_OF_PROJECTS = frozenset({"uv sync", "uv run", "uv add"})
+_OF_TOOLS = frozenset({"uv tool run", "uv tool install"})
+
+
+def not_installed(snapshot: Snapshot, choice: Choice) -> Problem:
+    """Return that the front end did not install the torch that it was asked for."""
+    return Problem(
+        code="torch-not-installed",
+        headline=f"the front end did not install {_text(choice)} for the build",
+        evidence=(
+            Evidence(label="build", text=f"{snapshot.build.prefix} has no torch that fits"),
+            Evidence(label="rung", text=_rung_text(choice)),
+        ),
+        why="get_requires_for_build_wheel asked for it; without build isolation nothing is installed",
+        fixes=(install_fix(snapshot, snapshot.consumer, _text(choice)), "leave out --no-build-isolation"),
+    )
+
+
+def undecided(snapshot: Snapshot, locked: Locked, choice: Choice) -> Problem:
+    """Return that a lock stands against every torch but its own, and does not say which that is."""
+    name = snapshot.project.name or "this package"
+    version = locked.choices[0][0] if len(locked.choices) == 1 else "VERSION"
+    return Problem(
+        code="torch-unclear",
+        headline=f"the lock does not decide which torch {name} has to be built for",
+        evidence=(
+            Evidence(label="lock", text=f"{locked.file}: {locked.said}"),
+            Evidence(label="else", text=f"'{_text(choice)}' would be a guess ({_rung_text(choice)})"),
+        ),
+        why="the wheel would be built for that one, and may meet another",
+        fixes=(
+            *(f"{snapshot.front_end.command} {option}   (for torch {v})" for v, option in locked.choices[:4] if option),
+            f"-C torchgraft.torch={version}   (the one that will be installed)",
+        ),
+    )
+
+
+def unclear(snapshot: Snapshot, choice: Choice) -> Problem:
+    """Return that the command says which torch in a place that cannot be read."""
+    name = snapshot.project.name or "this package"
+    return Problem(
+        code="torch-unclear",
+        headline=f"which torch {name} has to be built for stands where it cannot be read",
+        evidence=(
+            *(Evidence(label="unread", text=fault) for fault in snapshot.asked_faults[:3]),
+            Evidence(label="else", text=f"the newest that '{_text(choice)}' allows would be a guess"),
+        ),
+        why="the wheel would be built for that one, and may meet another",
+        fixes=(
+            "-C torchgraft.torch=VERSION   (the one that will be installed, such as 2.8.0+cu128)",
+            f"{install_fix(snapshot, snapshot.consumer, 'torch==VERSION')}   (the one that is wanted, first)",
+        ),
+    )
+
+
+def required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem:
+    """Pip never replaces what [build-system] requires brought in (pip, `BuildEnvironment.check_requirements`)."""
+    return Problem(
+        code="torch-required-twice",
+        headline=f"pip put torch {torch.version} into the build, and {_text(choice)} will be installed",
+        evidence=(
+            Evidence(label="build", text=f"torch {torch.version}, for 'torch' in [build-system] requires"),
+            Evidence(label="rung", text=_rung_text(choice)),
+        ),
+        why="pip cannot replace a build requirement once it is there",
+        fixes=(
+            f"{install_fix(snapshot, snapshot.consumer, _text(choice))}   (first; then the same command)",
+            "leave torch out of [build-system] requires in pyproject.toml   (for its maintainers)",
+        ),
+    )
+
+
+def broken_torch(snapshot: Snapshot, consumer: Consumer) -> Problem:
+    """Return that the torch of the consumer is there by halves."""
+    # The very one that its metadata tells of: another would come with other requirements.
+    found = next((d for d in consumer.distributions if d.name == "torch"), None)
+    version = found.version if found else ""
+    local = version.partition("+")[2]
+    index = f"https://download.pytorch.org/whl/{'nightly/' * ('.dev' in version)}{local}"
+    words = [*(["--index-url", index] if _INDEX.fullmatch(local) else []), f"torch=={version}" if version else "torch"]
+    again = ["--reinstall" if _is_uv(snapshot) else "--force-reinstall", "--no-deps"]
+    again += found.source if found and found.source else words
+    if found and found.is_local:
+        # Both front ends install a folder anew in any case.
+        again = ["--no-build-isolation", "--no-deps", *found.source]
+    return Problem(
+        code="broken-torch",
+        headline=f"the torch in {consumer.prefix} is broken",
+        evidence=(
+            Evidence(label="found", text=str(consumer.torch_fault)),
+            Evidence(label="rule", text=f"{consumer.rule.value}: {consumer.why}"),
+        ),
+        why="half of an installation cannot be built against",
+        fixes=(install_fix(snapshot, consumer, *again),),
+    )
+
+
+def customized(snapshot: Snapshot, consumer: Consumer, choice: Choice) -> Problem:
+    """Return that the consumer may have a torch that only running its interpreter shows."""
+    name = snapshot.python.path(consumer.customized)
+    module = name.parent.name if name.name == "__init__.py" else name.name.removesuffix(".py")
+    return Problem(
+        code="customized-consumer",
+        headline=f"which torch {consumer.prefix} has cannot be seen: it has a {module}",
+        evidence=(
+            Evidence(label="found", text=f"{consumer.customized}, and no torch where it can be seen"),
+            Evidence(label="rung", text=_rung_text(choice)),
+        ),
+        why="it may add folders as Python starts, and it is not run here: a guess could be wrong",
+        fixes=(
+            "-C torchgraft.torch=VERSION   (the one that 'import torch' finds there, or is to find)",
+            "-C torchgraft.consumer=PATH   (if another environment is meant)",
+        ),
+    )
+
+
+def mismatch(snapshot: Snapshot, consumer: Consumer, reach: Reach) -> Problem:
+    """Return that the consumer has another interpreter than the build."""
+    return Problem(
+        code="python-mismatch",
+        headline=reach.obstacle,
+        evidence=(
+            Evidence(label="consumer", text=f"{consumer.prefix} ({consumer.rule.value}: {consumer.why})"),
+            Evidence(label="torch", text=torch_text(consumer)),
+            Evidence(label="build", text=f"Python {snapshot.python.version} ({snapshot.python.extension_suffix})"),
+        ),
+        why="an extension is made for one version of Python, and torch must have been made for the same",
+        fixes=(
+            f"{install_fix(snapshot, consumer, '.')}   (build with the consumer's own Python)",
+            "-C torchgraft.consumer=PATH   (if another environment is meant)",
+        ),
+    )
+
+
+def no_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Problem:
+    """Return that nothing says which torch, or none can be had."""
+    consumer = snapshot.consumer
+    return Problem(
+        code="no-torch",
+        headline=f"no torch to build {snapshot.project.name or 'this package'} against",
+        evidence=tuple(Evidence(label=answer.rung.value, text=answer.said) for answer in choice.rungs),
+        why=reach.reason,
+        fixes=(
+            *_first_fixes(snapshot, consumer if consumer and consumer.exists else None),
+            "-C torchgraft.consumer=PATH   (if an environment that has torch is meant)",
+        ),
+    )
+
+
+def _first_fixes(snapshot: Snapshot, consumer: Consumer | None) -> Iterator[str]:
+    """Yield what brings torch: where the package names none, one of its dependencies may decide which one it is."""
+    required = applying(snapshot.project.dependencies or (), snapshot.python)
+    if required and torch_among(required) is None:
+        yield install_fix(snapshot, consumer, *map(without_marker, required))
+        yield f"{install_fix(snapshot, consumer, 'torch')}   (only if none of these brings it)"
+    else:
+        yield install_fix(snapshot, consumer, "torch")
+
+
+def _rung_text(choice: Choice) -> str:
+    return next((f"{one.rung.value}: {one.said}" for one in choice.rungs if one.rung is choice.rung), "none")
+
+
+def _text(choice: Choice) -> str:
+    return choice.requirement.text if choice.requirement else "torch"
+
+
+def torch_text(consumer: Consumer) -> str:
+    """Return the torch of a consumer, for people."""
+    return f"torch {consumer.torch.version}" if consumer.torch else "no torch"
+
+
+def install_fix(snapshot: Snapshot, consumer: Consumer | None, *words: str) -> str:
+    """Return what brings requirements; words that start with `-` are added to the same command.
+
+    uv keeps nothing in a project or a tool that was not asked for there.
+    """
+    command = snapshot.front_end.command
+    is_passing = consumer is None or not consumer.exists or is_throw_away(snapshot.python.path(consumer.prefix))
+    if command in _OF_TOOLS or (command == "uv run" and is_passing):
+        return " ".join(f"--with {quoted(word)}" for word in words)
+    if command in _OF_PROJECTS and not words[0].startswith("-"):
+        return f"uv add {' '.join(map(quoted, words))}"
+    return install_command(consumer.prefix if consumer else None, words, by_uv=_is_uv(snapshot))
+
+
+def _is_uv(snapshot: Snapshot) -> bool:
+    return snapshot.front_end.name is FrontEndName.UV

@@ -1,0 +1,147 @@
+"""Where the arguments and variables of a front end name requirements: as text, in files, in groups.
+
+May not open a file. One function for each front end.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from ..consumer.command_line import CommandLine, parse_arguments
+from ..model.observation import FrontEndName
+
+
+class Sources(NamedTuple):
+    """Where a command line names requirements: as text, in files, and in files that replace all others; and groups.
+
+    What `constraints` name is only installed if something else requires it.
+    """
+
+    texts: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    script: str | None = None
+    groups: tuple[str, ...] = ()
+
+
+def sources_of(command: CommandLine, variables: Mapping[str, str]) -> Sources:
+    """Return where a command names requirements; nowhere, for one that installs nothing.
+
+    :param variables: those of the front end; PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT, UV_OVERRIDE are looked at
+    """
+    reads = _SOURCES.get(command.program)
+    return Sources() if reads is None else reads(command, variables)
+
+
+def _pip(command: CommandLine, variables: Mapping[str, str]) -> Sources:
+    if command.words == ("compile",):
+        # pip-tools; the others that it takes without being told of are setup.py and pyproject.toml, the project itself.
+        files = command.positional or ("requirements.in",)
+        return Sources(files=files, constraints=command.values("-c", "--constraint"))
+    if command.words not in (("install",), ("wheel",), ("download",), ("lock",)):
+        return Sources()
+    script = command.values("--requirements-from-script")
+    return Sources(
+        texts=(*command.positional, *_editable(command.values("-e", "--editable"))),
+        files=(*command.values("-r", "--requirement"), *_listed(variables, "PIP_REQUIREMENT")),
+        constraints=(*command.values("-c", "--constraint"), *_listed(variables, "PIP_CONSTRAINT")),
+        script=script[-1] if script else None,
+        groups=command.values("--group"),
+    )
+
+
+def _uv(command: CommandLine, variables: Mapping[str, str]) -> Sources:
+    words = command.words
+    constraints = (*command.values("-c", "--constraint", "--constraints"), *_listed(variables, "UV_CONSTRAINT"))
+    overrides = (*command.values("--override", "--overrides"), *_listed(variables, "UV_OVERRIDE"))
+    requirements = command.values("-r", "--requirement", "--requirements")
+    with_files = tuple(f for value in command.values("--with-requirements") for f in value.split(",") if f)
+    with_texts = tuple(text for value in command.values("-w", "--with") for text in _split_commas(value))
+    with_texts += _editable(text for value in command.values("--with-editable") for text in _split_commas(value))
+    if words == ("pip", "install"):
+        return Sources(
+            texts=(*command.positional, *_editable(command.values("-e", "--editable"))),
+            files=requirements,
+            constraints=constraints,
+            overrides=overrides,
+            groups=command.values("--group"),
+        )
+    if words == ("pip", "sync"):
+        groups = command.values("--group")
+        return Sources(files=command.positional, constraints=constraints, overrides=overrides, groups=groups)
+    if words == ("add",):
+        texts = command.positional
+        return Sources(texts=texts, files=requirements, constraints=constraints, script=command.script)
+    if words == ("run",):
+        reads_input = command.positional[:1] == ("-",) and not command.has("-m", "--module")
+        files = (*with_files, *(("-",) if reads_input else ()))
+        return Sources(texts=with_texts, files=files, script=command.script)
+    if words in (("tool", "install"), ("tool", "run")):
+        tool = command.values("--from") or command.positional[:1]
+        tool = _editable(tool) if command.has("-e", "--editable") else tool
+        texts = (*with_texts, *tool)
+        return Sources(texts=texts, files=with_files, constraints=constraints, overrides=overrides)
+    if words in (("sync",), ("lock",)):
+        return Sources(script=command.script)
+    return Sources()
+
+
+def _pipx(command: CommandLine, variables: Mapping[str, str]) -> Sources:
+    by_words: dict[tuple[str, ...], tuple[str, ...]] = {
+        ("install",): command.positional,
+        ("inject",): command.positional[1:],
+        ("run",): command.values("--spec") or command.positional[:1],
+    }
+    texts = by_words.get(command.words)
+    if texts is None:
+        return Sources()
+    passed = [part for value in command.values("--pip-args") for part in _shell_words(value)]
+    pip = _pip(parse_arguments(FrontEndName.PIP, ("install", *passed)), variables)
+    files = (*command.values("-r", "--requirement"), *pip.files)
+    editable = _editable(texts) if command.has("-e", "--editable") else texts
+    texts = (*editable, *command.values("--preinstall", "--with"), *pip.texts)
+    return Sources(texts=texts, files=files, constraints=pip.constraints)
+
+
+def _shell_words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _added(command: CommandLine, _variables: Mapping[str, str]) -> Sources:
+    return Sources(texts=command.positional if command.words == ("add",) else ())
+
+
+_SOURCES = {
+    FrontEndName.PIP: _pip,
+    FrontEndName.UV: _uv,
+    FrontEndName.PIPX: _pipx,
+    FrontEndName.POETRY: _added,
+    FrontEndName.PDM: _added,
+}
+
+
+def _editable(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return what is installed in place as requirements files have it: `-e app` is a folder, `app` a distribution."""
+    return tuple(f"-e {text}" for text in texts)
+
+
+def _listed(variables: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(variables.get(name, "").split())
+
+
+def _split_commas(text: str) -> Iterator[str]:
+    """Return the requirements in `numpy,torch>=2,<3`: a comma also stands between specifiers, and between extras."""
+    depth = 0
+    start = 0
+    for place, character in enumerate(text):
+        depth += (character in "[(") - (character in "])")
+        if character == "," and depth == 0 and not text[place + 1 :].lstrip().startswith(("<", ">", "=", "!", "~")):
+            yield text[start:place]
+            start = place + 1
+    yield text[start:]
