@@ -5,17 +5,27 @@ May not decide more than that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ..model.hardware_values import Toolkit
 from ..model.observation import Hook
 from ..model.source_tree import Project
 from ..model.torch_values import Torch
-from ..settings.config import Config, Cuda
+from ..settings.config import Config, Cuda, Source
 
 # Variables by which the user names a toolkit.
 TOOLKIT_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDACXX")
+
+
+def users_switch(config: Config, project: Project, variables: Mapping[str, str]) -> str:
+    """Return the user's variable that tells the package to leave CUDA out; "" if none, or a setting says otherwise."""
+    is_users = config.origin("cuda") not in {"default", Source.TOML.value}
+    if is_users or config.cuda is Cuda.OFF or not has_vocabulary(config, project):
+        return ""
+    from ..settings.vocabulary import switch_of
+
+    return switch_of(project.name, config.vocabulary, variables)
 
 
 def with_users_switch(config: Config, switched_off: str) -> Config:

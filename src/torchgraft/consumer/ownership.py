@@ -13,9 +13,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..model.observation import Exposure
+from ..model.observation import Consumer, Exposure
 
 _ROOT = 0
+# Files of torch that are looked at: all of them take 0.15 s, which only compiling is worth.
+_MOST_FILES, _MOST_FILES_UNBUILT = 50_000, 500
 # Who is in one of these may become root anyway; Debian's staff installs into /usr/local without.
 _GROUPS_OF_ROOT = frozenset({"wheel", "admin"} if sys.platform == "darwin" else {"wheel", "sudo", "staff"})
 
@@ -51,6 +53,22 @@ def read_exposures(
             if by:
                 found.setdefault(place, Exposure(path=place, by=by))
     return tuple(found[place] for place in sorted(found))
+
+
+def read_graft_exposures(
+    consumer: Consumer, *, compiles: bool, trusted: Iterable[str] = (), owners: Iterable[int] = ()
+) -> tuple[Exposure, ...]:
+    """Return what others can change of all that a graft links: they could make the build run anything."""
+    if consumer.torch is None:
+        return ()
+    targets = {Path(link.target) for distribution in consumer.distributions for link in distribution.links}
+    torch = Path(consumer.torch.folder)
+    linked = {*targets, *(target.parent for target in targets), torch.parent, Path(consumer.prefix, "pyvenv.cfg")}
+    most = _MOST_FILES if compiles else _MOST_FILES_UNBUILT
+    return (
+        *read_exposures(sorted(linked), trusted=trusted, owners=owners),
+        *read_exposures([torch], trusted=trusted, owners=owners, most_below=most),
+    )
 
 
 def foreign_place(folder: Path, *, trusted: Iterable[str] = ()) -> str:

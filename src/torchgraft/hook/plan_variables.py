@@ -12,12 +12,13 @@ from ..compile.plan_needs import has_vocabulary
 from ..ladder.plan_way import Reach
 from ..model.decision import Compiling, PlannedVariable, Wishes
 from ..model.observation import Snapshot, Way
+from ..model.source_tree import Project
 from ..model.torch_values import Knowledge, Torch
 from ..settings.config import Config
 from ..untrusted import parse_version
 
 # What a plan sets by itself, unless the user has set it.
-DECIDED_VARIABLES = (
+_DECIDED = (
     "CC",
     "CMAKE_BUILD_PARALLEL_LEVEL",
     "CUDACXX",
@@ -71,3 +72,13 @@ def _decided(torch: Torch | None, way: Way) -> Iterator[PlannedVariable]:
         # Importing through a link would write __pycache__ into the consumer.
         reason = "nothing may be written into the consumer"
         yield PlannedVariable(name="PYTHONDONTWRITEBYTECODE", value="1", reason=reason)
+
+
+def planned_names(config: Config, project: Project) -> set[str]:
+    """Return the names of all variables that a plan may set."""
+    names = {*_DECIDED, *config.env, *(name for rule in config.when for name in rule.env)}
+    if has_vocabulary(config, project):
+        from ..settings.vocabulary import VARIABLES
+
+        names.update(VARIABLES)
+    return names

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ..compile.plan_needs import concerns_compilers, has_vocabulary, with_users_switch
+from ..compile.plan_needs import concerns_compilers, users_switch, with_users_switch
 from ..consumer.environment import holds_torch, is_throw_away, python_path_of, read_environment
 from ..consumer.front_end import Caller, FoundConsumer, find_caller
-from ..consumer.ownership import owner_of, read_exposures
+from ..consumer.ownership import owner_of, read_exposures, read_graft_exposures
 from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
 from ..consumer.rules import find_consumer
 from ..installed.distributions import find_unmet, list_distributions, read_distributions
@@ -29,7 +28,6 @@ from ..model.hardware_values import Hardware
 from ..model.observation import (
     BuildEnvironment,
     Consumer,
-    Exposure,
     FrontEnd,
     FrontEndName,
     Hook,
@@ -42,13 +40,10 @@ from ..model.observation import (
 from ..model.source_tree import HashFile, Project
 from ..model.torch_values import Locked, Torch, Wanted, torch_among
 from ..project.read_project import read_project, with_metadata
-from ..settings.config import Config, Cuda, Source
+from ..settings.config import Config
 from ..settings.sources import Settings
 from ..values import dataclass
-from .plan_variables import DECIDED_VARIABLES
-
-# Files of torch that are looked at for who may change them: all of them take 0.15 s, which only compiling is worth.
-_MOST_FILES, _MOST_FILES_UNBUILT = 50_000, 500
+from .plan_variables import planned_names
 
 
 def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
@@ -119,7 +114,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         from ..wanted.read_wanted import read_wanted
 
         wanted = read_wanted(caller, ancestors, python, building=place.project)
-    switched_off = _switched_off(settings, place.project, {**wanted.variables, **settings.variables})
+    switched_off = users_switch(settings.config, place.project, {**wanted.variables, **settings.variables})
     settings = dataclasses.replace(settings, config=with_users_switch(settings.config, switched_off))
     told = settings.config.consumer or None
     look = partial(find_consumer, process, ancestors, caller=caller, told=told)
@@ -148,7 +143,8 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
     rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))
     if consumer is not None:
         torch = _with_architectures(settings.config, place.project, hook, consumer.torch)
-        consumer = dataclasses.replace(consumer, torch=torch, writable_by_others=_exposures(settings, hook, consumer))
+        exposures = read_graft_exposures(consumer, compiles=hook.builds, **_who_may(settings))
+        consumer = dataclasses.replace(consumer, torch=torch, writable_by_others=exposures)
     return Snapshot(
         hook=hook,
         python=python,
@@ -166,7 +162,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         installer=_installer(process, caller),
         project=place.project,
         hardware=_hardware(settings, hook, place, consumer=consumer, locked=wanted.locked),
-        variables_set=tuple(sorted(filter(settings.variables.get, _planned_names(settings.config, place.project)))),
+        variables_set=tuple(sorted(filter(settings.variables.get, planned_names(settings.config, place.project)))),
         env_conditions_met=_env_conditions_met(settings),
         switched_off=switched_off,
         hash_files=_hash_files(settings),
@@ -241,23 +237,6 @@ def _read_consumer(
     )
 
 
-def _exposures(settings: Settings, hook: Hook, consumer: Consumer) -> tuple[Exposure, ...]:
-    """Return what others can change of all that a graft links: they could make the build run anything."""
-    targets = {Path(link.target) for distribution in consumer.distributions for link in distribution.links}
-    if consumer.torch is None:
-        return ()
-    whose, torch = _who_may(settings), Path(consumer.torch.folder)
-    linked = {*targets, *(target.parent for target in targets), torch.parent, Path(consumer.prefix, "pyvenv.cfg")}
-    most = _MOST_FILES if hook.builds else _MOST_FILES_UNBUILT
-    return (*read_exposures(sorted(linked), **whose), *read_exposures([torch], **whose, most_below=most))
-
-
-def _who_may(settings: Settings) -> dict[str, Any]:
-    """Return who is trusted: whose source tree is built makes the build run anything anyway."""
-    owner = owner_of(settings.source)
-    return {"trusted": settings.config.trust, "owners": () if owner is None else (owner,)}
-
-
 def _with_architectures(config: Config, project: Project, hook: Hook, torch: Torch | None) -> Torch | None:
     if hook is Hook.GET_REQUIRES_FOR_BUILD_SDIST or not concerns_compilers(config, project, hook):
         return torch
@@ -300,41 +279,18 @@ def _hash_files(settings: Settings) -> tuple[HashFile, ...]:
     return read_hash_files(settings.source, settings.config)
 
 
-def _planned_names(config: Config, project: Project) -> set[str]:
-    """Return the names of all variables that a plan may set."""
-    names = {*DECIDED_VARIABLES, *config.env, *(name for rule in config.when for name in rule.env)}
-    if has_vocabulary(config, project):
-        from ..settings.vocabulary import VARIABLES
-
-        names.update(VARIABLES)
-    return names
-
-
-def _switched_off(settings: Settings, project: Project, variables: Mapping[str, str]) -> str:
-    """Return the user's variable that tells the package to leave CUDA out; "" if none, or a setting says otherwise."""
-    config = settings.config
-    is_users = config.origin("cuda") not in {"default", Source.TOML.value}
-    if is_users or config.cuda is Cuda.OFF or not has_vocabulary(config, project):
-        return ""
-    from ..settings.vocabulary import switch_of
-
-    return switch_of(project.name, config.vocabulary, variables)
-
-
 def _env_conditions_met(settings: Settings) -> tuple[str, ...]:
-    """Return the conditions of rules on variables that hold: the values themselves are nobody else's business."""
-    conditions = {pair for rule in settings.config.when for pair in rule.if_env.items()}
-    if not conditions:
+    if not settings.config.when:
         return ()
-    from ..settings.tables import env_condition_holds, env_condition_text
+    from ..settings.tables import env_conditions_met
 
-    return tuple(
-        sorted(
-            env_condition_text(name, wanted=wanted)
-            for name, wanted in conditions
-            if env_condition_holds(settings.variables.get(name), wanted=wanted)
-        )
-    )
+    return env_conditions_met(settings.config.when, settings.variables)
+
+
+def _who_may(settings: Settings) -> dict[str, Any]:
+    """Return who is trusted: whose source tree is built makes the build run anything anyway."""
+    owner = owner_of(settings.source)
+    return {"trusted": settings.config.trust, "owners": () if owner is None else (owner,)}
 
 
 def _is_rival(one: Consumer, chosen: Consumer | None) -> bool:

@@ -163,7 +163,7 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
         yield no_torch(snapshot, choice, reach)
     elif (
         snapshot.asked_faults
-        and _is_guess(choice)
+        and _takes_newest(choice)
         and reach.way is Way.INSTALL
         and (snapshot.hook.asks or snapshot.installer is not None)
     ):
@@ -174,7 +174,7 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
         yield required_twice(snapshot, snapshot.build.torch, choice)
 
 
-def _is_guess(choice: Choice) -> bool:
+def _takes_newest(choice: Choice) -> bool:
     """Return whether the front end would take the newest torch of a range, and may install another one afterwards."""
     is_range = choice.requirement is not None and not choice.requirement.pinned and not choice.requirement.url
     return choice.rung in {Rung.DECLARED, Rung.ASKED_FOR} and is_range
@@ -188,4 +188,4 @@ def _is_undecided(locked: Locked, snapshot: Snapshot, choice: Choice) -> bool:
         held = [TorchRequirement(specifier=SpecifierSet(f"=={version}")) for version, _ in locked.choices]
         installed = consumer.torch.version
         return not is_left and bool(held) and not any(one.accepts(installed) for one in held)
-    return choice.rung in {None, Rung.DECLARED} or _is_guess(choice)
+    return choice.rung in {None, Rung.DECLARED} or _takes_newest(choice)

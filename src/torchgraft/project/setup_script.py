@@ -6,9 +6,7 @@ May not run it, nor match its text with regular expressions. What an expression 
 from __future__ import annotations
 
 import ast
-import itertools
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ..model.source_tree import SetupScript
@@ -24,11 +22,6 @@ _MOST_STRINGS = 1000
 _UNKNOWN = SetupScript(
     may_set_requires=True, setup_requires=None, install_requires=None, needs_torch=True, version=None
 )
-# Of nvcc --help: --threads NUMBER, -t NUMBER, either with `=`, and -t4.
-_FLAG = re.compile(r"--threads|-t")
-_WITH_VALUE = re.compile(r"(?:--threads=|-t=?)(\d{1,4})")
-_NUMBER = re.compile(r"\d{1,4}")
-_OURS = "NVCC_THREADS"
 # What setup() may get that is in no metadata, or that `[project]` has to state, and then overrules (setuptools,
 # config/_apply_pyprojecttoml.py). Packages are none of them: where none are named, setuptools looks for some, or fails.
 _NOT_METADATA = frozenset(
@@ -139,7 +132,7 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
         needs_version=about_torch.needs_version,
         names_cuda="CUDAExtension" in named,
         names_sycl="SyclExtension" in named,
-        nvcc_threads=_nvcc_threads(nodes, constants.resolve),
+        nvcc_threads=_nvcc_threads(nodes, constants),
         names_gencode=_names_gencode(nodes),
     )
     calls = _setup_calls(nodes)
@@ -330,62 +323,14 @@ def _names(expression: ast.expr) -> set[str]:
     return {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
 
 
-def _nvcc_threads(nodes: Iterable[ast.AST], resolve: Callable[[ast.expr], ast.expr]) -> int | None:
-    """Return the most threads that a flag gives to nvcc, 0 for one for each processor; None if there is no such flag.
-
-    What comes from NVCC_THREADS is not counted: that variable is ours to set. Of another variable the default counts.
-
-    :param resolve: returns what a name is bound to, or the same node
-    """
-    found = [int(text) for node in nodes for text in _threads(node, resolve)]
-    return None if not found else 0 if 0 in found else max(found)
-
-
-def appended_threads(variables: Mapping[str, str]) -> int | None:
-    """Return the threads of the user's NVCC_APPEND_FLAGS, 0 for one for each processor; None if it names none.
-
-    nvcc takes the last of several values, and these flags come last.
-    """
-    found = list(_in_words(variables.get("NVCC_APPEND_FLAGS", "").split()))
-    return int(found[-1]) if found else None
-
-
 def _names_gencode(nodes: Iterable[ast.AST]) -> bool:
     """Return whether a flag names architectures: torch then adds none of its own (`_get_cuda_arch_flags`)."""
     return any(isinstance(node, ast.Constant) and "-gencode" in str(node.value) for node in nodes)
 
 
-def _threads(node: ast.AST, resolve: Callable[[ast.expr], ast.expr]) -> Iterator[str]:
-    if isinstance(node, (ast.List, ast.Tuple)):
-        for flag, value in zip(node.elts, node.elts[1:], strict=False):
-            if isinstance(flag, ast.Constant) and _FLAG.fullmatch(str(flag.value)):
-                text = _literal(value, resolve)
-                if text and _NUMBER.fullmatch(text):
-                    yield text
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("-"):
-        yield from _in_words(node.value.split())  # as for split(): "-O3 --threads 4"
+def _nvcc_threads(nodes: list[ast.AST], constants: _Constants) -> int | None:
+    if not any(isinstance(node, ast.Constant) and "-t" in str(node.value) for node in nodes):
+        return None
+    from .nvcc_flags import nvcc_threads  # few scripts tell nvcc how many
 
-
-def _in_words(words: list[str]) -> Iterator[str]:
-    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
-        match = _WITH_VALUE.fullmatch(word)
-        if match:
-            yield match[1]
-        elif _FLAG.fullmatch(word) and _NUMBER.fullmatch(following):
-            yield following
-
-
-def _literal(node: ast.expr, resolve: Callable[[ast.expr], ast.expr]) -> str | None:
-    """Return the text of a literal, or the default of a variable of its own; None for all else."""
-    node = resolve(node)
-    if isinstance(node, ast.Constant):
-        return str(node.value)
-    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):  # os.getenv("MINE") or "4"
-        return None if _asks_ours(node) else _literal(node.values[-1], resolve)
-    if isinstance(node, ast.Call) and node.args and not _asks_ours(node):  # str(4), os.environ.get("MINE", "4")
-        return _literal(node.args[-1], resolve)
-    return None
-
-
-def _asks_ours(node: ast.AST) -> bool:
-    return any(isinstance(part, ast.Constant) and part.value == _OURS for part in ast.walk(node))
+    return nvcc_threads(nodes, constants.resolve)

@@ -6,7 +6,7 @@ May not evaluate rules (`hook.plan_rules` does) or download wheels. Imported onl
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -195,6 +195,17 @@ def env_condition_text(name: str, *, wanted: str | bool) -> str:
     if isinstance(wanted, bool):
         return f"{name} is {'on' if wanted else 'off'}"
     return f"{name} matches {wanted}"
+
+
+def env_conditions_met(rules: Iterable[When], variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the conditions of rules on variables that hold: the values themselves are nobody else's business."""
+    return tuple(
+        sorted(
+            env_condition_text(name, wanted=wanted)
+            for name, wanted in {pair for rule in rules for pair in rule.if_env.items()}
+            if env_condition_holds(variables.get(name), wanted=wanted)
+        )
+    )
 
 
 def env_condition_holds(value: str | None, *, wanted: str | bool) -> bool:

@@ -1,0 +1,73 @@
+"""How many threads nvcc is told to take, in the flags of a setup.py and in the user's own.
+
+May not run nvcc. What comes from a variable that is ours to set does not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+# Of nvcc --help: --threads NUMBER, -t NUMBER, either with `=`, and -t4.
+_FLAG = re.compile(r"--threads|-t")
+_WITH_VALUE = re.compile(r"(?:--threads=|-t=?)(\d{1,4})")
+_NUMBER = re.compile(r"\d{1,4}")
+_OURS = "NVCC_THREADS"
+
+
+def nvcc_threads(nodes: Iterable[ast.AST], resolve: Callable[[ast.expr], ast.expr]) -> int | None:
+    """Return the most threads that a flag gives to nvcc, 0 for one for each processor; None if there is no such flag.
+
+    What comes from NVCC_THREADS is not counted: that variable is ours to set. Of another variable the default counts.
+
+    :param resolve: returns what a name is bound to, or the same node
+    """
+    found = [int(text) for node in nodes for text in _threads(node, resolve)]
+    return None if not found else 0 if 0 in found else max(found)
+
+
+def appended_threads(variables: Mapping[str, str]) -> int | None:
+    """Return the threads of the user's NVCC_APPEND_FLAGS, 0 for one for each processor; None if it names none.
+
+    nvcc takes the last of several values, and these flags come last.
+    """
+    found = list(_in_words(variables.get("NVCC_APPEND_FLAGS", "").split()))
+    return int(found[-1]) if found else None
+
+
+def _threads(node: ast.AST, resolve: Callable[[ast.expr], ast.expr]) -> Iterator[str]:
+    if isinstance(node, (ast.List, ast.Tuple)):
+        for flag, value in zip(node.elts, node.elts[1:], strict=False):
+            if isinstance(flag, ast.Constant) and _FLAG.fullmatch(str(flag.value)):
+                text = _literal(value, resolve)
+                if text and _NUMBER.fullmatch(text):
+                    yield text
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("-"):
+        yield from _in_words(node.value.split())  # as for split(): "-O3 --threads 4"
+
+
+def _in_words(words: list[str]) -> Iterator[str]:
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+        match = _WITH_VALUE.fullmatch(word)
+        if match:
+            yield match[1]
+        elif _FLAG.fullmatch(word) and _NUMBER.fullmatch(following):
+            yield following
+
+
+def _literal(node: ast.expr, resolve: Callable[[ast.expr], ast.expr]) -> str | None:
+    """Return the text of a literal, or the default of a variable of its own; None for all else."""
+    node = resolve(node)
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):  # os.getenv("MINE") or "4"
+        return None if _asks_ours(node) else _literal(node.values[-1], resolve)
+    if isinstance(node, ast.Call) and node.args and not _asks_ours(node):  # str(4), os.environ.get("MINE", "4")
+        return _literal(node.args[-1], resolve)
+    return None
+
+
+def _asks_ours(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.Constant) and part.value == _OURS for part in ast.walk(node))
