@@ -5,20 +5,18 @@ May not run one of them, nor change a file.
 
 from __future__ import annotations
 
-import configparser
 import contextlib
-import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..consumer.uv import project_root
-from ..files import UnreadableError, joined, read_text
+from ..files import UnreadableError, read_text
 from ..untrusted import read_toml, strings, table
 from ..values import dataclass
+from ..wanted.pip_settings import pip_settings
 from ..wanted.uv_settings import extra_torches, read_uv_settings
 
 _ETC = Path("/etc")
@@ -109,39 +107,3 @@ def _read(settings: Mapping[str, Any], source: str) -> Iterator[FrontEndSetting]
         for package, text, is_matched in extra_torches(part):
             value = f"{text}, match-runtime" if is_matched else text
             yield FrontEndSetting(name=f"{prefix}extra-build-dependencies.{package}", value=value, source=source)
-
-
-def pip_settings(variables: Mapping[str, str], etc: Path) -> Iterator[tuple[Path, str, str, str]]:
-    """Yield what pip's files say, weakest first: the file, the section, the key with dashes, the value."""
-    for path in _pip_files(variables, etc):
-        parser = configparser.RawConfigParser(strict=False)
-        try:
-            parser.read_string(read_text(path, _LARGEST_BYTES))
-        except (ValueError, configparser.Error):
-            continue
-        for section in parser.sections():
-            yield from ((path, section, key.replace("_", "-"), value.strip()) for key, value in parser.items(section))
-
-
-def _pip_files(variables: Mapping[str, str], etc: Path) -> Iterator[Path]:
-    """Yield pip's files, weakest first (pip/_internal/configuration.py)."""
-    own = variables.get("PIP_CONFIG_FILE", "")
-    if own == os.devnull:
-        return
-    home = joined("", variables.get("HOME") or "~")
-    if sys.platform == "win32":
-        name = "pip.ini"
-        yield Path(variables.get("PROGRAMDATA", "C:/ProgramData")) / "pip" / name
-        yield Path(variables.get("APPDATA", str(home))) / "pip" / name
-    else:
-        name = "pip.conf"
-        places = variables.get("XDG_CONFIG_DIRS") or str(etc / "xdg")
-        yield from (Path(place) / "pip" / name for place in places.split(":"))
-        yield etc / name
-        if sys.platform == "darwin":
-            yield home / "Library" / "Application Support" / "pip" / name
-        yield home / ".pip" / name
-        yield Path(variables.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / name
-    yield Path(variables.get("VIRTUAL_ENV") or sys.prefix) / name
-    if own:
-        yield Path(own)

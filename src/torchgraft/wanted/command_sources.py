@@ -1,6 +1,6 @@
 """Where the arguments and variables of a front end name requirements: as text, in files, in groups.
 
-May not open a file. One function for each front end.
+May open no file but pip's settings, which name others. One function for each front end.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ def _pip(command: CommandLine, variables: Mapping[str, str]) -> Sources:
         return Sources(files=files, constraints=command.values("-c", "--constraint"))
     if command.words not in (("install",), ("wheel",), ("download",), ("lock",)):
         return Sources()
+    from .pip_settings import named_files
+
     script = command.values("--requirements-from-script")
     return Sources(
         texts=(*command.positional, *_editable(command.values("-e", "--editable"))),
-        files=(*command.values("-r", "--requirement"), *_listed(variables, "PIP_REQUIREMENT")),
-        constraints=(*command.values("-c", "--constraint"), *_listed(variables, "PIP_CONSTRAINT")),
+        files=(*command.values("-r", "--requirement"), *named_files(command.words[0], "requirement", variables)),
+        constraints=(*command.values("-c", "--constraint"), *named_files(command.words[0], "constraint", variables)),
         script=script[-1] if script else None,
         groups=command.values("--group"),
     )

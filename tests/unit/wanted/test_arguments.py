@@ -177,6 +177,19 @@ def test_files_that_variables_name(tmp_path: Path, name: FrontEndName, line: str
     assert requirements(asked) == ["torch==2.6.0"]
 
 
+@pytest.mark.parametrize("section", ["global", "install"])
+def test_files_that_pips_settings_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str) -> None:
+    (tmp_path / "a.txt").write_text("torch==2.6.0\n")
+    (tmp_path / "b.txt").write_text("torch==2.7.0\n")
+    settings = tmp_path / "pip.conf"
+    settings.write_text(f"[global]\nconstraint = b.txt\n[{section}]\nconstraint =\n  a.txt\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+    assert requirements(ask(tmp_path, PIP, "install", "ext")) == ["torch==2.6.0"]
+    # A variable wins over the settings, as in pip.
+    assert requirements(ask(tmp_path, PIP, "install", "ext", PIP_CONSTRAINT="b.txt")) == ["torch==2.7.0"]
+    assert requirements(ask(tmp_path, UV, "pip", "install", "ext")) == []
+
+
 def test_an_override_replaces_every_other_requirement(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("torch==2.6.0\n")
     assert requirements(ask(tmp_path, UV, "pip", "install", "torch==2.8.0", "--override=a.txt")) == ["torch==2.6.0"]

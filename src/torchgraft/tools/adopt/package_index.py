@@ -22,7 +22,7 @@ from ...errors import ActError, Evidence
 from ...prebuilt.download import DownloadError, Limits, download
 from ...untrusted import table, tables, text_of
 from ...values import dataclass
-from ..front_end_settings import pip_settings
+from ...wanted.pip_settings import pip_settings
 from .sdist import no_sdist
 
 if TYPE_CHECKING:
