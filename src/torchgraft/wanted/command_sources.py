@@ -27,16 +27,17 @@ class Sources(NamedTuple):
     groups: tuple[str, ...] = ()
 
 
-def sources_of(command: CommandLine, variables: Mapping[str, str]) -> Sources:
+def sources_of(command: CommandLine, variables: Mapping[str, str], folder: str) -> Sources:
     """Return where a command names requirements; nowhere, for one that installs nothing.
 
     :param variables: those of the front end; PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT, UV_OVERRIDE are looked at
+    :param folder: where it runs
     """
     reads = _SOURCES.get(command.program)
-    return Sources() if reads is None else reads(command, variables)
+    return Sources() if reads is None else reads(command, variables, folder)
 
 
-def _pip(command: CommandLine, variables: Mapping[str, str]) -> Sources:
+def _pip(command: CommandLine, variables: Mapping[str, str], folder: str) -> Sources:
     if command.words == ("compile",):
         # pip-tools; the others that it takes without being told of are setup.py and pyproject.toml, the project itself.
         files = command.positional or ("requirements.in",)
@@ -48,14 +49,20 @@ def _pip(command: CommandLine, variables: Mapping[str, str]) -> Sources:
     script = command.values("--requirements-from-script")
     return Sources(
         texts=(*command.positional, *_editable(command.values("-e", "--editable"))),
-        files=(*command.values("-r", "--requirement"), *named_files(command.words[0], "requirement", variables)),
-        constraints=(*command.values("-c", "--constraint"), *named_files(command.words[0], "constraint", variables)),
+        files=(
+            *command.values("-r", "--requirement"),
+            *named_files(command.words[0], "requirement", variables, folder),
+        ),
+        constraints=(
+            *command.values("-c", "--constraint"),
+            *named_files(command.words[0], "constraint", variables, folder),
+        ),
         script=script[-1] if script else None,
         groups=command.values("--group"),
     )
 
 
-def _uv(command: CommandLine, variables: Mapping[str, str]) -> Sources:
+def _uv(command: CommandLine, variables: Mapping[str, str], _folder: str) -> Sources:
     words = command.words
     constraints = (*command.values("-c", "--constraint", "--constraints"), *_listed(variables, "UV_CONSTRAINT"))
     overrides = (*command.values("--override", "--overrides"), *_listed(variables, "UV_OVERRIDE"))
@@ -91,7 +98,7 @@ def _uv(command: CommandLine, variables: Mapping[str, str]) -> Sources:
     return Sources()
 
 
-def _pipx(command: CommandLine, variables: Mapping[str, str]) -> Sources:
+def _pipx(command: CommandLine, variables: Mapping[str, str], folder: str) -> Sources:
     by_words: dict[tuple[str, ...], tuple[str, ...]] = {
         ("install",): command.positional,
         ("inject",): command.positional[1:],
@@ -101,7 +108,7 @@ def _pipx(command: CommandLine, variables: Mapping[str, str]) -> Sources:
     if texts is None:
         return Sources()
     passed = [part for value in command.values("--pip-args") for part in _shell_words(value)]
-    pip = _pip(parse_arguments(FrontEndName.PIP, ("install", *passed)), variables)
+    pip = _pip(parse_arguments(FrontEndName.PIP, ("install", *passed)), variables, folder)
     files = (*command.values("-r", "--requirement"), *pip.files)
     editable = _editable(texts) if command.has("-e", "--editable") else texts
     texts = (*editable, *command.values("--preinstall", "--with"), *pip.texts)
@@ -115,7 +122,7 @@ def _shell_words(text: str) -> list[str]:
         return text.split()
 
 
-def _added(command: CommandLine, _variables: Mapping[str, str]) -> Sources:
+def _added(command: CommandLine, _variables: Mapping[str, str], _folder: str) -> Sources:
     return Sources(texts=command.positional if command.words == ("add",) else ())
 
 

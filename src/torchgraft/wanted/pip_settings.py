@@ -16,7 +16,7 @@ _ETC = Path("/etc")
 _LARGEST_BYTES = 1_000_000
 
 
-def named_files(command: str, key: str, variables: Mapping[str, str]) -> tuple[str, ...]:
+def named_files(command: str, key: str, variables: Mapping[str, str], folder: str) -> tuple[str, ...]:
     """Return the files that pip's variable names, else its settings: those of a command win over the global ones.
 
     Where its settings are is asked of this process, to which pip hands on its variables.
@@ -24,17 +24,20 @@ def named_files(command: str, key: str, variables: Mapping[str, str]) -> tuple[s
     :param command: such as `install`
     :param key: `constraint` or `requirement`
     :param variables: those of pip
+    :param folder: where pip runs
     """
     variable = variables.get(f"PIP_{key.upper()}", "")
     if variable:
         return tuple(variable.split())
-    said = {section: value for _, section, name, value in pip_settings(os.environ) if name == key}
+    said = {section: value for _, section, name, value in pip_settings(os.environ, folder=folder) if name == key}
     return tuple(said.get(command, said.get("global", "")).split())
 
 
-def pip_settings(variables: Mapping[str, str], etc: Path = _ETC) -> Iterator[tuple[Path, str, str, str]]:
+def pip_settings(
+    variables: Mapping[str, str], etc: Path = _ETC, *, folder: str = ""
+) -> Iterator[tuple[Path, str, str, str]]:
     """Yield what pip's files say, weakest first: the file, the section, the key with dashes, the value."""
-    for path in _pip_files(variables, etc):
+    for path in _pip_files(variables, etc, folder):
         text = read_text(path, _LARGEST_BYTES)
         if not text:
             continue
@@ -49,7 +52,7 @@ def pip_settings(variables: Mapping[str, str], etc: Path = _ETC) -> Iterator[tup
             yield from ((path, section, key.replace("_", "-"), value.strip()) for key, value in parser.items(section))
 
 
-def _pip_files(variables: Mapping[str, str], etc: Path) -> Iterator[Path]:
+def _pip_files(variables: Mapping[str, str], etc: Path, folder: str) -> Iterator[Path]:
     """Yield pip's files, weakest first (pip/_internal/configuration.py)."""
     own = variables.get("PIP_CONFIG_FILE", "")
     if own == os.devnull:
@@ -70,4 +73,4 @@ def _pip_files(variables: Mapping[str, str], etc: Path) -> Iterator[Path]:
         yield Path(variables.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / name
     yield Path(variables.get("VIRTUAL_ENV") or sys.prefix) / name
     if own:
-        yield Path(own)
+        yield joined(folder, own)

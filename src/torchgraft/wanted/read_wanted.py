@@ -187,7 +187,7 @@ def read_asked_for(
         UV_OVERRIDE, UV_NO_SOURCES and where uv's tools are (UV_TOOL_DIR, XDG_DATA_HOME) are looked at
     :param building: the project that is being built
     """
-    sources = sources_of(command, variables)
+    sources = sources_of(command, variables, folder)
     tools: tuple[Path, ...] = ()
     if command.text == "uv tool upgrade":
         from ..consumer.uv import tool_environments

@@ -23,6 +23,7 @@ STATES = ("nothing", "the same", "another")
 
 _APP = "app"
 _PINS = {
+    "pip.conf": "[global]\nconstraint = {work}/constraints.txt\n",
     "requirements.txt": "torch==2.8.0\n",
     "constraints.txt": "torch==2.8.0\n",
     "overrides.txt": "torch==2.8.0\n",
@@ -138,6 +139,7 @@ class Cell:
         for name, text in _PINS.items():
             if name in typed:
                 bench.write(name, text)
+                typed += text  # it may name another
         for words in saying.before:
             bench.prepare(*words.split(), where=_APP if saying.app is not None else ".")
         _FIND[saying.front_end](bench, self)
@@ -342,6 +344,7 @@ def _settings() -> Iterator[Saying]:
     yield from _pips(place, f"PIP_CONSTRAINT=constraints.txt {_PIP}")
     for command in (_UV_PIP, _TOOL, _UVX):
         yield _uv(place, f"UV_CONSTRAINT=constraints.txt {command}")
+    yield from _pips("a setting of pip", f"PIP_CONFIG_FILE=pip.conf {_PIP}")
     place, option = "a setting of this backend", "-C torchgraft.torch=2.8.0"
     yield from _pips(place, f"pip install {option} ./ext")
     for command in (

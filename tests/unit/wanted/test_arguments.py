@@ -183,7 +183,8 @@ def test_files_that_pips_settings_name(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "b.txt").write_text("torch==2.7.0\n")
     settings = tmp_path / "pip.conf"
     settings.write_text(f"[global]\nconstraint = b.txt\n[{section}]\nconstraint =\n  a.txt\n")
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+    # As pip takes it, from where it runs.
+    monkeypatch.setenv("PIP_CONFIG_FILE", settings.name)
     assert requirements(ask(tmp_path, PIP, "install", "ext")) == ["torch==2.6.0"]
     # A variable wins over the settings, as in pip.
     assert requirements(ask(tmp_path, PIP, "install", "ext", PIP_CONSTRAINT="b.txt")) == ["torch==2.7.0"]
