@@ -26,7 +26,7 @@ class Call:
     """A hook call with its plan. `config_settings` are the delegate's part; `variables` what the process inherited.
 
     `timeout_s` is what the delegate may take, None for as long as it takes; `cache_age_s` how long the cache keeps
-    what no build uses, 0 for ever.
+    what no build uses, 0 for ever; `trust` as in the settings.
     """
 
     plan: Plan
@@ -36,6 +36,7 @@ class Call:
     variables: Mapping[str, str]
     timeout_s: int | None = None
     cache_age_s: int = 0
+    trust: tuple[str, ...] = ()
 
 
 def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: str | None = None) -> Call:
@@ -62,6 +63,7 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
         variables=settings.variables,
         timeout_s=settings.config.timeout_s or None,
         cache_age_s=settings.config.cache_age_s,
+        trust=settings.config.trust,
     )
 
 

@@ -45,7 +45,7 @@ _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 def run_hook(call: Call, arguments: Sequence[object]) -> Any:
     """Return what the delegate's hook returns, run as the plan says; again where it fails of what can be helped."""
     plan = call.plan
-    graft = None if plan.graft is None else link_graft(plan.graft, keep_s=call.cache_age_s)
+    graft = None if plan.graft is None else link_graft(plan.graft, keep_s=call.cache_age_s, trusted=call.trust)
     variables = delegate_variables(plan, call.variables, graft)
     if plan.toolkit is not None:
         assemble_cuda_home(plan.toolkit, compiler=variables.get("CC", "cc"))

@@ -9,12 +9,13 @@ import contextlib
 import errno
 import os
 import shutil
-import stat
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+from ..consumer.ownership import foreign_place
 from ..errors import ActError, Evidence, Problem, quoted
 from ..model.decision import Graft
 from ..own_files import made_in_one_step, make_own_folder
@@ -25,19 +26,20 @@ if sys.platform == "win32":
 _MOST_PRUNED = 50
 
 
-def link_graft(graft: Graft, *, keep_s: int = 0) -> Path:
+def link_graft(graft: Graft, *, keep_s: int = 0, trusted: Iterable[str] = ()) -> Path:
     """Return the graft's folder, made if it is not there.
 
     A graft is made beside its place and moved there in one step: a build that runs at the same time sees all of it
     or nothing, and one that is killed leaves nothing that looks like a graft.
 
     :param keep_s: how long a graft is kept that no build uses; 0 is for ever
+    :param trusted: paths that the user trusts, whoever can change them
     :raises ActError: if the cache folder cannot be written, or others can write to it
     """
     folder = Path(graft.folder)
     try:
-        _make_private(folder.parent.parent)
-        _make_private(folder.parent)
+        _make_private(folder.parent.parent, trusted)
+        _make_private(folder.parent, trusted)
         if not _is_whole(folder, graft):
             _publish(folder, graft)
         note_use(folder)
@@ -69,26 +71,23 @@ def cache_problem(folder: Path, error: OSError) -> Problem:
     )
 
 
-def _make_private(folder: Path) -> None:
+def _make_private(folder: Path, trusted: Iterable[str]) -> None:
     """Make a folder that only its owner can enter; refuse one that is somebody else's.
 
-    :raises ActError: if another user owns it, or may write to it
+    :raises ActError: if another user owns it, or may write to it, who is not trusted
     """
     make_own_folder(folder)
-    if os.name != "posix":
-        return
-    status = folder.stat()
-    if status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return
-    raise ActError(
-        Problem(
-            code="cache-unusable",
-            headline=f"others can write to the cache folder {folder}",
-            evidence=(Evidence(label="found", text=f"owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}"),),
-            why="the build would run what somebody else may have put there",
-            fixes=(f"chmod 700 {quoted(str(folder))}", "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"),
+    found = foreign_place(folder, trusted=trusted)
+    if found:
+        raise ActError(
+            Problem(
+                code="cache-unusable",
+                headline=f"others can write to the cache folder {folder}",
+                evidence=(Evidence(label="found", text=found),),
+                why="the build would run what somebody else may have put there",
+                fixes=(f"chmod 700 {quoted(str(folder))}", "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"),
+            )
         )
-    )
 
 
 def _is_whole(folder: Path, graft: Graft) -> bool:

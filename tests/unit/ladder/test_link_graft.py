@@ -105,6 +105,8 @@ def test_a_cache_folder_that_others_can_write_to_is_refused(tmp_path: Path, site
     with pytest.raises(ActError, match="others can write to the cache folder") as caught:
         link_graft(graft(tmp_path, site))
     assert caught.value.problems[0].code == "cache-unusable"
+    # Who trusts them says so.
+    assert link_graft(graft(tmp_path, site), trusted=[str(tmp_path / "cache")]).is_dir()
 
 
 def test_a_file_in_place_of_the_cache_folder(tmp_path: Path, site: Path) -> None:

@@ -248,8 +248,9 @@ def test_whether_the_cache_folder_can_be_used(tmp_path: Path) -> None:
     assert read_cache_state(folder).fault == ""
     folder.chmod(0o777)
     state = read_cache_state(folder)
-    assert "mode 0777" in state.fault
+    assert f"any user can change {folder}" in state.fault
     assert state.fixes[0] == f"chmod 700 {folder}"
+    assert read_cache_state(folder, trusted=[str(tmp_path)]).fault == ""
     (tmp_path / "file").touch()
     assert "is no folder" in read_cache_state(tmp_path / "file" / "cache").fault
 

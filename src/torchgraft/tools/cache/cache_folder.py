@@ -9,12 +9,12 @@ import contextlib
 import enum
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ...consumer.ownership import foreign_place
 from ...errors import quoted
 from ...file_lock import is_file_locked, remove_lock_file
 from ...files import is_folder, names_in
@@ -89,18 +89,16 @@ class Pruned:
     reason: str
 
 
-def read_cache_state(folder: Path) -> CacheState:
+def read_cache_state(folder: Path, *, trusted: Iterable[str] = ()) -> CacheState:
     """Return whether a cache folder can be used, as builds will want it: ours alone, and writable."""
     place = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
     exists = is_folder(folder)
     if not is_folder(place):
         return CacheState(folder=str(folder), exists=exists, fault=f"{place} is no folder", fixes=(_CURE,))
-    if exists and os.name == "posix":
-        status = folder.stat()
-        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            found = f"others can write to it: owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}"
-            fixes = (f"chmod 700 {quoted(str(folder))}", _CURE)
-            return CacheState(folder=str(folder), exists=True, fault=found, fixes=fixes)
+    found = foreign_place(folder, trusted=trusted) if exists else ""
+    if found:
+        fixes = (f"chmod 700 {quoted(str(folder))}", _CURE)
+        return CacheState(folder=str(folder), exists=True, fault=f"others can write to it: {found}", fixes=fixes)
     if not os.access(place, os.W_OK | os.X_OK):
         return CacheState(folder=str(folder), exists=exists, fault=f"{place} cannot be written to", fixes=(_CURE,))
     return CacheState(folder=str(folder), exists=exists)

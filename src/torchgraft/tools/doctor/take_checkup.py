@@ -57,7 +57,7 @@ def take_checkup(consumer: str | None) -> tuple[Config, Checkup]:
         front_ends=find_front_ends(settings.variables),
         front_end_settings=find_front_end_settings(settings.variables, settings.source),
         driver=find_driver(),
-        cache=read_cache_state(settings.cache_folder),
+        cache=read_cache_state(settings.cache_folder, trusted=settings.config.trust),
         stray=stray_environments(settings.variables),
         settings_faults=faults,
     )
