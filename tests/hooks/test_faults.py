@@ -175,3 +175,18 @@ def test_a_cache_folder_that_is_somebody_elses_stays_as_it_is(
     assert caller.build_wheel(tmp_path).endswith(".whl")
     assert sorted(own.rglob("*")) == before
     assert list((tmp_path / "tmp").iterdir()) == [own]
+
+
+@ROOT
+def test_a_private_cache_serves_where_everybody_can_change_the_temporary_folder(
+    make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any
+) -> None:
+    (tmp_path / "theirs").mkdir(mode=0o755)
+    os.chown(tmp_path / "theirs", 4242, 4242)
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp").chmod(0o777)
+    caller = make_caller(
+        make_project({"setup.py": PURE}), TORCHGRAFT_CACHE_DIR=str(tmp_path / "theirs"), TMPDIR=str(tmp_path / "tmp")
+    )
+    assert caller.build_wheel(tmp_path).endswith(".whl")
+    assert "is not used, since user 4242 can change" in capfd.readouterr().err

@@ -84,7 +84,9 @@ def _with_own_cache(settings: Settings) -> tuple[Settings, str]:
         from ..child import say
 
         say(shown(f"torchgraft: {note}"))
-    return replace(settings, cache_folder=own), note
+    # It was made for this user or this call alone, wherever it is.
+    trusting = replace(config, trust=(*config.trust, str(own)))
+    return replace(settings, cache_folder=own, config=trusting), note
 
 
 def _plan(settings: Settings, hook: Hook) -> Plan:

@@ -222,7 +222,8 @@ def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, decl
     if consumer.rule in {Rule.IMPORTABLE, Rule.TOLD}:
         # What is importable in the build already is what the front end chose for it.
         return None
-    for answer in (locked, asked):
+    is_idle = all(item.idle for item in snapshot.asked_for)
+    for answer in (locked,) if is_idle else (locked, asked):
         if answer.torch and not answer.torch.accepts(installed):
             return answer
     if locked.torch or asked.torch or not snapshot.front_end.installs:

@@ -183,12 +183,14 @@ class Locked:
 class AskedFor:
     """A requirement on torch in the front end's own arguments or in a file they name, its marker being true.
 
-    `options` are those of uv that bring it, where it comes from an index that builds do not see.
+    `options` are those of uv that bring it, where it comes from an index that builds do not see. `idle` says that it
+    limits a torch which nothing of the command requires: one that is installed stays, whichever it is.
     """
 
     requirement: TorchRequirement
     source: str
     options: tuple[str, ...] = ()
+    idle: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -232,11 +232,15 @@ def read_asked_for(
         limits += pip_lines(command, variables, Path(folder), "constraint-dependencies")
         overrides += pip_lines(command, variables, Path(folder), "override-dependencies")
     parsed = ((line.text, requirement_of(line.text)) for line in lines)
-    others = [text for text, one in parsed if one is not None and canonicalize_name(one.name) != "torch"]
-    found = [asked for line in (*lines, *limits) if (asked := torch_in_line(line, python, faults))]
+    own = {"torch", canonicalize_name(building.name or "") if building else ""}
+    others = [text for text, one in parsed if one is not None and canonicalize_name(one.name) not in own]
+    wished = [asked for line in lines if (asked := torch_in_line(line, python, faults))]
+    limiting = [asked for line in limits if (asked := torch_in_line(line, python, faults))]
     replaced = [asked for line in overrides if (asked := torch_in_line(line, python, faults))]
+    has_none = building is not None and building.dependencies == () and not others
+    is_idle = not wished and (has_none or command.has("--no-deps", "--no-dependencies"))
     return Asked(
-        requirements=tuple(dict.fromkeys(replaced or found)),
+        requirements=tuple(replace(one, idle=is_idle) for one in dict.fromkeys(replaced or [*wished, *limiting])),
         faults=tuple(dict.fromkeys(faults)),
         others=tuple(dict.fromkeys(others)),
         lock_files=tuple(dict.fromkeys(lock_files)),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ LOCKING = FrontEnd(name=FrontEndName.UV, command="uv lock", installs=False)
         # What is about to replace the installed torch wins over it ...
         ({}, {"locked": LOCKED}, Rung.LOCKED, "torch==2.8.0"),
         ({}, {"asked_for": ASKED}, Rung.ASKED_FOR, "torch==2.6.0"),
+        ({}, {"asked_for": (replace(ASKED[0], idle=True),)}, Rung.INSTALLED, "torch===2.13.0+cpu"),
         ({}, {"project": snapshots.project(dependencies=("torch<2.9",))}, Rung.DECLARED, "torch<2.9"),
         # ... and what it meets leaves it where it is.
         ({}, {"asked_for": SAME}, Rung.INSTALLED, "torch===2.13.0+cpu"),

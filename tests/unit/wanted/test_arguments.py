@@ -8,6 +8,7 @@ from packaging.requirements import Requirement
 
 from torchgraft.consumer.command_line import parse_arguments, parse_command_line
 from torchgraft.model.observation import FrontEndName, Python
+from torchgraft.model.source_tree import Project
 from torchgraft.wanted.read_wanted import Asked, read_asked_for
 
 PYTHON = Python(
@@ -175,6 +176,30 @@ def test_files_that_variables_name(tmp_path: Path, name: FrontEndName, line: str
     (tmp_path / "b.txt").write_text("torch==2.6.0\n")
     asked = ask(tmp_path, name, *line.split(" "), **{variable: "a.txt b.txt"})
     assert requirements(asked) == ["torch==2.6.0"]
+
+
+@pytest.mark.parametrize(
+    ("line", "dependencies", "idle"),
+    [
+        ("install -c a.txt ext", (), True),
+        ("install -c a.txt ext", ("numpy",), False),
+        ("install -c a.txt ext", ("torch",), False),
+        ("install -c a.txt ext", None, False),
+        ("install -c a.txt ext torch", (), False),
+        ("install -c a.txt ext numpy", (), False),
+        ("install -c a.txt --no-deps ext", ("torch",), True),
+        ("install -c a.txt --no-deps ext torch", ("torch",), False),
+    ],
+)
+def test_a_constraint_on_what_nothing_requires_is_idle(
+    tmp_path: Path, line: str, dependencies: tuple[str, ...] | None, *, idle: bool
+) -> None:
+    (tmp_path / "a.txt").write_text("torch==2.6.0\n")
+    building = Project(folder=str(tmp_path / "ext"), name="ext", dependencies=dependencies)
+    command = parse_arguments(PIP, line.split(" "))
+    asked = read_asked_for(command, folder=str(tmp_path), variables={}, python=PYTHON, building=building)
+    assert [one.idle for one in asked.requirements] == [idle] * len(asked.requirements)
+    assert asked.requirements
 
 
 @pytest.mark.parametrize("section", ["global", "install"])
