@@ -37,6 +37,17 @@ def find_programs(name: str, variables: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(str(Path(program).absolute()) for program in found if program)
 
 
+def find_answering(name: str, variables: Mapping[str, str], prefix: str) -> str:
+    """Return the program of this name that a build would run if it says its version, "" if it does not.
+
+    The first on PATH is run, whether it works or not; where it has none, that of an environment would do.
+    """
+    own = shutil.which(name, path=os.path.join(prefix, "Scripts" if sys.platform == "win32" else "bin"))  # noqa: PTH118
+    for program in (*find_programs(name, variables), *([own] if own and prefix else []))[:1]:
+        return program if (ask_program([program, "--version"], variables) or "")[:1].isdigit() else ""
+    return ""
+
+
 def ask_program(command: Sequence[str], variables: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> str | None:
     """Return all that a command prints, on both streams; None where it cannot be run, or does not end in time."""
     answer = take_answer(command, variables, timeout_s=timeout_s)

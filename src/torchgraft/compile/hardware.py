@@ -112,7 +112,8 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
     :param cudas: versions of CUDA that may be compiled for, empty where that is not known
     :param build_paths: those of `search_paths` that are the build environment's
     """
-    hardware = read_machine()
+    users_jobs = variables.get("MAX_JOBS", "")  # torch asks isdigit(), too
+    hardware = replace(read_machine(), users_jobs=int(users_jobs) if re.fullmatch(r"[0-9]{1,9}", users_jobs) else 0)
     if cuda or rocm or gpus:
         from .gpus import find_gpus
 

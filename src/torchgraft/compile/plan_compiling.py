@@ -30,10 +30,11 @@ _RESERVE_BYTES = 1_000_000_000
 
 
 class Count(NamedTuple):
-    """How many jobs, or how many threads each of them has, and what says so."""
+    """How many jobs, or how many threads each of them has, and what says so; `threads` fit beside these jobs."""
 
     number: int
     reason: str
+    threads: int = 1
 
 
 def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> Compiling:
@@ -124,7 +125,9 @@ def _with_jobs(compiling: Compiling, jobs: Count | None, *, cuda: bool = False) 
     names = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL")
     variables = [_of_machine(name, str(jobs.number), jobs.reason) for name in names]
     if cuda:
-        variables.append(_of_machine("NVCC_THREADS", "1", "jobs are a better use of memory than threads"))
+        threads = max(1, min(jobs.threads, len(compiling.architectures)))
+        why = "MAX_JOBS leaves room for them" if threads > 1 else "jobs are a better use of memory than threads"
+        variables.append(_of_machine("NVCC_THREADS", str(threads), why))
     return replace(compiling, jobs=jobs.number, variables=(*variables, *compiling.variables))
 
 
@@ -216,7 +219,7 @@ def _not_installed(snapshot: Snapshot, torch: Torch, requirement: Planned) -> Pr
 def plan_jobs(
     config: Config, snapshot: Snapshot, *, cuda: bool, job_bytes: int = 0, threads: Count | None = None
 ) -> Count | None:
-    """Return the smaller of what processors and memory allow, at least one; None if neither was looked at.
+    """Return the user's MAX_JOBS, else the smaller of what processors and memory allow; None if neither was looked at.
 
     ninja counts processors alone, and a machine of 64 cores and 128 GB dies at the 30th nvcc.
 
@@ -233,6 +236,9 @@ def plan_jobs(
             need *= threads.number
             counted = f" of {threads.number} nvcc threads ({threads.reason})"
     by_memory = max(1, (hardware.memory_bytes - _RESERVE_BYTES) // need)
+    if hardware.users_jobs:
+        fitting = min(hardware.cores, by_memory) // hardware.users_jobs
+        return Count(hardware.users_jobs, "as MAX_JOBS says", threads=fitting)
     if config.max_jobs and config.max_jobs <= min(hardware.cores, by_memory):
         return Count(config.max_jobs, f"max-jobs ({config.origin('max-jobs')})")
     if by_memory < hardware.cores:

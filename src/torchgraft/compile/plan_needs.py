@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from ..errors import install_command
+from ..model.decision import Planned
 from ..model.hardware_values import Toolkit
-from ..model.observation import Hook
+from ..model.observation import FrontEndName, Hook, Rule, Snapshot
 from ..model.source_tree import Project
 from ..model.torch_values import Torch
 from ..settings.config import Config, Cuda, Source
 
 # Variables by which the user names a toolkit.
 TOOLKIT_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDACXX")
+ASKED_NINJA = Planned(text="ninja", reason="torch compiles several files at once with it, and none that works is there")
 
 
 def users_switch(config: Config, project: Project, variables: Mapping[str, str]) -> str:
@@ -84,6 +87,36 @@ def sycl_need(config: Config, project: Project, torch: Torch | None) -> str:
 def has_vocabulary(config: Config, project: Project) -> bool:
     """Return whether words of the vocabulary may apply: each is about a toolkit, about cuda = off, or asked for."""
     return bool(project.cuda_sources or config.vocabulary) or config.cuda is not Cuda.AUTO
+
+
+def uses_ninja(project: Project) -> bool:
+    """Return whether torch would have ninja compile several sources of one extension at once."""
+    script = project.setup_script
+    return script is not None and script.torch_sources > 1 and not script.refuses_ninja
+
+
+def plan_ninja(snapshot: Snapshot) -> Planned | None:
+    """Return which program lets torch compile several files at once: "" if none does; None where it would be no use.
+
+    It is asked for where builds are isolated. Elsewhere the front end installs nothing, and some refuse to begin.
+    """
+    project, consumer = snapshot.project, snapshot.consumer
+    if not (snapshot.hook.builds or (snapshot.hook.asks and not snapshot.front_end.resolves)):
+        return None
+    if not uses_ninja(project):
+        refused = project.setup_script is not None and project.setup_script.torch_sources > 1
+        return Planned(text="", reason="setup.py says use_ninja=False") if refused else None
+    if snapshot.ninja:
+        return Planned(text=snapshot.ninja, reason="ninja works")
+    # Where the build environment is an imaginary one.
+    if not snapshot.build.prefix and snapshot.build.version_of("ninja") is not None:
+        return Planned(text="ninja", reason="[build-system] requires it")
+    is_isolated = consumer is None or consumer.rule is not Rule.IMPORTABLE or snapshot.passing is not None
+    if snapshot.hook.asks and is_isolated:
+        return ASKED_NINJA
+    by_uv = snapshot.front_end.name is FrontEndName.UV
+    command = install_command(consumer.prefix if consumer else None, ["ninja"], by_uv=by_uv)
+    return Planned(text="", reason=f"no ninja that works is there: {command}")
 
 
 def toolkits_for(toolkits: Iterable[Toolkit], cuda: str) -> tuple[Toolkit, ...]:

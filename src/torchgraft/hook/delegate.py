@@ -103,6 +103,10 @@ def delegate_variables(plan: Plan, inherited: Mapping[str, str], graft: Path | N
     if plan.toolkit is not None:
         path = [str(Path(plan.toolkit.home) / "bin"), variables.get("PATH", "")]
         variables["PATH"] = os.pathsep.join(filter(None, path))
+    if plan.ninja is not None and os.path.isabs(plan.ninja.text):  # noqa: PTH117
+        # Behind all that is there: of an environment that is not activated, torch sees no programs.
+        folders = [*variables.get("PATH", "").split(os.pathsep), str(Path(plan.ninja.text).parent)]
+        variables["PATH"] = os.pathsep.join(dict.fromkeys(filter(None, folders)))
     return variables if graft is None else with_import_path(variables, graft)
 
 

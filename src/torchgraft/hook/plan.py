@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..compile.plan_needs import concerns_compilers, with_users_switch
+from ..compile.plan_needs import ASKED_NINJA, concerns_compilers, plan_ninja, with_users_switch
 from ..ladder.plan_problems import plan_problems
 from ..ladder.plan_requirements import plan_delegate, plan_late_install, plan_requirements
 from ..ladder.plan_torch import Choice, consumer_text, plan_guess, plan_torch, with_meant_consumer
@@ -32,7 +32,8 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     compiling = _compiling(config, snapshot, torch, reach.way)
     delegate = plan_delegate(config, snapshot, reach.way, toolkit=compiling.requirement)
     wishes = _wishes(config, snapshot, choice, torch=torch, reach=reach, compiling=compiling)
-    toolkit = (compiling.requirement,) if compiling.requirement else ()
+    ninja = plan_ninja(snapshot)
+    more = (compiling.requirement, ninja if ninja == ASKED_NINJA else None)
     asks = asks_dependencies(config, snapshot, choice)
     problems = (*wishes.problems, *plan_problems(config, snapshot, choice, reach))
     problems = tuple(problem for problem in problems if not asks or problem.code != "no-torch")
@@ -54,7 +55,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
             choice=choice,
             reach=reach,
             delegate=delegate,
-            more=(*toolkit, *wishes.requirements),
+            more=(*filter(None, more), *wishes.requirements),
         ),
         late_install=plan_late_install(snapshot, choice, reach, compiling.requirement),
         graft=plan_graft(config, snapshot) if reach.way is Way.GRAFT else None,
@@ -69,6 +70,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         toolkit=compiling.toolkit,
         rebuild=_rebuild(config, snapshot, reach.torch),
         jobs=compiling.jobs,
+        ninja=ninja,
         variables=plan_variables(config, snapshot, torch=torch, reach=reach, compiling=compiling, wishes=wishes),
         when=wishes.outcomes,
         prebuilt=wishes.prebuilt,

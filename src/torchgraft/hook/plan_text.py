@@ -13,6 +13,8 @@ from ..model.observation import FrontEndName, Way
 from ..model.torch_values import Knowledge, Torch
 from ..settings.config import Log
 
+_SERIAL = "torch compiles one file after the other"
+
 
 def torch_text(torch: Torch) -> str:
     """Return a torch in one line: version, accelerator, C++ ABI, where."""
@@ -46,6 +48,8 @@ def plan_text(plan: Plan) -> str:
     if plan.toolkit:
         over = f", links over {', '.join(plan.toolkit.layers)}" if plan.toolkit.layers else ""
         lines.append(f"toolkit    {plan.toolkit.reason}: {plan.toolkit.home}{over}")
+    if plan.serial:
+        lines.append(f"jobs       {_SERIAL}: {plan.serial}")
     if plan.rebuild and plan.rebuild.reason:
         lines.append(f"rebuild    {plan.rebuild.reason}")
     if plan.from_files:
@@ -110,7 +114,8 @@ def summary_text(plan: Plan) -> str:
         return shown(f"torchgraft: building with {what} ({plan.way.value}: {plan.way_reason})")
     where = f" of {plan.consumer.reason}" if plan.consumer and plan.way is not Way.INSTALL else ""
     guess = (f"this torch is a guess: {plan.guess}",) if plan.guess else ()
-    lines = (f"building against torch {plan.torch.version}{where}, {plan.way.value}", *guess, *plan.overrides)
+    serial = (f"{_SERIAL}: {plan.serial}",) if plan.serial else ()
+    lines = (f"building against torch {plan.torch.version}{where}, {plan.way.value}", *guess, *serial, *plan.overrides)
     return "\n".join(shown(f"torchgraft: {line}") for line in lines)
 
 

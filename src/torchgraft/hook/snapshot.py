@@ -15,7 +15,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ..compile.plan_needs import concerns_compilers, users_switch, with_users_switch
+from ..compile.plan_needs import concerns_compilers, users_switch, uses_ninja, with_users_switch
 from ..consumer.environment import holds_torch, is_throw_away, python_path_of, read_environment
 from ..consumer.front_end import Caller, FoundConsumer, find_caller
 from ..consumer.ownership import owner_of, read_exposures, read_graft_exposures
@@ -166,6 +166,7 @@ def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, 
         env_conditions_met=_env_conditions_met(settings),
         switched_off=switched_off,
         hash_files=_hash_files(settings),
+        ninja=_ninja(settings, hook, place),
         cache_folder=str(settings.cache_folder),
     )
 
@@ -261,6 +262,14 @@ def _hardware(
         consumer=consumer,
         locked=locked,
     )
+
+
+def _ninja(settings: Settings, hook: Hook, place: _Place) -> str:
+    if not ((hook.asks or hook.builds) and uses_ninja(place.project)):
+        return ""
+    from ..programs import find_answering
+
+    return find_answering("ninja", settings.variables, place.build.prefix)
 
 
 def _installer(process: HookProcess, caller: Caller | None) -> Installer | None:

@@ -262,6 +262,7 @@ class Plan:
     `asks_identity` says that no file has name and version of the distribution, and that the delegate is asked first;
     `asks_dependencies` that none has its requirements, while nothing else says which torch.
     `guess` says why the wheel may meet another torch, "" where that is certain.
+    `ninja` is the program by which torch compiles several files at once, as `plan_needs.plan_ninja` has it.
     """
 
     hook: Hook
@@ -278,6 +279,7 @@ class Plan:
     toolkit: PlannedToolkit | None = None
     rebuild: Rebuild | None = None
     jobs: int | None = None
+    ninja: Planned | None = None
     stand_in: Torch | None = None
     hides_version: bool = False
     asks_version: bool = False
@@ -298,3 +300,8 @@ class Plan:
     overrides: tuple[str, ...] = ()
     compile_problems: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def serial(self) -> str:
+        """Why torch compiles one file after the other; "" where it does not."""
+        return self.ninja.reason if self.ninja is not None and not self.ninja.text else ""

@@ -72,7 +72,8 @@ class Hardware:
     which of them that was. `toolkit_faults` say why a toolkit that is there cannot be used. `wheel_trees` are folders
     such as nvidia/cu13 that NVIDIA's wheels made, the build environment's first; `wheels` are names and versions of all
     of NVIDIA's wheels in both environments. The first of `compilers` is what compiles where nothing is set.
-    `appended_threads` is what the user's NVCC_APPEND_FLAGS tells every nvcc, 0 for as many as there are processors.
+    `appended_threads` is what the user's NVCC_APPEND_FLAGS tells every nvcc, 0 for as many as there are processors;
+    `users_jobs` is the user's MAX_JOBS, 0 where it is no number.
     """
 
     cores: int
@@ -89,3 +90,4 @@ class Hardware:
     rocm: tuple[RocmToolkit, ...] = ()
     sycl: tuple[SyclCompiler, ...] = ()
     appended_threads: int | None = None
+    users_jobs: int = 0

@@ -263,7 +263,8 @@ class Snapshot:
     that hold, in the words of `rules.env_condition_text`. `switched_off` is the variable by which the user has told the
     package to leave CUDA out, with its value, as in FLASH_ATTENTION_SKIP_CUDA_BUILD=TRUE. `passing` is None where the
     hook imports no torch, or runs in the consumer. `lock_exposures` say who else can change the lock. `unmet` are the
-    distributions that the command installs besides, into a consumer with torch and by no lock.
+    distributions that the command installs besides, into a consumer with torch and by no lock. `ninja` is the program
+    that torch would have compile several files at once, "" if none works or nobody needs one.
     """
 
     format: int = SNAPSHOT_FORMAT
@@ -287,4 +288,5 @@ class Snapshot:
     env_conditions_met: tuple[str, ...] = ()
     switched_off: str = ""
     hash_files: tuple[HashFile, ...] = ()
+    ninja: str = ""
     cache_folder: str

@@ -22,6 +22,8 @@ class SetupScript:
     `nvcc_threads` is what it tells nvcc itself, 0 for as many as there are processors, None if nothing that is not
     NVCC_THREADS; `names_gencode` says whether it has flags of its own for architectures.
     `only_compiles` says that setup() gets nothing that metadata are made of beside `[project]`.
+    `torch_sources` is how many sources torch's BuildExtension compiles, of the extension that has the most of them, 0
+    where it is not used; `refuses_ninja` says that it is told not to use ninja.
     """
 
     may_set_requires: bool = False
@@ -38,6 +40,8 @@ class SetupScript:
     nvcc_threads: int | None = None
     names_gencode: bool = False
     only_compiles: bool = False
+    torch_sources: int = 0
+    refuses_ninja: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -122,18 +122,23 @@ def _setup_calls(nodes: Iterable[ast.AST]) -> list[ast.Call]:
 
 def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
     named = {name_of(node) for node in nodes if isinstance(node, ast.expr)}
+    named |= {node.name for node in nodes if isinstance(node, ast.alias)}
+    imports = _imports(nodes)
     constants = _Constants(tree, nodes)
     about_torch = _AboutTorch()
     about_torch.visit(tree)
     known = SetupScript(
-        imports=_imports(nodes),
+        imports=imports,
         needs_torch=about_torch.needed,
         asks_version=about_torch.asks_version,
         needs_version=about_torch.needs_version,
         names_cuda="CUDAExtension" in named,
         names_sycl="SyclExtension" in named,
         nvcc_threads=_nvcc_threads(nodes, constants),
-        names_gencode=_names_gencode(nodes),
+        # torch then adds none of its own (`_get_cuda_arch_flags`)
+        names_gencode=any("-gencode" in str(node.value) for node in nodes if isinstance(node, ast.Constant)),
+        torch_sources=_most_sources(nodes, constants) if "BuildExtension" in named and "torch" in imports else 0,
+        refuses_ninja=any(_refuses_ninja(node, constants) for node in nodes),
     )
     calls = _setup_calls(nodes)
     if len(calls) != 1:
@@ -323,9 +328,20 @@ def _names(expression: ast.expr) -> set[str]:
     return {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
 
 
-def _names_gencode(nodes: Iterable[ast.AST]) -> bool:
-    """Return whether a flag names architectures: torch then adds none of its own (`_get_cuda_arch_flags`)."""
-    return any(isinstance(node, ast.Constant) and "-gencode" in str(node.value) for node in nodes)
+def _refuses_ninja(node: ast.AST, constants: _Constants) -> bool:
+    value = constants.resolve(node.value) if isinstance(node, ast.keyword) and node.arg == "use_ninja" else None
+    return isinstance(value, ast.Constant) and value.value is False
+
+
+def _most_sources(nodes: Iterable[ast.AST], constants: _Constants) -> int:
+    """Return how many sources the extension with the most of them has; what an expression computes are many."""
+    given = [
+        [k.value for k in node.keywords if k.arg == "sources"] or node.args[1:2]
+        for node in nodes
+        if isinstance(node, ast.Call) and name_of(node.func).endswith("Extension")
+    ]
+    found = [constants.strings(sources[0]) if sources else None for sources in given]
+    return max((_MOST_STRINGS if sources is None else len(sources) for sources in found), default=_MOST_STRINGS)
 
 
 def _nvcc_threads(nodes: list[ast.AST], constants: _Constants) -> int | None:

@@ -170,7 +170,8 @@ def built_facts(plan: Plan, wheel: BuiltWheel, *, reproducible: bool) -> dict[st
         "compilers": list(compilers_of(wheel.modules)),
         "toolkit": plan.toolkit.version if plan.toolkit else None,
         "architectures": _architectures(plan),
-        "jobs": None if reproducible else plan.jobs,
+        "jobs": None if reproducible else 1 if plan.serial else plan.jobs,
+        "serial": None if reproducible else plan.serial or None,
         "link": _link(wheel.report, wheel.modules),
         "stable_abi": {
             "torch": wheel.report.stable_since or None,

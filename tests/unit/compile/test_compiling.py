@@ -382,8 +382,21 @@ def test_the_plan_says_that_threads_are_counted() -> None:
         assert plan(torch, hardware(NVCC_13_0, memory_bytes=9_000_000_000), project=plain).jobs == 4
 
 
-def test_the_users_number_of_jobs_wins() -> None:
-    assert values(plan(CU130, hardware(NVCC_13_0), variables_set=("MAX_JOBS",)))["MAX_JOBS"] is None
+def test_the_users_number_of_jobs_counts_for_all_that_follows_from_jobs() -> None:
+    project = snapshots.project(cuda_sources="a.cu", name="sageattention")
+    made = plan(CU130, hardware(NVCC_13_0, users_jobs=3), variables_set=("MAX_JOBS",), project=project)
+    set_to = values(made)
+    assert (set_to["MAX_JOBS"], set_to["CMAKE_BUILD_PARALLEL_LEVEL"], made.jobs) == (None, "3", 3)
+    assert set_to["EXT_PARALLEL"] == "1"
+    assert "CMAKE_BUILD_PARALLEL_LEVEL=3  (as MAX_JOBS says)" in plan_text(made)
+    # More than the memory allows: the user has said it.
+    assert plan(CU130, hardware(NVCC_13_0, users_jobs=99, memory_bytes=1)).jobs == 99
+
+
+def test_few_jobs_of_the_users_leave_room_for_threads() -> None:
+    made = plan(CU130, hardware(NVCC_13_0, cores=16, users_jobs=4, gpus=("8.0", "9.0")), variables_set=("MAX_JOBS",))
+    assert values(made)["NVCC_THREADS"] == "2"
+    assert values(plan(CU130, hardware(NVCC_13_0, gpus=("8.0", "9.0"))))["NVCC_THREADS"] == "1"
 
 
 def test_a_problem_is_said_once_where_the_plan_is_logged() -> None:

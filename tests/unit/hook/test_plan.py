@@ -243,6 +243,40 @@ def test_a_literal_setup_requires_is_taken_from_the_syntax_tree_where_torch_come
     assert [line.text for line in made.requirements] == ["torch", "cython", "psutil", "ninja"]
 
 
+# ninja, without which torch compiles one file after the other.
+MANY = snapshots.project(setup_script=SetupScript(torch_sources=10))
+
+
+def test_ninja_is_asked_for_where_torch_compiles_several_files_and_none_is_there() -> None:
+    made = plan(hook=WHEEL, project=MANY)
+    assert [line.text for line in made.requirements] == ["ninja"]
+    assert not made.serial
+    for project, changes in (
+        (snapshots.project(setup_script=SetupScript(torch_sources=1)), {}),
+        (snapshots.project(setup_script=SetupScript(torch_sources=10, refuses_ninja=True)), {}),
+        (MANY, {"ninja": "/usr/bin/ninja"}),
+        (MANY, {"front_end": FrontEnd(name=FrontEndName.UV, resolves=True)}),
+        (MANY, {"hook": Hook.GET_REQUIRES_FOR_BUILD_SDIST}),
+    ):
+        assert plan(**{"hook": WHEEL, "project": project, **changes}).requirements == ()
+
+
+def test_without_isolation_ninja_is_not_asked_for_and_the_plan_says_what_comes_of_that() -> None:
+    consumer = dataclasses.replace(snapshots.consumer(), rule=Rule.IMPORTABLE)
+    build = build_environment(torch=snapshots.CPU_TORCH)
+    assert plan(hook=WHEEL, project=MANY, consumer=consumer, build=build).requirements == ()
+    made = plan(hook=Hook.BUILD_WHEEL, project=MANY, consumer=consumer, build=build)
+    serial = "torch compiles one file after the other: no ninja that works is there: pip --python "
+    assert serial in plan_text(made)
+    assert serial in summary_text(made)
+
+
+def test_who_refuses_ninja_is_told_what_comes_of_that() -> None:
+    project = snapshots.project(setup_script=SetupScript(torch_sources=10, refuses_ninja=True))
+    made = plan(hook=Hook.BUILD_WHEEL, project=project)
+    assert "torch compiles one file after the other: setup.py says use_ninja=False" in summary_text(made)
+
+
 def test_a_computed_setup_requires_is_noted_where_torch_comes_later() -> None:
     script = SetupScript(may_set_requires=True, setup_requires=None)
     made = plan(hook=WHEEL, consumer=NONE, project=snapshots.project(setup_script=script))

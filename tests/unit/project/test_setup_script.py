@@ -290,3 +290,28 @@ def test_only_static_metadata_need_no_script(tmp_path: Path, project: object, *,
     (tmp_path / "setup.py").write_text("import torch\nfrom setuptools import setup\nsetup()\n")
     pyproject = {"tool": {"setuptools": {"dynamic": {"version": {"attr": "x.v"}, "readme": {"file": "R"}}}}}
     assert read_project(tmp_path, pyproject | ({"project": project} if project else {})).idle_script is idle
+
+
+TORCH = "from torch.utils.cpp_extension import BuildExtension, CppExtension\n"
+MANY = 1000
+# How many sources torch compiles of one extension, and whether ninja is refused.
+NINJA = {
+    "one": (f"{TORCH}setup(ext_modules=[CppExtension('x', ['a.cpp'])], cmdclass={{'b': BuildExtension}})", 1, False),
+    "two": (f"{TORCH}S = ['a', 'b']\nsetup(ext_modules=[CppExtension('x', S)], cmdclass=BuildExtension)", 2, False),
+    "keyword": (f"{TORCH}setup(ext_modules=[CppExtension('x', sources=['a'] + ['b', 'c'])])", 3, False),
+    "of two": (f"{TORCH}CppExtension('x', ['a']), CppExtension('y', ['a', 'b'])\nsetup()", 2, False),
+    "found": (f"{TORCH}setup(ext_modules=[CppExtension('x', glob.glob('*.cpp'))])", MANY, False),
+    "elsewhere": (f"{TORCH}setup(ext_modules=extensions())", MANY, False),
+    "off": (f"{TORCH}setup(cmdclass={{'b': BuildExtension.with_options(use_ninja=False)}})", MANY, True),
+    "on": (f"{TORCH}setup(cmdclass={{'b': BuildExtension.with_options(use_ninja=True)}})", MANY, False),
+    "another name": ("from torch.utils.cpp_extension import BuildExtension as B\nsetup()", MANY, False),
+    "not torch's": ("import x\nsetup(ext_modules=[E('x', ['a', 'b'])], cmdclass={'b': BuildExtension})", 0, False),
+    "setuptools'": ("import torch\nsetup(ext_modules=[CppExtension('x', ['a', 'b'])])", 0, False),
+}
+
+
+@pytest.mark.parametrize("name", NINJA)
+def test_what_torch_can_compile_at_once(name: str) -> None:
+    text, sources, refuses = NINJA[name]
+    script = parse_setup_script(text)
+    assert (script.torch_sources, script.refuses_ninja) == (sources, refuses)

@@ -115,6 +115,17 @@ def test_what_is_made_for_one_torch_is_matched_too(tmp_path: Path) -> None:
     assert settings == {"match": ["torchaudio", "torchvision"]}
 
 
+@pytest.mark.parametrize(("option", "said"), [("use_ninja=False", True), ("", False)])
+def test_a_script_that_refuses_ninja_is_told_what_comes_of_that(tmp_path: Path, option: str, *, said: bool) -> None:
+    script = (
+        "from setuptools import setup\nfrom torch.utils.cpp_extension import BuildExtension, CppExtension\n"
+        f"E = CppExtension('x', ['a.cpp', 'b.cpp'])\nC = BuildExtension.with_options({option})\n"
+        "setup(ext_modules=[E], cmdclass={'build_ext': C})"
+    )
+    notes = adopt(tmp_path, setup_py=script).notes
+    assert ("setup.py says use_ninja=False: torch compiles one file after the other" in notes) is said
+
+
 IMPORTS = {
     "import packaging.version": ["packaging"],
     "import ninja, numpy": ["ninja", "numpy"],

@@ -84,6 +84,7 @@ def test_what_is_recorded() -> None:
         "toolkit": None,
         "architectures": "8.0;9.0",
         "jobs": 3,
+        "serial": None,
         "link": {
             "verdict": "links",
             "modules": ["ext/_C.abi3.so"],

@@ -53,6 +53,7 @@ def read_adoptable(folder: Path) -> Adoptable:
         dependencies=project.dependencies,
         setup_requires=((script.setup_requires or ()) if script else ()) + project.setup_cfg_requires,
         finds_torch=_finds_torch(folder),
+        is_serial=script is not None and script.torch_sources > 1 and script.refuses_ninja,
     )
 
 

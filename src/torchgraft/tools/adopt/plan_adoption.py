@@ -314,5 +314,7 @@ class _Plan:
             provider = PROVIDERS.get(top_name(item))
             if provider and item.late and not item.guarded and required_name(provider.requirement) not in self.taken:
                 yield f"{item.where} imports {top_name(item)} in a function: if the build calls it, add it to requires"
+        if self.found.is_serial:
+            yield "setup.py says use_ninja=False: torch compiles one file after the other"
         if not self.adopted and "vocabulary" not in self.settings:
             yield from asked_words(self.found.name)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
+from ...compile.plan_needs import ASKED_NINJA
 from ...errors import Problem, install_command
 from ...hook.plan import plan_build
 from ...hook.plan_text import torch_text
@@ -167,7 +168,7 @@ def _about_compiling(checkup: Checkup, asked: Plan, built: Plan) -> Iterator[Doc
         yield _about_gpus(hardware, checkup.snapshot.consumer, asked.torch)
         yield from _about_toolkit(hardware, asked, built)
         yield from _about_compilers(hardware, built)
-        yield _about_jobs(hardware, built)
+        yield _about_jobs(hardware, asked, built)
 
 
 def _about_driver(checkup: Checkup, torch: Torch | None) -> Iterator[DoctorLine]:
@@ -274,14 +275,14 @@ def _about_compilers(hardware: Hardware, built: Plan) -> Iterator[DoctorLine]:
         yield _ok("compiler", text)
 
 
-def _about_jobs(hardware: Hardware, built: Plan) -> DoctorLine:
-    variable = _variable(built, "MAX_JOBS")
+def _about_jobs(hardware: Hardware, asked: Plan, built: Plan) -> DoctorLine:
+    variable = _variable(built, "CMAKE_BUILD_PARALLEL_LEVEL")
     machine = f"{hardware.cores} processors, {hardware.memory_bytes / 1e9:.1f} GB of memory"
     if variable is None:
         return _ok("jobs", machine)
-    if variable.value is None:
-        return _ok("jobs", f"{machine}; MAX_JOBS is set, and stays")
-    text = f"{machine}: {variable.value} at once ({variable.reason})"
+    text = f"{machine}: {built.jobs} at once ({variable.reason})"
+    if asked.ninja == ASKED_NINJA:
+        text += "; ninja comes with each isolated build, and without isolation files are compiled one after the other"
     if built.jobs is None or built.jobs >= min(_FEW_JOBS, hardware.cores):
         return _ok("jobs", text)
     return _note("jobs", text, "export TORCHGRAFT_MEMORY_PER_JOB=2GB   (if the package is known to need less)")

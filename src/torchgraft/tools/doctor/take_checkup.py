@@ -22,7 +22,7 @@ from ...errors import ConfigError, Problem
 from ...hook.snapshot import take_shell_snapshot
 from ...model.hardware_values import Hardware
 from ...model.observation import FrontEndName, Hook, Snapshot
-from ...model.source_tree import Project
+from ...model.source_tree import Project, SetupScript
 from ...programs import ask_program, find_programs
 from ...settings.config import VARIABLE_PREFIX, Config, Cuda
 from ...settings.sources import Settings, take_shell_settings
@@ -45,7 +45,8 @@ def take_checkup(consumer: str | None) -> tuple[Config, Checkup]:
     settings, faults = _settings(consumer)
     # Without a CUDA build of torch, too: somebody may wonder why none is taken.
     looking = dataclasses.replace(settings, config=dataclasses.replace(settings.config, cuda=Cuda.REQUIRED))
-    project = Project(folder=str(settings.source), cuda_sources=_CUDA_SOURCES)
+    script = SetupScript(torch_sources=2)
+    project = Project(folder=str(settings.source), cuda_sources=_CUDA_SOURCES, setup_script=script)
     snapshot = take_shell_snapshot(looking, project=project, hook=Hook.BUILD_WHEEL)
     if snapshot.consumer is None or snapshot.consumer.torch is None:
         # Without a torch, no hook would look at more than processors and memory.
