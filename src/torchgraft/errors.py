@@ -5,7 +5,6 @@ May not print, exit or look at the machine: a door renders these.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 
 from .values import dataclass
@@ -137,6 +136,8 @@ def quoted(word: str) -> str:
     Other characters than ASCII are written as bash and zsh read them ($'...').
     """
     if word.isascii() and word.isprintable():
+        import shlex
+
         return shlex.quote(word)
     return "$'" + "".join(map(_escaped, word.encode("utf-8", errors="surrogateescape"))) + "'"
 

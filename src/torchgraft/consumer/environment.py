@@ -22,19 +22,19 @@ _BIN_FOLDERS = frozenset({"bin", "scripts"})
 _INTERPRETERS = ("bin/python", "bin/python3", "bin/pypy3", "Scripts/python.exe", "python.exe")
 # Written by uv and virtualenv ("version_info"), and by venv ("version").
 _VERSION_KEYS = ("version_info", "version")
-_PYTHON_FOLDER = re.compile(r"(?:python|pypy)(\d+\.\d+)t?")
-_TORCH = re.compile(r"torch-\d.*\.(?:dist|egg)-info")
-_IMPORT_LINE = re.compile(r"import[ \t]+(\w+)")
-_ENTRY_POINT = re.compile(r"\s*([\w.]+)\s*:")
+_PYTHON_FOLDER = r"(?:python|pypy)(\d+\.\d+)t?"
+_TORCH = r"torch-\d.*\.(?:dist|egg)-info"
+_IMPORT_LINE = r"import[ \t]+(\w+)"
+_ENTRY_POINT = r"\s*([\w.]+)\s*:"
 # uv writes such lines, into an environment that lies on top of another.
-_NAMED_SITE = re.compile(r"""\baddsitedir\(\s*r?(['"])([^'"]+)\1\s*\)""")
-_ADDS_FOLDERS = re.compile(r"\baddsitedir\b|\bsys\.path\s*(?:\+=|\.(?:append|extend|insert)\b)")
+_NAMED_SITE = r"""\baddsitedir\(\s*r?(['"])([^'"]+)\1\s*\)"""
+_ADDS_FOLDERS = r"\baddsitedir\b|\bsys\.path\s*(?:\+=|\.(?:append|extend|insert)\b)"
 # Made for one build, or for one run of a tool, and never what a wheel is for. The names are those of pip and build
 # (tempfile prefixes), of tox's packaging environments, and of the folders of uv's cache.
-_THROW_AWAY_NAME = re.compile(r"(?:pip-)?build-env-.+|\.pkg.*|\.package")
-_THROW_AWAY_PARENT = re.compile(r"(?:builds|archive)-v\d+")
-_UV_BUILD_PARENT = re.compile(r"builds-v\d+")
-_BUILD_FOLDER = re.compile(r"(?:pip-|pdm-)?build-env-.+")
+_THROW_AWAY_NAME = r"(?:pip-)?build-env-.+|\.pkg.*|\.package"
+_THROW_AWAY_PARENT = r"(?:builds|archive)-v\d+"
+_UV_BUILD_PARENT = r"builds-v\d+"
+_BUILD_FOLDER = r"(?:pip-|pdm-)?build-env-.+"
 # `python -s` and `python -I`; `python -E` and `python -I`.
 _NO_USER_SITE_FLAGS = frozenset("sI")
 _NO_VARIABLES_FLAGS = frozenset("EI")
@@ -111,7 +111,7 @@ def python_path_of(process: HookProcess | Process | None) -> tuple[str, ...]:
 
 def is_of_build(path: Path) -> bool:
     """Return whether a path lies in what pip, build or pdm made for one build."""
-    return any(map(_BUILD_FOLDER.fullmatch, path.parts))
+    return any(re.fullmatch(_BUILD_FOLDER, part) for part in path.parts)
 
 
 def _customization(search_path: Iterable[Path], names: Iterable[str]) -> str:
@@ -134,8 +134,8 @@ def _startup_code(sites: Iterable[Path], search_path: Iterable[Path]) -> str:
     for path in startup_files(sites):
         for module, line in started_modules(path) if "editable" not in path.name else ():
             files = (f"{module.replace('.', '/')}{end}" for end in (".py", "/__init__.py"))
-            texts = [_NAMED_SITE.sub("", line), *(read_text(place / file) for file in files for place in places)]
-            if any(map(_ADDS_FOLDERS.search, texts)):
+            texts = [re.sub(_NAMED_SITE, "", line), *(read_text(place / file) for file in files for place in places)]
+            if any(re.search(_ADDS_FOLDERS, text) for text in texts):
                 return str(path)
     return ""
 
@@ -149,14 +149,14 @@ def startup_files(sites: Iterable[Path]) -> Iterator[Path]:
 def started_modules(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the modules that a .pth or .start file has run as Python starts, each with its line."""
     pattern = _IMPORT_LINE if path.suffix == ".pth" else _ENTRY_POINT
-    yield from ((match[1], line) for line in read_text(path).splitlines() if (match := pattern.match(line)))
+    yield from ((match[1], line) for line in read_text(path).splitlines() if (match := re.match(pattern, line)))
 
 
 def pth_folders(path: Path) -> Iterator[Path]:
     """Yield the folders that a .pth file names (the site module's documentation)."""
     for line in read_text(path).splitlines() if path.suffix == ".pth" else ():
         if line.startswith(("import ", "import\t")):
-            yield from (Path(match[2]) for match in _NAMED_SITE.finditer(line))
+            yield from (Path(match[2]) for match in re.finditer(_NAMED_SITE, line))
         elif line.strip() and not line.startswith("#"):
             yield path.parent / line.rstrip()
 
@@ -235,12 +235,12 @@ def is_environment(prefix: Path) -> bool:
 
 def is_throw_away(prefix: PurePath) -> bool:
     """Return whether an environment was made for one build or one run, going by its name."""
-    return bool(_THROW_AWAY_NAME.fullmatch(prefix.name) or _THROW_AWAY_PARENT.fullmatch(prefix.parent.name))
+    return bool(re.fullmatch(_THROW_AWAY_NAME, prefix.name) or re.fullmatch(_THROW_AWAY_PARENT, prefix.parent.name))
 
 
 def is_uv_build(prefix: Path) -> bool:
     """Return whether an environment is one that uv made for a build."""
-    return bool(_UV_BUILD_PARENT.fullmatch(prefix.parent.name))
+    return bool(re.fullmatch(_UV_BUILD_PARENT, prefix.parent.name))
 
 
 def prefix_of_interpreter(path: Path) -> Path:
@@ -283,7 +283,7 @@ def _versions(settings: Mapping[str, str], there: tuple[str, ...]) -> tuple[str,
         version = re.match(r"\d+\.\d+", settings.get(key, ""))
         if version:
             return (version[0],)
-    versions = {match[1] for name in there if (match := _PYTHON_FOLDER.fullmatch(name))}
+    versions = {match[1] for name in there if (match := re.fullmatch(_PYTHON_FOLDER, name))}
     return tuple(sorted(versions, key=numbers_in))
 
 
@@ -292,7 +292,7 @@ def python_folders(prefix: Path) -> tuple[str, ...]:
     found = set()
     for library in (prefix / "lib", prefix / "lib64"):
         for name in names_in(library):
-            if _PYTHON_FOLDER.fullmatch(name) and _is_python_folder(library / name):
+            if re.fullmatch(_PYTHON_FOLDER, name) and _is_python_folder(library / name):
                 found.add(name)
     return tuple(sorted(found, key=lambda name: (numbers_in(name), name)))
 
@@ -329,7 +329,7 @@ def holds_torch(prefix: Path) -> bool:
     settings = read_pyvenv_cfg(prefix)
     prefixes = (prefix, base_of(settings["home"])) if sees_base(settings) else (prefix,)
     return any(
-        _TORCH.fullmatch(name)
+        re.fullmatch(_TORCH, name)
         for folder in prefixes
         for site in site_folders(folder, python_folders(folder))
         for name in names_in(site)

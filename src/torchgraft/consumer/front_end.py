@@ -25,8 +25,8 @@ from .environment import (
 )
 from .processes import HookProcess, Process
 
-_MAKER = re.compile(r"(?P<python>.+?) -m (?:venv|virtualenv)\b.*")
-_TORCH = re.compile(r"torch(?![\w.-])", re.IGNORECASE)
+_MAKER = r"(?P<python>.+?) -m (?:venv|virtualenv)\b.*"
+_TORCH = r"(?i)torch(?![\w.-])"
 # They start any program at all: a hook below one of them is somebody else's. (`uv run` does build, itself.)
 _RUNNERS = frozenset({"poetry run", "poetry shell", "pdm run", "hatch run", "hatch shell"})
 # What never makes a wheel that is used, only metadata.
@@ -130,11 +130,11 @@ def _front_end(command: CommandLine, version: str | None) -> FrontEnd:
 def _upgrades_torch(command: CommandLine) -> bool:
     """Return whether a command takes the newest torch that it may: pip upgrades what it is given, no more."""
     if command.text == "pip install" and command.has("--upgrade", "-U"):
-        is_named = any(_TORCH.match(text) for text in command.positional)
+        is_named = any(re.match(_TORCH, text) for text in command.positional)
         return is_named or "eager" in command.values("--upgrade-strategy")
     is_uv = command.program is FrontEndName.UV
     return is_uv and any(
-        _TORCH.match(text) for text in command.values("--upgrade-package", "-P", "--reinstall-package")
+        re.match(_TORCH, text) for text in command.values("--upgrade-package", "-P", "--reinstall-package")
     )
 
 
@@ -225,7 +225,7 @@ def maker_of(pyvenv_cfg: str) -> Path | None:
     `command` is written since Python 3.11. Up to 3.10 `home` names the Python that ran venv, later its base.
     """
     settings = parse_pyvenv_cfg(pyvenv_cfg)
-    command = _MAKER.fullmatch(settings.get("command", ""))
+    command = re.fullmatch(_MAKER, settings.get("command", ""))
     home = settings.get("home")
     if command:
         found = prefix_of_interpreter(Path(command["python"]))

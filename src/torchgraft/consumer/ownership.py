@@ -42,17 +42,27 @@ def read_exposures(
         return ()
     roots = frozenset(os.path.realpath(os.path.expanduser(path)) for path in trusted)  # noqa: PTH111 - Path's raises
     ours = frozenset({_ROOT, os.geteuid(), *owners})
-    found: dict[str, Exposure] = {}
-    seen: set[str] = set()
-    for path in paths:
-        for place, is_way in _places(str(path), roots, most_below):
-            if place in seen and is_way:
+    found: dict[str, str] = {}
+    passed: set[str] = set()
+    for place in (os.path.abspath(path) for path in paths):  # noqa: PTH100 - without a look at its links
+        if roots and _is_below(place, roots):
+            continue
+        for entry in (place, *_below(place, most_below)):
+            found.setdefault(entry, _who(entry, _facts(entry), ours, is_way=False))
+        way = [place]
+        while way:
+            entry = way.pop()
+            if entry in passed:
                 continue
-            seen.add(place)
-            by = _who(place, ours, is_way=is_way)
-            if by:
-                found.setdefault(place, Exposure(path=place, by=by))
-    return tuple(found[place] for place in sorted(found))
+            passed.add(entry)
+            facts = _facts(entry)
+            found[entry] = found.get(entry) or _who(entry, facts, ours, is_way=True)
+            folder = entry.rpartition("/")[0] or "/"
+            way.append(folder)
+            if facts is not None and stat.S_ISLNK(facts.st_mode):
+                with contextlib.suppress(OSError):
+                    way.append(os.path.normpath(Path(folder, Path(entry).readlink())))
+    return tuple(Exposure(path=place, by=by) for place, by in sorted(found.items()) if by)
 
 
 def read_graft_exposures(
@@ -93,28 +103,17 @@ def owner_of(path: Path) -> int | None:
         return None
 
 
-def _places(path: str, trusted: frozenset[str], most_below: int) -> Iterator[tuple[str, bool]]:
-    """Yield a path, what is below it, and all folders and links on the way to it; whether it is only on the way."""
+def _is_below(place: str, roots: frozenset[str]) -> bool:
     with contextlib.suppress(OSError, ValueError):
-        if any(os.path.commonpath([root, os.path.realpath(path)]) == root for root in trusted):
-            return
-    path = os.path.abspath(path)  # noqa: PTH100 - without a look at its links
-    yield path, False
-    for entry in _below(path, most_below):
-        yield entry, False
-    todo, done = [path], set()
-    while todo:
-        one = todo.pop()
-        if one in done:
-            continue
-        done.add(one)
-        yield one, True
-        place = Path(one)
-        with contextlib.suppress(OSError, ValueError):
-            if place.is_symlink():
-                todo.append(os.path.normpath(place.parent / place.readlink()))
-        if place.parent != place:
-            todo.append(str(place.parent))
+        return any(os.path.commonpath([root, os.path.realpath(place)]) == root for root in roots)
+    return False
+
+
+def _facts(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except (OSError, ValueError):
+        return None
 
 
 def _below(path: str, most: int) -> Iterator[str]:
@@ -129,13 +128,9 @@ def _below(path: str, most: int) -> Iterator[str]:
                     folders.append(entry.path)
 
 
-def _who(path: str, ours: frozenset[int], *, is_way: bool) -> str:
+def _who(path: str, facts: os.stat_result | None, ours: frozenset[int], *, is_way: bool) -> str:
     """Return who else can change a file, or the content of a folder; "" for nobody, or where it is not there."""
-    try:
-        facts = os.lstat(path)
-    except (OSError, ValueError):
-        return ""
-    if is_way and not (stat.S_ISDIR(facts.st_mode) or stat.S_ISLNK(facts.st_mode)):
+    if facts is None or (is_way and not (stat.S_ISDIR(facts.st_mode) or stat.S_ISLNK(facts.st_mode))):
         return ""
     if facts.st_uid not in ours:
         return f"user {_user_name(facts.st_uid)}"

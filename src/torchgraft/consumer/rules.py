@@ -35,7 +35,7 @@ from .processes import HookProcess, Process
 
 _PIP_BUILD_NAME = "pip-build-env-"
 _BUILD_NAME = "build-env-"
-_TOX_PACKAGING = re.compile(r"\.pkg.*|\.package")
+_TOX_PACKAGING = r"\.pkg.*|\.package"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +239,7 @@ def _find_by_front_end(scene: Scene) -> Iterator[RuleVerdict]:
         yield from find_by_poetry(scene)
     else:
         yield RuleVerdict(rule=Rule.POETRY, said="poetry does not call the hook")
-    if _TOX_PACKAGING.fullmatch(scene.hook.variable("TOX_ENV_NAME") or "") and scene.hook.variable("TOX_WORK_DIR"):
+    if re.fullmatch(_TOX_PACKAGING, scene.hook.variable("TOX_ENV_NAME") or "") and scene.hook.variable("TOX_WORK_DIR"):
         from .poetry_and_tox import find_by_tox
 
         yield from find_by_tox(scene)

@@ -7,9 +7,6 @@ description included, which takes longer than everything here.
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -26,10 +23,10 @@ _LARGEST_HEADER_BYTES = 1_000_000
 LARGEST_LIST_BYTES = 128_000_000
 _LARGEST_FILE_BYTES = 1_000_000
 # The name ends at the first dash before a number: old tools kept the dashes of foo-bar.
-_STEM = re.compile(r"(?P<name>.+?)-(?P<version>\d.*)", re.DOTALL)
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
-_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
-_SECTION = re.compile(r"\[(?P<extra>[^:\]]*)(?::(?P<marker>.*))?\]")
+_STEM = r"(?s)(?P<name>.+?)-(?P<version>\d.*)"
+_NAME = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_EMPTY_LINE = rb"\r?\n\r?\n"
+_SECTION = r"\[(?P<extra>[^:\]]*)(?::(?P<marker>.*))?\]"
 # Where a wheel may keep what goes to site-packages (the binary distribution format, "The .data directory").
 TO_SITE_PACKAGES = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
 
@@ -132,8 +129,13 @@ def read_lines(installed: Installed, name: str) -> tuple[str, ...]:
 
 def read_direct_url(information: Path) -> Mapping[str, Any]:
     """Return what direct_url.json (PEP 610) says of where a distribution came from; {} without one that can be read."""
+    content = read_start(information / "direct_url.json", _LARGEST_FILE_BYTES)
+    if content is None:
+        return {}
+    import json
+
     try:
-        table = json.loads(read_start(information / "direct_url.json", _LARGEST_FILE_BYTES) or b"")
+        table = json.loads(content)
     except (ValueError, RecursionError):
         return {}
     return table if isinstance(table, dict) else {}
@@ -171,11 +173,11 @@ def _installed_in(folder: Path) -> Iterator[Installed]:
 
 
 def _named(stem: str, site: Path, information: Path) -> Iterator[Installed]:
-    match = _STEM.fullmatch(stem)
+    match = re.fullmatch(_STEM, stem)
     name = canonicalize_name(match["name"] if match else stem.partition("-")[0])
     # An egg's name goes on with the version of Python: foo-1.0-py3.11.egg-info
     version = (match["version"] if match else stem.partition("-")[2]).partition("-py")[0]
-    if _NAME.fullmatch(name):
+    if re.fullmatch(_NAME, name):
         yield Installed(
             name=name,
             stated=version if version.isascii() and version.isprintable() else "",
@@ -198,7 +200,7 @@ def _developed(link: Path, name: str) -> Iterator[Installed]:
 def parse_header(data: bytes) -> MetadataHeader:
     """Return the fields above the first empty line; what follows is the description."""
     stated, requires = {"name": "", "version": ""}, []
-    for line in _EMPTY_LINE.split(data, maxsplit=1)[0].decode("utf-8", errors="replace").split("\n"):
+    for line in re.split(_EMPTY_LINE, data, maxsplit=1)[0].decode("utf-8", errors="replace").split("\n"):
         key, _, value = line.partition(":")
         if key.lower() == "requires-dist":
             requires.append(value.strip())
@@ -211,7 +213,7 @@ def _parse_requires(lines: Iterable[str]) -> Iterator[str]:
     """Yield the requirements of a requires.txt, its [extra:marker] sections turned into markers."""
     marker = ""
     for line in lines:
-        section = _SECTION.fullmatch(line)
+        section = re.fullmatch(_SECTION, line)
         if section is None:
             yield f"{line} ; {marker}" if marker else line
             continue
@@ -225,6 +227,9 @@ def parse_file_list(data: bytes) -> list[ListedFile]:
 
     :raises ValueError: if it is none
     """
+    import csv
+    import io
+
     found = []
     try:
         # Not splitlines(): names may have what it takes for an end of line.

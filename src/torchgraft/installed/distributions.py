@@ -36,11 +36,11 @@ from .markers import applies
 
 _NEVER_LINKED = frozenset({"__pycache__", "bin"})
 _METADATA_SUFFIXES = (".dist-info", ".egg-info", ".data")
-_ONLY_WITH_EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]*)['"]\s*$""")
-_IN_PARENTHESES = re.compile(r"\([^()]*\)")
+_ONLY_WITH_EXTRA = r"""\bextra\s*==\s*['"]([^'"]*)['"]\s*$"""
+_IN_PARENTHESES = r"\([^()]*\)"
 _LARGEST_SOURCE_BYTES = 1_000_000
-_FINDER = re.compile(r"__editable__.*_finder\.py|_editable_skbc_.*\.py|_.*_editable\.py")
-_OF_EDITABLE = re.compile(r"__editable__|_editable_|_.*_editable\.py\Z")
+_FINDER = r"__editable__.*_finder\.py|_editable_skbc_.*\.py|_.*_editable\.py"
+_OF_EDITABLE = r"__editable__|_editable_|_.*_editable\.py\Z"
 MODULE_SUFFIXES = (".py", ".so", ".pyd")
 _IMPORTABLE_SUFFIXES = (".py", ".pyc", ".so", ".pyd", ".dll", ".dylib")
 
@@ -134,8 +134,8 @@ def _requirements(header: MetadataHeader, extra: str) -> Iterator[Requirement]:
     """Yield the requirements that may apply with an extra; nine in ten are of other extras, and are not parsed."""
     for text in header.requires:
         # cuda-toolkit has 59 lines, each with a choice of platforms in parentheses, and is asked for eleven extras.
-        plain = _IN_PARENTHESES.sub("", text)
-        only = _ONLY_WITH_EXTRA.search(plain)
+        plain = re.sub(_IN_PARENTHESES, "", text)
+        only = re.search(_ONLY_WITH_EXTRA, plain)
         if only is None or " or " in plain or canonicalize_name(only[1]) == extra:
             with contextlib.suppress(InvalidRequirement, ValueError, RecursionError):
                 yield Requirement(text)
@@ -165,7 +165,7 @@ def _read_content(installed: Installed, header: MetadataHeader) -> _Content:
 
 def _is_linked(top: str, *, is_file: bool) -> bool:
     """Return whether an entry of a site folder can be of use to an import: a folder, or a module."""
-    if top in _NEVER_LINKED or not is_plain(top) or _OF_EDITABLE.match(top):
+    if top in _NEVER_LINKED or not is_plain(top) or re.match(_OF_EDITABLE, top):
         return False
     if top.endswith(_METADATA_SUFFIXES):
         return False
@@ -284,7 +284,7 @@ def own_files(installed: Installed, files: tuple[str, ...] | None) -> list[Path]
 
 def is_finder(path: Path) -> bool:
     """Return whether a file is the finder of setuptools or of scikit-build-core."""
-    return _FINDER.fullmatch(path.name) is not None
+    return re.fullmatch(_FINDER, path.name) is not None
 
 
 def _names_by_convention(installed: Installed) -> list[str]:

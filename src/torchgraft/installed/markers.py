@@ -23,8 +23,8 @@ from ..values import dataclass
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-_EXTRA = re.compile(r"""\bextra\s*(==|!=)\s*(?:'([^']*)'|"([^"]*)")|(?:'([^']*)'|"([^"]*)")\s*(==|!=)\s*extra\b""")
-_MEMBER = re.compile(r"""(?:'([^']*)'|"([^"]*)")\s+(not\s+in|in)\s+(extras|dependency_groups)\b""")
+_EXTRA = r"""\bextra\s*(==|!=)\s*(?:'([^']*)'|"([^"]*)")|(?:'([^']*)'|"([^"]*)")\s*(==|!=)\s*extra\b"""
+_MEMBER = r"""(?:'([^']*)'|"([^"]*)")\s+(not\s+in|in)\s+(extras|dependency_groups)\b"""
 _TRUE = "python_version >= '0'"
 _FALSE = "python_version < '0'"
 _IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
@@ -77,8 +77,8 @@ def marker_holds(text: str, python: Python, chosen: Chosen = NOTHING_CHOSEN) -> 
 
     :raises MarkerError: if `text` is no marker
     """
-    text = _EXTRA.sub(lambda match: _extra_answer(match, chosen), text)
-    text = _MEMBER.sub(lambda match: _member_answer(match, chosen), text)
+    text = re.sub(_EXTRA, lambda match: _extra_answer(match, chosen), text)
+    text = re.sub(_MEMBER, lambda match: _member_answer(match, chosen), text)
     try:
         return Marker(text).evaluate(dict(marker_environment(python)))
     except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, ValueError, RecursionError) as error:

@@ -27,20 +27,19 @@ _LARGEST_VERSION_BYTES = 65_536
 _LONGEST_TEXT = 1000  # each line of a file can double one
 # The release of the whole toolkit (torch >= 2.11), else that of its runtime.
 _TOOLKITS = tuple(
-    re.compile(name + r"\s*(?:\[[^\]]*\])?\s*\(?\s*==\s*(\d+(?:\.\d+)+)(?![.\d*])")
+    name + r"\s*(?:\[[^\]]*\])?\s*\(?\s*==\s*(\d+(?:\.\d+)+)(?![.\d*])"
     for name in ("cuda-toolkit", r"nvidia-cuda-runtime(?:-cu\d+)?")
 )
 # The constructor c10::Error(SourceLocation, std::string) in the two ABIs: the old one's std::string is mangled as Ss.
 # The CMake files stopped to tell after 2.5.
-_ERROR = re.compile(rb"_ZN3c105ErrorC[12]ENS_14SourceLocationE(?:(NSt7__cxx1112basic_string)|Ss)")
+_ERROR = rb"_ZN3c105ErrorC[12]ENS_14SourceLocationE(?:(NSt7__cxx1112basic_string)|Ss)"
 # What torch._C._cuda_getArchFlags() returns, to its end; before it may stand anything.
 _FLAGS = (
-    re.compile(rb"sm_\d+[a-z]?(?: (?:sm|compute)_\d+[a-z]?)*(?=\0)"),
-    re.compile(rb"gfx[0-9a-f]{3,5}(?: gfx[0-9a-f]{3,5})*(?=\0)"),
+    rb"sm_\d+[a-z]?(?: (?:sm|compute)_\d+[a-z]?)*(?=\0)",
+    rb"gfx[0-9a-f]{3,5}(?: gfx[0-9a-f]{3,5})*(?=\0)",
 )
 # What torch.__config__.show() says of nvcc.
-_NVCC_FLAGS = re.compile(rb"-gencode;arch=compute_\w+,code=[\w,\[\]]+(?:;-gencode;arch=compute_\w+,code=[\w,\[\]]+)*")
-_NVCC_CODES = re.compile(rb"code=([^;]+)")
+_NVCC_FLAGS = rb"-gencode;arch=compute_\w+,code=[\w,\[\]]+(?:;-gencode;arch=compute_\w+,code=[\w,\[\]]+)*"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,7 +270,7 @@ def _extension_suffix(folder: Path) -> str | None:
 def _parse_toolkit(requires: tuple[str, ...]) -> str | None:
     for pattern in _TOOLKITS:
         for text in requires:
-            match = pattern.match(text)
+            match = re.match(pattern, text)
             if match:
                 return match[1]
     return None
@@ -314,7 +313,8 @@ def read_architectures(folder: Path) -> tuple[str, ...]:
         flags = _search(folder / "lib" / library, _NVCC_FLAGS)
         if flags is not None:
             # arch=compute_90,code=sm_90: what is generated is the code.
-            return _names_of(name for codes in _NVCC_CODES.findall(flags) for name in codes.strip(b"[]").split(b","))
+            codes = (code.strip(b"[]") for code in re.findall(rb"code=([^;]+)", flags))
+            return _names_of(name for names in codes for name in names.split(b","))
     return ()
 
 
@@ -322,15 +322,15 @@ def _names_of(names: Iterable[bytes]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.decode("ascii") for name in names))
 
 
-def _search(path: Path, pattern: re.Pattern[bytes]) -> bytes | None:
+def _search(path: Path, pattern: bytes) -> bytes | None:
     with _mapped(path) as data:
-        match = pattern.search(data) if data else None
+        match = re.search(pattern, data) if data else None
         return match[0] if match else None
 
 
-def _find_all(path: Path, pattern: re.Pattern[bytes]) -> list[bytes]:
+def _find_all(path: Path, pattern: bytes) -> list[bytes]:
     with _mapped(path) as data:
-        return pattern.findall(data) if data else []
+        return re.findall(pattern, data) if data else []
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from .plan_torch import Choice, applying
 from .plan_way import Reach
 
 # The indexes of torch are named as the local parts of its versions are (https://pytorch.org/get-started/locally/).
-_INDEX = re.compile(r"cpu|cu\d+|rocm[\d.]+|xpu")
+_INDEX = r"cpu|cu\d+|rocm[\d.]+|xpu"
 # Where uv installs what belongs to a project, and what only this command asks for.
 _OF_PROJECTS = frozenset({"uv sync", "uv run", "uv add"})
 _OF_TOOLS = frozenset({"uv tool run", "uv tool install"})
@@ -97,7 +97,8 @@ def broken_torch(snapshot: Snapshot, consumer: Consumer) -> Problem:
     version = found.version if found else ""
     local = version.partition("+")[2]
     index = f"https://download.pytorch.org/whl/{'nightly/' * ('.dev' in version)}{local}"
-    words = [*(["--index-url", index] if _INDEX.fullmatch(local) else []), f"torch=={version}" if version else "torch"]
+    words = ["--index-url", index] if re.fullmatch(_INDEX, local) else []
+    words.append(f"torch=={version}" if version else "torch")
     again = ["--reinstall" if _is_uv(snapshot) else "--force-reinstall", "--no-deps"]
     again += found.source if found and found.source else words
     if found and found.is_local:

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     import configparser
 
 _MOST_FILES = 20_000
-_FIELD = re.compile(r"^(metadata-version|name|version):[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
-_DYNAMIC = re.compile(r"^dynamic:[ \t]*requires-dist\b", re.IGNORECASE | re.MULTILINE)
-_REQUIRED = re.compile(r"^requires-dist:[ \t]*(.*\S)", re.IGNORECASE | re.MULTILINE)
+_FIELD = r"(?im)^(metadata-version|name|version):[ \t]*(\S+)"
+_DYNAMIC = r"(?im)^dynamic:[ \t]*requires-dist\b"
+_REQUIRED = r"(?im)^requires-dist:[ \t]*(.*\S)"
 _FINDS_TORCH = {
-    "CMakeLists.txt": re.compile(r"^[ \t]*find_package\s*\(\s*Torch\b", re.IGNORECASE | re.MULTILINE),
-    "meson.build": re.compile(r"^[^#\n]*\bdependency\(\s*'Torch'", re.MULTILINE),
+    "CMakeLists.txt": r"(?im)^[ \t]*find_package\s*\(\s*Torch\b",
+    "meson.build": r"(?m)^[^#\n]*\bdependency\(\s*'Torch'",
 }
 # Folders in which no part of the build lies.
 NOT_SOURCES = frozenset({"build", "dist", "node_modules", "__pycache__", "docs"})
@@ -125,13 +125,13 @@ def with_metadata(project: Project, metadata: Path, *, prepared: bool) -> Projec
     if text is None:
         return project
     head = re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
-    fields = {key.lower(): value for key, value in _FIELD.findall(head)}
+    fields = {key.lower(): value for key, value in re.findall(_FIELD, head)}
     identity = replace(project, name=fields.get("name", project.name), version=fields.get("version", project.version))
     release = parse_version(fields.get("metadata-version"))
-    is_static = prepared or (release is not None and release >= Version("2.2") and not _DYNAMIC.search(head))
+    is_static = prepared or (release is not None and release >= Version("2.2") and not re.search(_DYNAMIC, head))
     if project.dependencies is not None or not is_static:
         return identity
-    return replace(identity, dependencies=tuple(_REQUIRED.findall(head)), in_metadata=True)
+    return replace(identity, dependencies=tuple(re.findall(_REQUIRED, head)), in_metadata=True)
 
 
 def _other_name(setup_cfg: Mapping[str, tuple[str, ...]], script: SetupScript | None) -> str | None:
@@ -174,7 +174,7 @@ def _cuda_sources(folder: Path, script: SetupScript | None) -> str:
             break
     if script is None:
         for name, call in _FINDS_TORCH.items():
-            if call.search(_text(folder / name) or ""):
+            if re.search(call, _text(folder / name) or ""):
                 return f"find_package(Torch) by {name}"
     return ""
 

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from ..untrusted import parse_version
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _UNITS = {"KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
 
@@ -235,7 +235,7 @@ def _variables(data: object) -> Mapping[str, str]:
     if not isinstance(data, dict):
         raise ValueProblem("a table of strings")
     for name, value in data.items():
-        if not _VARIABLE.fullmatch(name):
+        if not re.fullmatch(_VARIABLE, name):
             raise ValueProblem(f"names of variables; {name!r} is none")
         if not isinstance(value, str) or "\0" in value:
             raise ValueProblem(f"strings as values; that of {name} is something else")
@@ -310,7 +310,7 @@ SIZE = _scalar("amount of memory", _size, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGkmg]
 DURATION = _scalar("time", _duration, pattern=r"^([0-9]{1,6} ?(s|m|min|h|d)|off)$")
 ARCHITECTURES = ListKind("list of compute capabilities", _architecture, r"[;,\s]+")
 COMPONENTS = ListKind("list of names", _like(r"[a-z][a-z0-9-]*", "names of components, such as curand"), r"[,\s]+")
-VARIABLE_NAME = _scalar("name of a variable", _like(_VARIABLE.pattern, "the name of a variable"))
+VARIABLE_NAME = _scalar("name of a variable", _like(_VARIABLE, "the name of a variable"))
 VARIABLES = Kind(
     "table of strings",
     _variables,
