@@ -6,14 +6,18 @@ What is heavy is imported inside the hook that needs it: a front end imports thi
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .errors import INTERRUPTED, OUR_OWN_BUG, REPORT_TO, TorchgraftError, ascii_text
-from .model.observation import Hook
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Nearly all that a hook makes lives until its process ends, soon after: looking through it for garbage as often as
+# Python does by default takes a fifteenth of the time of asking for requirements.
+_MADE_BEFORE_COLLECTING = 100_000
 
 
 def _boundary(hook: F) -> F:
@@ -21,6 +25,8 @@ def _boundary(hook: F) -> F:
 
     @functools.wraps(hook)
     def guarded(*args: Any, **kwargs: Any) -> Any:
+        collecting = gc.get_threshold()
+        gc.set_threshold(_MADE_BEFORE_COLLECTING, *collecting[1:])
         try:
             return hook(*args, **kwargs)
         except TorchgraftError as error:
@@ -37,6 +43,8 @@ def _boundary(hook: F) -> F:
                 file=sys.stderr,
             )
             raise SystemExit(OUR_OWN_BUG) from None
+        finally:
+            gc.set_threshold(*collecting)
 
     return guarded  # type: ignore[return-value]  # functools.wraps keeps the signature
 
@@ -45,6 +53,7 @@ def _boundary(hook: F) -> F:
 def get_requires_for_build_sdist(config_settings: dict[str, Any] | None = None) -> list[str]:
     """Return what building an sdist needs (PEP 517)."""
     from .hook.run import answer_requires
+    from .model.observation import Hook
 
     return answer_requires(Hook.GET_REQUIRES_FOR_BUILD_SDIST, config_settings)
 
@@ -53,6 +62,7 @@ def get_requires_for_build_sdist(config_settings: dict[str, Any] | None = None) 
 def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
     """Return what building a wheel needs, torch where it has to be installed for it (PEP 517)."""
     from .hook.run import answer_requires
+    from .model.observation import Hook
 
     return answer_requires(Hook.GET_REQUIRES_FOR_BUILD_WHEEL, config_settings)
 
@@ -61,6 +71,7 @@ def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) 
 def get_requires_for_build_editable(config_settings: dict[str, Any] | None = None) -> list[str]:
     """Return what building an editable wheel needs (PEP 660)."""
     from .hook.run import answer_requires
+    from .model.observation import Hook
 
     return answer_requires(Hook.GET_REQUIRES_FOR_BUILD_EDITABLE, config_settings)
 
@@ -69,6 +80,7 @@ def get_requires_for_build_editable(config_settings: dict[str, Any] | None = Non
 def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: dict[str, Any] | None = None) -> str:
     """Return the name of the `.dist-info` folder made in `metadata_directory` (PEP 517)."""
     from .hook.run import prepare_metadata
+    from .model.observation import Hook
 
     return prepare_metadata(Hook.PREPARE_METADATA_FOR_BUILD_WHEEL, metadata_directory, config_settings)
 
@@ -77,6 +89,7 @@ def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: d
 def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: dict[str, Any] | None = None) -> str:
     """Return the name of the `.dist-info` folder made in `metadata_directory` (PEP 660)."""
     from .hook.run import prepare_metadata
+    from .model.observation import Hook
 
     return prepare_metadata(Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE, metadata_directory, config_settings)
 
@@ -85,6 +98,7 @@ def prepare_metadata_for_build_editable(metadata_directory: str, config_settings
 def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = None) -> str:
     """Return the name of the sdist made in `sdist_directory` (PEP 517)."""
     from .hook.run import build_sdist
+    from .model.observation import Hook
 
     return build_sdist(Hook.BUILD_SDIST, sdist_directory, config_settings)
 
@@ -95,6 +109,7 @@ def build_wheel(
 ) -> str:
     """Return the name of the wheel made in `wheel_directory` (PEP 517)."""
     from .hook.run import build_wheel
+    from .model.observation import Hook
 
     return build_wheel(Hook.BUILD_WHEEL, wheel_directory, config_settings, metadata_directory)
 
@@ -105,5 +120,6 @@ def build_editable(
 ) -> str:
     """Return the name of the editable wheel made in `wheel_directory` (PEP 660)."""
     from .hook.run import build_wheel
+    from .model.observation import Hook
 
     return build_wheel(Hook.BUILD_EDITABLE, wheel_directory, config_settings, metadata_directory)

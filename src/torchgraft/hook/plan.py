@@ -58,7 +58,8 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
             more=(*filter(None, more), *wishes.requirements),
         ),
         late_install=plan_late_install(snapshot, choice, reach, compiling.requirement),
-        graft=plan_graft(config, snapshot) if reach.way is Way.GRAFT else None,
+        # A hook that answers without the delegate links nothing.
+        graft=plan_graft(config, snapshot) if reach.way is Way.GRAFT and delegate.runs(snapshot.hook) else None,
         stand_in=without.stand_in,
         hides_version=without.hides_version,
         asks_version=bool(snapshot.project.setup_script and snapshot.project.setup_script.asks_version),
@@ -134,6 +135,7 @@ def plan_wheel(asked: Plan, built: Plan) -> Plan:
         return asked
     return replace(
         asked,
+        graft=built.graft,
         toolkit=built.toolkit,
         rebuild=built.rebuild,
         jobs=built.jobs,

@@ -50,7 +50,8 @@ def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
     """Return what the machine of this hook call looks like."""
     process = take_hook_process()
     ancestors = take_ancestors()
-    search_path = tuple(p for p in process.sys_path if Path(p).is_dir() and not _is_same(p, settings.source))
+    source = os.path.realpath(settings.source)
+    search_path = tuple(p for p in process.sys_path if Path(p).is_dir() and os.path.realpath(p) != source)
     project = read_project(settings.source, settings.pyproject)
     if hook.builds:
         from .source_lock import with_last_build
@@ -315,10 +316,6 @@ def _names(requirements: tuple[str, ...]) -> set[str]:
         with contextlib.suppress(InvalidRequirement):
             names.add(canonicalize_name(Requirement(text).name))
     return names
-
-
-def _is_same(path: str, folder: Path) -> bool:
-    return os.path.realpath(path) == os.path.realpath(folder)
 
 
 def _python_of(consumer: Consumer, python: Python) -> Python:

@@ -5,7 +5,6 @@ May not choose another torch than the ladder did, nor make a link, nor guess in 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import PurePosixPath
 
@@ -99,10 +98,13 @@ def plan_graft(config: Config, snapshot: Snapshot) -> Graft | None:
     links = _with_torch(_links(chosen, matched), snapshot.consumer.torch)
     if not links:
         return None
+    import hashlib
+    import json
+
     torch = snapshot.consumer.torch
     identity = [torch.version, torch.git_version] if torch else []
-    content = ascii([snapshot.python.abi, identity, [[link.name, link.target] for link in links]])
-    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    content = [snapshot.python.abi, identity, [[link.name, link.target] for link in links]]
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     return Graft(
         folder=str(snapshot.python.path(snapshot.cache_folder) / "grafts" / digest),
         links=links,

@@ -239,6 +239,10 @@ class Delegate:
     asked: bool
     reason: str
 
+    def runs(self, hook: Hook) -> bool:
+        """Return whether a hook of ours runs one of the delegate's."""
+        return self.asked or not (hook.asks or hook is Hook.GET_REQUIRES_FOR_BUILD_SDIST)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rebuild:

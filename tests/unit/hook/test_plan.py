@@ -115,6 +115,14 @@ def test_another_torch_in_the_same_place_has_another_folder() -> None:
     assert one.graft.folder != other.graft.folder
 
 
+def test_what_is_answered_without_the_delegate_links_nothing() -> None:
+    made = plan(hook=WHEEL)
+    assert (made.way, made.graft, made.delegate.asked) == (Way.GRAFT, None, False)
+    asked = plan(hook=WHEEL, project=snapshots.project(setup_script=SetupScript(may_set_requires=True)))
+    assert asked.delegate.asked
+    assert asked.graft
+
+
 def test_that_very_torch_is_present() -> None:
     made = plan(build=build_environment(torch=ELSEWHERE))
     assert made.way is Way.PRESENT
@@ -387,7 +395,7 @@ def test_a_torch_in_two_folders() -> None:
     links = (Link(name="torch/__init__.py", target="/src/pytorch/torch/__init__.py"),)
     links += (Link(name="torch/lib", target=f"{snapshots.SITE}/torch/lib"),)
     rest = (Distribution(name="torch", version="2.8.0", links=links),)
-    made = plan(hook=WHEEL, consumer=snapshots.consumer(torch, distributions=rest))
+    made = plan(consumer=snapshots.consumer(torch, distributions=rest))
     assert made.graft
     assert made.graft.links == links
     assert f"editable in {torch.folder} and /src/pytorch/torch".replace("editable", torch.origin.value) in plan_text(

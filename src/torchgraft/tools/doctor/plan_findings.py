@@ -17,7 +17,7 @@ from ...hook.plan import plan_build
 from ...hook.plan_text import torch_text
 from ...model.decision import Plan, PlannedVariable
 from ...model.hardware_values import Hardware
-from ...model.observation import Consumer, FrontEndName, Hook, Rule, Snapshot
+from ...model.observation import Consumer, FrontEndName, Hook, Rule, Snapshot, Way
 from ...model.torch_values import Origin, Torch
 from ...settings.config import Config
 from ...untrusted import numbers_in, parse_version
@@ -131,7 +131,7 @@ def _about_torch(snapshot: Snapshot, plan: Plan) -> Iterator[DoctorLine]:
     for problem in plan.problems:
         if problem.code not in _NAMED_ELSEWHERE:
             yield _of_problem("torch", problem)
-    if plan.graft:
+    if plan.way is Way.GRAFT:
         yield _ok("way", f"{plan.way.value}: {plan.way_reason}")
 
 
