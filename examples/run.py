@@ -1,21 +1,26 @@
 """Build a real torch extension in isolation against the torch of a fresh environment, and use it.
 
-Needs Python 3.10 or later and a C++ compiler; everything else is installed into a temporary folder.
+Needs Python 3.10 or later and a C++ compiler; everything else is installed into a temporary folder. torch's CPU build
+comes from PyTorch's own index where that can be reached; else from the index that pip is told to use, and how much that
+is, is said first.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 EXAMPLE = HERE / "scaled_add"
+CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
 
 CHECK = """
 import torch, scaled_add
@@ -53,9 +58,13 @@ def run_example(folder: Path, *, torch: str, quiet: bool) -> int:
     run([tools, *pip, "wheel", "--no-deps", "--wheel-dir", folder / "wheels", HERE.parent])
     run([tools, *pip, "install", *sorted((folder / "wheels").glob("torchgraft-*.whl"))])
 
-    print(f"2. a fresh environment with torch {torch}")
+    print(f"2. a fresh environment with torch {torch}", flush=True)
     python = make_environment(folder / "environment")
-    run([python, *pip, "install", f"torch=={torch}", "numpy"])
+    run([python, *pip, "install", "numpy"])
+    # Never quiet: what takes minutes has a progress bar.
+    source = ["--index-url", CPU_BUILDS] if can_be_reached(f"{CPU_BUILDS}/torch/") else []
+    print(f"   {megabytes_to_come(python, torch, source)} to download, from {CPU_BUILDS if source else 'your index'}")
+    run([python, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", *source, f"torch=={torch}"])
 
     print(f"3. the plan: torchgraft plan {EXAMPLE.name} --consumer environment\n", flush=True)
     run([tools, "-m", "torchgraft", "plan", EXAMPLE, "--consumer", folder / "environment"])
@@ -69,6 +78,35 @@ def run_example(folder: Path, *, torch: str, quiet: bool) -> int:
 
     print("5. import it there and compare\n", flush=True)
     return subprocess.run([python, "-c", CHECK], cwd=folder, check=False).returncode
+
+
+def can_be_reached(address: str) -> bool:
+    """Return whether an index answers, and pip has not been told to use another one."""
+    if any(name in os.environ for name in ("PIP_INDEX_URL", "PIP_NO_INDEX", "PIP_EXTRA_INDEX_URL")):
+        return False
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def megabytes_to_come(python: Path, torch: str, source: list[str]) -> str:
+    """Return how much pip would download for torch, as the servers say; "an unknown amount" where they do not."""
+    command = [python, "-m", "pip", "install", "-q", "--dry-run", "--report", "-", *source, f"torch=={torch}"]
+    told = subprocess.run([*map(str, command)], capture_output=True, check=False)
+    try:
+        addresses = [item["download_info"]["url"] for item in json.loads(told.stdout)["install"]]
+        sizes = [size_of(address) for address in addresses]
+    except (OSError, ValueError, KeyError):
+        return "an unknown amount"
+    return f"{sum(sizes) / 1e6:,.0f} MB in {len(sizes)} files"
+
+
+def size_of(address: str) -> int:
+    """Return the bytes of a file on a server, or on this machine."""
+    with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=20) as answer:
+        return int(answer.headers["Content-Length"])
 
 
 def make_environment(folder: Path) -> Path:
