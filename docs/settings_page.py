@@ -6,7 +6,9 @@ May not say anything that `config` does not.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torchgraft.settings.config import TABLE, USER, Config, Setting, Source, TablesKind, settings, variable_name
@@ -31,24 +33,109 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Group:
+    """Settings that are about one thing, by their names in Config, with an example of `[tool.torchgraft]`."""
+
+    title: str
+    about: str
+    names: tuple[str, ...]
+    example: str
+
+
+GROUPS = (
+    Group(
+        "The package",
+        "What its build is made of.",
+        ("backend", "backend_path", "requires", "env", "when", "vocabulary"),
+        'backend = "setuptools.build_meta:__legacy__"   # setup.py imports modules of its own tree\n'
+        'requires = ["packaging"]                       # what setup.py imports\n'
+        'env = { MY_FLAG = "1" }                        # what the user has set wins\n',
+    ),
+    Group(
+        "Torch and its environment",
+        "Which one, whose, and how it reaches the build.",
+        ("torch", "told_torch", "consumer", "trust", "match", "borrow", "provide"),
+        'torch = ">=2.4,<2.10"               # refuse other versions before compiling\n'
+        'match = ["torch", "torchvision"]    # its headers are included\n',
+    ),
+    Group(
+        "Compilers",
+        "How much at once, and for how long.",
+        ("max_jobs", "memory_per_job", "timeout_s"),
+        'memory-per-job = "6GB"    # templates in every file\n',
+    ),
+    Group(
+        "CUDA",
+        "Whether, with what, and for which GPUs.",
+        ("cuda", "cuda_components", "cuda_architectures", "cuda_arch_variable", "cuda_arch_format"),
+        'cuda-components = ["curand"]           # curand_kernel.h\n'
+        'cuda-architectures = ["8.0", "9.0"]    # where no GPU is visible\n',
+    ),
+    Group(
+        "The wheel",
+        "What it is given, what is checked, and whether it is there already.",
+        ("prebuilt", "use_prebuilt", "require_hashes", "runtime_torch", "guard", "link_check", "sbom"),
+        'runtime-torch = "minor"    # a wheel that was built against 2.8.0 requires torch==2.8.*\n',
+    ),
+    Group(
+        "This machine",
+        "For those who build: what is said, and what is kept.",
+        ("log", "cache_dir", "cache_age_s"),
+        'log = "plan"    # the whole plan in every log\n',
+    ),
+)
+
+
 def reference_text() -> str:
-    """Return the settings as the Markdown of docs/reference/settings.md."""
-    defaults = Config()
-    rows = []
-    for name, setting in settings().items():
-        default = getattr(defaults, name)
-        rows += [
-            f"## `{setting.key}`" + (" (of the user)" if setting.sources == USER and _is_shared(setting.key) else ""),
-            "",
-            setting.doc,
-            "",
-            f"- value: {setting.kind.name}",
-            f"- default: {_default_text(default)}",
-            f"- set by: {', '.join(_source_text(setting, source) for source in setting.sources)}",
-            "",
-            *(_keys_text(setting.kind.tables.keys) if isinstance(setting.kind, TablesKind) else ()),
-        ]
+    """Return the settings as the Markdown of docs/reference/settings.md: an overview, then group by group.
+
+    :raises ValueError: if a setting is in no group, or in two
+    """
+    known = settings()
+    if sorted(name for group in GROUPS for name in group.names) != sorted(known):
+        raise ValueError("every setting stands in one group of docs/settings_page.py")
+    rows = ["| setting | what it says | default |", "| --- | --- | --- |"]
+    for group in GROUPS:
+        rows.append(f"| **[{group.title}](#{_anchor(group.title)})** | | |")
+        for name in group.names:
+            link = f"[`{known[name].key}`](#{_anchor(_heading(known[name]))})"
+            rows.append(f"| {link} | {_first_sentence(known[name].doc)} | {_default_text(getattr(Config(), name))} |")
+    rows.append("")
+    for group in GROUPS:
+        rows += [f"## {group.title}", "", group.about, ""]
+        rows += ["```toml", f"[tool.{TABLE}]", *group.example.splitlines(), "```", ""]
+        for name in group.names:
+            rows += _setting_text(known[name], getattr(Config(), name))
     return "\n".join(rows)
+
+
+def _setting_text(setting: Setting, default: object) -> list[str]:
+    return [
+        f"### {_heading(setting)}",
+        "",
+        setting.doc,
+        "",
+        f"- value: {setting.kind.name}",
+        f"- default: {_default_text(default)}",
+        f"- set by: {', '.join(_source_text(setting, source) for source in setting.sources)}",
+        "",
+        *(_keys_text(setting.kind.tables.keys) if isinstance(setting.kind, TablesKind) else ()),
+    ]
+
+
+def _heading(setting: Setting) -> str:
+    return f"`{setting.key}`" + (" (of the user)" if setting.sources == USER and _is_shared(setting.key) else "")
+
+
+def _anchor(heading: str) -> str:
+    """Return the fragment by which Sphinx and GitHub know a heading."""
+    return "".join(letter for letter in heading.lower().replace(" ", "-") if letter.isalnum() or letter in "-_")
+
+
+def _first_sentence(text: str) -> str:
+    sentence = re.split(r"(?<=[\w`)])\.(?: |$)", text, maxsplit=1)[0]
+    return _in_table(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", sentence))
 
 
 def rules_text() -> str:
