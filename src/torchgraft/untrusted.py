@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +81,21 @@ def parse_version(text: str | None) -> Version | None:
 def numbers_in(text: str) -> tuple[int, ...]:
     """Return the whole numbers of a text: of 12.8, of python3.11, of 13.2.0-4ubuntu3."""
     return tuple(int(number) for number in re.findall(r"\d{1,18}", text))
+
+
+def requirement_lines(strings: Iterable[str]) -> tuple[str, ...]:
+    r"""Return requirements as setuptools takes them out of strings: a line each, without comments, `\` joins lines.
+
+    The character before a backslash goes too, and a last line that is to be joined is lost (setuptools/_reqs.py).
+    """
+    stripped = (line.strip() for string in strings for line in string.splitlines())
+    lines = (line.partition(" #")[0] for line in stripped if line and not line.startswith("#"))
+    found = []
+    for line in lines:
+        joined: str | None = line
+        while joined is not None and joined.endswith("\\"):
+            following = next(lines, None)
+            joined = None if following is None else joined[:-2].strip() + following
+        if joined is not None:
+            found.append(joined.strip())
+    return tuple(found)

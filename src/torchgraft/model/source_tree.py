@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from ..values import dataclass
 
+# Folders of it in which no part of the build lies.
+NOT_SOURCES = frozenset({"build", "dist", "node_modules", "__pycache__", "docs"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class SetupScript:
@@ -21,6 +24,7 @@ class SetupScript:
     `version` is literal, "" where setup() gets none, None where an expression computes it.
     `nvcc_threads` is what it tells nvcc itself, 0 for as many as there are processors, None if nothing that is not
     NVCC_THREADS; `names_gencode` says whether it has flags of its own for architectures.
+    `starts_cmake` says that it may start cmake; `run_paths` what in it may give run paths to libraries, "" if nothing.
     `only_compiles` says that setup() gets nothing that metadata are made of beside `[project]`.
     `torch_sources` is how many sources torch's BuildExtension compiles, of the extension that has the most of them, 0
     where it is not used; `refuses_ninja` says that it is told not to use ninja.
@@ -39,6 +43,8 @@ class SetupScript:
     version: str | None = ""
     nvcc_threads: int | None = None
     names_gencode: bool = False
+    starts_cmake: bool = False
+    run_paths: str = ""
     only_compiles: bool = False
     torch_sources: int = 0
     refuses_ninja: bool = False

@@ -22,6 +22,15 @@ class Provider:
 # torch itself and what is made for one version of it: matched to the consumer's, never installed for the build.
 MATCHED = {"torch": "torch", "torchvision": "torchvision", "torchaudio": "torchaudio"}
 
+# Distributions of which an environment has one, whichever it is.
+VARIANTS = {
+    "cv2": (
+        *("opencv-python", "opencv-python-headless"),
+        *("opencv-contrib-python", "opencv-contrib-python-headless"),
+    ),
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
+}
+
 PROVIDERS = {
     "babel": Provider(requirement="Babel"),
     "cffi": Provider(requirement="cffi"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from ..files import find_text
-from ..model.source_tree import Project, SetupScript
-from ..untrusted import parse_version, strings, table, text_of
+from ..model.source_tree import NOT_SOURCES, Project, SetupScript
+from ..untrusted import parse_version, requirement_lines, strings, table, text_of
 from ..values import dataclass
-from .setup_script import LARGEST_SCRIPT_BYTES, parse_setup_script, read_extras_require, requirement_lines
+from .setup_script import LARGEST_SCRIPT_BYTES, Constants, parse_script, parse_setup_script, setup_calls
 
 if TYPE_CHECKING:
     import configparser
@@ -28,12 +28,6 @@ _MOST_FILES = 20_000
 _FIELD = r"(?im)^(metadata-version|name|version):[ \t]*(\S+)"
 _DYNAMIC = r"(?im)^dynamic:[ \t]*requires-dist\b"
 _REQUIRED = r"(?im)^requires-dist:[ \t]*(.*\S)"
-_FINDS_TORCH = {
-    "CMakeLists.txt": r"(?im)^[ \t]*find_package\s*\(\s*Torch\b",
-    "meson.build": r"(?m)^[^#\n]*\bdependency\(\s*'Torch'",
-}
-# Folders in which no part of the build lies.
-NOT_SOURCES = frozenset({"build", "dist", "node_modules", "__pycache__", "docs"})
 
 
 def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
@@ -54,9 +48,9 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
         setup_script=script,
         static_metadata=static,
         idle_script=static and not project.get("dynamic") and script is not None and script.only_compiles,
-        cuda_sources=_cuda_sources(folder, script),
+        cuda_sources=_cuda_sources(folder, script, pyproject),
         meson=_has_meson_project(folder),
-        run_paths=_run_paths(folder, script_text),
+        run_paths=_run_paths(folder, script),
         writable=os.access(folder, os.W_OK),
     )
     is_stated = isinstance(name, str) and isinstance(version, str) and found.dependencies is not None
@@ -86,11 +80,29 @@ def read_requirements(folder: Path, pyproject: Mapping[str, Any]) -> StatedRequi
     dependencies = _dependencies(folder, pyproject, _setup_cfg(cfg_text), script)
     if "optional-dependencies" not in dynamic:
         return StatedRequirements(dependencies=dependencies, extras=stated)
-    of_script = {} if script_text is None else read_extras_require(script_text)
+    of_script = {} if script_text is None else _script_extras(script_text)
     files = table(_dynamic(pyproject).get("optional-dependencies"))
     of_files = {str(name): _lines_of(folder, table(entry).get("file")) for name, entry in files.items()}
     extras = None if of_script is None else {**stated, **of_script, **_cfg_extras(cfg_text), **of_files}
     return StatedRequirements(dependencies=dependencies, extras=extras)
+
+
+def _script_extras(text: str) -> dict[str, tuple[str, ...]] | None:
+    """Return what the extras of a setup.py require: none if it certainly has none, None if they are not literal."""
+    parsed = parse_script(text)
+    calls = [] if parsed is None else setup_calls(parsed[1])
+    if parsed is None or len(calls) != 1:
+        return None
+    constants = Constants(*parsed)
+    given = next((keyword.value for keyword in calls[0].keywords if keyword.arg == "extras_require"), None)
+    if given is None:
+        return None if any(keyword.arg is None for keyword in calls[0].keywords) else {}
+    try:
+        found = {name: constants.strings(value) for name, value in (constants.table(given) or {"": given}).items()}
+    except RecursionError:
+        return None
+    known = {name: requirement_lines(listed) for name, listed in found.items() if listed is not None and name}
+    return known if len(known) == len(found) else None
 
 
 def _dynamic(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -155,11 +167,11 @@ def _other_version(
     return stated if stated and ":" not in stated else None  # attr: or file:
 
 
-def _cuda_sources(folder: Path, script: SetupScript | None) -> str:
+def _cuda_sources(folder: Path, script: SetupScript | None, pyproject: Mapping[str, Any]) -> str:
     """Return what shows that a project needs a CUDA toolkit: its setup.py, else the first source in the tree.
 
     Else that CMake looks for torch: a CUDA build of torch is not found without a toolkit, whatever is compiled
-    (Caffe2Config.cmake). Beside a setup.py these files may be for users of C++ alone.
+    (Caffe2Config.cmake). Beside a setup.py that starts no cmake these files are for users of C++ alone.
     """
     if script is not None and script.names_cuda:
         return "CUDAExtension in setup.py"
@@ -172,11 +184,22 @@ def _cuda_sources(folder: Path, script: SetupScript | None) -> str:
         seen += len(files)
         if seen > _MOST_FILES:
             break
-    if script is None:
-        for name, call in _FINDS_TORCH.items():
-            if re.search(call, _text(folder / name) or ""):
-                return f"find_package(Torch) by {name}"
+    if script is None or script.starts_cmake:
+        from .cmake import find_torch_search
+
+        found = find_torch_search(folder, texts_in(pyproject.get("tool")))
+        return f"find_package(Torch) by {found}" if found else ""
     return ""
+
+
+def texts_in(data: object) -> Iterator[str]:
+    """Yield all keys and texts of a table."""
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, (dict, list)):
+        for item in data:
+            yield from texts_in(item)
+        yield from texts_in(list(data.values()) if isinstance(data, dict) else None)
 
 
 def _has_sources(parent: Path, name: str) -> bool:
@@ -185,12 +208,16 @@ def _has_sources(parent: Path, name: str) -> bool:
     return not name.startswith(".") and name not in NOT_SOURCES and not any(mark.exists() for mark in marks)
 
 
-def _run_paths(folder: Path, script: str | None) -> str:
-    """Return what shows that libraries may be linked with run paths: CMake gives them to all that it builds."""
-    if script is not None:
-        words = re.search(r"rpath|runtime_library_dirs", script)
-        if words:
-            return f"{words[0]} in setup.py"
+def _run_paths(folder: Path, script: SetupScript | None) -> str:
+    """Return what shows that libraries may be linked with run paths: CMake gives them to all that it builds.
+
+    What setup.py imports of its own tree may start it, too.
+    """
+    if script is not None and script.run_paths:
+        return f"{script.run_paths} in setup.py"
+    modules = () if script is None or script.starts_cmake else script.imports
+    if modules and not any((folder / name).is_dir() or (folder / f"{name}.py").is_file() for name in modules):
+        return ""
     return next((name for name in ("CMakeLists.txt", "meson.build") if (folder / name).is_file()), "")
 
 

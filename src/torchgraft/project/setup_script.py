@@ -6,16 +6,21 @@ May not run it, nor match its text with regular expressions. What an expression 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
 from ..model.source_tree import SetupScript
+from ..untrusted import requirement_lines
 
 # importlib.metadata.version("torch") and its relatives.
 VERSION_CALLS = frozenset({"version", "distribution", "metadata", "requires", "get_distribution", "require"})
 IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _VERSION_ERRORS = frozenset({"PackageNotFoundError", "DistributionNotFound"})
 LARGEST_SCRIPT_BYTES = 2_000_000
+_CMAKE_MODULES = frozenset({"cmake", "cmake_build_extension", "skbuild"})
+# One that leads nowhere but to the library itself.
+_OWN_RUN_PATH = r"(?:-Wl)?[,:= ]*-?rpath[,:= ]*(?:\$ORIGIN|@loader_path)[\w/.]*"
 # Far more than people write, and few enough for those who visit it, a few calls for each.
 _DEEPEST = 200
 _MOST_STRINGS = 1000
@@ -56,7 +61,11 @@ def name_of(node: ast.expr) -> str:
 
 
 def catches_import_error(handler: ast.ExceptHandler, names: frozenset[str] = IMPORT_ERRORS) -> bool:
-    """Return whether a handler puts up with the absence of a module."""
+    """Return whether a handler puts up with the absence of a module: not where it only says so, and gives up."""
+    last = handler.body[-1]
+    call = last.value if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) else None
+    if isinstance(last, ast.Raise) or (call and name_of(call.func) in {"exit", "_exit", "quit"}):
+        return False
     if handler.type is None:
         return True
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
@@ -98,25 +107,8 @@ def parse_setup_script(text: str) -> SetupScript:
         return _UNKNOWN
 
 
-def read_extras_require(text: str) -> dict[str, tuple[str, ...]] | None:
-    """Return what the extras of a setup.py require: none if it certainly has none, None if they are not literal."""
-    parsed = parse_script(text)
-    calls = [] if parsed is None else _setup_calls(parsed[1])
-    if parsed is None or len(calls) != 1:
-        return None
-    constants = _Constants(*parsed)
-    given = next((keyword.value for keyword in calls[0].keywords if keyword.arg == "extras_require"), None)
-    if given is None:
-        return None if any(keyword.arg is None for keyword in calls[0].keywords) else {}
-    try:
-        found = {name: constants.strings(value) for name, value in (constants.table(given) or {"": given}).items()}
-    except RecursionError:
-        return None
-    known = {name: requirement_lines(listed) for name, listed in found.items() if listed is not None and name}
-    return known if len(known) == len(found) else None
-
-
-def _setup_calls(nodes: Iterable[ast.AST]) -> list[ast.Call]:
+def setup_calls(nodes: Iterable[ast.AST]) -> list[ast.Call]:
+    """Return the calls of setup()."""
     return [node for node in nodes if isinstance(node, ast.Call) and name_of(node.func) == "setup"]
 
 
@@ -124,7 +116,7 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
     named = {name_of(node) for node in nodes if isinstance(node, ast.expr)}
     named |= {node.name for node in nodes if isinstance(node, ast.alias)}
     imports = _imports(nodes)
-    constants = _Constants(tree, nodes)
+    constants = Constants(tree, nodes)
     about_torch = _AboutTorch()
     about_torch.visit(tree)
     known = SetupScript(
@@ -136,11 +128,13 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
         names_sycl="SyclExtension" in named,
         nvcc_threads=_nvcc_threads(nodes, constants),
         # torch then adds none of its own (`_get_cuda_arch_flags`)
-        names_gencode=any("-gencode" in str(node.value) for node in nodes if isinstance(node, ast.Constant)),
+        names_gencode=any("-gencode" in string for string in _strings(nodes)),
         torch_sources=_most_sources(nodes, constants) if "BuildExtension" in named and "torch" in imports else 0,
         refuses_ninja=any(_refuses_ninja(node, constants) for node in nodes),
+        starts_cmake=starts_cmake(_strings(nodes), imports),
+        run_paths=_run_paths(nodes),
     )
-    calls = _setup_calls(nodes)
+    calls = setup_calls(nodes)
     if len(calls) != 1:
         return replace(known, may_set_requires=True, setup_requires=None, install_requires=None, version=None)
     setup_requires = _requirements(calls[0], "setup_requires", constants)
@@ -162,30 +156,12 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
     )
 
 
-def requirement_lines(strings: Iterable[str]) -> tuple[str, ...]:
-    r"""Return requirements as setuptools takes them out of strings: a line each, without comments, `\` joins lines.
-
-    The character before a backslash goes too, and a last line that is to be joined is lost (setuptools/_reqs.py).
-    """
-    stripped = (line.strip() for string in strings for line in string.splitlines())
-    lines = (line.partition(" #")[0] for line in stripped if line and not line.startswith("#"))
-    found = []
-    for line in lines:
-        joined: str | None = line
-        while joined is not None and joined.endswith("\\"):
-            following = next(lines, None)
-            joined = None if following is None else joined[:-2].strip() + following
-        if joined is not None:
-            found.append(joined.strip())
-    return tuple(found)
-
-
-def _requirements(call: ast.Call, name: str, constants: _Constants) -> tuple[str, ...] | None:
+def _requirements(call: ast.Call, name: str, constants: Constants) -> tuple[str, ...] | None:
     found = _keyword(call, name, constants)
     return None if found is None else requirement_lines(found)
 
 
-def _only_compiles(call: ast.Call, constants: _Constants) -> bool:
+def _only_compiles(call: ast.Call, constants: Constants) -> bool:
     """Return whether setup() gets nothing that metadata are made of: of commands only the one that compiles."""
     given = {keyword.arg: keyword.value for keyword in call.keywords}
     commands = constants.table(given["cmdclass"]) if "cmdclass" in given else {}
@@ -238,7 +214,7 @@ class _AboutTorch(GuardedVisitor):
             self.needed = True
 
 
-def _keyword(call: ast.Call, name: str, constants: _Constants) -> tuple[str, ...] | None:
+def _keyword(call: ast.Call, name: str, constants: Constants) -> tuple[str, ...] | None:
     """Return the strings of a keyword argument: () if it is certainly not given, None if it is not literal."""
     for keyword in call.keywords:
         if keyword.arg == name:
@@ -253,7 +229,7 @@ def _keyword(call: ast.Call, name: str, constants: _Constants) -> tuple[str, ...
     return ()
 
 
-class _Constants:
+class Constants:
     """The names that a module binds exactly once, at its top level, to an expression."""
 
     def __init__(self, tree: ast.Module, nodes: Iterable[ast.AST]) -> None:
@@ -308,7 +284,7 @@ class _Constants:
             keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
             if any(not isinstance(key, str) for key in keys):
                 return None
-            return {str(key): value for key, value in zip(keys, node.values, strict=True)}
+            return dict(zip(map(str, keys), node.values, strict=True))
         if isinstance(node, ast.Call) and name_of(node.func) == "dict" and not node.args:
             if any(keyword.arg is None for keyword in node.keywords):
                 return None
@@ -328,12 +304,12 @@ def _names(expression: ast.expr) -> set[str]:
     return {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
 
 
-def _refuses_ninja(node: ast.AST, constants: _Constants) -> bool:
+def _refuses_ninja(node: ast.AST, constants: Constants) -> bool:
     value = constants.resolve(node.value) if isinstance(node, ast.keyword) and node.arg == "use_ninja" else None
     return isinstance(value, ast.Constant) and value.value is False
 
 
-def _most_sources(nodes: Iterable[ast.AST], constants: _Constants) -> int:
+def _most_sources(nodes: Iterable[ast.AST], constants: Constants) -> int:
     """Return how many sources the extension with the most of them has; what an expression computes are many."""
     given = [
         [k.value for k in node.keywords if k.arg == "sources"] or node.args[1:2]
@@ -344,8 +320,26 @@ def _most_sources(nodes: Iterable[ast.AST], constants: _Constants) -> int:
     return max((_MOST_STRINGS if sources is None else len(sources) for sources in found), default=_MOST_STRINGS)
 
 
-def _nvcc_threads(nodes: list[ast.AST], constants: _Constants) -> int | None:
-    if not any(isinstance(node, ast.Constant) and "-t" in str(node.value) for node in nodes):
+def _strings(nodes: Iterable[ast.AST]) -> list[str]:
+    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+def starts_cmake(strings: Iterable[str], modules: Iterable[str]) -> bool:
+    """Return whether a script with these constants and imports may start cmake, itself or by another module."""
+    programs = {string.partition(" ")[0].rpartition("/")[2] for string in strings}
+    return not programs.isdisjoint({"cmake", "cmake3"}) or not _CMAKE_MODULES.isdisjoint(modules)
+
+
+def _run_paths(nodes: list[ast.AST]) -> str:
+    """Return the word that gives run paths to what a script links, "" if there is none."""
+    words = [*_strings(nodes), *(node.arg or "" for node in nodes if isinstance(node, ast.keyword))]
+    if "runtime_library_dirs" in words:
+        return "runtime_library_dirs"
+    return "rpath" if any("rpath" in word and not re.fullmatch(_OWN_RUN_PATH, word) for word in words) else ""
+
+
+def _nvcc_threads(nodes: list[ast.AST], constants: Constants) -> int | None:
+    if not any("-t" in string for string in _strings(nodes)):
         return None
     from .nvcc_flags import nvcc_threads  # few scripts tell nvcc how many
 

@@ -69,6 +69,11 @@ def words_of(project: str | None, setting: tuple[str, ...]) -> tuple[Word, ...]:
     )
 
 
+def can_leave_cuda_out(project: str | None, setting: tuple[str, ...]) -> bool:
+    """Return whether `cuda = "off"` says something to a project."""
+    return any(word.when is Decision.NO_CUDA for word in words_of(project, setting))
+
+
 def switch_of(project: str | None, setting: tuple[str, ...], variables: Mapping[str, str]) -> str:
     """Return the variable, with its value, by which the user has told a project to leave CUDA out; "" if none.
 

@@ -23,17 +23,48 @@ MESON = "project('a', 'cpp')\ntorch = dependency('Torch', method: 'cmake')\n"
         ({"meson.build": "project('a')\n# dependency('Torch')\n"}, ""),
         ({"CMakeLists.txt": CMAKE, "csrc/a.cu": ""}, "csrc/a.cu"),
         ({"CMakeLists.txt": CMAKE, "setup.py": "setup()"}, ""),
+        (
+            {"CMakeLists.txt": CMAKE, "setup.py": "run(['cmake', '.'])\nsetup()"},
+            "find_package(Torch) by CMakeLists.txt",
+        ),
+        ({"CMakeLists.txt": "include(a.cmake)", "a.cmake": CMAKE}, "find_package(Torch) by a.cmake"),
         ({"csrc/CMakeLists.txt": CMAKE}, ""),
         ({"env/pyvenv.cfg": "", "env/lib/torch.cuh": ""}, ""),
         ({"env/conda-meta/history": "", "env/torch.cuh": ""}, ""),
     ],
-    ids=["cmake", "capitals", "another", "meson", "comment", "sources", "setup_py", "not_at_the_top", "venv", "conda"],
+    ids=[
+        *("cmake", "capitals", "another", "meson", "comment", "sources", "setup_py", "cmake_by_setup_py", "included"),
+        *("not_at_the_top", "venv", "conda"),
+    ],
 )
 def test_what_shows_that_a_cuda_toolkit_is_needed(tmp_path: Path, files: dict[str, str], shows: str) -> None:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert read_project(tmp_path, {}).cuda_sources == shows
+
+
+RUN_PATHS = {
+    "cmake": (None, "CMakeLists.txt"),
+    "a setup.py beside it": ("import torch\nsetup()", ""),
+    "a setup.py that starts it": ("import subprocess\nsubprocess.run(['cmake', '.'])\nsetup()", "CMakeLists.txt"),
+    "a setup.py with a module for it": ("from skbuild import setup\nsetup()", "CMakeLists.txt"),
+    "a setup.py with a module of the tree": ("import tools\nsetup()", "CMakeLists.txt"),
+    "a setup.py that is none": ("print 1", "CMakeLists.txt"),
+    "a linker's option": ("import os\nx = '-Wl,-rpath,' + lib\nsetup()", "rpath in setup.py"),
+    "a keyword": ("import os\nsetup(ext_modules=[E(runtime_library_dirs=[lib])])", "runtime_library_dirs in setup.py"),
+    "the library's own folder": ("import os\nx = ['-Wl,-rpath,$ORIGIN/lib']\nsetup()", ""),
+    "a comment": ("import os  # rpath\nsetup()", ""),
+}
+
+
+@pytest.mark.parametrize(("script", "shows"), RUN_PATHS.values(), ids=RUN_PATHS)
+def test_what_may_leave_run_paths(tmp_path: Path, script: str | None, shows: str) -> None:
+    (tmp_path / "CMakeLists.txt").touch()
+    (tmp_path / "tools").mkdir()
+    if script is not None:
+        (tmp_path / "setup.py").write_text(script)
+    assert read_project(tmp_path, {}).run_paths == shows
 
 
 @pytest.mark.parametrize(("text", "cut"), [(MESON, True), ("subdir('a')", False), (None, False)])

@@ -90,6 +90,12 @@ def test_torch_is_taken_out_however_it_is_spelt(tmp_path: Path, spelling: str) -
         ("torch>=2.4", '[project]\nname = "x"\nversion = "1"\ndependencies = ["torch>=2"]\n', None, False),
         ("torch>=2.4", '[tool.torchgraft]\ntorch = ">=2"\n', {"torch": ">=2"}, False),
         ("torch==2.8.0", "", None, True),
+        ("torch>=2.7,<2.8", "", None, True),
+        ("torch==2.7.*", "", None, True),
+        ("torch~=2.7.0", "", None, True),
+        ("torch>=2.7.0,<=2.7.1", "", None, True),
+        ("torch<2.8,>2.6.0", "", None, True),
+        ("torch>=2.4,<3", "", {"torch": ">=2.4,<3"}, False),
         ("torch>=2.4; sys_platform == 'linux'", "", None, True),
         ("torch", "", None, False),
     ],
@@ -329,11 +335,127 @@ def test_a_project_that_breaks_where_torch_can_be_imported(tmp_path: Path) -> No
     assert build_system(adoption)[2] == {"provide": "off"}
 
 
-@pytest.mark.parametrize(
-    "more", ["torch.cuda.is_available()", "from torch.utils.cpp_extension import CUDA_HOME", "import torch"]
-)
-def test_a_project_that_asks_before_it_compiles_does_not_break(tmp_path: Path, more: str) -> None:
-    assert adopt(tmp_path, setup_py=f"{SOFT}{more}\n").verdict is Advice.ADOPT
+@pytest.mark.parametrize("condition", ["torch.cuda.is_available()", "CUDA_HOME is not None", "os.path.exists('/cuda')"])
+def test_a_project_that_asks_before_it_compiles_does_not_break(tmp_path: Path, condition: str) -> None:
+    (tmp_path / "x.cu").touch()
+    script = SOFT.replace("extensions = [", f"extensions = []\n    if {condition}: extensions = [")
+    assert adopt(tmp_path, setup_py=script).verdict is Advice.ADOPT
+
+
+def test_a_variable_of_something_else_is_no_condition(tmp_path: Path) -> None:
+    (tmp_path / "x.cu").touch()
+    adoption = adopt(tmp_path, setup_py=f"import os\nVERSION = os.environ.get('VERSION')\n{SOFT}")
+    assert adoption.verdict is Advice.OFF
+    assert any("compiles for CUDA without asking" in change.reason for change in adoption.changes)
+
+
+SOURCES = """\
+try:
+    from torch.utils.cpp_extension import CppExtension
+    extensions = [CppExtension("x", ["csrc/x.cpp"])]
+except ImportError:
+    extensions = []
+setup()
+"""
+
+
+def test_an_optional_part_whose_source_is_not_there(tmp_path: Path) -> None:
+    adoption = adopt(tmp_path, setup_py=SOURCES)
+    assert adoption.verdict is Advice.OFF
+    assert any("csrc/x.cpp is compiled, which is not in the tree" in change.reason for change in adoption.changes)
+
+
+def test_an_optional_part_that_can_be_compiled(tmp_path: Path) -> None:
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "x.cpp").touch()
+    adoption = adopt(tmp_path, setup_py=SOURCES)
+    assert adoption.verdict is Advice.ADOPT
+    (note,) = adoption.notes
+    assert note.startswith("setup.py:2 puts up with the absence of torch")
+
+
+def test_who_needs_torch_builds_for_cuda_or_fails(tmp_path: Path) -> None:
+    script = "import torch\nsetup(name='{}', ext_modules=[CUDAExtension('x', [])])\n"
+    note = "setup.py:2 compiles for CUDA whatever torch says, which a CPU build of torch cannot"
+    assert adopt(tmp_path, setup_py=script.format("mine")).notes == (note,)
+    assert f"{note}; -C torchgraft.cuda=off leaves that out" in adopt(tmp_path, setup_py=script.format("gsplat")).notes
+
+
+def test_one_name_twice_for_different_machines(tmp_path: Path) -> None:
+    two = "['numpy<1.20; python_version<\"3.7\"', 'numpy; python_version>=\"3.7\"']"
+    requires, _, _ = build_system(adopt(tmp_path, setup_py=f"import torch\nsetup(setup_requires={two})"))
+    assert requires[2:] == ['numpy<1.20; python_version<"3.7"', 'numpy; python_version>="3.7"']
+
+
+ASKED = {
+    "by its name": (
+        "try:\n    version('b-headless')\nexcept PackageNotFoundError:\n    pass",
+        ["b-headless"],
+    ),
+    "by a function": (
+        "def choose(a, b):\n    try:\n        get_distribution(re.split('[<>=]', a)[0])\n    except Exception:\n"
+        "        return b\n    return a\nfor a, b in [('b-headless>=3', 'b>=3')]:\n    choose(a, b)",
+        ["b-headless", "b"],
+    ),
+    "by a function, at once": (
+        "def has(name):\n    try:\n        version(name)\n    except Exception:\n        return None\nhas('B_x')",
+        ["b-x"],
+    ),
+    "by an import": (
+        "try:\n    import cv2\nexcept ImportError:\n    pass",
+        ["opencv-python", "opencv-python-headless"],
+    ),
+    "of torch": ("try:\n    version('torch')\nexcept Exception:\n    pass", []),
+    "of itself": ("try:\n    version('mine')\nexcept Exception:\n    pass", []),
+    "not at all": ("PAIR = ('a>=1', 'b>=1')", []),
+}
+
+
+@pytest.mark.parametrize(("script", "wanted"), ASKED.values(), ids=ASKED)
+def test_metadata_that_depend_on_what_is_there(tmp_path: Path, script: str, wanted: list[str]) -> None:
+    settings = build_system(adopt(tmp_path, setup_py=f"import torch\nsetup(name='mine')\n{script}"))[2]
+    matched = settings["match"] if isinstance(settings, dict) else []
+    assert matched[: len(wanted)] == wanted
+    assert bool(matched) is bool(wanted)
+
+
+def test_a_module_of_the_tree_behind_a_variable(tmp_path: Path) -> None:
+    script = f"{SETUP}import os\nif os.environ.get('X') == '1':\n    from extensions import E\n"
+    found = adopt(tmp_path, setup_py=script, extensions_py="")
+    assert build_system(found)[2] == {"backend": "setuptools.build_meta:__legacy__"}
+
+
+CMAKE = {
+    "a setup.py that starts it": ("import subprocess\nsubprocess.run(['cmake', '.'])\nsetup()", "", Advice.ADOPT),
+    "skbuild": ("from skbuild import setup\nsetup()", "", Advice.ADOPT),
+    "for users of C++": ("from setuptools import setup\nsetup()", "", Advice.NOT_NEEDED),
+    "a setup.py that never runs": ("from setuptools import setup\nsetup()", "scikit_build_core.build", Advice.ADOPT),
+    "a wrapper of setuptools": ("setup()", "scikit_build_core.setuptools.build_meta", Advice.NOT_NEEDED),
+}
+
+
+@pytest.mark.parametrize(("script", "backend", "verdict"), CMAKE.values(), ids=CMAKE)
+def test_who_starts_cmake(tmp_path: Path, script: str, backend: str, verdict: Advice) -> None:
+    (tmp_path / "CMakeLists.txt").write_text("find_package(Torch)")
+    pyproject = f'[build-system]\nrequires = []\nbuild-backend = "{backend}"\n' if backend else ""
+    assert adopt(tmp_path, setup_py=script, pyproject_toml=pyproject).verdict is verdict
+
+
+HOOKS = {
+    "hatchling": ("hatchling.build", "", "hatch_build.py"),
+    "pdm": ("pdm.backend", '[tool.pdm.build]\ncustom-hook = "scripts/build.py"\n', "scripts/build.py"),
+    "poetry": ("poetry.core.masonry.api", '[tool.poetry.build]\nscript = "build.py"\n', "build.py"),
+}
+
+
+@pytest.mark.parametrize(("backend", "more", "file"), HOOKS.values(), ids=HOOKS)
+def test_what_another_backend_runs(tmp_path: Path, backend: str, more: str, file: str) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("import os, torch, numpy\n")
+    pyproject = f'[build-system]\nrequires = ["x"]\nbuild-backend = "{backend}"\n{more}'
+    adoption = adopt(tmp_path, setup_py="import scipy", pyproject_toml=pyproject)
+    assert adoption.reason == f"{file}:1 imports torch"
+    assert adoption.requires == ("x", "torchgraft", "numpy")
 
 
 def test_a_fork_speaks_the_words_of_its_origin(tmp_path: Path) -> None:

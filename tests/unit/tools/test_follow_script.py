@@ -84,6 +84,24 @@ SCRIPTS = {
         "ok = True\ntry:\n    import a\nexcept ImportError:\n    ok = False\nif ok:\n    import b\nelse:\n    import c",
         "a? b c",
     ),
+    "whether torch is there": (
+        "try:\n    import torch\n    ok = True\nexcept ImportError:\n    ok = False\nif not ok:\n    import c",
+        "torch?",
+    ),
+    "whether torch is found": ("ok = find_spec('torch') is not None\nif not ok:\n    import c", "torch?"),
+    "an error in better words": (
+        "try:\n    import torch\nexcept ImportError:\n    raise ImportError('torch first')",
+        "torch",
+    ),
+    "a message and the end": ("try:\n    import torch\nexcept ImportError:\n    print('no')\n    exit(1)", "torch"),
+    "other hardware": (
+        "if (hasattr(t, 'is_mlu_available') and t.is_mlu_available()) or os.getenv('FORCE_MLU') == '1':\n"
+        "    import torch_mlu, requests\nelse:\n    import numpy",
+        "numpy",
+    ),
+    "other hardware by its module": ("if f():\n    import torch_npu\n    import requests\nelse:\n    import a", "a"),
+    "other hardware by a program": ("if which('npu-smi'):\n    import requests", ""),
+    "CUDA or other hardware": ("if is_cuda_or_npu():\n    import numpy", "numpy"),
     "a function bound again": (
         "def f():\n    return False\ndef f():\n    return True\nif f():\n    import torch",
         "torch",
@@ -135,3 +153,27 @@ def test_a_script_that_takes_too_long_reaches_all_that_it_names(monkeypatch: pyt
 def test_deep_nesting_reaches_all_that_it_names() -> None:
     script = f"y = {' + '.join('1' for _ in range(900))}\nif os.environ.get('X'):\n    import torch\n"
     assert [alias.name for node in follow(ast.parse(script)).imports for alias in node.names] == ["torch"]
+
+
+CUDA = {
+    "always": ("CUDAExtension('x', [])", True),
+    "with torch": ("try:\n    import torch\n    e = [CUDAExtension('x', [])]\nexcept ImportError:\n    pass", True),
+    "where there is torch": (
+        "try:\n    import torch\n    t = 1\nexcept ImportError:\n    t = 0\nif t:\n    CUDAExtension()",
+        True,
+    ),
+    "in a function": ("def f():\n    return [CUDAExtension('x', [])]\nsetup(ext_modules=f())", True),
+    "in a loop": ("for name in names:\n    e.append(CUDAExtension(name, []))", True),
+    "unless a variable says so": ("if os.getenv('SKIP') != '1':\n    CUDAExtension()", True),
+    "unless it is for ROCm": ("if is_rocm():\n    pass\nelse:\n    CUDAExtension()", True),
+    "if there is CUDA": ("if torch.cuda.is_available():\n    CUDAExtension()", False),
+    "one of two": ("e = CUDAExtension('x', []) if CUDA_HOME else CppExtension('x', [])", False),
+    "after a return": ("def f():\n    if not cuda():\n        return []\n    return [CUDAExtension()]\nf()", False),
+    "if a variable says so": ("if os.getenv('BUILD_CUDA') == '1':\n    CUDAExtension()", False),
+    "in a function that nobody calls": ("def f():\n    CUDAExtension()", False),
+}
+
+
+@pytest.mark.parametrize(("script", "wanted"), CUDA.values(), ids=CUDA)
+def test_what_is_compiled_for_cuda_whatever_torch_says(script: str, *, wanted: bool) -> None:
+    assert bool(follow(ast.parse(script)).cuda) is wanted

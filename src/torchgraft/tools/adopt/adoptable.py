@@ -7,33 +7,36 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ...errors import ConfigError, Problem
 from ...files import find_text
+from ...project.cmake import find_torch_search
 from ...project.import_names import PROVIDERS
-from ...project.read_project import NOT_SOURCES, read_project
-from ...project.setup_script import LARGEST_SCRIPT_BYTES, GuardedVisitor, name_of, parse_script
+from ...project.read_project import read_project, texts_in
+from ...project.setup_script import LARGEST_SCRIPT_BYTES, GuardedVisitor, name_of, parse_script, starts_cmake
+from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
+from ...untrusted import table, text_of
 from .adoption import Adoptable, Import, Script
-from .follow_script import Reached, follow
+from .follow_script import follow
+from .known_values import Reached, asked_distributions
 
-_MOST_CMAKE_FILES = 2000
 _MOST_MODULES = 200
-_FINDS_TORCH = {
-    "CMakeLists.txt": re.compile(r"^[ \t]*find_package\s*\(\s*Torch\b", re.IGNORECASE | re.MULTILINE),
-    "meson.build": re.compile(r"^[^#\n]*\bdependency\(\s*'Torch'", re.IGNORECASE | re.MULTILINE),
-}
 # One of these makes a folder a project that could be built.
 ADOPTABLE_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "CMakeLists.txt", "meson.build")
-# Each asks whether there is CUDA before CUDA sources are compiled.
-_CUDA_QUESTIONS = frozenset(
-    {"CUDA_HOME", "ROCM_HOME", "is_available", "is_built", "has_cuda", "device_count", "environ", "getenv", "which"}
+# They never run a setup.py, whatever stands beside them.
+_OTHER_BACKENDS = frozenset(
+    {
+        *("flit_core", "hatchling", "maturin", "mesonpy", "pdm", "poetry", "py_build_cmake", "scikit_build_core"),
+        *("sipbuild", "uv_build"),
+    }
 )
+_SOURCES = frozenset({".c", ".cc", ".cpp", ".cu", ".cxx"})
 
 
 def read_adoptable(folder: Path) -> Adoptable:
@@ -44,56 +47,88 @@ def read_adoptable(folder: Path) -> Adoptable:
     text = read_exact_text(folder / "pyproject.toml")
     pyproject = {} if text is None else parse_pyproject(text.removeprefix("\ufeff"))
     project = read_project(folder, pyproject)
-    source = find_text(folder / "setup.py", LARGEST_SCRIPT_BYTES)
-    script = project.setup_script
+    file = _script_file(pyproject)
+    source = find_text(folder / file, LARGEST_SCRIPT_BYTES) if file else None
+    script = None if source is None else read_script(source, folder, file)
+    literal = project.setup_script if file == "setup.py" else None
+    said = (*texts_in(pyproject.get("tool")), *(script.strings if script else ()))
     return Adoptable(
         pyproject=text,
         name=project.name,
-        script=None if source is None else read_script(source, folder),
+        script=script,
         dependencies=project.dependencies,
-        setup_requires=((script.setup_requires or ()) if script else ()) + project.setup_cfg_requires,
-        finds_torch=_finds_torch(folder),
-        is_serial=script is not None and script.torch_sources > 1 and script.refuses_ninja,
+        setup_requires=((literal.setup_requires or ()) if literal else ()) + project.setup_cfg_requires,
+        # Beside a setup.py that starts no cmake such files are for users of C++ alone.
+        finds_torch=find_torch_search(folder, said) if script is None or script.starts_cmake else "",
+        is_serial=literal is not None and literal.torch_sources > 1 and literal.refuses_ninja,
     )
 
 
-def read_script(source: str, folder: Path) -> Script:
-    """Return what happens while a setup.py runs, in it and in the modules of its source tree that it imports."""
+def _script_file(pyproject: Mapping[str, Any]) -> str:
+    """Return the script of a project that its backend runs, "" for one that runs none."""
+    build, tool = table(pyproject.get("build-system")), table(pyproject.get("tool"))
+    named = text_of(build.get("build-backend")) or "setuptools.build_meta"
+    backend = (text_of(table(tool.get(TABLE)).get("backend")) or named).partition(":")[0]
+    if backend.partition(".")[0] not in _OTHER_BACKENDS or backend.startswith("scikit_build_core.setuptools"):
+        return "setup.py"
+    hooks = table(table(table(tool.get("hatch")).get("build")).get("hooks"))
+    of_poetry = table(tool.get("poetry")).get("build")
+    files = {
+        "hatchling": text_of(table(hooks.get("custom")).get("path")) or "hatch_build.py",
+        "pdm": text_of(table(table(tool.get("pdm")).get("build")).get("custom-hook")) or "pdm_build.py",
+        "poetry": text_of(of_poetry) or text_of(table(of_poetry).get("script")),
+    }
+    return files.get(backend.partition(".")[0]) or ""
+
+
+def read_script(source: str, folder: Path, file: str = "setup.py") -> Script:
+    """Return what happens while a script runs, in it and in the modules of its source tree that it imports."""
     parsed = parse_script(source)
     if parsed is None:
         return Script(certain=False)
     tree, everything = parsed
     reached = follow(tree)
-    imports = list(_reached_imports(reached))
+    imports = list(_reached_imports(reached, file))
     all_imports = [
-        Import(module=module, where=f"setup.py:{node.lineno}")
+        Import(module=module, where=f"{file}:{node.lineno}")
         for node in everything
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for module in modules_of(node)
     ]
     known = {(found.module, found.where) for found in imports}
     own_tree = OwnTree(folder)
-    first = next((found for found in imports if own_tree.holds(found.module)), None)
+    first = next((found for found in (*imports, *all_imports) if own_tree.holds(found.module)), None)
     others = [found for found in imports if not own_tree.has(found.module)]
     others += own_tree.follow(_wanted(reached))
-    names = {name_of(node) for node in everything if isinstance(node, ast.expr)}
     strings = {node.value for node in everything if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return Script(
         imports=tuple(found for found in others if found.module.partition(".")[0] not in sys.stdlib_module_names),
         skipped=tuple(found for found in all_imports if (found.module, found.where) not in known),
         own_tree=f"{first.where} imports {first.module}" if first else "",
-        questions=tuple(dict.fromkeys(f"setup.py:{line} {what}" for what, line in reached.questions)),
+        questions=tuple(dict.fromkeys(f"{file}:{line} {what}" for what, line in reached.questions)),
         strings=tuple(sorted(strings | own_tree.strings)),
-        unconditional_cuda="CUDAExtension" in names and not names & _CUDA_QUESTIONS and not strings & _CUDA_QUESTIONS,
+        unconditional_cuda=f"{file}:{reached.cuda[0]}" if reached.cuda else "",
+        missing_source=_missing_source(folder, strings),
+        asked=asked_distributions(everything),
+        starts_cmake=starts_cmake(strings | own_tree.strings, {found.module.partition(".")[0] for found in others}),
     )
 
 
-def _reached_imports(reached: Reached) -> Iterator[Import]:
+def _missing_source(folder: Path, strings: Iterable[str]) -> str:
+    """Return a source of an extension that a script names, and that is in no folder of the tree; "" if none is."""
+    named = {string for string in strings if PurePosixPath(string).suffix in _SOURCES and not set(string) & set("*?{")}
+    if not named:
+        return ""
+    stems = {PurePosixPath(name).stem for _, _, files in os.walk(folder) for name in files}
+    return next((name for name in sorted(named) if PurePosixPath(name).stem not in stems), "")
+
+
+def _reached_imports(reached: Reached, file: str) -> Iterator[Import]:
     for node, guarded in reached.imports.items():
         for module in modules_of(node):
-            yield Import(module=module, where=f"setup.py:{node.lineno}", guarded=guarded)
+            yield Import(module=module, where=f"{file}:{node.lineno}", guarded=guarded)
     for module, line, guarded in reached.named:
-        yield Import(module=module, where=f"setup.py:{line}", guarded=guarded)
+        yield Import(module=module, where=f"{file}:{line}", guarded=guarded)
 
 
 def _wanted(reached: Reached) -> Iterator[tuple[str, bool]]:
@@ -104,21 +139,6 @@ def _wanted(reached: Reached) -> Iterator[tuple[str, bool]]:
             if isinstance(node, ast.ImportFrom):
                 yield from ((f"{module}.{alias.name}", guarded) for alias in node.names)
     yield from ((module, guarded) for module, _, guarded in reached.named)
-
-
-def _finds_torch(folder: Path) -> str:
-    """Return which file has CMake or meson look for torch, "" if none does."""
-    seen = 0
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in NOT_SOURCES)
-        for name in _FINDS_TORCH.keys() & set(files):
-            seen += 1
-            path = Path(parent) / name
-            if _FINDS_TORCH[name].search(find_text(path, LARGEST_SCRIPT_BYTES) or ""):
-                return path.relative_to(folder).as_posix()
-        if seen > _MOST_CMAKE_FILES:
-            break
-    return ""
 
 
 def read_exact_text(path: Path) -> str | None:

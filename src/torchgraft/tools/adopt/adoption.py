@@ -32,12 +32,13 @@ class Import:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """What happens while setup.py runs and no variable is set, as far as its syntax tree says.
+    """What happens while setup.py runs (or another backend's hook) and no variable is set, as its syntax tree says it.
 
     `imports` are without those of the standard library, `skipped` those that do not happen then. `own_tree` names the
-    first module of the source tree that is
-    imported, with where. `questions` are other ways in which torch is asked for. `strings` are all string constants;
-    `unconditional_cuda` says that it names CUDAExtension and asks neither torch nor the machine for CUDA.
+    first module of the source tree that is imported, with where, whatever variable that takes. `questions` are other
+    ways in which torch is asked for. `strings` are all string constants; `unconditional_cuda` says where CUDAExtension
+    is called without any condition. `missing_source` is a source that is named and is not in the tree; `asked`
+    are distributions that the metadata depend on if they are there; `starts_cmake` says that it may start cmake.
     """
 
     certain: bool = True
@@ -46,7 +47,10 @@ class Script:
     own_tree: str = ""
     questions: tuple[str, ...] = ()
     strings: tuple[str, ...] = ()
-    unconditional_cuda: bool = False
+    unconditional_cuda: str = ""
+    missing_source: str = ""
+    asked: tuple[str, ...] = ()
+    starts_cmake: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
-from ...project.setup_script import IMPORT_ERRORS, VERSION_CALLS, catches_import_error, name_of
+from ...project.setup_script import IMPORT_ERRORS, catches_import_error, name_of
 from .known_values import (
     TEXT_METHODS,
     TRUE,
     UNKNOWN,
     Function,
     KnownNames,
+    Reached,
     Stop,
     Unknown,
-    asked_of_others,
+    absent_hardware,
+    asks_for_rocm,
     bound_arguments,
     compared,
     converted,
     is_environ_get,
+    is_for_absent_hardware,
     parameters,
+    tries_torch_alone,
     truth_of,
 )
 
@@ -34,15 +37,6 @@ _MOST_STEPS = 10_000
 
 class _TooLongError(Exception):
     """The script takes more steps than anybody wants to wait for."""
-
-
-@dataclass(kw_only=True)
-class Reached:
-    """What was reached. `imports` are the nodes, and whether an ImportError is put up with there."""
-
-    imports: dict[ast.Import | ast.ImportFrom, bool] = field(default_factory=dict)
-    named: list[tuple[str, int, bool]] = field(default_factory=list)
-    questions: list[tuple[str, int]] = field(default_factory=list)
 
 
 def follow(tree: ast.Module) -> Reached:
@@ -67,6 +61,7 @@ class _Walk(KnownNames, ast.NodeVisitor):
         self._running: list[ast.AST] = []
         self.left_early = [False]  # for each function that runs: it may have returned already
         self.guards = 0
+        self._conditions = 0  # around this place, of which nothing is known
         self._steps = 0
 
     # Expressions
@@ -88,7 +83,7 @@ class _Walk(KnownNames, ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> object:
         self.visit(node.value)
         self.lend(node.value)
-        return False if node.attr == "TYPE_CHECKING" else UNKNOWN
+        return False if node.attr == "TYPE_CHECKING" else absent_hardware(node)
 
     def visit_List(self, node: ast.List | ast.Tuple | ast.Set) -> object:
         for item in node.elts:
@@ -124,8 +119,10 @@ class _Walk(KnownNames, ast.NodeVisitor):
         truth = truth_of(self.visit(node.test))
         if truth is not None:
             return self.visit(node.body if truth else node.orelse)
+        self._conditions += 1
         self.visit(node.body)
         self.visit(node.orelse)
+        self._conditions -= 1
         return UNKNOWN
 
     def visit_Compare(self, node: ast.Compare) -> object:
@@ -142,7 +139,9 @@ class _Walk(KnownNames, ast.NodeVisitor):
         return TRUE
 
     def visit_Call(self, node: ast.Call) -> object:
-        self._ask(node)
+        is_there = self.reached.ask(
+            node, guarded=bool(self.guards), certain=not self._conditions and not any(self.left_early)
+        )
         given = [self.visit(argument) for argument in node.args]
         named = {keyword.arg: self.visit(keyword.value) for keyword in node.keywords}
         for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
@@ -157,23 +156,12 @@ class _Walk(KnownNames, ast.NodeVisitor):
             self.lend(function.value)
             if function.attr in TEXT_METHODS and isinstance(text, str) and not given:
                 return getattr(text, function.attr)()
-            return UNKNOWN
+            return is_there or absent_hardware(node)
         if isinstance(function, ast.Name):
-            return converted(function.id, given)
+            value = converted(function.id, given)
+            return value if value is not UNKNOWN else is_there or absent_hardware(node)
         self.visit(function)
         return UNKNOWN
-
-    def _ask(self, node: ast.Call) -> None:
-        """Note what a call imports, or asks of torch."""
-        name = name_of(node.func)
-        first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
-        if isinstance(first, str) and name in {"import_module", "__import__"} and not first.startswith("."):
-            self.reached.named.append((first, node.lineno, bool(self.guards)))
-        elif first == "torch" and name == "find_spec":
-            self.reached.named.append(("torch", node.lineno, True))
-        elif first == "torch" and name in VERSION_CALLS:
-            self.reached.questions.append(("asks for the version of torch", node.lineno))
-        self.reached.questions += asked_of_others(node)
 
     def _call(self, function: Function, given: list[object], named: Mapping[str | None, object]) -> object:
         """Follow a call of a function of the script; return what it certainly returns."""
@@ -186,7 +174,9 @@ class _Walk(KnownNames, ast.NodeVisitor):
         """Follow a function that something else may call, with arguments that are not known, once."""
         if function not in self._perhaps_called:
             self._perhaps_called.add(function)
+            self._conditions += 1
             self._run(function, dict.fromkeys(parameters(function), UNKNOWN))
+            self._conditions -= 1
 
     def _run(self, function: Function, scope: dict[str, object]) -> object:
         outer = self.scopes
@@ -275,7 +265,8 @@ class _Walk(KnownNames, ast.NodeVisitor):
         truth = truth_of(self.visit(node.test))
         if truth is not None:
             return self.block(node.body if truth else node.orelse)
-        return self._either([node.body, node.orelse])
+        blocks = [block for block in (node.body, node.orelse) if not is_for_absent_hardware(block)]
+        return self._either(blocks, conditions=0 if asks_for_rocm(node.test) else 1)
 
     def visit_While(self, node: ast.While) -> None:
         self.forget(*node.body)
@@ -286,7 +277,7 @@ class _Walk(KnownNames, ast.NodeVisitor):
     def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
         self.visit(node.iter)
         self.forget(node.target, *node.body)
-        self._either([node.body, []])
+        self._either([node.body, []], conditions=0)
         self._either([node.orelse, []])
 
     visit_AsyncFor = visit_For
@@ -312,11 +303,16 @@ class _Walk(KnownNames, ast.NodeVisitor):
         stop = self.block(node.body)
         self.guards -= guarded
         stops = [stop if stop is not None else self.block(node.orelse)]
+        after = self.state()
         for handler in node.handlers:
             self.restore(before)
             self.forget(*node.body)
             stops.append(self.block(handler.body))
-        self.forget(*node.body, *node.orelse, *node.handlers)
+        if guarded and tries_torch_alone(node.body):
+            self.restore(after)  # who adopts has torch
+            stops = stops[:1]
+        else:
+            self.forget(*node.body, *node.orelse, *node.handlers)
         last = self.block(node.finalbody)
         return last or (stops[0] if len(stops) == 1 else self._joined(stops))
 
@@ -326,13 +322,15 @@ class _Walk(KnownNames, ast.NodeVisitor):
         self.visit(node.subject)
         return self._either([*(case.body for case in node.cases), []])
 
-    def _either(self, blocks: list[list[ast.stmt]]) -> Stop | None:
+    def _either(self, blocks: list[list[ast.stmt]], *, conditions: int = 1) -> Stop | None:
         """Follow blocks of which one will run; afterwards nothing is known of what any of them binds."""
         before = self.state()
         stops = []
+        self._conditions += conditions
         for statements in blocks:
             self.restore(before)
             stops.append(self.block(statements))
+        self._conditions -= conditions
         self.restore(before)
         for statements in blocks:
             self.forget(*statements)

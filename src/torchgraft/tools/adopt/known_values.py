@@ -6,12 +6,40 @@ May not follow statements: `follow_script` does.
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ...project.setup_script import name_of
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from ...project.import_names import MATCHED, OF_SETUPTOOLS, VARIANTS
+from ...project.setup_script import VERSION_CALLS, name_of
 
 TEXT_METHODS = frozenset({"lower", "upper", "strip", "casefold"})
+
+_OTHER_HARDWARE = frozenset(
+    {
+        "ascend",
+        "diopi",
+        "dipu",
+        "gaudi",
+        "gcu",
+        "habana",
+        "hpu",
+        "ipu",
+        "mlu",
+        "musa",
+        "neuronx",
+        "npu",
+        "sdaa",
+        "tpu",
+        "xla",
+    }
+)
+_PAIR = 2
 
 Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
 
@@ -89,7 +117,36 @@ def converted(name: str, given: list[object]) -> object:
     return given[0] if name == "str" and isinstance(given[0], str) else UNKNOWN
 
 
-def asked_of_others(call: ast.Call) -> Iterator[tuple[str, int]]:
+@dataclass(kw_only=True)
+class Reached:
+    """What was reached. `imports` are the nodes, and whether an ImportError is put up with there.
+
+    `cuda` are the lines that call CUDAExtension whatever anything says.
+    """
+
+    imports: dict[ast.Import | ast.ImportFrom, bool] = field(default_factory=dict)
+    named: list[tuple[str, int, bool]] = field(default_factory=list)
+    questions: list[tuple[str, int]] = field(default_factory=list)
+    cuda: list[int] = field(default_factory=list)
+
+    def ask(self, node: ast.Call, *, guarded: bool, certain: bool) -> str | None:
+        """Note what a call imports, or asks of torch; return a text that stands for what it finds, if that is there."""
+        name = name_of(node.func)
+        first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+        if isinstance(first, str) and name in {"import_module", "__import__"} and not first.startswith("."):
+            self.named.append((first, node.lineno, guarded))
+        elif first == "torch" and name == "find_spec":
+            self.named.append(("torch", node.lineno, True))
+            return "torch"
+        elif name == "CUDAExtension" and certain:
+            self.cuda.append(node.lineno)
+        elif first == "torch" and name in VERSION_CALLS:
+            self.questions.append(("asks for the version of torch", node.lineno))
+        self.questions += _asked_of_others(node)
+        return None
+
+
+def _asked_of_others(call: ast.Call) -> Iterator[tuple[str, int]]:
     """Yield what a call has another process find out about torch, with the line."""
     for node in ast.walk(call):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -100,6 +157,90 @@ def asked_of_others(call: ast.Call) -> Iterator[tuple[str, int]]:
             words = [item.value for item in node.elts if isinstance(item, ast.Constant)]
             if "show" in words and "torch" in words:
                 yield "asks pip for torch", node.lineno
+
+
+def tries_torch_alone(statements: list[ast.stmt]) -> bool:
+    """Return whether all that statements import is torch, which is there where torchgraft builds."""
+    nodes = [node for statement in statements for node in ast.walk(statement)]
+    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    found |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    tops = {name.partition(".")[0] for name in found} - OF_SETUPTOOLS - sys.stdlib_module_names
+    return tops == {"torch"}
+
+
+def absent_hardware(node: ast.expr) -> Unknown:
+    """Return what is known of an expression: asking for hardware that torchgraft never builds for finds none."""
+    return Unknown(truth=False) if _is_of_other_hardware(node) else UNKNOWN
+
+
+def is_for_absent_hardware(block: list[ast.stmt]) -> bool:
+    """Return whether a block imports what only such hardware has: torch_mlu, torch_npu."""
+    imports = [node for node in block if isinstance(node, (ast.Import, ast.ImportFrom))]
+    return any(map(_is_of_other_hardware, imports))
+
+
+def asks_for_rocm(test: ast.expr) -> bool:
+    """Return whether a condition is about the other hardware of torch's CUDA extensions."""
+    return bool(_words(test) & {"hip", "rocm"})
+
+
+def _is_of_other_hardware(node: ast.AST) -> bool:
+    words = _words(node)
+    return bool(words & _OTHER_HARDWARE) and not words & {"cuda", "gpu"}
+
+
+def _words(node: ast.AST) -> set[str]:
+    """Return all words in the names and texts of an expression or an import."""
+    texts = []
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant):
+            texts.append(str(part.value))
+        else:
+            texts += [str(getattr(part, key, None) or "") for key in ("id", "attr", "name", "module")]
+    return {word for text in texts for word in re.split(r"[^a-z0-9]+", text.lower())}
+
+
+def asked_distributions(nodes: list[ast.AST]) -> tuple[str, ...]:
+    """Return the distributions that a script asks for, and puts up with the absence of: its metadata follow from that.
+
+    They are named in the question, in a call of the function that asks, or in a pair of which one is chosen.
+    """
+    found: list[str] = []
+    askers = set()
+    for function in [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]:
+        if any(isinstance(node, ast.Call) and _asks(node) and not _literal(node) for node in ast.walk(function)):
+            askers.add(function.name)
+    for node in nodes:
+        if isinstance(node, ast.Try):
+            calls = [part for statement in node.body for part in ast.walk(statement) if isinstance(part, ast.Call)]
+            found += [name for call in calls if _asks(call) for name in _literal(call)]
+            imports = [part for part in node.body if isinstance(part, ast.Import)]
+            modules = {alias.name.partition(".")[0] for part in imports for alias in part.names}
+            found += [name for module in sorted(modules) for name in VARIANTS.get(module, ())]
+        elif isinstance(node, ast.Call) and name_of(node.func) in askers:
+            found += _literal(node)
+        elif askers and isinstance(node, (ast.Tuple, ast.List)) and len(node.elts) == _PAIR:
+            names = [name for item in node.elts for name in _named(item)]
+            found += names if len(names) == _PAIR else []
+    return tuple(dict.fromkeys(name for name in found if name not in MATCHED and name not in OF_SETUPTOOLS))
+
+
+def _asks(call: ast.Call) -> bool:
+    return name_of(call.func) in VERSION_CALLS and bool(call.args)
+
+
+def _literal(call: ast.Call) -> list[str]:
+    return [name for argument in call.args for name in _named(argument)]
+
+
+def _named(node: ast.expr) -> list[str]:
+    """Return the distribution that a constant names, alone or with versions."""
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+        return []
+    try:
+        return [str(canonicalize_name(Requirement(node.value).name))]
+    except InvalidRequirement:
+        return []
 
 
 def parameters(function: Function) -> list[str]:

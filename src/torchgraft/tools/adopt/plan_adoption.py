@@ -16,15 +16,18 @@ from ...errors import ConfigError, Problem
 from ...project.import_names import MATCHED, OF_SETUPTOOLS, PROVIDERS
 from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
+from ...settings.vocabulary import can_leave_cuda_out
 from ...settings.vocabulary_words import VOCABULARY
 from ...untrusted import table
 from .adoption import BACKEND, IN_TREE, OWN_NAME, Adoptable, Adoption, Advice, Change, Import, Script
 from .plan_need import (
     asked_words,
+    is_narrow,
     merged_requirement,
     parsed_requirement,
     relative_in_vocabulary,
     required_name,
+    requirement_key,
     stated_versions,
     top_name,
     torch_evidence,
@@ -36,7 +39,6 @@ _SETUPTOOLS = "setuptools.build_meta"
 _LEGACY = "setuptools.build_meta:__legacy__"
 # The first that reads all of today's [project] tables (PEP 639).
 _NEW_SETUPTOOLS = "setuptools>=77"
-_PINS = frozenset({"==", "===", "~="})
 _SETUPTOOLS_BEFORE = (
     *("40.8.0", "50.0.0", "58.0.0", "61.0.0", "64.0.0"),
     *("68.0.0", "70.1.0", "75.0.0", "77.0.3", "80.9.0"),
@@ -202,8 +204,15 @@ class _Plan:
                 matched.append(name)
         known = self.settings.get("match", [])
         new = [name for name in sorted(set(matched)) if isinstance(known, list) and name not in known]
-        if new:
-            self._set("match", [*known, *new], "made for one version of torch, so it has to be the consumer's too")
+        reasons = ["made for one version of torch, so it has to be the consumer's too"] if new else []
+        taken = {*self.taken, canonicalize_name(self.found.name or ""), *new}
+        chosen = [
+            name for name in self.script.asked if name not in taken and isinstance(known, list) and name not in known
+        ]
+        if chosen and not self.adopted:
+            reasons.append("the metadata depend on whether the consumer has it")
+        if reasons:
+            self._set("match", [*known, *new, *chosen], "; ".join(reasons))
 
     def _range(self, item: str) -> None:
         """Keep what a build requirement says about torch's versions, where the package does not say it elsewhere."""
@@ -212,7 +221,7 @@ class _Plan:
         if requirement is None or not requirement.specifier or depends or "torch" in self.settings:
             return
         versions = stated_versions(item, requirement)
-        if requirement.marker is None and not any(one.operator in _PINS for one in requirement.specifier):
+        if requirement.marker is None and not is_narrow(requirement.specifier):
             self._set("torch", versions, f'as [build-system] requires "{item}"')
         else:
             where = f"where the package works with no other, say so in [tool.{TABLE}]"
@@ -239,11 +248,14 @@ class _Plan:
             self.said.append(f"{needed.where} imports pkg_resources, which setuptools {known} does not have")
 
     def _setup_requires(self) -> None:
+        taken = {*self.taken, *MATCHED}  # one name may stand there twice, for different machines
+        known = {requirement_key(item) for item in self.requires}
         for item in self.found.setup_requires:
             name = required_name(item)
             if not name:
                 self.said.append(f'setup_requires has "{item}", which is no requirement')
-            elif name not in MATCHED and name not in self.taken:
+            elif name not in taken and requirement_key(item) not in known:
+                known.add(requirement_key(item))
                 self._add(item, "setup_requires names it")
 
     def _needed(self) -> Iterator[Import]:
@@ -287,13 +299,24 @@ class _Plan:
             self._set("backend-path", list(self.path), "where the backend is found, as until now")
 
     def _provide(self) -> None:
-        if self.adopted or not self.script.unconditional_cuda:
-            return
         imports = [item for item in self.script.imports if top_name(item) == "torch"]
         declared = any(required_name(item) == "torch" for item in (*self.requires, *self.found.setup_requires))
-        if imports and not declared and all(item.guarded for item in imports):
-            why = "where torch can be imported, setup.py compiles for CUDA without asking whether there is any"
-            self._set("provide", "off", f"{imports[0].where} puts up with the absence of torch; {why}")
+        if self.adopted or declared or not imports or not all(item.guarded for item in imports):
+            return
+        why = f"{imports[0].where} puts up with the absence of torch"
+        if self.script.missing_source:
+            self._set(
+                "provide",
+                "off",
+                f"{why}; where torch is there, {self.script.missing_source} is compiled, which is not in the tree",
+            )
+        elif self.script.unconditional_cuda:
+            it = f"{self.script.unconditional_cuda} compiles for CUDA without asking whether there is any"
+            self._set("provide", "off", f"{why}; where it is there, {it}")
+        else:
+            self.said.append(
+                f"{why}, which isolated builds did not have: what it adds where torch is there is built from now on"
+            )
 
     def _vocabulary(self) -> None:
         own = canonicalize_name(self.found.name or "")
@@ -318,3 +341,7 @@ class _Plan:
             yield "setup.py says use_ninja=False: torch compiles one file after the other"
         if not self.adopted and "vocabulary" not in self.settings:
             yield from asked_words(self.found.name)
+        if self.script.unconditional_cuda and "provide" not in {*self.edits.settings, *self.settings}:
+            cure = "; -C torchgraft.cuda=off leaves that out" if can_leave_cuda_out(self.found.name, ()) else ""
+            where = self.script.unconditional_cuda
+            yield f"{where} compiles for CUDA whatever torch says, which a CPU build of torch cannot{cure}"

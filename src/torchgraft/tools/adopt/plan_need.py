@@ -18,6 +18,9 @@ from ...settings.vocabulary import words_of
 from ...settings.vocabulary_words import VOCABULARY
 from .adoption import Adoptable, Import
 
+_MOST_MINORS = 20  # torch 1 had 14, and no minor series ten releases
+_FEW = 2
+
 
 def torch_evidence(found: Adoptable, build_system: Mapping[str, Any]) -> list[str]:
     """Return what shows that the build uses torch, the best first."""
@@ -34,8 +37,7 @@ def torch_evidence(found: Adoptable, build_system: Mapping[str, Any]) -> list[st
         ]
         shown += [f"{item.where} imports torch" for item in sorted(imports, key=lambda i: (i.guarded, i.own, i.late))]
         shown += script.questions
-    elif found.finds_torch:
-        # Beside a setup.py such files may be for users of C++ alone.
+    if found.finds_torch:
         shown.append(f"{found.finds_torch} looks for torch")
     return shown
 
@@ -98,9 +100,26 @@ def required_name(item: str) -> str:
     return canonicalize_name(parsed.name) if parsed else ""
 
 
+def requirement_key(item: str) -> tuple[str, str, str]:
+    """Return what tells a requirement from another of the same distribution: versions, and where it is for."""
+    parsed = parsed_requirement(item)
+    return (required_name(item), str(parsed.specifier), str(parsed.marker)) if parsed else ("", item, "")
+
+
 def top_name(item: Import) -> str:
     """Return the first part of what is imported."""
     return item.module.partition(".")[0]
+
+
+def is_narrow(specifier: SpecifierSet) -> bool:
+    """Return whether versions were what the maintainers had on the day: exact ones, or those of two minor series."""
+    if any(one.operator in {"==", "===", "~="} for one in specifier):
+        return True
+    series = [(major, minor) for major in (0, 1, 2, 3) for minor in range(_MOST_MINORS)]
+    allowed = [
+        one for one in series if any(specifier.contains(f"{one[0]}.{one[1]}.{micro}") for micro in range(_MOST_MINORS))
+    ]
+    return len(allowed) <= _FEW
 
 
 def stated_versions(item: str, requirement: Requirement) -> str:
