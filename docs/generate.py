@@ -117,6 +117,65 @@ what MAX_JOBS is, `torch` torch's version without its local part.
 """
 
 
+# What was read, and has no row that leaves CUDA out: package, why, and the file.
+WITHOUT_WORDS = (
+    (
+        "apex",
+        "`setup.py` asks nvcc for its version in any case: nothing leaves CUDA out, no CPU torch can build it",
+        "https://github.com/NVIDIA/apex/blob/6424da3b4faa6c8f062da4a48c424fff3f02d42d/setup.py",
+    ),
+    (
+        "bitsandbytes",
+        "its build needs no torch, and compiles for processors unless told `-C cmake.define.COMPUTE_BACKEND=cuda`",
+        "https://github.com/bitsandbytes-foundation/bitsandbytes/blob/95f9af309d4d5793847169c39288dcd3fcbdf564/setup.py",
+    ),
+    (
+        "detectron2",
+        "`FORCE_CUDA` says all; with a CPU build of torch it compiles its C++ sources",
+        "https://github.com/facebookresearch/detectron2/blob/02b5c4e295e990042a714712c21dc79b731e8833/setup.py",
+    ),
+    (
+        "gptqmodel 7",
+        "its build needs no torch: kernels are compiled at their first use",
+        "https://pypi.org/project/gptqmodel/7.7.0/",
+    ),
+    (
+        "MinkowskiEngine",
+        "it reads arguments of `setup.py` alone: where the machine that builds has no GPU, it compiles for processors",
+        "https://github.com/NVIDIA/MinkowskiEngine/blob/02fc608bea4c0549b0a7b00ca1bf15dee4a0b228/setup.py",
+    ),
+    (
+        "natten",
+        "nothing has to leave CUDA out: without `NATTEN_CUDA_ARCH` and a GPU it is plain Python",
+        "https://pypi.org/project/natten/0.21.7/",
+    ),
+    (
+        "nvdiffrast",
+        "it compiles for CUDA in any case, and reads no variable: a CPU build of torch cannot build it",
+        "https://github.com/NVlabs/nvdiffrast/blob/253ac4fcea7de5f396371124af597e6cc957bfae/setup.py",
+    ),
+    (
+        "sageattention 1",
+        "the releases on PyPI are plain Python; the row is for the sources on GitHub",
+        "https://pypi.org/project/sageattention/1.0.6/",
+    ),
+    (
+        "xformers",
+        "with a CPU build of torch it compiles its C++ sources, without asking for anything",
+        "https://pypi.org/project/xformers/0.0.35/",
+    ),
+)
+
+
+def without_words_text() -> str:
+    """Return the packages that were read for the table, and for which nothing is to be said to them."""
+    lines = [
+        f"- {package}: {why} ([{address.rstrip('/').rpartition('/')[2]}]({address}))."
+        for package, why, address in WITHOUT_WORDS
+    ]
+    return "\n## Nothing else to set\n\n" + "\n".join(lines) + "\n"
+
+
 ERRORS_HEAD = """# Errors
 
 <!-- Written by docs/generate.py from docs/error_codes.py; the messages are what the code says. -->
@@ -168,7 +227,7 @@ def pages() -> dict[str, str]:
         "reference/command-line.md": COMMANDS_HEAD + command_line_text(),
         "reference/rules.md": RULES_HEAD + rules_text(),
         "reference/errors.md": ERRORS_HEAD + errors_text(),
-        "reference/vocabulary.md": VOCABULARY_HEAD + "".join(map(vocabulary_row, VOCABULARY)),
+        "reference/vocabulary.md": VOCABULARY_HEAD + "".join(map(vocabulary_row, VOCABULARY)) + without_words_text(),
         "reference/torchgraft.schema.json": json.dumps(json_schema(), indent=2) + "\n",
     }
 

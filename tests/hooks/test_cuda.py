@@ -94,3 +94,50 @@ def test_metadata_and_sdists_without_a_toolkit(
     said = capfd.readouterr().err
     assert "to compile for a PyTorch built with CUDA 8.0" in said or "error[cuda-mismatch]" in said
     assert "once more" not in said
+
+
+FAILURES = {
+    "no CUDA_HOME": "raise OSError('CUDA_HOME environment variable is not set. Please set it')",
+    "no version": "class InvalidVersion(ValueError):\n    pass\nraise InvalidVersion(\"Invalid version: 'None'\")",
+    "no nvcc": "print(bare_metal_version)",
+    "no version to split": "import torch.version\ntorch.version.cuda.split('.')",
+}
+
+
+@pytest.mark.parametrize("raising", FAILURES.values(), ids=FAILURES)
+def test_a_package_that_can_leave_cuda_out_is_told_how(
+    make_project: Any, make_caller: Any, consumer: Path, tmp_path: Path, capfd: Any, raising: str
+) -> None:
+    (site,) = consumer.glob("lib/python*/site-packages")
+    (site / "torch" / "version.py").write_text("__version__ = '2.8.0+cpu'\ncuda = None\ndebug = False\n")
+    script = f"import torch\nfrom setuptools import setup\n{raising}\nsetup()\n"
+    extra = '[tool.torchgraft]\nvocabulary = ["gsplat"]\n'
+    caller = make_caller(make_project({"setup.py": script, "kernel.cu": ""}, extra=extra))
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+        caller.build_wheel(tmp_path)
+    said = capfd.readouterr().err.rstrip().splitlines()
+    errors = [line for line in said if line.strip().startswith(("fix:", "or:", "-C "))]
+    assert "-C torchgraft.cuda=off   (this torch has no CUDA" in errors[-1]
+
+
+OPTIONAL = """
+from setuptools import setup
+try:
+    import torch
+except ImportError:
+    pass
+else:
+    raise RuntimeError("csrc/x.cpp is not there")
+setup()
+"""
+
+
+def test_a_package_that_needs_no_torch_is_told_how_to_build_without(
+    make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any
+) -> None:
+    project = make_project({"setup.py": OPTIONAL})
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+        make_caller(project).build_wheel(tmp_path)
+    said = capfd.readouterr().err
+    assert 'provide = "off" in [tool.torchgraft]   (for its maintainers)' in said
+    assert make_caller(project).build_wheel(tmp_path, {"torchgraft.provide": "off"}) == "ext-1.0-py3-none-any.whl"

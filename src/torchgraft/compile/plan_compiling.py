@@ -51,7 +51,7 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
         compiling = _with_jobs(Compiling(), plan_jobs(config, snapshot, cuda=False)) if hook.builds else Compiling()
     # torch refuses code for GPUs where setup.py does not ask whether it has any.
     if hook.asks and project.cuda_sources and torch.accelerator == "cpu" and config.cuda is not Cuda.OFF:
-        note = f"{project.cuda_sources} is not compiled: torch {torch.version} is built without CUDA"
+        note = f"torch {torch.version} is built without CUDA: no code for it can be compiled ({project.cuda_sources})"
         return replace(compiling, notes=(*compiling.notes, note))
     return compiling
 

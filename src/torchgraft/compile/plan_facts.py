@@ -153,7 +153,7 @@ def plan_vocabulary(
 
 def _value(word: Word, compiling: Compiling, torch: str | None) -> str:
     """Return the value of a word, "" where what it says has no value here."""
-    if not word.value.startswith("{"):
+    if not word.value.endswith("}"):
         return word.value
     values: Mapping[str, str] = {
         "{numbers}": ";".join(number for number, _ in covered(compiling.architectures, word.known)),
@@ -162,6 +162,7 @@ def _value(word: Word, compiling: Compiling, torch: str | None) -> str:
         "{gfx_words}": " ".join(compiling.gfx),
         "{one_gfx}": compiling.gfx[0] if len(compiling.gfx) == 1 else "",
         "{jobs}": str(compiling.jobs or ""),
+        "-j{jobs}": f"-j{compiling.jobs}" if compiling.jobs else "",
         "{torch}": torch or "",
     }
     return values[word.value]

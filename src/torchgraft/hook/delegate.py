@@ -13,6 +13,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,12 @@ _MISLEADING = b"No module named 'torch'"
 _MOST_SAID = 200
 _SIGKILL = -9  # as subprocess has it; the module signal has no such name on Windows
 _REPHRASED = b"torch cannot be imported here"
+# What setup.py says where torch has no CUDA, or there is no nvcc: torch.version.cuda is None.
+_ABOUT_CUDA = re.compile(
+    r"cuda|nvcc|bare_metal_version|InvalidVersion: .*None|'NoneType' object has no attribute 'split'|"
+    r"NoneType.*\bstr\b|expected string or bytes-like object",
+    re.IGNORECASE,
+)
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 
 
@@ -169,7 +176,7 @@ def _run_delegate(call: Call, arguments: Sequence[object], variables: Mapping[st
     except subprocess.CalledProcessError as error:
         failed = delegate_failed(plan, _status_text(error.returncode), telling=runner.telling)
         known = (_with_disks(problem, call, arguments) for problem in diagnose(runner.telling_lines(error.returncode)))
-        raise DelegateError(failed, *known) from None
+        raise DelegateError(*with_switches(plan, (failed, *known))) from None
     except subprocess.TimeoutExpired:
         raise DelegateError(_too_slow(delegate, hook, timedelta(seconds=call.timeout_s or 0))) from None
     wanted = _fault_of(hook, answer)
@@ -240,6 +247,17 @@ def delegate_failed(plan: Plan, how: str, *, telling: TellingLines | None = None
         why=f"torch itself imports it, in {place}" if "torch" in Path(place).parts else "see what it said above",
         fixes=tuple(_requiring(plan, said)),
     )
+
+
+def with_switches(plan: Plan, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Return problems of a delegate, the last one with what is known to help: to leave out CUDA, or torch."""
+    fixes = []
+    if plan.delegate.cuda_off and any(_ABOUT_CUDA.search(said.text) for one in problems for said in one.evidence):
+        fixes.append("-C torchgraft.cuda=off   (this torch has no CUDA, and the package can leave its CUDA parts out)")
+    elif plan.delegate.torch_off:
+        fixes.append("-C torchgraft.provide=off   (setup.py puts up with the absence of torch, and does less then)")
+        fixes.append('provide = "off" in [tool.torchgraft]   (for its maintainers)')
+    return (*problems[:-1], replace(problems[-1], fixes=(*problems[-1].fixes, *fixes)))
 
 
 def _requiring(plan: Plan, said: str) -> Iterator[str]:

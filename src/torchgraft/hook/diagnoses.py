@@ -169,6 +169,7 @@ _MAY_TELL = re.compile(
     rb"[Ee]rror|Exception: |\bld(?:\.\w+)?: |Killed|137|signal|memory|bad_alloc|unsupported|No supported|"
     rb"maximum required|ptxas|nv/target|No such file|not found|is less than the minimum|No space left|mismatches"
 )
+_RAISED = re.compile(rb"[A-Za-z_][\w.]*(?::\s|\s*$)")
 _FRAME = re.compile(rb' *File "([^"]+)", line \d')
 _LONGEST_BYTES = 2000
 
@@ -186,6 +187,7 @@ class TellingLines:
         self.error = ""
         self.place = ""
         self._file = ""
+        self._in_traceback = False
         self._codes: frozenset[str] = frozenset()
         self._by_compiler = False
 
@@ -195,13 +197,17 @@ class TellingLines:
         line = line[:_LONGEST_BYTES]
         if frame := _FRAME.match(line):
             self._file = frame[1].decode("utf-8", errors="replace")
+            self._in_traceback = True
             return
-        if not _MAY_TELL.search(line):
+        # What is not indented ends a traceback: an exception, whatever it is called.
+        raised = self._in_traceback and bool(_RAISED.match(line))
+        self._in_traceback = self._in_traceback and line[:1] in b" \r\n"
+        if not raised and not _MAY_TELL.search(line):
             return
         text = line.decode("utf-8", errors="replace").rstrip()
         if not self._by_compiler:
             self._by_compiler = bool(_COMPILER_ERROR.match(text))
-            if self._by_compiler or _EXCEPTION.match(text):
+            if self._by_compiler or raised or _EXCEPTION.match(text):
                 self.error = text.translate(_PLAIN_QUOTES)[:_MOST_SAID]
                 self.place = "" if self._by_compiler else self._file
         new = frozenset(row.code for row in DIAGNOSES if row.pattern.search(text)) - self._codes

@@ -30,7 +30,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     torch = expected_torch(snapshot, choice, reach)
     without = plan_without_torch(config, snapshot, choice, expected=torch, way=reach.way)
     compiling = _compiling(config, snapshot, torch, reach.way)
-    delegate = plan_delegate(config, snapshot, reach.way, toolkit=compiling.requirement)
+    delegate = plan_delegate(config, snapshot, reach.way, torch=reach.torch, toolkit=compiling.requirement)
     wishes = _wishes(config, snapshot, choice, torch=torch, reach=reach, compiling=compiling)
     ninja = plan_ninja(snapshot)
     more = (compiling.requirement, ninja if ninja == ASKED_NINJA else None)

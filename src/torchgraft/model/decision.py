@@ -232,12 +232,18 @@ class PlannedRunPath:
 
 @dataclass(frozen=True, kw_only=True)
 class Delegate:
-    """The wrapped backend. `asked` says whether its own get_requires hook has to run, and `reason` why."""
+    """The wrapped backend. `asked` says whether its own get_requires hook has to run, and `reason` why.
+
+    What may help where it fails: `cuda_off`, which leaves out CUDA code that this torch cannot have; `torch_off`, since
+    setup.py puts up with the absence of torch.
+    """
 
     backend: str
     backend_path: tuple[str, ...] = ()
     asked: bool
     reason: str
+    cuda_off: bool = False
+    torch_off: bool = False
 
     def runs(self, hook: Hook) -> bool:
         """Return whether a hook of ours runs one of the delegate's."""

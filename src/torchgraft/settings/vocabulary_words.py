@@ -29,9 +29,9 @@ class Word(NamedTuple):
     """One variable of some packages; of every package where `packages` is empty.
 
     `value` is text, or one of these between braces: `numbers` (80;90), `dotted` (8.0;9.0), `gfx` (gfx90a;gfx942),
-    `gfx_words` (with spaces), `one_gfx` (only where there is one), `jobs`, `torch`. `known` are the architectures that
-    the package has code for: others become the highest of them that runs on the same GPUs. `asked`: only where the
-    setting names the package, since the package's own outcome would change.
+    `gfx_words` (with spaces), `one_gfx` (only where there is one), `jobs` (also as make's option, `-j{jobs}`), `torch`.
+    `known` are the architectures that the package has code for: others become the highest of them that runs on the same
+    GPUs. `asked`: only where the setting names the package, since the package's own outcome would change.
     """
 
     packages: tuple[str, ...]
@@ -317,6 +317,39 @@ VOCABULARY: tuple[Word, ...] = (
         ("gsplat",),
         "https://pypi.org/project/gsplat/1.5.3/ setup.py",
         ("BUILD_NO_CUDA", "1", _NO_CUDA, "leaves the CUDA extension out"),
+    ),
+    *_words(
+        ("gptqmodel",),
+        "https://pypi.org/project/gptqmodel/5.6.0/ setup.py",
+        ("BUILD_CUDA_EXT", "0", _NO_CUDA, "leaves the CUDA extensions out"),
+        ("BUILD_CUDA_EXT", "1", _TOOLKIT, "by default it is what an nvcc on PATH or the driver says"),
+    ),
+    *_words(
+        ("gptqmodel",),
+        "https://pypi.org/project/gptqmodel/5.6.0/ setup.py",
+        ("GPTQMODEL_FORCE_BUILD", "1", _TOOLKIT, "compiles, instead of downloading a wheel whose name fits"),
+        asked=True,
+    ),
+    *_words(
+        ("k2",),
+        "https://github.com/k2-fsa/k2/blob/a741ae88abc6995345aa166464a239b7d270dd4c/setup.py",
+        (
+            "K2_CMAKE_ARGS",
+            "-DCMAKE_BUILD_TYPE=Release -DK2_WITH_CUDA=OFF",
+            _NO_CUDA,
+            "leaves CUDA out; by default it is in where there is an nvcc, whatever torch has",
+        ),
+        ("K2_MAKE_ARGS", "-j{jobs}", _TOOLKIT, "its own number of jobs, by default four whatever the memory"),
+    ),
+    *_words(
+        ("sgl-kernel", "sglang-kernel"),
+        "https://github.com/sgl-project/sglang/blob/00390b8633f913f53d98d3acdbc1ab8f0d62da1b/sgl-kernel/CMakeLists.txt",
+        (
+            "CMAKE_ARGS",
+            "-DSGL_KERNEL_COMPILE_THREADS=1",
+            _TOOLKIT,
+            "its own number of threads of each nvcc, by default 32; the jobs are counted with one",
+        ),
     ),
     *_words(
         ("auto-gptq",),

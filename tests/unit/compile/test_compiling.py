@@ -412,7 +412,7 @@ def test_threads_of_the_user_are_not_counted_and_the_plan_says_so() -> None:
 
 
 def test_code_for_gpus_and_a_torch_without_them() -> None:
-    said = "csrc/a.cu is not compiled: torch 2.13.0+cpu is built without CUDA"
+    said = "torch 2.13.0+cpu is built without CUDA: no code for it can be compiled (csrc/a.cu)"
     assert said in plan(snapshots.CPU_TORCH, hardware(), hook=ASK).notes
     assert said not in plan(CU130, hardware(NVCC_13_0), hook=ASK).notes
     assert said not in plan(snapshots.CPU_TORCH, hardware(), hook=ASK, config={"cuda": Cuda.OFF}).notes

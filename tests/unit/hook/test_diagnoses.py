@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 
 import pytest
 
-from torchgraft.errors import Problem
-from torchgraft.hook.delegate import delegate_failed
+from torchgraft.errors import Evidence, Problem
+from torchgraft.hook.delegate import delegate_failed, with_switches
 from torchgraft.hook.diagnoses import DIAGNOSES, TellingLines, diagnose
 from torchgraft.model.decision import Delegate, Plan, Planned
 from torchgraft.model.observation import FrontEnd, FrontEndName, Hook, Rule, Way
@@ -140,19 +141,59 @@ def test_what_is_said_first_of_a_failure(lines: list[str], error: int | None) ->
     assert telling.error == ("" if error is None else lines[error])
 
 
+@pytest.mark.parametrize(
+    "error", ["packaging.version.InvalidVersion: Invalid version: 'None'", "KeyboardInterrupt", "my.Stop: at once"]
+)
+def test_whatever_ends_a_traceback_is_the_exception(error: str) -> None:
+    telling = TellingLines()
+    for line in (
+        "Note: no exception",
+        '  File "/src/setup.py", line 2, in <module>',
+        "    f()",
+        "    ^^^",
+        error,
+        "Done: 1",
+    ):
+        telling.see(f"{line}\n".encode())
+    assert telling.error == error
+
+
+SWITCHES = {
+    "no CUDA": ("OSError: CUDA_HOME environment variable is not set", True, False, "-C torchgraft.cuda=off"),
+    "another failure": ("ValueError: what", True, False, None),
+    "optional torch": ("ValueError: what", False, True, 'provide = "off" in [tool.torchgraft]'),
+    "both": ("OSError: CUDA_HOME environment variable is not set", True, True, "-C torchgraft.cuda=off"),
+    "neither": ("OSError: CUDA_HOME environment variable is not set", False, False, None),
+}
+
+
+@pytest.mark.parametrize(("said", "cuda_off", "torch_off", "fix"), SWITCHES.values(), ids=SWITCHES)
+def test_the_last_line_says_what_can_be_left_out(
+    said: str, fix: str | None, *, cuda_off: bool, torch_off: bool
+) -> None:
+    delegate = Delegate(backend="b", asked=False, reason="", cuda_off=cuda_off, torch_off=torch_off)
+    first = Problem(code="delegate-failed", headline="x", evidence=(Evidence(label="said", text=said),))
+    made = with_switches(dataclasses.replace(PLAN, delegate=delegate), (first, *diagnose([said])))
+    last = made[-1].fixes[-1] if made[-1].fixes else None
+    known = [problem.fixes[-1] for problem in diagnose([said])]
+    assert (last or "").startswith(fix) if fix else last in {None, *known}
+
+
+PLAN = Plan(
+    hook=Hook.BUILD_WHEEL,
+    way=Way.GRAFT,
+    way_reason="",
+    delegate=Delegate(backend="b", asked=False, reason=""),
+    front_end=FrontEnd(name=FrontEndName.UV),
+    consumer=Planned(text="/v", reason=""),
+)
+
+
 def failed(*lines: str, front_end: FrontEndName = FrontEndName.UV, rule: Rule | None = None) -> Problem:
     telling = TellingLines()
     for line in lines:
         telling.see(f"{line}\n".encode())
-    plan = Plan(
-        hook=Hook.BUILD_WHEEL,
-        way=Way.GRAFT,
-        way_reason="",
-        delegate=Delegate(backend="b", asked=False, reason=""),
-        front_end=FrontEnd(name=front_end),
-        consumer=Planned(text="/v", reason=""),
-        rule=rule,
-    )
+    plan = dataclasses.replace(PLAN, front_end=FrontEnd(name=front_end), rule=rule)
     return delegate_failed(plan, "x", telling=telling)
 
 

@@ -259,7 +259,7 @@ def test_every_row_has_an_address_and_a_value_that_is_known() -> None:
             word.source,
         ), word
         assert all(package in PACKAGES for package in word.packages)
-        assert "{" not in word.value or word.value[1:-1] in {
+        assert "{" not in word.value or word.value.removeprefix("-j")[1:-1] in {
             "numbers",
             "dotted",
             "gfx",
@@ -281,3 +281,9 @@ def test_two_rows_never_set_one_variable_of_one_package_at_once() -> None:
 def test_words_apply_only_where_a_toolkit_is_needed_or_they_are_asked_for() -> None:
     # `plan_needs.has_vocabulary` relies on it.
     assert not [word for word in VOCABULARY if word.when is Decision.TORCH and not word.asked]
+
+
+def test_jobs_as_an_option_of_make() -> None:
+    project = snapshots.project(name="k2", cuda_sources="a.cu")
+    made = plan(CU130, hardware(NVCC_13_0), project=project)
+    assert values(made)["K2_MAKE_ARGS"] == f"-j{made.jobs}"
