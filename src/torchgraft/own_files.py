@@ -20,14 +20,16 @@ def make_own_folder(folder: Path) -> None:
             path.mkdir(mode=0o700, exist_ok=True)
 
 
-def private_folder(is_ours: Callable[[Path], bool]) -> Path:
+def private_folder(is_ours: Callable[[Path], bool], *, within: str = "") -> Path:
     """Return a temporary folder that only we can enter: the same one every time, so that locks in it are of use.
 
     Who has made it before us would own it: then another one is made, and removed as this process ends.
+
+    :param within: where it is; "" where temporary files are
     """
     import tempfile
 
-    folder = Path(tempfile.gettempdir(), f"torchgraft-{os.geteuid()}")
+    folder = Path(within or tempfile.gettempdir(), f"torchgraft-{os.geteuid()}")
     with contextlib.suppress(OSError):
         make_own_folder(folder)
         if is_ours(folder):

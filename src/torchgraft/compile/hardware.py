@@ -75,7 +75,7 @@ def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
     gpus, compilers = asks_for_gpus(config), asks_for_compilers(config)
     if hook.asks and not (need or gpus or compilers):
         return None  # jobs are a matter of the build
-    return take_hardware(
+    hardware = take_hardware(
         settings.variables,
         search_paths=(*build_paths, *(consumer.search_path if consumer else ())),
         prefixes=tuple(filter(None, (consumer.prefix if consumer else "", build.prefix))),
@@ -87,6 +87,14 @@ def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
         cudas=() if hook.asks or locked else tuple(torch.cuda for torch in torches if torch.cuda),
         build_paths=build_paths,
     )
+    return replace(hardware, caches=_caches(settings.variables)) if hook.builds else hardware
+
+
+def _caches(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the compiler caches on PATH, in the order in which torch looks for them."""
+    from ..programs import find_programs
+
+    return tuple(found for name in ("ccache", "sccache") for found in find_programs(name, variables)[:1])
 
 
 def take_hardware(  # noqa: PLR0913 - each is another thing to look for

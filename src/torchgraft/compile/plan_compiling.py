@@ -49,6 +49,10 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
         compiling = _accelerated(config, snapshot, torch)
     else:
         compiling = _with_jobs(Compiling(), plan_jobs(config, snapshot, cuda=False)) if hook.builds else Compiling()
+    if hook.builds:
+        from .plan_compiler_cache import with_compiler_cache
+
+        compiling = with_compiler_cache(compiling, config, snapshot, torch)
     # torch refuses code for GPUs where setup.py does not ask whether it has any.
     if hook.asks and project.cuda_sources and torch.accelerator == "cpu" and config.cuda is not Cuda.OFF:
         note = f"torch {torch.version} is built without CUDA: no code for it can be compiled ({project.cuda_sources})"

@@ -56,6 +56,10 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
     variables = delegate_variables(plan, call.variables, graft)
     if plan.toolkit is not None:
         assemble_cuda_home(plan.toolkit, compiler=variables.get("CC", "cc"))
+    if plan.compiler_cache is not None:
+        from ..compile.compiler_cache import through_cache
+
+        variables = through_cache(plan, variables, call.cache_folder / "compilers")
     with interruptions_raised(), _source_held(call) as (more, locks):
         variables.update(more)
         while True:

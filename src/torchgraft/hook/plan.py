@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from packaging.utils import canonicalize_name
+
 from ..compile.plan_needs import ASKED_NINJA, concerns_compilers, plan_ninja, with_users_switch
 from ..ladder.plan_problems import plan_problems
 from ..ladder.plan_requirements import plan_delegate, plan_late_install, plan_requirements
@@ -72,6 +74,8 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         rebuild=_rebuild(config, snapshot, reach.torch),
         jobs=compiling.jobs,
         ninja=ninja,
+        compiler_cache=compiling.cache,
+        workshop=_workshop(snapshot, compiling),
         variables=plan_variables(config, snapshot, torch=torch, reach=reach, compiling=compiling, wishes=wishes),
         when=wishes.outcomes,
         prebuilt=wishes.prebuilt,
@@ -98,6 +102,15 @@ def _compiling(config: Config, snapshot: Snapshot, torch: Torch, way: Way) -> Co
     # What is only named is compiled for where its CUDA is known: the toolkit can be asked for together with it.
     is_certain = torch.known is Knowledge.SEEN or (way is Way.INSTALL and torch.cuda)
     return plan_compiling(config, snapshot, torch if is_certain else None)
+
+
+def _workshop(snapshot: Snapshot, compiling: Compiling) -> str:
+    if compiling.cache is None or not snapshot.project.passing or snapshot.hook is not Hook.BUILD_WHEEL:
+        return ""
+    from ..compile.plan_compiler_cache import knows_paths
+
+    name = canonicalize_name(snapshot.project.name or "")
+    return (name if name.replace("-", "").isalnum() else "project") if knows_paths(compiling.cache) else ""
 
 
 def _wishes(
@@ -139,6 +152,7 @@ def plan_wheel(asked: Plan, built: Plan) -> Plan:
         toolkit=built.toolkit,
         rebuild=built.rebuild,
         jobs=built.jobs,
+        compiler_cache=built.compiler_cache,
         variables=built.variables,
         runtime_torch=built.runtime_torch,
         when=built.when,

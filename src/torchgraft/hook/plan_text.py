@@ -50,6 +50,8 @@ def plan_text(plan: Plan) -> str:
         lines.append(f"toolkit    {plan.toolkit.reason}: {plan.toolkit.home}{over}")
     if plan.serial:
         lines.append(f"jobs       {_SERIAL}: {plan.serial}")
+    if plan.compiler_cache:
+        lines.append(f"compilers  through {plan.compiler_cache.text}: {plan.compiler_cache.reason}")
     if plan.rebuild and plan.rebuild.reason:
         lines.append(f"rebuild    {plan.rebuild.reason}")
     if plan.from_files:

@@ -20,7 +20,12 @@ from ..untrusted import parse_version
 # What a plan sets by itself, unless the user has set it.
 _DECIDED = (
     "CC",
+    "CCACHE_BASEDIR",
+    "CCACHE_NOHASHDIR",
     "CMAKE_BUILD_PARALLEL_LEVEL",
+    "CMAKE_CUDA_COMPILER_LAUNCHER",
+    "CMAKE_CXX_COMPILER_LAUNCHER",
+    "CMAKE_C_COMPILER_LAUNCHER",
     "CUDACXX",
     "CUDAToolkit_ROOT",
     "CUDA_HOME",
@@ -34,7 +39,10 @@ _DECIDED = (
     "PYTORCH_ROCM_ARCH",
     "ROCM_HOME",
     "ROCM_PATH",
+    "SCCACHE_IGNORE_SERVER_IO_ERROR",
     "TORCH_CUDA_ARCH_LIST",
+    "TORCH_EXTENSION_SKIP_NVCC_GEN_DEPENDENCIES",
+    "TORCH_NO_COMPILER_WRAPPER",
     "Torch_DIR",
 )
 

@@ -118,6 +118,7 @@ def build_wheel(
     """Return the name of the wheel that was made in `directory`, checked and with the record in it."""
     from ..wheel.metadata import as_prepared, delegates_metadata
     from .delegate import run_hook
+    from .workshop import moved
 
     call = plan_call(hook, config_settings, metadata_directory)
     if call.plan.asks_identity:
@@ -138,11 +139,11 @@ def build_wheel(
         metadata = Path(metadata_directory, "METADATA").read_bytes()
         metadata_directory = None
     # In a folder of its own: what is not finished never gets where the front end looks for it.
-    with _draft_in(directory) as draft, delegates_metadata(metadata_directory) as prepared:
-        name = str(run_hook(call, (str(draft), call.config_settings, prepared)))
+    with _draft_in(directory) as draft, delegates_metadata(metadata_directory) as prepared, moved(call) as there:
+        name = str(run_hook(there, (str(draft), call.config_settings, prepared)))
         from .finish import finish_wheel
 
-        finish_wheel(call, draft / name, metadata)
+        finish_wheel(there, draft / name, metadata)
         for made in sorted(draft.iterdir()):
             made.replace(Path(directory) / made.name)
     return name

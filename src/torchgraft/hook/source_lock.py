@@ -17,10 +17,11 @@ from pathlib import Path
 from ..child import say
 from ..errors import ActError, Evidence, Problem, shown
 from ..file_lock import FileLock, remove_lock_file
-from ..files import find_text, names_in, read_start
+from ..files import find_text, is_file, names_in, read_start
 from ..model.decision import Rebuild
 from ..model.source_tree import Project
 from ..own_files import make_own_folder, write_own_file
+from ..wheel.run_paths import stays
 from .plan_rebuild import UNKNOWN
 
 _SILENCE_S = 1
@@ -150,8 +151,12 @@ def _busy(source: Path, lock: FileLock) -> Problem:
 
 
 def with_last_build(project: Project, cache_folder: Path) -> Project:
-    """Return a project that says for which torch its tree was built last."""
-    return replace(project, built_for=read_note(cache_folder, Path(project.folder).resolve()))
+    """Return a project that says for which torch its tree was built last, and whether it is a copy for this build."""
+    source = Path(project.folder)
+    # The root of an sdist or of a checkout: what setup.py wants is not beside it.
+    is_whole = is_file(source / "PKG-INFO") or os.path.lexists(source / ".git")
+    passing = is_whole and not stays(source)
+    return replace(project, built_for=read_note(cache_folder, source.resolve()), passing=passing)
 
 
 def source_key(source: Path) -> str:

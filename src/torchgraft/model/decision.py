@@ -133,7 +133,8 @@ class Compiling:
     """What compiling needs besides torch. `forced` are names of variables in which the user's own value cannot work.
 
     `requirement` is a toolkit that is not there yet. `architectures` are as in TORCH_CUDA_ARCH_LIST, `gfx` as in
-    PYTORCH_ROCM_ARCH. `other_minor` says that the toolkit's minor version is not that of torch's CUDA.
+    PYTORCH_ROCM_ARCH. `other_minor` says that the toolkit's minor version is not that of torch's CUDA. `cache` is the
+    program that keeps what compilers make.
     """
 
     toolkit: PlannedToolkit | None = None
@@ -145,6 +146,7 @@ class Compiling:
     variables: tuple[PlannedVariable, ...] = ()
     forced: tuple[str, ...] = ()
     jobs: int | None = None
+    cache: Planned | None = None
     notes: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -273,6 +275,7 @@ class Plan:
     `asks_dependencies` that none has its requirements, while nothing else says which torch.
     `guess` says why the wheel may meet another torch, "" where that is certain.
     `ninja` is the program by which torch compiles several files at once, as `plan_needs.plan_ninja` has it.
+    `workshop` names the fixed place where a source tree is built that is a copy for this build, "" for none.
     """
 
     hook: Hook
@@ -290,6 +293,8 @@ class Plan:
     rebuild: Rebuild | None = None
     jobs: int | None = None
     ninja: Planned | None = None
+    compiler_cache: Planned | None = None
+    workshop: str = ""
     stand_in: Torch | None = None
     hides_version: bool = False
     asks_version: bool = False

@@ -74,6 +74,7 @@ class Hardware:
     of NVIDIA's wheels in both environments. The first of `compilers` is what compiles where nothing is set.
     `appended_threads` is what the user's NVCC_APPEND_FLAGS tells every nvcc, 0 for as many as there are processors;
     `users_jobs` is the user's MAX_JOBS, 0 where it is no number.
+    `caches` are the compiler caches on PATH, by their full paths.
     """
 
     cores: int
@@ -91,3 +92,4 @@ class Hardware:
     sycl: tuple[SyclCompiler, ...] = ()
     appended_threads: int | None = None
     users_jobs: int = 0
+    caches: tuple[str, ...] = ()

@@ -94,6 +94,15 @@ class Guarding(enum.Enum):
     NEVER = "false"
 
 
+class CompilerCaching(enum.Enum):
+    """Which program keeps what compilers make."""
+
+    AUTO = "auto"
+    CCACHE = "ccache"
+    SCCACHE = "sccache"
+    OFF = "off"
+
+
 class UsePrebuilt(enum.Enum):
     """Whether wheels that are built already are used."""
 
@@ -294,6 +303,12 @@ class Config:
         0,
         SIZE,
         "What one compiler needs, in `GB` or `GiB`. By default 4 GB for CUDA, 2 GB for C++, and 7 GB for flash-attn.",
+    )
+    compiler_cache: CompilerCaching = _setting(
+        CompilerCaching.AUTO,
+        choice(CompilerCaching),
+        "What keeps the results of compilers for the next build. `auto`: `ccache` or `sccache`, whichever is on `PATH`."
+        " `off`: none, neither ours nor torch's own. See [compile once](../how-to/compile-once.md).",
     )
     timeout_s: int = _setting(
         0,

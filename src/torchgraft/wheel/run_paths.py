@@ -40,16 +40,17 @@ def find_run_path_places(plan: Plan, source: Path, modules: Iterable[Module]) ->
         passing=_both([sys.prefix, str(source), tempfile.gettempdir(), *(str(Path(graft).parent) for graft in grafts)]),
         # Environments are made in temporary folders too.
         lasting=_both([consumer] if consumer else []),
-        staying=_both([str(source)]) if _stays(source) else (),
+        staying=_both([str(source)]) if stays(source) else (),
         libraries=tuple((entry, names) for entry, names in libraries.items() if names),
         found=tuple(name for name in sorted(held) if first_file(name, elsewhere)),
     )
 
 
-def _stays(source: Path) -> bool:
+def stays(source: Path) -> bool:
     """Return whether a source tree is no copy for this build: in a temporary folder, or in a front end's cache."""
     place = Path(os.path.realpath(source))
-    in_cache = any(is_file(parent / "CACHEDIR.TAG") for parent in place.parents)
+    # `uv build` unpacks an sdist in a temporary folder beside where the wheel will be.
+    in_cache = any(is_file(parent / "CACHEDIR.TAG") or parent.name.startswith(".tmp") for parent in place.parents)
     return not in_cache and not place.is_relative_to(os.path.realpath(tempfile.gettempdir()))
 
 

@@ -31,7 +31,11 @@ While a build is at work, nothing is removed that it may use. A build that start
 """
 _UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _KINDS = {CacheKind.DRAFT: "left over", CacheKind.LOCK: "tree", CacheKind.NOTE: "tree"}
-_PLACES = {CacheKind.LOCK: "the lock of a source tree", CacheKind.NOTE: "for which torch a source tree was built"}
+_PLACES = {
+    CacheKind.COMPILER: "calls a compiler through a cache",
+    CacheKind.LOCK: "the lock of a source tree",
+    CacheKind.NOTE: "for which torch a source tree was built",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -27,6 +27,7 @@ class CacheKind(enum.Enum):
 
     GRAFT = "graft"
     TOOLKIT = "toolkit"
+    COMPILER = "compiler"
     LOCK = "lock"
     NOTE = "note"
     DRAFT = "draft"
@@ -34,7 +35,12 @@ class CacheKind(enum.Enum):
 
 _MOST_ENTRIES = 100_000
 # Where what is kept. Beside locks there are notes, and in all of them drafts.
-_PARTS = {"grafts": CacheKind.GRAFT, "toolkits": CacheKind.TOOLKIT, "locks": CacheKind.LOCK}
+_PARTS = {
+    "grafts": CacheKind.GRAFT,
+    "toolkits": CacheKind.TOOLKIT,
+    "compilers": CacheKind.COMPILER,
+    "locks": CacheKind.LOCK,
+}
 _CURE = "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"
 
 
@@ -190,7 +196,7 @@ def _prune(folder: Path, item: Pruned) -> Pruned:
             return replace(item, removed=False, reason="used in the meantime")
         if entry.kind is CacheKind.LOCK:
             return item if remove_lock_file(path) else replace(item, removed=False, reason="a build holds it")
-        if entry.kind in {CacheKind.GRAFT, CacheKind.TOOLKIT}:
+        if entry.kind in {CacheKind.GRAFT, CacheKind.TOOLKIT, CacheKind.COMPILER}:
             _remove_folder(path)
         elif entry.kind is CacheKind.DRAFT and is_folder(path):
             shutil.rmtree(path)

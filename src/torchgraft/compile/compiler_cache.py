@@ -1,0 +1,117 @@
+"""Have compilers called through the plan's compiler cache, where it works; where it does not, the build goes without.
+
+May not choose one, nor look into what it keeps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from shlex import quote
+
+from ..child import say
+from ..errors import shown
+from ..files import real
+from ..model.decision import Plan
+from ..own_files import write_own_file
+from ..programs import take_answer
+from .plan_compiler_cache import SWITCH, cache_name
+
+_PROBE_S = 60.0
+_CACHES = frozenset({"ccache", "sccache"})
+_PROBE = "int torchgraft_probe;\n"
+# A program of one word for CXX and PYTORCH_NVCC. Where CMake or a project has put the cache in front of it already, or
+# sccache's server runs it, it is the compiler. What stands for the compiler is another file once that is another.
+_SCRIPT = """#!/bin/sh
+# {state}
+read -r parent 2>/dev/null </proc/$PPID/comm
+case $parent in ccache|sccache) exec {compiler} "$@" ;; esac
+exec {cache} {compiler} "$@"
+"""
+
+
+def through_cache(plan: Plan, variables: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the variables of the delegate with which its compilers are called through the plan's cache.
+
+    :param folder: where scripts are kept that call a compiler through a cache
+    """
+    cache = plan.compiler_cache
+    if cache is None:
+        return dict(variables)
+    try:
+        return _through(plan, cache.text, variables, folder)
+    except OSError as error:
+        return _without(plan, cache.text, variables, f"{error.strerror or error}: {error.filename or folder}")
+
+
+def _through(plan: Plan, cache: str, variables: Mapping[str, str], folder: Path) -> dict[str, str]:
+    cxx = _compiler(variables.get("CXX", ""), "c++", variables.get("PATH", ""))
+    nvcc = Path(plan.toolkit.home) / "bin" / "nvcc" if plan.toolkit else None
+    fault = _fault(cache, {"cpp": cxx, "cu": nvcc}, variables, folder)
+    if fault:
+        return _without(plan, cache, variables, fault)
+    if SWITCH not in variables:  # torch calls it
+        return {**variables, **({SWITCH: "1"} if cxx is None else {})}
+    scripts = {"CXX": cxx} if cxx else {}
+    if nvcc and not variables.get("PYTORCH_NVCC"):
+        scripts["PYTORCH_NVCC"] = nvcc
+    made = {name: str(_script(folder, cache, compiler)) for name, compiler in scripts.items()}
+    # Older versions of torch write what PYTORCH_NVCC says into build.ninja as it is.
+    return {**variables, **{name: path for name, path in made.items() if " " not in path}}
+
+
+def _without(plan: Plan, cache: str, variables: Mapping[str, str], fault: str) -> dict[str, str]:
+    say(shown(f"torchgraft: {cache_name(cache)} is not used, and compilers run without: {fault}"))
+    launchers = {v.name for v in plan.variables if v.value == cache and v.name.endswith("_LAUNCHER")}
+    return {**{name: value for name, value in variables.items() if name not in launchers}, SWITCH: "1"}
+
+
+def _compiler(command: str, default: str, path: str) -> Path | None:
+    """Return the program that compiles; None for a command of several words, or where it is a cache itself."""
+    found = shutil.which(command.strip() or default, path=path)
+    if found is None or " " in found or cache_name(real(Path(found))) in _CACHES:
+        return None
+    return Path(found).absolute()
+
+
+def _fault(cache: str, compilers: Mapping[str, Path | None], variables: Mapping[str, str], folder: Path) -> str:
+    """Return why a cache cannot be used, going by what it does with a file of one line; "" if it can.
+
+    :param compilers: by the endings of what they compile
+    :param folder: where the files stay, so that they are found in the cache the next time
+    """
+    for ending, compiler in compilers.items():
+        if compiler is None:
+            continue
+        source = folder / f"probe.{ending}"
+        with tempfile.TemporaryDirectory(prefix="torchgraft-") as scratch:
+            target = Path(scratch, "probe.o")
+            if not source.exists():
+                write_own_file(source, _PROBE)
+            command = [str(compiler), "-c", str(source), "-o", str(target)]
+            answer = take_answer([cache, *command], variables, timeout_s=_PROBE_S)
+            if not target.exists():
+                take_answer(command, variables, timeout_s=_PROBE_S)
+                # Where the compiler itself does not work, that is said when it compiles.
+                said = [line.strip() for line in answer.text.splitlines() if line.strip()]
+                return (answer.fault or (said or ["it makes nothing"])[0]) if target.exists() else ""
+    return ""
+
+
+def _script(folder: Path, cache: str, compiler: Path) -> Path:
+    """Return the script that calls a compiler through a cache, made if it is not there."""
+    facts = compiler.stat()
+    state = f"{real(compiler)!a} {facts.st_size} {facts.st_mtime_ns}"
+    text = _SCRIPT.format(state=state, cache=quote(cache), compiler=quote(str(compiler)))
+    path = folder / hashlib.sha256(text.encode()).hexdigest()[:16] / compiler.name
+    if not os.access(path, os.X_OK):
+        write_own_file(path, text)
+        path.chmod(0o700)
+    with contextlib.suppress(OSError):  # `torchgraft cache prune` goes by that
+        os.utime(path.parent)
+    return path
