@@ -61,8 +61,8 @@ GROUPS = (
     ),
     Group(
         "Compilers",
-        "How much at once, and for how long.",
-        ("max_jobs", "memory_per_job", "timeout_s"),
+        "How much at once, for how long, and what of it is kept.",
+        ("max_jobs", "memory_per_job", "compiler_cache", "timeout_s"),
         'memory-per-job = "6GB"    # templates in every file\n',
     ),
     Group(

@@ -153,8 +153,9 @@ def _busy(source: Path, lock: FileLock) -> Problem:
 def with_last_build(project: Project, cache_folder: Path) -> Project:
     """Return a project that says for which torch its tree was built last, and whether it is a copy for this build."""
     source = Path(project.folder)
-    # The root of an sdist or of a checkout: what setup.py wants is not beside it.
-    is_whole = is_file(source / "PKG-INFO") or os.path.lexists(source / ".git")
+    # The root of an sdist, of a checkout, or of whatever pip has unpacked: what setup.py wants is not beside it.
+    by_pip = source.name.startswith("pip-req-build-") or source.parent.name.startswith("pip-install-")
+    is_whole = by_pip or is_file(source / "PKG-INFO") or os.path.lexists(source / ".git")
     passing = is_whole and not stays(source)
     return replace(project, built_for=read_note(cache_folder, source.resolve()), passing=passing)
 

@@ -73,8 +73,7 @@ class Hardware:
     such as nvidia/cu13 that NVIDIA's wheels made, the build environment's first; `wheels` are names and versions of all
     of NVIDIA's wheels in both environments. The first of `compilers` is what compiles where nothing is set.
     `appended_threads` is what the user's NVCC_APPEND_FLAGS tells every nvcc, 0 for as many as there are processors;
-    `users_jobs` is the user's MAX_JOBS, 0 where it is no number.
-    `caches` are the compiler caches on PATH, by their full paths.
+    `users_jobs` is the user's MAX_JOBS, 0 where it is no number; `caches` are the compiler caches on PATH.
     """
 
     cores: int
