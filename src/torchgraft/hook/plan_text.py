@@ -50,8 +50,8 @@ def plan_text(plan: Plan) -> str:
         lines.append(f"toolkit    {plan.toolkit.reason}: {plan.toolkit.home}{over}")
     if plan.serial:
         lines.append(f"jobs       {_SERIAL}: {plan.serial}")
-    if plan.compiler_cache:
-        lines.append(f"compilers  through {plan.compiler_cache.text}: {plan.compiler_cache.reason}")
+    cache = plan.compiler_cache
+    lines += [f"compilers  through {cache.text}: {cache.reason}"] if cache else []
     if plan.rebuild and plan.rebuild.reason:
         lines.append(f"rebuild    {plan.rebuild.reason}")
     if plan.from_files:
