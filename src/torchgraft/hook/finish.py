@@ -11,6 +11,7 @@ import tempfile
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
+from ..child import say
 from ..errors import ActError, Evidence, PlanError, Problem
 from ..installed.torch import read_torch
 from ..link.libraries import read_libraries
@@ -23,7 +24,14 @@ from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, r
 from ..wheel.contents import WheelContents, read_in_place_modules, read_wheel_contents
 from ..wheel.guard import guard_files
 from ..wheel.metadata import as_required, with_requirement
-from ..wheel.plan_finishing import lost_library_problem, plan_editable_guard, plan_guard, plan_guessed, plan_run_paths
+from ..wheel.plan_finishing import (
+    lost_library_problem,
+    plan_editable_guard,
+    plan_guard,
+    plan_guessed,
+    plan_run_paths,
+    run_paths_text,
+)
 from ..wheel.record import BILL_NAME, RECORD_NAME, BuiltWheel, bill_text, built_facts, read_record_of, record_text
 from ..wheel.run_paths import change_run_path, find_run_path_places
 from .call import Call
@@ -54,6 +62,8 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
     lost = lost_library_problem(run_paths)
     if lost is not None and plan.link_check:
         raise PlanError(lost)
+    if taken := run_paths_text(run_paths):
+        say(f"torchgraft: {taken}")
     guard = _guard(plan, contents, in_place=in_place)
     if guard is not None and plan.guess and not report.stable_since:
         guard = plan_guessed(guard, plan.torch, contents.files)

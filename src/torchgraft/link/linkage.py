@@ -65,6 +65,7 @@ class Reason(enum.Enum):
     GLIBC = "it was built for a newer C library"
     GLIBCXX = "it was built for a newer C++ library"
     LIBRARY = "it was built for a newer version of another library"
+    LOST = "a library that it needs is not there"
     NOT_NAMED = "it was not linked with the library of torch that has them"
     VERSION = "it was built for another version of torch"
 

@@ -143,6 +143,16 @@ def _kept(entry: str, file: str, places: RunPathPlaces, held: list[str | None]) 
     return [*dict.fromkeys(here), *([entry] if stays else [])]
 
 
+def run_paths_text(changes: Iterable[PlannedRunPath]) -> str:
+    """Return what was taken out of the run paths of a wheel, in a line; "" if nothing was."""
+    gone = {entry: None for change in changes for entry in change.replaced}
+    files = [change.file for change in changes if change.replaced]
+    if not gone:
+        return ""
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return f"folders of the build are no run paths any more: {', '.join(gone)} (in {files[0]}{more})"
+
+
 def lost_library_problem(run_paths: Iterable[PlannedRunPath]) -> Problem | None:
     """Return that a module would not find a library any more once the build is over; None if all are found."""
     for change in run_paths:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 
 from ...codec import json_text
@@ -16,11 +17,12 @@ from ...installed.torch import TorchReading, read_torch
 from ...link.libraries import read_libraries
 from ...link.linkage import ModuleReport, Verdict
 from ...link.plan_link import plan_link
+from ...link.system_libraries import find_lost
 from ...model.observation import Rule
 from ...values import dataclass
 from ...wheel.guarding import built_torch
 from ..shared_options import add_consumer_argument, bad_argument
-from .checked import CheckedPackage, Fit, Report, differing_facts, is_for_newer_system, plan_fit, report_text
+from .checked import CheckedPackage, Fit, Report, differing_facts, is_for_newer_system, plan_fit, report_text, with_lost
 from .packages import InstalledPackage, is_package_file, may_need_torch, read_installed, read_modules, read_package_file
 
 DESCRIPTION = """Say of every package of an environment whose libraries need torch, or of one wheel or library, whether
@@ -67,19 +69,27 @@ def run(arguments: argparse.Namespace) -> int:
     packages = (
         (read_package_file(file),) if file else read_installed(environment.search_path, prefix=Path(environment.prefix))
     )
+    provided = None if file else {path.name for package in packages for path in package.libraries.values()}
     report = Report(
         place=environment.prefix,
         why=environment.why,
         torch=environment.reading.torch,
         torch_fault=environment.reading.fault,
-        packages=tuple(checked for package in packages if (checked := _checked(package, environment)) is not None),
+        packages=tuple(
+            checked for package in packages if (checked := _checked(package, environment, provided)) is not None
+        ),
     )
     print(json_text(report) if arguments.json else report_text(report), end="" if arguments.json else "\n")
     return 0 if report.is_well else PlanError.exit_code
 
 
-def _checked(package: InstalledPackage, environment: ShellEnvironment) -> CheckedPackage | None:
-    """Return the verdict on a package, None if torch is no matter of it."""
+def _checked(
+    package: InstalledPackage, environment: ShellEnvironment, provided: Collection[str] | None
+) -> CheckedPackage | None:
+    """Return the verdict on a package, None if torch is no matter of it.
+
+    :param provided: the names of all libraries of all packages, None where they are not known
+    """
     modules = read_modules(package)
     needs_torch = any(module.needs_torch for module in modules)
     if not (package.record or package.unseen or needs_torch or may_need_torch(package, modules)):
@@ -87,6 +97,9 @@ def _checked(package: InstalledPackage, environment: ShellEnvironment) -> Checke
     torch = environment.reading.torch
     folders = {file: path.parent for file, path in package.libraries.items()}
     report = plan_link(modules, read_libraries(torch, modules, folders=folders))
+    if torch is not None and provided is not None:
+        lost = find_lost(modules, Path(torch.folder), folders=folders, provided=provided)
+        report = dataclasses.replace(report, modules=tuple(with_lost(module, lost) for module in report.modules))
     unseen = (ModuleReport(file=n, verdict=Verdict.NOT_CHECKED, said=why) for n, why in package.unseen.items())
     report = dataclasses.replace(report, modules=(*report.modules, *unseen))
     built = built_torch(package.record)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from ...errors import printable_text
 from ...link.linkage import LinkReport, ModuleReport, Reason, Verdict
@@ -76,6 +77,16 @@ def is_for_newer_system(modules: Iterable[ModuleReport]) -> bool:
     """Return whether all that does not link lacks nothing but versions of the system's own libraries."""
     reasons = _reasons(modules)
     return bool(reasons) and all(set(found) <= _SYSTEM_CURES.keys() for found in reasons)
+
+
+def with_lost(module: ModuleReport, lost: Mapping[str, tuple[str, ...]]) -> ModuleReport:
+    """Return the report of a module with the libraries that it needs, and that nothing here provides."""
+    names = lost.get(module.file, ())
+    if not names:
+        return module
+    faults = (*(f"needs {name}, which nothing here provides" for name in names), *module.faults)
+    reasons = tuple(dict.fromkeys((*module.reasons, Reason.LOST)))
+    return replace(module, verdict=Verdict.DOES_NOT_LINK, faults=faults, reasons=reasons, said="")
 
 
 def _reasons(modules: Iterable[ModuleReport]) -> list[tuple[Reason, ...]]:
