@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from ..model.observation import Consumer, Exposure
@@ -47,8 +48,9 @@ def read_exposures(
     for place in (os.path.abspath(path) for path in paths):  # noqa: PTH100 - without a look at its links
         if roots and _is_below(place, roots):
             continue
-        for entry in (place, *_below(place, most_below)):
-            found.setdefault(entry, _who(entry, _facts(entry), ours, is_way=False))
+        for entry, facts in chain([(place, _facts(place))], _below(place, most_below)):
+            if by := _who(entry, facts, ours, is_way=False):
+                found.setdefault(entry, by)
         way = [place]
         while way:
             entry = way.pop()
@@ -56,13 +58,14 @@ def read_exposures(
                 continue
             passed.add(entry)
             facts = _facts(entry)
-            found[entry] = found.get(entry) or _who(entry, facts, ours, is_way=True)
+            if by := _who(entry, facts, ours, is_way=True):
+                found.setdefault(entry, by)
             folder = entry.rpartition("/")[0] or "/"
             way.append(folder)
             if facts is not None and stat.S_ISLNK(facts.st_mode):
                 with contextlib.suppress(OSError):
                     way.append(os.path.normpath(Path(folder, Path(entry).readlink())))
-    return tuple(Exposure(path=place, by=by) for place, by in sorted(found.items()) if by)
+    return tuple(Exposure(path=place, by=by) for place, by in sorted(found.items()))
 
 
 def read_graft_exposures(
@@ -116,14 +119,14 @@ def _facts(path: str) -> os.stat_result | None:
         return None
 
 
-def _below(path: str, most: int) -> Iterator[str]:
+def _below(path: str, most: int) -> Iterator[tuple[str, os.stat_result]]:
     folders, left = [path], most
     while folders and left > 0:
         folder = folders.pop(0)
         with contextlib.suppress(OSError, ValueError), os.scandir(folder) as entries:
             for entry in entries:
                 left -= 1
-                yield entry.path
+                yield entry.path, entry.stat(follow_symlinks=False)
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
 
