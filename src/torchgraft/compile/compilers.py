@@ -125,11 +125,7 @@ def _numbered(folders: tuple[str, ...]) -> Iterator[HostCompiler]:
             if other in names and os.access(cc, os.X_OK) and os.access(cxx, os.X_OK):
                 driver = _driver(str(cxx))
                 yield HostCompiler(
-                    cc=str(cc),
-                    cxx=str(cxx),
-                    name=driver.family,
-                    version=driver.version,
-                    source=f"{other} on PATH",
+                    cc=str(cc), cxx=str(cxx), name=driver.family, version=driver.version, source=f"{other} on PATH"
                 )
 
 

@@ -146,11 +146,7 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
     from .toolkits import find_toolkits, find_wheel_names
 
     search = find_toolkits(
-        variables,
-        search_paths=search_paths,
-        prefixes=prefixes,
-        cudas=cudas,
-        build_paths=build_paths,
+        variables, search_paths=search_paths, prefixes=prefixes, cudas=cudas, build_paths=build_paths
     )
     return replace(
         hardware,

@@ -213,10 +213,7 @@ def _not_installed(snapshot: Snapshot, torch: Torch, requirement: Planned) -> Pr
             Evidence(label="needed", text=requirement.text),
         ),
         why="it had to be asked for together with torch, when nothing said yet which CUDA that torch would have",
-        fixes=(
-            f"{torch_first}   (first; then the same command)",
-            f"-C 'torchgraft.requires={requirement.text}'",
-        ),
+        fixes=(f"{torch_first}   (first; then the same command)", f"-C 'torchgraft.requires={requirement.text}'"),
     )
 
 

@@ -147,9 +147,7 @@ def find_toolkits(
                 faults += _misleading(candidate, toolkit)
     search = _start(tuple(found.values()), variables, cudas=cudas)
     return replace(
-        search,
-        faults=tuple(dict.fromkeys((*faults, *search.faults))),
-        trees=tuple(tree.folder for tree in trees),
+        search, faults=tuple(dict.fromkeys((*faults, *search.faults))), trees=tuple(tree.folder for tree in trees)
     )
 
 
@@ -233,11 +231,7 @@ def _fixed_part(pattern: str) -> str:
 
 
 def _read(
-    candidate: _Candidate,
-    variables: Mapping[str, str],
-    *,
-    trees: Iterable[WheelTree],
-    known: Collection[str],
+    candidate: _Candidate, variables: Mapping[str, str], *, trees: Iterable[WheelTree], known: Collection[str]
 ) -> Toolkit | None:
     """Return the toolkit of an nvcc that exists; None where it is known already.
 

@@ -24,11 +24,7 @@ _GROUPS_OF_ROOT = frozenset({"wheel", "admin"} if sys.platform == "darwin" else 
 
 
 def read_exposures(
-    paths: Iterable[Path],
-    *,
-    trusted: Iterable[str] = (),
-    owners: Iterable[int] = (),
-    most_below: int = 0,
+    paths: Iterable[Path], *, trusted: Iterable[str] = (), owners: Iterable[int] = (), most_below: int = 0
 ) -> tuple[Exposure, ...]:
     """Return what somebody besides us and root can change of these paths, each with who that is.
 

@@ -14,12 +14,7 @@ from pathlib import Path
 from ..files import is_file, is_folder, joined, real
 from ..model.observation import FrontEndName, Rule, RuleAnswer
 from ..values import dataclass
-from .environment import (
-    holds_torch,
-    is_environment,
-    is_throw_away,
-    prefix_of_interpreter,
-)
+from .environment import holds_torch, is_environment, is_throw_away, prefix_of_interpreter
 from .front_end import (
     Caller,
     FoundConsumer,

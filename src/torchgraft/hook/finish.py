@@ -35,7 +35,7 @@ from ..wheel.plan_finishing import (
 from ..wheel.record import BILL_NAME, RECORD_NAME, BuiltWheel, bill_text, built_facts, read_record_of, record_text
 from ..wheel.run_paths import change_run_path, find_run_path_places
 from .call import Call
-from .plan_rebuild import build_identity
+from .plan_variables import build_identity
 
 _EXTENSION_SUFFIX = str(sysconfig.get_config_var("EXT_SUFFIX"))
 

@@ -5,8 +5,6 @@ May not decide anything itself: it asks the topics, in order.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from packaging.utils import canonicalize_name
 
 from ..compile.plan_needs import ASKED_NINJA, concerns_compilers, plan_ninja, with_users_switch
@@ -14,11 +12,11 @@ from ..ladder.plan_problems import plan_problems
 from ..ladder.plan_requirements import plan_delegate, plan_late_install, plan_requirements
 from ..ladder.plan_torch import Choice, consumer_text, plan_guess, plan_torch, with_meant_consumer
 from ..ladder.plan_way import Reach, asks_dependencies, expected_torch, plan_graft, plan_way, plan_without_torch
-from ..model.decision import Compiling, Delegate, Plan, Planned, Rebuild, RuntimeRequirement, Wishes
+from ..model.decision import Compiling, Delegate, Plan, Planned, RuntimeRequirement, Wishes
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot, Way
 from ..model.torch_values import Knowledge, Torch
 from ..settings.config import Config, Guarding, RuntimeTorch
-from .plan_variables import plan_variables
+from .plan_variables import plan_rebuild, plan_variables
 
 _ASKS = "setup.py is asked what the package requires, with a stand-in for torch: nothing else says which torch"
 
@@ -71,7 +69,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         link_check=config.link_check,
         sbom=config.sbom,
         toolkit=compiling.toolkit,
-        rebuild=_rebuild(config, snapshot, reach.torch),
+        rebuild=plan_rebuild(config, snapshot, reach.torch),
         jobs=compiling.jobs,
         ninja=ninja,
         compiler_cache=compiling.cache,
@@ -118,7 +116,7 @@ def _wishes(
 ) -> Wishes:
     if not (config.when or config.env or config.prebuilt):
         return Wishes()
-    from .plan_wishes import plan_wishes
+    from .plan_rules import plan_wishes
 
     return plan_wishes(config, snapshot, choice, torch=torch, reach=reach, compiling=compiling)
 
@@ -129,36 +127,6 @@ def _runtime_torch(config: Config, snapshot: Snapshot, torch: Torch | None) -> R
     from ..wheel.plan_finishing import plan_runtime_torch
 
     return plan_runtime_torch(config, snapshot, torch)
-
-
-def _rebuild(config: Config, snapshot: Snapshot, torch: Torch | None) -> Rebuild | None:
-    if not snapshot.hook.builds:
-        return None
-    from .plan_rebuild import plan_rebuild
-
-    return plan_rebuild(config, snapshot, torch)
-
-
-def plan_wheel(asked: Plan, built: Plan) -> Plan:
-    """Return what a wheel gets by both hooks: the requirements of the first, and what the second one compiles with.
-
-    Where the second cannot be foreseen, since it needs what the first has had installed, it is the plan of the first.
-    """
-    if built.problems:
-        return asked
-    return replace(
-        asked,
-        graft=built.graft,
-        toolkit=built.toolkit,
-        rebuild=built.rebuild,
-        jobs=built.jobs,
-        compiler_cache=built.compiler_cache,
-        variables=built.variables,
-        runtime_torch=built.runtime_torch,
-        when=built.when,
-        notes=tuple(dict.fromkeys((*asked.notes, *built.notes))),
-        overrides=built.overrides,
-    )
 
 
 def plan_pass_through(config: Config, hook: Hook) -> Plan:

@@ -5,14 +5,12 @@ May not decide: where two environments may be the consumer, both are reported.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ..compile.plan_needs import concerns_compilers, users_switch, uses_ninja, with_users_switch
@@ -38,7 +36,7 @@ from ..model.observation import (
     Snapshot,
 )
 from ..model.source_tree import HashFile, Project
-from ..model.torch_values import Locked, Torch, Wanted, torch_among
+from ..model.torch_values import Locked, Torch, Wanted, requirement_of, torch_among
 from ..project.read_project import read_project, with_metadata
 from ..settings.config import Config
 from ..settings.sources import Settings
@@ -64,40 +62,19 @@ def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
     build = BuildEnvironment(prefix=process.prefix, distributions=list_distributions(search_path), torch=torch)
     python = take_python()
     # A torch that came with what the package itself requires for its build says nothing of the consumer's.
-    required = tuple(sorted(_names(project.requires)))
+    required = tuple(sorted(names_required(project.requires)))
     own = torch is None or any(d.name == "torch" for d in read_distributions(search_path, required, python=python))
-    return _snapshot(
+    return take_snapshot_at(
         settings,
         hook,
-        _Place(process=process, ancestors=ancestors, build=build, project=project, search_path=search_path),
+        Place(process=process, ancestors=ancestors, build=build, project=project, search_path=search_path),
         python,
         own_torch=own,
     )
 
 
-def take_shell_snapshot(
-    settings: Settings, *, project: Project | None = None, hook: Hook = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
-) -> Snapshot:
-    """Return what an isolated build would look like that is started from this shell.
-
-    Its build environment has what the project requires for its build, and its Python is the consumer's.
-
-    :param project: an imaginary one, instead of the one that the settings name
-    :param hook: the one that would be called
-    """
-    project = read_project(settings.source, settings.pyproject) if project is None else project
-    required = tuple(sorted((name, "") for name in _names(project.requires)))
-    build = BuildEnvironment(prefix="", distributions=required)
-    place = _Place(process=take_hook_process(), ancestors=take_ancestors(), build=build, project=project)
-    snapshot = _snapshot(settings, hook, place, take_python(), own_torch=True)
-    consumer = snapshot.consumer
-    if consumer is None or not consumer.python_versions or snapshot.python.minor_version in consumer.python_versions:
-        return snapshot
-    return dataclasses.replace(snapshot, python=_python_of(consumer, snapshot.python))
-
-
 @dataclass(frozen=True, kw_only=True)
-class _Place:
+class Place:
     """Where a hook runs, and for what."""
 
     process: HookProcess
@@ -107,7 +84,11 @@ class _Place:
     search_path: tuple[str, ...] = ()
 
 
-def _snapshot(settings: Settings, hook: Hook, place: _Place, python: Python, *, own_torch: bool) -> Snapshot:
+def take_snapshot_at(settings: Settings, hook: Hook, place: Place, python: Python, *, own_torch: bool) -> Snapshot:
+    """Return what a hook in a place would look like.
+
+    :param own_torch: whether a torch that it can import is there for the build alone, or there is none
+    """
     process, ancestors = place.process, place.ancestors
     caller = find_caller(process, ancestors)
     wanted = Wanted()
@@ -248,7 +229,7 @@ def _with_architectures(config: Config, project: Project, hook: Hook, torch: Tor
 
 
 def _hardware(
-    settings: Settings, hook: Hook, place: _Place, *, consumer: Consumer | None, locked: Locked | None
+    settings: Settings, hook: Hook, place: Place, *, consumer: Consumer | None, locked: Locked | None
 ) -> Hardware | None:
     if not concerns_compilers(settings.config, place.project, hook):
         return None
@@ -265,7 +246,7 @@ def _hardware(
     )
 
 
-def _ninja(settings: Settings, hook: Hook, place: _Place) -> str:
+def _ninja(settings: Settings, hook: Hook, place: Place) -> str:
     if not ((hook.asks or hook.builds) and uses_ninja(place.project)):
         return ""
     from ..programs import find_answering
@@ -309,22 +290,6 @@ def _is_rival(one: Consumer, chosen: Consumer | None) -> bool:
     return not one.torch.is_same_build(chosen.torch)
 
 
-def _names(requirements: tuple[str, ...]) -> set[str]:
+def names_required(requirements: tuple[str, ...]) -> set[str]:
     """Return the names of requirements; what is none is left to the front end to refuse."""
-    names: set[str] = set()
-    for text in requirements:
-        with contextlib.suppress(InvalidRequirement):
-            names.add(canonicalize_name(Requirement(text).name))
-    return names
-
-
-def _python_of(consumer: Consumer, python: Python) -> Python:
-    """Return the consumer's Python as far as its folders tell: a build would run on that one."""
-    version = consumer.python_versions[0]
-    suffix = (consumer.torch and consumer.torch.extension_suffix) or ""
-    return dataclasses.replace(
-        python,
-        version=version,
-        abi="cp" + version.replace(".", ""),
-        extension_suffix=suffix or python.extension_suffix.replace(python.abi[2:], version.replace(".", "")),
-    )
+    return {canonicalize_name(one.name) for text in requirements if (one := requirement_of(text)) is not None}

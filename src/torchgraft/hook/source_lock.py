@@ -22,7 +22,7 @@ from ..model.decision import Rebuild
 from ..model.source_tree import Project
 from ..own_files import make_own_folder, write_own_file
 from ..wheel.run_paths import stays
-from .plan_rebuild import UNKNOWN
+from .plan_variables import UNKNOWN
 
 _SILENCE_S = 1
 _PATIENCE_S = 3600

@@ -34,10 +34,7 @@ _TOOLKITS = tuple(
 # The CMake files stopped to tell after 2.5.
 _ERROR = rb"_ZN3c105ErrorC[12]ENS_14SourceLocationE(?:(NSt7__cxx1112basic_string)|Ss)"
 # What torch._C._cuda_getArchFlags() returns, to its end; before it may stand anything.
-_FLAGS = (
-    rb"sm_\d+[a-z]?(?: (?:sm|compute)_\d+[a-z]?)*(?=\0)",
-    rb"gfx[0-9a-f]{3,5}(?: gfx[0-9a-f]{3,5})*(?=\0)",
-)
+_FLAGS = (rb"sm_\d+[a-z]?(?: (?:sm|compute)_\d+[a-z]?)*(?=\0)", rb"gfx[0-9a-f]{3,5}(?: gfx[0-9a-f]{3,5})*(?=\0)")
 # What torch.__config__.show() says of nvcc.
 _NVCC_FLAGS = rb"-gencode;arch=compute_\w+,code=[\w,\[\]]+(?:;-gencode;arch=compute_\w+,code=[\w,\[\]]+)*"
 

@@ -19,7 +19,7 @@ from ..files import read_text
 from ..model.decision import Plan
 from ..model.observation import FrontEndName, Way
 from ..model.torch_values import Knowledge, Origin, Torch, requirement_of
-from ..project.meson import project_alone
+from ..project.read_project import meson_project_alone
 from ..values import dataclass
 from .plan_way import GUESSES
 
@@ -140,7 +140,7 @@ def source_of_metadata(source: Path) -> Iterator[Path]:
             # What setuptools writes has to be written here.
             if entry.name not in {"setup.py", "build"} and not entry.name.endswith(".egg-info"):
                 (folder / entry.name).symlink_to(entry)
-        project = project_alone(read_text(source / "meson.build", _LARGEST_BYTES))
+        project = meson_project_alone(read_text(source / "meson.build", _LARGEST_BYTES))
         if project is not None:
             (folder / "meson.build").unlink()
             (folder / "meson.build").write_text(project, encoding="utf-8")

@@ -256,7 +256,7 @@ class Delegate:
 class Rebuild:
     """How setuptools is made to compile everything anew, if the tree was built for anything else than `unless`.
 
-    `config` is the file that says it; `unless` as `last_build.build_identity` has it. `reason` is "" where the tree,
+    `config` is the file that says it; `unless` as `build_identity` has it. `reason` is "" where the tree,
     as it was seen, need not be.
     """
 

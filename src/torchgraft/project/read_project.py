@@ -28,6 +28,13 @@ _MOST_FILES = 20_000
 _FIELD = r"(?im)^(metadata-version|name|version):[ \t]*(\S+)"
 _DYNAMIC = r"(?im)^dynamic:[ \t]*requires-dist\b"
 _REQUIRED = r"(?im)^requires-dist:[ \t]*(.*\S)"
+# What meson-python takes of project() into the metadata (mesonpy/__init__.py, `Project`), and what guards the reading.
+_KEPT = frozenset({"version", "license", "license_files", "meson_version"})
+_PROJECT_CALL = r"(?:\s|#[^\n]*(?:\n|\Z))*project\s*\("
+_KEYWORD = r"(?:\s|#[^\n]*\n)*(\w+)\s*:"
+# A comment, a long string, a string, or one other character (meson's mparser.py, `Lexer`).
+_PIECE = r"(?s)#[^\n]*|'''.*?'''|'(?:[^'\\\n]|\\.)*'|."
+_PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
 def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
@@ -118,11 +125,7 @@ def _lines_of(folder: Path, named: object) -> tuple[str, ...]:
 
 def _has_meson_project(folder: Path) -> bool:
     text = _text(folder / "meson.build")
-    if not text:
-        return False
-    from .meson import project_alone
-
-    return project_alone(text) is not None
+    return bool(text) and meson_project_alone(text or "") is not None
 
 
 def with_metadata(project: Project, metadata: Path, *, prepared: bool) -> Project:
@@ -290,3 +293,38 @@ def _listed_in(parser: configparser.ConfigParser, section: str, key: str) -> tup
 
 def _text(path: Path) -> str | None:
     return find_text(path, LARGEST_SCRIPT_BYTES)
+
+
+def meson_project_alone(text: str) -> str | None:
+    """Return a meson.build of the same name, version and licence that finds and builds nothing; None if it is not one.
+
+    project() has to be its first statement. The languages go too: for each of them meson looks for a compiler.
+    """
+    start = re.match(_PROJECT_CALL, text)
+    arguments = None if start is None else _arguments(text, start.end())
+    if not arguments:
+        return None
+    named = {match[1]: argument for argument in arguments[1:] if (match := re.match(_KEYWORD, argument))}
+    kept = [arguments[0], *(argument for name, argument in named.items() if name in _KEPT)]
+    # Each on lines of its own: an argument may end in a comment.
+    return "project(\n" + "\n,\n".join(kept) + "\n)\n"
+
+
+def _arguments(text: str, begin: int) -> list[str] | None:
+    """Return the arguments of a call from behind its opening bracket; None where it has no end."""
+    arguments: list[str] = []
+    closing = [")"]
+    for match in re.compile(_PIECE).finditer(text, begin):
+        piece = match[0]
+        if piece == "'":
+            return None  # a string without an end
+        if piece in _PAIRS:
+            closing.append(_PAIRS[piece])
+        elif piece == closing[-1]:
+            closing.pop()
+        if not closing or (piece == "," and len(closing) == 1):
+            arguments.append(text[begin : match.start()].strip())
+            begin = match.end()
+        if not closing:
+            return list(filter(None, arguments))
+    return None

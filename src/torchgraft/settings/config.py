@@ -14,28 +14,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..values import dataclass
-from .kinds import (
-    ARCHITECTURES,
-    BACKEND,
-    COMPONENTS,
-    COUNT,
-    DURATION,
-    FLAG,
-    NAMES,
-    PATH,
-    PATHS,
-    RELATIVE_PATHS,
-    REQUIREMENTS,
-    SIZE,
-    SPECIFIERS,
-    VARIABLE_NAME,
-    VARIABLES,
-    VERSION,
-    Kind,
-    ListKind,
-    choice,
-    flag_or,
-)
+from . import kinds
+from .kinds import Kind, ListKind, choice, flag_or
 
 if TYPE_CHECKING:
     from .tables import Prebuilt, Tables, When
@@ -169,31 +149,31 @@ class Config:
 
     backend: str = _setting(
         "setuptools.build_meta",
-        BACKEND,
+        kinds.BACKEND,
         "The delegate: the backend that does the work. `setuptools.build_meta:__legacy__` is for a `setup.py` that"
         " imports modules of its own source tree.",
     )
     backend_path: tuple[str, ...] = _setting(
-        (), RELATIVE_PATHS, "Folders of the source tree in which the delegate is found.", Source.TOML
+        (), kinds.RELATIVE_PATHS, "Folders of the source tree in which the delegate is found.", Source.TOML
     )
     match: tuple[str, ...] = _setting(
         ("torch",),
-        NAMES,
+        kinds.NAMES,
         "The matched distributions: those whose build-time and run-time copy must be the same. Always holds torch.",
     )
     borrow: tuple[str, ...] = _setting(
         ("numpy",),
-        NAMES,
+        kinds.NAMES,
         "Further distributions that are grafted if the consumer has them and the build environment does not.",
     )
     requires: tuple[str, ...] = _setting(
         (),
-        REQUIREMENTS,
+        kinds.REQUIREMENTS,
         "Further build requirements, installed by the front end for building a wheel, not for an sdist.",
     )
     env: Mapping[str, str] = _setting(
         MappingProxyType({}),
-        VARIABLES,
+        kinds.VARIABLES,
         "Variables for the delegate. A variable that the user has set keeps the user's value. A value may name facts of"
         " the plan between braces, such as `{cuda_major}`; a brace that stands for itself is doubled.",
         Source.TOML,
@@ -221,32 +201,32 @@ class Config:
         key="prebuilt",
     )
     require_hashes: bool = _setting(
-        False, FLAG, "Whether a prebuilt wheel is used only if its SHA-256 digest is known beforehand."
+        False, kinds.FLAG, "Whether a prebuilt wheel is used only if its SHA-256 digest is known beforehand."
     )
     torch: str = _setting(
         "",
-        SPECIFIERS,
+        kinds.SPECIFIERS,
         "The versions of torch that the package supports. Another one is refused before anything is compiled. Without"
         " it, the package's own dependency on torch counts.",
         Source.TOML,
     )
     told_torch: str = _setting(
         "",
-        VERSION,
+        kinds.VERSION,
         "The version to build for, whatever is installed: for building wheels for elsewhere.",
         *USER,
         key="torch",
     )
     consumer: str = _setting(
         "",
-        PATH,
+        kinds.PATH,
         "The environment that the wheel is for: its folder, its interpreter, or the project whose `.venv` it is."
         " Replaces the search for it.",
         *USER,
     )
     trust: tuple[str, ...] = _setting(
         (),
-        PATHS,
+        kinds.PATHS,
         "Folders whose owners and groups may change what the build runs: environments and locks in them are used where"
         " they would be refused. More than one are separated as in `PATH`. See"
         " [who may change what the build runs](../how-it-works.md#who-may-change-what-the-build-runs).",
@@ -267,19 +247,19 @@ class Config:
     )
     cuda_components: tuple[str, ...] = _setting(
         (),
-        COMPONENTS,
+        kinds.COMPONENTS,
         "Further extras of `cuda-toolkit` that the sources need, such as `curand`, where the toolkit comes from PyPI.",
         Source.TOML,
     )
     cuda_architectures: tuple[str, ...] = _setting(
         (),
-        ARCHITECTURES,
+        kinds.ARCHITECTURES,
         "The compute capabilities to compile for where the machine has no GPU. By default those of torch that the"
         " toolkit knows.",
     )
     cuda_arch_variable: str = _setting(
         "",
-        VARIABLE_NAME,
+        kinds.VARIABLE_NAME,
         "A variable of the package's own that gets the same architectures, such as `FLASH_ATTN_CUDA_ARCHS`.",
         Source.TOML,
     )
@@ -297,11 +277,11 @@ class Config:
         " none, whatever the project is called.",
     )
     max_jobs: int = _setting(
-        0, COUNT, "How many compilers run at once at most. By default as many as processors and memory allow."
+        0, kinds.COUNT, "How many compilers run at once at most. By default as many as processors and memory allow."
     )
     memory_per_job: int = _setting(
         0,
-        SIZE,
+        kinds.SIZE,
         "What one compiler needs, in `GB` or `GiB`. By default 4 GB for CUDA, 2 GB for C++, and 7 GB for flash-attn.",
     )
     compiler_cache: CompilerCaching = _setting(
@@ -312,7 +292,7 @@ class Config:
     )
     timeout_s: int = _setting(
         0,
-        DURATION,
+        kinds.DURATION,
         "How long the delegate may take for one hook, such as `90min` or `2h`; then it is ended, with all that it has"
         " started. `off`, the default: as long as it takes.",
         key="timeout",
@@ -334,22 +314,22 @@ class Config:
     )
     link_check: bool = _setting(
         True,
-        FLAG,
+        kinds.FLAG,
         "Whether a wheel that does not link with its torch is refused. What was found stands in its"
         " [record](record.md) anyway.",
     )
     sbom: bool = _setting(
         True,
-        FLAG,
+        kinds.FLAG,
         "Whether the wheel gets a bill of materials (PEP 770): torch, CUDA, compilers and backend, as CycloneDX.",
     )
     log: Log = _setting(Log.SUMMARY, choice(Log), "How much is said on stderr: nothing, one line, or the plan.")
     cache_dir: str = _setting(
-        "", PATH, "Where grafts and locks are kept. By default torchgraft's folder in the user's cache.", *USER
+        "", kinds.PATH, "Where grafts and locks are kept. By default torchgraft's folder in the user's cache.", *USER
     )
     cache_age_s: int = _setting(
         180 * 86_400,
-        DURATION,
+        kinds.DURATION,
         "How long grafts and notes of source trees are kept that no build uses. What leads to a torch or a source tree"
         " that is gone goes sooner. `off`: for ever.",
         *USER,

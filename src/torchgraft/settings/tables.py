@@ -12,22 +12,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..values import dataclass
-from .kinds import (
-    ADDRESS,
-    ADDRESS_OR_FILE,
-    CONDITIONS,
-    DIGESTS,
-    PATTERN,
-    REQUIREMENTS,
-    SPECIFIERS,
-    TEXT,
-    VARIABLES,
-    Fault,
-    Kind,
-    TableProblem,
-    ValueProblem,
-    some_of,
-)
+from . import kinds
+from .kinds import Fault, Kind, TableProblem, ValueProblem, some_of
 
 ACCELERATORS = ("cuda", "rocm", "xpu", "cpu")
 _FALSE = frozenset({"", "n", "no", "off", "false", "f"})
@@ -139,51 +125,47 @@ class Tables(NamedTuple):
 
 
 RULE_CONDITIONS = (
-    Key("torch", SPECIFIERS, "The version of torch. A nightly or vendor build counts as its release too."),
-    Key("cuda", SPECIFIERS, "The CUDA version that torch was built with. Never holds without one."),
-    Key("python", SPECIFIERS, "The version of the interpreter that builds."),
-    Key(
-        "gcc",
-        SPECIFIERS,
-        "The version of the gcc that compiles. Never holds where another compiler does.",
-    ),
+    Key("torch", kinds.SPECIFIERS, "The version of torch. A nightly or vendor build counts as its release too."),
+    Key("cuda", kinds.SPECIFIERS, "The CUDA version that torch was built with. Never holds without one."),
+    Key("python", kinds.SPECIFIERS, "The version of the interpreter that builds."),
+    Key("gcc", kinds.SPECIFIERS, "The version of the gcc that compiles. Never holds where another compiler does."),
     Key(
         "gpu",
-        SPECIFIERS,
+        kinds.SPECIFIERS,
         "The compute capability of a GPU that is visible, any of them, such as `>=9.0`; without a GPU, of"
         " `cuda-architectures`.",
     ),
     Key("accelerator", some_of(ACCELERATORS), "What torch is built for."),
-    Key("platform", PATTERN, "The whole of `sys.platform`: `linux`, `darwin`, `win32`."),
-    Key("machine", PATTERN, "The whole of `platform.machine()`, such as `x86_64|AMD64`."),
+    Key("platform", kinds.PATTERN, "The whole of `sys.platform`: `linux`, `darwin`, `win32`."),
+    Key("machine", kinds.PATTERN, "The whole of `platform.machine()`, such as `x86_64|AMD64`."),
     Key(
         "if-env",
-        CONDITIONS,
+        kinds.CONDITIONS,
         "Variables of the user. `true`: set, and not to 0, no, off, false, n or f; `false`: otherwise; a string:"
         " set, and the regular expression matches the whole value.",
     ),
 )
 RULE_EFFECTS = (
-    Key("requires", REQUIREMENTS, "Further build requirements of a wheel, as the setting of that name."),
+    Key("requires", kinds.REQUIREMENTS, "Further build requirements of a wheel, as the setting of that name."),
     Key(
         "env",
-        VARIABLES,
+        kinds.VARIABLES,
         "Variables for the delegate, as the setting of that name. A later rule beats an earlier one, and both the"
         " setting in `pyproject.toml`; `-C torchgraft.env.NAME` and a variable that the user has set beat them all.",
     ),
     Key(
         "error",
-        TEXT,
+        kinds.TEXT,
         "A message with which the build of a wheel stops before anything is compiled. Metadata and sdists are made"
         " all the same.",
     ),
 )
 PREBUILT_KEYS = (
-    Key("url", ADDRESS, "Where the wheel is, with facts between braces.", needed=True),
-    Key("sha256", DIGESTS, "Its SHA-256 digest; of several, one has to be it."),
+    Key("url", kinds.ADDRESS, "Where the wheel is, with facts between braces.", needed=True),
+    Key("sha256", kinds.DIGESTS, "Its SHA-256 digest; of several, one has to be it."),
     Key(
         "hashes",
-        ADDRESS_OR_FILE,
+        kinds.ADDRESS_OR_FILE,
         "A file of digests as `sha256sum` writes it, in the source tree or at another address. A wheel that it"
         " does not name is not used.",
     ),

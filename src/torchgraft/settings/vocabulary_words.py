@@ -51,14 +51,12 @@ _MAMBA = "https://pypi.org/project/mamba-ssm/2.3.2.post1/ setup.py"
 _HADAMARD = "https://pypi.org/project/fast-hadamard-transform/1.1.0/ setup.py"
 _ENGINE = "https://pypi.org/project/transformer-engine-torch/2.20.2/ setup.py"
 _ENGINE_TOOLS = "https://pypi.org/project/transformer-engine-torch/2.20.2/ build_tools/utils.py"
-_DEEPSPEED = "https://pypi.org/project/deepspeed/0.19.8/ setup.py"
 _AUDIO = (
     "https://github.com/pytorch/audio/blob/02f42eb0b7316b6200799d04e76d2650c47f1f03/tools/setup_helpers/extension.py"
 )
 # What reads them came with https://github.com/NVIDIA/apex/pull/1910.
 _APEX = "https://github.com/NVIDIA/apex/blob/25.09/setup.py"
 _SAGE = "https://github.com/thu-ml/SageAttention/blob/0263553c1ab901e2a5e0fa83adfacdfc71a89062/setup.py"
-_ACCELERATOR = "https://pypi.org/project/deepspeed/0.19.8/ accelerator/real_accelerator.py"
 
 
 _TOOLKIT, _OTHER_MINOR, _NO_CUDA, _BY_SETTING, _ROCM, _TORCH = Decision
@@ -75,6 +73,14 @@ def _words(
     return tuple(
         Word(packages, variable, value, when, why, source, known, asked) for variable, value, when, why in rows
     )
+
+
+def _on_pypi(
+    release: str, *rows: tuple[str, str, Decision, str], known: tuple[str, ...] = (), asked: bool = False
+) -> tuple[Word, ...]:
+    """Return the words of one package that its file on PyPI reads: name/version/ file."""
+    name = release.partition("/")[0]
+    return _words((name,), f"https://pypi.org/project/{release}", *rows, known=known, asked=asked)
 
 
 def _own_build(package: str, prefix: str, source: str) -> tuple[Word, ...]:
@@ -123,9 +129,8 @@ VOCABULARY: tuple[Word, ...] = (
         "https://github.com/pyg-team/pyg-lib/blob/00e75095e2653c88c71216a37c3145a94b513fa7/setup.py",
         ("FORCE_CUDA", "0", _NO_CUDA, "any value beats torch.cuda.is_available()"),
     ),
-    *_words(
-        ("flash-attn",),
-        _FLASH,
+    *_on_pypi(
+        "flash-attn/2.8.3.post2/ setup.py",
         (
             "FLASH_ATTN_CUDA_ARCHS",
             "{numbers}",
@@ -135,9 +140,7 @@ VOCABULARY: tuple[Word, ...] = (
         known=("80", "90", "100", "120"),
     ),
     *_words(
-        ("flash-attn",),
-        _FLASH,
-        ("GPU_ARCHS", "{gfx}", _ROCM, "by default it asks the GPU of the machine that builds"),
+        ("flash-attn",), _FLASH, ("GPU_ARCHS", "{gfx}", _ROCM, "by default it asks the GPU of the machine that builds")
     ),
     *_own_build("flash-attn", "FLASH_ATTENTION", _FLASH),
     *_own_build("flash-attn-3", "FLASH_ATTENTION", "https://pypi.org/project/flash-attn/2.8.3.post2/ hopper/setup.py"),
@@ -150,9 +153,8 @@ VOCABULARY: tuple[Word, ...] = (
         _CAUSAL,
         ("HIP_ARCHITECTURES", "{one_gfx}", _ROCM, "it stands behind one --offload-arch, and is native by default"),
     ),
-    *_words(
-        ("xformers",),
-        "https://pypi.org/project/xformers/0.0.35/ setup.py",
+    *_on_pypi(
+        "xformers/0.0.35/ setup.py",
         (
             "HIP_ARCHITECTURES",
             "{gfx_words}",
@@ -177,9 +179,8 @@ VOCABULARY: tuple[Word, ...] = (
         ("NVTE_FRAMEWORK", "pytorch", _TOOLKIT, "leaves jax out, where the build could import it"),
         asked=True,
     ),
-    *_words(
-        ("natten",),
-        "https://pypi.org/project/natten/0.21.7/ setup.py",
+    *_on_pypi(
+        "natten/0.21.7/ setup.py",
         ("NATTEN_CUDA_ARCH", "{dotted}", _TOOLKIT, "without it nothing is compiled where the machine has no GPU"),
         (
             "NATTEN_N_WORKERS",
@@ -198,9 +199,8 @@ VOCABULARY: tuple[Word, ...] = (
             "it empties TORCH_CUDA_ARCH_LIST, and fails where the machine has no GPU",
         ),
     ),
-    *_words(
-        ("deepspeed",),
-        "https://pypi.org/project/deepspeed/0.19.8/ op_builder/builder.py",
+    *_on_pypi(
+        "deepspeed/0.19.8/ op_builder/builder.py",
         ("DS_SKIP_CUDA_CHECK", "1", _OTHER_MINOR, "it refuses a toolkit of another minor version"),
         (
             "DS_NVCC_THREADS",
@@ -209,16 +209,14 @@ VOCABULARY: tuple[Word, ...] = (
             "its own number of threads of each nvcc, by default up to eight; the jobs are counted with one",
         ),
     ),
-    *_words(
-        ("deepspeed",),
-        _DEEPSPEED,
+    *_on_pypi(
+        "deepspeed/0.19.8/ setup.py",
         ("DS_BUILD_OPS", "1", _TOOLKIT, "compiles all operations that can be, instead of each at its first use"),
         ("DS_ENABLE_NINJA", "1", _TOOLKIT, "MAX_JOBS counts only with ninja"),
         asked=True,
     ),
-    *_words(
-        ("deepspeed",),
-        _ACCELERATOR,
+    *_on_pypi(
+        "deepspeed/0.19.8/ accelerator/real_accelerator.py",
         (
             "DS_ACCELERATOR",
             "cuda",
@@ -250,9 +248,8 @@ VOCABULARY: tuple[Word, ...] = (
         ),
         ("SAGEATTN_SKIP_CUDA_BUILD", "1", _NO_CUDA, "leaves the CUDA extensions out"),
     ),
-    *_words(
-        ("vllm",),
-        "https://pypi.org/project/vllm/0.33.0/ setup.py",
+    *_on_pypi(
+        "vllm/0.33.0/ setup.py",
         (
             "VLLM_TARGET_DEVICE",
             "cpu",
@@ -287,15 +284,13 @@ VOCABULARY: tuple[Word, ...] = (
         ("APEX_CUDA_EXT", "1", _TOOLKIT, "without it only Python is installed"),
         asked=True,
     ),
-    *_words(
-        ("fairscale",),
-        "https://pypi.org/project/fairscale/0.4.9/ setup.py",
+    *_on_pypi(
+        "fairscale/0.4.9/ setup.py",
         ("BUILD_CUDA_EXTENSIONS", "1", _TOOLKIT, "without it only Python is installed"),
         asked=True,
     ),
-    *_words(
-        ("torch-points-kernels",),
-        "https://pypi.org/project/torch-points-kernels/0.7.0/ setup.py",
+    *_on_pypi(
+        "torch-points-kernels/0.7.0/ setup.py",
         ("FORCE_ONLY_CPU", "1", _NO_CUDA, "leaves the CUDA extension out, whatever the machine has"),
     ),
     *_words(
@@ -303,30 +298,18 @@ VOCABULARY: tuple[Word, ...] = (
         "https://github.com/facebookresearch/pytorch3d/blob/ef43b8ddbf6480c9cf49d0f076fb7d12c0ecf285/setup.py",
         ("PYTORCH3D_FORCE_NO_CUDA", "1", _NO_CUDA, "leaves the CUDA sources out, whatever the machine has"),
     ),
-    *_words(
-        ("exllamav2",),
-        "https://pypi.org/project/exllamav2/0.0.4/ setup.py",
-        ("EXLLAMA_NOCOMPILE", "1", _NO_CUDA, "leaves the CUDA extension to its first use"),
+    *_on_pypi(
+        "exllamav2/0.0.4/ setup.py", ("EXLLAMA_NOCOMPILE", "1", _NO_CUDA, "leaves the CUDA extension to its first use")
     ),
-    *_words(
-        ("nerfacc",),
-        "https://pypi.org/project/nerfacc/0.5.3/ setup.py",
-        ("BUILD_NO_CUDA", "1", _NO_CUDA, "leaves the CUDA extension out"),
-    ),
-    *_words(
-        ("gsplat",),
-        "https://pypi.org/project/gsplat/1.5.3/ setup.py",
-        ("BUILD_NO_CUDA", "1", _NO_CUDA, "leaves the CUDA extension out"),
-    ),
-    *_words(
-        ("gptqmodel",),
-        "https://pypi.org/project/gptqmodel/5.6.0/ setup.py",
+    *_on_pypi("nerfacc/0.5.3/ setup.py", ("BUILD_NO_CUDA", "1", _NO_CUDA, "leaves the CUDA extension out")),
+    *_on_pypi("gsplat/1.5.3/ setup.py", ("BUILD_NO_CUDA", "1", _NO_CUDA, "leaves the CUDA extension out")),
+    *_on_pypi(
+        "gptqmodel/5.6.0/ setup.py",
         ("BUILD_CUDA_EXT", "0", _NO_CUDA, "leaves the CUDA extensions out"),
         ("BUILD_CUDA_EXT", "1", _TOOLKIT, "by default it is what an nvcc on PATH or the driver says"),
     ),
-    *_words(
-        ("gptqmodel",),
-        "https://pypi.org/project/gptqmodel/5.6.0/ setup.py",
+    *_on_pypi(
+        "gptqmodel/5.6.0/ setup.py",
         ("GPTQMODEL_FORCE_BUILD", "1", _TOOLKIT, "compiles, instead of downloading a wheel whose name fits"),
         asked=True,
     ),
@@ -351,9 +334,5 @@ VOCABULARY: tuple[Word, ...] = (
             "its own number of threads of each nvcc, by default 32; the jobs are counted with one",
         ),
     ),
-    *_words(
-        ("auto-gptq",),
-        "https://pypi.org/project/auto-gptq/0.7.1/ setup.py",
-        ("BUILD_CUDA_EXT", "0", _NO_CUDA, "leaves the CUDA extensions out"),
-    ),
+    *_on_pypi("auto-gptq/0.7.1/ setup.py", ("BUILD_CUDA_EXT", "0", _NO_CUDA, "leaves the CUDA extensions out")),
 )

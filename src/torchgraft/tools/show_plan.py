@@ -8,14 +8,14 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..codec import json_text, to_json
 from ..errors import PlanError, Problem, SnapshotError, shown
-from ..hook.plan import plan_build, plan_pass_through, plan_wheel
+from ..hook.plan import plan_build, plan_pass_through
 from ..hook.plan_text import plan_text
-from ..hook.snapshot import take_shell_snapshot
 from ..model.decision import Plan
 from ..model.observation import Hook, Snapshot, Way
 from ..settings.config import Config, Provide
@@ -23,6 +23,7 @@ from ..settings.sources import Settings, take_settings
 from ..values import dataclass
 from .from_json import from_json_text
 from .shared_options import add_project_arguments, config_settings, refuse_no_project
+from .shell_snapshot import take_shell_snapshot
 
 DESCRIPTION = "Show what a build of PATH would get, rung by rung, without building."
 EPILOG = """examples:
@@ -98,6 +99,28 @@ def _plan(settings: Settings, snapshot: Snapshot) -> Plan:
     if asked.problems or asked.way not in {Way.GRAFT, Way.PRESENT}:
         return asked
     return plan_wheel(asked, plan_build(settings.config, take_shell_snapshot(settings, hook=Hook.BUILD_WHEEL)))
+
+
+def plan_wheel(asked: Plan, built: Plan) -> Plan:
+    """Return what a wheel gets by both hooks: the requirements of the first, and what the second one compiles with.
+
+    Where the second cannot be foreseen, since it needs what the first has had installed, it is the plan of the first.
+    """
+    if built.problems:
+        return asked
+    return replace(
+        asked,
+        graft=built.graft,
+        toolkit=built.toolkit,
+        rebuild=built.rebuild,
+        jobs=built.jobs,
+        compiler_cache=built.compiler_cache,
+        variables=built.variables,
+        runtime_torch=built.runtime_torch,
+        when=built.when,
+        notes=tuple(dict.fromkeys((*asked.notes, *built.notes))),
+        overrides=built.overrides,
+    )
 
 
 def rules_text(snapshot: Snapshot) -> str:

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..codec import to_json
-from ..hook.snapshot import take_shell_snapshot
 from ..redaction import Names, redacted_json
 from ..settings.sources import take_settings
 from .shared_options import add_project_arguments, config_settings
+from .shell_snapshot import take_shell_snapshot
 
 if sys.platform != "win32":
     import pwd

@@ -131,12 +131,7 @@ def _text(data: Mapping[str, Any]) -> str:
 
 
 def _prebuilt(wheel: PlannedPrebuilt, original: Mapping[str, Any] | None) -> dict[str, Any]:
-    data = {
-        "url": _public(wheel.url),
-        "used": wheel.used,
-        "refused": wheel.refused,
-        "sha256": list(wheel.sha256),
-    }
+    data = {"url": _public(wheel.url), "used": wheel.used, "refused": wheel.refused, "sha256": list(wheel.sha256)}
     return {**data, "record": original} if wheel.used and original else data
 
 

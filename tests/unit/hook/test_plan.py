@@ -9,7 +9,7 @@ import pytest
 
 from support import compiling, snapshots
 from torchgraft.errors import Problem
-from torchgraft.hook.plan import plan_build, plan_pass_through, plan_wheel
+from torchgraft.hook.plan import plan_build, plan_pass_through
 from torchgraft.hook.plan_text import plan_text, said_text, summary_text
 from torchgraft.model.decision import Plan, RuntimeRequirement
 from torchgraft.model.observation import (
@@ -29,6 +29,7 @@ from torchgraft.model.observation import (
 from torchgraft.model.source_tree import SetupScript
 from torchgraft.model.torch_values import AskedFor, Knowledge, Locked, Origin, TorchRequirement
 from torchgraft.settings.config import Config, Guarding, Log, Provide
+from torchgraft.tools.show_plan import plan_wheel
 
 WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 NONE = snapshots.consumer(None)

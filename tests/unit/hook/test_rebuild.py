@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support import snapshots
-from torchgraft.hook.plan_rebuild import UNKNOWN, build_identity, plan_rebuild
+from torchgraft.hook.plan_variables import UNKNOWN, build_identity, plan_rebuild
 from torchgraft.hook.source_lock import note_path, noted_build, read_note, with_last_build
 from torchgraft.model.decision import Rebuild
 from torchgraft.model.observation import Hook

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.hook.snapshot import take_shell_snapshot
 from torchgraft.model.observation import Consumer
 from torchgraft.settings.sources import take_settings
+from torchgraft.tools.shell_snapshot import take_shell_snapshot
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchgraft.project.meson import project_alone
+from torchgraft.project.read_project import meson_project_alone
 
 
 def arguments(text: str) -> list[str]:
-    alone = project_alone(text)
+    alone = meson_project_alone(text)
     assert alone is not None
     assert alone.startswith("project(\n")
     assert alone.endswith("\n)\n")
@@ -42,10 +42,10 @@ def test_name_version_and_licence_stay_and_what_would_be_compiled_goes(text: str
     ids=["empty", "not_first", "no_end", "no_name", "another_function", "open_string", "a_comment"],
 )
 def test_a_text_without_such_a_call(text: str) -> None:
-    assert project_alone(text) is None
+    assert meson_project_alone(text) is None
 
 
 @given(st.text(alphabet="project('),[]{}:#\\\n av", max_size=60))
 def test_any_text_is_cut_or_left_and_what_was_cut_is_cut_no_further(rest: str) -> None:
-    alone = project_alone(f"project('a'{rest}")
-    assert alone is None or project_alone(alone) == alone
+    alone = meson_project_alone(f"project('a'{rest}")
+    assert alone is None or meson_project_alone(alone) == alone

@@ -77,10 +77,7 @@ def _lines(finding: DoctorLine, *, coloured: bool) -> list[str]:
     indent = " " * (len(word) + _TOPIC)
     tag = f" [{finding.problem}]" if finding.problem else ""
     wrapped = textwrap.wrap(
-        printable_text(finding.text) + tag,
-        width=_WIDTH - len(indent),
-        break_long_words=False,
-        break_on_hyphens=False,
+        printable_text(finding.text) + tag, width=_WIDTH - len(indent), break_long_words=False, break_on_hyphens=False
     ) or [""]
     first = f"{head}{finding.topic:<{_TOPIC}}{wrapped[0]}"
     # A command is never wrapped: it must run as typed.

@@ -19,7 +19,6 @@ from ...compile.hardware import take_hardware
 from ...consumer.environment import is_environment
 from ...consumer.processes import take_python
 from ...errors import ConfigError, Problem
-from ...hook.snapshot import take_shell_snapshot
 from ...model.hardware_values import Hardware
 from ...model.observation import FrontEndName, Hook, Snapshot
 from ...model.source_tree import Project, SetupScript
@@ -28,6 +27,7 @@ from ...settings.config import VARIABLE_PREFIX, Config, Cuda
 from ...settings.sources import Settings, take_shell_settings
 from ..cache.cache_folder import read_cache_state
 from ..front_end_settings import find_front_end_settings
+from ..shell_snapshot import take_shell_snapshot
 from .checkup import Checkup, Driver, FrontEndProgram
 
 _CUDA_SOURCES = "a project with CUDA code"
