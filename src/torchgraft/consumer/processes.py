@@ -61,7 +61,6 @@ VARIABLES: frozenset[str] = frozenset(
 
 _MOST_ANCESTORS = 12
 _LOCK = ".lock"
-_PROC = Path("/proc")
 # More than Linux takes for the arguments and variables of one process, and more files than uv opens at once.
 _LARGEST_BYTES = 8_000_000
 _MOST_FILES = 10_000
@@ -151,7 +150,7 @@ def take_ancestors() -> tuple[Process, ...]:
     Open files are slow to ask for, and only the direct parent can be a uv that holds a lock: so `locks` is None for
     all others.
     """
-    return read_ancestors(_PROC) if sys.platform == "linux" else ask_for_ancestors()
+    return read_ancestors(Path("/proc")) if sys.platform == "linux" else ask_for_ancestors()
 
 
 def read_ancestors(proc: Path) -> tuple[Process, ...]:

@@ -21,7 +21,6 @@ from typing import Any
 import pyproject_hooks
 
 from ..child import interruptions_raised, run_child, say
-from ..compile.cuda_home import assemble_cuda_home
 from ..errors import DelegateError, Evidence, Problem, install_command, quoted
 from ..files import read_text
 from ..ladder.graft import link_graft
@@ -55,6 +54,8 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
     graft = None if plan.graft is None else link_graft(plan.graft, keep_s=call.cache_age_s, trusted=call.trust)
     variables = delegate_variables(plan, call.variables, graft)
     if plan.toolkit is not None:
+        from ..compile.cuda_home import assemble_cuda_home
+
         assemble_cuda_home(plan.toolkit, compiler=variables.get("CC", "cc"))
     if plan.compiler_cache is not None:
         from ..compile.compiler_cache import through_cache

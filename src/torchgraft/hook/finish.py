@@ -14,9 +14,7 @@ from pathlib import Path
 from ..child import say
 from ..errors import ActError, Evidence, PlanError, Problem
 from ..installed.torch import read_torch
-from ..link.libraries import read_libraries
-from ..link.linkage import Module
-from ..link.plan_link import link_problem, plan_link
+from ..link.linkage import LinkReport, Module
 from ..model.decision import Guard, Plan, PlannedRunPath
 from ..model.observation import Hook, Way
 from ..model.torch_values import Origin
@@ -53,10 +51,7 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
     in_place = plan.hook is Hook.BUILD_EDITABLE
     # What an editable installation imports is in the source tree, which is looked at and never altered.
     made = (*contents.modules, *(read_in_place_modules(call.source, suffix=_EXTENSION_SUFFIX) if in_place else ()))
-    report = plan_link(made, read_libraries(plan.torch, made))
-    problem = link_problem(report, plan.torch, what=wheel.name)
-    if problem is not None and plan.link_check:
-        raise PlanError(problem)
+    report = _checked_links(plan, made, wheel)
     places = find_run_path_places(plan, call.source, contents.modules)
     run_paths = plan_run_paths(contents.modules, places, contents.files)
     lost = lost_library_problem(run_paths)
@@ -91,6 +86,23 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
             replaced=_with_run_paths(call, wheel, run_paths, Path(folder)),
         )
         rewrite_wheel(wheel, changes)
+
+
+def _checked_links(plan: Plan, modules: tuple[Module, ...], wheel: Path) -> LinkReport:
+    """Return whether modules link with the torch that they are for.
+
+    :raises PlanError: if one does not, and that is checked
+    """
+    if not modules:  # of Python alone
+        return LinkReport()
+    from ..link.libraries import read_libraries
+    from ..link.plan_link import link_problem, plan_link
+
+    report = plan_link(modules, read_libraries(plan.torch, modules))
+    problem = link_problem(report, plan.torch, what=wheel.name)
+    if problem is not None and plan.link_check:
+        raise PlanError(problem)
+    return report
 
 
 def _refuse_another_torch(plan: Plan) -> None:

@@ -15,18 +15,6 @@ from ..model.torch_values import Locked, Torch, TorchRequirement
 from ..settings.config import Config
 from .plan_torch import Choice, own_dependency, supported_range
 from .plan_way import Reach
-from .torch_problems import (
-    broken_torch,
-    customized,
-    install_fix,
-    mismatch,
-    no_torch,
-    not_installed,
-    required_twice,
-    torch_text,
-    unclear,
-    undecided,
-)
 
 
 def plan_problems(config: Config, snapshot: Snapshot, choice: Choice, reach: Reach) -> tuple[Problem, ...]:
@@ -65,6 +53,8 @@ def _about_rivals(snapshot: Snapshot) -> Iterator[Problem]:
     rivals = snapshot.rivals
     if not rivals or snapshot.consumer is None:
         return
+    from .torch_problems import torch_text
+
     everyone = (snapshot.consumer, *rivals)
     yield Problem(
         code="ambiguous-consumer",
@@ -89,6 +79,8 @@ def _fix_of_rivals(snapshot: Snapshot, one: Consumer) -> str:
 def _about_support(config: Config, snapshot: Snapshot, torch: Torch | None) -> Iterator[Problem]:
     if torch is None or not config.torch or supported_range(config).accepts(torch.version):
         return
+    from .torch_problems import install_fix
+
     yield Problem(
         code="unsupported-torch",
         headline=f"{snapshot.project.name or 'this package'} does not support torch {torch.version}",
@@ -111,6 +103,8 @@ def _about_contradiction(snapshot: Snapshot, torch: Torch | None) -> Iterator[Pr
         return
     if required.url or required.accepts(torch.version):
         return
+    from .torch_problems import install_fix
+
     name = snapshot.project.name or "this package"
     yield Problem(
         code="torch-contradicted",
@@ -186,9 +180,22 @@ def _about_the_source(config: Config, snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[Problem]:
-    consumer = snapshot.consumer
-    locked = snapshot.locked
-    if locked is not None and locked.undecided and _is_undecided(locked, snapshot, choice):
+    consumer, locked = snapshot.consumer, snapshot.locked
+    is_undecided = locked is not None and locked.undecided
+    if choice.rung is Rung.INSTALLED and reach.way in {Way.GRAFT, Way.PRESENT} and not is_undecided:
+        return
+    from .torch_problems import (
+        broken_torch,
+        customized,
+        mismatch,
+        no_torch,
+        not_installed,
+        required_twice,
+        unclear,
+        undecided,
+    )
+
+    if locked is not None and is_undecided and _is_undecided(locked, snapshot, choice):
         yield undecided(snapshot, locked, choice)
         return
     broken = consumer is not None and consumer.torch_fault is not None and reach.way is not Way.PRESENT
