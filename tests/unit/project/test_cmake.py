@@ -73,6 +73,11 @@ CASES: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
         "CMakeLists.txt",
     ),
     "files that include each other": ({"CMakeLists.txt": "include(a)", "a.cmake": "include(CMakeLists.txt)"}, (), ""),
+    "meson's child": (
+        {"meson.build": "run_command(py, '-c', 'import torch; print(torch.__path__)')"},
+        (),
+        "meson.build",
+    ),
     "meson": (
         {"meson.build": "project('a')\nsubdir('b')", "b/meson.build": "dependency('torch')"},
         (),
@@ -97,3 +102,13 @@ def test_many_files_that_include_all_others_take_no_time(tmp_path: Path) -> None
     began = time.process_time()
     assert find_torch_search(tmp_path) == ""
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    "text", ["if(" * 100_000, "endif()\nelse()", "option()\nif()\ninclude()", ")(\0", "(" * 1_000_000]
+)
+def test_nonsense_looks_for_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "CMakeLists.txt").write_text(text)
+    began = time.process_time()
+    assert find_torch_search(tmp_path) == ""
+    assert time.process_time() - began < 2

@@ -23,8 +23,9 @@ from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
 from ...untrusted import table, text_of
 from .adoption import Adoptable, Import, Script
+from .asked_distributions import asked_distributions
 from .follow_script import follow
-from .known_values import Reached, asked_distributions
+from .known_values import Reached
 
 _MOST_MODULES = 200
 # One of these makes a folder a project that could be built.

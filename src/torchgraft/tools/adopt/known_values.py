@@ -12,10 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
-from ...project.import_names import MATCHED, OF_SETUPTOOLS, VARIANTS
+from ...project.import_names import OF_SETUPTOOLS
 from ...project.setup_script import VERSION_CALLS, name_of
 
 TEXT_METHODS = frozenset({"lower", "upper", "strip", "casefold"})
@@ -39,8 +36,6 @@ _OTHER_HARDWARE = frozenset(
         "xla",
     }
 )
-_PAIR = 2
-
 Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
 
 
@@ -198,49 +193,6 @@ def _words(node: ast.AST) -> set[str]:
         else:
             texts += [str(getattr(part, key, None) or "") for key in ("id", "attr", "name", "module")]
     return {word for text in texts for word in re.split(r"[^a-z0-9]+", text.lower())}
-
-
-def asked_distributions(nodes: list[ast.AST]) -> tuple[str, ...]:
-    """Return the distributions that a script asks for, and puts up with the absence of: its metadata follow from that.
-
-    They are named in the question, in a call of the function that asks, or in a pair of which one is chosen.
-    """
-    found: list[str] = []
-    askers = set()
-    for function in [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]:
-        if any(isinstance(node, ast.Call) and _asks(node) and not _literal(node) for node in ast.walk(function)):
-            askers.add(function.name)
-    for node in nodes:
-        if isinstance(node, ast.Try):
-            calls = [part for statement in node.body for part in ast.walk(statement) if isinstance(part, ast.Call)]
-            found += [name for call in calls if _asks(call) for name in _literal(call)]
-            imports = [part for part in node.body if isinstance(part, ast.Import)]
-            modules = {alias.name.partition(".")[0] for part in imports for alias in part.names}
-            found += [name for module in sorted(modules) for name in VARIANTS.get(module, ())]
-        elif isinstance(node, ast.Call) and name_of(node.func) in askers:
-            found += _literal(node)
-        elif askers and isinstance(node, (ast.Tuple, ast.List)) and len(node.elts) == _PAIR:
-            names = [name for item in node.elts for name in _named(item)]
-            found += names if len(names) == _PAIR else []
-    return tuple(dict.fromkeys(name for name in found if name not in MATCHED and name not in OF_SETUPTOOLS))
-
-
-def _asks(call: ast.Call) -> bool:
-    return name_of(call.func) in VERSION_CALLS and bool(call.args)
-
-
-def _literal(call: ast.Call) -> list[str]:
-    return [name for argument in call.args for name in _named(argument)]
-
-
-def _named(node: ast.expr) -> list[str]:
-    """Return the distribution that a constant names, alone or with versions."""
-    if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
-        return []
-    try:
-        return [str(canonicalize_name(Requirement(node.value).name))]
-    except InvalidRequirement:
-        return []
 
 
 def parameters(function: Function) -> list[str]:

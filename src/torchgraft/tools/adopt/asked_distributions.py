@@ -1,0 +1,72 @@
+"""Which distributions a setup.py asks for to decide what its package requires.
+
+May not run it, nor tell what comes of the answer.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from ...project.import_names import MATCHED, OF_SETUPTOOLS, PROVIDERS, VARIANTS
+from ...project.setup_script import VERSION_CALLS, name_of
+
+_PAIR = 2
+# What lists all distributions that are there.
+_LISTS = frozenset({"by_key", "distributions", "packages_distributions", "working_set"})
+
+
+def asked_distributions(nodes: list[ast.AST]) -> tuple[str, ...]:
+    """Return the distributions that a script asks for, and puts up with the absence of: its metadata follow from that.
+
+    They are named in the question, in a call of the function that asks, or in a pair of which one is chosen; or a
+    module is tried, and a distribution of such a name required.
+    """
+    found: list[str] = []
+    modules: list[str] = []
+    functions = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    askers = {function.name for function in functions if any(_asks(n) and not _literal(n) for n in ast.walk(function))}
+    lists_all = any(name_of(node) in _LISTS for node in nodes if isinstance(node, ast.expr))
+    for node in nodes:
+        if isinstance(node, ast.Try):
+            parts = [part for statement in node.body for part in ast.walk(statement)]
+            found += [name for part in parts if _asks(part) for name in _literal(part)]
+            modules += [alias.name for part in node.body if isinstance(part, ast.Import) for alias in part.names]
+            modules += [part.module or "" for part in node.body if isinstance(part, ast.ImportFrom)]
+        elif isinstance(node, ast.Call) and name_of(node.func) in askers:
+            found += _literal(node)
+        elif isinstance(node, ast.Call) and name_of(node.func) == "find_spec":
+            modules += _literal(node)
+        elif isinstance(node, ast.Compare) and lists_all and isinstance(node.ops[0], ast.In):
+            found += _named(node.left)
+        elif askers and isinstance(node, (ast.Tuple, ast.List)) and len(node.elts) == _PAIR:
+            names = [name for item in node.elts for name in _named(item)]
+            found += names if len(names) == _PAIR else []
+    named = dict.fromkeys(name for node in nodes if isinstance(node, ast.Constant) for name in _named(node))
+    for top in [module.partition(".")[0] for module in modules]:
+        name = top.replace("_", "-").lower()
+        alike = [one for one in named if one == name or one.startswith(f"{name}-")] if top not in PROVIDERS else []
+        found += VARIANTS.get(top, alike if name else [])
+    left_out = {*MATCHED, *OF_SETUPTOOLS, *sys.stdlib_module_names}
+    return tuple(dict.fromkeys(name for name in found if name not in left_out))
+
+
+def _asks(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and name_of(node.func) in VERSION_CALLS and bool(node.args)
+
+
+def _literal(node: ast.AST) -> list[str]:
+    return [name for argument in node.args for name in _named(argument)] if isinstance(node, ast.Call) else []
+
+
+def _named(node: ast.AST) -> list[str]:
+    """Return the distribution that a constant names, alone or with versions."""
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+        return []
+    try:
+        return [str(canonicalize_name(Requirement(node.value).name))]
+    except InvalidRequirement:
+        return []
