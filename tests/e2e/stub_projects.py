@@ -73,7 +73,8 @@ if __name__ == "__main__":
 class Package:
     """How a package is laid out.
 
-    `dynamic`: version and dependencies are said by setup.py. `computed`: and depend on torch.
+    `dynamic`: version and dependencies are said by setup.py. `computed`: and depend on torch. `stock`: as its makers
+    published it, without torchgraft.
     """
 
     name: str = "ext"
@@ -81,6 +82,7 @@ class Package:
     computed: bool = False
     requires: tuple[str, ...] = PLAIN_REQUIRES
     depends: str = "torch"
+    stock: bool = False
 
     @property
     def module(self) -> str:
@@ -106,8 +108,8 @@ class Package:
     def _pyproject(self) -> str:
         lines = [
             "[build-system]",
-            f"requires = {json.dumps(self.requires)}",
-            'build-backend = "torchgraft.build_meta"',
+            f"requires = {json.dumps([one for one in self.requires if not self.stock or one != 'torchgraft'])}",
+            f'build-backend = "{"setuptools" if self.stock else "torchgraft"}.build_meta"',
             "[project]",
             f'name = "{self.name}"',
         ]

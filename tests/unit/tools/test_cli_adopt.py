@@ -145,9 +145,9 @@ def test_a_requirement(
     index = serve(tmp_path / "index", sdist, hashlib.sha256(sdist.read_bytes()).hexdigest())
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert main(["adopt", "Ext >= 0.9", "--index-url", index]) == 0
+    assert main(["adopt", "Ext >= 0.9", "--no-deps", "--index-url", index]) == 0
     assert list((tmp_path / "here").iterdir()) == []
-    assert main(["adopt", "ext", "--index-url", index, "--write"]) == 0
+    assert main(["adopt", "ext", "--no-deps", "--index-url", index, "--write"]) == 0
     assert "written: adopted/ext-1.0.tar.gz" in capsys.readouterr().out.replace("\\", "/")
     assert "torchgraft" in pyproject_in(tmp_path / "here" / "adopted" / sdist.name)
 
@@ -156,7 +156,7 @@ def test_a_requirement(
 def test_a_file_that_is_not_the_one_of_the_index(
     sdist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], digest: str
 ) -> None:
-    assert main(["adopt", "ext", "--index-url", serve(tmp_path / "index", sdist, digest)]) == 1
+    assert main(["adopt", "ext", "--no-deps", "--index-url", serve(tmp_path / "index", sdist, digest)]) == 1
     assert "error[no-sdist]" in capsys.readouterr().err
 
 
@@ -164,13 +164,13 @@ def test_a_file_that_is_not_the_one_of_the_index(
 def test_no_sdist_on_the_index(
     sdist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], requirement: str
 ) -> None:
-    assert main(["adopt", requirement, "--index-url", serve(tmp_path / "index", sdist, "")]) == 1
+    assert main(["adopt", requirement, "--no-deps", "--index-url", serve(tmp_path / "index", sdist, "")]) == 1
     assert "error[no-sdist]: no index has an sdist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("url", ["http://x.example/simple", "ftp://x.example/simple"])
 def test_an_index_that_anybody_could_speak_for(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["adopt", "ext", "--index-url", url]) == 1
+    assert main(["adopt", "ext", "--no-deps", "--index-url", url]) == 1
     assert "is not HTTPS" in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""`torchgraft adopt`: change a project, or an sdist, to torchgraft."""
+"""`torchgraft adopt`: change a project, or sdists that it depends on, to torchgraft."""
 
 from __future__ import annotations
 
@@ -6,29 +6,43 @@ import argparse
 import dataclasses
 import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from ...codec import to_json
+from ...consumer.uv import project_root
+from ...errors import problems_text
+from ...files import is_file
+from ...programs import find_programs
 from ..front_end_settings import find_front_end_settings, setting_text
-from ..shared_options import bad_argument, refuse_no_project, require_extra
-from ..terminal import diff_text
+from ..shared_options import bad_argument, folder_argument, refuse_no_project, require_extra
+from .adopt_dependencies import DependencyPlan, find_lock, plan_all, plan_json, plan_report, plan_undo, write
 from .adoptable import ADOPTABLE_FILES, read_adoptable
-from .adoption import Adoptable, Adoption, Advice
-from .package_index import download_sdist, find_indexes
+from .adoption import Adoptable, Adoption, adoption_text
+from .find_sdists import Scope, Search
 from .plan_adoption import plan_adoption
 from .sdist import unpack_sdist, write_project_file, write_sdist
 
-DESCRIPTION = "Change the build system of a project to torchgraft: show the difference, and write it if told to."
+DESCRIPTION = (
+    "Change the build system of a project to torchgraft, or that of sdists which it depends on: show the difference,"
+    " and write it if told to."
+)
 EPILOG = """examples:
   torchgraft adopt                      show what would change in the project in this folder
   torchgraft adopt --write              change it
   torchgraft adopt dist/ext-1.0.tar.gz  the same for an sdist; --write makes adopted/ext-1.0.tar.gz beside it
-  torchgraft adopt 'flash-attn==2.8.3'  download the sdist first; none of its code runs
 
-Everything outside of [build-system] stays as it is, byte by byte. Adopting twice changes nothing.
+a dependency that does not build without torch:
+  torchgraft adopt --project . --write  adopt what the project depends on, and have uv, poetry or pdm take that
+  torchgraft adopt -r requirements.txt --write           the same for pip
+  torchgraft adopt axolotl 'flash-attn==2.8.3' --write   these and what they depend on, into adopted/
+  torchgraft adopt --project . --check                   for CI: is anything missing, or stale?
+
+Nothing that is adopted runs: it is read. A project's file changes in [build-system] alone, that of a user of packages
+where its front end finds them. Adopting twice changes nothing.
 """
 _SDISTS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 
@@ -36,18 +50,30 @@ _SDISTS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument(
-        "target",
-        nargs="?",
-        default=".",
+        "targets",
+        nargs="*",
         metavar="PATH|SDIST|REQUIREMENT",
-        help="a source tree, an sdist, or what an index has the sdist of (default: .)",
+        help="a source tree or an sdist, or what an index has sdists of (default: .)",
     )
+    scope = parser.add_argument_group("dependencies, transitively")
+    scope.add_argument("--project", type=folder_argument, metavar="PATH", help="what a project depends on, by its lock")
+    scope.add_argument(
+        "--lock", type=Path, metavar="FILE", help="what a lock names: uv.lock, pylock.toml, poetry.lock, pdm.lock"
+    )
+    scope.add_argument(
+        *("-r", "--requirement"), action="append", default=[], type=Path, metavar="FILE", help="what a file requires"
+    )
+    scope.add_argument("--no-deps", action="store_true", help="what is named, and nothing that it depends on")
     parser.add_argument("--write", action="store_true", help="write it; without this nothing is changed")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--check", action="store_true", help="change nothing; status 1 if something is to be written")
+    action.add_argument("--update", action="store_true", help="find the versions anew, and take out the old ones")
+    action.add_argument("--undo", action="store_true", help="take out what was adopted")
     parser.add_argument(
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="write the new sdist there (default: adopted, beside the old one)",
+        help="write new sdists there (default: adopted, in the project or beside the old sdist)",
     )
     parser.add_argument("--force", action="store_true", help="even where torch seems not to be needed")
     parser.add_argument("--index-url", metavar="URL", help="the index to ask (default: as pip and uv are told)")
@@ -58,10 +84,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show what changes, and write it if told to."""
     require_extra("adopt", "tomlkit")
-    target = Path(arguments.target)
+    given = [bool(arguments.project), bool(arguments.lock), bool(arguments.requirement or arguments.targets)]
+    if sum(given) > 1:
+        raise bad_argument("adopt", "--project, --lock and requirements are looked through one at a time")
+    target = Path(arguments.targets[0] if arguments.targets else ".")
+    is_named = len(arguments.targets) == 1 and not arguments.requirement and target.exists()
+    if is_named or sum(given) == 0:
+        for option in ("check", "update", "undo", "no_deps"):
+            if getattr(arguments, option):
+                raise bad_argument("adopt", f"--{option.replace('_', '-')} is for dependencies: --project {target}")
+        return _adopt_one(arguments, target)
+    return _adopt_many(arguments, _scope(arguments))
+
+
+def _adopt_one(arguments: argparse.Namespace, target: Path) -> int:
     if target.is_dir():
         if arguments.output is not None:
-            raise bad_argument("adopt", "--output is for an sdist; a source tree is changed where it is")
+            raise bad_argument("adopt", "--output is for sdists; a source tree is changed where it is")
         refuse_no_project("adopt", target, ADOPTABLE_FILES)
         found = read_adoptable(target)
         adoption = plan_adoption(found, force=arguments.force)
@@ -74,41 +113,102 @@ def run(arguments: argparse.Namespace) -> int:
             write_project_file(written, adoption.after)
         _show(arguments, found, adoption, written)
         return 0
+    if not target.is_file():
+        raise bad_argument("adopt", f"{target} is neither a folder nor a file")
     with tempfile.TemporaryDirectory(prefix="torchgraft-adopt-") as temporary:
-        scratch = Path(temporary)
-        sdist, beside = _sdist(arguments, target, scratch)
-        (scratch / "tree").mkdir()
-        found = read_adoptable(unpack_sdist(sdist, scratch / "tree"))
+        found = read_adoptable(unpack_sdist(target, Path(temporary)))
         adoption = plan_adoption(found, force=arguments.force)
         written = None
         if adoption.after is not None and (arguments.write or arguments.output is not None):
-            written = (arguments.output or beside / "adopted") / sdist.name
-            write_sdist(sdist, written, adoption.after)
+            written = (arguments.output or target.parent / "adopted") / target.name
+            write_sdist(target, written, adoption.after)
         _show(arguments, found, adoption, written)
     return 0
 
 
-def _sdist(arguments: argparse.Namespace, target: Path, scratch: Path) -> tuple[Path, Path]:
-    """Return an sdist, and the folder beside which a new one belongs."""
-    if target.is_file():
-        return target, target.parent
-    if target.exists():
-        raise bad_argument("adopt", f"{arguments.target} is neither a folder nor a file")
-    if arguments.target.endswith(_SDISTS) or os.sep in arguments.target:
-        raise bad_argument("adopt", f"there is no file or folder called {arguments.target}")
+def _scope(arguments: argparse.Namespace) -> Scope:
+    """Return what is looked through."""
+    lock: Path | None = arguments.lock
+    base = Path()
+    if arguments.project is not None:
+        base = project_root(arguments.project) or arguments.project
+        refuse_no_project("adopt", base, ("pyproject.toml",))
+        lock = find_lock(base)
+    elif lock is not None:
+        base = lock.parent
+    is_project = (arguments.project or lock) is not None and is_file(base / "pyproject.toml")
+    files = tuple(arguments.requirement)
+    for file in filter(None, (*files, lock)):
+        if not is_file(file):
+            raise bad_argument("adopt", f"there is no file called {file}")
+    requirements = tuple(map(_requirement, arguments.targets))
+    return Scope(
+        base=base,
+        folder=arguments.output or base / "adopted",
+        is_project=is_project,
+        lock=lock,
+        files=files,
+        requirements=requirements,
+        index_url=arguments.index_url or "",
+        anew=arguments.update,
+        deep=not arguments.no_deps,
+        force=arguments.force,
+    )
+
+
+def _requirement(text: str) -> Requirement:
+    path = Path(text)
+    if path.exists():
+        kind = "a folder or file: these are adopted one at a time" if path.is_dir() or path.is_file() else "no file"
+        raise bad_argument("adopt", f"{text} is {kind}")
+    if text.endswith(_SDISTS) or os.sep in text:
+        raise bad_argument("adopt", f"there is no file or folder called {text}")
     try:
-        requirement = Requirement(arguments.target)
+        requirement = Requirement(text)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
-        raise bad_argument("adopt", f"{arguments.target} is no folder, no file and no requirement: {reason}") from None
+        raise bad_argument("adopt", f"{text} is no folder, no file and no requirement: {reason}") from None
     if requirement.url:
-        raise bad_argument("adopt", f"{arguments.target} names an address: download it, and give its path")
+        raise bad_argument("adopt", f"{text} names an address: download it, and give its path")
+    return requirement
+
+
+def _adopt_many(arguments: argparse.Namespace, scope: Scope) -> int:
+    if arguments.undo:
+        return _finish(arguments, plan_undo(scope))
     require_extra("adopt", "urllib3")
-    return download_sdist(requirement, _indexes(arguments), scratch), Path()
+    if scope.deep and scope.requirements and not scope.files and not find_programs("uv", os.environ):
+        print("there is no uv to say what they depend on: only what is named is looked at", file=sys.stderr)
+        scope = dataclasses.replace(scope, deep=False)
+    if not scope.deep and not scope.requirements:
+        raise bad_argument("adopt", "--no-deps is for requirements that are named")
+    with tempfile.TemporaryDirectory(prefix="torchgraft-adopt-") as temporary:
+        search = Search(scope=scope, scratch=Path(temporary))
+        status = _finish(arguments, plan_all(scope, search, Path(temporary)))
+    if search.faults:
+        print(problems_text(problem for error in search.faults for problem in error.problems), file=sys.stderr)
+        return 1
+    return status
 
 
-def _indexes(arguments: argparse.Namespace) -> tuple[str, ...]:
-    return (arguments.index_url.rstrip("/"),) if arguments.index_url else find_indexes(os.environ)
+def _finish(arguments: argparse.Namespace, plan: DependencyPlan) -> int:
+    """Show it, write it if told to, and return the exit status."""
+    is_named = bool(plan.scope.requirements) and arguments.output is not None
+    told = (arguments.write or is_named) and not arguments.check
+    written = write(plan) if told else ()
+    if arguments.json:
+        print(plan_json(plan, written))
+    else:
+        print(plan_report(plan))
+        for path in written:
+            print(f"{'' if path != written[0] else chr(10)}written: {path}")
+        if arguments.check:
+            print("\nto be written with: torchgraft adopt ... --write" if plan.changes else "all of it is there")
+        elif plan.changes and not told:
+            print("\nnothing is written without --write")
+        elif plan.next:
+            print("\n".join(["", "now:", *(f"  {command}" for command in plan.next)]))
+    return 1 if arguments.check and plan.changes else 0
 
 
 def _show(arguments: argparse.Namespace, found: Adoptable, adoption: Adoption, written: Path | None) -> None:
@@ -121,18 +221,3 @@ def _show(arguments: argparse.Namespace, found: Adoptable, adoption: Adoption, w
         print(f"\nwritten: {written}")
     elif adoption.after is not None:
         print("\nnothing is written without --write")
-
-
-def adoption_text(found: Adoptable, adoption: Adoption) -> str:
-    """Return what a person reads: the verdict, the difference, the reason of each change, what to consider."""
-    lines = [f"{found.name or 'this project'} {adoption.verdict.value}: {adoption.reason}"]
-    if adoption.verdict is Advice.NOT_NEEDED:
-        lines.append("nothing to change; --force adopts it all the same")
-    elif adoption.after is None:
-        lines.append("nothing to change")
-    else:
-        lines += ["", diff_text(found.pyproject, adoption.after, "pyproject.toml").rstrip("\n"), ""]
-        width = max(len(change.text) for change in adoption.changes)
-        lines += [f"  {change.text:<{min(width, 40)}}  {change.reason}" for change in adoption.changes]
-    lines += [f"  note: {note}" for note in adoption.notes]
-    return "\n".join(lines)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 
 from ...values import dataclass
+from ..terminal import diff_text
 
 IN_TREE = "_torchgraft"
 OWN_NAME = "torchgraft"
@@ -103,3 +104,18 @@ class Adoption:
     notes: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     after: str | None = None
+
+
+def adoption_text(found: Adoptable, adoption: Adoption) -> str:
+    """Return what a person reads: the verdict, the difference, the reason of each change, what to consider."""
+    lines = [f"{found.name or 'this project'} {adoption.verdict.value}: {adoption.reason}"]
+    if adoption.verdict is Advice.NOT_NEEDED:
+        lines.append("nothing to change; --force adopts it all the same")
+    elif adoption.after is None:
+        lines.append("nothing to change")
+    else:
+        lines += ["", diff_text(found.pyproject, adoption.after, "pyproject.toml").rstrip("\n"), ""]
+        width = max(len(change.text) for change in adoption.changes)
+        lines += [f"  {change.text:<{min(width, 40)}}  {change.reason}" for change in adoption.changes]
+    lines += [f"  note: {note}" for note in adoption.notes]
+    return "\n".join(lines)

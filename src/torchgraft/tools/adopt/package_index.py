@@ -140,8 +140,10 @@ class _Page(HTMLParser):
         self.files.append(IndexFile(name=name, url=address, sha256=sha256, yanked="data-yanked" in given))
 
 
-def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: Path) -> Path:
+def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: Path, *, sha256: str = "") -> Path:
     """Return the sdist that the first index has which has one; none of its code runs.
+
+    :param sha256: the digest that a lock says, "" for none: that of the index has to be the same
 
     :raises ActError: if no index has one, or it cannot be had
     """
@@ -151,8 +153,10 @@ def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: 
         text = _fetch_page(page, scratch)
         asked.append(f"{page} {'has none that fits' if text else 'is not there'}")
         chosen = choose_sdist(parse_index_page(text, page), requirement) if text else None
+        if chosen is not None and sha256 not in {"", chosen.sha256}:
+            raise _failed(chosen.url, f"its SHA-256 is {chosen.sha256}, and the lock says {sha256}")
         if chosen is not None:
-            return _fetch_file(chosen, scratch)
+            return fetch_file(chosen, scratch)
     raise no_sdist(
         f"no index has an sdist for {requirement}",
         *(Evidence(label="asked", text=text) for text in asked or ("no index: pip is told to use none",)),
@@ -176,7 +180,7 @@ def _fetch_page(url: str, folder: Path) -> str | None:
     return target.read_text(encoding="utf-8", errors="replace")
 
 
-def _fetch_file(file: IndexFile, folder: Path) -> Path:
+def fetch_file(file: IndexFile, folder: Path) -> Path:
     """Return where a file was written, which has the digest that the index says."""
     target = folder / file.name
     parts = urlsplit(file.url)

@@ -62,6 +62,68 @@ def rewrite_pyproject(text: str | None, edits: Edits) -> str:
     )
 
 
+def edit_toml(text: str, change: Callable[[Any], None], name: str) -> str:
+    """Return a text in which `change` has been made of what it says, and every other byte as it was.
+
+    :param change: is called with plain tables, and with those of tomlkit, which remember how they are written
+    :raises ConfigError: if it cannot be rewritten without changing something else
+    """
+    wanted = copy.deepcopy(dict(parse_pyproject(text)))
+    change(wanted)
+    if wanted == parse_pyproject(text):
+        return text
+    try:
+        document = _parsed(text)
+        change(document)
+        draft = document.as_string()
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, AssertionError):
+        draft = ""  # tomlkit knows less TOML than tomllib
+    # tomlkit leaves no line between an entry of an array of tables and one that it is put before.
+    draft = draft if '"\n[[' in text else draft.replace('"\n[[', '"\n\n[[')
+    draft = draft.rstrip("\r\n") + text[len(text.rstrip("\r\n")) :] if text.endswith("\n") else draft
+    new = _BARE_LF.sub("\r\n", draft) if "\r\n" in text and not _BARE_LF.search(text) else draft
+    if _without_empty(_tables(new)) != _without_empty(wanted):
+        raise ConfigError(
+            Problem(
+                code="cannot-rewrite",
+                headline=f"{name} is written in a way that cannot be changed without touching the rest of it",
+                why="every other byte of it has to stay as it is",
+                fixes=("write each table of it with a header of its own",),
+            )
+        )
+    return new
+
+
+def inline_table(**items: Any) -> Any:
+    """Return a table that is written on one line."""
+    import tomlkit
+
+    made = tomlkit.inline_table()
+    made.update(items)
+    return made
+
+
+def prune(data: Any, *keys: str) -> None:
+    """Take out a table, and those above it, where nothing stands in them any more, comments included."""
+    path: list[tuple[Any, str]] = []
+    for key in keys:
+        if key not in data:
+            break
+        path.append((data, key))
+        data = data[key]
+    for above, key in reversed(path):
+        if not above[key] and "#" not in getattr(above[key], "as_string", str)():
+            del above[key]
+
+
+def _without_empty(data: Any) -> Any:
+    """Return what a text says without tables of nothing: those that only comments stand in are left."""
+    if not isinstance(data, dict):
+        return data
+    found = {key: _without_empty(value) for key, value in data.items()}
+    return {key: value for key, value in found.items() if value != {}}
+
+
 def _expected(data: Mapping[str, Any], edits: Edits) -> dict[str, Any]:
     new = copy.deepcopy(dict(data))
     table = new.setdefault("build-system", {})

@@ -59,6 +59,24 @@ def write_sdist(path: Path, target: Path, pyproject: str) -> Path:
     return target
 
 
+def place_sdist(made: Path, target: Path) -> Path:
+    """Give a finished sdist its place.
+
+    :raises ActError: if there is another file already, or it cannot be written
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            shutil.copyfile(made, draft)
+            _publish(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise not_written(target, error, "--output FOLDER   (one that you may write to)") from None
+    return target
+
+
 def _write_sdist(path: Path, target: Path, data: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{os.getpid()}")

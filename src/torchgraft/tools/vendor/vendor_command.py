@@ -8,9 +8,8 @@ import json
 from ...codec import to_json
 from ...errors import ConfigError, Evidence, Problem, quoted
 from ...settings.sources import read_pyproject
-from ..adopt.adopt_command import adoption_text
 from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable, read_exact_text
-from ..adopt.adoption import IN_TREE, Adoptable
+from ..adopt.adoption import IN_TREE, Adoptable, adoption_text
 from ..adopt.plan_adoption import plan_adoption
 from ..adopt.sdist import write_project_file
 from ..shared_options import folder_argument, refuse_no_project, require_extra

@@ -1,0 +1,251 @@
+"""Adopt what a project, a lock or requirements depend on: make the new sdists, and have front ends take them.
+
+May not run any of it. What is written is shown before, and only written if told to; what somebody made is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...codec import to_json
+from ...errors import quoted
+from ...files import is_file
+from ...model.observation import FrontEndName
+from ...settings.sources import read_pyproject
+from ...values import dataclass as value
+from ...wanted.tool_tables import tool_table
+from ..terminal import diff_text
+from .adoptable import read_exact_text
+from .adopted_folder import CONSTRAINTS, AdoptedSdist, adopted_text, digest_of, is_intact, read_adopted
+from .adoption import Advice, adoption_text
+from .find_sdists import LookedAt, Scope, Search
+from .locked_sdists import LOCK_NAMES
+from .plan_front_ends import (
+    next_commands,
+    pdm_text,
+    poetry_text,
+    pylock_text,
+    requirements_text,
+    uv_lock_text,
+    uv_text,
+)
+from .sdist import place_sdist, write_project_file, write_sdist
+
+_TEXTS = {"uv": uv_text, "poetry": poetry_text, "pdm": pdm_text}
+
+
+@value(frozen=True, kw_only=True)
+class FileEdit:
+    """A file of a front end, with its text before (None: there is none) and after (None: there is to be none)."""
+
+    path: Path
+    before: str | None
+    after: str | None
+
+
+@dataclass(kw_only=True)
+class DependencyPlan:
+    """What was found and what is to be written. `adopted` is all that the folder holds afterwards."""
+
+    scope: Scope
+    looked: tuple[LookedAt, ...] = ()
+    adopted: tuple[AdoptedSdist, ...] = ()
+    made: dict[str, Path] = field(default_factory=dict)
+    gone: tuple[AdoptedSdist, ...] = ()
+    edits: tuple[FileEdit, ...] = ()
+    next: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.made or self.gone or self.edits)
+
+
+def front_end_of(scope: Scope) -> str:
+    """Return the front end of a project: that of its lock, else that of its tables, else uv."""
+    name = scope.lock.name if scope.lock else ""
+    if not scope.is_project or not is_file(scope.base / "pyproject.toml"):
+        return "pip"
+    by_lock = {"uv.lock": "uv", "poetry.lock": "poetry", "pdm.lock": "pdm"}
+    data = read_pyproject(scope.base)
+    tables = (tool.value for tool in (FrontEndName.POETRY, FrontEndName.PDM) if tool_table(data, tool))
+    return by_lock.get(name) or next(tables, "uv")
+
+
+def find_lock(folder: Path) -> Path | None:
+    """Return the lock of a project, if it has one."""
+    return next((folder / name for name in LOCK_NAMES if is_file(folder / name)), None)
+
+
+def plan_all(scope: Scope, search: Search, scratch: Path) -> DependencyPlan:
+    """Return what is to be done; new sdists are made in the scratch folder."""
+    plan = DependencyPlan(scope=scope, looked=search.find())
+    before = {one.name: one for one in read_adopted(scope.folder)}
+    after = {} if scope.anew else dict(before)
+    for looked in plan.looked:
+        one = looked.adopted or _make(looked, scratch / "new", plan)
+        if one is not None:
+            after[one.name] = one
+    plan.adopted = tuple(after[name] for name in sorted(after))
+    plan.made = {file: path for file, path in plan.made.items() if not _is_there(scope, path)}
+    kept = {one.file for one in plan.adopted}
+    plan.gone = tuple(one for one in before.values() if one.file not in kept)
+    plan.edits = tuple(_edits(scope, plan.adopted))
+    moved = (name for name, one in after.items() if before.get(name, one).version != one.version)
+    plan.next = tuple(_next(scope, plan, tuple(moved)))
+    return plan
+
+
+def _is_there(scope: Scope, made: Path) -> bool:
+    place = scope.folder / made.name
+    return place.is_file() and digest_of(place) == digest_of(made)
+
+
+def _make(looked: LookedAt, folder: Path, plan: DependencyPlan) -> AdoptedSdist | None:
+    adoption, path = looked.adoption, looked.path
+    if adoption is None or path is None or adoption.verdict is not Advice.ADOPT or adoption.after is None:
+        return None
+    made = write_sdist(path, folder / path.name, adoption.after)
+    plan.made[path.name] = made
+    return AdoptedSdist(
+        name=looked.sdist.name,
+        version=looked.sdist.version,
+        file=path.name,
+        sha256=digest_of(made),
+        origin=digest_of(path),
+    )
+
+
+def plan_undo(scope: Scope) -> DependencyPlan:
+    """Return what it takes to have nothing adopted any more."""
+    plan = DependencyPlan(scope=scope, gone=read_adopted(scope.folder))
+    plan.edits = tuple(_edits(scope, (), undo=True))
+    if scope.is_project and front_end_of(scope) == "uv" and plan.gone and is_file(scope.base / "uv.lock"):
+        plan.next = (" ".join(["uv lock", *(f"-P {one.name}" for one in plan.gone)]),)
+    return plan
+
+
+def _edits(scope: Scope, adopted: tuple[AdoptedSdist, ...], *, undo: bool = False) -> Iterator[FileEdit]:
+    place = place_of(scope)
+    constraints = scope.folder / CONSTRAINTS
+    texts: list[tuple[Path, Any]] = [(constraints, adopted_text(adopted, place) if adopted else None)]
+    kind = front_end_of(scope)
+    pyproject = scope.base / "pyproject.toml"
+    if kind in _TEXTS and (adopted or undo):
+        text = read_exact_text(pyproject) or ""
+        bare = text.removeprefix("\ufeff")
+        texts.append((pyproject, text[: len(text) - len(bare)] + _TEXTS[kind](bare, adopted, place, undo=undo)))
+    if scope.lock is not None and adopted:
+        lock = read_exact_text(scope.lock) or ""
+        if scope.lock.name == "uv.lock":
+            texts.append((scope.lock, uv_lock_text(lock, adopted, place)))
+        elif kind == "pip":
+            texts.append((scope.lock, pylock_text(lock, adopted, place)))
+    for file in scope.files if adopted or undo else ():
+        near = os.path.relpath(scope.folder, file.parent).replace(os.sep, "/")
+        texts.append((file, requirements_text(read_exact_text(file) or "", near, undo=undo)))
+    for path, after in texts:
+        before = read_exact_text(path)
+        if after != before:
+            yield FileEdit(path=path, before=before, after=after)
+
+
+def place_of(scope: Scope) -> str:
+    """Return the folder of adopted sdists as the files of front ends name it: relative, if it is below."""
+    place = os.path.relpath(scope.folder, scope.base).replace(os.sep, "/")
+    return str(scope.folder.resolve()) if place.startswith("..") else place
+
+
+def _next(scope: Scope, plan: DependencyPlan, moved: tuple[str, ...]) -> Iterator[str]:
+    """Yield what is typed afterwards, or why nothing is."""
+    if not plan.adopted:
+        return
+    kind = front_end_of(scope)
+    place = place_of(scope)
+    yield from next_commands(kind, moved)
+    if kind == "uv" and read_pyproject(scope.base).get("project", {}).get("scripts"):
+        yield f"uv tool install . --find-links {quoted(place)}"
+    if scope.files:
+        yield f"pip install -r {quoted(os.path.relpath(scope.files[0]))}"
+    elif scope.lock is not None and kind == "pip":
+        yield f"uv pip sync {quoted(os.path.relpath(scope.lock))}"
+    elif kind == "pip":
+        names = " ".join(str(one) for one in scope.requirements)
+        yield f"pip install -c {quoted(f'{place}/{CONSTRAINTS}')} {names}   (or uv pip install)"
+
+
+def write(plan: DependencyPlan) -> tuple[Path, ...]:
+    """Write all of it, and return what was written.
+
+    :raises ActError: if a file is there that somebody else made, or it cannot be written
+    """
+    scope, written = plan.scope, []
+    ours = {one.file: one for one in read_adopted(scope.folder)}
+    for one in plan.gone:
+        if is_intact(scope.folder, one):
+            (scope.folder / one.file).unlink()
+    for name, path in plan.made.items():
+        target = scope.folder / name
+        if name in ours and target.is_file() and is_intact(scope.folder, ours[name]):
+            target.unlink()
+        written.append(place_sdist(path, target))
+    for edit in plan.edits:
+        if edit.after is None:
+            edit.path.unlink(missing_ok=True)
+            continue
+        edit.path.parent.mkdir(parents=True, exist_ok=True)
+        write_project_file(edit.path, edit.after)
+        written.append(edit.path)
+    if scope.folder.is_dir() and not any(scope.folder.iterdir()):
+        scope.folder.rmdir()
+    return tuple(written)
+
+
+def plan_json(plan: DependencyPlan, written: tuple[Path, ...]) -> str:
+    """Return the same for programs."""
+    sdists = [
+        {
+            "name": one.sdist.name,
+            "version": one.sdist.version,
+            "verdict": (Advice.ADOPTED if one.adoption is None else one.adoption.verdict).value,
+            "reason": one.adoption.reason if one.adoption else "",
+            "notes": list(one.adoption.notes) if one.adoption else [],
+        }
+        for one in plan.looked
+    ]
+    report = {
+        "sdists": sdists,
+        "adopted": [to_json(one) for one in plan.adopted],
+        "removed": [one.file for one in plan.gone],
+        "files": [{"path": str(edit.path), "after": edit.after} for edit in plan.edits],
+        "next": list(plan.next),
+        "written": [str(path) for path in written],
+    }
+    return json.dumps(report, indent=2)
+
+
+def plan_report(plan: DependencyPlan) -> str:
+    """Return what a person reads: each sdist with its verdict, then the difference in each file."""
+    lines = []
+    for one in plan.looked:
+        title = f"{one.sdist.name} {one.sdist.version}"
+        if one.adoption is None:
+            lines.append(f"{title} was adopted before")
+        elif one.found is not None and one.sdist.name in plan.scope.named:
+            lines.append(adoption_text(one.found, one.adoption))
+        else:
+            lines.append(f"{title} {one.adoption.verdict.value}: {one.adoption.reason}")
+            notes = one.adoption.notes if one.adoption.verdict is Advice.ADOPT else ()
+            lines += [f"  note: {note}" for note in notes]
+    if not plan.looked and not plan.gone:
+        lines.append("nothing here is built from an sdist")
+    lines += [f"{one.file} is removed" for one in plan.gone]
+    for edit in plan.edits:
+        name = os.path.relpath(edit.path, plan.scope.base).replace(os.sep, "/")
+        lines += ["", diff_text(edit.before, edit.after or "", name).rstrip("\n")]
+    return "\n".join(lines)

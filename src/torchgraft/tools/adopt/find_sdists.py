@@ -1,0 +1,206 @@
+"""Which sdists of a project, of locks or of requirements need torch for their build; each is read, none is run.
+
+May not write anything but below a scratch folder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ...consumer.processes import take_python
+from ...errors import TorchgraftError
+from ...files import find_text
+from ...settings.sources import read_pyproject
+from ...untrusted import table, tables, text_of
+from ...wanted.locked_torch import local_path
+from .adoptable import read_adoptable
+from .adopted_folder import AdoptedSdist, is_intact, read_adopted
+from .adoption import Adoptable, Adoption
+from .locked_sdists import NamedSdist, read_locked_sdists
+from .package_index import IndexFile, download_sdist, fetch_file, find_indexes
+from .plan_adoption import plan_adoption
+from .plan_front_ends import uv_settings_text
+from .resolver import Resolver
+from .sdist import unpack_sdist
+
+_LARGEST_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What is looked through: a project, its lock, files of requirements, or requirements.
+
+    `base` is the folder that paths are relative to, `folder` that of adopted sdists; `anew`: what is there already
+    counts for nothing. `deep` includes what they depend on, `force` is for what is named.
+    """
+
+    base: Path
+    folder: Path
+    is_project: bool = False
+    lock: Path | None = None
+    files: tuple[Path, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
+    index_url: str = ""
+    anew: bool = False
+    deep: bool = True
+    force: bool = False
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The names that somebody has typed."""
+        return frozenset(canonicalize_name(one.name) for one in self.requirements)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookedAt:
+    """An sdist that was read: `path` is where it lies, `adopted` what was made of it before, if anything."""
+
+    sdist: NamedSdist
+    path: Path
+    found: Adoptable | None = None
+    adoption: Adoption | None = None
+    adopted: AdoptedSdist | None = None
+
+
+@dataclass(kw_only=True)
+class Search:
+    """Finds sdists, and keeps what went wrong with one of them in `faults`."""
+
+    scope: Scope
+    scratch: Path
+    faults: list[TorchgraftError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    _looked: dict[tuple[str, str], LookedAt] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._known = () if self.scope.anew else read_adopted(self.scope.folder)
+        own = (self.scope.index_url.rstrip("/"),) if self.scope.index_url else find_indexes(os.environ)
+        of_project = () if self.scope.index_url or not self.scope.is_project else tuple(self._indexes_of_project())
+        self._indexes = (*own, *of_project)
+
+    def find(self) -> tuple[LookedAt, ...]:
+        """Return all sdists that would be built, each of them read.
+
+        :raises TorchgraftError: if nobody can say which
+        """
+        scope = self.scope
+        if scope.lock is not None and not scope.anew:
+            wanted = read_locked_sdists(scope.lock, take_python())
+        elif scope.deep:
+            wanted = self._resolved()
+        else:
+            return tuple(filter(None, map(self._look_at_named, scope.requirements)))
+        return tuple(filter(None, map(self._try, wanted)))
+
+    def _resolved(self) -> tuple[NamedSdist, ...]:
+        resolver = Resolver(self.scope.base, self.scratch, tuple(self._options()), os.environ)
+        stopped: list[NamedSdist] = []
+        while True:
+            answer = resolver.resolve()
+            if isinstance(answer, Path):
+                found = read_locked_sdists(answer, take_python(), named=self.scope.named)
+                names = {one.name for one in stopped}
+                return (*stopped, *(one for one in found if one.name not in names))
+            resolver.give(answer, self._tree(self._look_at(answer)))
+            stopped.append(answer)
+
+    def _options(self) -> Iterator[str]:
+        """Yield what uv is asked, in its own words."""
+        scope = self.scope
+        if scope.is_project:
+            groups = table(read_pyproject(scope.base).get("dependency-groups"))
+            yield from ("pyproject.toml", "--all-extras", *(word for name in groups for word in ("--group", name)))
+            if scope.anew:
+                settings = self.scratch / "uv.toml"
+                text = find_text(scope.base / "pyproject.toml", _LARGEST_BYTES) or ""
+                place = os.path.relpath(scope.folder, scope.base).replace(os.sep, "/")
+                settings.write_text(uv_settings_text(text, place, scope.base.resolve().as_uri()), encoding="utf-8")
+                yield from ("--config-file", str(settings))
+                names = (one.name for one in read_adopted(scope.folder))
+                yield from (word for name in names for word in ("--no-sources-package", name))
+        yield from map(str, scope.files)
+        if scope.requirements:
+            listed = self.scratch / "requirements.in"
+            listed.write_text("".join(f"{one}\n" for one in scope.requirements), encoding="utf-8")
+            yield str(listed)
+        if scope.index_url or scope.requirements or scope.files:
+            main, *others = self._indexes or ("",)
+            yield from (("--default-index", main) if main else ("--no-index",))
+            yield from (word for one in others for word in ("--index", one))
+
+    def _indexes_of_project(self) -> Iterator[str]:
+        for one in tables(table(table(read_pyproject(self.scope.base).get("tool")).get("uv")).get("index")):
+            url = text_of(one.get("url")) or ""
+            if "://" in url and one.get("format") != "flat":
+                yield url.rstrip("/")
+
+    def _look_at_named(self, requirement: Requirement) -> LookedAt | None:
+        try:
+            print(f"asking for {requirement}", file=sys.stderr)
+            path = download_sdist(requirement, self._indexes, self._folder_for(requirement.name))
+            name, version = path.name.removesuffix(".tar.gz").removesuffix(".zip").rpartition("-")[::2]
+            return self._read(NamedSdist(name=canonicalize_name(name), version=version, file=path.name), path)
+        except TorchgraftError as error:
+            self.faults.append(error)
+            return None
+
+    def _try(self, sdist: NamedSdist) -> LookedAt | None:
+        try:
+            return self._look_at(sdist)
+        except TorchgraftError as error:
+            self.faults.append(error)
+            return None
+
+    def _look_at(self, sdist: NamedSdist) -> LookedAt:
+        key = (sdist.name, sdist.version)
+        if key not in self._looked:
+            before = self._before(sdist)
+            path = self.scope.folder / before.file if before else self._fetch(sdist)
+            self._looked[key] = LookedAt(sdist=sdist, path=path, adopted=before) if before else self._read(sdist, path)
+        return self._looked[key]
+
+    def _before(self, sdist: NamedSdist) -> AdoptedSdist | None:
+        """Return what was made of an sdist before, if it is there and was made of that very one."""
+        own = Path(local_path(sdist.url)).parent if sdist.url.startswith("file:") else None
+        for one in self._known:
+            same = (one.name, one.version) == (sdist.name, sdist.version) and is_intact(self.scope.folder, one)
+            if same and (own == self.scope.folder.resolve() or sdist.sha256 in {"", one.origin, one.sha256}):
+                return one
+        return None
+
+    def _fetch(self, sdist: NamedSdist) -> Path:
+        folder = self._folder_for(f"{sdist.name}-{sdist.version}")
+        host = sdist.url.partition("://")[2].partition("/")[0] or "the index"
+        print(f"downloading {sdist.name} {sdist.version} from {host}", file=sys.stderr)
+        if sdist.url and sdist.sha256:
+            file = IndexFile(name=sdist.file, url=sdist.url, sha256=sdist.sha256, yanked=False)
+            return fetch_file(file, folder)
+        requirement = Requirement(f"{sdist.name}=={sdist.version}")
+        return download_sdist(requirement, self._indexes, folder, sha256=sdist.sha256)
+
+    def _folder_for(self, name: str) -> Path:
+        folder = self.scratch / "sdists" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _tree(self, looked: LookedAt) -> Path:
+        folder = looked.path.parent if looked.adopted is None else self._folder_for(looked.sdist.name)
+        tree = folder / f"tree-{looked.sdist.version}"
+        found = next(iter(tree.glob("*/PKG-INFO")), None)
+        if found is not None:
+            return found.parent
+        tree.mkdir()
+        return unpack_sdist(looked.path, tree)
+
+    def _read(self, sdist: NamedSdist, path: Path) -> LookedAt:
+        looked = LookedAt(sdist=sdist, path=path)
+        found = read_adoptable(self._tree(looked))
+        adoption = plan_adoption(found, force=self.scope.force and sdist.name in self.scope.named)
+        return LookedAt(sdist=sdist, path=path, found=found, adoption=adoption)

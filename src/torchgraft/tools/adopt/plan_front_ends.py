@@ -1,0 +1,238 @@
+"""What each front end's files have to say so that it takes adopted sdists and not those of the index.
+
+May not read or write files: it is given texts, and returns them. What was measured of a front end stands at its part.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from ...model.torch_values import requirement_of
+from ...settings.sources import parse_pyproject
+from ...untrusted import strings, table, tables
+from .adopted_folder import CONSTRAINTS, AdoptedSdist
+from .pyproject_text import edit_toml, inline_table, prune
+
+INDEX = "adopted"
+_GROUP = "adopted"
+_OF_RESOLUTION = (
+    *("index", "index-url", "extra-index-url", "index-strategy", "prerelease", "resolution", "exclude-newer"),
+    *("constraint-dependencies", "override-dependencies", "dependency-metadata"),
+)
+_PDM_ROOT = "file:///${PROJECT_ROOT}/"
+_PACKAGE = re.compile(r"^\[\[package\]\]$", re.MULTILINE)
+
+
+def uv_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: bool = False) -> str:
+    """Return a pyproject.toml with which uv takes adopted sdists, and without what worked around their builds.
+
+    The first index that has a package is the only one that is asked for it. `uv tool install .` reads no index of a
+    project but what its sources name, so that direct dependencies of a program get a path there: with the name of an
+    index uv writes an absolute address into the lock.
+
+    :param place: the folder, relative to the project
+    """
+    names = {one.name: f"{place}/{one.file}" for one in adopted}
+
+    def change(data: Any) -> None:
+        tool = data.get("tool", {})
+        _drop_sources(table_in(tool, "uv", "sources"), place)
+        _drop_index(tool.get("uv", {}), place)
+        if not undo and names:
+            uv = _made(data, "tool", "uv")
+            entry = {"name": INDEX, "url": place, "format": "flat"}
+            if "index" in uv:
+                uv["index"].insert(0, entry)
+            else:
+                uv["index"] = [entry]
+            project = data.get("project", {})
+            if project.get("scripts") or project.get("gui-scripts"):
+                for name in sorted(names.keys() & _direct(project)):
+                    _made(uv, "sources")[name] = inline_table(path=names[name])
+                _drop_metadata(uv, names.keys() & _direct(project))
+            _drop_workarounds(uv, names.keys())
+        prune(data, "tool", "uv", "sources")
+
+    return edit_toml(text, change, "pyproject.toml")
+
+
+def poetry_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: bool = False) -> str:
+    """Return a pyproject.toml with which poetry takes adopted sdists.
+
+    It has no source that is a folder. A path in a group of the project counts for whoever requires the package.
+    """
+
+    def change(data: Any) -> None:
+        group = table_in(data, "tool", "poetry", "group", _GROUP, "dependencies")
+        _drop_sources(group, place)
+        if not undo:
+            for one in adopted:
+                made = _made(data, "tool", "poetry", "group", _GROUP, "dependencies")
+                made[one.name] = inline_table(path=f"{place}/{one.file}")
+        prune(data, "tool", "poetry", "group", _GROUP, "dependencies")
+
+    return edit_toml(text, change, "pyproject.toml")
+
+
+def pdm_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: bool = False) -> str:
+    """Return a pyproject.toml with which pdm takes adopted sdists.
+
+    Of a source of type find_links and an index it takes the index for the same version; an override always counts.
+    """
+
+    def change(data: Any) -> None:
+        overrides = table_in(data, "tool", "pdm", "resolution", "overrides")
+        for name in [key for key, value in overrides.items() if str(value).startswith(f"{_PDM_ROOT}{place}/")]:
+            del overrides[name]
+        if not undo:
+            for one in adopted:
+                made = _made(data, "tool", "pdm", "resolution", "overrides")
+                made[one.name] = f"{_PDM_ROOT}{place}/{one.file}"
+        prune(data, "tool", "pdm", "resolution", "overrides")
+
+    return edit_toml(text, change, "pyproject.toml")
+
+
+def uv_lock_text(text: str, adopted: Iterable[AdoptedSdist], place: str) -> str:
+    """Return a uv.lock whose sdists are the adopted ones.
+
+    Left alone uv takes the digests of the old lock for those of the folder, and stops; what is written here is what it
+    would lock itself, with the digest. uv writes this file, so that its lines look as they do here.
+    """
+    known = {(one.name, one.version): one for one in adopted}
+    starts = [match.start() for match in _PACKAGE.finditer(text)]
+    parts = [text[: starts[0]]] if starts else [text]
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=False):
+        parts.append(_uv_package(text[start:end], known, place))
+    return "".join(parts)
+
+
+def _uv_package(block: str, known: Mapping[tuple[str, str], AdoptedSdist], place: str) -> str:
+    (item,) = tables(parse_pyproject(block).get("package"))
+    one = known.get((canonicalize_name(str(item.get("name"))), str(item.get("version"))))
+    if one is None or "registry" not in table(item.get("source")):
+        return block
+    block = re.sub(
+        r"^source = .*$", lambda _: f'source = {{ registry = "{place}" }}', block, count=1, flags=re.MULTILINE
+    )
+    line = f'sdist = {{ path = "{one.file}", hash = "sha256:{one.sha256}" }}'
+    block = re.sub(r"^sdist = .*$", lambda _: line, block, count=1, flags=re.MULTILINE)
+    return re.sub(r"^wheels = \[\n(?:.*\n)*?\]\n", "", block, count=1, flags=re.MULTILINE)
+
+
+def pylock_text(text: str, adopted: Iterable[AdoptedSdist], place: str) -> str:
+    """Return a pylock.toml whose sdists are the adopted ones (PEP 751: a path is relative to the file)."""
+    known = {(one.name, one.version): one for one in adopted}
+
+    def change(data: Any) -> None:
+        for item in data.get("packages", []):
+            one = known.get((canonicalize_name(str(item.get("name"))), str(item.get("version"))))
+            if one is not None and "sdist" in item:
+                for key in ("index", "wheels"):
+                    item.pop(key, None)
+                hashes = inline_table(sha256=one.sha256)
+                item["sdist"] = inline_table(path=f"{place}/{one.file}", hashes=hashes)
+
+    return edit_toml(text, change, "pylock.toml")
+
+
+def requirements_text(text: str, place: str, *, undo: bool = False) -> str:
+    """Return a requirements file that names the constraints of a folder; pip and uv read them relative to the file."""
+    line = f"-c {place}/{CONSTRAINTS}"
+    lines = [one for one in text.splitlines(keepends=True) if one.strip() != line]
+    return "".join(lines) if undo else "".join([f"{line}\n", *lines])
+
+
+def uv_settings_text(text: str, place: str, base: str) -> str:
+    """Return a uv.toml that says what a pyproject.toml says of resolution, but for the folder of adopted sdists.
+
+    :param base: the folder that addresses in it are relative to, as an address
+    """
+    import tomlkit
+
+    uv = table(table(parse_pyproject(text.removeprefix("\ufeff")).get("tool")).get("uv"))
+    kept: dict[str, Any] = {key: uv[key] for key in _OF_RESOLUTION if key in uv}
+    indexes = [dict(one) for one in tables(kept.pop("index", [])) if one.get("url") != place]
+    for one in indexes:
+        one["url"] = one["url"] if "://" in str(one.get("url")) else f"{base}/{one.get('url')}"
+    return tomlkit.dumps({**kept, **({"index": indexes} if indexes else {})})
+
+
+def _direct(project: Mapping[str, Any]) -> set[str]:
+    """Return the names of what a project requires itself, extras included."""
+    listed = [strings(list(project.get("dependencies", ())))]
+    listed += [strings(list(texts)) for texts in table(project.get("optional-dependencies")).values()]
+    found = (requirement_of(str(text)) for texts in listed for text in texts)
+    return {canonicalize_name(one.name) for one in found if one is not None}
+
+
+def _drop_index(uv: Any, place: str) -> None:
+    listed = uv.get("index", [])
+    for number in reversed([n for n, one in enumerate(listed) if one.get("url") == place]):
+        del listed[number]
+    if "index" in uv and not listed:
+        del uv["index"]
+
+
+def _drop_sources(sources: Any, place: str) -> None:
+    """Take out what is taken from the folder."""
+    ours = [name for name, one in sources.items() if str(table(one).get("path", "")).startswith(f"{place}/")]
+    for name in ours:
+        del sources[name]
+
+
+def _drop_metadata(uv: Any, names: Iterable[str]) -> None:
+    """Take out metadata that the project states for them: with it, uv locks no digest of a path, and then wants one."""
+    listed = uv.get("dependency-metadata", [])
+    for number in reversed([n for n, one in enumerate(listed) if canonicalize_name(one.get("name", "")) in set(names)]):
+        del listed[number]
+    if "dependency-metadata" in uv and not listed:
+        del uv["dependency-metadata"]
+
+
+def _drop_workarounds(uv: Any, names: Iterable[str]) -> None:
+    """Take out what had them built without isolation, or brought torch into their builds."""
+    known = set(names)
+    for part in (uv, uv.get("pip", {})):
+        listed = part.get("no-build-isolation-package", [])
+        for number in reversed([n for n, one in enumerate(listed) if canonicalize_name(one) in known]):
+            del listed[number]
+        if "no-build-isolation-package" in part and not listed:
+            del part["no-build-isolation-package"]
+        builds = part.get("extra-build-dependencies", {})
+        for name in [key for key in builds if canonicalize_name(key) in known]:
+            del builds[name]
+        prune(part, "extra-build-dependencies")
+
+
+def table_in(data: Any, *keys: str) -> Any:
+    """Return a table below others, an empty one where there is none."""
+    for key in keys:
+        data = data.get(key, {})
+    return data
+
+
+def _made(data: Any, *keys: str) -> Any:
+    """Return a table below others, which are made where they are not there."""
+    for key in keys:
+        if key not in data:
+            data[key] = {}
+        data = data[key]
+    return data
+
+
+def next_commands(kind: str, changed: Iterable[str]) -> Iterator[str]:
+    """Yield what is typed next.
+
+    :param changed: packages whose version another one takes the place of
+    """
+    if kind == "uv":
+        upgraded = " ".join(f"-P {name}" for name in changed)
+        yield f"uv sync {upgraded}".strip()
+    elif kind in {"poetry", "pdm"}:
+        yield f"{kind} lock"
+        yield f"{kind} install"

@@ -1,0 +1,132 @@
+"""What uv would install, found out without running anything of what it would build.
+
+uv resolves, and stops at the first sdist whose metadata it would have to build: the interpreter that it is given runs
+uv's own question to it, and nothing else. Such an sdist is then read (PKG-INFO, requires.txt), and uv is given a wheel
+of no files that says the same. May not decide what becomes of an sdist.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from ...errors import ActError, Evidence, Problem
+from ...installed.dist_info import Installed, MetadataHeader, read_header
+from ...programs import Answer, find_programs, take_answer
+from .locked_sdists import NamedSdist
+
+_ANY = "-py3-none-any.whl"
+_WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+_LONGEST_S = 600
+# uv asks what kind of interpreter it is by this module of its own, in every version so far.
+_WATCH = """\
+import os, sys
+if not any("get_interpreter_info" in word for word in getattr(sys, "orig_argv", ())):
+    os._exit(1)
+"""
+_FIXES = ("torchgraft adopt --lock FILE", "torchgraft adopt NAME==VERSION --no-deps")
+_STOPPED = re.compile(r"Failed to (?:download and )?build `([A-Za-z0-9._-]+)==([^`\s]+)`")
+
+
+class Resolver:
+    """Asks uv, in a scratch folder, again and again until it has an answer.
+
+    :param folder: where uv is called, whose settings it heeds
+    :param options: requirements, files of them, and indexes, as `uv pip compile` takes them
+    :raises ActError: if there is no uv, or it finds no interpreter
+    """
+
+    def __init__(self, folder: Path, scratch: Path, options: Sequence[str], variables: Mapping[str, str]) -> None:
+        self._variables = {**variables, "NO_COLOR": "1"}
+        self._uv = next(iter(find_programs("uv", variables)), "")
+        if not self._uv:
+            raise ActError(
+                Problem(
+                    code="no-resolver",
+                    headline="there is no lock, and no uv to say what would be installed",
+                    fixes=(
+                        "pip install uv",
+                        "torchgraft adopt --lock FILE",
+                        "torchgraft adopt NAME==VERSION --no-deps",
+                    ),
+                )
+            )
+        self._folder, self._scratch, self._options = folder, scratch, tuple(options)
+        self._links = scratch / "links"
+        self._links.mkdir()
+        environment = scratch / "environment"
+        said = self._ask("venv", "--quiet", str(environment)).text
+        sites = [*environment.glob("lib/python*/site-packages"), *environment.glob("Lib/site-packages")]
+        if not sites:
+            raise _no_answer(said)
+        self._python = str(environment)
+        (sites[0] / "_torchgraft_watch.py").write_text(_WATCH, encoding="utf-8")
+        (sites[0] / "_torchgraft_watch.pth").write_text("import _torchgraft_watch\n", encoding="utf-8")
+
+    def resolve(self) -> Path | NamedSdist:
+        """Return a pylock.toml, or the sdist at which uv stopped.
+
+        :raises ActError: if uv has none
+        """
+        lock = self._scratch / "pylock.toml"
+        isolation = ("--python", self._python, "--no-build-isolation", "--find-links", str(self._links))
+        answer = self._ask(
+            *("pip", "compile", "--quiet", "--format", "pylock.toml", "--output-file", str(lock)),
+            *isolation,
+            *self._options,
+        )
+        if lock.is_file():
+            return lock
+        match = _STOPPED.search(answer.text)
+        stopped = match and NamedSdist(name=canonicalize_name(match[1]), version=match[2])
+        if stopped is None or self._wheel(stopped).exists():
+            raise _no_answer(answer.fault or answer.text)
+        return stopped
+
+    def give(self, stopped: NamedSdist, tree: Path) -> None:
+        """Let uv know what an unpacked sdist says of itself."""
+        header = _read_metadata(tree)
+        wheel = self._wheel(stopped)
+        stem = wheel.name.removesuffix(_ANY)
+        lines = ["Metadata-Version: 2.1", f"Name: {stopped.name}", f"Version: {stopped.version}"]
+        lines += [f"Requires-Dist: {one}" for one in header.requires]
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr(f"{stem}.dist-info/METADATA", "\n".join([*lines, ""]))
+            archive.writestr(f"{stem}.dist-info/WHEEL", _WHEEL)
+            archive.writestr(f"{stem}.dist-info/RECORD", "")
+
+    def _wheel(self, stopped: NamedSdist) -> Path:
+        return self._links / f"{stopped.name.replace('-', '_')}-{stopped.version}{_ANY}"
+
+    def _ask(self, *words: str) -> Answer:
+        command = [self._uv, "--directory", str(self._folder), *words]
+        return take_answer(command, self._variables, timeout_s=_LONGEST_S)
+
+
+def _read_metadata(tree: Path) -> MetadataHeader:
+    """Return what an sdist says that it requires: in PKG-INFO, or where old setuptools wrote it."""
+    places = [tree, *sorted(tree.glob("*.egg-info")), *sorted(tree.glob("*/*.egg-info"))]
+    found = (
+        read_header(Installed(name="", stated="", site=place.parent, information=place, entry=place.name))
+        for place in places
+        if (place / "PKG-INFO").is_file()
+    )
+    headers = [header for header in found if header]
+    return next((header for header in headers if header.requires), headers[0] if headers else MetadataHeader())
+
+
+def _no_answer(said: str) -> ActError:
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["nothing"]
+    return ActError(
+        Problem(
+            code="no-resolution",
+            headline="uv cannot say what would be installed",
+            evidence=tuple(Evidence(label="uv", text=line[:200]) for line in lines[:4]),
+            why="what has to be adopted is found in its answer, or in a lock",
+            fixes=_FIXES,
+        )
+    )
