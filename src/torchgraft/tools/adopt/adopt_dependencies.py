@@ -170,13 +170,13 @@ def _next(scope: Scope, plan: DependencyPlan, moved: tuple[str, ...]) -> Iterato
     yield from next_commands(kind, moved)
     if kind == "uv" and read_pyproject(scope.base).get("project", {}).get("scripts"):
         yield f"uv tool install . --find-links {quoted(place)}"
-    if scope.files:
-        yield f"pip install -r {quoted(os.path.relpath(scope.files[0]))}"
-    elif scope.lock is not None and kind == "pip":
-        yield f"uv pip sync {quoted(os.path.relpath(scope.lock))}"
+    named = scope.files[:1] or ((scope.lock,) if scope.lock is not None and kind == "pip" else ())
+    if named:
+        yield f"pip install -r {quoted(os.path.relpath(named[0]))}   (or uv pip install)"
     elif kind == "pip":
         names = " ".join(str(one) for one in scope.requirements)
         yield f"pip install -c {quoted(f'{place}/{CONSTRAINTS}')} {names}   (or uv pip install)"
+        yield f"export UV_FIND_LINKS=$PWD/{place}   (for uv tool install, uvx and all else)"
 
 
 def write(plan: DependencyPlan) -> tuple[Path, ...]:

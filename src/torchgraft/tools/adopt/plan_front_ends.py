@@ -24,6 +24,7 @@ _OF_RESOLUTION = (
     *("constraint-dependencies", "override-dependencies", "dependency-metadata"),
 )
 _PDM_ROOT = "file:///${PROJECT_ROOT}/"
+_EDGE = re.compile(r'(\{ name = "([^"]+)", version = "([^"]+)", source = \{ registry = )"[^"]*"')
 _PACKAGE = re.compile(r"^\[\[package\]\]$", re.MULTILINE)
 
 
@@ -41,13 +42,15 @@ def uv_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: boo
     def change(data: Any) -> None:
         tool = data.get("tool", {})
         _drop_sources(table_in(tool, "uv", "sources"), place)
-        _drop_index(tool.get("uv", {}), place)
+        has_index = not undo and _is_first(tool.get("uv", {}).get("index", []), place)
+        if not has_index:
+            _drop_index(tool.get("uv", {}), place)
         if not undo and names:
             uv = _made(data, "tool", "uv")
             entry = {"name": INDEX, "url": place, "format": "flat"}
-            if "index" in uv:
+            if "index" in uv and not has_index:
                 uv["index"].insert(0, entry)
-            else:
+            elif not has_index:
                 uv["index"] = [entry]
             project = data.get("project", {})
             if project.get("scripts") or project.get("gui-scripts"):
@@ -108,13 +111,17 @@ def uv_lock_text(text: str, adopted: Iterable[AdoptedSdist], place: str) -> str:
     parts = [text[: starts[0]]] if starts else [text]
     for start, end in zip(starts, [*starts[1:], len(text)], strict=False):
         parts.append(_uv_package(text[start:end], known, place))
-    return "".join(parts)
+    # An edge says the source of a package that has several entries.
+    return _EDGE.sub(lambda edge: f'{edge[1]}"{place}"' if (edge[2], edge[3]) in known else edge[0], "".join(parts))
 
 
 def _uv_package(block: str, known: Mapping[tuple[str, str], AdoptedSdist], place: str) -> str:
     (item,) = tables(parse_pyproject(block).get("package"))
     one = known.get((canonicalize_name(str(item.get("name"))), str(item.get("version"))))
-    if one is None or "registry" not in table(item.get("source")):
+    source, sdist = table(item.get("source")), table(item.get("sdist"))
+    # uv itself locks what is in a folder without a digest.
+    is_there = source.get("registry") == place and sdist.get("path") == one.file if one else False
+    if one is None or "registry" not in source or (is_there and sdist.get("hash", "") in {"", f"sha256:{one.sha256}"}):
         return block
     block = re.sub(
         r"^source = .*$", lambda _: f'source = {{ registry = "{place}" }}', block, count=1, flags=re.MULTILINE
@@ -168,6 +175,12 @@ def _direct(project: Mapping[str, Any]) -> set[str]:
     listed += [strings(list(texts)) for texts in table(project.get("optional-dependencies")).values()]
     found = (requirement_of(str(text)) for texts in listed for text in texts)
     return {canonicalize_name(one.name) for one in found if one is not None}
+
+
+def _is_first(indexes: Any, place: str) -> bool:
+    """Return whether the folder comes before all indexes that are asked for every package; a default comes last."""
+    asked = [one.get("url") for one in indexes if not one.get("default") and not one.get("explicit")]
+    return asked[:1] == [place]
 
 
 def _drop_index(uv: Any, place: str) -> None:

@@ -1,0 +1,339 @@
+"""`torchgraft adopt` for what a project depends on: from what fails as it is published, to what its users type.
+
+The packages are as their makers published them (`stock`): without torchgraft, and with a setup.py that imports torch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from .front_ends.model import Tool
+from .front_ends.tools import PDM, POETRY
+from .front_ends.tools import program as find_program
+from .laboratory import CHECKOUT, Outcome, Workplace
+from .stub_projects import (
+    UV,
+    VERSION,
+    Package,
+    ask,
+    assert_built_for,
+    assert_clean,
+    environment,
+    read_report,
+    write_app,
+)
+from .stub_torch import Stubs, make_sdist, make_wheel
+
+pytestmark = pytest.mark.e2e
+
+TORCHGRAFT = (sys.executable, "-m", "torchgraft")
+DEFAULT_TORCH = "2.9.0+cu126"
+PINNED_TORCH = "2.8.0+cu126"
+# As the reporters' projects depend on them: statically, by setup.py, and following the torch that setup.py sees.
+FLASH = Package(name="flash-attn", dynamic=True, stock=True)
+DEEPSPEED = Package(name="deepspeed", depends="flash-attn", stock=True)
+AXOLOTL = Package(name="axolotl", computed=True, stock=True)
+STATIC = """\
+[[tool.uv.dependency-metadata]]
+name = "flash-attn"
+version = "1.0"
+requires-dist = ["torch"]
+[[tool.uv.dependency-metadata]]
+name = "deepspeed"
+version = "1.0"
+requires-dist = ["flash-attn"]
+"""
+
+
+@pytest.fixture(scope="module")
+def index(stubs: Stubs) -> str:
+    """Serve an index with what the default one has of wheels, and with sdists as they are published."""
+    folder = stubs.indexes.folder / "stock"
+    folder.mkdir()
+    for wheel in (stubs.indexes.folder / "default").glob("*.whl"):
+        os.link(wheel, folder / wheel.name)
+    for package in (FLASH, DEEPSPEED, AXOLOTL):
+        release(stubs, package)
+    return stubs.indexes.url("stock")
+
+
+def release(stubs: Stubs, package: Package, version: str = VERSION) -> Path:
+    """Put an sdist on the index."""
+    folder = stubs.indexes.folder / "sources" / f"{package.name}-{version}"
+    source = package.write(folder)
+    script = source / "setup.py"
+    script.write_text(script.read_text().replace(f'version="{VERSION}"', f'version="{version}"'))
+    return make_sdist(source, stubs.indexes.folder / "stock", package.module, version)
+
+
+@pytest.fixture
+def place(stubs: Stubs, index: str) -> Workplace:
+    workplace = stubs.workplace()
+    workplace.variables |= {"PIP_INDEX_URL": index, "UV_DEFAULT_INDEX": index}
+    workplace.variables["PATH"] = f"{Path(UV).parent}:{workplace.path}"
+    return workplace
+
+
+def adopt(place: Workplace, *words: str | Path, cwd: Path) -> Outcome:
+    return place.run([*TORCHGRAFT, "adopt", *words], cwd=cwd)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_project_with_a_lock(stubs: Stubs, place: Workplace) -> None:
+    lines = ["[tool.uv]", 'no-build-isolation-package = ["other"]', *STATIC.splitlines()]
+    app = write_app(place.folder / "app", "torch==2.8.0", "deepspeed", lines=lines)
+    place.run([UV, "lock"], cwd=app).succeeded()
+    assert "No module named 'torch'" in place.run([UV, "sync"], cwd=app).said
+    before = (app / "pyproject.toml").read_text(), (app / "uv.lock").read_text()
+
+    shown = adopt(place, "--project", ".", cwd=app).succeeded()
+    assert "nothing is written without --write" in shown.said
+    assert (before, names_in(app)) == (
+        ((app / "pyproject.toml").read_text(), (app / "uv.lock").read_text()),
+        [".venv", "pyproject.toml", "uv.lock"],
+    )
+    assert adopt(place, "--project", ".", "--check", cwd=app).status == 1
+    assert "now:\n  uv sync\n" in adopt(place, "--project", ".", "--write", cwd=app).succeeded().said
+    assert_clean(place.run([UV, "sync", "--locked"], cwd=app))
+
+    assert names_in(app / "adopted") == ["constraints.txt", "deepspeed-1.0.tar.gz", "flash_attn-1.0.tar.gz"]
+    for package in (FLASH, DEEPSPEED):
+        assert_built_for(ask(place, app / ".venv/bin/python", package), PINNED_TORCH)
+    place.run([UV, "lock", "--check"], cwd=app).succeeded()
+    # Twice changes nothing, and asks no index.
+    stubs.indexes.forget()
+    texts = {path: path.read_bytes() for path in app.rglob("*") if path.is_file() and ".venv" not in path.parts}
+    assert "all of it is there" in adopt(place, "--project", ".", "--check", cwd=app).succeeded().said
+    adopt(place, "--project", ".", "--write", cwd=app).succeeded()
+    assert {path: path.read_bytes() for path in texts} == texts
+    assert stubs.indexes.requests == []
+    # uv locks a folder without digests of its files.
+    place.run([UV, "add", "packaging"], cwd=app).succeeded()
+    assert "all of it is there" in adopt(place, "--project", ".", "--check", cwd=app).succeeded().said
+
+
+def test_a_project_without_a_lock_by_what_uv_would_install(stubs: Stubs, place: Workplace) -> None:
+    app = write_app(place.folder / "app", "torch==2.8.0", "axolotl", "deepspeed")
+    failed = place.run([UV, "sync"], cwd=app)
+    assert failed.status
+    assert not (app / "uv.lock").exists()
+
+    outcome = adopt(place, "--project", ".", "--write", cwd=app).succeeded()
+
+    for package in (AXOLOTL, DEEPSPEED, FLASH):
+        assert f"{package.name} 1.0 adopts torchgraft: setup.py:3 imports torch\n" in outcome.said
+    assert_clean(place.run([UV, "sync"], cwd=app))
+    assert_built_for(ask(place, app / ".venv/bin/python", AXOLOTL), PINNED_TORCH)
+    assert "all of it is there" in adopt(place, "--project", ".", "--check", cwd=app).succeeded().said
+
+    # Another one is published, and the project wants it.
+    newer = release(stubs, FLASH, "1.1")
+    try:
+        place.run([UV, "cache", "clean", "flash-attn"]).succeeded()
+        assert "all of it is there" in adopt(place, "--project", ".", "--check", cwd=app).succeeded().said
+        said = adopt(place, "--project", ".", "--update", "--write", cwd=app).succeeded().said
+    finally:
+        newer.unlink()
+    assert "flash_attn-1.0.tar.gz is removed" in said
+    assert "now:\n  uv sync -P flash-attn" in said
+    assert "flash_attn-1.1.tar.gz" in names_in(app / "adopted")
+    assert "flash_attn-1.0.tar.gz" not in names_in(app / "adopted")
+    assert_clean(place.run([UV, "sync", "-P", "flash-attn"], cwd=app))
+    assert_built_for(ask(place, app / ".venv/bin/python", FLASH), PINNED_TORCH)
+
+    said = adopt(place, "--project", ".", "--undo", "--write", cwd=app).succeeded().said
+    assert not (app / "adopted").exists()
+    assert "tool.uv" not in (app / "pyproject.toml").read_text()
+    assert "now:\n  uv lock -P axolotl -P deepspeed -P flash-attn" in said
+
+
+def test_requirements_for_pip_and_for_uv(stubs: Stubs, place: Workplace) -> None:
+    home = place.folder / "here"
+    home.mkdir()
+    (home / "requirements.txt").write_text("torch==2.8.0\ndeepspeed\n", encoding="utf-8")
+    consumer = environment(place, stubs, "pip")
+    pip: Sequence[str | Path] = (consumer.python, "-m", "pip", "install", "-r", "requirements.txt")
+    assert "No module named 'torch'" in place.run(pip, cwd=home).said
+
+    outcome = adopt(place, "-r", "requirements.txt", "--write", cwd=home).succeeded()
+
+    assert "+-c adopted/constraints.txt\n" in outcome.said
+    assert "now:\n  pip install -r requirements.txt" in outcome.said
+    assert_clean(place.run(pip, cwd=home, PWD=str(home)))
+    assert_built_for(ask(place, consumer.python, DEEPSPEED), PINNED_TORCH)
+    other = environment(place, stubs, name="other")
+    command = [UV, "pip", "install", "--python", other.python, "-r", "requirements.txt"]
+    assert_clean(place.run(command, cwd=home, PWD=str(home)))
+    assert_built_for(ask(place, other.python, DEEPSPEED), PINNED_TORCH)
+    adopt(place, "-r", "requirements.txt", "--undo", "--write", cwd=home).succeeded()
+    assert names_in(home) == ["requirements.txt"]
+    assert (home / "requirements.txt").read_text() == "torch==2.8.0\ndeepspeed\n"
+
+
+def test_what_is_named_with_what_it_depends_on(stubs: Stubs, place: Workplace) -> None:
+    outcome = adopt(place, "deepspeed", "--write", cwd=place.folder).succeeded()
+
+    assert '+build-backend = "torchgraft.build_meta"' in outcome.said
+    assert "flash-attn 1.0 adopts torchgraft" in outcome.said
+    assert "pip install -c adopted/constraints.txt deepspeed" in outcome.said
+    consumer = environment(place, stubs, "torch==2.8.0", "pip")
+    command = [consumer.python, "-m", "pip", "install", "-c", "adopted/constraints.txt", "deepspeed"]
+    assert_clean(place.run(command, PWD=str(place.folder)))
+    assert_built_for(ask(place, consumer.python, DEEPSPEED), PINNED_TORCH)
+
+
+def test_twelve_locked_dependencies_of_which_five_need_torch(stubs: Stubs, place: Workplace) -> None:
+    needing = [Package(name=f"needs-{number}", stock=True) for number in range(1, 6)]
+    others = ("pathspec", "ninja", "packaging", "psutil", "wheel", "tomli", "urllib3")
+    for package in needing:
+        if not (stubs.indexes.folder / "stock" / f"{package.module}-{VERSION}.tar.gz").exists():
+            release(stubs, package)
+    app = write_app(place.folder / "app", "torch==2.8.0", *(one.name for one in needing), *others)
+    place.run([UV, "lock"], cwd=app).succeeded()
+    assert place.run([UV, "sync"], cwd=app).status
+
+    adopt(place, "--project", ".", "--write", cwd=app).succeeded()
+    assert_clean(place.run([UV, "sync"], cwd=app))
+
+    for package in needing:
+        assert_built_for(ask(place, app / ".venv/bin/python", package), PINNED_TORCH)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", [POETRY, PDM], ids=["poetry", "pdm"])
+def test_poetry_and_pdm(index: str, place: Workplace, tool: Tool) -> None:
+    program = find_program(tool, CHECKOUT / ".environments")
+    source = [f"[[tool.{tool.name}.source]]", 'name = "pypi"' if tool is PDM else 'name = "main"', f'url = "{index}"']
+    lines = ["[tool.poetry]", "package-mode = false", *source] if tool is POETRY else ["[tool.pdm]", *source]
+    app = write_app(place.folder / "app", "torch==2.8.0", "deepspeed", lines=lines)
+    text = (app / "pyproject.toml").read_text()
+    (app / "pyproject.toml").write_text(text.replace('">=3.10"', '">=3.10,<4"'))
+    place.run([UV, "venv", ".venv"], cwd=app).succeeded()
+    active = {"VIRTUAL_ENV": str(app / ".venv"), "PDM_CHECK_UPDATE": "0", "PIP_INDEX_URL": index}
+
+    said = adopt(place, "--project", ".", "--write", cwd=app).succeeded().said
+
+    assert f"now:\n  {tool.name} lock\n  {tool.name} install\n" in said
+    for command in ("lock", "install"):
+        assert_clean(place.run([program, command], cwd=app, **active))
+    for package in (FLASH, DEEPSPEED):
+        assert_built_for(ask(place, app / ".venv/bin/python", package), PINNED_TORCH)
+    assert "all of it is there" in adopt(place, "--project", ".", "--check", cwd=app).succeeded().said
+    adopt(place, "--project", ".", "--undo", "--write", cwd=app).succeeded()
+    assert (app / "pyproject.toml").read_text() == text.replace('">=3.10"', '">=3.10,<4"')
+
+
+def test_a_pylock(stubs: Stubs, place: Workplace) -> None:
+    home = place.folder / "here"
+    home.mkdir()
+    (home / "uv.toml").write_text(STATIC.replace("tool.uv.", ""), encoding="utf-8")
+    command: list[str | Path] = [UV, "pip", "compile", "-q", "-", "--format", "pylock.toml", "-o", "pylock.toml"]
+    place.run(command, cwd=home, said="torch==2.8.0\ndeepspeed\n").succeeded()
+    consumer = environment(place, stubs)
+    install: list[str | Path] = [UV, "pip", "install", "--python", consumer.python, "-r", "pylock.toml"]
+    assert place.run(install, cwd=home).status
+
+    said = adopt(place, "--lock", "pylock.toml", "--write", cwd=home).succeeded().said
+
+    assert "now:\n  pip install -r pylock.toml" in said
+    assert_clean(place.run(install, cwd=home))
+    assert_built_for(ask(place, consumer.python, DEEPSPEED), PINNED_TORCH)
+    assert "all of it is there" in adopt(place, "--lock", "pylock.toml", "--check", cwd=home).succeeded().said
+
+
+# The threads that this project comes from, as their projects stood; then the command, and what they had typed.
+
+
+def test_uv_1715_uvx_with_what_is_not_the_projects(place: Workplace) -> None:
+    wheel = make_wheel(
+        place.folder / "wheels",
+        "insanely_fast_whisper",
+        "0.1",
+        {
+            "whisper.py": "def main():\n    from flash_attn.__main__ import main\n\n    main()\n",
+            "insanely_fast_whisper-0.1.dist-info/entry_points.txt": (
+                "[console_scripts]\ninsanely-fast-whisper = whisper:main\n"
+            ),
+        },
+        requires=("torch",),
+    )
+    typed = [UV, "tool", "run", "--with", "torch", "--with", "flash-attn", "--from", wheel, "insanely-fast-whisper"]
+    assert place.run(typed).status
+
+    said = adopt(place, "flash-attn", "--write", cwd=place.folder).succeeded().said
+
+    assert "UV_FIND_LINKS=$PWD/adopted" in said
+    outcome = assert_clean(place.run(typed, UV_FIND_LINKS=str(place.folder / "adopted")))
+    assert_built_for(read_report(outcome), DEFAULT_TORCH)
+
+
+def test_uv_6607_two_extras_in_two_steps(place: Workplace) -> None:
+    lines = ["[project.optional-dependencies]", 'build = ["torch", "setuptools"]', 'compile = ["flash-attn"]']
+    lines += ["[tool.uv]", 'no-build-isolation-package = ["flash-attn"]']
+    app = write_app(place.folder / "app", lines=lines)
+    assert place.run([UV, "sync", "--extra", "build"], cwd=app).status
+
+    adopt(place, "--project", ".", "--write", cwd=app).succeeded()
+
+    assert "no-build-isolation" not in (app / "pyproject.toml").read_text()
+    assert_clean(place.run([UV, "sync", "--extra", "build"], cwd=app))
+    assert_clean(place.run([UV, "sync", "--extra", "build", "--extra", "compile"], cwd=app))
+    assert_built_for(ask(place, app / ".venv/bin/python", FLASH), DEFAULT_TORCH)
+
+
+def test_uv_13321_requirements_that_follow_the_torch_that_is_seen(stubs: Stubs, place: Workplace) -> None:
+    lines = ["[tool.uv]", 'no-build-isolation-package = ["axolotl", "flash-attn"]']
+    app = write_app(place.folder / "app", "torch==2.8.0", "axolotl", "flash-attn", lines=lines)
+    assert place.run([UV, "sync"], cwd=app).status
+
+    adopt(place, "--project", ".", "--write", cwd=app).succeeded()
+
+    assert_clean(place.run([UV, "sync"], cwd=app))
+    for package in (AXOLOTL, FLASH):
+        assert_built_for(ask(place, app / ".venv/bin/python", package), PINNED_TORCH)
+    # And with pip, beside a torch that is there.
+    consumer = environment(place, stubs, "torch==2.8.0", "pip")
+    constraints = {"PIP_CONSTRAINT": str(app / "adopted/constraints.txt"), "PWD": str(app)}
+    assert_clean(place.run([consumer.python, "-m", "pip", "install", "axolotl"], cwd=app, **constraints))
+    assert_built_for(ask(place, consumer.python, AXOLOTL), PINNED_TORCH)
+
+
+def test_uv_15248_one_step_and_a_pin_that_is_raised(place: Workplace) -> None:
+    lines = ["[tool.uv.extra-build-dependencies]", 'deepspeed = ["torch"]', 'flash-attn = ["torch"]']
+    app = write_app(place.folder / "app", "torch==2.8.0", "deepspeed", "packaging", lines=lines)
+
+    adopt(place, "--project", ".", "--write", cwd=app).succeeded()
+
+    assert "extra-build-dependencies" not in (app / "pyproject.toml").read_text()
+    assert_clean(place.run([UV, "sync"], cwd=app))
+    for package in (DEEPSPEED, FLASH):
+        assert_built_for(ask(place, app / ".venv/bin/python", package), PINNED_TORCH)
+
+
+def test_uv_15984_a_tool_whose_torch_is_from_an_index_of_its_own(stubs: Stubs, place: Workplace) -> None:
+    lines = ["[project.scripts]", 'app = "app:main"', "[build-system]", 'requires = ["setuptools>=77"]']
+    lines += ['build-backend = "setuptools.build_meta"', "[tool.setuptools]", 'py-modules = ["app"]']
+    lines += ["[tool.uv.extra-build-dependencies]", 'flash-attn = [{ requirement = "torch", match-runtime = true }]']
+    lines += [*STATIC.splitlines()[:4], "[[tool.uv.index]]", 'name = "cu"', f'url = "{stubs.indexes.url("cu128")}"']
+    lines += ["explicit = true", "[tool.uv.sources]", 'torch = { index = "cu" }']
+    app = write_app(place.folder / "app", "torch==2.8.0", "flash-attn", lines=lines)
+    (app / "app.py").write_text("def main():\n    from flash_attn.__main__ import main\n\n    main()\n")
+    variables = {"UV_TOOL_DIR": str(place.folder / "tools"), "UV_TOOL_BIN_DIR": str(place.folder / "bin")}
+    assert place.run([UV, "tool", "install", "."], cwd=app, **variables).status
+
+    adopt(place, "--project", ".", "--write", cwd=app).succeeded()
+
+    text = (app / "pyproject.toml").read_text()
+    assert "extra-build-dependencies" not in text
+    assert 'flash-attn = {path = "adopted/flash_attn-1.0.tar.gz"}' in text
+    assert_built_for(read_report(assert_clean(place.run([UV, "run", "app"], cwd=app))), "2.8.0+cu128")
+    assert_clean(place.run([UV, "tool", "install", "."], cwd=app, **variables))
+    assert_built_for(read_report(place.run([place.folder / "bin" / "app"])), "2.8.0+cu128")
