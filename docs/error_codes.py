@@ -212,14 +212,22 @@ An argument of a command is none that it takes, or two say different things: `ch
             "cannot-rewrite": """\
 `adopt` and `vendor` change `[build-system]` and check that everything else means what it meant. Here it cannot be
 done; the message says what to write by hand.""",
+            "bad-lock": """\
+`adopt --lock` was given a file that is no lock of uv, poetry, pdm or PEP 751, or that cannot be read.""",
             "copy-changed": """\
 `vendor` would write over files in `_torchgraft` that somebody has changed since they were copied there.""",
             "file-exists": """\
 A new sdist would be written over another file of that name.""",
             "missing-extra": """\
 A command needs what a build does not, so that it is not installed with torchgraft: `pip install 'torchgraft[cli]'`.""",
+            "no-resolution": """\
+`adopt` asked uv what would be installed, and uv has no answer: the message shows what it said. With a lock nobody is
+asked.""",
+            "no-resolver": """\
+There is no lock, and no uv on `PATH` to say what would be installed.""",
             "no-sdist": """\
-What was named is no sdist, no index has one, or it could not be downloaded with the digest that the index says.""",
+What was named is no sdist, no index has one, or it could not be downloaded with the digest that the index or the lock
+says.""",
             "no-working-folder": """\
 The folder that a command was started in has been deleted, or made anew under its old name. Change to one that is
 there.""",

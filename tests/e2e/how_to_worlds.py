@@ -17,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 
 from .front_ends.tools import PDM, POETRY, program
 from .laboratory import CHECKOUT, HERE, PROJECTS, Environment, Laboratory, Workplace
-from .stub_projects import UV, environment
+from .stub_projects import UV, Package, environment
 from .stub_torch import CU128, Stubs, make_sdist, make_wheel
 
 SHAPES = HERE / "projects" / "shapes"
@@ -246,6 +246,14 @@ def _sdist(world: World, stubs: Stubs) -> None:
     make_sdist(source, world.folder, "ext", "1.0")
 
 
+def _stock(world: World, stubs: Stubs) -> None:  # noqa: ARG001 - as all parts
+    """On the index: a package as its makers publish it."""
+    source = stubs.outside / "sources" / "their-ext"
+    if not source.exists():
+        package = Package(name="their-ext", stock=True)
+        make_sdist(package.write(source), stubs.indexes.folder / "default", package.module, "1.0")
+
+
 def _poetry(world: World, stubs: Stubs) -> None:
     world.add_program("poetry", program(POETRY, CHECKOUT / ".environments"))
     world.variables.update(POETRY_NO_INTERACTION="1", POETRY_VIRTUALENVS_IN_PROJECT="1")
@@ -269,6 +277,7 @@ _PARTS: dict[str, Callable[[World, Stubs], None]] = {
     "git": _git,
     "a project that requires torch": _requirement_sources,
     "an sdist": _sdist,
+    "a package that imports torch": _stock,
     "poetry": _poetry,
     "pdm": _pdm,
 }

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -23,21 +22,6 @@ def project(tmp_path: Path) -> Path:
     (folder / "pyproject.toml").write_text(PYPROJECT)
     (folder / "setup.py").write_text(SETUP)
     return folder
-
-
-@pytest.fixture
-def sdist(tmp_path: Path) -> Path:
-    path = tmp_path / "ext-1.0.tar.gz"
-    with tarfile.open(path, "w:gz") as tar:
-        for name, text in {
-            "PKG-INFO": "Name: ext\nVersion: 1.0\n",
-            "setup.py": SETUP,
-            "pyproject.toml": PYPROJECT,
-        }.items():
-            member = tarfile.TarInfo(f"ext-1.0/{name}")
-            member.size = len(text)
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return path
 
 
 def test_nothing_is_written_without_being_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

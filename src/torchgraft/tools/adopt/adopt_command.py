@@ -201,7 +201,7 @@ def _finish(arguments: argparse.Namespace, plan: DependencyPlan) -> int:
     else:
         print(plan_report(plan))
         for path in written:
-            print(f"{'' if path != written[0] else chr(10)}written: {path}")
+            print(f"{'' if path != written[0] else chr(10)}written: {_near(path)}")
         if arguments.check:
             print("\nto be written with: torchgraft adopt ... --write" if plan.changes else "all of it is there")
         elif plan.changes and not told:
@@ -209,6 +209,12 @@ def _finish(arguments: argparse.Namespace, plan: DependencyPlan) -> int:
         elif plan.next:
             print("\n".join(["", "now:", *(f"  {command}" for command in plan.next)]))
     return 1 if arguments.check and plan.changes else 0
+
+
+def _near(path: Path) -> str:
+    """Return a path as one would type it here."""
+    near = os.path.relpath(path)
+    return str(path) if near.startswith("..") else near
 
 
 def _show(arguments: argparse.Namespace, found: Adoptable, adoption: Adoption, written: Path | None) -> None:

@@ -68,16 +68,17 @@ def edit_toml(text: str, change: Callable[[Any], None], name: str) -> str:
     :param change: is called with plain tables, and with those of tomlkit, which remember how they are written
     :raises ConfigError: if it cannot be rewritten without changing something else
     """
-    wanted = copy.deepcopy(dict(parse_pyproject(text)))
-    change(wanted)
-    if wanted == parse_pyproject(text):
-        return text
+    data = parse_pyproject(text)
+    wanted = copy.deepcopy(dict(data))
     try:
+        change(wanted)
+        if wanted == data:
+            return text
         document = _parsed(text)
         change(document)
         draft = document.as_string()
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, AssertionError):
-        draft = ""  # tomlkit knows less TOML than tomllib
+        draft = ""  # a table that is none, or tomlkit knows less TOML than tomllib
     # tomlkit leaves no line between an entry of an array of tables and one that it is put before.
     draft = draft if '"\n[[' in text else draft.replace('"\n[[', '"\n\n[[')
     draft = draft.rstrip("\r\n") + text[len(text.rstrip("\r\n")) :] if text.endswith("\n") else draft

@@ -1,0 +1,315 @@
+"""Which sdists a lock names, and what the files of each front end say afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from torchgraft.consumer.processes import take_python
+from torchgraft.errors import ConfigError
+from torchgraft.settings.sources import parse_pyproject
+from torchgraft.tools.adopt.adopted_folder import AdoptedSdist, adopted_text, parse_adopted
+from torchgraft.tools.adopt.locked_sdists import NamedSdist, read_locked_sdists
+from torchgraft.tools.adopt.plan_front_ends import (
+    pdm_text,
+    poetry_text,
+    pylock_text,
+    requirements_text,
+    uv_lock_text,
+    uv_settings_text,
+    uv_text,
+)
+from torchgraft.tools.cli import main
+
+SHA = "a" * 64
+NEW = "b" * 64
+ADOPTED = (AdoptedSdist(name="flash-attn", version="2.8.3", file="flash_attn-2.8.3.tar.gz", sha256=NEW, origin=SHA),)
+URL = "https://files.example/flash_attn-2.8.3.tar.gz"
+WHEELS = "https://files.example/pure-1.0-py3-none-any.whl"
+
+UV_LOCK = f"""\
+version = 1
+revision = 3
+
+[[package]]
+name = "app"
+version = "1"
+source = {{ virtual = "." }}
+dependencies = [
+    {{ name = "flash-attn", version = "2.8.3", source = {{ registry = "https://pypi.org/simple" }} }},
+]
+
+[[package]]
+name = "flash-attn"
+version = "2.8.3"
+source = {{ registry = "https://pypi.org/simple" }}
+dependencies = [
+    {{ name = "torch" }},
+]
+sdist = {{ url = "{URL}", hash = "sha256:{SHA}", size = 1, upload-time = "2025-08-15T08:28:12.911Z" }}
+wheels = [
+    {{ url = "https://files.example/flash_attn-2.8.3-cp27-cp27m-win32.whl", hash = "sha256:{SHA}" }},
+]
+
+[[package]]
+name = "pure"
+version = "1.0"
+source = {{ registry = "https://pypi.org/simple" }}
+sdist = {{ url = "https://files.example/pure-1.0.tar.gz", hash = "sha256:{SHA}" }}
+wheels = [
+    {{ url = "{WHEELS}", hash = "sha256:{SHA}" }},
+]
+
+[[package]]
+name = "from-git"
+version = "1.0"
+source = {{ git = "https://git.example/x#abc" }}
+"""
+PYLOCK = f"""\
+lock-version = "1.0"
+created-by = "uv"
+
+[[packages]]
+name = "flash-attn"
+version = "2.8.3"
+index = "https://pypi.org/simple"
+sdist = {{ url = "{URL}", hashes = {{ sha256 = "{SHA}" }} }}
+
+[[packages]]
+name = "pure"
+version = "1.0"
+wheels = [{{ url = "{WHEELS}", hashes = {{ sha256 = "{SHA}" }} }}]
+"""
+POETRY_LOCK = f"""\
+[[package]]
+name = "flash-attn"
+version = "2.8.3"
+files = [
+    {{file = "flash_attn-2.8.3.tar.gz", hash = "sha256:{SHA}"}},
+]
+
+[[package]]
+name = "pure"
+version = "1.0"
+files = [
+    {{file = "pure-1.0-py3-none-any.whl", hash = "sha256:{SHA}"}},
+    {{file = "pure-1.0.tar.gz", hash = "sha256:{SHA}"}},
+]
+
+[metadata]
+lock-version = "2.1"
+"""
+LOCKS = {
+    "uv.lock": (UV_LOCK, URL),
+    "pylock.toml": (PYLOCK, URL),
+    "poetry.lock": (POETRY_LOCK, ""),
+    "pdm.lock": (POETRY_LOCK.replace("lock-version", "lock_version").replace("2.1", "4.5.1"), ""),
+}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_an_sdist_that_no_wheel_does_instead(tmp_path: Path, name: str) -> None:
+    text, url = LOCKS[name]
+    (tmp_path / name).write_text(text)
+    assert read_locked_sdists(tmp_path / name, take_python()) == (
+        NamedSdist(name="flash-attn", version="2.8.3", file="flash_attn-2.8.3.tar.gz", url=url, sha256=SHA),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("uv.lock", "version = 2"), ("x.lock", ""), ("poetry.lock", "not TOML"), ("pylock.toml", "")],
+)
+def test_what_is_no_lock(tmp_path: Path, name: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match="bad-lock"):
+        read_locked_sdists(tmp_path / name, take_python())
+    assert main(["adopt", "--lock", str(tmp_path / name)]) == 2
+    assert "cannot be used" in capsys.readouterr().err
+
+
+def test_a_uv_lock_whose_sdists_are_in_the_folder(tmp_path: Path) -> None:
+    new = uv_lock_text(UV_LOCK, ADOPTED, "adopted")
+    was, now = (text.splitlines() for text in (UV_LOCK, new))
+    assert [line for line in now if line not in was] == [
+        '    { name = "flash-attn", version = "2.8.3", source = { registry = "adopted" } },',
+        'source = { registry = "adopted" }',
+        f'sdist = {{ path = "flash_attn-2.8.3.tar.gz", hash = "sha256:{NEW}" }}',
+    ]
+    assert len(now) == len(was) - 3  # its wheels were others'
+    assert uv_lock_text(new, ADOPTED, "adopted") == new
+    # uv writes no digests of a folder.
+    without = new.replace(f', hash = "sha256:{NEW}"', "")
+    assert uv_lock_text(without, ADOPTED, "adopted") == without
+    (tmp_path / "uv.lock").write_text(new)
+    (found,) = read_locked_sdists(tmp_path / "uv.lock", take_python())
+    assert found.url == (tmp_path / "adopted" / "flash_attn-2.8.3.tar.gz").as_uri()
+
+
+def test_a_pylock_whose_sdists_are_in_the_folder() -> None:
+    new = pylock_text(PYLOCK, ADOPTED, "adopted")
+    first, second = parse_pyproject(new)["packages"]
+    assert first["sdist"] == {"path": "adopted/flash_attn-2.8.3.tar.gz", "hashes": {"sha256": NEW}}
+    assert "index" not in first
+    assert second == parse_pyproject(PYLOCK)["packages"][1]
+    assert pylock_text(new, ADOPTED, "adopted") == new
+
+
+PROJECT = """\
+[project]
+name = "app" # ours
+dependencies = ["Flash_Attn>=2", "torch"]
+"""
+FOLDER = '[[tool.uv.index]]\nname = "adopted"\nurl = "adopted"\nformat = "flat"\n'
+
+
+@pytest.mark.parametrize("change", [uv_text, poetry_text, pdm_text])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_twice_is_once_and_undone_is_as_before(change: object, line_end: str) -> None:
+    assert callable(change)
+    text = PROJECT.replace("\n", line_end)
+    new = change(text, ADOPTED, "adopted")
+    assert new != text
+    assert new.count("\n") == new.count(line_end)
+    assert change(new, ADOPTED, "adopted") == new
+    assert change(new, ADOPTED, "adopted", undo=True) == text
+
+
+def test_uv_asks_the_folder_first() -> None:
+    assert uv_text(PROJECT, ADOPTED, "adopted") == f"{PROJECT}\n{FOLDER}"
+    mine = '\n# mine\n[[tool.uv.index]]\nname = "mine"\nurl = "https://mine.example"\n'
+    new = uv_text(PROJECT + mine, ADOPTED, "adopted")
+    assert new.index('"adopted"') < new.index('"mine"')
+    # What is asked for some packages alone, or last of all, may stand before it.
+    explicit = mine.rstrip() + "\nexplicit = true\n"
+    assert uv_text(PROJECT + explicit, (), "adopted") == PROJECT + explicit
+    both = f"{PROJECT}{explicit}\n{FOLDER}"
+    assert uv_text(both, ADOPTED, "adopted") == both
+
+
+def test_what_worked_around_the_builds_of_what_is_adopted_goes() -> None:
+    settings = """
+[tool.uv]
+no-build-isolation-package = ["flash_attn", "other"]
+
+[tool.uv.extra-build-dependencies]
+flash-attn = [{ requirement = "torch", match-runtime = true }]
+other = ["torch"]
+
+[tool.uv.extra-build-variables]
+flash-attn = { FLASH_ATTENTION_SKIP_CUDA_BUILD = "TRUE" }
+"""
+    uv = parse_pyproject(uv_text(PROJECT + settings, ADOPTED, "adopted"))["tool"]["uv"]
+    assert uv["no-build-isolation-package"] == ["other"]
+    assert uv["extra-build-dependencies"] == {"other": ["torch"]}
+    assert uv["extra-build-variables"] == {"flash-attn": {"FLASH_ATTENTION_SKIP_CUDA_BUILD": "TRUE"}}
+
+
+def test_a_program_has_paths_of_what_it_depends_on_itself() -> None:
+    metadata = '\n[[tool.uv.dependency-metadata]]\nname = "flash-attn"\nversion = "2.8.3"\n'
+    text = PROJECT + '[project.scripts]\napp = "app:main"\n' + metadata
+    uv = parse_pyproject(uv_text(text, ADOPTED, "adopted"))["tool"]["uv"]
+    assert uv["sources"] == {"flash-attn": {"path": "adopted/flash_attn-2.8.3.tar.gz"}}
+    assert "dependency-metadata" not in uv
+    undone = parse_pyproject(uv_text(uv_text(text, ADOPTED, "adopted"), ADOPTED, "adopted", undo=True))
+    assert "uv" not in undone.get("tool", {})
+
+
+def test_a_comment_in_what_goes_stays() -> None:
+    text = PROJECT + '\n[tool.uv.extra-build-dependencies]\nflash-attn = ["torch"]\n# about something else\n'
+    new = uv_text(text, ADOPTED, "adopted")
+    assert "# about something else" in new
+    assert 'torch"]\n# about' not in new
+
+
+def test_what_cannot_be_changed_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="cannot-rewrite"):
+        uv_text("[tool]\nuv.index = 3\n", ADOPTED, "adopted")
+
+
+def test_settings_of_resolution_without_the_folder() -> None:
+    own = FOLDER.replace('"adopted"', '"own"')
+    text = f"{PROJECT}\n{FOLDER}\n{own}[tool.uv]\npackage = false\n"
+    found = parse_pyproject(uv_settings_text(text, "adopted", "file:///app"))
+    assert found == {"index": [{"name": "own", "url": "file:///app/own", "format": "flat"}]}
+
+
+def test_constraints_are_read_again() -> None:
+    text = adopted_text(ADOPTED, "adopted")
+    assert "\nflash-attn @ file://${PWD}/adopted/flash_attn-2.8.3.tar.gz  # 2.8.3 " in text
+    assert parse_adopted(text) == ADOPTED
+    assert parse_adopted(adopted_text(ADOPTED, "/share/adopted")) == ADOPTED
+    assert parse_adopted("flash-attn==2.8.3\nx @ file:///x.tar.gz\n") == ()
+
+
+def test_a_file_of_requirements_names_them_once() -> None:
+    new = requirements_text("torch\n", "adopted")
+    assert new == "-c adopted/constraints.txt\ntorch\n"
+    assert requirements_text(new, "adopted") == new
+    assert requirements_text(new, "adopted", undo=True) == "torch\n"
+
+
+def test_a_lock_with_an_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sdist: Path
+) -> None:
+    digest = hashlib.sha256(sdist.read_bytes()).hexdigest()
+    page = tmp_path / "simple" / "ext" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text(f'<a href="../../{sdist.name}#sha256={digest}">{sdist.name}</a>')
+    monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "simple").as_uri())
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "pyproject.toml").write_text('[project]\nname = "app"\n[tool.pdm]\n')
+    lock = LOCKS["pdm.lock"][0].replace("flash-attn", "ext").replace("flash_attn-2.8.3", "ext-1.0")
+    (app / "pdm.lock").write_text(lock.replace('"2.8.3"', '"1.0"').replace(SHA, digest, 1))
+    monkeypatch.chdir(app)
+
+    assert main(["adopt", "--project", ".", "--check"]) == 1
+    assert not (app / "adopted").exists()
+    assert main(["adopt", "--project", ".", "--write", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out.partition("--write\n")[2])
+    assert [one["verdict"] for one in report["sdists"]] == ["adopts torchgraft"]
+    assert report["next"] == ["pdm lock", "pdm install"]
+    assert main(["adopt", "--project", ".", "--check"]) == 0
+    # Somebody changed it.
+    (app / "adopted" / "ext-1.0.tar.gz").write_bytes(b"")
+    assert main(["adopt", "--project", ".", "--check"]) == 1
+    assert main(["adopt", "--project", ".", "--write"]) == 1
+    assert "error[file-exists]" in capsys.readouterr().err
+    # The index has another one than the lock.
+    (app / "adopted" / "ext-1.0.tar.gz").unlink()
+    (app / "pdm.lock").write_text((app / "pdm.lock").read_text().replace(digest, SHA))
+    assert main(["adopt", "--project", ".", "--write"]) == 1
+    assert f"the lock says {SHA}" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--project", ".", "flash-attn"],
+        ["--project", ".", "--lock", "uv.lock"],
+        ["--lock", "nothing.lock"],
+        ["-r", "nothing.txt"],
+        [".", "--check"],
+        ["--no-deps", "-r", "pyproject.toml"],
+    ],
+)
+def test_what_does_not_go_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    assert main(["adopt", *arguments]) == 2
+    assert "error[bad-argument]" in capsys.readouterr().err
+
+
+def test_without_a_lock_and_without_uv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    assert main(["adopt", "--project", str(tmp_path)]) == 1
+    assert "error[no-resolver]" in capsys.readouterr().err
