@@ -13,7 +13,7 @@ REPORT_TO = "the issue tracker of torchgraft"
 OUR_OWN_BUG = 3
 INTERRUPTED = 130  # what shells say of what Ctrl-C has ended
 
-_WIDTH = 90
+_WIDTH = 80
 _INDENT = "  "
 _COLUMN = 8
 

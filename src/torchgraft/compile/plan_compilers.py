@@ -53,7 +53,7 @@ def plan_host_compiler(
     compilers = snapshot.hardware.compilers
     usable = [compiler for compiler in compilers if compiler.name]
     if not usable:
-        return CompilerChoice(problem=_none(compilers))
+        return CompilerChoice(problem=no_compiler(compilers))
     default, first = compilers[0], usable[0]
     fitting = [c for c in usable if takes(c, highest_gcc=highest_gcc, highest_libc=highest_libc)]
     if first.name == "gcc" and first not in fitting:
@@ -79,12 +79,16 @@ def _unusable(default: HostCompiler) -> str:
     return f"{name}={value} is not used: {why}"
 
 
-def _none(compilers: tuple[HostCompiler, ...]) -> Problem:
+def no_compiler(compilers: tuple[HostCompiler, ...] = ()) -> Problem:
+    """Return that there is no host compiler.
+
+    :param compilers: those that the user has set, and that cannot be used
+    """
     return Problem(
         code="no-compiler",
         headline="there is no C++ compiler",
         evidence=tuple(Evidence(label="set", text=_unusable(compiler)) for compiler in compilers),
-        why="nvcc compiles for GPUs alone, and needs gcc or clang for the rest",
+        why="an extension has to be compiled; nvcc compiles for GPUs alone, and needs gcc or clang for the rest",
         fixes=("apt-get install g++", "conda install -c conda-forge gxx"),
     )
 

@@ -13,7 +13,7 @@ from ..model.observation import FrontEndName, Way
 from ..model.torch_values import Knowledge, Torch
 from ..settings.config import Log
 
-_SERIAL = "torch compiles one file after the other"
+SERIAL = "torch compiles one file after the other"
 
 
 def torch_text(torch: Torch) -> str:
@@ -49,7 +49,7 @@ def plan_text(plan: Plan) -> str:
         over = f", links over {', '.join(plan.toolkit.layers)}" if plan.toolkit.layers else ""
         lines.append(f"toolkit    {plan.toolkit.reason}: {plan.toolkit.home}{over}")
     if plan.serial:
-        lines.append(f"jobs       {_SERIAL}: {plan.serial}")
+        lines.append(f"jobs       {SERIAL}: {plan.serial}")
     cache = plan.compiler_cache
     lines += [f"compilers  through {cache.text}: {cache.reason}"] if cache else []
     if plan.rebuild and plan.rebuild.reason:
@@ -116,7 +116,7 @@ def summary_text(plan: Plan) -> str:
         return shown(f"torchgraft: building with {what} ({plan.way.value}: {plan.way_reason})")
     where = f" of {plan.consumer.reason}" if plan.consumer and plan.way is not Way.INSTALL else ""
     guess = (f"this torch is a guess: {plan.guess}",) if plan.guess else ()
-    serial = (f"{_SERIAL}: {plan.serial}",) if plan.serial else ()
+    serial = (f"{SERIAL}: {plan.serial}",) if plan.serial else ()
     lines = (f"building against torch {plan.torch.version}{where}, {plan.way.value}", *guess, *serial, *plan.overrides)
     return "\n".join(shown(f"torchgraft: {line}") for line in lines)
 
@@ -130,7 +130,7 @@ def _from_files_text(plan: Plan) -> str:
 
 def _front_end_text(plan: Plan) -> str:
     front_end = plan.front_end
-    name = front_end.command or front_end.name.value
+    name = front_end.command or ("your shell" if front_end.name is FrontEndName.UNKNOWN else front_end.name.value)
     return f"{name} ({front_end.version})" if front_end.version else name
 
 

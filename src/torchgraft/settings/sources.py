@@ -164,6 +164,7 @@ class _SettingsReader:
         self.values: dict[str, Any] = {}
         self.origins: dict[str, str] = {}
         self.problems: list[Problem] = []
+        self._has_listed = False
 
     def read_toml(self, pyproject: Mapping[str, Any]) -> None:
         ours, where = table(pyproject.get("tool")).get(TABLE, {}), f"[tool.{TABLE}]"
@@ -274,8 +275,9 @@ class _SettingsReader:
             "a misspelt key would be ignored and the build would quietly use the default",
             f"rename it to '{close[0]}'" if close else "remove it",
             code="unknown-key",
-            known=", ".join(known),
+            **({} if close or self._has_listed else {"known": ", ".join(known)}),
         )
+        self._has_listed = self._has_listed or not close
 
     def _refuse_value(self, origin: str, shown: str, data: object, wanted: str) -> None:
         found = ", ".join(map(repr, data)) if isinstance(data, tuple) else repr(data)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
+import re
 import sys
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..codec import json_text, to_json
+from ..compile.compilers import find_compilers
+from ..compile.plan_compilers import no_compiler
 from ..errors import PlanError, Problem, SnapshotError, shown
 from ..hook.plan import plan_build, plan_pass_through
 from ..hook.plan_text import plan_text
@@ -22,10 +23,12 @@ from ..settings.config import Config, Provide
 from ..settings.sources import Settings, take_settings
 from ..values import dataclass
 from .from_json import from_json_text
+from .plan_result import result_text
 from .shared_options import add_project_arguments, config_settings, refuse_no_project
 from .shell_snapshot import take_shell_snapshot
+from .terminal import line_width, wrapped
 
-DESCRIPTION = "Show what a build of PATH would get, rung by rung, without building."
+DESCRIPTION = "Show what a build of PATH would get, and what needs attention, without building."
 EPILOG = """examples:
   torchgraft plan                                       for the project in this folder
   torchgraft plan ~/src/ext --consumer ~/train/.venv    ... in another folder, for that environment
@@ -49,6 +52,26 @@ _LEFT_OUT = frozenset(
         *("planned.consumer", "planned.torch", "planned.rule", "planned.graft", "planned.front_end"),
     }
 )
+# What follows from a line that differs itself; JSON has it.
+_FOLLOWS = re.compile(
+    r".*(?:\.reason|\.of_machine|\.said|_reason)|planned\.rungs.*|planned\.problems\[.*\]\.(?:why|fixes|evidence).*"
+    r"|seen\.consumer\.torch\.(?:known|extension_suffix)|seen\.consumer\.distributions\[torch\]"
+)
+_WORDS = {
+    r"seen\.consumer\.torch\.version": "torch",
+    r"seen\.consumer\.torch\.(\w+)": r"torch: \1",
+    r"seen\.consumer\.prefix": "environment",
+    r"seen\.consumer\.python_versions": "Python of the environment",
+    r"seen\.consumer\.distributions\[(.+)\]": r"\1",
+    r"seen\.consumer\.(\w+)": r"environment: \1",
+    r"seen\.hardware\.cores": "processors",
+    r"seen\.hardware\.memory_bytes": "memory in bytes",
+    r"planned\.variables\[(.+)\]\.value": r"variable \1",
+    r"planned\.requirements\[(.+)\]": r"requirement \1",
+    r"planned\.problems\[(.+?)\]\.headline": r"problem \1",
+    r"planned\.rung": "decided by",
+    r"planned\.way": "torch comes by",
+}
 _NO_LISTS = frozenset({"links"})
 _CONSUMER, _CACHE, _SOURCE = "<consumer>", "<cache>", "<source>"
 
@@ -57,7 +80,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add_project_arguments(parser)
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="also what each rule for finding the consumer said"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="also how it was decided: ladder, links, rules for finding the consumer",
     )
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.add_argument(
@@ -82,12 +108,18 @@ def run(arguments: argparse.Namespace) -> int:
         print(_other_backend(settings), end="", file=sys.stderr)
     if arguments.against is not None:
         name = str(arguments.snapshot or arguments.consumer or "here")
-        print(_comparison(arguments, settings.config, (snapshot, plan), name), end="")
+        print(_comparison(arguments, settings.config, snapshot, name), end="")
         return 0
     if arguments.json:
         print(json_text(plan), end="")
     else:
-        print("\n\n".join([plan_text(plan), *([rules_text(snapshot)] if arguments.verbose else [])]))
+        width = line_width()
+        text = result_text(plan, folder=str(Path.cwd()), width=width)
+        if arguments.verbose:
+            whole = f"{plan_text(replace(plan, problems=()))}\n\n{rules_text(snapshot)}"
+            lines = [line for text in whole.split("\n") for line in wrapped(text, width, " " * 13)]
+            text = "\n".join([text.rpartition("\n\n")[0], "", *lines])
+        print(text)
     return PlanError.exit_code if plan.problems else 0
 
 
@@ -98,7 +130,12 @@ def _plan(settings: Settings, snapshot: Snapshot) -> Plan:
     asked = plan_build(settings.config, snapshot)
     if asked.problems or asked.way not in {Way.GRAFT, Way.PRESENT}:
         return asked
-    return plan_wheel(asked, plan_build(settings.config, take_shell_snapshot(settings, hook=Hook.BUILD_WHEEL)))
+    plan = plan_wheel(asked, plan_build(settings.config, take_shell_snapshot(settings, hook=Hook.BUILD_WHEEL)))
+    script = snapshot.project.setup_script
+    compiles = snapshot.project.cuda_sources or (script is not None and script.torch_sources)
+    if not compiles or find_compilers(settings.variables, settings.variables.get("PATH", "")):
+        return plan
+    return replace(plan, problems=(*plan.problems, no_compiler()))
 
 
 def plan_wheel(asked: Plan, built: Plan) -> Plan:
@@ -143,23 +180,31 @@ def _recorded(file: Path) -> Snapshot:
     return from_json_text(Snapshot, _snapshot_text(file), source=str(file))
 
 
-def _comparison(arguments: argparse.Namespace, config: Config, one: tuple[Snapshot, Plan], name: str) -> str:
+def _comparison(arguments: argparse.Namespace, config: Config, snapshot: Snapshot, name: str) -> str:
+    """Return in what two machines or environments differ, as far as the same hook goes on both."""
     against = Path(arguments.against)
     if against.is_dir() or _is_interpreter(against):
         told = {**config_settings(arguments), "torchgraft.consumer": [arguments.against]}
-        snapshot = take_shell_snapshot(take_settings(arguments.path, told))
+        theirs = take_shell_snapshot(take_settings(arguments.path, told))
     else:
-        snapshot = _recorded(against)
-    differences = compare(one, (snapshot, plan_build(config, snapshot)))
+        theirs = _recorded(against)
+    one, other = ((seen, plan_build(config, seen)) for seen in (snapshot, theirs))
+    differences = compare(one, other)
     if arguments.json:
         return json_text({"one": name, "other": arguments.against, "differences": differences})
-    rows = [
-        ("", name, arguments.against),
-        *((d.path.removeprefix("seen."), d.one or "-", d.other or "-") for d in differences),
-    ]
-    if not differences:
+    rows = [(words_text(d.path), d.one or "-", d.other or "-") for d in differences if not _FOLLOWS.fullmatch(d.path)]
+    if not rows:
         return f"no difference between {name} and {arguments.against}\n"
-    return columns_text(rows, width=shutil.get_terminal_size((120, 24)).columns) + "\n"
+    return columns_text([("", name, arguments.against), *rows], width=line_width()) + "\n"
+
+
+def words_text(path: str) -> str:
+    """Return in words what differs: `planned.variables[MAX_JOBS].value` is "variable MAX_JOBS"."""
+    for pattern, words in _WORDS.items():
+        match = re.fullmatch(pattern, path)
+        if match:
+            return match.expand(words)
+    return re.sub(r"[._\[\]]+", " ", path.removeprefix("seen.")).strip()
 
 
 def _is_interpreter(path: Path) -> bool:
@@ -173,15 +218,14 @@ def columns_text(rows: list[tuple[str, str, str]], *, width: int) -> str:
     third = max(_NARROWEST, width - first - second - 4)
     lines = []
     for row in rows:
-        cells = [_wrapped(text, size) for text, size in zip(row, (first, second, third), strict=True)]
+        if max(len(word) for word in f"{row[2]} x".split()) > third:  # a path, say: no word is broken
+            lines += [row[0], f"    {rows[0][1]}: {shown(row[1])}", f"    {rows[0][2]}: {shown(row[2])}"]
+            continue
+        cells = [wrapped(text, size) for text, size in zip(row, (first, second, third), strict=True)]
         for index in range(max(map(len, cells))):
             parts = [cell[index] if index < len(cell) else "" for cell in cells]
             lines.append(f"{parts[0]:<{first}}  {parts[1]:<{second}}  {parts[2]}".rstrip())
     return "\n".join(lines)
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(shown(text), width=width, break_on_hyphens=False) or [""]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What is shown on a terminal: colours, and what would change in a file.
+"""What is shown on a terminal: colours, lines that fit, and what would change in a file.
 
 May not colour anything else: where output goes to a file or another program, or NO_COLOR is set, text stays as it is.
 """
@@ -8,9 +8,14 @@ from __future__ import annotations
 import difflib
 import enum
 import os
+import shutil
 import sys
+import textwrap
 from typing import TextIO
 
+from ..errors import shown
+
+_NARROWEST, _WIDEST = 60, 110
 _PLAIN = "\x1b[0m"
 
 
@@ -33,6 +38,27 @@ def _takes_colours(stream: TextIO) -> bool:
         return False
     # The old console of Windows shows the codes themselves.
     return stream.isatty() and (sys.platform != "win32" or bool(os.environ.get("WT_SESSION")))
+
+
+def line_width() -> int:
+    """Return how long a line may be: COLUMNS, or the width of the terminal; 80 where there is none."""
+    return max(_NARROWEST, min(shutil.get_terminal_size((80, 24)).columns, _WIDEST))
+
+
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Return the lines of a text; no word is broken, and those after the first are indented.
+
+    What users wrote, or others, may hold anything.
+    """
+    head = " " * (len(text) - len(text.lstrip(" ")))
+    return textwrap.wrap(
+        shown(text).lstrip(" "),
+        width=width,
+        initial_indent=head,
+        subsequent_indent=indent or head,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [""]
 
 
 _COLOURS = {"+": Colour.GREEN, "-": Colour.RED, "@": Colour.BOLD}

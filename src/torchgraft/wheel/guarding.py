@@ -68,6 +68,9 @@ def explained(error: ImportError, module: str, info: str) -> ImportError | None:
         return ImportError(lacking, name=error.name, path=error.path)
     built, here = built_torch(_json(path / "torchgraft.json")), torch_here()
     differing = differences(built, here) if built and here else []
+    if here and not differing and "torch" not in sys.modules and _TORCH_LIBRARY.fullmatch(_library(said)):
+        text = f"{module} needs libraries that come with torch: import torch first\n  torch:  {here['folder']}"
+        return ImportError(text, name=error.name, path=error.path)
     if not differing or not _is_torchs(said, differing):
         return None
     text = _text_of_both(module, "and does not link with torch", path, built, here, differing)
@@ -278,6 +281,8 @@ def cures(info: Path, *, prefix: Path, options: Mapping[str, tuple[str, ...]] | 
     """
     name, version = _name_and_version(info)
     before, what = _source(name, version, _json(info / "direct_url.json"))
+    if (info / "torchgraft.json").is_file():
+        before = []  # torchgraft compiles anew what was built for another torch
     more = options or {}
     pip = ["--no-cache-dir", "--force-reinstall", "--no-deps", *more.get("pip", ())]
     anew = ["--no-cache", "--reinstall-package", name]

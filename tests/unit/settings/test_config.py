@@ -101,6 +101,15 @@ def test_every_mistake_in_every_source_at_once() -> None:
     assert [p.code for p in caught.value.problems] == ["unknown-key", "wrong-type", "bad-value", "unknown-key"]
 
 
+def test_the_keys_that_there_are_stand_once_where_none_is_alike() -> None:
+    with pytest.raises(ConfigError, match="xyz") as caught:
+        resolve({"max-job": 1, "xyz": 2, "qqq": 3, "torchh": "2"})
+    text = str(caught.value)
+    assert text.count("error[unknown-key]") == 4
+    assert text.count("known:") == 1
+    assert "rename it to 'max-jobs'" in text
+
+
 @pytest.mark.parametrize("tool", [{"torchgraft": []}, {"torchgraft": "x"}])
 def test_a_table_that_is_none(tool: Any) -> None:
     with pytest.raises(ConfigError, match="a table"):

@@ -121,7 +121,7 @@ def test_a_source_tree_is_one_line_and_goes_with_its_folder(
     assert main(["cache", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [str(tmp_path / "one") in line for line in sorted(lines[1:])].count(True) == 1
-    assert len(lines) == 3
+    assert len([line for line in lines if line.startswith("  tree ")]) == 2
     (tmp_path / "one").rmdir()
     assert main(["cache", "prune", "--dry-run"]) == 0
     text = capsys.readouterr().out

@@ -22,8 +22,14 @@ from torchgraft.settings.config import Config
 from torchgraft.tools.cli import GROUPS, command_parser, main
 from torchgraft.tools.completion import completion_text
 from torchgraft.tools.from_json import from_json_text
-from torchgraft.tools.show_plan import columns_text
+from torchgraft.tools.plan_result import result_text
+from torchgraft.tools.show_plan import columns_text, words_text
 from torchgraft.tools.terminal import Colour, painted
+
+
+@pytest.fixture(autouse=True)
+def eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
 
 
 @pytest.fixture
@@ -46,7 +52,13 @@ def test_a_recorded_snapshot_is_planned_as_anywhere(
 ) -> None:
     assert main(["plan", str(project), "--snapshot", str(recorded)]) == 0
     expected = plan_build(Config(torch=">=2.4", origins={"torch": "pyproject.toml"}), snapshots.snapshot())
-    assert capsys.readouterr().out == plan_text(expected) + "\n"
+    printed = capsys.readouterr().out
+    assert printed == result_text(expected, folder=str(Path.cwd()), width=80) + "\n"
+    assert printed.startswith("Will build against torch 2.13.0+cpu of ")
+    assert main(["plan", str(project), "--snapshot", str(recorded), "-v"]) == 0
+    whole = capsys.readouterr().out
+    assert whole.startswith(printed.rpartition("\n\n")[0])
+    assert set(plan_text(expected).split()) <= set(whole.split())
 
 
 def test_what_the_rules_for_finding_the_consumer_said(
@@ -59,10 +71,10 @@ def test_what_the_rules_for_finding_the_consumer_said(
     recorded.write_text(json_text(dataclasses.replace(snapshots.snapshot(), rules=said)))
     command = ["plan", str(project), "--snapshot", str(recorded)]
     assert main(command) == 0
-    plain = capsys.readouterr().out
-    assert main([*command, "--verbose"]) == 0
     more = "\nhow the consumer was looked for\n  R0    the hook cannot import torch\n  R2    it\n"
-    assert capsys.readouterr().out == plain + more
+    assert more not in capsys.readouterr().out
+    assert main([*command, "--verbose"]) == 0
+    assert capsys.readouterr().out.endswith(more)
 
 
 def test_json_round_trips(recorded: Path, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,7 +240,7 @@ def test_a_plan_of_a_project_that_does_not_name_torchgraft_says_so(
     (project / "pyproject.toml").write_text(system)
     main(["plan", str(project), "-C", "torchgraft.provide=off"])
     printed = capsys.readouterr()
-    assert "way        off: provide (-C torchgraft.provide) is off" in printed.out
+    assert "torchgraft does nothing here: provide (-C torchgraft.provide) is off." in printed.out
     assert ("after `torchgraft adopt --write`" in printed.err) == bool(said)
     assert said in printed.err
 
@@ -258,14 +270,43 @@ def test_two_snapshots_side_by_side(
     other.write_text(json_text(snapshots.snapshot(consumer=snapshots.consumer(snapshots.CUDA_TORCH))))
     arguments = ["plan", str(project), "--snapshot", str(recorded), "--against"]
     assert main([*arguments, str(other)]) == 0
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("consumer.torch.version "))
-    assert line.split()[1:] == ["2.13.0+cpu", "2.8.0+cu128"]
+    printed = capsys.readouterr().out
+    assert "2.13.0+cpu" in printed
+    assert "2.8.0+cu128" in printed
+    for internal in ("seen.", "planned.", "of_machine"):
+        assert internal not in printed
     assert main([*arguments, str(other), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert {"path": "seen.consumer.torch.cuda", "one": "", "other": "12.8"} in report["differences"]
     assert main([*arguments, str(recorded)]) == 0
     assert capsys.readouterr().out.startswith("no difference between")
     assert main([*arguments, "/nowhere.json"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("seen.consumer.torch.version", "torch"),
+        ("seen.consumer.torch.cuda", "torch: cuda"),
+        ("seen.hardware.cores", "processors"),
+        ("planned.variables[MAX_JOBS].value", "variable MAX_JOBS"),
+        ("planned.requirements[ninja]", "requirement ninja"),
+        ("seen.python.version", "python version"),
+    ],
+)
+def test_what_differs_is_named_in_words(path: str, words: str) -> None:
+    assert words_text(path) == words
+
+
+def test_no_difference_is_invented(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here = sys.prefix
+    assert main(["plan", str(project), "--consumer", here, "--against", here]) == 0
+    assert capsys.readouterr().out == f"no difference between {here} and {here}\n"
+
+
+def test_a_path_in_a_column_is_not_broken() -> None:
+    text = columns_text([("", "a", "b"), ("folder", "-", "/x" * 50)], width=60)
+    assert text.splitlines()[1:] == ["folder", "    a: -", f"    b: {'/x' * 50}"]
 
 
 def test_columns_that_are_too_narrow_go_on_below() -> None:

@@ -265,6 +265,21 @@ def test_a_library_of_torch_that_is_missing_before_torch_was_imported(
     assert explained(missing_library(), "ext", info) is None
 
 
+def test_where_torch_has_to_be_imported_first_the_guard_says_only_that(
+    info: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    folder = tmp_path / "torch"
+    folder.mkdir()
+    built = json.loads(Path(info, "torchgraft.json").read_text())["torch"]
+    facts = "".join(f"{key} = {built.get(key)!r}\n" for key in ("cuda", "hip", "git_version"))
+    (folder / "version.py").write_text(f"__version__ = {built['version']!r}\n{facts}")
+    (folder / "__init__.py").touch()
+    importlib.invalidate_caches()
+    said = str(explained(missing_library(), "ext", info))
+    assert said == f"ext needs libraries that come with torch: import torch first\n  torch:  {folder}"
+
+
 @pytest.mark.usefixtures("torch")
 def test_a_library_that_is_missing_though_torch_is_there(info: str) -> None:
     assert "built for torch 2.8.0" in str(explained(missing_library(), "ext", info))
@@ -741,6 +756,13 @@ def test_the_cure_is_that_of_the_front_end(tmp_path: Path, installer: str, direc
     info = distribution(tmp_path / "env", installer=installer, direct=direct)
     prefix = tmp_path / "env"
     assert cures(info, prefix=prefix) == [command.replace("PREFIX", str(prefix)) for command in commands]
+
+
+def test_of_a_package_with_a_record_nothing_has_to_be_removed(tmp_path: Path) -> None:
+    prefix = tmp_path / "env"
+    info = distribution(prefix, installer="pip", direct={"url": "file:///src/ext", "dir_info": {}})
+    (info / "torchgraft.json").write_text("{}")
+    assert cures(info, prefix=prefix) == [f"{PIP}/src/ext".replace("PREFIX", str(prefix))]
 
 
 @pytest.mark.parametrize(

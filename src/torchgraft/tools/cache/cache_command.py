@@ -13,6 +13,7 @@ from pathlib import Path
 from ...codec import json_text
 from ...errors import PlanError, shown
 from ...settings.sources import take_shell_settings
+from ..terminal import line_width, wrapped
 from .cache_folder import CacheEntry, CacheKind, CacheListing, Pruned, prune_cache, read_cache
 from .plan_prune import age_text, plan_pruning
 
@@ -109,8 +110,11 @@ def _line(entry: CacheEntry, state: str, said: str) -> str:
     kind = _KINDS.get(entry.kind, entry.kind.value)
     about = f"{said or 'a build holds it'}" if said or entry.held else ""
     places = ", ".join(entry.targets) or _PLACES.get(entry.kind, "")
-    text = f"  {kind:<9}  {entry.name:<21}  {_size_text(entry.size_bytes):>8}  {state:<16}  {places}"
-    return shown(text.rstrip() + (f"  ({about})" if about else ""))
+    head = f"  {kind:<9}  {entry.name:<21}  {_size_text(entry.size_bytes):>8}  {state:<16}"
+    said = f"{places}{f'  ({about})' if about else ''}".strip()
+    if len(head) + 2 + len(said) <= line_width():
+        return shown(f"{head}  {said}".rstrip())
+    return "\n".join([shown(head.rstrip()), *wrapped(f"{' ' * 13}{said}", line_width())])
 
 
 def _of_trees(entries: tuple[CacheEntry, ...]) -> Iterator[CacheEntry]:

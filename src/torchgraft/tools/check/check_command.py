@@ -22,6 +22,7 @@ from ...model.observation import Rule
 from ...values import dataclass
 from ...wheel.guarding import built_torch
 from ..shared_options import add_consumer_argument, bad_argument
+from ..terminal import line_width, wrapped
 from .checked import CheckedPackage, Fit, Report, differing_facts, is_for_newer_system, plan_fit, report_text, with_lost
 from .packages import InstalledPackage, is_package_file, may_need_torch, read_installed, read_modules, read_package_file
 
@@ -79,8 +80,17 @@ def run(arguments: argparse.Namespace) -> int:
             checked for package in packages if (checked := _checked(package, environment, provided)) is not None
         ),
     )
-    print(json_text(report) if arguments.json else report_text(report), end="" if arguments.json else "\n")
+    print(json_text(report) if arguments.json else _fitting(report_text(report)), end="" if arguments.json else "\n")
     return 0 if report.is_well else PlanError.exit_code
+
+
+def _fitting(text: str) -> str:
+    """Return a text whose lines fit; a command is never wrapped."""
+    width = line_width()
+    lines = [(line, " " * (len(line) - len(line.lstrip()) + 4)) for line in text.split("\n")]
+    return "\n".join(
+        part for line, indent in lines for part in ([line] if "cure:" in line else wrapped(line, width, indent))
+    )
 
 
 def _checked(

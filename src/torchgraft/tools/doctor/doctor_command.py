@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import textwrap
 
 from ...codec import to_json
 from ...errors import PlanError, printable_text
 from ...redaction import redacted_json
 from ..shared_options import add_consumer_argument
 from ..show_snapshot import take_names
-from ..terminal import Colour, painted
+from ..terminal import Colour, line_width, painted, wrapped
 from .checkup import DoctorLine, Health
 from .plan_findings import is_well, plan_findings
 from .take_checkup import take_checkup
@@ -29,7 +28,6 @@ EPILOG = """examples:
 exit status: 0 if nothing keeps a build from working, 1 if there is a problem
 """
 _COLOURS = {Health.OK: Colour.GREEN, Health.NOTE: Colour.YELLOW, Health.PROBLEM: Colour.RED}
-_WIDTH = 110
 _TOPIC = 10
 
 
@@ -76,13 +74,11 @@ def _lines(finding: DoctorLine, *, coloured: bool) -> list[str]:
     head = painted(word, _COLOURS[finding.verdict]) if coloured else word
     indent = " " * (len(word) + _TOPIC)
     tag = f" [{finding.problem}]" if finding.problem else ""
-    wrapped = textwrap.wrap(
-        printable_text(finding.text) + tag, width=_WIDTH - len(indent), break_long_words=False, break_on_hyphens=False
-    ) or [""]
-    first = f"{head}{finding.topic:<{_TOPIC}}{wrapped[0]}"
+    lines = wrapped(finding.text + tag, line_width() - len(indent))
+    first = f"{head}{finding.topic:<{_TOPIC}}{lines[0]}"
     # A command is never wrapped: it must run as typed.
     return [
         first,
-        *(indent + line for line in wrapped[1:]),
+        *(indent + line for line in lines[1:]),
         *(f"{indent}fix: {printable_text(fix)}" for fix in finding.fixes),
     ]
