@@ -1,6 +1,6 @@
 """What ninja is worth where PATH has none: ten C++ files, built by pip with each wheel of torchgraft.
 
-    python benchmarks/ten_files.py WHEEL [WHEEL ...] --torch ENVIRONMENT [--times N]
+    python benchmarks/ten_files.py WHEEL [WHEEL ...] --torch ENVIRONMENT [--times N] [--header ATen/ATen.h]
 
 The wheels take turns; the first is what the others are compared with. Each file includes torch's own headers. With one
 wheel alone, a build with `use_ninja=False` is what it is compared with. Run it on a machine with nothing else to do.
@@ -25,7 +25,7 @@ from torch.utils.cpp_extension import BuildExtension, CppExtension
 sources = [f"file_{{i}}.cpp" for i in range({files})]
 setup(ext_modules=[CppExtension("ten", sources)], cmdclass={{"build_ext": BuildExtension{options}}})
 """
-SOURCE = "#include <ATen/ATen.h>\nat::Tensor add_{i}(const at::Tensor &one) {{ return one + {i}; }}\n"
+SOURCE = "#include <{header}>\nat::Tensor copy_{i}(const at::Tensor &one) {{ return one; }}\n"
 MODULE = '#include <Python.h>\nextern "C" PyObject *PyInit_ten() { return nullptr; }\n'
 SERIAL = ".with_options(use_ninja=False)"
 
@@ -37,10 +37,10 @@ def measure(wheels: list[Path], folder: Path, options: argparse.Namespace) -> Ta
     houses = [wheelhouse(wheel, folder / f"wheels-{i}") for i, wheel in enumerate(wheels)]
     for house in houses:
         run(sys.executable, "-m", "pip", "download", "--quiet", "--dest", house, "ninja")
-    fast = write_ten_files(folder / "ten")
+    fast = write_ten_files(folder / "ten", options.header)
     pairs = [(house, fast) for house in houses]
     if len(wheels) == 1:
-        pairs.insert(0, (houses[0], write_ten_files(folder / "serial", SERIAL)))
+        pairs.insert(0, (houses[0], write_ten_files(folder / "serial", options.header, SERIAL)))
 
     def build(house: Path, source: Path) -> float:
         shutil.rmtree(source / "build", ignore_errors=True)
@@ -56,15 +56,14 @@ def measure(wheels: list[Path], folder: Path, options: argparse.Namespace) -> Ta
     return table
 
 
-def write_ten_files(folder: Path, options: str = "") -> Path:
+def write_ten_files(folder: Path, header: str, options: str = "") -> Path:
     """Return a source tree of an extension of ten files."""
     folder.mkdir()
     project = '[project]\nname = "ten"\nversion = "1"\ndependencies = ["torch"]\n[tool.setuptools]\npy-modules = []\n'
     (folder / "pyproject.toml").write_text(f"[build-system]\n{BACKEND}{project}", encoding="utf-8")
-    # A literal list would be counted; most projects have a glob.
     (folder / "setup.py").write_text(SCRIPT.format(files=FILES, options=options), encoding="utf-8")
     for i in range(FILES):
-        text = SOURCE.format(i=i) + (MODULE if i == 0 else "")
+        text = SOURCE.format(i=i, header=header) + (MODULE if i == 0 else "")
         (folder / f"file_{i}.cpp").write_text(text, encoding="utf-8")
     return folder
 
@@ -86,4 +85,4 @@ def path_without(name: str, folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    main(measure, str(__doc__), torch="", times=1)
+    main(measure, str(__doc__), torch="", times=1, header="ATen/ATen.h")

@@ -86,6 +86,11 @@ def environment(torches: tuple[StubTorch, StubTorch], tmp_path: Path) -> Environ
     return made
 
 
+@pytest.fixture(autouse=True)
+def long_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+
+
 def check(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str]:
     status = main(["check", *map(str, words)])
     return status, capsys.readouterr().out

@@ -41,8 +41,9 @@ def _takes_colours(stream: TextIO) -> bool:
 
 
 def line_width() -> int:
-    """Return how long a line may be: COLUMNS, or the width of the terminal; 80 where there is none."""
-    return max(_NARROWEST, min(shutil.get_terminal_size((80, 24)).columns, _WIDEST))
+    """Return how long a line may be: COLUMNS, or the width of the terminal as far as one can read; else 80."""
+    width = shutil.get_terminal_size((80, 24)).columns
+    return max(_NARROWEST, width if os.environ.get("COLUMNS") else min(width, _WIDEST))
 
 
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
