@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..compile.plan_compiler_cache import cache_name
 from ..errors import problems_text
 from ..hook.plan_text import SERIAL
 from ..model.decision import Plan
@@ -46,7 +47,7 @@ def _result(plan: Plan, folder: str) -> Iterator[str]:
     if plan.ninja is not None:
         parts.append("ninja" if plan.ninja.text else "one file after the other")
     if plan.compiler_cache is not None and plan.compiler_cache.text:
-        parts.append(plan.compiler_cache.text)
+        parts.append(cache_name(plan.compiler_cache.text))
     yield ", ".join([*parts, _cuda(plan)]) + "."
 
 
