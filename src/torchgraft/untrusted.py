@@ -39,6 +39,14 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     return parse_toml(read_whole(path, _LARGEST_TOML_BYTES))
 
 
+def find_toml(path: Path) -> Mapping[str, Any]:
+    """Return what stands in a TOML file; nothing where it cannot be read."""
+    try:
+        return read_toml(path)
+    except UnreadableError:
+        return {}
+
+
 def parse_toml(content: bytes) -> Mapping[str, Any]:
     """Return what stands in TOML.
 

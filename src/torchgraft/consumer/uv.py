@@ -18,7 +18,7 @@ from packaging.version import Version
 from ..file_lock import is_file_locked
 from ..files import UnreadableError, is_file, is_folder, joined, names_in, read_text, real
 from ..model.observation import FrontEndName, Rule
-from ..untrusted import parse_version, read_toml, strings, table
+from ..untrusted import find_toml, parse_version, read_toml, strings, table
 from ..values import dataclass
 from .command_line import CommandLine
 from .environment import holds_torch, is_environment, is_of_build, is_uv_build, is_venv, prefix_of_interpreter
@@ -311,10 +311,7 @@ def workspace_members(root: Path) -> tuple[Path, ...]:
 
 
 def _workspace(folder: Path) -> Mapping[str, Any] | None:
-    try:
-        data: Any = read_toml(folder / "pyproject.toml")
-    except UnreadableError:
-        return None
+    data: Any = find_toml(folder / "pyproject.toml")
     for key in ("tool", "uv", "workspace"):
         data = data.get(key) if isinstance(data, dict) else None
     return data if isinstance(data, dict) else None

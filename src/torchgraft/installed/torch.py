@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..files import is_file, is_folder, names_in, read_start
 from ..model.torch_values import Origin, Torch
-from ..untrusted import parse_version
+from ..untrusted import parse_version, text_of
 from ..values import dataclass
 from .dist_info import Installed, MetadataHeader, find_installed, is_editable, read_files, read_header, read_lines
 from .distributions import editable_targets, read_syntax_tree
@@ -147,7 +147,7 @@ def _read(place: _TorchPlace, *, architectures: bool) -> Torch:
     if not version:
         raise _TorchFaultError(f"{place.package} has no version, neither in a version.py nor in its metadata")
     facts = facts or {}
-    cuda, hip, xpu = (_text(facts.get(name)) for name in ("cuda", "hip", "xpu"))
+    cuda, hip, xpu = (text_of(facts.get(name)) for name in ("cuda", "hip", "xpu"))
     return Torch(
         version=version,
         folder=str(folder),
@@ -157,7 +157,7 @@ def _read(place: _TorchPlace, *, architectures: bool) -> Torch:
         hip=hip,
         xpu=xpu,
         debug=facts.get("debug") is True,
-        git_version=_text(facts.get("git_version")),
+        git_version=text_of(facts.get("git_version")),
         cxx11_abi=read_cxx11_abi(folder),
         extension_suffix=_extension_suffix(folder),
         toolkit=_parse_toolkit((header or MetadataHeader()).requires),
@@ -174,10 +174,6 @@ def _other_version(stated: str, version: str) -> str:
     one, other = parse_version(stated), parse_version(version)
     is_other = one and other and one.base_version == other.base_version and one.public != other.public
     return stated if is_other else ""
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _choose(metadata: tuple[Installed, ...], version: str) -> tuple[Installed | None, MetadataHeader | None]:
@@ -233,7 +229,7 @@ def _read_version_file(path: Path) -> Mapping[str, object] | None:
         else:
             continue
         found.update({target.id: _constant(value, found) for target in targets if isinstance(target, ast.Name)})
-    if not _text(found.get("__version__")):
+    if not text_of(found.get("__version__")):
         raise _TorchFaultError(f"{path} says no __version__")
     return found
 

@@ -15,7 +15,6 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path, PurePosixPath
 
 from packaging.metadata import RawMetadata, parse_email
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag, parse_tag
 from packaging.utils import canonicalize_name
 
@@ -27,7 +26,7 @@ from ..link.linkage import Format, Verdict
 from ..link.modules import read_archive_modules
 from ..link.plan_link import plan_link
 from ..model.decision import PlannedPrebuilt
-from ..model.torch_values import Torch
+from ..model.torch_values import Torch, requirement_of
 from ..untrusted import parse_version
 from ..wheel.archive import ZIP_FAULTS, dist_info_of, read_file_list, signatures
 from ..wheel.record import read_record
@@ -186,11 +185,9 @@ def _check_torch(metadata: RawMetadata, torch: str) -> None:
     if version is None:
         return
     for text in metadata.get("requires_dist", []):
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue  # the front end says it
-        if canonicalize_name(requirement.name) != "torch" or not applies(requirement, take_python()):
+        requirement = requirement_of(text)  # what is none, the front end says
+        is_torch = requirement is not None and canonicalize_name(requirement.name) == "torch"
+        if requirement is None or not is_torch or not applies(requirement, take_python()):
             continue
         if not requirement.specifier.contains(version, prereleases=True):
             raise UnfitError(f"it requires {text}, which torch {torch} is not")
@@ -201,9 +198,8 @@ def _requirements(metadata: RawMetadata) -> frozenset[str]:
 
 
 def _normal(text: str) -> str:
-    try:
-        requirement = Requirement(text)
-    except InvalidRequirement:
+    requirement = requirement_of(text)
+    if requirement is None:
         return text
     requirement.name = canonicalize_name(requirement.name)
     return str(requirement)

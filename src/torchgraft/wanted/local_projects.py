@@ -21,7 +21,7 @@ from ..model.source_tree import Project
 from ..model.torch_values import TorchRequirement, requirement_of, without_marker
 from ..project.read_project import StatedRequirements, read_requirements
 from ..redaction import without_credentials
-from ..untrusted import read_toml, strings, table, tables, text_of
+from ..untrusted import find_toml, read_toml, strings, table, tables, text_of
 from .requirements_files import PROJECT_FILES, path_of, shown_path
 from .tool_tables import find_index, find_sources, list_poetry, tool_table
 from .torch_lines import Line
@@ -143,7 +143,7 @@ class LocalProjects:
         """Return requirements that are in a front end's settings, with where the project's file takes them from."""
         file = folder / "pyproject.toml"
         listed = ((text, " (settings)", Chosen()) for text in texts)
-        yield from self._required(listed, shown_path(file, self.folder), (_ProjectFile(folder, read_or_nothing(file)),))
+        yield from self._required(listed, shown_path(file, self.folder), (_ProjectFile(folder, find_toml(file)),))
 
     def _required(
         self, listed: Iterable[tuple[str, str, Chosen]], shown: str, places: tuple[_ProjectFile, ...]
@@ -297,11 +297,3 @@ def _listed(
 
 def _names(names: Iterable[str]) -> frozenset[str]:
     return frozenset(canonicalize_name(name.strip()) for name in names if name.strip())
-
-
-def read_or_nothing(file: Path) -> Mapping[str, Any]:
-    """Return what stands in a TOML file; nothing where it cannot be read."""
-    try:
-        return read_toml(file)
-    except UnreadableError:
-        return {}

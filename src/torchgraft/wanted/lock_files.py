@@ -19,8 +19,8 @@ from ..files import UnreadableError, is_file, read_start, real
 from ..installed.markers import Chosen, MarkerError
 from ..model.observation import FrontEndName, Python
 from ..model.torch_values import Locked, requirement_of
-from ..untrusted import read_toml, strings, table, tables
-from .local_projects import LocalProjects, read_or_nothing
+from ..untrusted import find_toml, read_toml, strings, table, tables
+from .local_projects import LocalProjects
 from .locked_torch import LockError, ReadLock, locked_answer, undecided_answer
 from .other_locks import read_pdm_lock, read_poetry_lock, read_pylock
 from .requirements_files import is_lock_name
@@ -92,7 +92,7 @@ def project_lines(
     reader = LocalProjects(folder, python, faults, building=None, tool=tool)
     reader.resolves = everything
     settings = _uv_settings(root) if is_uv else {}
-    data = {"tool": {"uv": settings}} if is_uv else read_or_nothing(root / "pyproject.toml")
+    data = {"tool": {"uv": settings}} if is_uv else find_toml(root / "pyproject.toml")
     overrides = tuple(text for text in find_overrides(data, command.program) if _is_on_torch(text))
     if overrides:
         return tuple(reader.read_settings(root, overrides))
@@ -223,7 +223,7 @@ def _read_by_name(file: Path, data: Mapping[str, Any], python: Python, chosen: C
     if is_lock_name(file.name):
         return read_pylock(data, folder=folder, python=python, chosen=chosen)
     if file.name == "poetry.lock":
-        settings = tool_table(read_or_nothing(folder / "pyproject.toml"), FrontEndName.POETRY)
+        settings = tool_table(find_toml(folder / "pyproject.toml"), FrontEndName.POETRY)
         return read_poetry_lock(data, folder=folder, settings=settings, python=python, chosen=chosen)
     if "lock_version" in table(data.get("metadata")) or file.name == "pdm.lock":
         return read_pdm_lock(data, folder=folder, python=python, chosen=chosen)
@@ -237,4 +237,4 @@ def _uv_settings(folder: Path) -> Mapping[str, Any]:
     try:
         return read_toml(folder / "uv.toml")
     except UnreadableError:
-        return tool_table(read_or_nothing(folder / "pyproject.toml"), FrontEndName.UV)
+        return tool_table(find_toml(folder / "pyproject.toml"), FrontEndName.UV)

@@ -16,8 +16,8 @@ from packaging.utils import canonicalize_name
 from ..consumer.command_line import CommandLine
 from ..consumer.front_end import Caller
 from ..consumer.uv import project_root
-from ..files import UnreadableError, is_file, joined
-from ..untrusted import read_toml, strings, table
+from ..files import is_file, joined
+from ..untrusted import find_toml, strings, table
 from .requirements_files import shown_path
 from .torch_lines import Line
 
@@ -35,13 +35,13 @@ def read_uv_settings(
     root = project_root(folder) or folder
     own = root / "uv.toml"
     if is_file(own):  # it is then read instead of [tool.uv]
-        yield own, _parsed(own)
+        yield own, find_toml(own)
     else:
-        yield root / "pyproject.toml", table(table(_parsed(root / "pyproject.toml").get("tool")).get("uv"))
+        yield root / "pyproject.toml", table(table(find_toml(root / "pyproject.toml").get("tool")).get("uv"))
     home = variables.get("APPDATA") if os.name == "nt" else variables.get("XDG_CONFIG_HOME")
     base = Path(home) if home else joined("", "~/.config")
     for file in (base / "uv" / "uv.toml", system):
-        yield file, _parsed(file)
+        yield file, find_toml(file)
 
 
 def extra_torches(settings: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
@@ -63,7 +63,7 @@ def chooses_torch(caller: Caller, variables: Mapping[str, str], name: str) -> bo
         return False
     named = caller.command.value("--config-file") or variables.get("UV_CONFIG_FILE")
     root = caller.command.value("--project") or variables.get("UV_PROJECT") or "."
-    found = [_parsed(caller.path(named))] if named else [s for _, s in read_uv_settings(variables, caller.path(root))]
+    found = [find_toml(caller.path(named))] if named else [s for _, s in read_uv_settings(variables, caller.path(root))]
     return any(
         canonicalize_name(package) == canonicalize_name(name) and (is_matched or "==" in text)
         for settings in found
@@ -77,14 +77,7 @@ def pip_lines(command: CommandLine, variables: Mapping[str, str], folder: Path, 
     if command.has("--no-config") or variables.get("UV_NO_CONFIG"):
         return
     named = command.value("--config-file") or variables.get("UV_CONFIG_FILE")
-    files = [(folder / named, _parsed(folder / named))] if named else read_uv_settings(variables, folder)
+    files = [(folder / named, find_toml(folder / named))] if named else read_uv_settings(variables, folder)
     for file, settings in files:
         for text in strings(settings.get(key)):
             yield Line(text=text, folder=file.parent, source=f"{shown_path(file, folder)} ({key})")
-
-
-def _parsed(file: Path) -> Mapping[str, Any]:
-    try:
-        return read_toml(file)
-    except UnreadableError:
-        return {}

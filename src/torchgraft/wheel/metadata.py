@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ..errors import ActError, Evidence, Problem
 from ..model.decision import Plan, RuntimeRequirement
+from ..model.torch_values import requirement_of
 from .record import read_record
 
 _EMPTY_LINE = re.compile(rb"\r?\n(?=\r?\n)")
@@ -111,9 +111,8 @@ def as_prepared(plan: Plan, metadata_directory: str | None) -> Plan:
 
 
 def _is_same(one: str, other: str) -> bool:
-    try:
-        first, second = Requirement(one.strip()), Requirement(other)
-    except InvalidRequirement:
+    first, second = requirement_of(one.strip()), requirement_of(other)
+    if first is None or second is None:
         return False
     names = {canonicalize_name(first.name), canonicalize_name(second.name)}
     plain = first.marker is None and first.url is None and not first.extras
