@@ -169,6 +169,7 @@ CUDA = {
     "if there is CUDA": ("if torch.cuda.is_available():\n    CUDAExtension()", False),
     "one of two": ("e = CUDAExtension('x', []) if CUDA_HOME else CppExtension('x', [])", False),
     "after a return": ("def f():\n    if not cuda():\n        return []\n    return [CUDAExtension()]\nf()", False),
+    "or it fails": ("if not cuda():\n    raise RuntimeError('no CUDA')\nCUDAExtension()", True),
     "if a variable says so": ("if os.getenv('BUILD_CUDA') == '1':\n    CUDAExtension()", False),
     "in a function that nobody calls": ("def f():\n    CUDAExtension()", False),
 }

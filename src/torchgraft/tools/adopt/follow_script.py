@@ -59,7 +59,8 @@ class _Walk(KnownNames, ast.NodeVisitor):
         self.reached = Reached()
         self._perhaps_called: set[ast.AST] = set()
         self._running: list[ast.AST] = []
-        self.left_early = [False]  # for each function that runs: it may have returned already
+        self.left_early = [False]  # for each function that runs: it may have returned already, or raised
+        self._returned = [False]  # it may have returned, without an error
         self.guards = 0
         self._conditions = 0  # around this place, of which nothing is known
         self._steps = 0
@@ -140,7 +141,7 @@ class _Walk(KnownNames, ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> object:
         is_there = self.reached.ask(
-            node, guarded=bool(self.guards), certain=not self._conditions and not any(self.left_early)
+            node, guarded=bool(self.guards), certain=not self._conditions and not any(self._returned)
         )
         given = [self.visit(argument) for argument in node.args]
         named = {keyword.arg: self.visit(keyword.value) for keyword in node.keywords}
@@ -183,7 +184,9 @@ class _Walk(KnownNames, ast.NodeVisitor):
         self.scopes = [self.globals, scope]
         self._running.append(function)
         self.left_early.append(False)
+        self._returned.append(False)
         stop = self.block(function.body)
+        self._returned.pop()
         perhaps_earlier = self.left_early.pop() or function.name in self.often
         self._running.pop()
         self.scopes = outer
@@ -234,7 +237,7 @@ class _Walk(KnownNames, ast.NodeVisitor):
 
     def visit_Raise(self, node: ast.Raise) -> Stop:
         self.generic_visit(node)
-        return Stop()
+        return Stop(failed=True)
 
     def visit_Assign(self, node: ast.Assign) -> None:
         value = self.visit(node.value)
@@ -339,7 +342,8 @@ class _Walk(KnownNames, ast.NodeVisitor):
     def _joined(self, stops: list[Stop | None]) -> Stop | None:
         """Return how one of several blocks ended."""
         if all(stop is not None for stop in stops):
-            return Stop()
+            return Stop(failed=all(stop.failed for stop in stops if stop))
         if any(stop is not None for stop in stops):
             self.left_early[-1] = True
+            self._returned[-1] |= not all(stop.failed for stop in stops if stop)
         return None

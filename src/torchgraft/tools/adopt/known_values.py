@@ -56,10 +56,11 @@ def truth_of(value: object) -> bool | None:
 
 
 class Stop:
-    """How a block ended: `value` is what it returned, where it certainly did."""
+    """How a block ended: `value` is what it returned, where it certainly did; `failed` that it raised."""
 
-    def __init__(self, value: object = UNKNOWN) -> None:
+    def __init__(self, value: object = UNKNOWN, *, failed: bool = False) -> None:
         self.value = value
+        self.failed = failed
 
 
 def compared(node: ast.Compare, left: object, rights: list[object]) -> object:
