@@ -228,6 +228,9 @@ There is no lock, and no uv on `PATH` to say what would be installed.""",
             "no-sdist": """\
 What was named is no sdist, no index has one, or it could not be downloaded with the digest that the index or the lock
 says.""",
+            "machine-refuses": """\
+The system did not let torchgraft do what it was about to do, and the message has the system's words: a folder that may
+not be entered, no folder for temporary files, a limit of open files, processes or memory.""",
             "no-working-folder": """\
 The folder that a command was started in has been deleted, or made anew under its old name. Change to one that is
 there.""",

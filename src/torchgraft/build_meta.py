@@ -9,9 +9,9 @@ import functools
 import gc
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from .errors import INTERRUPTED, OUR_OWN_BUG, REPORT_TO, TorchgraftError, ascii_text
+from .errors import INTERRUPTED, OUR_OWN_BUG, REPORT_TO, TorchgraftError, ascii_text, problem_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,13 +30,19 @@ def _boundary(hook: F) -> F:
         try:
             return hook(*args, **kwargs)
         except TorchgraftError as error:
-            print(f"\n{ascii_text(str(error))}\n", file=sys.stderr, flush=True)
-            raise SystemExit(error.exit_code) from None
+            _end(str(error), error.exit_code)
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
-        except Exception:  # noqa: BLE001 - the one error boundary of the hooks
+        except Exception as error:  # noqa: BLE001 - the one error boundary of the hooks
             import traceback
+            from pathlib import Path
 
+            from .disks import refusal
+
+            # The folder that the front end wants something in stands first, where it wants something in one.
+            refused = refusal(error, *(Path(argument) for argument in args[:1] if isinstance(argument, str)))
+            if refused is not None:
+                _end(problem_text(refused), TorchgraftError.exit_code)
             traceback.print_exc()
             print(
                 f"\ntorchgraft has a bug in {hook.__name__}; please send what stands above to {REPORT_TO}",
@@ -47,6 +53,11 @@ def _boundary(hook: F) -> F:
             gc.set_threshold(*collecting)
 
     return guarded  # type: ignore[return-value]  # functools.wraps keeps the signature
+
+
+def _end(said: str, status: int) -> NoReturn:
+    print(f"\n{ascii_text(said)}\n", file=sys.stderr, flush=True)
+    raise SystemExit(status) from None
 
 
 @_boundary

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import IO, Any
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _LAST_WORDS_S = 2
 _CHUNK_BYTES = 65_536
+_WATCH_S = 0.5
 
 
 def run_child(
@@ -79,11 +81,13 @@ def _child(command: Sequence[str], locks: Sequence[int], **more: Any) -> Iterato
 
 
 @contextlib.contextmanager
-def interruptions_raised() -> Iterator[None]:
+def interruptions_raised(caller: int | None = None) -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and SIGHUP raise SystemExit inside: what is half-made is cleaned up.
 
     Those that are ignored stay so (nohup), and those that somebody handles are left to him. Further signals do not
     disturb the cleaning up.
+
+    :param caller: the process that waits for this one; its end is an interruption, too
     """
     before: dict[signal.Signals, Any] = {}
 
@@ -97,11 +101,34 @@ def interruptions_raised() -> Iterator[None]:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
                 before[number] = signal.signal(number, interrupt)
+    over = threading.Event()
+    if caller is not None and signal.SIGTERM in before:
+        # No parent-death signal: Linux sends it where the thread ends that has started us, and uv has many.
+        threading.Thread(target=_watch, args=(caller, over), daemon=True).start()
     try:
         yield
     finally:
+        over.set()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _watch(caller: int, over: threading.Event) -> None:
+    """Send this process SIGTERM when the one that waits for it has ended, or had ended before we asked who it is."""
+    is_gone = _has_no_reader(1) or _has_no_reader(2)
+    while not is_gone and os.getppid() == caller:
+        if over.wait(_WATCH_S):
+            return
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _has_no_reader(descriptor: int) -> bool:
+    """Return whether all that is written there is lost."""
+    if sys.platform == "win32":
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def say(text: str) -> None:

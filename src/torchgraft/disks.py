@@ -1,6 +1,6 @@
-"""Which file system is full, how much it has, and what moves exactly that which is written there.
+"""What the machine refuses: which file system is full, what moves exactly that which is written there; other limits.
 
-May not write or remove anything. It is imported where a disk is full.
+May not write or remove anything. It is imported where something was refused.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,6 +20,47 @@ from .files import is_file
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # A compiler that fails removes what it has written.
 _LITTLE_BYTES = 200_000_000
+_MAY_NOT = ("this user may not do that there", "name another folder, or let this user into it")
+# What a program cannot help, whatever it was doing: why, and what cures it.
+_REFUSALS = {
+    errno.EACCES: _MAY_NOT,
+    errno.EPERM: _MAY_NOT,
+    errno.EROFS: ("nothing can be written there", "name another folder, or one that can be written"),
+    errno.ENOTDIR: ("a file stands where a folder has to be", "name another folder, or move the file away"),
+    errno.EEXIST: ("a file or a link stands where a folder has to be", "name another folder, or move it away"),
+    errno.ELOOP: ("its links go round", "name another folder, or mend the links"),
+    errno.ENAMETOOLONG: ("its file system has no names that long", "name a folder with a shorter path"),
+    errno.EIO: ("the disk is broken, or its server away", "name a folder on another disk"),
+    errno.EMFILE: ("this process may not open more files at once", "ulimit -n 4096   (or as many as there may be)"),
+    errno.ENFILE: ("the machine has no more files to open", "end what else runs here"),
+    errno.EFBIG: ("a limit says how large a file may be", "ulimit -f unlimited"),
+    errno.EAGAIN: ("this user may start no more processes", "ulimit -u 4096   (or end what else runs here)"),
+    errno.ENOMEM: ("there is not enough memory", "ulimit -v unlimited   (or end what else runs here)"),
+}
+
+
+def refusal(error: Exception, *written: Path) -> Problem | None:
+    """Return what the machine has refused; None for an error that may be a fault of our own.
+
+    :param written: the folders that were being written to, where the error does not say
+    """
+    number, place, said = (error.errno, error.filename, error.strerror) if isinstance(error, OSError) else (None,) * 3
+    if isinstance(error, MemoryError):
+        number, said = errno.ENOMEM, "out of memory"
+    elif isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        number, said = errno.EAGAIN, "no new thread can be started"
+    elif number == errno.ENOENT and place is None:
+        # It says so of tempfile's.
+        fix = "export TMPDIR=FOLDER   (one that is there, and can be written)"
+        return Problem(code="machine-refuses", headline=f"{said}", why="a build needs one", fixes=(fix,))
+    if number in _FULL:
+        full = Problem(code="disk-full", headline="the disk is full", why="what is built has to be written down")
+        return with_disks(full, [Path(os.fsdecode(place))] if place else [*_temporary(), *written])
+    if number not in _REFUSALS:
+        return None
+    why, fix = _REFUSALS[number]
+    where = f": {os.fsdecode(place)}" if isinstance(place, str | bytes) else ""
+    return Problem(code="machine-refuses", headline=f"{said}{where}", why=why, fixes=(fix,))
 
 
 def is_full(error: OSError) -> bool:
@@ -32,17 +74,19 @@ def disk_text(path: Path) -> str:
     usage, mount = shutil.disk_usage(place), place
     while mount != mount.parent and mount.parent.stat().st_dev == mount.stat().st_dev:
         mount = mount.parent
-    return f"{mount} has {_size(usage.free)} free of {_size(usage.total)}"
+    no_more = ", and no room for one more file" if _has_no_files(place) else ""
+    return f"{mount} has {_size(usage.free)} free of {_size(usage.total)}{no_more}"
 
 
-def with_disks(problem: Problem, *, source: Path, cache_folder: Path, written: Iterable[Path] = ()) -> Problem:
+def with_disks(
+    problem: Problem, written: Iterable[Path], *, source: Path | None = None, cache_folder: Path | None = None
+) -> Problem:
     """Return a problem of a full disk with the file systems that are full, and for each what moves it.
 
+    :param written: what may have been written to
     :param source: the tree that is built
-    :param written: the folders that the front end wants files in
     """
-    places = [Path(tempfile.gettempdir()), source, cache_folder, *written]
-    free = {place: shutil.disk_usage(_existing(place)).free for place in dict.fromkeys(places)}
+    free = {place: _free_bytes(place) for place in dict.fromkeys(written)}
     full = [place for place in free if free[place] < _LITTLE_BYTES] or [min(free, key=lambda place: free[place])]
     disks = dict.fromkeys(map(disk_text, full))
     return replace(
@@ -53,13 +97,18 @@ def with_disks(problem: Problem, *, source: Path, cache_folder: Path, written: I
     )
 
 
+def written_in_a_build(source: Path, cache_folder: Path) -> list[Path]:
+    """Return what every build writes to."""
+    return [*_temporary(), source, cache_folder]
+
+
 def cure_of_full(path: Path, *, source: Path | None = None, cache_folder: Path | None = None) -> str:
     """Return what moves exactly that which is written at a path."""
     if cache_folder is not None and path.is_relative_to(cache_folder):
         return "export TORCHGRAFT_CACHE_DIR=FOLDER   (one with space)"
-    temporary = Path(tempfile.gettempdir())
-    if path.is_relative_to(temporary) and _existing(path).stat().st_dev == temporary.stat().st_dev:
-        return "export TMPDIR=FOLDER   (one with space)"
+    for temporary in _temporary():
+        if path.is_relative_to(temporary) and _existing(path).stat().st_dev == _existing(temporary).stat().st_dev:
+            return "export TMPDIR=FOLDER   (one with space)"
     if any(is_file(parent / "CACHEDIR.TAG") for parent in path.parents):
         return "export UV_CACHE_DIR=FOLDER   (one with space)"
     if path == source:
@@ -67,8 +116,31 @@ def cure_of_full(path: Path, *, source: Path | None = None, cache_folder: Path |
     return "make room there, or name another folder for wheels   (pip wheel -w, python -m build -o, uv build -o)"
 
 
+def _temporary() -> list[Path]:
+    """Return the folder for temporary files that was named, and the one that is taken: another, if that is full."""
+    named = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]
+    try:
+        named.append(tempfile.gettempdir())
+    except FileNotFoundError:
+        named.append("/tmp")  # noqa: S108 - it is looked at
+    return list(dict.fromkeys(map(Path, named)))
+
+
 def _existing(path: Path) -> Path:
     return next(place for place in (path, *path.parents) if os.path.lexists(place))
+
+
+def _free_bytes(path: Path) -> int:
+    """Return how much can be written; nothing where no file more can be made."""
+    place = _existing(path)
+    return 0 if _has_no_files(place) else shutil.disk_usage(place).free
+
+
+def _has_no_files(place: Path) -> bool:
+    if sys.platform == "win32":
+        return False
+    status = os.statvfs(place)
+    return status.f_files > 0 and status.f_favail == 0
 
 
 def _size(count: int) -> str:

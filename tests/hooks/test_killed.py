@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ WRITES = """
 import os, subprocess, sys, time
 from setuptools import setup
 
-tick = "import os, sys, time\\nwhile True: open(sys.argv[1], 'a').write('x'); time.sleep(0.05)"
+tick = "import os, sys, time\\nwhile os.path.exists(sys.argv[1] + '.wait'):"
+tick += " open(sys.argv[1], 'a').write('x'); time.sleep(0.05)"
 if os.environ.get("TICKS"):
     subprocess.Popen([sys.executable, "-c", tick, os.environ["TICKS"]], preexec_fn=os.setpgrp)
     while os.path.exists(os.environ["TICKS"] + ".wait"):
@@ -42,8 +44,8 @@ class Hook:
         self.variables = {**inherited, **told, "PYTHONPATH": str(ROOT / "src"), "TICKS": str(self.ticks), **variables}
         self.project, self.wheels = project, folder / "wheels"
 
-    def start(self, hook: str = "build_wheel") -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", HOOK, hook, str(self.wheels)]
+    def start(self, hook: str = "build_wheel", *, inside: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        command = [sys.executable, *inside, "-c", HOOK, hook, str(self.wheels)]
         with interruptible(), self.log.open("ab") as log:
             process = subprocess.Popen(
                 command, cwd=self.project, env=self.variables, stdout=log, stderr=log, start_new_session=True
@@ -98,6 +100,18 @@ def test_what_a_killed_hook_started_ends_and_the_next_build_sweeps(hook: Hook) -
     process.kill()
     process.wait(20)
     assert "waiting for it" in hook.build() or not hook.is_writing()
+    assert not hook.is_writing()
+    assert left_in(hook.wheels) == []
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_a_hook_ends_when_the_front_end_has_ended(hook: Hook, name: str) -> None:
+    front_end = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]], capture_output=True)"
+    process = hook.start(inside=("-c", front_end))
+    process.send_signal(signal.Signals[name])
+    process.wait(20)
+    time.sleep(2)
     assert not hook.is_writing()
     assert left_in(hook.wheels) == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.disks import cure_of_full, disk_text, is_full, with_disks
+from torchgraft.disks import cure_of_full, disk_text, is_full, refusal, with_disks, written_in_a_build
 from torchgraft.errors import Problem
 
 
@@ -35,6 +35,7 @@ def test_the_file_system_of_a_path_that_is_not_there_yet(tmp_path: Path) -> None
 )
 def test_what_moves_exactly_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, cure: str) -> None:
     (tmp_path / "tmp").mkdir()
+    monkeypatch.delenv("TMPDIR", raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     (tmp_path / "uv").mkdir()
     (tmp_path / "uv" / "CACHEDIR.TAG").touch()
@@ -44,8 +45,53 @@ def test_what_moves_exactly_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_problem_says_which_disk_it_is(tmp_path: Path) -> None:
     problem = Problem(code="disk-full", headline="the disk is full", why="object files need gigabytes", fixes=("x",))
-    found = with_disks(problem, source=tmp_path / "source", cache_folder=tmp_path / "cache")
+    source, cache = tmp_path / "source", tmp_path / "cache"
+    found = with_disks(problem, written_in_a_build(source, cache), source=source, cache_folder=cache)
     assert [evidence.label for evidence in found.evidence] == ["disk"]
     assert found.evidence[0].text.startswith(found.headline.removeprefix("a disk is full: "))
     assert found.fixes
     assert "x" not in found.fixes
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "fix"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "Permission denied: /x", "name another folder"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", b"/x/y"), "Not a directory: /x/y", "move the file away"),
+        (OSError(errno.EMFILE, "Too many open files", "/x"), "Too many open files: /x", "ulimit -n"),
+        (OSError(errno.EFBIG, "File too large"), "File too large", "ulimit -f"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "Resource temporarily", "ulimit -u"),
+        (RuntimeError("can't start new thread"), "no new thread can be started", "ulimit -u"),
+        (MemoryError(), "out of memory", "ulimit -v"),
+        (
+            FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/x']"),
+            "No usable",
+            "export TMPDIR",
+        ),
+    ],
+)
+def test_what_the_machine_refuses(error: Exception, said: str, fix: str) -> None:
+    problem = refusal(error)
+    assert problem is not None
+    assert problem.code == "machine-refuses"
+    assert problem.headline.startswith(said)
+    assert fix in problem.fixes[0]
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(errno.ENOENT, "No such file", "/x"), ZeroDivisionError(), OSError()]
+)
+def test_what_may_be_our_own_fault(error: Exception) -> None:
+    assert refusal(error) is None
+
+
+def test_a_folder_that_was_named_and_is_full_is_not_the_one_that_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where there is no room, tempfile takes another
+    problem = refusal(OSError(errno.ENOSPC, "No space left on device"), tmp_path / "wheels")
+    assert problem is not None
+    assert problem.code == "disk-full"
+    full = refusal(OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x")))
+    assert full is not None
+    assert full.fixes == ("export TMPDIR=FOLDER   (one with space)",)

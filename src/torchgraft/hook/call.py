@@ -5,6 +5,7 @@ May not carry it out. It is imported for every hook, so that it imports nothing 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,13 +21,16 @@ from ..settings.sources import Settings, take_settings
 from ..values import dataclass
 from .plan import plan_build, plan_pass_through
 
+# What runs a hook in a process of its own: uv's text, and the file of pyproject_hooks.
+_RUNNERS = frozenset({"-c", "_in_process.py"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """A hook call with its plan. `config_settings` are the delegate's part; `variables` what the process inherited.
 
     `timeout_s` is what the delegate may take, None for as long as it takes; `cache_age_s` how long the cache keeps
-    what no build uses, 0 for ever; `trust` as in the settings.
+    what no build uses, 0 for ever; `trust` as in the settings. `caller` is the process that waits for this one.
     """
 
     plan: Plan
@@ -37,6 +41,7 @@ class Call:
     timeout_s: int | None = None
     cache_age_s: int = 0
     trust: tuple[str, ...] = ()
+    caller: int | None = None
 
 
 def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: str | None = None) -> Call:
@@ -46,6 +51,8 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
     :raises ConfigError: with every mistake in every source of settings
     :raises PlanError: with every reason why there is no right build here
     """
+    # Whoever calls us in his own process may go on when the one above him has ended.
+    caller = os.getppid() if Path(sys.argv[0]).name in _RUNNERS else None
     settings = take_settings(Path.cwd(), config_settings, prepared=prepared)
     note = ""
     if settings.config.provide is not Provide.OFF:
@@ -64,6 +71,7 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
         timeout_s=settings.config.timeout_s or None,
         cache_age_s=settings.config.cache_age_s,
         trust=settings.config.trust,
+        caller=caller,
     )
 
 

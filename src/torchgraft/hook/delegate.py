@@ -61,7 +61,7 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
         from ..compile.compiler_cache import through_cache
 
         variables = through_cache(plan, variables, call.cache_folder / "compilers")
-    with interruptions_raised(), _source_held(call) as (more, locks):
+    with interruptions_raised(call.caller), _source_held(call) as (more, locks):
         variables.update(more)
         while True:
             try:
@@ -231,11 +231,12 @@ def _lacks(delegate: Delegate, hook: str) -> Problem:
 def _with_disks(problem: Problem, call: Call, arguments: Sequence[object]) -> Problem:
     if problem.code != "disk-full":
         return problem
-    from ..disks import with_disks
+    from ..disks import with_disks, written_in_a_build
 
     # All hooks but those that ask for requirements get the folder to write into first.
     written = [Path(argument) for argument in arguments[:1] if isinstance(argument, str)]
-    return with_disks(problem, source=call.source, cache_folder=call.cache_folder, written=written)
+    written += written_in_a_build(call.source, call.cache_folder)
+    return with_disks(problem, written, source=call.source, cache_folder=call.cache_folder)
 
 
 def delegate_failed(plan: Plan, how: str, *, telling: TellingLines | None = None) -> Problem:

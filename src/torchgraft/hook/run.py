@@ -139,7 +139,11 @@ def build_wheel(
         metadata = Path(metadata_directory, "METADATA").read_bytes()
         metadata_directory = None
     # In a folder of its own: what is not finished never gets where the front end looks for it.
-    with _draft_in(directory) as draft, delegates_metadata(metadata_directory) as prepared, moved(call) as there:
+    with (
+        _draft_in(directory, call.caller) as draft,
+        delegates_metadata(metadata_directory) as prepared,
+        moved(call) as there,
+    ):
         name = str(run_hook(there, (str(draft), call.config_settings, prepared)))
         from .finish import finish_wheel
 
@@ -150,7 +154,7 @@ def build_wheel(
 
 
 @contextlib.contextmanager
-def _draft_in(directory: str) -> Iterator[Path]:
+def _draft_in(directory: str, caller: int | None) -> Iterator[Path]:
     """Yield a folder beside where the wheel will be; those of hooks that were killed are swept."""
     import shutil
     import tempfile
@@ -165,7 +169,7 @@ def _draft_in(directory: str) -> Iterator[Path]:
             is_new = time.time() - left.stat().st_mtime < _DRAFT_LOCKED_S
             if not is_new and is_file_locked(left / "lock") is False:
                 shutil.rmtree(left)
-    with interruptions_raised(), tempfile.TemporaryDirectory(prefix=_DRAFT, dir=directory) as folder:
+    with interruptions_raised(caller), tempfile.TemporaryDirectory(prefix=_DRAFT, dir=directory) as folder:
         lock = FileLock(Path(folder, "lock"))
         with contextlib.suppress(OSError):  # a file system without locks
             lock.acquire(timeout_s=0)
@@ -203,7 +207,7 @@ def _take_prebuilt(call: Call, directory: str, metadata_directory: str | None) -
     tried: list[PlannedPrebuilt] = []
     for index, wheel in enumerate(plan.prebuilt):
         try:
-            with _draft_in(directory) as draft:
+            with _draft_in(directory, call.caller) as draft:
                 found, used = fetch_prebuilt(wheel, draft, prepared, plan.torch)
                 after = replace(plan, prebuilt=(*tried, used, *plan.prebuilt[index + 1 :]))
                 # What a front end resolves by is the same as in the metadata that were prepared.

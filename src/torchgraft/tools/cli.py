@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
-import errno
 import importlib
 import io
 import os
@@ -20,7 +19,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from .. import __version__
-from ..errors import OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, Problem, TorchgraftError, shown
+from ..disks import refusal
+from ..errors import OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, Problem, TorchgraftError, problem_text
 
 PROGRAM = "torchgraft"
 
@@ -55,10 +55,6 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
     }
 )
 _INTERRUPTED = 130
-# What a program cannot help: a disk that is full or broken, a folder that may not be entered.
-_OF_MACHINE = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG, errno.ELOOP}
-)
 _DESCRIPTION = """Build torch extensions against the PyTorch that they will run with. pip, uv and all the others
 call torchgraft by themselves when they build a project that names it in [build-system]. These commands are for people.
 """
@@ -99,14 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         return 0  # The reader (head, less) has seen enough.
-    except OSError as error:
-        if error.errno not in _OF_MACHINE:
+    except Exception as error:  # noqa: BLE001 - the one error boundary of the command line
+        refused = refusal(error)
+        if refused is None:
             return _own_bug()
-        where = f": {shown(str(error.filename))}" if error.filename else ""
-        print(f"{PROGRAM}: {error.strerror}{where}", file=sys.stderr)
+        print(problem_text(refused), file=sys.stderr)
         return ActError.exit_code
-    except Exception:  # noqa: BLE001 - the one error boundary of the command line
-        return _own_bug()
     finally:
         _let_go_of_stdout()
 

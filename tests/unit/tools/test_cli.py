@@ -200,9 +200,9 @@ def test_what_ends_a_command_early(failing: Callable[[BaseException], int], caps
     assert failing(BrokenPipeError()) == 0
     assert capsys.readouterr().err == ""
     assert failing(OSError(errno.ENOSPC, "No space left on device")) == 1
-    assert capsys.readouterr().err == "torchgraft: No space left on device\n"
+    assert capsys.readouterr().err.startswith("error[disk-full]: a disk is full: /")
     assert failing(PermissionError(errno.EACCES, "Permission denied", "/x")) == 1
-    assert capsys.readouterr().err == "torchgraft: Permission denied: /x\n"
+    assert capsys.readouterr().err.startswith("error[machine-refuses]: Permission denied: /x\n")
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EINVAL, "Invalid argument"), ZeroDivisionError("oops")])
