@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import re
+import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.https import Server, content, partial_content, serve_tunnels, silence, status, trickle
+from support.https import Server, content, drip, partial_content, serve_tunnels, silence, status, trickle
 from torchgraft.prebuilt.download import DownloadError, Limits, download
 
 DATA = b"wheel" * 100_000
@@ -99,6 +102,38 @@ def test_a_server_that_says_nothing(server: Server, tmp_path: Path, released: th
 def test_a_server_that_takes_for_ever(server: Server, tmp_path: Path, released: threading.Event) -> None:
     url = server.serve("/a.whl", trickle(released))
     assert "longer than 0.2 s" in refusal(url, tmp_path / "file", Limits(total_s=0.2, tries=1))
+
+
+HEADER = b"HTTP/1.1 200 OK\r\nX-Long: "
+
+
+@pytest.mark.parametrize(
+    ("start", "again"), [(b"", b"H"), (HEADER, b"x"), (HEADER, b"x\r\nX-Y: "), (b"", b"HTTP/1.1 100 Continue\r\n\r\n")]
+)
+def test_a_header_that_never_ends(
+    server: Server, tmp_path: Path, released: threading.Event, start: bytes, again: bytes
+) -> None:
+    url = server.serve("/a.whl", drip(released, start, again))
+    before = time.monotonic()
+    said = refusal(url, tmp_path / "file", Limits(total_s=0.5, tries=3, pause_s=0.01))
+    assert said == "it takes longer than 0.5 s"
+    assert time.monotonic() - before < 5
+
+
+def test_a_greeting_of_tls_that_never_ends(tmp_path: Path, released: threading.Event) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"\x16\x03\x03\x40\x00")  # a record of 16 kB follows
+                while not released.wait(timeout=0.02):
+                    connection.sendall(b"\x02")
+
+        threading.Thread(target=greet, daemon=True).start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/a.whl"
+        said = refusal(url, tmp_path / "file", Limits(total_s=0.5, tries=3, pause_s=0.01))
+    assert said == "it takes longer than 0.5 s"
 
 
 def test_more_than_it_may_be(server: Server, tmp_path: Path) -> None:

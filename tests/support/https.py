@@ -85,14 +85,17 @@ def silence(released: threading.Event) -> Answer:
 
 def trickle(released: threading.Event) -> Answer:
     """Answer with a byte now and then, until the event."""
+    return drip(released, b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x")
+
+
+def drip(released: threading.Event, start: bytes, again: bytes) -> Answer:
+    """Answer with these bytes, then with others now and then, until the event."""
 
     def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", "1000000")
-        handler.end_headers()
         with suppress(OSError):
+            handler.wfile.write(start)
             while not released.wait(timeout=0.02):
-                handler.wfile.write(b"x")
+                handler.wfile.write(again)
         handler.close_connection = True
 
     return answer

@@ -10,8 +10,10 @@ import contextlib
 import hashlib
 import netrc
 import re
+import socket
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,24 +66,69 @@ def download(url: str, target: Path, *, limits: Limits, accept: str = "") -> str
         import urllib3
     except ImportError:
         raise DownloadError("urllib3 is not installed in the build environment") from None
-    deadline = time.monotonic() + limits.total_s
     said = ""
-    for last in range(limits.tries - 1, -1, -1):
-        try:
-            return _once(url, target, limits, deadline, accept)
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            said = _reason(error)
-        if last:
-            time.sleep(limits.pause_s)
+    with contextlib.closing(_Connections(limits.total_s)) as connections:
+        for last in range(limits.tries - 1, -1, -1):
+            try:
+                return _once(url, target, limits, connections, accept)
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                said = _reason(error)
+            connections.refuse_after_time()
+            if last:
+                time.sleep(limits.pause_s)
     raise DownloadError(said)
 
 
-def _once(url: str, target: Path, limits: Limits, deadline: float, accept: str) -> str:
+class _Connections:
+    """The connections of one download, all shut when its time is over.
+
+    A limit of silence is none of time: a byte now and then is no silence, be it of a header, of headers without end, of
+    a greeting of TLS or of a proxy.
+    """
+
+    def __init__(self, total_s: float) -> None:
+        self._total_s = total_s
+        self._is_over = False
+        self._opened: list[socket.socket] = []
+        self._timer = threading.Timer(total_s, self._shut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def close(self) -> None:
+        """Forget them."""
+        self._timer.cancel()
+        for connection in self._opened:
+            connection.close()
+
+    def keep(self, connection: socket.socket) -> socket.socket:
+        """Return a connection that is shut in time."""
+        # A second descriptor: TLS takes the first one away from this object.
+        self._opened.append(connection.dup())
+        if self._is_over:
+            connection.close()
+            self.refuse_after_time()
+        return connection
+
+    def refuse_after_time(self) -> None:
+        """Go no further when the time is over."""
+        if self._is_over:
+            raise DownloadError(f"it takes longer than {self._total_s:g} s")
+
+    def _shut(self) -> None:
+        self._is_over = True
+        for connection in self._opened:
+            with contextlib.suppress(OSError):  # the server has shut it
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+def _once(url: str, target: Path, limits: Limits, connections: _Connections, accept: str) -> str:
     """Download once; what may pass by is tried again before the body begins, and by the caller after."""
     for _ in range(_MOST_REDIRECTS + 1):
-        with _answer(url, limits, accept) as answer:
+        with _answer(url, limits, connections, accept) as answer:
             if answer.status not in _REDIRECTS:
-                return _write(answer, target, limits, deadline)
+                digest = _write(answer, target, limits)
+                connections.refuse_after_time()  # what was cut off may look like all
+                return digest
             url = _redirected(url, answer.headers.get("Location", ""))
     raise DownloadError(f"more than {_MOST_REDIRECTS} redirects")
 
@@ -99,7 +146,7 @@ def _redirected(url: str, location: str) -> str:
 
 
 @contextlib.contextmanager
-def _answer(url: str, limits: Limits, accept: str) -> Iterator[BaseHTTPResponse]:
+def _answer(url: str, limits: Limits, connections: _Connections, accept: str) -> Iterator[BaseHTTPResponse]:
     from urllib3.util import Retry, Timeout
 
     parts = urlsplit(url)
@@ -120,7 +167,7 @@ def _answer(url: str, limits: Limits, accept: str) -> Iterator[BaseHTTPResponse]
         headers["authorization"] = _basic(unquote_to_bytes(f"{parts.username}:{parts.password or ''}"))
     elif password:
         headers["authorization"] = _basic(password.encode("utf-8"))
-    with _pool(_proxy(parts)) as pool:
+    with _pool(_proxy(parts), connections) as pool:
         answer = pool.request(
             "GET",
             url,
@@ -151,12 +198,26 @@ def _proxy(parts: SplitResult) -> str:
     return "" if is_direct else proxies.get("https") or proxies.get("all", "")
 
 
-def _pool(proxy: str) -> PoolManager:
+def _pool(proxy: str, connections: _Connections) -> PoolManager:
+    import urllib3
+    from urllib3.connection import HTTPSConnection
+
+    class Connection(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return connections.keep(super()._new_conn())
+
+    class Pool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Connection
+
+    pool = _proxied(proxy) if proxy else urllib3.PoolManager()
+    pool.pool_classes_by_scheme = {"https": Pool}
+    return pool
+
+
+def _proxied(proxy: str) -> PoolManager:
     import urllib3
     from urllib3.util import parse_url
 
-    if not proxy:
-        return urllib3.PoolManager()
     try:
         parsed = parse_url(proxy if "://" in proxy else f"http://{proxy}")
         headers = {"proxy-authorization": _basic(unquote_to_bytes(parsed.auth))} if parsed.auth else None
@@ -180,7 +241,7 @@ def _password(host: str) -> str | None:
     return f"{found[0]}:{found[2]}" if found else None
 
 
-def _write(answer: BaseHTTPResponse, target: Path, limits: Limits, deadline: float) -> str:
+def _write(answer: BaseHTTPResponse, target: Path, limits: Limits) -> str:
     if answer.status != 200:
         raise DownloadError(f"the server says {answer.status} {answer.reason or ''}".rstrip())
     length = answer.headers.get("Content-Length", "")
@@ -195,8 +256,6 @@ def _write(answer: BaseHTTPResponse, target: Path, limits: Limits, deadline: flo
             count += len(chunk)
             if count > limits.largest_bytes:
                 raise DownloadError(f"it has more than {limits.largest_bytes} bytes")
-            if time.monotonic() > deadline:
-                raise DownloadError(f"it takes longer than {limits.total_s:g} s")
             digest.update(chunk)
             file.write(chunk)
             advance(count)

@@ -70,4 +70,4 @@ def test_an_address_of_a_proxy_is_never_said(proxy: str) -> None:
     with pytest.raises(
         DownloadError, match=r"^the (address of the proxy is none|proxy speaks neither HTTP nor HTTPS)$"
     ):
-        module._pool(proxy)
+        module._proxied(proxy)
