@@ -34,7 +34,7 @@ def run_child(
 ) -> int:
     """Return the exit status of a command; negative for a signal, as subprocess has it.
 
-    It ends when this process ends, however that happens, with all that it has started. Not so on Windows.
+    It ends when this process ends, however that happens, with all that it has started.
 
     :param each_line: is given every line of output, and returns what is passed on of it; very long ones come in parts
     :param locks: descriptors of locks that stay locked until it has ended
@@ -51,9 +51,12 @@ def _child(command: Sequence[str], locks: Sequence[int], **more: Any) -> Iterato
     """Yield the supervisor of a command, or the command where there is none; what is left of it is ended afterwards."""
     more |= {"bufsize": 0, "stdout": subprocess.PIPE, "stderr": _stderr_target()}
     if sys.platform == "win32":
+        from .windows_job import held_in_job
+
         with subprocess.Popen(command, **more) as process:
             try:
-                yield process
+                with held_in_job(process.pid):
+                    yield process
             finally:
                 process.kill()
         return
