@@ -60,6 +60,23 @@ def made_in_one_step(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def remove_in_one_step(folder: Path) -> None:
+    """Take a folder of ours away, then delete what is in it; never what its links lead to.
+
+    What is left of it where this process is killed has a name that is swept.
+
+    :raises OSError: if it cannot be moved
+    """
+    import shutil
+    import tempfile
+
+    trash = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=folder.parent))  # with mode 0700
+    try:
+        folder.rename(trash / folder.name)
+    finally:
+        shutil.rmtree(trash, ignore_errors=True)
+
+
 def write_own_file(path: Path, text: str) -> None:
     """Write a file in one step: other builds read it.
 

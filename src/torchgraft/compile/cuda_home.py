@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ActError, Evidence, Problem
+from ..files import read_text
 from ..ladder.graft import note_use
 from ..model.decision import PlannedToolkit
 from ..own_files import made_in_one_step, make_own_folder
 
 _TIMEOUT_S = 60
-_MOST_PRUNED = 200
+_LARGEST_HEADER_BYTES = 10_000_000  # that of 13.0 has 1.3
 _FOLDERS = ("bin", "include", "lib", "nvvm", "extras", "share")
 _SHARED_OBJECT = re.compile(r"(lib[^/]+?\.so)\.[0-9.]+")
 _DRIVER_FUNCTION = re.compile(r"\bcu[A-Z]\w*")
@@ -38,7 +39,8 @@ def assemble_cuda_home(toolkit: PlannedToolkit, *, compiler: str) -> Path:
         if not _is_whole(home):
             copied = {copy.name: _copied(Path(copy.name), Path(copy.target)) for copy in toolkit.copies}
             _assemble(home, [copied.get(layer, Path(layer)) for layer in toolkit.layers])
-        note_use(home)
+        for used in (home, *(Path(copy.name) for copy in toolkit.copies)):
+            note_use(used)
         _add_driver_stub(home, compiler)
     except OSError as error:
         raise ActError(
@@ -83,20 +85,12 @@ def _is_whole(home: Path) -> bool:
 
 def _assemble(home: Path, layers: list[Path]) -> None:
     make_own_folder(home.parent)
-    _prune(home.parent)
     try:
         with made_in_one_step(home) as draft:
             _fill(draft, layers)
     except OSError:
         if not _is_whole(home):  # else another build has made it in the meantime
             raise
-
-
-def _prune(homes: Path) -> None:
-    """Remove homes whose nvcc is gone: a front end deletes the build environment whose wheels they were made of."""
-    for home in sorted(homes.iterdir())[:_MOST_PRUNED]:
-        if (home / "bin" / "nvcc").is_symlink() and not _is_whole(home):
-            shutil.rmtree(home, ignore_errors=True)
 
 
 def _fill(home: Path, layers: list[Path]) -> None:
@@ -169,7 +163,7 @@ def _add_driver_stub(home: Path, compiler: str) -> None:
     if stub.exists() or (folder / "libcuda.so").exists():
         return
     header = home / "include" / "cuda.h"
-    text = header.read_text(encoding="utf-8", errors="replace") if header.exists() else ""
+    text = read_text(header, _LARGEST_HEADER_BYTES)
     source = "".join(f"void {name}(void) {{}}\n" for name in sorted(set(_DRIVER_FUNCTION.findall(text))))
     draft = stub.with_name(f".{os.getpid()}.so")
     options = ["-shared", "-nostdlib", "-fPIC", "-w", "-fno-builtin", "-Wl,-soname,libcuda.so.1", "-x", "c", "-"]

@@ -30,7 +30,8 @@ class Call:
     """A hook call with its plan. `config_settings` are the delegate's part; `variables` what the process inherited.
 
     `timeout_s` is what the delegate may take, None for as long as it takes; `cache_age_s` how long the cache keeps
-    what no build uses, 0 for ever; `trust` as in the settings. `caller` is the process that waits for this one.
+    what no build uses, and `cache_bytes` how much of it: 0 is for ever, and all; `trust` as in the settings. `caller`
+    is the process that waits for this one.
     """
 
     plan: Plan
@@ -40,6 +41,7 @@ class Call:
     variables: Mapping[str, str]
     timeout_s: int | None = None
     cache_age_s: int = 0
+    cache_bytes: int = 0
     trust: tuple[str, ...] = ()
     caller: int | None = None
 
@@ -70,6 +72,7 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
         variables=settings.variables,
         timeout_s=settings.config.timeout_s or None,
         cache_age_s=settings.config.cache_age_s,
+        cache_bytes=settings.config.cache_size_bytes,
         trust=settings.config.trust,
         caller=caller,
     )

@@ -29,7 +29,7 @@ from ..model.observation import FrontEndName, Hook, Rule, Way
 from ..project.import_names import PROVIDERS
 from .call import Call
 from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, diagnose
-from .source_lock import hold_source, noted_build
+from .source_lock import hold_source, lock_path, noted_build
 
 _FEWEST_TO_HALVE = 2
 _HOOKS_PREFIX = "_PYPROJECT_HOOKS_"
@@ -51,7 +51,7 @@ _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 def run_hook(call: Call, arguments: Sequence[object]) -> Any:
     """Return what the delegate's hook returns, run as the plan says; again where it fails of what can be helped."""
     plan = call.plan
-    graft = None if plan.graft is None else link_graft(plan.graft, keep_s=call.cache_age_s, trusted=call.trust)
+    graft = None if plan.graft is None else link_graft(plan.graft, trusted=call.trust)
     variables = delegate_variables(plan, call.variables, graft)
     if plan.toolkit is not None:
         from ..compile.cuda_home import assemble_cuda_home
@@ -137,12 +137,23 @@ def _source_held(call: Call) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]
         yield {}, ()
         return
     with contextlib.ExitStack() as stack:
-        locks = stack.enter_context(hold_source(call.source, cache_folder=call.cache_folder, keep_s=call.cache_age_s))
+        locks = stack.enter_context(hold_source(call.source, cache_folder=call.cache_folder))
+        _sweep(call)
         in_place = plan.hook is Hook.BUILD_EDITABLE
         anew = plan.hook is not Hook.BUILD_SDIST and stack.enter_context(
             noted_build(call.source, plan.rebuild, cache_folder=call.cache_folder, in_place=in_place)
         )
         yield {"DIST_EXTRA_CONFIG": plan.rebuild.config} if plan.rebuild and anew else {}, locks
+
+
+def _sweep(call: Call) -> None:
+    from .cache_sweep import sweep_cache
+
+    graft, toolkit = call.plan.graft, call.plan.toolkit
+    used = [lock_path(call.cache_folder, call.source.resolve()), *([Path(graft.folder)] if graft else [])]
+    if toolkit is not None:
+        used += [Path(toolkit.home), *(Path(copy.name) for copy in toolkit.copies)]
+    sweep_cache(call.cache_folder, used=tuple(used), keep_s=call.cache_age_s, most_bytes=call.cache_bytes)
 
 
 def _run_delegate(call: Call, arguments: Sequence[object], variables: Mapping[str, str], locks: tuple[int, ...]) -> Any:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from ..child import say
 from ..errors import ActError, Evidence, Problem, shown
-from ..file_lock import FileLock, remove_lock_file
-from ..files import find_text, is_file, names_in, read_start
+from ..file_lock import FileLock
+from ..files import find_text, is_file, read_start
 from ..model.decision import Rebuild
 from ..model.source_tree import Project
 from ..own_files import make_own_folder, write_own_file
@@ -28,25 +27,22 @@ _SILENCE_S = 1
 _PATIENCE_S = 3600
 _LONGEST_NOTE_BYTES = 1000
 _LONGEST_PATH_BYTES = 65_536
-_MOST_SWEPT = 60
 # distutils reads the file that DIST_EXTRA_CONFIG names after all others, the project's setup.cfg among them.
 _FORCED = "[build_ext]\nforce = 1\n"
 
 
 @contextlib.contextmanager
-def hold_source(source: Path, *, cache_folder: Path, keep_s: int) -> Iterator[tuple[int, ...]]:
+def hold_source(source: Path, *, cache_folder: Path) -> Iterator[tuple[int, ...]]:
     """Hold the source tree while the delegate works in it; yield the descriptors that hold it.
 
     setuptools builds in build/ beside setup.py, and two builds at once mix their object files. uv locks the tree
     only where the backend is literally setuptools.build_meta.
 
-    :param keep_s: how long what no build uses is kept in the cache folder; 0 is for ever
     :raises ActError: if another build has held it for an hour
     """
-    locks = cache_folder / "locks"
-    lock = FileLock(locks / f"{source_key(source.resolve())}.lock")
+    lock = FileLock(lock_path(cache_folder, source.resolve()))
     try:
-        make_own_folder(locks)
+        make_own_folder(lock.path.parent)
         is_held = lock.acquire(timeout_s=_SILENCE_S)
         if not is_held:
             say(f"torchgraft: another build is at work in {shown(str(source))}; waiting for it")
@@ -61,28 +57,9 @@ def hold_source(source: Path, *, cache_folder: Path, keep_s: int) -> Iterator[tu
         with contextlib.suppress(OSError):
             # For whom it is, and when it was used last.
             lock.path.write_bytes(os.fsencode(source.resolve()))
-            sweep_locks(locks, keep=lock.path, keep_s=keep_s)
         yield () if lock.descriptor is None else (lock.descriptor,)
     finally:
         lock.release()
-
-
-def sweep_locks(locks: Path, *, keep: Path, keep_s: int) -> None:
-    """Remove the locks and notes of source trees that are gone, or not built for long; of some trees each time.
-
-    A front end unpacks each sdist into a folder of its own, which is gone afterwards.
-    """
-    now_s = time.time()
-    names = names_in(locks)
-    first = int(now_s) % max(1, len(names))
-    for path in [locks / name for name in (*names[first:], *names[:first]) if not name.startswith(".")][:_MOST_SWEPT]:
-        lock = path.with_name(f"{path.name.partition('.')[0]}.lock")
-        source = source_of_lock(lock)
-        is_old = bool(keep_s) and now_s - path.lstat().st_mtime > keep_s
-        if lock != keep and (is_old or (source and not os.path.lexists(source))):
-            notes = (lock.with_suffix(suffix) for suffix in (".torch", ".editable.torch"))
-            with contextlib.suppress(OSError):  # another build has just removed it
-                remove_lock_file(lock, *notes)
 
 
 def source_of_lock(lock: Path) -> str:
@@ -163,6 +140,11 @@ def with_last_build(project: Project, cache_folder: Path) -> Project:
 def source_key(source: Path) -> str:
     """Return what names a source tree in the cache folder; `source` without symbolic links."""
     return hashlib.sha256(os.fsencode(source)).hexdigest()[:16]
+
+
+def lock_path(cache_folder: Path, source: Path) -> Path:
+    """Return the file that is locked while a source tree is built; `source` without symbolic links."""
+    return cache_folder / "locks" / f"{source_key(source)}.lock"
 
 
 def note_path(cache_folder: Path, source: Path, *, in_place: bool = False) -> Path:

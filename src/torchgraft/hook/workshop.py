@@ -51,7 +51,7 @@ def _moved(call: Call, place: Path, stack: contextlib.ExitStack) -> Call | None:
     shutil.copytree(call.source, source, symlinks=True)
     if call.plan.graft is None:
         return replace(call, source=source)
-    graft = link_graft(call.plan.graft, keep_s=call.cache_age_s, trusted=call.trust)
+    graft = link_graft(call.plan.graft, trusted=call.trust)
     make_own_folder(link.parent)
     link.unlink(missing_ok=True)
     link.symlink_to(graft)

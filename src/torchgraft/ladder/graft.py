@@ -10,29 +10,24 @@ import errno
 import os
 import shutil
 import sys
-import tempfile
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..consumer.ownership import foreign_place
 from ..errors import ActError, Evidence, Problem, quoted
 from ..model.decision import Graft
-from ..own_files import made_in_one_step, make_own_folder
+from ..own_files import made_in_one_step, make_own_folder, remove_in_one_step
 
 if sys.platform == "win32":
     from _winapi import CreateJunction
 
-_MOST_PRUNED = 50
 
-
-def link_graft(graft: Graft, *, keep_s: int = 0, trusted: Iterable[str] = ()) -> Path:
+def link_graft(graft: Graft, *, trusted: Iterable[str] = ()) -> Path:
     """Return the graft's folder, made if it is not there.
 
     A graft is made beside its place and moved there in one step: a build that runs at the same time sees all of it
     or nothing, and one that is killed leaves nothing that looks like a graft.
 
-    :param keep_s: how long a graft is kept that no build uses; 0 is for ever
     :param trusted: paths that the user trusts, whoever can change them
     :raises ActError: if the cache folder cannot be written, or others can write to it
     """
@@ -43,7 +38,6 @@ def link_graft(graft: Graft, *, keep_s: int = 0, trusted: Iterable[str] = ()) ->
         if not _is_whole(folder, graft):
             _publish(folder, graft)
         note_use(folder)
-        _prune(folder.parent, keep=folder, keep_s=keep_s)
     except OSError as error:
         raise ActError(cache_problem(folder.parent.parent, error)) from None
     return folder
@@ -105,7 +99,8 @@ def _is_made(path: Path, target: str) -> bool:
 
 def _publish(folder: Path, graft: Graft) -> None:
     if folder.is_dir():
-        _remove(folder)  # somebody took links out of it
+        with contextlib.suppress(OSError):  # another build removes it at the same time
+            remove_in_one_step(folder)  # somebody took links out of it
     try:
         with made_in_one_step(folder) as draft:
             for link in graft.links:
@@ -135,24 +130,3 @@ def _link(path: Path, target: str) -> None:
             shutil.copyfile(target, path)
         return
     path.symlink_to(target)
-
-
-def _remove(folder: Path) -> None:
-    """Take a graft away in one step, then delete its links; never what they point to."""
-    trash = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=folder.parent))
-    with contextlib.suppress(OSError):
-        folder.rename(trash / folder.name)
-    shutil.rmtree(trash, ignore_errors=True)
-
-
-def _prune(grafts: Path, *, keep: Path, keep_s: int) -> None:
-    """Remove grafts whose torch is gone, as an upgrade or a deleted environment leaves them, and those of long ago."""
-    for folder in sorted(grafts.iterdir())[:_MOST_PRUNED]:
-        if folder == keep or folder.name.startswith(".") or not folder.is_dir():
-            continue
-        with contextlib.suppress(OSError):  # another build has just removed it
-            is_old = bool(keep_s) and time.time() - folder.stat().st_mtime > keep_s
-            # Of a torch in two folders, the links are further down.
-            entries = (Path(parent, name) for parent, *names in os.walk(folder) for name in (*names[0], *names[1]))
-            if is_old or any(entry.is_symlink() and not entry.exists() for entry in entries):
-                _remove(folder)

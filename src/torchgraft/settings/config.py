@@ -335,6 +335,14 @@ class Config:
         *USER,
         key="cache-age",
     )
+    cache_size_bytes: int = _setting(
+        10 * 10**9,
+        kinds.SIZE,
+        "How much grafts and toolkits may take; what was used longest ago goes first, and nothing of the last day."
+        " `0GB`: without limit.",
+        *USER,
+        key="cache-size",
+    )
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def origin(self, key: str) -> str:

@@ -217,7 +217,7 @@ def _size(data: object) -> int:
     text = data.strip() if isinstance(data, str) else ""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([KMG]i?B)", text, re.IGNORECASE)
     if match is None:
-        raise ValueProblem("an amount of memory, such as 7GB or 512MiB")
+        raise ValueProblem("an amount, such as 7GB or 512MiB")
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
@@ -306,7 +306,7 @@ REQUIREMENTS = ListKind("list of requirements", _requirement, r"\n")
 RELATIVE_PATHS = ListKind("list of folders", _relative, r"\n")
 COUNT = Kind("whole number", _count, lambda: {"type": "integer", "minimum": 1})
 FLAG = Kind("true | false", _flag, lambda: {"type": "boolean"})
-SIZE = _scalar("amount of memory", _size, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGkmg][iI]?[bB]$")
+SIZE = _scalar("size", _size, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGkmg][iI]?[bB]$")
 DURATION = _scalar("time", _duration, pattern=r"^([0-9]{1,6} ?(s|m|min|h|d)|off)$")
 ARCHITECTURES = ListKind("list of compute capabilities", _architecture, r"[;,\s]+")
 COMPONENTS = ListKind("list of names", _like(r"[a-z][a-z0-9-]*", "names of components, such as curand"), r"[,\s]+")

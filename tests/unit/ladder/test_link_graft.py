@@ -78,27 +78,6 @@ def test_ten_builds_at_once_see_one_whole_graft(tmp_path: Path, site: Path) -> N
     assert [path.name for path in folders[0].parent.iterdir()] == ["aa"]
 
 
-def test_grafts_whose_torch_is_gone_are_pruned_and_others_stay(tmp_path: Path, site: Path) -> None:
-    gone = link_graft(graft(tmp_path, site, "bb", "torch"))
-    kept = link_graft(graft(tmp_path, site, "cc", "typing_extensions.py"))
-    (site / "torch").rename(site / "moved")
-    link_graft(graft(tmp_path, site, "dd", "typing_extensions.py"))
-    assert not gone.exists()
-    assert kept.exists()
-    assert (site / "moved" / "__init__.py").exists()
-
-
-def test_grafts_of_two_folders_and_of_long_ago_are_pruned(tmp_path: Path, site: Path) -> None:
-    split = Link(name="torch/lib", target=str(site / "gone"))
-    gone = link_graft(Graft(folder=str(tmp_path / "cache" / "grafts" / "ee"), links=(split,), names=()))
-    old = link_graft(graft(tmp_path, site, "bb", "torch"))
-    os.utime(old, (0, 0))
-    link_graft(graft(tmp_path, site, "cc", "torch"))
-    assert (gone.exists(), old.exists()) == (False, True)
-    link_graft(graft(tmp_path, site, "cc", "torch"), keep_s=86_400)
-    assert not old.exists()
-
-
 def test_a_cache_folder_that_others_can_write_to_is_refused(tmp_path: Path, site: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache").chmod(0o777)

@@ -116,7 +116,7 @@ def test_a_source_tree_is_one_line_and_goes_with_its_folder(
     monkeypatch.setenv("TORCHGRAFT_CACHE_DIR", str(tmp_path / "cache"))
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        with hold_source(tmp_path / name, cache_folder=tmp_path / "cache", keep_s=0):
+        with hold_source(tmp_path / name, cache_folder=tmp_path / "cache"):
             note_path(tmp_path / "cache", tmp_path / name).write_text("2.8.0 12.8 True -")
     assert main(["cache", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()

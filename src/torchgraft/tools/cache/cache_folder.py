@@ -9,8 +9,7 @@ import contextlib
 import enum
 import os
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,9 @@ from ...consumer.ownership import foreign_place
 from ...errors import quoted
 from ...file_lock import is_file_locked, remove_lock_file
 from ...files import is_folder, names_in
+from ...hook.cache_sweep import below, size_of
 from ...hook.source_lock import source_of_lock
+from ...own_files import remove_in_one_step
 from ...values import dataclass
 
 
@@ -33,7 +34,6 @@ class CacheKind(enum.Enum):
     DRAFT = "draft"
 
 
-_MOST_ENTRIES = 100_000
 # Where what is kept. Beside locks there are notes, and in all of them drafts.
 _PARTS = {
     "grafts": CacheKind.GRAFT,
@@ -130,7 +130,7 @@ def _kind(part: str, path: Path) -> CacheKind | None:
 
 
 def _read_entry(kind: CacheKind, path: Path) -> CacheEntry:
-    inside = tuple(_below(path))
+    inside = tuple(below(path))
     links = [one for one in inside if one.is_symlink()] if kind in {CacheKind.GRAFT, CacheKind.TOOLKIT} else []
     of_tree = kind in {CacheKind.LOCK, CacheKind.NOTE}
     source = source_of_lock(path.with_name(f"{path.name.partition('.')[0]}.lock")) if of_tree else ""
@@ -141,7 +141,7 @@ def _read_entry(kind: CacheKind, path: Path) -> CacheEntry:
     return CacheEntry(
         kind=kind,
         name=path.name,
-        size_bytes=sum(_size(one) for one in (path, *inside)),
+        size_bytes=size_of(path),
         last_used_s=path.lstat().st_mtime,
         targets=(source,) if source else tuple(sorted({root for link in links if (root := _root(link, path))})),
         stale="its source tree is gone" if source and not os.path.lexists(source) else stale,
@@ -155,25 +155,6 @@ def _root(link: Path, folder: Path) -> str:
     target = os.readlink(link)  # noqa: PTH115 - as it is spelled
     ending = os.sep + str(link.relative_to(folder))
     return target.removesuffix(ending) if target.endswith(ending) else ""
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """Yield what is in a folder, and in its folders; nothing that links lead to."""
-    count = 0
-    for parent, folders, files in os.walk(folder):
-        for name in sorted((*folders, *files)):
-            count += 1
-            if count > _MOST_ENTRIES:
-                return
-            yield Path(parent, name)
-
-
-def _size(path: Path) -> int:
-    try:
-        status = path.lstat()
-    except OSError:
-        return 0
-    return getattr(status, "st_blocks", 0) * 512 or status.st_size
 
 
 def prune_cache(folder: Path, planned: Iterable[Pruned]) -> tuple[Pruned, ...]:
@@ -197,7 +178,7 @@ def _prune(folder: Path, item: Pruned) -> Pruned:
         if entry.kind is CacheKind.LOCK:
             return item if remove_lock_file(path) else replace(item, removed=False, reason="a build holds it")
         if entry.kind in {CacheKind.GRAFT, CacheKind.TOOLKIT, CacheKind.COMPILER}:
-            _remove_folder(path)
+            remove_in_one_step(path)
         elif entry.kind is CacheKind.DRAFT and is_folder(path):
             shutil.rmtree(path)
         else:
@@ -205,12 +186,3 @@ def _prune(folder: Path, item: Pruned) -> Pruned:
     except OSError as error:
         return replace(item, removed=False, reason=f"cannot be removed: {error.strerror or error}")
     return item
-
-
-def _remove_folder(path: Path) -> None:
-    # tempfile makes it with mode 0700; a name like this is swept up should this process be killed.
-    trash = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=path.parent))
-    try:
-        path.rename(trash / path.name)
-    finally:
-        shutil.rmtree(trash, ignore_errors=True)
