@@ -79,15 +79,16 @@ def kill(world: World, count: int, seed: int) -> Iterator[Result]:
         place = world.place(f"kills-{worker}")
         numbers = cycle(SIGNALS)
         for turn in range(worker, count, WORKERS):
-            number, front, torch = next(numbers), chance.choice(FRONT_ENDS), TORCHES[turn % 2]
+            number, front, torch = next(numbers), chance.choice(FRONT_ENDS), chance.choice(TORCHES)
             start = time.monotonic()
             place.empty()
             after_s = chance.random() * usual_s[front] * 1.5
             what = _killed(world, place, place.command(front, torch), number, after_s, chance)
             result = results[number]
             result.add(what.partition(":")[0], place.faults(None) + ([what] if ":" in what else []))
-            other = FRONT_ENDS[turn // 2 % 2]
-            result.add("built afterwards", [f"after {what}: {line}" for line in place.build(other, TORCHES[~turn % 2])])
+            other = TORCHES[1 - TORCHES.index(torch)]
+            faults = place.build(chance.choice(FRONT_ENDS), other)
+            result.add("built afterwards", [f"after {what}: {line}" for line in faults])
             result.seconds += (time.monotonic() - start) / WORKERS
 
     _in_threads(work, range(WORKERS))
@@ -140,7 +141,8 @@ def _killed(
         return f"{whom} killed: went on for {PATIENCE_S} s"
     orphans = _settled(world, trial)
     said = log.read_text(errors="replace")
-    traces = "torchgraft/" in said.rpartition("Traceback (most recent call last)")[2] if "Traceback" in said else False
+    # One of a front end, or of its words around our imports, is none of ours.
+    traces = "Traceback (most recent call last)" in said and "in guarded\n" in said
     wrong = [f"orphan {text}" for text in orphans] + ([f"traceback {said[-1500:]}"] if traces else [])
     return f"{whom} killed" + (f": {number.name} after {after_s:.2f} s: {wrong}" if wrong else "")
 
