@@ -78,7 +78,7 @@ def kill(world: World, count: int, seed: int) -> Iterator[Result]:
         chance = random.Random(f"{seed} {worker}")
         place = world.place(f"kills-{worker}")
         numbers = cycle(SIGNALS)
-        for turn in range(worker, count, WORKERS):
+        for _ in range(worker, count, WORKERS):
             number, front, torch = next(numbers), chance.choice(FRONT_ENDS), chance.choice(TORCHES)
             start = time.monotonic()
             place.empty()
