@@ -219,7 +219,9 @@ done; the message says what to write by hand.""",
             "file-exists": """\
 A new sdist would be written over another file of that name.""",
             "missing-extra": """\
-A command needs what a build does not, so that it is not installed with torchgraft: `pip install 'torchgraft[cli]'`.""",
+A command needs what a build does not, so that it is not installed with torchgraft. The message has the command for the
+way in which yours was installed: `uv tool install 'torchgraft[cli]'`, `pipx inject torchgraft tomlkit`,
+`uvx --from 'torchgraft[cli]' torchgraft ...`, or `pip install 'torchgraft[cli]'`.""",
             "no-resolution": """\
 `adopt` asked uv what would be installed, and uv has no answer: the message shows what it said. With a lock nobody is
 asked.""",

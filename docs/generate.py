@@ -33,8 +33,9 @@ COMMANDS_HEAD = """# Command line
 <!-- Written by docs/generate.py from the parsers in src/torchgraft/tools. -->
 
 Front ends need no command of torchgraft: they call its hooks. The command line is for people, and for CI. `torchgraft`
-and `python -m torchgraft` are the same. `adopt`, `vendor` and `completion` need the extra `cli` and say so without it:
-`pip install 'torchgraft[cli]'`.
+and `python -m torchgraft` are the same. `adopt`, `vendor` and `completion` need the extra `cli`:
+`uv tool install 'torchgraft[cli]'`, `pipx install 'torchgraft[cli]'`, `pip install 'torchgraft[cli]'`. Without it they
+say what to type.
 
 Every command that says something has `--json`. Nothing is coloured where standard output is no terminal, or where
 `NO_COLOR` is set.

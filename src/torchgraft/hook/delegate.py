@@ -261,7 +261,7 @@ def delegate_failed(plan: Plan, how: str, *, telling: TellingLines | None = None
         code="delegate-failed",
         headline=f"{plan.delegate.backend} failed in {plan.hook.value}: {how}",
         evidence=(Evidence(label="said", text=said),) if said else (),
-        why=f"torch itself imports it, in {place}" if "torch" in Path(place).parts else "see what it said above",
+        why=f"torch itself imports it, in {place}" if "torch" in Path(place).parts else "",
         fixes=tuple(_requiring(plan, said)),
     )
 

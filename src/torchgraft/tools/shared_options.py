@@ -6,13 +6,18 @@ May not import what the extra `cli` brings.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.metadata
 import importlib.util
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import ActError, ConfigError, Problem
+from ..errors import ActError, ConfigError, Problem, install_command
 from ..files import joined
 from ..settings.config import TABLE, Source, settings
+
+_EXTRA = "'torchgraft[cli]'"
 
 
 def add_project_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,13 +109,35 @@ def require_extra(command: str, *modules: str) -> None:
 
     A build needs none of them, so that they are not installed with torchgraft.
 
-    :raises ActError: with one line that says what to install
+    :raises ActError: with the command that installs it, as typed by who has installed torchgraft
     """
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise ActError(
             Problem(
                 code="missing-extra",
-                headline=f"torchgraft {command} needs {' and '.join(missing)}: pip install 'torchgraft[cli]'",
+                headline=f"torchgraft {command} needs {' and '.join(missing)}, which no build needs",
+                fixes=(extra_command(Path(sys.prefix), missing, command=command, installer=_own_installer()),),
             )
         )
+
+
+def extra_command(prefix: Path, missing: Sequence[str], *, command: str, installer: str) -> str:
+    """Return what installs what a command needs into the environment that torchgraft is in.
+
+    :param prefix: that environment
+    :param installer: who has installed torchgraft, as its INSTALLER says
+    """
+    if (prefix / "uv-receipt.toml").is_file():
+        return f"uv tool install {_EXTRA}"
+    if (prefix / "pipx_metadata.json").is_file():
+        return f"pipx inject torchgraft {' '.join(missing)}"
+    if installer == "uv" and prefix.parent.name.startswith(("archive-v", "environments-v")):
+        return f"uvx --from {_EXTRA} torchgraft {command}"
+    return install_command(str(prefix), [f"{TABLE}[cli]"], by_uv=installer == "uv")
+
+
+def _own_installer() -> str:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return (importlib.metadata.distribution(TABLE).read_text("INSTALLER") or "").strip()
+    return ""

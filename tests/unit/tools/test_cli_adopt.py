@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from torchgraft.tools.cli import main
+from torchgraft.tools.shared_options import extra_command
 from torchgraft.tools.terminal import diff_text
 
 PYPROJECT = '[build-system]\nrequires = ["torch", "setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
@@ -195,9 +196,42 @@ def test_a_missing_extra_is_one_line(
 ) -> None:
     monkeypatch.setitem(sys.modules, "tomlkit", None)
     assert main(["adopt", str(project)]) == 1
-    assert capsys.readouterr().err == (
-        "error[missing-extra]: torchgraft adopt needs tomlkit: pip install 'torchgraft[cli]'\n"
-    )
+    said = capsys.readouterr().err
+    assert said.startswith("error[missing-extra]: torchgraft adopt needs tomlkit, which no build needs\n  fix:    ")
+    assert said.endswith(" 'torchgraft[cli]'\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "prefix", "installer", "wanted"),
+    [
+        ("uv-receipt.toml", "torchgraft", "uv", "uv tool install 'torchgraft[cli]'"),
+        ("pipx_metadata.json", "torchgraft", "pip", "pipx inject torchgraft tomlkit"),
+        ("", "archive-v0/x1", "uv", "uvx --from 'torchgraft[cli]' torchgraft adopt"),
+        ("", "venv", "uv", "uv pip install --python PREFIX 'torchgraft[cli]'"),
+        ("", "venv", "pip", "pip --python PREFIX install 'torchgraft[cli]'"),
+    ],
+)
+def test_what_is_missing_is_installed_as_torchgraft_was(
+    tmp_path: Path, file: str, prefix: str, installer: str, wanted: str
+) -> None:
+    folder = tmp_path / prefix
+    folder.mkdir(parents=True)
+    if file:
+        (folder / file).touch()
+    said = extra_command(folder, ["tomlkit"], command="adopt", installer=installer)
+    assert said == wanted.replace("PREFIX", str(folder))
+
+
+@pytest.mark.parametrize(("is_new", "is_git"), [(True, True), (True, False), (False, True)])
+def test_git_is_told_of_a_new_file(
+    project: Path, capsys: pytest.CaptureFixture[str], *, is_new: bool, is_git: bool
+) -> None:
+    if is_new:
+        (project / "pyproject.toml").unlink()
+    if is_git:
+        (project / ".git").mkdir()
+    assert main(["adopt", str(project), "--write"]) == 0
+    assert ("git add pyproject.toml" in capsys.readouterr().out) == (is_new and is_git)
 
 
 @pytest.mark.parametrize(("colours", "wanted"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)])

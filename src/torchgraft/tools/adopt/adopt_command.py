@@ -225,5 +225,9 @@ def _show(arguments: argparse.Namespace, found: Adoptable, adoption: Adoption, w
     print(adoption_text(found, adoption))
     if written is not None:
         print(f"\nwritten: {written}")
+        if found.pyproject is None and any((folder / ".git").exists() for folder in written.absolute().parents):
+            print(
+                "git add pyproject.toml   (it is new, and `git commit -a` leaves it out: git+https://... is as it was)"
+            )
     elif adoption.after is not None:
         print("\nnothing is written without --write")
