@@ -12,10 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from torchgraft.tools.adopt.pull_request import workflow_text
+
 from .front_ends.model import Tool
 from .front_ends.tools import PDM, POETRY
 from .front_ends.tools import program as find_program
-from .laboratory import CHECKOUT, Outcome, Workplace
+from .how_to_images import run_workflow
+from .how_to_worlds import World, Worlds
+from .laboratory import CHECKOUT, Laboratory, Outcome, Workplace
 from .stub_projects import (
     UV,
     VERSION,
@@ -337,3 +341,20 @@ def test_uv_15984_a_tool_whose_torch_is_from_an_index_of_its_own(stubs: Stubs, p
     assert_built_for(read_report(assert_clean(place.run([UV, "run", "app"], cwd=app))), "2.8.0+cu128")
     assert_clean(place.run([UV, "tool", "install", "."], cwd=app, **variables))
     assert_built_for(read_report(place.run([place.folder / "bin" / "app"])), "2.8.0+cu128")
+
+
+def test_the_job_that_is_proposed_installs_it(stubs: Stubs) -> None:
+    worlds = Worlds(stubs, no_laboratory)
+    world = worlds.make("python, sources of my-ext")
+    index = {"https://download.pytorch.org/whl/cpu": stubs.indexes.url()}
+
+    def another() -> World:
+        made = worlds.make("python")
+        made.instead.update(index)
+        return made
+
+    run_workflow(workflow_text("my-ext"), world.folder, another, bool)
+
+
+def no_laboratory() -> Laboratory:
+    raise NotImplementedError("nothing here is real")

@@ -19,12 +19,15 @@ from ...files import is_file
 from ...programs import find_programs
 from ..front_end_settings import find_front_end_settings, setting_text
 from ..shared_options import bad_argument, folder_argument, refuse_no_project, require_extra
+from ..terminal import diff_text
 from .adopt_dependencies import DependencyPlan, find_lock, plan_all, plan_json, plan_report, plan_undo, write
-from .adoptable import ADOPTABLE_FILES, read_adoptable
+from .adoptable import ADOPTABLE_FILES, read_adoptable, read_exact_text
 from .adoption import Adoptable, Adoption, adoption_text
 from .find_sdists import Scope, Search
 from .plan_adoption import plan_adoption
+from .pull_request import pull_request_text, stale_diffs
 from .sdist import unpack_sdist, write_project_file, write_sdist
+from .stale_lines import find_stale_lines
 
 DESCRIPTION = (
     "Change the build system of a project to torchgraft, or that of sdists which it depends on: show the difference,"
@@ -75,6 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="write new sdists there (default: adopted, in the project or beside the old sdist)",
     )
+    parser.add_argument(
+        "--pull-request", action="store_true", help="print a text for its makers, and what is stale in docs and CI"
+    )
     parser.add_argument("--force", action="store_true", help="even where torch seems not to be needed")
     parser.add_argument("--index-url", metavar="URL", help="the index to ask (default: as pip and uv are told)")
     parser.add_argument("--json", action="store_true", help="print the same as JSON")
@@ -94,6 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
             if getattr(arguments, option):
                 raise bad_argument("adopt", f"--{option.replace('_', '-')} is for dependencies: --project {target}")
         return _adopt_one(arguments, target)
+    if arguments.pull_request:
+        raise bad_argument("adopt", "--pull-request is for the source tree or the sdist of one project")
     return _adopt_many(arguments, _scope(arguments))
 
 
@@ -106,6 +114,8 @@ def _adopt_one(arguments: argparse.Namespace, target: Path) -> int:
         adoption = plan_adoption(found, force=arguments.force)
         settings = map(setting_text, find_front_end_settings(os.environ, target))
         leftovers = (f"{text}; {fix}" for text, fix in settings if fix)
+        if arguments.pull_request:
+            return _propose(target, found, adoption)
         adoption = dataclasses.replace(adoption, notes=(*adoption.notes, *leftovers))
         written = None
         if arguments.write and adoption.after is not None:
@@ -116,13 +126,27 @@ def _adopt_one(arguments: argparse.Namespace, target: Path) -> int:
     if not target.is_file():
         raise bad_argument("adopt", f"{target} is neither a folder nor a file")
     with tempfile.TemporaryDirectory(prefix="torchgraft-adopt-") as temporary:
-        found = read_adoptable(unpack_sdist(target, Path(temporary)))
+        tree = unpack_sdist(target, Path(temporary))
+        found = read_adoptable(tree)
         adoption = plan_adoption(found, force=arguments.force)
+        if arguments.pull_request:
+            return _propose(tree, found, adoption)
         written = None
         if adoption.after is not None and (arguments.write or arguments.output is not None):
             written = (arguments.output or target.parent / "adopted") / target.name
             write_sdist(target, written, adoption.after)
         _show(arguments, found, adoption, written)
+    return 0
+
+
+def _propose(tree: Path, found: Adoptable, adoption: Adoption) -> int:
+    """Print the text for the makers of a project, and apart from it what else would change there."""
+    stale = find_stale_lines(tree, {})
+    print(pull_request_text(found, adoption, stale))
+    if adoption.after is not None:
+        print(f"\n{diff_text(found.pyproject, adoption.after, 'pyproject.toml')}")
+    texts = {line.file: read_exact_text(tree / line.file) or "" for line in stale}
+    print(stale_diffs(stale, texts), end="")
     return 0
 
 
