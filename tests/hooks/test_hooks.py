@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import write_consumer
+from .conftest import ROOT, write_consumer
 
 BACKENDS = ["torchgraft.build_meta", "vendored.torchgraft.build_meta"]
 
@@ -159,6 +159,34 @@ def test_children_find_torch(make_project: Any, make_caller: Any, tmp_path: Path
     setup()
     """
     assert make_caller(make_project({"setup.py": script})).build_wheel(tmp_path)
+
+
+def test_bytecode_that_is_asked_for_is_in_the_wheel_and_none_in_the_consumer(
+    make_project: Any, make_caller: Any, consumer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    (tmp_path / "users").mkdir()
+    (tmp_path / "users" / "sitecustomize.py").write_text("import builtins\nbuiltins.by_the_users_own = True\n")
+    script = """
+    import subprocess, sys
+    import torch
+    from setuptools import setup
+    for command in ([sys.executable], [sys.executable, "-S"]):
+        subprocess.check_call([*command, "-c", "import torch.version"])
+    assert by_the_users_own
+    setup()
+    """
+    config = "[install_lib]\ncompile = 1\noptimize = 1\n"  # the second is written by a Python of its own
+    before = sorted(consumer.rglob("*"))
+    caller = make_caller(
+        make_project({"setup.py": script, "setup.cfg": config, "ext.py": ""}),
+        PYTHONPATH=os.pathsep.join([str(tmp_path / "users"), str(ROOT / "src")]),
+    )
+    with zipfile.ZipFile(tmp_path / caller.build_wheel(tmp_path)) as archive:
+        written = {name for name in archive.namelist() if name.endswith(".pyc")}
+    tag = sys.implementation.cache_tag
+    assert written == {f"__pycache__/ext.{tag}.pyc", f"__pycache__/ext.{tag}.opt-1.pyc"}
+    assert sorted(consumer.rglob("*")) == before
 
 
 def test_the_users_variable_wins(make_project: Any, make_caller: Any, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import pyproject_hooks
 
+from .. import ladder
 from ..child import interruptions_raised, run_child, say
 from ..errors import DelegateError, Evidence, Problem, install_command, quoted
 from ..files import read_text
@@ -32,6 +33,7 @@ from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, dia
 from .source_lock import hold_source, lock_path, noted_build
 
 _FEWEST_TO_HALVE = 2
+_READ_ONLY = Path(ladder.__file__).with_name("read_only")
 _HOOKS_PREFIX = "_PYPROJECT_HOOKS_"
 
 # uv answers these words with the advice to list torch as a build requirement, which is the wrong one here.
@@ -119,7 +121,12 @@ def delegate_variables(plan: Plan, inherited: Mapping[str, str], graft: Path | N
         # Behind all that is there: of an environment that is not activated, torch sees no programs.
         folders = [*variables.get("PATH", "").split(os.pathsep), str(Path(plan.ninja.text).parent)]
         variables["PATH"] = os.pathsep.join(dict.fromkeys(filter(None, folders)))
-    return variables if graft is None else with_import_path(variables, graft)
+    if graft is None:
+        return variables
+    with_graft = with_import_path(variables, graft)
+    # Where the user wants no bytecode at all, there is none.
+    is_planned = any(v.name == "PYTHONDONTWRITEBYTECODE" and v.value == "1" for v in plan.variables)
+    return with_import_path(with_graft, _READ_ONLY) if is_planned else with_graft
 
 
 def with_import_path(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
