@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from torchgraft.tools.vendor.vendored_copy import PACKAGE
+
 from .conftest import ROOT, write_consumer
 
 BACKENDS = ["torchgraft.build_meta", "vendored.torchgraft.build_meta"]
@@ -187,6 +189,22 @@ def test_bytecode_that_is_asked_for_is_in_the_wheel_and_none_in_the_consumer(
     tag = sys.implementation.cache_tag
     assert written == {f"__pycache__/ext.{tag}.pyc", f"__pycache__/ext.{tag}.opt-1.pyc"}
     assert sorted(consumer.rglob("*")) == before
+
+
+def test_no_bytecode_goes_into_a_graft_of_a_torch_in_two_folders(tmp_path: Path) -> None:
+    graft, theirs = tmp_path / "graft", tmp_path / "checkout" / "torch"
+    (theirs / "nn").mkdir(parents=True)
+    (theirs / "__init__.py").write_text("import torch.nn\n")
+    (theirs / "nn" / "__init__.py").touch()
+    (graft / "torch").mkdir(parents=True)
+    for name in ("__init__.py", "nn"):
+        (graft / "torch" / name).symlink_to(theirs / name)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "other.py").touch()
+    path = os.pathsep.join(map(str, (PACKAGE / "ladder" / "read_only", graft, tmp_path / "mine")))
+    variables = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", "import torch, other"], env=variables, check=True, timeout=60)
+    assert [found.parent.parent.name for found in tmp_path.rglob("*.pyc")] == ["mine"]
 
 
 def test_the_users_variable_wins(make_project: Any, make_caller: Any, tmp_path: Path) -> None:
