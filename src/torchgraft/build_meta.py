@@ -11,7 +11,15 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from .errors import INTERRUPTED, OUR_OWN_BUG, REPORT_TO, TorchgraftError, ascii_text, problem_text
+from .errors import (
+    INTERRUPTED,
+    OUR_OWN_BUG,
+    REPORT_TO,
+    TorchgraftError,
+    UnsupportedOperation,
+    ascii_text,
+    problem_text,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +39,8 @@ def _boundary(hook: F) -> F:
             return hook(*args, **kwargs)
         except TorchgraftError as error:
             _end(str(error), error.exit_code)
+        except UnsupportedOperation as error:
+            raise error.with_traceback(None) from None
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
         except Exception as error:  # noqa: BLE001 - the one error boundary of the hooks

@@ -80,6 +80,14 @@ class DelegateError(TorchgraftError):
     """The delegate failed; it has already said why."""
 
 
+class LacksHookError(DelegateError):
+    """The delegate lacks a hook."""
+
+
+class UnsupportedOperation(Exception):  # noqa: N818 - PEP 517 has named it
+    """The delegate makes no sdist here (PEP 517): front ends go on without one where they can."""
+
+
 def printable_text(text: str) -> str:
     """Return `text` with what no terminal should be sent (control characters, changes of direction) written out."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

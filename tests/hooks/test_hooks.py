@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyproject_hooks
 import pytest
 
 from torchgraft.tools.vendor.vendored_copy import PACKAGE
@@ -106,7 +107,9 @@ def test_a_delegate_with_the_mandatory_hooks_alone(
 ) -> None:
     delegate = """
     import zipfile, os, torch
+    class UnsupportedOperation(Exception): ...
     def build_wheel(directory, config_settings=None, metadata_directory=None):
+        print("BUILT with", metadata_directory)
         name = "ext-1.0-py3-none-any.whl"
         with zipfile.ZipFile(os.path.join(directory, name), "w") as z:
             z.writestr("ext.py", "")
@@ -114,15 +117,30 @@ def test_a_delegate_with_the_mandatory_hooks_alone(
             z.writestr("ext-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
             z.writestr("ext-1.0.dist-info/RECORD", "ext.py,,\\next-1.0.dist-info/RECORD,,\\n")
         return name
-    def build_sdist(directory, config_settings=None): ...
+    def build_sdist(directory, config_settings=None):
+        raise UnsupportedOperation("there is no git")
     """
     extra = '[tool.torchgraft]\nbackend = "own_backend"\nbackend-path = ["tools"]'
-    caller = make_caller(make_project({"tools/own_backend.py": delegate}, extra=extra))
+    project = make_project({"tools/own_backend.py": delegate}, extra=extra)
+    caller = make_caller(project)
     assert caller.get_requires_for_build_wheel() == []
     (tmp_path / "meta").mkdir()
     name = caller.prepare_metadata_for_build_wheel(tmp_path / "meta")
-    assert (tmp_path / "meta" / name / "METADATA").exists()
-    assert "2.8.0" in member(tmp_path / caller.build_wheel(tmp_path), "torchgraft.json")
+    info = tmp_path / "meta" / name
+    assert (info / "METADATA").exists()
+    # It is the whole wheel, which pyproject_hooks takes, and we do where it does not.
+    assert "2.8.0" in member(tmp_path / caller.build_wheel(tmp_path, metadata_directory=str(info)), "torchgraft.json")
+    (tmp_path / "other").mkdir()
+    hook = f"import torchgraft.build_meta as b; b.build_wheel({str(tmp_path / 'other')!r}, None, {str(info)!r})"
+    caller._subprocess_runner([sys.executable, "-c", hook], cwd=str(project))
+    assert listing(tmp_path / "other") == {f"{name[:7]}-py3-none-any.whl": next(info.parent.glob("*.whl")).read_bytes()}
+    assert capfd.readouterr().out.count("BUILT with None") == 1
+    (info.parent / "PYPROJECT_HOOKS_ALREADY_BUILT_WHEEL").write_text("2.7.0 - - -")  # the torch is another one now
+    caller._subprocess_runner([sys.executable, "-c", hook], cwd=str(project))
+    assert capfd.readouterr().out.count("BUILT with None") == 1
+    assert "2.8.0" in member(next((tmp_path / "other").iterdir()), "torchgraft.json")
+    with pytest.raises(pyproject_hooks.UnsupportedOperation, match="there is no git"):
+        caller.build_sdist(tmp_path)
     with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
         caller.build_editable(tmp_path)
     assert "error[delegate-lacks-hook]" in capfd.readouterr().err

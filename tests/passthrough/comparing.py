@@ -55,7 +55,7 @@ def facts_of(
         variables["PYTHONPATH"] = os.environ["PYTHONPATH"]
     if variant:
         variables |= {"TORCHGRAFT_PROVIDE": variant, "TORCHGRAFT_BACKEND": tree.backend}
-        variables |= {"TORCHGRAFT_CONSUMER": str(consumer), "TORCHGRAFT_BACKEND_PATH": tree.backend_path}
+        variables["TORCHGRAFT_CONSUMER"] = str(consumer)
     output = bytearray()
 
     def run(command: list[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
@@ -103,8 +103,8 @@ def differences(theirs: Facts, ours: Facts) -> list[str]:
     found = []
     for name in sorted({*theirs, *ours}):
         left, right = theirs.get(name, "(nothing)"), ours.get(name, "(nothing)")
-        # Metadata that is static is made of a copy of the tree, in which the .egg-info stays, too.
-        is_litter = name.startswith("left: ") and ".egg-info/" in name and name not in ours
+        # setup.py is not run for requirements and metadata that files say, so that an .egg-info is made later, or not.
+        is_litter = name.startswith("left: ") and ".egg-info/" in name
         if left != right and not is_litter and not name.startswith("output of ") and not name.endswith(OURS):
             found.append(f"{name}\n    theirs: {str(left)[:400]}\n    ours:   {str(right)[:400]}")
     return found

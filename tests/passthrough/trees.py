@@ -59,6 +59,9 @@ class Tree:
         for name, text in self.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
+        if self.backend_path:
+            with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:
+                file.write(f'[tool.torchgraft]\nbackend-path = ["{self.backend_path}"]\n')
         if self.prepare is not None:
             self.prepare(folder)
 
@@ -83,7 +86,10 @@ def _modes(folder: Path) -> None:
     (folder / "pkg" / "private.txt").chmod(0o600)
 
 
-PURE = {"pyproject.toml": project("pure", 'version = "1.0"', "[tool.setuptools]", 'py-modules = ["pure"]'), "pure.py": ""}
+PURE = {
+    "pyproject.toml": project("pure", 'version = "1.0"', "[tool.setuptools]", 'py-modules = ["pure"]'),
+    "pure.py": "",
+}
 C_EXTENSION = {
     "pyproject.toml": project("cext", 'version = "1.0"'),
     "setup.py": EXTENSION.format(name="cext", source="cext.c", more=""),
@@ -136,7 +142,7 @@ TREES: dict[str, Tree] = {
     "legacy namespace": Tree(
         files={
             "setup.py": "from setuptools import setup\n"
-            "setup(name='oldns', version='1', packages=['oldns', 'oldns.part'], namespace_packages=['oldns'])\n",
+            "setup(name='oldns', version='1', packages=['oldns', 'oldns.part'])\n",
             "oldns/__init__.py": "__import__('pkgutil').extend_path(__path__, __name__)\n",
             "oldns/part/__init__.py": "",
         },
@@ -172,7 +178,9 @@ TREES: dict[str, Tree] = {
     ),
     "setuptools_scm": Tree(
         files={
-            "pyproject.toml": project("scm", 'dynamic = ["version"]', "[tool.setuptools_scm]", 'version_file = "scm/_v.py"'),
+            "pyproject.toml": project(
+                "scm", 'dynamic = ["version"]', "[tool.setuptools_scm]", 'version_file = "scm/_v.py"'
+            ),
             "scm/__init__.py": "",
             "scm/data.bin": "in git",
             ".gitignore": "_v.py\n*.egg-info\nbuild\n",
@@ -233,7 +241,7 @@ TREES: dict[str, Tree] = {
                 'license = "MIT"',
                 'license-files = ["LICENSE*", "vendored/*/COPYING"]',
                 'authors = [{ name = "Zoë", email = "z@example.org" }]',
-                'dependencies = ["attrs; python_version > \'3\'"]',
+                "dependencies = [\"attrs; python_version > '3'\"]",
                 "[project.urls]",
                 'Home = "https://example.org"',
                 "[project.scripts]",
@@ -292,8 +300,13 @@ TREES: dict[str, Tree] = {
     "editable, lenient": Tree(
         files={
             "pyproject.toml": project(
-                "mapped", 'version = "1"', "[tool.setuptools]", 'packages = ["a.b", "c"]', "[tool.setuptools.package-dir]",
-                '"a.b" = "elsewhere"', 'c = "lib/c"',
+                "mapped",
+                'version = "1"',
+                "[tool.setuptools]",
+                'packages = ["a.b", "c"]',
+                "[tool.setuptools.package-dir]",
+                '"a.b" = "elsewhere"',
+                'c = "lib/c"',
             ),
             "elsewhere/__init__.py": "",
             "lib/c/__init__.py": "",
@@ -335,11 +348,17 @@ TREES: dict[str, Tree] = {
         folder="ünï cödé",
     ),
     "spaces": Tree(files={**C_EXTENSION, "LICENSE": ""}, folder="a  folder with 'spaces'"),
-    "symbolic links": Tree(files={**PACKAGE, "shared/real.py": "b = 2\n", "MANIFEST.in": "graft data\n"}, prepare=_links),
+    "symbolic links": Tree(
+        files={**PACKAGE, "shared/real.py": "b = 2\n", "MANIFEST.in": "graft data\n"}, prepare=_links
+    ),
     "modes": Tree(
         files={
             "pyproject.toml": project(
-                "modes", 'version = "1"', "[tool.setuptools]", 'packages = ["pkg"]', "[tool.setuptools.package-data]",
+                "modes",
+                'version = "1"',
+                "[tool.setuptools]",
+                'packages = ["pkg"]',
+                "[tool.setuptools.package-data]",
                 'pkg = ["*"]',
             ),
             "pkg/__init__.py": "",
@@ -364,5 +383,7 @@ TREES: dict[str, Tree] = {
         }
     ),
     "setup.py that fails": Tree(files={**PURE, "setup.py": "raise SystemExit('no')\n"}),
-    "no packages": Tree(files={"pyproject.toml": project("empty", 'version = "1"', "[tool.setuptools]", "packages = []")}),
+    "no packages": Tree(
+        files={"pyproject.toml": project("empty", 'version = "1"', "[tool.setuptools]", "packages = []")}
+    ),
 }

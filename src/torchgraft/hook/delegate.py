@@ -22,7 +22,15 @@ import pyproject_hooks
 
 from .. import ladder
 from ..child import interruptions_raised, run_child, say
-from ..errors import DelegateError, Evidence, Problem, install_command, quoted
+from ..errors import (
+    DelegateError,
+    Evidence,
+    LacksHookError,
+    Problem,
+    UnsupportedOperation,
+    install_command,
+    quoted,
+)
 from ..files import read_text
 from ..ladder.graft import link_graft
 from ..model.decision import Delegate, Plan
@@ -190,9 +198,9 @@ def _run_delegate(call: Call, arguments: Sequence[object], variables: Mapping[st
     except pyproject_hooks.BackendUnavailable as error:
         raise DelegateError(_unavailable(delegate, str(getattr(error, "message", None) or error))) from None
     except pyproject_hooks.HookMissing as error:
-        raise DelegateError(_lacks(delegate, str(error.hook_name))) from None
-    except pyproject_hooks.UnsupportedOperation:
-        raise DelegateError(delegate_failed(plan, "it says that it cannot do this here")) from None
+        raise LacksHookError(_lacks(plan, str(error.hook_name))) from None
+    except pyproject_hooks.UnsupportedOperation as error:
+        raise UnsupportedOperation(f"{delegate.backend} makes no sdist here:\n{error.traceback}") from None
     except (FileNotFoundError, json.JSONDecodeError):
         # pyproject_hooks reads an answer that was never written.
         raise DelegateError(delegate_failed(plan, "it ended without an answer, as if all was well")) from None
@@ -237,12 +245,13 @@ def _unavailable(delegate: Delegate, said: str) -> Problem:
     )
 
 
-def _lacks(delegate: Delegate, hook: str) -> Problem:
+def _lacks(plan: Plan, hook: str) -> Problem:
+    install = "uv pip install ." if plan.front_end.name is FrontEndName.UV else "pip install ."
     return Problem(
         code="delegate-lacks-hook",
-        headline=f"the delegate {delegate.backend} has no hook {hook}",
+        headline=f"the delegate {plan.delegate.backend} has no hook {hook}",
         why="PEP 660 has no substitute for it" if "editable" in hook else "PEP 517 makes it mandatory",
-        fixes=("pip install .   (not editable)",) if "editable" in hook else ("name another backend",),
+        fixes=(f"{install}   (not editable)",) if "editable" in hook else ("name another backend",),
     )
 
 

@@ -6,17 +6,21 @@ May not decide: what is done follows from the plan alone. What only some hooks n
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import DelegateError, PlanError, TorchgraftError, shown
+from ..errors import DelegateError, LacksHookError, PlanError, TorchgraftError, shown
+from ..files import find_text
 from ..model.decision import PlannedPrebuilt
 from ..model.observation import Hook, Way
 from ..model.torch_values import Torch
 from .call import Call, plan_call
+from .plan_rebuild import build_identity
 
+_BUILT = "PYPROJECT_HOOKS_ALREADY_BUILT_WHEEL"
 _DRAFT = ".torchgraft-"
 _DRAFT_LOCKED_S = 2  # a draft of a hook that lives is locked by then
 
@@ -42,8 +46,11 @@ def prepare_metadata(hook: Hook, directory: str, config_settings: Mapping[str, A
     call = _plan_with_dependencies(hook, config_settings)
     if call.plan.way is Way.OFF:
         return str(run_hook(call, (directory, call.config_settings)))
-    with metadata_alone(Path(directory), from_files=call.plan.from_files):
-        name, reads = _delegates_metadata(call, directory)
+    try:
+        with metadata_alone(Path(directory), from_files=call.plan.from_files):
+            name, reads = _delegates_metadata(call, directory)
+    except LacksHookError:
+        return _metadata_of_wheel(call, directory, config_settings)
     info = Path(directory) / name
     write_metadata_record(info, add_requirement(info, call.plan), reads=reads)
     return name
@@ -82,7 +89,35 @@ def _delegates_metadata(call: Call, directory: str) -> tuple[str, tuple[str, ...
             return str(run_hook(replace(call, source=source), arguments)), ()
     if call.plan.stand_in is not None:
         return _with_stand_in(call, call.plan.stand_in, arguments)
-    return str(run_hook(call, arguments)), ()
+    # Where the delegate lacks the hook, they are those of a wheel, which is a whole one where torch is there.
+    is_any_wheel = call.plan.way not in {Way.GRAFT, Way.PRESENT}
+    return str(run_hook(call, (*arguments, is_any_wheel))), ()
+
+
+def _metadata_of_wheel(call: Call, directory: str, config_settings: Mapping[str, Any] | None) -> str:
+    """Return the `.dist-info` folder of a finished wheel, which is left beside it so that it is built once.
+
+    Front ends look for it there that use pyproject_hooks (`_find_already_built_wheel`), and `build_wheel` for others.
+    """
+    import zipfile
+
+    from ..wheel.archive import dist_info_of
+
+    in_place = call.plan.hook is Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE
+    name = build_wheel(Hook.BUILD_EDITABLE if in_place else Hook.BUILD_WHEEL, directory, config_settings, None)
+    with zipfile.ZipFile(Path(directory, name)) as archive:
+        info = dist_info_of(archive)
+        archive.extractall(directory, [member for member in archive.namelist() if member.startswith(f"{info}/")])
+    Path(directory, _BUILT).write_text(build_identity(call.plan.torch), encoding="utf-8")
+    return info
+
+
+def _built_before(metadata_directory: str | None) -> tuple[Path, str] | None:
+    """Return the wheel that the metadata were taken from, and its torch; None where there is none."""
+    folder = Path(metadata_directory or ".").parent
+    torch = find_text(folder / _BUILT) if metadata_directory is not None else None
+    wheels = list(folder.glob("*.whl")) if torch is not None else []
+    return (wheels[0], torch or "") if len(wheels) == 1 else None
 
 
 def build_sdist(hook: Hook, directory: str, config_settings: Mapping[str, Any] | None) -> str:
@@ -125,6 +160,11 @@ def build_wheel(
         with _asked_metadata(call) as asked:
             call = plan_call(hook, config_settings, asked)
     call = replace(call, plan=as_prepared(call.plan, metadata_directory))
+    before = _built_before(metadata_directory)
+    if before is not None:
+        if before[1] == build_identity(call.plan.torch):
+            return Path(shutil.copy2(before[0], directory)).name
+        metadata_directory = None  # beside which pyproject_hooks would find that wheel
     if call.plan.prebuilt:
         call, taken = _take_prebuilt(call, directory, metadata_directory)
         if taken is not None:
@@ -156,7 +196,6 @@ def build_wheel(
 @contextlib.contextmanager
 def _draft_in(directory: str, caller: int | None) -> Iterator[Path]:
     """Yield a folder beside where the wheel will be; those of hooks that were killed are swept."""
-    import shutil
     import tempfile
     import time
 
