@@ -15,7 +15,7 @@ import tarfile
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import pyproject_hooks
 
 from .trees import Tree
 
+SOURCES = Path(__file__).parents[2] / "src"
 OURS = ("torchgraft.json", "sboms/torchgraft.cdx.json")
 FIXED_S = 1_600_000_000
 # As front ends call them: requirements, metadata and the build, in one folder.
@@ -49,25 +50,8 @@ def facts_of(
         if not path.is_symlink():
             os.utime(path, (FIXED_S, FIXED_S))
     started = time.time() - 5
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "TORCHGRAFT_"))}
-    variables |= {"TORCHGRAFT_CACHE_DIR": str(place.parent / "cache"), **tree.variables}
-    if "PYTHONPATH" in os.environ:
-        variables["PYTHONPATH"] = os.environ["PYTHONPATH"]
-    if variant:
-        variables |= {"TORCHGRAFT_PROVIDE": variant, "TORCHGRAFT_BACKEND": tree.backend}
-        variables["TORCHGRAFT_CONSUMER"] = str(consumer)
     output = bytearray()
-
-    def run(command: list[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
-        environment = {**variables, **(extra_environ or {})}
-        done = subprocess.run(command, cwd=cwd, env=environment, check=False, capture_output=True, timeout=600)
-        output.extend(done.stdout + done.stderr)
-        if done.returncode:
-            raise subprocess.CalledProcessError(done.returncode, command)
-
-    path = [tree.backend_path] if tree.backend_path else None
-    backend, path = ("torchgraft.build_meta", None) if variant else (tree.backend, path)
-    caller = pyproject_hooks.BuildBackendHookCaller(str(source), backend, path, run, python)
+    caller = _caller(tree, variant, source, consumer=consumer, python=python, output=output)
     facts: Facts = {}
     for hook in GROUPS[group]:
         out = place / "out" / hook
@@ -82,20 +66,42 @@ def facts_of(
                 warnings.simplefilter("ignore")
                 facts[hook] = getattr(caller, hook)(*arguments, config_settings=_copy(tree.settings), **options)
         except (subprocess.CalledProcessError, pyproject_hooks.HookMissing) as error:
-            facts[hook] = None
-            facts[f"{hook} fails"] = True
+            facts |= {hook: None, f"{hook} fails": True}
             facts[f"output of {hook}"] = f"{error}\n{output[before:].decode(errors='replace')}"
-            continue
-        for made in sorted(out.rglob("*")):
-            name = f"{hook}: {made.relative_to(out)}"
-            if made.suffix == ".whl":
-                facts |= {f"{hook}: {what}": fact for what, fact in _wheel_facts(made, started).items()}
-            elif made.name.endswith(".tar.gz"):
-                facts |= {f"{hook}: {what}": fact for what, fact in _sdist_facts(made, started).items()}
-            elif made.is_file():
-                facts[name] = _content(made.read_bytes())
+        facts |= {f"{hook}: {what}": fact for what, fact in _made_facts(out, started)}
     facts |= {f"left: {name}": fact for name, fact in _folder_facts(source)}
     return facts
+
+
+def _caller(
+    tree: Tree, variant: str, source: Path, *, consumer: Path, python: str, output: bytearray
+) -> pyproject_hooks.BuildBackendHookCaller:
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "TORCHGRAFT_"))}
+    variables |= {"TORCHGRAFT_CACHE_DIR": str(source.parents[1] / "cache"), **tree.variables}
+    if variant:
+        variables |= {"TORCHGRAFT_PROVIDE": variant, "TORCHGRAFT_BACKEND": tree.backend}
+        variables |= {"TORCHGRAFT_CONSUMER": str(consumer), "PYTHONPATH": str(SOURCES)}
+
+    def run(command: list[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
+        environment = {**variables, **(extra_environ or {})}
+        done = subprocess.run(command, cwd=cwd, env=environment, check=False, capture_output=True, timeout=600)
+        output.extend(done.stdout + done.stderr)
+        if done.returncode:
+            raise subprocess.CalledProcessError(done.returncode, command)
+
+    path = [tree.backend_path] if tree.backend_path else None
+    backend, path = ("torchgraft.build_meta", None) if variant else (tree.backend, path)
+    return pyproject_hooks.BuildBackendHookCaller(str(source), backend, path, run, python)
+
+
+def _made_facts(out: Path, started: float) -> Iterator[tuple[str, object]]:
+    for made in sorted(out.rglob("*")):
+        if made.suffix == ".whl":
+            yield from _wheel_facts(made, started).items()
+        elif made.name.endswith(".tar.gz"):
+            yield from _sdist_facts(made, started).items()
+        elif made.is_file():
+            yield str(made.relative_to(out)), _content(made.read_bytes())
 
 
 def differences(theirs: Facts, ours: Facts) -> list[str]:
@@ -114,7 +120,7 @@ def _copy(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if settings is None else dict(settings)
 
 
-def _wheel_facts(wheel: Path, started: float) -> Iterator[Any] | Any:
+def _wheel_facts(wheel: Path, started: float) -> Facts:
     facts: Facts = {}
     with zipfile.ZipFile(wheel) as archive:
         members = [member for member in archive.infolist() if not member.filename.endswith(OURS)]
@@ -166,8 +172,5 @@ def _when(then: float, started: float) -> str:
 
 def _content(data: bytes) -> str:
     digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode()[:12]
-    is_text = len(data) < 300 and b"\0" not in data  # noqa: PLR2004 - what one can read
+    is_text = len(data) < 300 and b"\0" not in data
     return f"{len(data)} bytes {digest}" + (f" {data.decode(errors='replace')!r}" if is_text else "")
-
-
-Comparer = Callable[[Tree, str, str], list[str]]

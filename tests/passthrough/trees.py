@@ -191,7 +191,8 @@ TREES: dict[str, Tree] = {
     "cffi_modules": Tree(
         files={
             "pyproject.toml": project("withcffi", 'version = "1.0"'),
-            "setup.py": "from setuptools import setup\nsetup(cffi_modules=['build_it.py:ffi'], py_modules=['withcffi'])\n",
+            "setup.py": "from setuptools import setup\n"
+            "setup(cffi_modules=['build_it.py:ffi'], py_modules=['withcffi'])\n",
             "build_it.py": "from cffi import FFI\nffi = FFI()\nffi.cdef('int one(void);')\n"
             "ffi.set_source('_withcffi', 'int one(void) { return 1; }')\n",
             "withcffi.py": "",
