@@ -18,7 +18,7 @@ from ..model.decision import PlannedPrebuilt
 from ..model.observation import Hook, Way
 from ..model.torch_values import Torch
 from .call import Call, plan_call
-from .plan_rebuild import build_identity
+from .plan_variables import build_identity
 
 _BUILT = "PYPROJECT_HOOKS_ALREADY_BUILT_WHEEL"
 _DRAFT = ".torchgraft-"
