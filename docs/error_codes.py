@@ -124,7 +124,8 @@ The backend that `backend` names cannot be imported in the build environment. It
 The delegate lacks a hook for which the standards know no substitute: most often `build_editable`. torchgraft itself
 has all hooks, so that front ends ask for this one and see it fail. Without torchgraft, pip says that the hook is
 missing, or runs `setup.py develop` where there is a `setup.py` (before 25.3). Where `prepare_metadata_for_build_wheel`
-is missing, the wheel is built instead, once, as front ends do; a missing `get_requires_for_...` counts as an empty list.""",
+is missing, the wheel is built instead, once, as front ends do; a missing `get_requires_for_...` counts as
+an empty list.""",
             "delegate-failed": """\
 The delegate, most often `setup.py`, failed. What it said stands above the message, and what that means below it,
 where it is [known](#what-compilers-say). `-C torchgraft.log=plan` shows what it was given.""",
