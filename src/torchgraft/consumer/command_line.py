@@ -145,6 +145,11 @@ class CommandLine:
         return any(name in names for name, _ in self.options)
 
     @property
+    def leaves_dependencies(self) -> bool:
+        """Whether it installs what it names and nothing else."""
+        return self.has("--no-deps", "--no-dependencies")
+
+    @property
     def text(self) -> str:
         """The front end's name and its subcommand, as in "uv pip install": an argument may be anybody's business."""
         return " ".join((self.program.value, *self.words))

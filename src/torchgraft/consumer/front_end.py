@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from ..files import joined, read_text, real
@@ -27,6 +28,10 @@ from .processes import HookProcess, Process
 
 _MAKER = r"(?P<python>.+?) -m (?:venv|virtualenv)\b.*"
 _TORCH = r"(?i)torch(?![\w.-])"
+# What pip and uv take for false in a variable.
+_OFF = frozenset({"", "0", "false", "f", "no", "n", "off"})
+# Those of pip that decide whether an installed torch stays: `PIP_UPGRADE=1` is --upgrade.
+_PIP_FLAGS = ("force-reinstall", "ignore-installed", "upgrade")
 # They start any program at all: a hook below one of them is somebody else's. (`uv run` does build, itself.)
 _RUNNERS = frozenset({"poetry run", "poetry shell", "pdm run", "hatch run", "hatch shell"})
 # What never makes a wheel that is used, only metadata.
@@ -97,11 +102,27 @@ def find_caller(hook: HookProcess, ancestors: tuple[Process, ...]) -> Caller | N
             starts_commands = command.words[:1] in {("run",), ("tool",)}
             if distance > 0 or (starts_commands and not is_isolated_by_uv):
                 continue
+        command = _with_variables(command, process)
         # Otherwise the file was written by whatever uv made the environment.
         has_version = command.program is FrontEndName.UV and is_isolated_by_uv
         version = parse_pyvenv_cfg(hook.pyvenv_cfg).get("uv") if has_version else None
         return Caller(front_end=_front_end(command, version), process=process, command=command, hook=hook)
     return None
+
+
+def is_switched_on(value: str | None) -> bool:
+    """Return whether a variable of pip or uv says yes."""
+    return value is not None and value.lower() not in _OFF
+
+
+def _with_variables(command: CommandLine, process: Process) -> CommandLine:
+    """Return a command line of pip with the options for which its variables stand."""
+    if command.program is not FrontEndName.PIP:
+        return command
+    said = {name: process.variable(f"PIP_{name.replace('-', '_').upper()}") for name in _PIP_FLAGS}
+    options = [(f"--{name}", "") for name, value in said.items() if is_switched_on(value)]
+    options += [("--target", target)] if (target := process.variable("PIP_TARGET")) else []
+    return replace(command, options=(*options, *command.options)) if options else command
 
 
 def _fills_build_environment(command: CommandLine, process: Process) -> bool:
@@ -115,16 +136,21 @@ def _fills_build_environment(command: CommandLine, process: Process) -> bool:
 
 def _front_end(command: CommandLine, version: str | None) -> FrontEnd:
     only_locks = command.has(*_ONLY_LOCKS.get(command.program, ("--dry-run",)))
-    without_dependencies = command.has("--no-deps", "--no-dependencies")
-    is_anew = command.text == "uv tool upgrade" or command.has(*_INSTALLS_ANEW.get(command.text, ()))
+    is_anew = takes_anew(command) or _upgrades_torch(command)
     return FrontEnd(
         name=command.program,
         version=version,
         command=command.text,
         installs=command.runs_with or not (only_locks or command.text in _ONLY_RESOLVES | _ONLY_BUILDS),
         resolves=only_locks or command.text in _ONLY_RESOLVES,
-        ignores_installed=not without_dependencies and (is_anew or _upgrades_torch(command)),
+        ignores_installed=is_anew and not command.leaves_dependencies,
+        leaves_dependencies=command.leaves_dependencies,
     )
+
+
+def takes_anew(command: CommandLine) -> bool:
+    """Return whether what the environment has counts for nothing."""
+    return command.text == "uv tool upgrade" or command.has(*_INSTALLS_ANEW.get(command.text, ()))
 
 
 def _upgrades_torch(command: CommandLine) -> bool:

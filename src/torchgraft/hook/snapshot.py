@@ -159,7 +159,7 @@ def _unmet(
     """Return what a command will install besides torch and the project: it may bring another torch with it."""
     if caller is None or consumer is None or consumer.torch is None or wanted.locked is not None:
         return ()
-    if caller.command.has("--no-deps", "--no-dependencies"):
+    if caller.command.leaves_dependencies:
         return ()
     required = (*wanted.others, *(project.dependencies or ()))
     unmet = find_unmet(consumer.search_path, required, python=python)

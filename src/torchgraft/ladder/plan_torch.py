@@ -226,7 +226,7 @@ def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, decl
     for answer in (locked,) if is_idle else (locked, asked):
         if answer.torch and not answer.torch.accepts(installed):
             return answer
-    if locked.torch or asked.torch or not snapshot.front_end.installs:
+    if locked.torch or asked.torch or not snapshot.front_end.installs or snapshot.front_end.leaves_dependencies:
         return None
     # Only the package's own dependency makes a front end replace torch; a supported range is checked, not installed.
     dependency = own_dependency(snapshot)

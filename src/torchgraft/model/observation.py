@@ -135,7 +135,7 @@ class FrontEnd:
     `version` is known where the front end wrote it down. `installs` says whether the command puts the wheel
     somewhere, or only resolves, locks or builds. `resolves` says that it is after metadata now, and that no wheel
     follows in this build environment. `ignores_installed` says that it installs dependencies anew, whatever the
-    environment has (`--target`, `--ignore-installed`, `--upgrade`).
+    environment has (`--target`, `--ignore-installed`, `--upgrade`), `leaves_dependencies` that it installs none.
     """
 
     name: FrontEndName
@@ -144,6 +144,7 @@ class FrontEnd:
     installs: bool = True
     resolves: bool = False
     ignores_installed: bool = False
+    leaves_dependencies: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -137,8 +137,11 @@ def with_metadata(project: Project, metadata: Path, *, prepared: bool) -> Projec
     :param prepared: whether they were prepared for this very wheel
     """
     text = _text(metadata)
-    if text is None:
-        return project
+    return project if text is None else with_metadata_text(project, text, prepared=prepared)
+
+
+def with_metadata_text(project: Project, text: str, *, prepared: bool) -> Project:
+    """Return the same, of metadata that stand in no file of their own."""
     head = re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
     fields = {key.lower(): value for key, value in re.findall(_FIELD, head)}
     identity = replace(project, name=fields.get("name", project.name), version=fields.get("version", project.version))

@@ -19,10 +19,11 @@ from ..installed.markers import NOTHING_CHOSEN, Chosen, MarkerError, marker_hold
 from ..model.observation import FrontEndName, Python
 from ..model.source_tree import Project
 from ..model.torch_values import TorchRequirement, requirement_of, without_marker
+from ..project.archives import is_archive, read_archive
 from ..project.read_project import StatedRequirements, read_requirements
 from ..redaction import without_credentials
 from ..untrusted import find_toml, read_toml, strings, table, tables, text_of
-from .requirements_files import PROJECT_FILES, path_of, shown_path
+from .requirements_files import EGG, PROJECT_FILES, path_of, shown_path
 from .tool_tables import find_index, find_sources, list_poetry, tool_table
 from .torch_lines import Line
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 _PATH = re.compile(r"([^\[\];]+?)\s*(?:\[([^\]]*)\])?\s*(?:;(.*))?")
-_EGG = re.compile(r".*[#&]egg=([A-Za-z0-9._-]+)(?:\[([^\]]*)\])?.*")
 # The last folder of PyTorch's own indexes, and the local part of the versions there.
 _BACKEND = re.compile(r"cpu|cu\d+|rocm[\d.]+|xpu")
 _MOST_PROJECTS = 100
@@ -102,9 +102,13 @@ class LocalProjects:
         if building is not None and real(folder) == real(Path(building.folder)):
             plain = False
             if building.in_metadata:
-                yield from self._extras_of(building, chosen)
+                yield from self._of_metadata(building, chosen, f"extra of {building.name}", plain=False)
                 return
         key = (str(folder), chosen, plain)
+        if key not in self._read and is_archive(folder) and is_file(folder):
+            self._read.add(key)
+            yield from self._of_archive(folder, chosen, plain=plain)
+            return
         file = next((folder / name for name in PROJECT_FILES if is_file(folder / name)), None)
         if key in self._read or len(self._read) >= _MOST_PROJECTS or file is None:
             return
@@ -125,19 +129,39 @@ class LocalProjects:
         listed = itertools.chain(listed, list_poetry(data, chosen, plain=plain))
         yield from self._required(listed, shown_path(file, self.folder), places)
 
-    def _extras_of(self, project: Project, chosen: Chosen) -> Iterator[Line]:
-        """Return what extras require of a project whose metadata say so; those of its own that they name, too."""
+    def _of_archive(self, path: Path, chosen: Chosen, *, plain: bool) -> Iterator[Line]:
+        """Return what a wheel or an sdist requires. That of the project which is being built is known by its folder."""
+        shown = shown_path(path, self.folder)
+        try:
+            project, data = read_archive(path)
+        except UnreadableError as error:
+            self.faults.append(f"{shown} {error}")
+            return
+        name, table_of = canonicalize_name(project.name or ""), table(data.get("project"))
+        if self.building is not None and name == canonicalize_name(self.building.name or ""):
+            yield from self.read(Path(self.building.folder), chosen)
+        elif project.dependencies is not None and name != "torch":
+            yield from self._of_metadata(project, chosen, shown, plain=plain)
+        elif table_of and "dependencies" not in strings(table_of.get("dynamic")):
+            listed = _listed(read_requirements(path, data), {}, chosen, plain=plain)
+            yield from self._required(listed, shown, (_ProjectFile(path, {"project": table_of}),))
+        elif name != "torch":
+            self.faults.append(f"{shown} says what it requires only when it is built")
+
+    def _of_metadata(self, project: Project, chosen: Chosen, source: str, *, plain: bool) -> Iterator[Line]:
+        """Return what a project requires whose metadata say so, with extras; those of its own that they name, too."""
         waiting, taken = set(chosen.extras), set[str]()
-        while waiting:
+        while waiting or plain:
             taken |= waiting
             chosen, waiting = Chosen(extras=frozenset(waiting)), set()
             for requirement in filter(None, map(requirement_of, project.dependencies or ())):
                 marker = str(requirement.marker or "")
-                if "extra" not in marker or not self._holds(marker, chosen):
+                if not (plain or "extra" in marker) or not self._holds(marker, chosen):
                     continue
                 if canonicalize_name(requirement.name) == canonicalize_name(project.name or ""):
                     waiting |= _names(requirement.extras) - taken
-                yield Line(without_marker(requirement), Path(project.folder), f"extra of {project.name}")
+                yield from self.with_projects(Line(without_marker(requirement), Path(project.folder), source))
+            plain = False
 
     def read_settings(self, folder: Path, texts: Iterable[str]) -> Iterator[Line]:
         """Return requirements that are in a front end's settings, with where the project's file takes them from."""
@@ -266,7 +290,7 @@ def _named(line: Line) -> _Named | None:
         folder = path_of(requirement.url, line.folder) if requirement.url else None
         extras = tuple(sorted(_names(requirement.extras)))
         return _Named(canonicalize_name(requirement.name), folder, extras, str(requirement.marker or ""))
-    egg = _EGG.fullmatch(text)
+    egg = EGG.fullmatch(text)
     match = _PATH.fullmatch(text.partition("#")[0])
     if match is None:
         return None

@@ -6,14 +6,14 @@ May not weigh one against the other, nor resolve anything, nor raise: what canno
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from ..consumer.command_line import CommandLine
-from ..consumer.front_end import Caller
+from ..consumer.front_end import Caller, is_switched_on, takes_anew
 from ..consumer.processes import Process
 from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
@@ -24,8 +24,7 @@ from .torch_lines import Line, torch_in_line
 
 # A folder, or a distribution with extras, which may be the one that is being built.
 _LOOKS_LIKE_PLACE = re.compile(r"\s*\.|-e |.*[/\\\[]|.*file:")
-# What uv takes for false in a variable.
-_OFF = frozenset({"0", "false", "f", "no", "n", "off"})
+_REINSTALLS = frozenset({"pipx reinstall", "pipx reinstall-all"})
 # Those that may work from a lock of a project.
 _WITH_LOCK = frozenset({FrontEndName.UV, FrontEndName.POETRY, FrontEndName.PDM})
 # The commands of poetry and pdm that work on the dependencies of a project.
@@ -48,6 +47,14 @@ def read_wanted(
         )
         for command, process in callers
     ]
+    if any(command.text in _REINSTALLS for command, _ in callers):
+        from .tool_receipts import read_injected
+
+        faults: list[str] = []
+        # pipx runs pip and uv in the folder of the environment.
+        lines = read_injected(Path(caller.process.folder))
+        found = tuple(one for line in lines if (one := torch_in_line(line, python, faults)))
+        asked.append(Asked(requirements=found, faults=tuple(faults)))
     locked = _locked(caller, tuple(file for item in asked for file in item.lock_files), python)
     locked, own, resolves = _with_project(caller, locked, python)
     asked.append(own)
@@ -74,11 +81,12 @@ def front_end_of(caller: Caller, wanted: Wanted, *, torch_comes_first: bool = Fa
     is_poetry = caller.name is FrontEndName.POETRY
     resolves = wanted.resolves and (torch_comes_first or not is_poetry)
     command = caller.command
-    is_upgrade = command.text == "pip install" and command.has("--upgrade", "-U") and not command.has("--no-deps")
+    takes_newest = takes_anew(command) or (command.text == "pip install" and command.has("--upgrade", "-U"))
+    is_named = any(not asked.idle for asked in wanted.asked_for)
     return replace(
         caller.front_end,
         resolves=caller.front_end.resolves or resolves,
-        ignores_installed=caller.front_end.ignores_installed or (is_upgrade and bool(wanted.asked_for)),
+        ignores_installed=caller.front_end.ignores_installed or (takes_newest and is_named),
     )
 
 
@@ -145,8 +153,7 @@ def _works_on_project(caller: Caller) -> bool:
 def _is_on(caller: Caller, option: str) -> bool:
     """Return whether an option is given, or its variable: UV_NO_PROJECT is --no-project of uv."""
     name = f"{caller.name.value}_{option.removeprefix('--')}"
-    variable = caller.variable(name.replace("-", "_").upper())
-    return caller.command.has(option) or (variable is not None and variable.lower() not in _OFF)
+    return caller.command.has(option) or is_switched_on(caller.variable(name.replace("-", "_").upper()))
 
 
 def _project_folder(caller: Caller) -> str | None:
@@ -202,7 +209,7 @@ def read_asked_for(
     lock_files = [str(Path(folder, file)) for file in command.values("--lock") if command.program is FrontEndName.PIPX]
     if tools or any(sources[1:]) or any(map(_LOOKS_LIKE_PLACE.match, sources.texts)):
         from .local_projects import LocalProjects  # most commands name neither a file nor a project
-        from .requirements_files import RequirementsReader
+        from .requirements_files import PROJECT_FILES, RequirementsReader
 
         extras = tuple(name for value in command.values("--extra") for name in value.split(","))
         is_uv = command.program is FrontEndName.UV
@@ -210,10 +217,15 @@ def read_asked_for(
         has_sources = is_uv and not (command.has("--no-sources") or variables.get("UV_NO_SOURCES"))
         tool = FrontEndName.UV if has_sources else None
         projects = LocalProjects(Path(folder), python, faults, building=building, tool=tool)
-        named = lines
+        is_alone, named = command.leaves_dependencies, lines
         named += (line for file in sources.files for line in reader.read(file))
         named += reader.read_script(sources.script) if sources.script else ()
-        lines = [line for one in named for line in projects.with_projects(one)]
+        # Of a project nothing more is installed then, but of its own file uv takes what it lists.
+        lines = [
+            line
+            for one in named
+            for line in ((one,) if is_alone and not one.source.endswith(PROJECT_FILES) else projects.with_projects(one))
+        ]
         lines += (line for group in sources.groups for line in projects.read_group(group))
         limits += (line for file in sources.constraints for line in reader.read(file))
         overrides += (line for file in sources.overrides for line in reader.read(file))
@@ -231,18 +243,29 @@ def read_asked_for(
 
         limits += pip_lines(command, variables, Path(folder), "constraint-dependencies")
         overrides += pip_lines(command, variables, Path(folder), "override-dependencies")
-    parsed = ((line.text, requirement_of(line.text)) for line in lines)
-    own = {"torch", canonicalize_name(building.name or "") if building else ""}
-    others = [text for text, one in parsed if one is not None and canonicalize_name(one.name) not in own]
+    others = tuple(dict.fromkeys(_others(lines, building)))
     wished = [asked for line in lines if (asked := torch_in_line(line, python, faults))]
     limiting = [asked for line in limits if (asked := torch_in_line(line, python, faults))]
     replaced = [asked for line in overrides if (asked := torch_in_line(line, python, faults))]
     has_none = building is not None and building.dependencies == () and not others
-    is_idle = not wished and (has_none or command.has("--no-deps", "--no-dependencies"))
+    is_idle = not wished and (has_none or command.leaves_dependencies)
     return Asked(
         requirements=tuple(replace(one, idle=is_idle) for one in dict.fromkeys(replaced or [*wished, *limiting])),
         faults=tuple(dict.fromkeys(faults)),
-        others=tuple(dict.fromkeys(others)),
+        others=others,
         lock_files=tuple(dict.fromkeys(lock_files)),
         variables=build_variables,
     )
+
+
+def _others(lines: Iterable[Line], building: Project | None) -> Iterator[str]:
+    """Yield the requirements on others than torch and the project that is built, by name where a URL has it."""
+    own = {"torch", canonicalize_name(building.name or "") if building else ""}
+    for line in lines:
+        requirement = requirement_of(line.text)
+        if requirement is not None:
+            yield from (line.text,) if canonicalize_name(requirement.name) not in own else ()
+        elif "://" in line.text:
+            from .requirements_files import name_elsewhere
+
+            yield from {name_elsewhere(line.text, building.folder if building else "")} - own - {""}

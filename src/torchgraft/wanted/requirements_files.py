@@ -13,7 +13,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
-from ..files import UnreadableError, read_whole
+from packaging.utils import canonicalize_name
+
+from ..files import UnreadableError, read_text, read_whole
+from ..model.torch_values import requirement_of
 from ..redaction import without_credentials
 from ..untrusted import parse_toml, strings
 from .torch_lines import Line
@@ -36,6 +39,14 @@ _NESTED = re.compile(r"(?:(-r|-c)\s*=?\s*|(--requirement|--constraint)(?:\s+|\s*
 _EDITABLE = re.compile(r"(?:-e\s*=?\s*|--editable(?:\s+|\s*=\s*))(\S.*)")
 # Where the options of a single requirement begin: `torch==2.8 --hash=sha256:...`.
 _OPTIONS = re.compile(r"\s-{1,2}[A-Za-z].*$")
+# Names what a URL has.
+EGG = re.compile(r".*[#&]egg=([A-Za-z0-9._-]+)(?:\[([^\]]*)\])?.*")
+# Up to the dash before a version, a commit, or what follows a name in a repository's address.
+_ELSEWHERE = re.compile(
+    r"(?:\w+\+|(?!file:))(?P<place>\w+://\S*?/(?P<name>[A-Za-z][\w.]*?(?:-[A-Za-z][\w.]*?)*))"
+    r"(?:\.git)?(?:-\d[^/@#]*)?/?(?:@[^#]*)?(?:#.*)?"
+)
+_ORIGIN = re.compile(r"^\s*url = (\S+)", re.MULTILINE)
 # PEP 723, 'Reference Implementation'.
 _SCRIPT_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 
@@ -169,6 +180,31 @@ def path_of(name: str, folder: Path) -> Path | None:
     elif "://" in name:
         return None
     return Path(os.path.normpath(folder / name))
+
+
+def name_elsewhere(text: str, checkout: str) -> str:
+    """Return what is probably called what a bare URL of another machine has; "" for all else.
+
+    :param checkout: the folder of the project that is being built: a repository may be called otherwise
+    """
+    text = text.strip().removeprefix("-e ").strip()
+    found, egg = _ELSEWHERE.fullmatch(text), EGG.fullmatch(text)
+    if found is None or requirement_of(text) is not None or (checkout and _cloned_from(checkout) == found["place"]):
+        return ""
+    return canonicalize_name(egg[1] if egg else found["name"])
+
+
+def _cloned_from(folder: str) -> str:
+    """Return the address of the repository that a folder is of; "" where it is of none.
+
+    pip clones it there; uv clones a copy of its own, which it has fetched from there.
+    """
+    for above in (Path(folder), *Path(folder).parents[:3]):
+        origin = _ORIGIN.search(read_text(above / ".git" / "config"))
+        if origin is not None:
+            fetched = read_text(Path(origin[1], ".git", "FETCH_HEAD")) if "://" not in origin[1] else ""
+            return (fetched.split() or [origin[1]])[-1].removesuffix(".git")
+    return ""
 
 
 def _shown(name: str) -> str:

@@ -1,19 +1,23 @@
-"""What a tool of uv was installed with, which `uv tool upgrade` goes by: the uv-receipt.toml in its environment.
+"""What tools were installed with, which the front end goes by: uv's receipts (`uv tool upgrade`), pipx's metadata.
 
 May not resolve anything, nor raise: what cannot be read becomes a sentence.
 """
 
 from __future__ import annotations
 
+import glob
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from ..consumer.environment import holds_torch
-from ..files import UnreadableError, is_file
+from ..files import UnreadableError, is_file, read_text
 from ..untrusted import read_toml, strings, table, tables, text_of
 from .torch_lines import Line
+
+_LARGEST_BYTES = 10_000_000
 
 
 def read_receipts(tools: Sequence[Path], faults: list[str], key: str) -> Iterator[Line]:
@@ -45,3 +49,18 @@ def read_receipts(tools: Sequence[Path], faults: list[str], key: str) -> Iterato
                 f" @ {place}" if place else text_of(item.get("specifier")) or ""
             )
             yield Line(text=f"{text} ; {marker}" if marker else text, folder=tool, source=str(file))
+
+
+def read_injected(venv: Path) -> Iterator[Line]:
+    """Return what `pipx reinstall` will inject into an environment again, once the tool itself is built.
+
+    Until then its metadata lie beside the other environments (pipx, `commands/reinstall.py` and `paths.py`).
+    """
+    for trash in (venv.parent.parent / "trash", venv.parent.parent / ".trash"):
+        for file in sorted(trash.glob(f"{glob.escape(venv.name)}-*-pipx-reinstall/pipx_metadata.json")):
+            try:
+                packages = table(table(json.loads(read_text(file, _LARGEST_BYTES))).get("injected_packages"))
+            except (ValueError, RecursionError):
+                continue
+            for package in packages.values():
+                yield Line(text_of(table(package).get("package_or_url")) or "", venv, "what pipx injects")

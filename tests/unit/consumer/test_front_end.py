@@ -212,3 +212,35 @@ def test_flags_of_the_interpreter(command: str, flags: str) -> None:
 )
 def test_who_takes_the_newest_torch_whatever_is_installed(command: str, *, expected: bool) -> None:
     assert front_end(command).ignores_installed is expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, False),
+        ({"PIP_TARGET": "folder"}, True),
+        ({"PIP_FORCE_REINSTALL": "1"}, True),
+        ({"PIP_IGNORE_INSTALLED": "yes"}, True),
+        ({"PIP_IGNORE_INSTALLED": "off"}, False),
+        ({"PIP_UPGRADE": "1"}, True),
+    ],
+)
+def test_variables_of_pip_count_as_its_options(variables: dict[str, str], *, expected: bool) -> None:
+    for command, anew in (("pip install torch .", expected), ("uv pip install torch .", False)):
+        words = command.split()
+        one = Process(
+            executable=words[0], arguments=tuple(words), folder="/work", variables=tuple(sorted(variables.items()))
+        )
+        assert nearest(hook(), (one,)).ignores_installed is anew
+
+
+def test_an_option_beats_its_variable() -> None:
+    one = Process(
+        executable="pip",
+        arguments=("pip", "install", "-t", "mine", "."),
+        folder="/work",
+        variables=(("PIP_TARGET", "theirs"),),
+    )
+    caller = find_caller(hook(), (one,))
+    assert caller is not None
+    assert caller.command.value("--target", "-t") == "mine"

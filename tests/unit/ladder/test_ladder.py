@@ -90,6 +90,12 @@ def test_a_front_end_that_installs_anew(changes: dict[str, Any], rung: Rung, req
     assert (choice.rung, choice.requirement and choice.requirement.text) == (rung, requirement)
 
 
+def test_without_dependencies_the_installed_torch_stays() -> None:
+    front_end = FrontEnd(name=FrontEndName.PIP, command="pip install", leaves_dependencies=True)
+    project = snapshots.project(dependencies=("torch==2.8.0",))
+    assert plan_torch(Config(), snapshots.snapshot(front_end=front_end, project=project)).rung is Rung.INSTALLED
+
+
 def test_no_rung_answers() -> None:
     nothing = snapshots.project(dependencies=())
     choice = plan_torch(Config(), snapshots.snapshot(consumer=NONE, project=nothing))

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import codecs
+import json
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 from torchgraft.consumer.command_line import parse_arguments, parse_command_line
-from torchgraft.model.observation import FrontEndName, Python
+from torchgraft.consumer.front_end import Caller
+from torchgraft.consumer.processes import HookProcess, Process
+from torchgraft.model.observation import FrontEnd, FrontEndName, Python
 from torchgraft.model.source_tree import Project
-from torchgraft.wanted.read_wanted import Asked, read_asked_for
+from torchgraft.wanted.read_wanted import Asked, read_asked_for, read_wanted
 
 PYTHON = Python(
     version="3.11.7", implementation="cpython", abi="cp311", platform="linux_x86_64", extension_suffix=".so"
 )
+HOOK = HookProcess(prefix="/v", base_prefix="/v", purelib="/v", folder="/", sys_path=())
 WHEEL = "torch-2.8.0+cu128-cp311-cp311-manylinux_2_28_x86_64.whl"
 QUOTED = WHEEL.replace("+", "%2B")
 URL = f"https://wheels.example/whl/{QUOTED}"
@@ -463,3 +467,57 @@ def test_other_distributions_that_are_installed_too(tmp_path: Path) -> None:
     asked = ask(tmp_path, PIP, "install", "./ext", "vllm==0.9", "-r", "a.txt", "-c", "c.txt")
     assert asked.others == ("vllm==0.9", "numpy<3")
     assert ask(tmp_path, UV, "run", "--with", "vllm,torch", "python").others == ("vllm",)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://wheels.example/My_App-1.0-py3-none-any.whl", "my-app"),
+        ("https://files.example/app-1.0.tar.gz#sha256=00ff", "app"),
+        ("git+https://host.example/org/my-app.git@v1.0#subdirectory=python", "my-app"),
+        ("git+ssh://git@host.example/org/repository#egg=app[gpu]", "app"),
+        ("git+https://host.example/org/ext", None),
+        ("app @ git+https://host.example/org/x", "app @ git+https://host.example/org/x"),
+    ],
+)
+def test_other_distributions_that_only_a_url_names(tmp_path: Path, url: str, name: str | None) -> None:
+    building = Project(folder=str(tmp_path), name="ext")
+    for program, words in ((PIP, "install"), (UV, "pip install")):
+        command = parse_arguments(program, [*words.split(), url])
+        asked = read_asked_for(command, folder=str(tmp_path), variables={}, python=PYTHON, building=building)
+        assert asked.others == (() if name is None else (name,))
+
+
+@pytest.mark.parametrize("by_uv", [False, True])
+def test_the_project_that_is_built_may_have_another_name_than_its_repository(tmp_path: Path, *, by_uv: bool) -> None:
+    url, copy = "https://host.example/org/repository", tmp_path / "db"
+    for folder, origin in ((tmp_path / "checkout", str(copy) if by_uv else f"{url}.git"), (copy, "elsewhere")):
+        (folder / ".git").mkdir(parents=True)
+        (folder / ".git" / "config").write_text(f'[remote "origin"]\n\turl = {origin}\n')
+    (copy / ".git" / "FETCH_HEAD").write_text(f"0000\t\t{url}\n")
+    building = Project(folder=str(tmp_path / "checkout" / "python"), name="ext")
+    for address, others in ((url, ()), (f"{url}s", ("repositorys",))):
+        command = parse_arguments(PIP, ["install", f"git+{address}.git@main"])
+        asked = read_asked_for(command, folder=str(tmp_path), variables={}, python=PYTHON, building=building)
+        assert asked.others == others
+
+
+@pytest.mark.parametrize(("home", "trash"), [("pipx", "trash"), ("other", ".trash")])
+def test_what_pipx_injects_again(tmp_path: Path, home: str, trash: str) -> None:
+    venv = tmp_path / home / "venvs" / "app"
+    kept = tmp_path / home / trash / "app-x1-pipx-reinstall" / "pipx_metadata.json"
+    for folder in (venv, kept.parent):
+        folder.mkdir(parents=True)
+    injected = {"einops": {"package_or_url": "einops"}, "torch": {"package_or_url": "torch==2.8.0"}, "x": None}
+    kept.write_text(json.dumps({"injected_packages": injected}))
+    processes = [
+        Process(executable=words[0], arguments=tuple(words), folder=str(venv))
+        for line in ("/v/bin/python -m pip install ext", "/usr/bin/pipx reinstall app")
+        if (words := line.split())
+    ]
+    command = processes[0].command_line
+    assert command is not None
+    caller = Caller(front_end=FrontEnd(name=PIP), process=processes[0], command=command, hook=HOOK)
+    wanted = read_wanted(caller, tuple(processes), PYTHON)
+    assert [one.requirement.text for one in wanted.asked_for] == ["torch==2.8.0"]
+    assert read_wanted(caller, (processes[0],), PYTHON).asked_for == ()

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import io
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from support.wheels import write_wheel
 from torchgraft.consumer.command_line import parse_arguments
 from torchgraft.model.observation import FrontEndName, Python
 from torchgraft.model.source_tree import Project
@@ -116,6 +120,95 @@ def test_projects_that_a_command_names_say_which_torch(
     asked = ask(folder, name, line.format(folder=folder))
     assert texts(asked) == expected
     assert asked.faults == ()
+
+
+SDIST = """
+[project]
+name = "app"
+dynamic = [{dynamic}]
+dependencies = ["torch==2.8.0", "app[gpu]"]
+optional-dependencies.gpu = ["torch!=2.8.1"]
+[tool.uv.sources]
+torch = {{ path = "none" }}
+"""
+
+
+def write_sdist(file: Path, version: str = "2.4", *lines: str, pyproject: str = "") -> None:
+    texts = {"PKG-INFO": "\n".join([f"Metadata-Version: {version}", "Name: app", *lines, ""])}
+    texts |= {"pyproject.toml": pyproject} if pyproject else {}
+    texts["sub/PKG-INFO"] = "Metadata-Version: 2.4\nName: other\nRequires-Dist: torch==1.0\n"
+    if file.suffix == ".zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, text in texts.items():
+                archive.writestr(f"app-1.0/{name}", text)
+        return
+    with tarfile.open(file, "w:gz") as tar:
+        for name, text in texts.items():
+            member = tarfile.TarInfo(f"app-1.0/{name}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+
+
+REQUIRED = (
+    "Requires-Dist: torch==2.8.0 ; python_version < '3.12'",
+    "Requires-Dist: torch==2.9.0 ; python_version >= '3.12'",
+    "Requires-Dist: torch!=2.8.1 ; extra == 'gpu'",
+    "Requires-Dist: App[gpu] ; extra == 'all'",
+    "Requires-Dist: numpy",
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("./app-1.0-py3-none-any.whl", ["torch==2.8.0"]),
+        ("file:app-1.0-py3-none-any.whl", ["torch==2.8.0"]),
+        ("app[gpu]@file:app-1.0-py3-none-any.whl", ["torch==2.8.0", "torch!=2.8.1"]),
+        ("./app-1.0-py3-none-any.whl[all]", ["torch==2.8.0", "torch!=2.8.1"]),
+        ("./app-1.0.tar.gz", ["torch==2.8.0"]),
+        ("./app-1.0.zip[gpu]", ["torch==2.8.0", "torch!=2.8.1"]),
+        ("./old-1.0.tar.gz", ["torch==2.8.0", "torch!=2.8.1"]),
+    ],
+)
+def test_archives_that_a_command_names_say_which_torch(tmp_path: Path, line: str, expected: list[str]) -> None:
+    wheel = tmp_path / "app-1.0-py3-none-any.whl"
+    write_wheel(wheel, name="app", version="1.0", tags=("py3-none-any",), metadata=REQUIRED)
+    for name in ("app-1.0.tar.gz", "app-1.0.zip"):
+        write_sdist(tmp_path / name, "2.4", *REQUIRED)
+    write_sdist(tmp_path / "old-1.0.tar.gz", "2.1", pyproject=SDIST.format(dynamic=""))
+    for program, words in ((PIP, "install"), (UV, "pip install"), (UV, "tool install")):
+        asked = ask(tmp_path, program, f"{words} {line}")
+        assert (texts(asked), asked.faults) == (expected, ())
+        assert ("numpy" in asked.others) is not line.startswith("./old")
+        # That is for whoever builds it.
+        own = ask(tmp_path, program, f"{words} {line}", Project(folder=str(tmp_path / "x"), name="app"))
+        assert texts(own) == []
+    assert texts(ask(tmp_path, PIP, f"install --no-deps {line}")) == []
+
+
+def test_archives_that_do_not_say_it(tmp_path: Path) -> None:
+    write_sdist(tmp_path / "a.tar.gz", "2.1", "Requires-Dist: torch==2.8.0")
+    write_sdist(
+        tmp_path / "b.tar.gz", "2.4", "Dynamic: Requires-Dist", pyproject=SDIST.format(dynamic='"dependencies"')
+    )
+    (tmp_path / "c.whl").write_bytes(b"PK")
+    (tmp_path / "d.tar.gz").write_bytes(b"")
+    for name, fault in (
+        ("a.tar.gz", "says what it requires only when it is built"),
+        ("b.tar.gz", "says what it requires only when it is built"),
+        ("c.whl", "is no wheel"),
+        ("d.tar.gz", "is no sdist"),
+    ):
+        asked = ask(tmp_path, PIP, f"install ./{name}")
+        assert (asked.requirements, asked.faults) == ((), (f"{name} {fault}",))
+
+
+def test_without_dependencies_a_project_says_nothing(folder: Path) -> None:
+    for name, words in ((PIP, "install"), (UV, "pip install")):
+        asked = ask(folder, name, f"{words} --no-deps ./app[gpu] -r r.txt")
+        assert (texts(asked), asked.faults) == ([], ())
+    # uv takes what the file lists for requirements of the command.
+    assert texts(ask(folder, UV, "pip install --no-deps -r app/pyproject.toml")) == ["torch==2.8.0"]
 
 
 @pytest.mark.parametrize(

@@ -134,9 +134,20 @@ def test_an_isolated_run_writes_no_lock_that_could_show_how_far_it_is(project: P
 
 @pytest.mark.parametrize(
     ("command", "upgrades"),
-    [("pip install -U -r a.txt ./ext", True), ("pip install -r a.txt ./ext", False), ("pip install -U ./ext", False)],
+    [
+        ("pip install -U -r a.txt ./ext", True),
+        ("pip install -r a.txt ./ext", False),
+        ("pip install -U ./ext", False),
+        ("pip install -U --no-deps ./ext", False),
+        ("pip install -U --no-deps -r a.txt ./ext", True),
+        ("pip install -U --no-deps torch ./ext", True),
+        ("pip install --force-reinstall --no-deps torch ./ext", True),
+        ("pip install --no-deps torch ./ext", False),
+        ("uv pip install -U --no-deps torch ./ext", True),
+        ("uv pip install -U --no-deps ./ext", False),
+    ],
 )
-def test_pip_upgrades_what_files_of_requirements_name(tmp_path: Path, command: str, *, upgrades: bool) -> None:
+def test_who_upgrades_a_torch_that_the_command_names(tmp_path: Path, command: str, *, upgrades: bool) -> None:
     (tmp_path / "a.txt").write_text("torch\n")
     process = Process(executable="/usr/bin/pip", arguments=tuple(command.split()), folder=str(tmp_path))
     caller = find_caller(HOOK, (process,))
