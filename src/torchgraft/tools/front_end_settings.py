@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..consumer.front_end import is_switched_on
 from ..consumer.uv import project_root
 from ..files import UnreadableError, read_text
 from ..untrusted import read_toml, strings, table
@@ -22,21 +23,24 @@ from ..wanted.uv_settings import extra_torches, read_uv_settings
 _ETC = Path("/etc")
 _LARGEST_BYTES = 1_000_000
 _ISOLATION = ("no-build-isolation", "no-build-isolation-package")
-# Everything that turns isolation off by a variable, in pip and in uv.
-_VARIABLES = ("PIP_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION_PACKAGE")
+# Everything that turns isolation off by a variable, in pip and in uv, and whether it has to say yes or no for that.
+# pip takes the value of its option for whether there is isolation: 0 turns it off, and 1 leaves it on (pip #5735).
+_VARIABLES = {"PIP_NO_BUILD_ISOLATION": False, "UV_NO_BUILD_ISOLATION": True, "UV_NO_BUILD_ISOLATION_PACKAGE": True}
+_BY_NO = "as pip reads it, it is 'no' that turns isolation off, and 'yes' that leaves it on"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrontEndSetting:
     """A setting of a front end that changes how builds are isolated: `name` as it is written, `source` where.
 
-    `line` is that of its file, 0 where it is not known.
+    `line` is that of its file, 0 where it is not known. `by_no` says that it is pip's, which is read the other way.
     """
 
     name: str
     value: str
     source: str
     line: int = 0
+    by_no: bool = False
 
     @property
     def where(self) -> str:
@@ -55,6 +59,7 @@ def setting_text(setting: FrontEndSetting) -> tuple[str, str]:
         text = f"{said}: a build gets whichever torch that is, be it another one than the environment's"
         return text, f'remove it from {setting.where}, or write {{ requirement = "torch", match-runtime = true }}'
     text = f"{said}: what is built without isolation finds only what is installed, torchgraft and setuptools included"
+    text += f" ({_BY_NO})" if setting.by_no else ""
     if setting.source == "a variable":
         return text, f"unset {setting.name}"
     if setting.value:
@@ -70,12 +75,17 @@ def find_front_end_settings(
     :param folder: where a front end would be called
     :param etc: where the settings for all users are, on POSIX
     """
-    found = [FrontEndSetting(name=name, value="", source="a variable") for name in _VARIABLES if variables.get(name)]
+    found = [
+        FrontEndSetting(name=name, value="", source="a variable", by_no=not by_yes)
+        for name, by_yes in _VARIABLES.items()
+        if variables.get(name) and is_switched_on(variables[name]) is by_yes
+    ]
     for file, settings in (*read_uv_settings(variables, folder, etc / "uv" / "uv.toml"), *_pixi_options(folder)):
         found += _read(settings, str(file))
     for file, section, key, value in pip_settings(variables, etc):
-        if key == "no-build-isolation" and value:
-            found.append(FrontEndSetting(name=f"[{section}] no-build-isolation", value="", source=str(file)))
+        if key == "no-build-isolation" and value and not is_switched_on(value):
+            name = f"[{section}] no-build-isolation"
+            found.append(FrontEndSetting(name=name, value="", source=str(file), by_no=True))
     return tuple(map(_with_line, found))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from ..consumer.command_line import CommandLine
-from ..consumer.front_end import Caller
+from ..consumer.front_end import Caller, is_switched_on
 from ..consumer.uv import project_root
 from ..files import is_file, joined
 from ..untrusted import find_toml, strings, table
@@ -30,8 +30,14 @@ def read_uv_settings(
 ) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Yield the files that uv reads, with the settings in them (uv, "Configuration files").
 
+    :param variables: UV_CONFIG_FILE names one that is read instead, UV_NO_CONFIG leaves all of them out
     :param system: uv's file for all users
     """
+    if is_switched_on(variables.get("UV_NO_CONFIG")):
+        return
+    if named := variables.get("UV_CONFIG_FILE"):
+        yield (file := joined(str(folder), named)), find_toml(file)
+        return
     root = project_root(folder) or folder
     own = root / "uv.toml"
     if is_file(own):  # it is then read instead of [tool.uv]
@@ -59,11 +65,11 @@ def chooses_torch(caller: Caller, variables: Mapping[str, str], name: str) -> bo
 
     :param variables: those of the hook, which uv passes on
     """
-    if caller.command.words[:1] == ("tool",) or caller.command.has("--no-config") or variables.get("UV_NO_CONFIG"):
+    if caller.command.words[:1] == ("tool",):
         return False
-    named = caller.command.value("--config-file") or variables.get("UV_CONFIG_FILE")
     root = caller.command.value("--project") or variables.get("UV_PROJECT") or "."
-    found = [find_toml(caller.path(named))] if named else [s for _, s in read_uv_settings(variables, caller.path(root))]
+    variables = _with_options(caller.command, variables, caller.process.folder)
+    found = [settings for _, settings in read_uv_settings(variables, caller.path(root))]
     return any(
         canonicalize_name(package) == canonicalize_name(name) and (is_matched or "==" in text)
         for settings in found
@@ -74,10 +80,13 @@ def chooses_torch(caller: Caller, variables: Mapping[str, str], name: str) -> bo
 
 def pip_lines(command: CommandLine, variables: Mapping[str, str], folder: Path, key: str) -> Iterator[Line]:
     """Yield the requirements that the settings add to every `uv pip` (`constraint-dependencies`, say)."""
-    if command.has("--no-config") or variables.get("UV_NO_CONFIG"):
-        return
-    named = command.value("--config-file") or variables.get("UV_CONFIG_FILE")
-    files = [(folder / named, find_toml(folder / named))] if named else read_uv_settings(variables, folder)
-    for file, settings in files:
+    for file, settings in read_uv_settings(_with_options(command, variables, str(folder)), folder):
         for text in strings(settings.get(key)):
             yield Line(text=text, folder=file.parent, source=f"{shown_path(file, folder)} ({key})")
+
+
+def _with_options(command: CommandLine, variables: Mapping[str, str], folder: str) -> Mapping[str, str]:
+    """Return the variables with what options say in their stead; files are relative to where uv runs."""
+    named = command.value("--config-file") or variables.get("UV_CONFIG_FILE")
+    found = {**variables, **({"UV_CONFIG_FILE": str(joined(folder, named))} if named else {})}
+    return {**found, "UV_NO_CONFIG": "1"} if command.has("--no-config") else found

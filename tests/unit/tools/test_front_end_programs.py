@@ -122,8 +122,35 @@ no-build-isolation = ["ext"]
 
 
 def test_variables_without_their_values(tmp_path: Path) -> None:
-    found = settings(tmp_path, UV_NO_BUILD_ISOLATION="1", PIP_NO_BUILD_ISOLATION="secret")
-    assert found == [("PIP_NO_BUILD_ISOLATION", "", "a variable"), ("UV_NO_BUILD_ISOLATION", "", "a variable")]
+    found = settings(tmp_path, UV_NO_BUILD_ISOLATION="1", PIP_NO_BUILD_ISOLATION="0", UV_NO_BUILD_ISOLATION_PACKAGE="a")
+    names = ("PIP_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION", "UV_NO_BUILD_ISOLATION_PACKAGE")
+    assert found == [(name, "", "a variable") for name in names]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_on"), [("0", False), ("False", False), ("off", False), ("1", True), ("yes", True)]
+)
+def test_pip_reads_its_setting_the_other_way_round(tmp_path: Path, value: str, *, is_on: bool) -> None:
+    # As measured with pip 23.2 and 26.3.
+    assert bool(settings(tmp_path, PIP_NO_BUILD_ISOLATION=value)) is not is_on
+    assert bool(settings(tmp_path, UV_NO_BUILD_ISOLATION=value)) is is_on
+    sites.write(tmp_path, {"pip.conf": f"[global]\nno-build-isolation = {value}\n"})
+    variables = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
+    found = find_front_end_settings(variables, tmp_path / "project", etc=tmp_path / "etc")
+    assert bool(found) is not is_on
+    for setting in found:
+        text, fix = setting_text(setting)
+        assert "'no' that turns isolation off" in text
+        assert fix == f"remove it from {tmp_path}/pip.conf:2"
+
+
+def test_the_settings_file_that_a_variable_names(tmp_path: Path) -> None:
+    sites.write(
+        tmp_path,
+        {"project/inner/own.toml": "no-build-isolation = true\n", "etc/uv/uv.toml": "no-build-isolation = true"},
+    )
+    assert settings(tmp_path, UV_CONFIG_FILE="own.toml") == [("no-build-isolation", "", "own.toml")]
+    assert settings(tmp_path, UV_NO_CONFIG="1") == []
 
 
 def test_no_driver(tmp_path: Path) -> None:
