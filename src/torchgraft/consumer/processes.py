@@ -28,6 +28,7 @@ VARIABLES: frozenset[str] = frozenset(
     {
         "CONDA_DEFAULT_ENV",
         "CONDA_PREFIX",
+        "HATCH_ENV",
         "PIP_CONSTRAINT",
         "PIP_FORCE_REINSTALL",
         "PIP_IGNORE_INSTALLED",

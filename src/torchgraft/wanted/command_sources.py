@@ -78,7 +78,7 @@ def _uv(command: CommandLine, variables: Mapping[str, str], _folder: str) -> Sou
             overrides=overrides,
             groups=command.values("--group"),
         )
-    if words == ("pip", "sync"):
+    if words in (("pip", "sync"), ("pip", "compile")):
         groups = command.values("--group")
         return Sources(files=command.positional, constraints=constraints, overrides=overrides, groups=groups)
     if words == ("add",):

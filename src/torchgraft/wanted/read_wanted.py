@@ -55,6 +55,8 @@ def read_wanted(
         lines = read_injected(Path(caller.process.folder))
         found = tuple(one for line in lines if (one := torch_in_line(line, python, faults)))
         asked.append(Asked(requirements=found, faults=tuple(faults)))
+    if not any(item.requirements for item in asked):
+        asked += _by_hatch(ancestors, python, building)
     locked = _locked(caller, tuple(file for item in asked for file in item.lock_files), python)
     locked, own, resolves = _with_project(caller, locked, python)
     asked.append(own)
@@ -140,6 +142,24 @@ def _with_project(caller: Caller, locked: Locked | None, python: Python) -> tupl
         found = pins(faults, tool)
     writes_lock = not (is_isolated or any(_is_on(caller, option) for option in ("--no-lock", "--frozen-lockfile")))
     return locked, Asked(requirements=found, faults=tuple(faults)), writes_lock
+
+
+def _by_hatch(ancestors: tuple[Process, ...], python: Python, building: Project | None) -> Iterator[Asked]:
+    """Yield what the environment requires for which hatch has pip or uv install, that of the project first.
+
+    What a person has hatch run in it has torch there already, or names it.
+    """
+    for process in ancestors:
+        command = process.command_line
+        if command is not None and command.program is FrontEndName.HATCH and command.words[:1] != ("build",):
+            from .local_projects import LocalProjects
+            from .tool_receipts import read_hatch
+
+            faults: list[str] = []
+            projects = LocalProjects(Path(process.folder), python, faults, building=building, tool=None)
+            lines = read_hatch(command, projects, process.variable("HATCH_ENV"))
+            found = tuple(one for line in lines if (one := torch_in_line(line, python, faults)))
+            yield Asked(requirements=found, faults=tuple(faults))
 
 
 def _works_on_project(caller: Caller) -> bool:

@@ -1,4 +1,4 @@
-"""What tools were installed with, which the front end goes by: uv's receipts (`uv tool upgrade`), pipx's metadata.
+"""What tools were installed with, which the front end goes by: uv's receipts, pipx's metadata, hatch's table.
 
 May not resolve anything, nor raise: what cannot be read becomes a sentence.
 """
@@ -12,9 +12,13 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from ..consumer.command_line import CommandLine
 from ..consumer.environment import holds_torch
 from ..files import UnreadableError, is_file, read_text
+from ..model.observation import FrontEndName
 from ..untrusted import read_toml, strings, table, tables, text_of
+from .local_projects import LocalProjects, read_or_nothing
+from .tool_tables import list_hatch, tool_table
 from .torch_lines import Line
 
 _LARGEST_BYTES = 10_000_000
@@ -64,3 +68,27 @@ def read_injected(venv: Path) -> Iterator[Line]:
                 continue
             for package in packages.values():
                 yield Line(text_of(table(package).get("package_or_url")) or "", venv, "what pipx injects")
+
+
+def read_hatch(command: CommandLine, projects: LocalProjects, variable: str | None) -> Iterator[Line]:
+    """Return what hatch will install into the environment of a command, once the project itself is there.
+
+    :param variable: HATCH_ENV
+    """
+    folder = projects.folder
+    root = next((above for above in (folder, *folder.parents) if is_file(above / "pyproject.toml")), None)
+    if root is None:
+        return
+    named = next(iter(command.positional), "")
+    if command.words[:1] not in {("shell",), ("env",)}:
+        named = named.partition(":")[0] if ":" in named else ""
+    usual = "hatch-test" if command.words == ("test",) else variable or "default"
+    name = named or command.value("-e", "--env") or usual
+    project = read_or_nothing(root / "pyproject.toml")
+    settings = {**tool_table(project, FrontEndName.HATCH), **read_or_nothing(root / "hatch.toml")}
+    listed, groups = list_hatch(settings, name)
+    source = f"hatch's environment {name[:60]}"
+    for text in listed:
+        yield from projects.with_projects(Line(text, root, source))
+    for group in groups:
+        yield from projects.read_group(f"{root}/pyproject.toml:{group}")

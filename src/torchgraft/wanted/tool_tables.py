@@ -1,4 +1,4 @@
-"""What the tables of uv, poetry and pdm in a pyproject.toml say of dependencies: which ones, and where from.
+"""What the tables of uv, poetry, pdm and hatch in a pyproject.toml say of dependencies: which ones, and where from.
 
 May not open a file, nor raise: what is something else than the tool documents counts as not there.
 """
@@ -59,6 +59,23 @@ def find_overrides(data: Mapping[str, Any], tool: FrontEndName | None) -> tuple[
         return strings(settings.get("override-dependencies"))
     overrides = table(table(settings.get("resolution")).get("overrides"))
     return tuple(_with_specifier(str(name), value) for name, value in overrides.items() if isinstance(value, str))
+
+
+def list_hatch(data: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the requirements and the dependency groups of one of hatch's environments, with those of its templates.
+
+    :param data: what hatch.toml has, or `[tool.hatch]`
+    """
+    environments = table(data.get("envs"))
+    # Those of a matrix are called by their parts: test.py3.12
+    name = name if name in environments else name.partition(".")[0]
+    chain: dict[str, Mapping[str, Any]] = {}
+    while name not in chain:
+        chain[name] = table(environments.get(name))
+        name = name if chain[name].get("detached") is True else text_of(chain[name].get("template")) or "default"
+    settings = {key: value for one in reversed(chain.values()) for key, value in one.items()}
+    listed = (*strings(settings.get("dependencies")), *strings(settings.get("extra-dependencies")))
+    return listed, strings(settings.get("dependency-groups"))
 
 
 def list_poetry(data: Mapping[str, Any], chosen: Chosen, *, plain: bool) -> Iterator[tuple[str, str, Chosen]]:

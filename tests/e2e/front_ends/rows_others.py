@@ -79,7 +79,7 @@ def _pdm_rows() -> Iterator[Row]:
 def _runner_rows() -> Iterator[Row]:
     graft = Expected("2.8.0", "R1", "installed", "graft")
     asked = Expected("2.8.0", "R1", "asked for", "present")
-    # hatch has the package built once more, for its metadata alone, without saying what the environment will have.
+    # hatch installs the project alone at first, with the newest torch; then what the environment says.
     yield Row(HATCH, HATCH_ENVIRONMENT, "cd ext && hatch run ext", asked, use="", others=("2.9.0",))
     yield Row(HATCH, HATCH_ENVIRONMENT, "cd ext && hatch build -t sdist", None, slow=True)
     yield Row(TOX, TOX_SDIST, "cd ext && tox", graft, use="")

@@ -521,3 +521,80 @@ def test_what_pipx_injects_again(tmp_path: Path, home: str, trash: str) -> None:
     wanted = read_wanted(caller, tuple(processes), PYTHON)
     assert [one.requirement.text for one in wanted.asked_for] == ["torch==2.8.0"]
     assert read_wanted(caller, (processes[0],), PYTHON).asked_for == ()
+
+
+def by_hatch(folder: Path, pip: str, hatch: str, variable: str = "") -> list[str]:
+    variables = (("HATCH_ENV", variable),)
+    processes = [
+        Process(executable=words[0], arguments=tuple(words), folder=str(folder / "inner"), variables=variables)
+        for line in (pip, hatch)
+        if (words := line.split())
+    ]
+    command = processes[0].command_line
+    assert command is not None
+    caller = Caller(front_end=FrontEnd(name=command.program), process=processes[0], command=command, hook=HOOK)
+    return [one.requirement.text for one in read_wanted(caller, tuple(processes), PYTHON).asked_for]
+
+
+HATCH = """
+[dependency-groups]
+gpu = ["torch==2.6.0"]
+[tool.hatch.envs.default]
+dependencies = ["torch==2.8.0", "numpy"]
+[tool.hatch.envs.test]
+extra-dependencies = ["torch!=2.8.1"]
+[tool.hatch.envs.alone]
+detached = true
+dependencies = ["einops"]
+[tool.hatch.envs.other]
+template = "alone"
+dependency-groups = ["gpu"]
+[tool.hatch.envs.round]
+template = "round"
+dependencies = ["torch==2.5.0"]
+[tool.hatch.envs.hatch-test]
+dependencies = ["torch==2.4.0"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("hatch run ext", ["torch==2.8.0"]),
+        ("hatch -v shell", ["torch==2.8.0"]),
+        ("hatch run test:ext", ["torch==2.8.0", "torch!=2.8.1"]),
+        ("hatch -e test run ext", ["torch==2.8.0", "torch!=2.8.1"]),
+        ("hatch run test.py3.11:ext", ["torch==2.8.0", "torch!=2.8.1"]),
+        ("hatch shell alone", []),
+        ("hatch env create other", ["torch==2.6.0"]),
+        ("hatch env run -e round x", ["torch==2.5.0"]),
+        ("hatch test", ["torch==2.4.0"]),
+        ("hatch build", []),
+        ("make", []),
+    ],
+)
+def test_what_hatch_installs_afterwards(tmp_path: Path, line: str, expected: list[str]) -> None:
+    (tmp_path / "inner").mkdir()
+    assert by_hatch(tmp_path, "pip install -e .", line) == []
+    (tmp_path / "pyproject.toml").write_text(HATCH)
+    assert by_hatch(tmp_path, "pip install -e .", line) == expected
+    assert by_hatch(tmp_path, "uv pip install -e .", line) == expected
+    # What a person has it run.
+    assert by_hatch(tmp_path, "pip install torch==2.9.0 ./ext", line) == ["torch==2.9.0"]
+
+
+def test_more_of_where_hatch_says_it(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "pyproject.toml").write_text(HATCH)
+    assert by_hatch(tmp_path, "pip install -e .", "hatch run ext", "round") == ["torch==2.5.0"]
+    (tmp_path / "hatch.toml").write_text('[envs.default]\ndependencies = ["torch==2.3.0"]\n')
+    assert by_hatch(tmp_path, "pip install -e .", "hatch run ext") == ["torch==2.3.0"]
+
+
+def test_what_uv_compiles(tmp_path: Path) -> None:
+    (tmp_path / "a.in").write_text("torch==2.6.0\n")
+    (tmp_path / "b.txt").write_text("torch<2.7\n")
+    assert requirements(ask(tmp_path, UV, "pip", "compile", "a.in", "-c", "b.txt", "-o", "torch.txt")) == [
+        "torch==2.6.0",
+        "torch<2.7",
+    ]
