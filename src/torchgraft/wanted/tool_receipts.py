@@ -80,7 +80,7 @@ def read_hatch(command: CommandLine, projects: LocalProjects, variable: str | No
     if root is None:
         return
     named = next(iter(command.positional), "")
-    if command.words[:1] not in {("shell",), ("env",)}:
+    if command.words not in {("shell",), ("env", "create")}:
         named = named.partition(":")[0] if ":" in named else ""
     usual = "hatch-test" if command.words == ("test",) else variable or "default"
     name = named or command.value("-e", "--env") or usual
