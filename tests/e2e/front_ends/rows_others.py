@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from .model import Expected, Row
 from .situations import (
+    ACTIVATED,
+    BY_UV,
     ELSEWHERE,
     EMPTY,
     FOLDER,
@@ -72,6 +74,10 @@ def _pdm_rows() -> Iterator[Row]:
     yield Row(PDM, PDM_PROJECT, install, graft, use=IN_APP, slow=True)
     yield Row(PDM, PDM_DYNAMIC, install, graft, use=IN_APP, slow=True)
     yield Row(PDM, PDM_TORCH, "cd app && pdm add ../ext", graft, before=(install,), use=IN_APP)
+    built = ("pip install --no-deps ext/dist/*.whl",)
+    yield Row(PDM, ACTIVATED, "cd ext && pdm build", graft, after=built, slow=True)
+    by_uv = Expected("2.8.0", "R2g", "installed", "graft")
+    yield Row(PDM, BY_UV, "cd ext && pdm build", by_uv, after=built, slow=True)
     yield Row(PDM, PDM_PROJECT, "cd app && pdm lock", None, slow=True)
     yield Row(PDM, PDM_DYNAMIC, "cd app && pdm lock", None, slow=True)
 
@@ -82,6 +88,9 @@ def _runner_rows() -> Iterator[Row]:
     # hatch installs the project alone at first, with the newest torch; then what the environment says.
     yield Row(HATCH, HATCH_ENVIRONMENT, "cd ext && hatch run ext", asked, use="", others=("2.9.0",))
     yield Row(HATCH, HATCH_ENVIRONMENT, "cd ext && hatch build -t sdist", None, slow=True)
+    built = ("pip install --no-deps ext/dist/*.whl",)
+    activated = Expected("2.8.0", "R6", "installed", "graft")
+    yield Row(HATCH, ACTIVATED, "cd ext && hatch build -t wheel", activated, after=built, slow=True)
     yield Row(TOX, TOX_SDIST, "cd ext && tox", graft, use="")
     tox = Expected("2.8.0", "R5", "installed", "graft")
     yield Row(TOX, TOX_WHEEL, "cd ext && tox", tox, use="", slow=True)
@@ -95,4 +104,8 @@ def _pipx_rows() -> Iterator[Row]:
     graft = Expected("2.8.0", "R1", "installed", "graft")
     yield Row(PIPX, FOLDER, "pipx install ./ext", declared, use=APP_S)
     yield Row(PIPX, FOLDER, "pipx install --preinstall torch==2.8.0 ./ext", graft, use=APP_S, slow=True)
+    inject = ("pipx install ./ext", "pipx inject --force ext torch==2.8.0")
+    again = Expected("2.8.0", "R1", "asked for", "present")
+    # pipx installs the tool alone at first, with the newest torch; then what was injected.
+    yield Row(PIPX, FOLDER, "pipx reinstall ext", again, before=inject, use=APP_S, others=("2.9.0",), slow=True)
     yield Row(PIPX, FOLDER, "pipx run --spec ./ext ext", declared, use="", slow=True)

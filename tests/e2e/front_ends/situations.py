@@ -64,6 +64,12 @@ def _with_uv(bench: Bench, tool: Tool) -> None:
     bench.provide(UV)
 
 
+def _pdm_with_uv(bench: Bench, tool: Tool) -> None:
+    _installed("pip")(bench, tool)
+    bench.provide(UV)
+    bench.write("ext/pdm.toml", "use_uv = true\n")
+
+
 def _requirements(text: str) -> Callable[[Bench, Tool], None]:
     def lay_out(bench: Bench, tool: Tool) -> None:
         _installed(version="")(bench, tool)
@@ -86,6 +92,8 @@ IN_TARGET = Situation(name="2.8.0 is in the target folder", lay_out=_in_target)
 DECOY = Situation(name="2.8.0 is installed; 2.9.0 is in the activated environment", lay_out=_decoy)
 ELSEWHERE = Situation(name="2.8.0 is in the activated environment, build in another", lay_out=_maker_elsewhere)
 WITH_UV = Situation(name="2.8.0 is installed", lay_out=_with_uv)
+ACTIVATED = Situation(name="2.8.0 is in the activated environment", lay_out=_installed("pip"))
+BY_UV = Situation(name="2.8.0 is in the activated environment; use_uv", lay_out=_pdm_with_uv)
 PINNED = Situation(name="not there; requirements.txt pins 2.8.0", lay_out=_requirements("torch==2.8.0\n"))
 PINNED_WITH_EXT = Situation(
     name="not there; requirements.txt pins 2.8.0 and names ./ext",
