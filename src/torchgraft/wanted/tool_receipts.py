@@ -16,8 +16,8 @@ from ..consumer.command_line import CommandLine
 from ..consumer.environment import holds_torch
 from ..files import UnreadableError, is_file, read_text
 from ..model.observation import FrontEndName
-from ..untrusted import read_toml, strings, table, tables, text_of
-from .local_projects import LocalProjects, read_or_nothing
+from ..untrusted import find_toml, read_toml, strings, table, tables, text_of
+from .local_projects import LocalProjects
 from .tool_tables import list_hatch, tool_table
 from .torch_lines import Line
 
@@ -84,8 +84,8 @@ def read_hatch(command: CommandLine, projects: LocalProjects, variable: str | No
         named = named.partition(":")[0] if ":" in named else ""
     usual = "hatch-test" if command.words == ("test",) else variable or "default"
     name = named or command.value("-e", "--env") or usual
-    project = read_or_nothing(root / "pyproject.toml")
-    settings = {**tool_table(project, FrontEndName.HATCH), **read_or_nothing(root / "hatch.toml")}
+    project = find_toml(root / "pyproject.toml")
+    settings = {**tool_table(project, FrontEndName.HATCH), **find_toml(root / "hatch.toml")}
     listed, groups = list_hatch(settings, name)
     source = f"hatch's environment {name[:60]}"
     for text in listed:
