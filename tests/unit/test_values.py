@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import pytest
 
@@ -21,6 +22,19 @@ def test_it_is_a_dataclass_like_any_other() -> None:
     assert pair.third is not Pair(first="a").third
     assert [field.name for field in dataclasses.fields(pair)] == ["first", "second", "third"]
     assert dataclasses.replace(pair, first="b") == Pair(first="b") != pair
+
+
+def test_fields_of_bases_come_first_and_variables_of_classes_are_none() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class More(Pair):
+        KIND: ClassVar[str] = "more"
+        fourth: str = "d"
+        first: str = "z"
+
+    assert list(vars(More())) == ["first", "second", "third", "fourth"]
+    assert More() == dataclasses.replace(More(first="a"), first="z")
+    assert [field.name for field in dataclasses.fields(More)] == list(vars(More()))
+    assert dataclasses.is_dataclass(More)
 
 
 def test_values_are_equal_and_hashed_by_their_fields() -> None:
