@@ -67,6 +67,7 @@ class Case:
     sha256: str
     requires: list[str] = dataclasses.field(default_factory=list)
     use: str = ""
+    distribution: str = ""  # where it is called otherwise
     variables: dict[str, str] = dataclasses.field(default_factory=dict)
     ceiling: dict[str, Any] = dataclasses.field(default_factory=dict)
     stock: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -237,7 +238,9 @@ class Bench:
         if gone:
             return f"consumer: {gone[0]} is gone"
         owned: set[str] = set()
-        for found in importlib.metadata.distributions(name=case.package, path=[str(consumer.site_packages)]):
+        for found in importlib.metadata.distributions(
+            name=case.distribution or case.package, path=[str(consumer.site_packages)]
+        ):
             for file in found.files or ():
                 place = Path(os.path.normpath(str(found.locate_file(file)))).relative_to(consumer.prefix)
                 owned |= {str(place), *map(str, place.parents)}
@@ -265,7 +268,9 @@ def facts(case: Case, consumer: Environment, outcome: Outcome, workplace: Workpl
     """Return what is compared: of a package that was installed, or of a build that failed."""
     if outcome.status:
         return {"fails": last_exception(outcome.said) or outcome.said.strip().splitlines()[-1]}
-    (found,) = importlib.metadata.distributions(name=case.package, path=[str(consumer.site_packages)])
+    (found,) = importlib.metadata.distributions(
+        name=case.distribution or case.package, path=[str(consumer.site_packages)]
+    )
     tags = [line.partition(": ")[2] for line in str(found.read_text("WHEEL")).splitlines() if line.startswith("Tag:")]
     files = [str(file) for file in found.files or () if not str(file).endswith(".pyc")]
     # In an empty folder, or the source tree would be imported.

@@ -36,13 +36,14 @@ def plan_delegate(
     """
     asked, reason = _ask(config, snapshot, way, toolkit)
     script = snapshot.project.setup_script
+    is_run = config.backend.startswith("setuptools.") or bool(config.backend_path)
     return Delegate(
         backend=config.backend,
         backend_path=config.backend_path,
         asked=asked,
         reason=reason,
         cuda_off=_leaves_cuda_out(config, snapshot, torch),
-        torch_off=script is not None and "torch" in script.imports and not script.needs_torch and way is not Way.OFF,
+        torch_off=is_run and script is not None and script.tries_torch and way is not Way.OFF,
     )
 
 

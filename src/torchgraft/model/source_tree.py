@@ -18,7 +18,8 @@ class SetupScript:
     `setup_requires` and `install_requires` are the literal lists; None where an expression computes them.
     `may_set_requires` is False only where it is certain that setup() gets no setup_requires.
     `imports` are the top-level names that it imports; `needs_torch` is true where it imports torch and does not
-    put up with an ImportError; `asks_version` where it asks importlib.metadata for torch's version, `needs_version`
+    put up with an ImportError, `tries_torch` where it does so, and nothing at its top imports torch anyway;
+    `asks_version` where it asks importlib.metadata for torch's version, `needs_version`
     where it does not put up with there being none; `names_cuda` where it names CUDAExtension, `names_sycl` where
     SyclExtension. `name` is the distribution's, if it is literal.
     `version` is literal, "" where setup() gets none, None where an expression computes it.
@@ -35,6 +36,7 @@ class SetupScript:
     install_requires: tuple[str, ...] | None = ()
     imports: tuple[str, ...] = ()
     needs_torch: bool = False
+    tries_torch: bool = False
     asks_version: bool = False
     needs_version: bool = False
     names_cuda: bool = False

@@ -122,6 +122,7 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
     known = SetupScript(
         imports=imports,
         needs_torch=about_torch.needed,
+        tries_torch=about_torch.tried and "torch" not in _imports(list(tree.body)),
         asks_version=about_torch.asks_version,
         needs_version=about_torch.needs_version,
         names_cuda="CUDAExtension" in named,
@@ -183,7 +184,7 @@ class _AboutTorch(GuardedVisitor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.needed = False
+        self.needed = self.tried = False
         self.asks_version = False
         self.needs_version = False
         self._version_guards = 0
@@ -210,8 +211,9 @@ class _AboutTorch(GuardedVisitor):
         self.generic_visit(node)
 
     def _import(self, *names: str) -> None:
-        if not self.is_guarded and any(name.partition(".")[0] == "torch" for name in names):
-            self.needed = True
+        if any(name.partition(".")[0] == "torch" for name in names):
+            self.needed |= not self.is_guarded
+            self.tried |= self.is_guarded
 
 
 def _keyword(call: ast.Call, name: str, constants: Constants) -> tuple[str, ...] | None:

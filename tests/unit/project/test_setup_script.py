@@ -315,3 +315,17 @@ def test_what_torch_can_compile_at_once(name: str) -> None:
     text, sources, refuses = NINJA[name]
     script = parse_setup_script(text)
     assert (script.torch_sources, script.refuses_ninja) == (sources, refuses)
+
+
+@pytest.mark.parametrize(
+    ("script", "tries"),
+    [
+        ("import torch", False),
+        ("try:\n    import torch\nexcept ImportError:\n    torch = None", True),
+        ("try:\n    import torch\nexcept ImportError:\n    torch = None\nif torch:\n    import torch.version", True),
+        ("import torch\ntry:\n    from torch import x\nexcept ImportError:\n    x = None", False),
+        ("try:\n    import torch\nexcept ImportError:\n    raise ImportError('install torch first')", False),
+    ],
+)
+def test_whether_torch_is_optional(script: str, *, tries: bool) -> None:
+    assert parse_setup_script(script).tries_torch is tries

@@ -466,6 +466,24 @@ def test_what_another_backend_runs(tmp_path: Path, backend: str, more: str, file
     assert adoption.requires == ("x", "torchgraft", "numpy")
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["if torch.npu.is_available():\n    import requests", "if seen():\n    import torch_mlu\n    import requests"],
+)
+def test_what_other_hardware_imports_in_modules_of_the_tree(tmp_path: Path, line: str) -> None:
+    adoption = adopt(tmp_path, setup_py=f"{SETUP}import tools\n", tools_py=line)
+    assert adoption.requires == ("torchgraft", "setuptools>=77")
+    assert not adoption.notes
+
+
+def test_sources_behind_whether_torch_is_there(tmp_path: Path) -> None:
+    script = (
+        "try:\n    import torch\n    HAS = True\nexcept ImportError:\n    HAS = False\nif HAS:\n"
+        "    from torch.utils.cpp_extension import CppExtension\n    e = CppExtension('x', ['gone.cpp'])\n"
+    )
+    assert adopt(tmp_path, setup_py=script).verdict is Advice.OFF
+
+
 def test_a_fork_speaks_the_words_of_its_origin(tmp_path: Path) -> None:
     words = "os.environ.get('FLASH_ATTN_CUDA_ARCHS')\nos.environ.get('FLASH_ATTENTION_SKIP_CUDA_BUILD')\n"
     script = f"import os, torch\n{words}setup(name='{{}}')\n"

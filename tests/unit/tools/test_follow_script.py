@@ -94,6 +94,21 @@ SCRIPTS = {
         "torch",
     ),
     "a message and the end": ("try:\n    import torch\nexcept ImportError:\n    print('no')\n    exit(1)", "torch"),
+    "behind whether torch is there": (
+        "try:\n    import torch\n    ok = True\nexcept ImportError:\n    ok = False\nif ok:\n    import torch.version",
+        "torch? torch.version?",
+    ),
+    "behind whether torch is found": ("if find_spec('torch'):\n    import torch.version", "torch.version? torch?"),
+    "behind a function that finds torch": (
+        "def has():\n    try:\n        import torch\n        return True\n    except ImportError:\n"
+        "        return False\nif has():\n    import torch.version",
+        "torch? torch.version?",
+    ),
+    "behind torch itself": (
+        "try:\n    import torch\nexcept ImportError:\n    torch = None\nif torch is not None:\n"
+        "    import torch.version",
+        "torch? torch.version?",
+    ),
     "other hardware": (
         "if (hasattr(t, 'is_mlu_available') and t.is_mlu_available()) or os.getenv('FORCE_MLU') == '1':\n"
         "    import torch_mlu, requests\nelse:\n    import numpy",
@@ -161,6 +176,14 @@ CUDA = {
     "where there is torch": (
         "try:\n    import torch\n    t = 1\nexcept ImportError:\n    t = 0\nif t:\n    CUDAExtension()",
         True,
+    ),
+    "if torch is there": (
+        "try:\n    import torch\nexcept ImportError:\n    torch = None\nif torch is not None:\n    CUDAExtension()",
+        True,
+    ),
+    "if torch is there, and CUDA": (
+        "try:\n    import torch\nexcept ImportError:\n    torch = None\nif torch and CUDA_HOME:\n    CUDAExtension()",
+        False,
     ),
     "in a function": ("def f():\n    return [CUDAExtension('x', [])]\nsetup(ext_modules=f())", True),
     "in a loop": ("for name in names:\n    e.append(CUDAExtension(name, []))", True),

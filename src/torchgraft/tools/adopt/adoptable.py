@@ -25,7 +25,7 @@ from ...untrusted import table, text_of
 from .adoption import Adoptable, Import, Script
 from .asked_distributions import asked_distributions
 from .follow_script import follow
-from .known_values import Reached
+from .known_values import Reached, absent_hardware, is_for_absent_hardware, truth_of
 
 _MOST_MODULES = 200
 # One of these makes a folder a project that could be built.
@@ -274,8 +274,7 @@ class _ModuleImports(GuardedVisitor):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_If(self, node: ast.If) -> None:
-        if name_of(node.test) == "TYPE_CHECKING":
-            for statement in node.orelse:
-                self.visit(statement)
-        else:
-            self.generic_visit(node)
+        is_absent = name_of(node.test) == "TYPE_CHECKING" or truth_of(absent_hardware(node.test)) is False
+        blocks = [node.orelse] if is_absent else [node.body, node.orelse]
+        for statement in (one for block in blocks if not is_for_absent_hardware(block) for one in block):
+            self.visit(statement)

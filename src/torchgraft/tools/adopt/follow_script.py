@@ -20,13 +20,13 @@ from .known_values import (
     Stop,
     Unknown,
     absent_hardware,
-    asks_for_rocm,
     bound_arguments,
+    branches_of,
     compared,
     converted,
     is_environ_get,
-    is_for_absent_hardware,
     parameters,
+    torch_flags,
     tries_torch_alone,
     truth_of,
 )
@@ -64,6 +64,7 @@ class _Walk(KnownNames, ast.NodeVisitor):
         self.guards = 0
         self._conditions = 0  # around this place, of which nothing is known
         self._steps = 0
+        self._flags = torch_flags(tree)
 
     # Expressions
 
@@ -140,9 +141,8 @@ class _Walk(KnownNames, ast.NodeVisitor):
         return TRUE
 
     def visit_Call(self, node: ast.Call) -> object:
-        is_there = self.reached.ask(
-            node, guarded=bool(self.guards), certain=not self._conditions and not any(self._returned)
-        )
+        certain = not self._conditions and not any(self._returned)
+        is_there = self.reached.ask(node, guarded=bool(self.guards), certain=certain)
         given = [self.visit(argument) for argument in node.args]
         named = {keyword.arg: self.visit(keyword.value) for keyword in node.keywords}
         for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
@@ -252,10 +252,9 @@ class _Walk(KnownNames, ast.NodeVisitor):
                 self.visit(target)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if node.value is not None:
-            value = self.visit(node.value)
-            if isinstance(node.target, ast.Name):
-                self.bind(node.target.id, value)
+        value = UNKNOWN if node.value is None else self.visit(node.value)
+        if node.value is not None and isinstance(node.target, ast.Name):
+            self.bind(node.target.id, value)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         self.visit(node.value)
@@ -266,10 +265,12 @@ class _Walk(KnownNames, ast.NodeVisitor):
 
     def visit_If(self, node: ast.If) -> Stop | None:
         truth = truth_of(self.visit(node.test))
-        if truth is not None:
-            return self.block(node.body if truth else node.orelse)
-        blocks = [block for block in (node.body, node.orelse) if not is_for_absent_hardware(block)]
-        return self._either(blocks, conditions=0 if asks_for_rocm(node.test) else 1)
+        blocks, conditions, asks_torch = branches_of(node, self._flags)
+        self.guards += asks_torch
+        known = node.body if truth else node.orelse
+        stop = self._either(blocks, conditions=conditions) if truth is None else self.block(known)
+        self.guards -= asks_torch
+        return stop
 
     def visit_While(self, node: ast.While) -> None:
         self.forget(*node.body)

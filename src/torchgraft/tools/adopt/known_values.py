@@ -164,20 +164,50 @@ def tries_torch_alone(statements: list[ast.stmt]) -> bool:
     return tops == {"torch"}
 
 
+def torch_flags(tree: ast.Module) -> set[str]:
+    """Return the names, of functions too, that say whether torch is there."""
+    flags = {"find_spec"} if _finds_torch(tree) else set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            tries = any(isinstance(part, ast.Try) and tries_torch_alone(part.body) for part in ast.walk(node))
+            flags |= {node.name} if tries or _finds_torch(node) else set()
+        elif (isinstance(node, ast.Try) and tries_torch_alone(node.body)) or (
+            isinstance(node, (ast.Assign, ast.AnnAssign)) and _finds_torch(node)
+        ):
+            names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+            flags |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    return flags
+
+
+def _finds_torch(tree: ast.AST) -> bool:
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node.func) == "find_spec"]
+    return any(isinstance(call.args[0], ast.Constant) and call.args[0].value == "torch" for call in calls if call.args)
+
+
+def branches_of(node: ast.If, flags: set[str]) -> tuple[list[list[ast.stmt]], int, bool]:
+    """Return what may run where a condition is not known, whether it is one (0 or 1), and whether it asks for torch.
+
+    Who adopts has torch, and its CUDA extensions are for ROCm elsewhere: to ask for either is no condition on CUDA.
+
+    :param flags: the names that say whether torch is there
+    """
+    blocks = [block for block in (node.body, node.orelse) if not is_for_absent_hardware(block)]
+    parts = list(ast.walk(node.test))
+    asks_torch = any(name_of(part) in flags for part in parts if isinstance(part, ast.expr))
+    is_alone = asks_torch and not any(isinstance(part, ast.BoolOp) for part in parts)
+    return blocks, int(not is_alone and not _words(node.test) & {"hip", "rocm"}), asks_torch
+
+
 def absent_hardware(node: ast.expr) -> Unknown:
     """Return what is known of an expression: asking for hardware that torchgraft never builds for finds none."""
-    return Unknown(truth=False) if _is_of_other_hardware(node) else UNKNOWN
+    is_denied = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+    return Unknown(truth=is_denied) if _is_of_other_hardware(node) else UNKNOWN
 
 
 def is_for_absent_hardware(block: list[ast.stmt]) -> bool:
     """Return whether a block imports what only such hardware has: torch_mlu, torch_npu."""
     imports = [node for node in block if isinstance(node, (ast.Import, ast.ImportFrom))]
     return any(map(_is_of_other_hardware, imports))
-
-
-def asks_for_rocm(test: ast.expr) -> bool:
-    """Return whether a condition is about the other hardware of torch's CUDA extensions."""
-    return bool(_words(test) & {"hip", "rocm"})
 
 
 def _is_of_other_hardware(node: ast.AST) -> bool:
