@@ -14,7 +14,7 @@ from pathlib import Path
 from ..child import say
 from ..errors import ActError, Evidence, PlanError, Problem
 from ..installed.torch import read_torch
-from ..link.linkage import LinkReport, Module
+from ..link.linkage import Format, LinkReport, Module
 from ..model.decision import Guard, Plan, PlannedRunPath
 from ..model.observation import Hook, Way
 from ..model.torch_values import Origin
@@ -61,7 +61,8 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
         say(f"torchgraft: {taken}")
     guard = _guard(plan, contents, in_place=in_place)
     if guard is not None and plan.guess and not report.stable_since:
-        guard = plan_guessed(guard, plan.torch, contents.files)
+        unread = [module.file for module in made if module.format is not Format.ELF]
+        guard = plan_guessed(guard, plan.torch, contents.files, unread=unread)
     built = BuiltWheel(contents=contents, modules=made, report=report, run_paths=run_paths, guard=guard)
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     facts = built_facts(plan, built, reproducible=bool(epoch))

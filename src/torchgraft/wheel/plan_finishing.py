@@ -216,14 +216,35 @@ def plan_editable_guard(name: str, top_level: str) -> Guard:
     return Guard(tops=tuple(sorted(tops)) or (name,))
 
 
-def plan_guessed(guard: Guard, torch: Torch | None, files: Collection[str]) -> Guard:
+def plan_guessed(guard: Guard, torch: Torch | None, files: Collection[str], *, unread: Collection[str] = ()) -> Guard:
     """Return the guard of a wheel whose torch was a guess: packages are watched whose libraries have none.
 
     :param files: all files of the wheel
+    :param unread: libraries that may need torch, of a kind that is not read
     """
-    found = {package for planned in guard.left if (package := _package_of(planned.text, frozenset(files)))}
+    left = (*(planned.text for planned in guard.left), *unread)
+    found = {name for file in left for name in _users_of(file, frozenset(files))}
+    if unread and guard.tops:
+        found = set(guard.tops)  # an editable installation: its modules are in the source tree
     tops = {*guard.tops, *(package.partition(".")[0] for package in found)}
     return replace(guard, guessed=torch, watched=tuple(sorted(found)), tops=tuple(sorted(tops)))
+
+
+def _users_of(file: str, files: frozenset[str]) -> set[str]:
+    """Return the outermost package that a file is in; for one that is in none, all that the wheel has to import."""
+    package = _package_of(file, files)
+    return {package} if package else {name for one in files if (name := _module_of(one, files))}
+
+
+def _module_of(file: str, files: frozenset[str]) -> str:
+    """Return the outermost thing that is imported of a file: a package, else a module; "" for what is none."""
+    below = TO_SITE_PACKAGES.sub("", file)
+    *folders, name = below.split("/")
+    stem = name.partition(".")[0]
+    is_module = name == f"{stem}.py" or any(mark in name for mark in (".cpython-", ".cp3", ".abi3.", ".pyd"))
+    if not is_module or not all(part.isidentifier() for part in (*folders, stem)):
+        return ""
+    return _package_of(file, files) or ".".join((*folders, stem))
 
 
 def _package_of(file: str, files: frozenset[str]) -> str:

@@ -41,8 +41,8 @@ def test_an_extension_module_is_guarded(file: str, init: str, expected: tuple[st
         ("ext-1.0.data/platlib/ext/libops.so", ("ext-1.0.data/platlib/ext/__init__.py",), ("ext",)),
         # What shares a namespace is another's business.
         ("space/ext/libops.so", ("space/ext/__init__.py",), ("space.ext",)),
-        ("space/libops.so", ("space/ext/__init__.py",), ()),
-        ("libops.so", ("ext/__init__.py",), ()),
+        ("space/libops.so", ("space/ext/__init__.py",), ("space.ext",)),
+        ("libops.so", ("ext/__init__.py", "tool.py"), ("ext", "tool")),
     ],
 )
 def test_a_guess_watches_what_cannot_be_guarded(file: str, beside: tuple[str, ...], watched: tuple[str, ...]) -> None:
@@ -50,6 +50,31 @@ def test_a_guess_watches_what_cannot_be_guarded(file: str, beside: tuple[str, ..
     plan = plan_guessed(guard, snapshots.CPU_TORCH, [file, *beside])
     assert (plan.guessed, plan.watched, plan.modules) == (snapshots.CPU_TORCH, watched, guard.modules)
     assert plan.tops == tuple(package.partition(".")[0] for package in watched)
+
+
+@pytest.mark.parametrize(
+    ("file", "watched"),
+    [
+        ("ext/_C.cp311-win_amd64.pyd", ("ext",)),
+        ("ext/_C.cpython-311-darwin.so", ("ext",)),
+        ("ext/.dylibs/libomp.dylib", ("ext",)),
+        ("ext-1.0.data/platlib/_C.cp311-win_amd64.pyd", ("_C", "ext", "ns.tool")),
+        ("_C.cpython-311-darwin.so", ("_C", "ext", "ns.tool")),
+        ("lib/libops.dylib", ("ext", "ns.tool")),
+    ],
+)
+def test_a_guess_watches_what_may_need_torch(file: str, watched: tuple[str, ...]) -> None:
+    others = (
+        "ext/__init__.py",
+        "ext/sub/mod.py",
+        "ns/tool.py",
+        "ext-1.0.dist-info/x.py",
+        "ext-1.0.data/scripts/run.py",
+    )
+    plan = plan_guessed(Guard(), snapshots.CPU_TORCH, [file, *others], unread=[file])
+    assert (plan.watched, plan.tops) == (watched, tuple(sorted({name.partition(".")[0] for name in watched})))
+    editable = plan_guessed(plan_editable_guard("ext", ""), None, ["__editable___ext_finder.py"], unread=["ext/_C.pyd"])
+    assert (editable.watched, editable.tops) == (("ext",), ("ext",))
 
 
 @pytest.mark.parametrize(
