@@ -82,7 +82,9 @@ def _uv(command: CommandLine, variables: Mapping[str, str], _folder: str) -> Sou
         groups = command.values("--group")
         return Sources(files=command.positional, constraints=constraints, overrides=overrides, groups=groups)
     if words == ("add",):
-        texts = command.positional
+        # Of all that is added.
+        extras = ",".join(command.values("--extra"))
+        texts = tuple(f"{text}[{extras}]" if extras and "[" not in text else text for text in command.positional)
         return Sources(texts=texts, files=requirements, constraints=constraints, script=command.script)
     if words == ("run",):
         reads_input = command.positional[:1] == ("-",) and not command.has("-m", "--module")
@@ -91,7 +93,8 @@ def _uv(command: CommandLine, variables: Mapping[str, str], _folder: str) -> Sou
     if words in (("tool", "install"), ("tool", "run")):
         tool = command.values("--from") or command.positional[:1]
         tool = _editable(tool) if command.has("-e", "--editable") else tool
-        texts = (*with_texts, *tool)
+        also = (text for value in command.values("--with-executables-from") for text in _split_commas(value))
+        texts = (*with_texts, *also, *tool)
         return Sources(texts=texts, files=with_files, constraints=constraints, overrides=overrides)
     if words in (("sync",), ("lock",)):
         return Sources(script=command.script)
@@ -123,7 +126,8 @@ def _shell_words(text: str) -> list[str]:
 
 
 def _added(command: CommandLine, _variables: Mapping[str, str], _folder: str) -> Sources:
-    return Sources(texts=command.positional if command.words == ("add",) else ())
+    texts = (*command.positional, *_editable(filter(None, command.values("-e", "--editable"))))
+    return Sources(texts=texts if command.words == ("add",) else ())
 
 
 _SOURCES = {

@@ -163,6 +163,12 @@ class LocalProjects:
                 yield from self.with_projects(Line(without_marker(requirement), Path(project.folder), source))
             plain = False
 
+    def with_sources(self, lines: Iterable[Line], data: Mapping[str, Any]) -> Iterator[Line]:
+        """Return requirements, with where the file in which they stand takes them from: a script's metadata, say."""
+        for line in lines:
+            place = _ProjectFile(line.folder, data)
+            yield from self._required([(line.text, "", Chosen())], line.source, (place,))
+
     def read_settings(self, folder: Path, texts: Iterable[str]) -> Iterator[Line]:
         """Return requirements that are in a front end's settings, with where the project's file takes them from."""
         file = folder / "pyproject.toml"

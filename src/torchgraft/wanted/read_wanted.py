@@ -18,6 +18,7 @@ from ..consumer.processes import Process
 from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
 from ..model.torch_values import AskedFor, Locked, TorchRequirement, Wanted, requirement_of
+from ..untrusted import strings, table
 from ..values import dataclass
 from .command_sources import sources_of
 from .torch_lines import Line, torch_in_line
@@ -231,15 +232,15 @@ def read_asked_for(
         from .local_projects import LocalProjects  # most commands name neither a file nor a project
         from .requirements_files import PROJECT_FILES, RequirementsReader
 
-        extras = tuple(name for value in command.values("--extra") for name in value.split(","))
+        values = ("*",) if command.has("--all-extras") else command.values("--extra")
+        extras = tuple(name for value in values for name in value.split(","))
         is_uv = command.program is FrontEndName.UV
         reader = RequirementsReader(Path(folder), faults, extras=extras, reads_scripts=is_uv)
-        has_sources = is_uv and not (command.has("--no-sources") or variables.get("UV_NO_SOURCES"))
-        tool = FrontEndName.UV if has_sources else None
+        leaves_sources = command.has("--no-sources") or variables.get("UV_NO_SOURCES")
+        tool = FrontEndName.UV if is_uv and not leaves_sources else None
         projects = LocalProjects(Path(folder), python, faults, building=building, tool=tool)
         is_alone, named = command.leaves_dependencies, lines
         named += (line for file in sources.files for line in reader.read(file))
-        named += reader.read_script(sources.script) if sources.script else ()
         # Of a project nothing more is installed then, but of its own file uv takes what it lists.
         lines = [
             line
@@ -247,6 +248,10 @@ def read_asked_for(
             for line in ((one,) if is_alone and not one.source.endswith(PROJECT_FILES) else projects.with_projects(one))
         ]
         lines += (line for group in sources.groups for line in projects.read_group(group))
+        if sources.script:
+            lines += projects.with_sources(list(reader.read_script(sources.script)), reader.script)
+            limits += _of_script(reader.script, Path(folder), "constraint-dependencies")
+            overrides += _of_script(reader.script, Path(folder), "override-dependencies")
         limits += (line for file in sources.constraints for line in reader.read(file))
         overrides += (line for file in sources.overrides for line in reader.read(file))
         if tools:
@@ -264,9 +269,10 @@ def read_asked_for(
         limits += pip_lines(command, variables, Path(folder), "constraint-dependencies")
         overrides += pip_lines(command, variables, Path(folder), "override-dependencies")
     others = tuple(dict.fromkeys(_others(lines, building)))
-    wished = [asked for line in lines if (asked := torch_in_line(line, python, faults))]
-    limiting = [asked for line in limits if (asked := torch_in_line(line, python, faults))]
-    replaced = [asked for line in overrides if (asked := torch_in_line(line, python, faults))]
+    wished, limiting, replaced = (
+        [asked for line in found if (asked := torch_in_line(line, python, faults))]
+        for found in (lines, limits, overrides)
+    )
     has_none = building is not None and building.dependencies == () and not others
     is_idle = not wished and (has_none or command.leaves_dependencies)
     return Asked(
@@ -276,6 +282,12 @@ def read_asked_for(
         lock_files=tuple(dict.fromkeys(lock_files)),
         variables=build_variables,
     )
+
+
+def _of_script(data: Mapping[str, object], folder: Path, key: str) -> Iterator[Line]:
+    """Yield what a script's own `[tool.uv]` adds to what it requires."""
+    settings = table(table(data.get("tool")).get("uv"))
+    yield from (Line(text, folder, f"a script's metadata ({key})") for text in strings(settings.get(key)))
 
 
 def _others(lines: Iterable[Line], building: Project | None) -> Iterator[str]:

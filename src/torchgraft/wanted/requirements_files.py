@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from ..files import UnreadableError, read_text, read_whole
 from ..model.torch_values import requirement_of
 from ..redaction import without_credentials
-from ..untrusted import parse_toml, strings
+from ..untrusted import find_toml, parse_toml, strings, table
 from .torch_lines import Line
 
 # Any of them makes a folder a project.
@@ -55,7 +55,7 @@ class RequirementsReader:
     """Reads files once each, and adds a sentence to `faults` for what went wrong.
 
     `lock_files` are the pylock.toml that were named like requirements files. A pyproject.toml gives one line, which
-    names its project with `extras`.
+    names its project with `extras`, `*` for all of them; `script` is the metadata of the last script.
 
     :param reads_scripts: whether a Python script that is named like one gives the requirements in its metadata
     """
@@ -68,6 +68,7 @@ class RequirementsReader:
         self.extras = extras
         self.reads_scripts = reads_scripts
         self.lock_files: list[str] = []
+        self.script: Mapping[str, object] = {}
         self._read: set[str] = set()
 
     def read(self, name: str, *, folder: Path | None = None, chain: tuple[str, ...] = ()) -> Iterator[Line]:
@@ -116,13 +117,15 @@ class RequirementsReader:
                 line[2:] if line.startswith("# ") else line[1:]
                 for line in blocks[0]["content"].splitlines(keepends=True)
             )
-            data = self._toml(content, shown)
-            yield from self._listed(data.get("dependencies"), path.parent, f"{shown} (its metadata)")
+            self.script = self._toml(content, shown)
+            yield from self._listed(self.script.get("dependencies"), path.parent, f"{shown} (its metadata)")
 
     def _lines(self, text: str, path: Path, shown: str, chain: tuple[str, ...]) -> Iterator[Line]:
         if path.name in PROJECT_FILES:
             # `uv pip install -r pyproject.toml --extra gpu`: what the project there requires.
-            extras = f"[{','.join(self.extras)}]" if self.extras else ""
+            known = table(table(find_toml(path).get("project")).get("optional-dependencies"))
+            chosen = self.extras if self.extras != ("*",) else tuple(map(str, known))
+            extras = f"[{','.join(chosen)}]" if chosen else ""
             yield Line(text=f"{path.parent}/{extras}", folder=path.parent, source=shown)
             return
         for number, line in _logical_lines(text):

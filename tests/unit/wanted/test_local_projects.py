@@ -108,6 +108,12 @@ def folder(tmp_path: Path) -> Path:
         (UV, "--from ./app[gpu] app --torch", ["torch==2.8.0", "torch!=2.8.1"]),
         (UV, "run --with ./app,numpy python", ["torch==2.8.0"]),
         (UV, "run --with-editable app python", ["torch==2.8.0"]),
+        (UV, "tool install x --with-executables-from ./app,y", ["torch==2.8.0"]),
+        (UV, "pip install -r app/pyproject.toml --all-extras", ["torch==2.8.0", "torch!=2.8.1"]),
+        (UV, "pip compile app/pyproject.toml --extra gpu", ["torch==2.8.0", "torch!=2.8.1"]),
+        (UV, "add ./app --extra gpu", ["torch==2.8.0", "torch!=2.8.1"]),
+        (FrontEndName.PDM, "add -e ./app", ["torch==2.8.0"]),
+        (FrontEndName.POETRY, "add --editable ./app", ["torch==2.8.0"]),
         (UV, "add ./app", ["torch==2.8.0"]),
         (UV, "add --editable ./app", ["torch==2.8.0"]),
         (PIPX, "install ./app", ["torch==2.8.0"]),
@@ -423,3 +429,23 @@ def test_metadata_of_the_project_that_is_built_say_what_its_extras_require(tmp_p
     for line, expected in (("ext[gpu]", ["torch==2.7.0"]), ("ext[fast]", []), ("./[All]", ["torch==2.7.0"])):
         asked = ask(tmp_path, PIP, f"install {line}", building)
         assert (texts(asked), asked.faults) == (expected, ())
+
+
+SCRIPT = """\
+# /// script
+# dependencies = ["app", "torch"]
+# [tool.uv]
+# constraint-dependencies = ["torch!=2.8.2"]
+# override-dependencies = [{overrides}]
+# [tool.uv.sources]
+# app = {{ path = "app" }}
+# ///
+"""
+
+
+@pytest.mark.parametrize("line", ["run script.py", "run --script script.py", "sync --script script.py"])
+def test_a_script_says_where_its_requirements_come_from(folder: Path, line: str) -> None:
+    (folder / "script.py").write_text(SCRIPT.format(overrides=""))
+    assert texts(ask(folder, UV, line)) == ["torch==2.8.0", "torch", "torch!=2.8.2"]
+    (folder / "script.py").write_text(SCRIPT.format(overrides='"torch==2.7.0"'))
+    assert texts(ask(folder, UV, line)) == ["torch==2.7.0"]
