@@ -1,6 +1,7 @@
 """Build packages of the index as `torchgraft adopt` changes them, and compare with what --no-build-isolation makes.
 
     python tests/corpus/run.py [NAME ...] [--front-end pip|uv]
+    python tests/corpus/run.py --together
 
 tests/cases/ceilings.json says what `pip install --no-build-isolation --no-deps` made of the untouched sdist in an
 environment with the same torch and with the build requirements installed by hand: its ceiling. Where the sdist does not
@@ -36,6 +37,7 @@ from support.environment import enter_environment  # noqa: E402 - it is no packa
 if __name__ == "__main__":
     enter_environment()
 
+from corpus.together import sync_together  # noqa: E402
 from e2e.laboratory import CHECKOUT, Environment, Laboratory, Outcome, Workplace  # noqa: E402
 
 from torchgraft.files import find_text  # noqa: E402
@@ -115,6 +117,8 @@ def main(arguments: list[str]) -> int:
         return 2
     keep = Path(options.keep)
     keep.mkdir(exist_ok=True)
+    if options.together:
+        return sync_together(keep, uv_program())
     scratch = Path(tempfile.mkdtemp(prefix="run-", dir=keep))
     outside = Path(tempfile.mkdtemp(prefix="torchgraft-corpus-"))
     try:
@@ -134,6 +138,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="packages of the table; all of them if none is named")
     parser.add_argument("--front-end", action="append", choices=FRONT_ENDS, help="both if none is named")
     parser.add_argument("--record", action="store_true", help="build the ceilings, and write them into the table")
+    parser.add_argument("--together", action="store_true", help="adopt four packages in one project, and uv sync")
     parser.add_argument("--keep", default=CHECKOUT / ".environments", help="where downloads are kept")
     parser.add_argument("--leave", action="store_true", help="leave environments and source trees behind")
     return parser.parse_args(arguments)
