@@ -20,6 +20,7 @@ from torchgraft.tools.adopt.plan_front_ends import (
     requirements_text,
     uv_lock_text,
     uv_settings_text,
+    uv_settings_with,
     uv_text,
 )
 from torchgraft.tools.cli import main
@@ -190,6 +191,14 @@ def test_uv_asks_the_folder_first() -> None:
     assert uv_text(both, ADOPTED, "adopted") == both
 
 
+def test_a_uv_toml_that_is_read_instead() -> None:
+    text = 'no-build-isolation-package = ["flash-attn"]\n'
+    new = uv_settings_with(text, ADOPTED, "adopted")
+    assert parse_pyproject(new) == {"index": [{"name": "adopted", "url": "adopted", "format": "flat"}]}
+    assert uv_settings_with(new, ADOPTED, "adopted") == new
+    assert uv_settings_with(new, (), "adopted", undo=True).strip() == ""
+
+
 def test_what_worked_around_the_builds_of_what_is_adopted_goes() -> None:
     settings = """
 [tool.uv]
@@ -246,10 +255,11 @@ def test_constraints_are_read_again() -> None:
 
 
 def test_a_file_of_requirements_names_them_once() -> None:
-    new = requirements_text("torch\n", "adopted")
-    assert new == "-c adopted/constraints.txt\ntorch\n"
-    assert requirements_text(new, "adopted") == new
-    assert requirements_text(new, "adopted", undo=True) == "torch\n"
+    text = f"torch\nflash-attn==2.8.3 --hash=sha256:{SHA}\n"
+    new = requirements_text(text, ADOPTED, "adopted")
+    assert new == f"-c adopted/constraints.txt\ntorch\nflash-attn==2.8.3 --hash=sha256:{NEW}\n"
+    assert requirements_text(new, ADOPTED, "adopted") == new
+    assert requirements_text(new, ADOPTED, "adopted", undo=True) == text
 
 
 def test_a_lock_with_an_index(
@@ -284,6 +294,21 @@ def test_a_lock_with_an_index(
     (app / "pdm.lock").write_text((app / "pdm.lock").read_text().replace(digest, SHA))
     assert main(["adopt", "--project", ".", "--write"]) == 1
     assert f"the lock says {SHA}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_projects_of_ones_own_are_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ext").mkdir()
+    (tmp_path / "ext" / "setup.py").write_text("import torch\n")
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    source = '[[package]]\nname = "ext"\nversion = "1"\nsource = { editable = "ext" }\n'
+    (tmp_path / "uv.lock").write_text(f"version = 1\n{source}")
+    monkeypatch.chdir(tmp_path)
+    assert main(["adopt", "--project", "."]) == 0
+    said = capsys.readouterr().out
+    assert "nothing here is built from an sdist" in said
+    assert "note: ext needs torch for its build, too: torchgraft adopt ext --write" in said
 
 
 @pytest.mark.parametrize(

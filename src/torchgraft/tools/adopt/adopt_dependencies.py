@@ -32,6 +32,7 @@ from .plan_front_ends import (
     pylock_text,
     requirements_text,
     uv_lock_text,
+    uv_settings_with,
     uv_text,
 )
 from .sdist import place_sdist, write_project_file, write_sdist
@@ -58,6 +59,7 @@ class DependencyPlan:
     made: dict[str, Path] = field(default_factory=dict)
     gone: tuple[AdoptedSdist, ...] = ()
     edits: tuple[FileEdit, ...] = ()
+    notes: tuple[str, ...] = ()
     next: tuple[str, ...] = ()
 
     @property
@@ -85,18 +87,21 @@ def find_lock(folder: Path) -> Path | None:
 def plan_all(scope: Scope, search: Search, scratch: Path) -> DependencyPlan:
     """Return what is to be done; new sdists are made in the scratch folder."""
     plan = DependencyPlan(scope=scope, looked=search.find())
-    before = {one.name: one for one in read_adopted(scope.folder)}
-    after = {} if scope.anew else dict(before)
+    before = read_adopted(scope.folder)
+    found: list[AdoptedSdist] = []
     for looked in plan.looked:
         one = looked.adopted or _make(looked, scratch / "new", plan)
-        if one is not None:
-            after[one.name] = one
-    plan.adopted = tuple(after[name] for name in sorted(after))
+        found += [one] if one is not None else []
+    # Several versions of one package may be locked, for different machines.
+    names = {one.name for one in found}
+    found += [one for one in before if one.name not in names and not scope.anew]
+    plan.adopted = tuple(sorted(found, key=lambda one: (one.name, one.version)))
+    plan.notes = tuple(search.notes)
     plan.made = {file: path for file, path in plan.made.items() if not _is_there(scope, path)}
     kept = {one.file for one in plan.adopted}
-    plan.gone = tuple(one for one in before.values() if one.file not in kept)
+    plan.gone = tuple(one for one in before if one.file not in kept)
     plan.edits = tuple(_edits(scope, plan.adopted))
-    moved = (name for name, one in after.items() if before.get(name, one).version != one.version)
+    moved = sorted({one.name for one in plan.gone} & names)
     plan.next = tuple(_next(scope, plan, tuple(moved)))
     return plan
 
@@ -136,7 +141,11 @@ def _edits(scope: Scope, adopted: tuple[AdoptedSdist, ...], *, undo: bool = Fals
     texts: list[tuple[Path, Any]] = [(constraints, adopted_text(adopted, place) if adopted else None)]
     kind = front_end_of(scope)
     pyproject = scope.base / "pyproject.toml"
-    if kind in _TEXTS and (adopted or undo):
+    if kind == "uv" and is_file(scope.base / "uv.toml") and (adopted or undo):
+        # It is then read instead of [tool.uv].
+        settings = scope.base / "uv.toml"
+        texts.append((settings, uv_settings_with(read_exact_text(settings) or "", adopted, place, undo=undo)))
+    elif kind in _TEXTS and (adopted or undo):
         text = read_exact_text(pyproject) or ""
         bare = text.removeprefix("\ufeff")
         texts.append((pyproject, text[: len(text) - len(bare)] + _TEXTS[kind](bare, adopted, place, undo=undo)))
@@ -146,9 +155,10 @@ def _edits(scope: Scope, adopted: tuple[AdoptedSdist, ...], *, undo: bool = Fals
             texts.append((scope.lock, uv_lock_text(lock, adopted, place)))
         elif kind == "pip":
             texts.append((scope.lock, pylock_text(lock, adopted, place)))
+    known = read_adopted(scope.folder) if undo else adopted
     for file in scope.files if adopted or undo else ():
         near = os.path.relpath(scope.folder, file.parent).replace(os.sep, "/")
-        texts.append((file, requirements_text(read_exact_text(file) or "", near, undo=undo)))
+        texts.append((file, requirements_text(read_exact_text(file) or "", known, near, undo=undo)))
     for path, after in texts:
         before = read_exact_text(path)
         if after != before:
@@ -223,6 +233,7 @@ def plan_json(plan: DependencyPlan, written: tuple[Path, ...]) -> str:
         "adopted": [to_json(one) for one in plan.adopted],
         "removed": [one.file for one in plan.gone],
         "files": [{"path": str(edit.path), "after": edit.after} for edit in plan.edits],
+        "notes": list(plan.notes),
         "next": list(plan.next),
         "written": [str(path) for path in written],
     }
@@ -244,6 +255,7 @@ def plan_report(plan: DependencyPlan) -> str:
             lines += [f"  note: {note}" for note in notes]
     if not plan.looked and not plan.gone:
         lines.append("nothing here is built from an sdist")
+    lines += [f"note: {note}" for note in plan.notes]
     lines += [f"{one.file} is removed" for one in plan.gone]
     for edit in plan.edits:
         name = os.path.relpath(edit.path, plan.scope.base).replace(os.sep, "/")

@@ -15,15 +15,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ...consumer.processes import take_python
-from ...errors import TorchgraftError
+from ...errors import TorchgraftError, quoted
 from ...files import find_text
 from ...settings.sources import read_pyproject
 from ...untrusted import table, tables, text_of
 from ...wanted.locked_torch import local_path
 from .adoptable import read_adoptable
 from .adopted_folder import AdoptedSdist, is_intact, read_adopted
-from .adoption import Adoptable, Adoption
-from .locked_sdists import NamedSdist, read_locked_sdists
+from .adoption import Adoptable, Adoption, Advice
+from .locked_sdists import NamedSdist, read_local_folders, read_locked_sdists
 from .package_index import IndexFile, download_sdist, fetch_file, find_indexes
 from .plan_adoption import plan_adoption
 from .plan_front_ends import uv_settings_text
@@ -93,11 +93,19 @@ class Search:
         scope = self.scope
         if scope.lock is not None and not scope.anew:
             wanted = read_locked_sdists(scope.lock, take_python())
+            self._note_folders(scope.lock)
         elif scope.deep:
             wanted = self._resolved()
         else:
             return tuple(filter(None, map(self._look_at_named, scope.requirements)))
         return tuple(filter(None, map(self._try, wanted)))
+
+    def _note_folders(self, lock: Path) -> None:
+        """Note the local projects that need torch: these are somebody's own, and changed where they are."""
+        for folder in read_local_folders(lock):
+            if folder.is_dir() and plan_adoption(read_adoptable(folder)).verdict is Advice.ADOPT:
+                place = os.path.relpath(folder)
+                self.notes.append(f"{place} needs torch for its build, too: torchgraft adopt {quoted(place)} --write")
 
     def _resolved(self) -> tuple[NamedSdist, ...]:
         resolver = Resolver(self.scope.base, self.scratch, tuple(self._options()), os.environ)
@@ -105,7 +113,7 @@ class Search:
         while True:
             answer = resolver.resolve()
             if isinstance(answer, Path):
-                found = read_locked_sdists(answer, take_python(), named=self.scope.named)
+                found = read_locked_sdists(answer, None, named=self.scope.named)
                 names = {one.name for one in stopped}
                 return (*stopped, *(one for one in found if one.name not in names))
             resolver.give(answer, self._tree(self._look_at(answer)))

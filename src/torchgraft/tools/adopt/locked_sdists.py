@@ -35,9 +35,12 @@ class NamedSdist:
     sha256: str = ""
 
 
-def read_locked_sdists(file: Path, python: Python, *, named: frozenset[str] = frozenset()) -> tuple[NamedSdist, ...]:
+def read_locked_sdists(
+    file: Path, python: Python | None, *, named: frozenset[str] = frozenset()
+) -> tuple[NamedSdist, ...]:
     """Return the sdists of a lock, by name.
 
+    :param python: the interpreter that a wheel has to fit; None where the lock has no others
     :param named: packages that are meant even where there is a wheel
     :raises ConfigError: if the file is no lock that is known, or cannot be read
     """
@@ -59,7 +62,8 @@ def read_locked_sdists(file: Path, python: Python, *, named: frozenset[str] = fr
         name, version = canonicalize_name(text_of(item.get("name")) or ""), text_of(item.get("version")) or ""
         wheels = [one.url for one in files if wheel_name(one.url).endswith(".whl")]
         sdist = next((one for one in files if not wheel_name(one.url).endswith(".whl")), None)
-        if sdist and version and (name in named or best_wheel(wheels, python) is None):
+        has_wheel = bool(wheels) if python is None else best_wheel(wheels, python) is not None
+        if sdist and version and (name in named or not has_wheel):
             sha256 = sdist.digest.removeprefix("sha256=") if sdist.digest.startswith("sha256=") else ""
             url = sdist.url if "://" in sdist.url else ""
             sdists[name, version] = NamedSdist(
@@ -69,6 +73,14 @@ def read_locked_sdists(file: Path, python: Python, *, named: frozenset[str] = fr
 
 
 _Listed = Iterator[tuple[Mapping[str, Any], tuple[LockedWheel, ...]]]
+
+
+def read_local_folders(file: Path) -> tuple[Path, ...]:
+    """Return the folders that a uv.lock has packages from, but for its own."""
+    data = read_toml(file) if file.name == "uv.lock" else {}
+    sources = (table(item.get("source")) for item in tables(data.get("package")))
+    places = (text_of(source.get("directory")) or text_of(source.get("editable")) for source in sources)
+    return tuple(file.parent / place for place in places if place and place != ".")
 
 
 def _files_of(file: Path, data: Mapping[str, Any]) -> _Listed:

@@ -42,16 +42,10 @@ def uv_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: boo
     def change(data: Any) -> None:
         tool = data.get("tool", {})
         _drop_sources(table_in(tool, "uv", "sources"), place)
-        has_index = not undo and _is_first(tool.get("uv", {}).get("index", []), place)
-        if not has_index:
-            _drop_index(tool.get("uv", {}), place)
-        if not undo and names:
-            uv = _made(data, "tool", "uv")
-            entry = {"name": INDEX, "url": place, "format": "flat"}
-            if "index" in uv and not has_index:
-                uv["index"].insert(0, entry)
-            elif not has_index:
-                uv["index"] = [entry]
+        is_wanted = not undo and bool(names)
+        uv = _made(data, "tool", "uv") if is_wanted else tool.get("uv", {})
+        _set_index(uv, place, wanted=is_wanted)
+        if is_wanted:
             project = data.get("project", {})
             if project.get("scripts") or project.get("gui-scripts"):
                 for name in sorted(names.keys() & _direct(project)):
@@ -61,6 +55,17 @@ def uv_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: boo
         prune(data, "tool", "uv", "sources")
 
     return edit_toml(text, change, "pyproject.toml")
+
+
+def uv_settings_with(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: bool = False) -> str:
+    """Return a uv.toml that says the same. Sources stand in pyproject.toml alone, so that it has none."""
+    names = [one.name for one in adopted]
+
+    def change(data: Any) -> None:
+        _set_index(data, place, wanted=not undo and bool(names))
+        _drop_workarounds(data, names)
+
+    return edit_toml(text, change, "uv.toml")
 
 
 def poetry_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: bool = False) -> str:
@@ -147,8 +152,14 @@ def pylock_text(text: str, adopted: Iterable[AdoptedSdist], place: str) -> str:
     return edit_toml(text, change, "pylock.toml")
 
 
-def requirements_text(text: str, place: str, *, undo: bool = False) -> str:
-    """Return a requirements file that names the constraints of a folder; pip and uv read them relative to the file."""
+def requirements_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: bool = False) -> str:
+    """Return a requirements file that names the constraints of a folder; pip and uv read them relative to the file.
+
+    Where it has digests, the new ones take the place of those that the sdists were made from.
+    """
+    for one in adopted:
+        was, now = (one.sha256, one.origin) if undo else (one.origin, one.sha256)
+        text = text.replace(f"sha256:{was}", f"sha256:{now}") if was and now else text
     line = f"-c {place}/{CONSTRAINTS}"
     lines = [one for one in text.splitlines(keepends=True) if one.strip() != line]
     return "".join(lines) if undo else "".join([f"{line}\n", *lines])
@@ -181,6 +192,18 @@ def _is_first(indexes: Any, place: str) -> bool:
     """Return whether the folder comes before all indexes that are asked for every package; a default comes last."""
     asked = [one.get("url") for one in indexes if not one.get("default") and not one.get("explicit")]
     return asked[:1] == [place]
+
+
+def _set_index(uv: Any, place: str, *, wanted: bool) -> None:
+    """Have the folder be the first index, or none."""
+    if wanted and _is_first(uv.get("index", []), place):
+        return
+    _drop_index(uv, place)
+    entry = {"name": INDEX, "url": place, "format": "flat"}
+    if wanted and "index" in uv:
+        uv["index"].insert(0, entry)
+    elif wanted:
+        uv["index"] = [entry]
 
 
 def _drop_index(uv: Any, place: str) -> None:
