@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import http.server
 import io
 import json
 import os
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -46,7 +49,7 @@ def test_the_index_that_pip_is_told_to_use(server: Server, monkeypatch: pytest.M
     server.serve("/simple/my-ext/", content(page(hashlib.sha256(data).hexdigest())))
     server.serve("/files/ext-1.0.tar.gz", content(data))
     monkeypatch.setenv("PIP_INDEX_URL", server.address.replace("://", "://me:secret@") + "/simple/")
-    assert main(["adopt", "My_Ext", "--write"]) == 0
+    assert main(["adopt", "My_Ext", "--no-deps", "--write"]) == 0
     assert (tmp_path / "adopted" / "ext-1.0.tar.gz").exists()
     assert server.requests == ["/simple/my-ext/", "/files/ext-1.0.tar.gz"]
     assert server.headers[0]["accept"].startswith("application/vnd.pypi.simple.v1+json")
@@ -59,7 +62,7 @@ def test_the_next_index(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_pat
     server.serve("/files/ext-1.0.tar.gz", content(data))
     monkeypatch.setenv("PIP_INDEX_URL", f"{server.address}/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{server.address}/more")
-    assert main(["adopt", "ext", "--output", "."]) == 0
+    assert main(["adopt", "ext", "--no-deps", "--output", "."]) == 0
     assert server.requests == ["/simple/ext/", "/more/ext/", "/files/ext-1.0.tar.gz"]
     assert (tmp_path / "ext-1.0.tar.gz").exists()
 
@@ -67,7 +70,7 @@ def test_the_next_index(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_an_index_that_refuses(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     server.serve("/simple/ext/", status(403))
     url = server.address.replace("://", "://me:secret@") + "/simple"
-    assert main(["adopt", "ext", "--index-url", url]) == 1
+    assert main(["adopt", "ext", "--no-deps", "--index-url", url]) == 1
     err = capsys.readouterr().err
     assert "the server says 403" in err
     assert "secret" not in err
@@ -76,6 +79,28 @@ def test_an_index_that_refuses(server: Server, capsys: pytest.CaptureFixture[str
 def test_another_file_than_the_index_says(server: Server, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     server.serve("/simple/ext/", content(page("0" * 64)))
     server.serve("/files/ext-1.0.tar.gz", content(sdist()))
-    assert main(["adopt", "ext", "--index-url", f"{server.address}/simple", "--write"]) == 1
+    assert main(["adopt", "ext", "--no-deps", "--index-url", f"{server.address}/simple", "--write"]) == 1
     assert "and the index says 0000" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "adopted").exists()
+
+
+def test_an_index_on_this_machine_without_tls(tmp_path: Path) -> None:
+    files = tmp_path / "index"
+    (files / "simple" / "ext").mkdir(parents=True)
+    data = sdist()
+    (files / "ext-1.0.tar.gz").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    link = f'<a href="/ext-1.0.tar.gz#sha256={digest}">ext-1.0.tar.gz</a>'
+    (files / "simple" / "ext" / "index.html").write_text(link)
+    handler = functools.partial(QuietHandler, directory=str(files))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{served.server_port}/simple"
+        assert main(["adopt", "ext", "--no-deps", "--index-url", url, "--write"]) == 0
+        served.shutdown()
+    assert (tmp_path / "adopted" / "ext-1.0.tar.gz").exists()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass

@@ -200,17 +200,25 @@ def _proxy(parts: SplitResult) -> str:
 
 def _pool(proxy: str, connections: _Connections) -> PoolManager:
     import urllib3
-    from urllib3.connection import HTTPSConnection
+    from urllib3.connection import HTTPConnection, HTTPSConnection
 
     class Connection(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return connections.keep(super()._new_conn())
+
+    class PlainConnection(HTTPConnection):
         def _new_conn(self) -> socket.socket:
             return connections.keep(super()._new_conn())
 
     class Pool(urllib3.HTTPSConnectionPool):
         ConnectionCls = Connection
 
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = PlainConnection
+
     pool = _proxied(proxy) if proxy else urllib3.PoolManager()
-    pool.pool_classes_by_scheme = {"https": Pool}
+    # Without TLS: an index on this very machine, and no other address is asked so (`adopt`).
+    pool.pool_classes_by_scheme = {"https": Pool, "http": PlainPool}
     return pool
 
 

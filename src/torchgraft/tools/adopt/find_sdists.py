@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,7 +108,7 @@ class Search:
                 self.notes.append(f"{place} needs torch for its build, too: torchgraft adopt {quoted(place)} --write")
 
     def _resolved(self) -> tuple[NamedSdist, ...]:
-        resolver = Resolver(self.scope.base, self.scratch, tuple(self._options()), os.environ)
+        resolver = Resolver(self.scope.base, self.scratch, tuple(self._options()), self._variables())
         stopped: list[NamedSdist] = []
         while True:
             answer = resolver.resolve()
@@ -138,10 +138,21 @@ class Search:
             listed = self.scratch / "requirements.in"
             listed.write_text("".join(f"{one}\n" for one in scope.requirements), encoding="utf-8")
             yield str(listed)
-        if scope.index_url or scope.requirements or scope.files:
-            main, *others = self._indexes or ("",)
-            yield from (("--default-index", main) if main else ("--no-index",))
-            yield from (word for one in others for word in ("--index", one))
+        if self._asks_ours and not self._indexes:
+            yield "--no-index"
+
+    @property
+    def _asks_ours(self) -> bool:
+        """Whether uv is told which indexes: where no project says so, those of pip count too."""
+        return bool(self.scope.index_url or self.scope.requirements or self.scope.files)
+
+    def _variables(self) -> Mapping[str, str]:
+        """Return variables for uv; an address may hold a password, which everybody would see on a command line."""
+        if not self._asks_ours or not self._indexes:
+            return os.environ
+        main, *others = self._indexes
+        taken = {key: value for key, value in os.environ.items() if key not in {"UV_INDEX_URL", "UV_EXTRA_INDEX_URL"}}
+        return {**taken, "UV_DEFAULT_INDEX": main, "UV_INDEX": " ".join(others)}
 
     def _indexes_of_project(self) -> Iterator[str]:
         for one in tables(table(table(read_pyproject(self.scope.base).get("tool")).get("uv")).get("index")):

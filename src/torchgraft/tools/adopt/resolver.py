@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 from ...errors import ActError, Evidence, Problem
 from ...installed.dist_info import Installed, MetadataHeader, read_header
 from ...programs import Answer, find_programs, take_answer
+from ...redaction import without_credentials
 from .locked_sdists import NamedSdist
 
 _ANY = "-py3-none-any.whl"
@@ -125,7 +126,7 @@ def _no_answer(said: str) -> ActError:
         Problem(
             code="no-resolution",
             headline="uv cannot say what would be installed",
-            evidence=tuple(Evidence(label="uv", text=line[:200]) for line in lines[:4]),
+            evidence=tuple(Evidence(label="uv", text=without_credentials(line)[:200]) for line in lines[:4]),
             why="what has to be adopted is found in its answer, or in a lock",
             fixes=_FIXES,
         )
