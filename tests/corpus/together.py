@@ -2,8 +2,9 @@
 
     python tests/corpus/run.py --together
 
-It reaches the index, downloads about 2 GB, and compiles torch-scatter: 10 to 40 minutes. No CUDA is compiled. axolotl
-0.16 requires another torch than today's: the project overrides that.
+It reaches the index, downloads about 2 GB, and compiles torch-scatter: 10 to 40 minutes. No CUDA is compiled, so that
+flash-attn is installed and cannot be imported. axolotl 0.16 requires another torch than today's: the project overrides
+that.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from e2e.laboratory import TORCH, make_project_wheel, make_wheelhouse, making
 
 PACKAGES = ("flash-attn", "deepspeed", "torch-scatter", "axolotl==0.16.*")
 _USE = """
-import importlib.metadata, torch, torch_scatter, flash_attn, deepspeed
+import importlib.metadata, torch, torch_scatter, deepspeed
 for name in ("torch", "flash-attn", "deepspeed", "torch-scatter", "axolotl"):
     print(name, importlib.metadata.version(name))
 assert torch_scatter.scatter_add(torch.ones(4), torch.tensor([0, 0, 1, 1])).tolist() == [2.0, 2.0]
