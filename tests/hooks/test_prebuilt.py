@@ -6,7 +6,9 @@ Whatever is wrong with one, the wheel is compiled from source instead, and it is
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import http.server
 import io
 import json
 import re
@@ -14,8 +16,9 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,8 @@ OTHER_SUFFIX = re.sub(r"\d+", "27", str(sysconfig.get_config_var("EXT_SUFFIX")),
 NEW_ABI = "_ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
 OLD_ABI = "_ZN3c105ErrorC1ENS_14SourceLocationESs"
 OTHER = "_ZN2at9not_thereEv"
+LOCAL = "cu.12.8.torch.2.8"
+INDEX = '[[tool.torchgraft.prebuilt]]\nindex = "{}/simple"\nlocal = "cu.{{cuda}}.torch.{{torch_minor}}"\n'
 PURE = {"setup.py": "import torch\nfrom setuptools import setup\nsetup(ext_modules=[])\n"}
 
 
@@ -435,3 +440,100 @@ def test_an_editable_wheel_is_of_the_source_tree(bench: Bench) -> None:
 def test_the_client_is_asked_for(bench: Bench) -> None:
     caller = bench.make_caller(bench.project())
     assert caller.get_requires_for_build_wheel() == ["urllib3>=2.3"]
+
+
+# Places that are no address of HTTPS, and indexes.
+
+
+@pytest.fixture
+def plain_server(tmp_path: Path) -> Iterator[str]:
+    """Serve the folder `served` over HTTP, as `python -m http.server` does."""
+    (tmp_path / "served").mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as listener:
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.server_port}"
+        listener.shutdown()
+
+
+def build_from(bench: Bench, extra: str) -> Any:
+    project = bench.make_project({"setup.py": "from setuptools import setup\nsetup(ext_modules=[])\n"}, extra=extra)
+    return bench.build(project, prepare=True)
+
+
+def put(folder: Path, bench: Bench, name: str = FILE, **changes: Any) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(bench.prebuilt(**changes))
+    return folder / name
+
+
+def test_a_folder_of_this_machine(bench: Bench, tmp_path: Path) -> None:
+    put(tmp_path / "dist", bench)
+    result = build_from(bench, f'[[tool.torchgraft.prebuilt]]\nurl = "{(tmp_path / "dist").as_uri()}/{SCHEME}"\n')
+    assert result.is_prebuilt
+    check_record(result.wheel)
+
+
+def test_a_folder_without_it(bench: Bench, tmp_path: Path) -> None:
+    result = build_from(bench, f'[[tool.torchgraft.prebuilt]]\nurl = "{tmp_path.as_uri()}/{SCHEME}"\n')
+    assert result.refusal == "No such file or directory"
+
+
+def test_a_server_of_this_machine(bench: Bench, plain_server: str, tmp_path: Path) -> None:
+    put(tmp_path / "served", bench)
+    assert build_from(bench, f'[[tool.torchgraft.prebuilt]]\nurl = "{plain_server}/{SCHEME}"\n').is_prebuilt
+
+
+def html(*files: Path) -> bytes:
+    rows = [f'<a href="../../{f.name}#sha256={hashlib.sha256(f.read_bytes()).hexdigest()}">{f.name}</a>' for f in files]
+    return f"<!doctype html><html><body>{' '.join(rows)}</body></html>".encode()
+
+
+def test_an_index_whose_versions_say_for_which_torch(bench: Bench, server: Server, tmp_path: Path) -> None:
+    wheels = [
+        put(tmp_path / "made", bench, f"ext-1.0+{local}-{TAG}.whl", version=f"1.0+{local}", files={"ext.py": text})
+        for local, text in (("cu.12.8.torch.2.9", "wrong"), (LOCAL, "prebuilt = True\n"), ("cpu.torch.2.8", "wrong"))
+    ]
+    for wheel in wheels:
+        server.serve_file(f"/{wheel.name}", wheel)
+    server.serve("/simple/ext/", content(html(*wheels)))
+    result = build_from(bench, INDEX.format(server.address))
+    assert result.is_prebuilt
+    # It is the version that the front end has resolved.
+    assert result.wheel.name == f"ext-1.0-{TAG}.whl"
+    assert "\nVersion: 1.0\n" in result.read("ext-1.0.dist-info/METADATA")
+    check_record(result.wheel)
+    (tried,) = result.record["prebuilt"]
+    assert tried["url"] == f"{server.address}/{wheels[1].name}"
+    assert tried["sha256"] == [hashlib.sha256(wheels[1].read_bytes()).hexdigest()]
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ({"files": []}, "it lists no wheel of 1.0+cu.12.8.torch.2.8 for this interpreter, but no other either"),
+        (
+            {"files": [{"filename": f"ext-1.0+cu.12.6.torch.2.8-{TAG}.whl", "url": "x"}]},
+            "it lists no wheel of 1.0+cu.12.8.torch.2.8 for this interpreter, but 1.0+cu.12.6.torch.2.8 for cp",
+        ),
+        (
+            {"files": [{"filename": f"ext-1.0+{LOCAL}-{TAG}.whl", "url": "x"}]},
+            f"the index says no SHA-256 digest of ext-1.0+{LOCAL}-{TAG}.whl",
+        ),
+        (
+            {"files": [{"filename": f"ext-1.0+{LOCAL}-{TAG}.whl", "url": "http://a.b/c", "hashes": {"sha256": "0"}}]},
+            f"ext-1.0+{LOCAL}-{TAG}.whl is not at an address of HTTPS",
+        ),
+    ],
+)
+def test_an_index_without_one_that_fits(bench: Bench, server: Server, page: dict[str, Any], reason: str) -> None:
+    server.serve("/simple/ext/", content(json.dumps(page).encode()))
+    assert build_from(bench, INDEX.format(server.address)).refusal.startswith(reason)
+
+
+def test_a_wheel_that_is_not_what_the_index_says(bench: Bench, server: Server, tmp_path: Path) -> None:
+    wheel = put(tmp_path / "made", bench, f"ext-1.0+{LOCAL}-{TAG}.whl", version=f"1.0+{LOCAL}")
+    server.serve("/simple/ext/", content(html(wheel)))
+    put(tmp_path / "made", bench, wheel.name, version=f"1.0+{LOCAL}", files={"ext.py": "other"})
+    server.serve_file(f"/{wheel.name}", wheel)
+    assert "its SHA-256 is" in build_from(bench, INDEX.format(server.address)).refusal

@@ -6,6 +6,7 @@ A mark is a comment above a block, which no reader sees. May not run anything.
     <!-- file: PATH -->             the block is written to that file
     <!-- add to: PATH -->           the block is added at the end of that file
     <!-- change: PATH -->           each line of the block takes the place of the one with the same key in that file
+    <!-- varies: TEXT | TEXT -->    these parts of what is said are others on another machine, or at another time
     <!-- fails -->                  the last command of the block has to fail
     <!-- not run: REASON -->        one of REASONS, and what it needs
     <!-- run by: PATH, PATH -->     a test elsewhere runs what the block, or the rest of the page, shows: it reads the
@@ -28,7 +29,7 @@ COMMANDS = frozenset({"console", "dockerfile", "yaml"})
 FILES = frozenset({"file", "add to", "change"})
 
 _ITEM = re.compile(
-    r"<!-- (?P<mark>world|file|add to|change|fails|not run|run by)(?:: (?P<value>[^\n]+?))? -->"
+    r"<!-- (?P<mark>world|file|add to|change|varies|fails|not run|run by)(?:: (?P<value>[^\n]+?))? -->"
     r"|^(?P<indent> *)```(?P<language>\S*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$",
     re.DOTALL | re.MULTILINE,
 )
@@ -95,11 +96,17 @@ class Command:
     text: str
     says: tuple[str, ...]
 
-    def missing(self, output: str) -> str:
-        """Return the first line of `says` that the output does not have after the one before; "" if it has all."""
+    def missing(self, output: str, varies: str = "") -> str:
+        """Return the first line of `says` that the output does not have after the one before; "" if it has all.
+
+        :param varies: what may be something else there, as the mark of that name has it
+        """
         place = 0
+        other = re.compile("|".join(map(re.escape, ["...", *filter(None, varies.split(" | "))])))
         for line in self.says:
-            pattern = ".*".join(re.escape(part.strip()) for part in line.split("..."))
+            # A terminal that is narrower, or a longer path, breaks lines elsewhere.
+            parts = (r"\s+".join(map(re.escape, part.split())) for part in other.split(line))
+            pattern = r"\s*.*\s*".join(parts)
             found = re.compile(pattern).search(output, place)
             if found is None:
                 return line

@@ -139,6 +139,9 @@ def _prebuilt_text(wheel: PlannedPrebuilt) -> str:
         return f"{wheel.url} is not tried: {wheel.refused}"
     if wheel.awaits:
         return f"{wheel.url} is looked for when the wheel is built: {wheel.awaits}"
+    if wheel.listed:
+        local = f" as {wheel.version}+{wheel.local}" if wheel.local else ""
+        return f"{wheel.url} is asked first{local}, and has the digest"
     if wheel.hashes:
         return f"{wheel.url} is tried first, if its digest is in {wheel.hashes}"
     return f"{wheel.url} is tried first{', with a known digest' if wheel.sha256 else ''}"

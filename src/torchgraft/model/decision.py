@@ -66,10 +66,13 @@ class PlannedPrebuilt:
 
     `awaits` says what is known of its address only when the wheel is built, "" if all is.
     It has to be of this `name` and `version`. `sha256` are digests, one of which it must have; `hashes` is the address
-    of a file of them.
+    of a file of them. Where `listed`, the address is that of a page of an index, on which its version has the local
+    part `local`, "" for none.
     """
 
     url: str
+    listed: bool = False
+    local: str = ""
     name: str = ""
     version: str = ""
     sha256: tuple[str, ...] = ()

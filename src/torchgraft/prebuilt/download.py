@@ -1,37 +1,36 @@
-"""Download a file over HTTPS, with limits, and say why where that fails.
+"""Download a file over HTTPS, with limits, and say why where that fails. A file of this machine is copied.
 
 May not decide what: the plan has shown each address before. Follows no redirect away from HTTPS.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import netrc
 import re
-import socket
 import ssl
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, unquote_to_bytes, urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+from urllib.request import url2pathname
 
 from .. import __version__
 from ..errors import shown
 from ..values import dataclass
+from .connections import Connections, DownloadError, basic_authorization, connection_pool, proxy_of
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse, PoolManager
+    from urllib3 import BaseHTTPResponse
 
 _CHUNK_BYTES = 1 << 18
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({429, 500, 502, 503, 504})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _MOST_DIGITS = 20
 _BAR_WIDTH = 30
 _BAR_PAUSE_S = 0.2
@@ -49,10 +48,6 @@ class Limits:
     largest_bytes: int = 4_000_000_000
 
 
-class DownloadError(Exception):
-    """A file that could not be had, for a reason that may be shown."""
-
-
 def download(url: str, target: Path, *, limits: Limits, accept: str = "") -> str:
     """Return the SHA-256 digest of what was written to `target`.
 
@@ -62,12 +57,14 @@ def download(url: str, target: Path, *, limits: Limits, accept: str = "") -> str
     :param accept: the types of content that are wanted, where the server has several
     :raises DownloadError: if it cannot be had, or is larger than it may be
     """
+    if urlsplit(url).scheme == "file":
+        return _copy(url, target, limits)
     try:
         import urllib3
     except ImportError:
         raise DownloadError("urllib3 is not installed in the build environment") from None
     said = ""
-    with contextlib.closing(_Connections(limits.total_s)) as connections:
+    with contextlib.closing(Connections(limits.total_s)) as connections:
         for last in range(limits.tries - 1, -1, -1):
             try:
                 return _once(url, target, limits, connections, accept)
@@ -79,56 +76,64 @@ def download(url: str, target: Path, *, limits: Limits, accept: str = "") -> str
     raise DownloadError(said)
 
 
-class _Connections:
-    """The connections of one download, all shut when its time is over.
+def is_there(url: str, *, limits: Limits) -> None:
+    """Return if a file can be had, without its contents.
 
-    A limit of silence is none of time: a byte now and then is no silence, be it of a header, of headers without end, of
-    a greeting of TLS or of a proxy.
+    :raises DownloadError: if it cannot
     """
+    if urlsplit(url).scheme == "file":
+        if not Path(url2pathname(urlsplit(url).path)).is_file():
+            raise DownloadError("there is no such file")
+        return
+    from urllib3.exceptions import HTTPError
 
-    def __init__(self, total_s: float) -> None:
-        self._total_s = total_s
-        self._is_over = False
-        self._opened: list[socket.socket] = []
-        self._timer = threading.Timer(total_s, self._shut)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def close(self) -> None:
-        """Forget them."""
-        self._timer.cancel()
-        for connection in self._opened:
-            connection.close()
-
-    def keep(self, connection: socket.socket) -> socket.socket:
-        """Return a connection that is shut in time."""
-        # A second descriptor: TLS takes the first one away from this object.
-        self._opened.append(connection.dup())
-        if self._is_over:
-            connection.close()
-            self.refuse_after_time()
-        return connection
-
-    def refuse_after_time(self) -> None:
-        """Go no further when the time is over."""
-        if self._is_over:
-            raise DownloadError(f"it takes longer than {self._total_s:g} s")
-
-    def _shut(self) -> None:
-        self._is_over = True
-        for connection in self._opened:
-            with contextlib.suppress(OSError):  # the server has shut it
-                connection.shutdown(socket.SHUT_RDWR)
+    with contextlib.closing(Connections(limits.total_s)) as connections:
+        try:
+            # No HEAD: what a redirect leads to may be signed for GET alone.
+            with _followed(url, limits, connections, ""):
+                pass
+        except (HTTPError, OSError, ValueError) as error:
+            raise DownloadError(_reason(error)) from None
 
 
-def _once(url: str, target: Path, limits: Limits, connections: _Connections, accept: str) -> str:
+def _copy(url: str, target: Path, limits: Limits) -> str:
+    """Copy a file of this machine; of a folder, its `index.html`, as a server would."""
+    path = Path(url2pathname(urlsplit(url).path))
+    path = path / "index.html" if path.is_dir() else path
+    digest = hashlib.sha256()
+    try:
+        if path.stat().st_size > limits.largest_bytes:
+            raise DownloadError(f"it has more than {limits.largest_bytes} bytes")
+        with path.open("rb") as source, target.open("wb") as file:
+            while chunk := source.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                file.write(chunk)
+    except OSError as error:
+        raise DownloadError(error.strerror or type(error).__name__) from None
+    return digest.hexdigest()
+
+
+def _once(url: str, target: Path, limits: Limits, connections: Connections, accept: str) -> str:
     """Download once; what may pass by is tried again before the body begins, and by the caller after."""
+    with _followed(url, limits, connections, accept) as answer:
+        digest = _write(answer, target, limits)
+    connections.refuse_after_time()  # what was cut off may look like all
+    return digest
+
+
+@contextlib.contextmanager
+def _followed(url: str, limits: Limits, connections: Connections, accept: str) -> Iterator[BaseHTTPResponse]:
+    """Yield the answer that redirects lead to.
+
+    :raises DownloadError: if it is not the file
+    """
     for _ in range(_MOST_REDIRECTS + 1):
         with _answer(url, limits, connections, accept) as answer:
             if answer.status not in _REDIRECTS:
-                digest = _write(answer, target, limits)
-                connections.refuse_after_time()  # what was cut off may look like all
-                return digest
+                if answer.status != 200:
+                    raise DownloadError(f"the server says {answer.status} {answer.reason or ''}".rstrip())
+                yield answer
+                return
             url = _redirected(url, answer.headers.get("Location", ""))
     raise DownloadError(f"more than {_MOST_REDIRECTS} redirects")
 
@@ -139,14 +144,15 @@ def _redirected(url: str, location: str) -> str:
         parts = urlsplit(there)
     except ValueError:
         raise DownloadError("it redirects to what is no address") from None
-    if parts.scheme != "https":
+    # HTTP is of this machine, where it is as good as HTTPS.
+    if parts.scheme != "https" and not (urlsplit(url).scheme == parts.scheme == "http" and parts.hostname in _LOOPBACK):
         # What stands behind the host may be a signature.
         raise DownloadError(f"it redirects to {parts.scheme}://{parts.hostname}, which is not HTTPS")
     return there
 
 
 @contextlib.contextmanager
-def _answer(url: str, limits: Limits, connections: _Connections, accept: str) -> Iterator[BaseHTTPResponse]:
+def _answer(url: str, limits: Limits, connections: Connections, accept: str) -> Iterator[BaseHTTPResponse]:
     from urllib3.util import Retry, Timeout
 
     parts = urlsplit(url)
@@ -162,12 +168,12 @@ def _answer(url: str, limits: Limits, connections: _Connections, accept: str) ->
     headers = {"user-agent": f"torchgraft/{__version__}"}
     if accept:
         headers["accept"] = accept
-    password = _password(parts.hostname or "")
+    password = password_of(parts.hostname or "")
     if parts.username:
-        headers["authorization"] = _basic(unquote_to_bytes(f"{parts.username}:{parts.password or ''}"))
+        headers["authorization"] = basic_authorization(unquote_to_bytes(f"{parts.username}:{parts.password or ''}"))
     elif password:
-        headers["authorization"] = _basic(password.encode("utf-8"))
-    with _pool(_proxy(parts), connections) as pool:
+        headers["authorization"] = basic_authorization(password.encode("utf-8"))
+    with connection_pool(proxy_of(parts), connections) as pool:
         answer = pool.request(
             "GET",
             url,
@@ -184,62 +190,7 @@ def _answer(url: str, limits: Limits, connections: _Connections, accept: str) ->
             answer.close()
 
 
-def _basic(login: bytes) -> str:
-    # In bytes: make_headers of urllib3 2.3 knows latin-1 alone, and passwords are UTF-8 (RFC 7617).
-    return "Basic " + base64.b64encode(login).decode("ascii")
-
-
-def _proxy(parts: SplitResult) -> str:
-    """Return the address of the proxy for a host, "" for none."""
-    proxies, host = getproxies(), parts.hostname or ""
-    name = f"[{host}]" if ":" in host else host
-    # With the port, since NO_PROXY may name it; without, since an IPv6 address stands there without brackets.
-    is_direct = proxy_bypass(f"{name}:{parts.port or 443}") or proxy_bypass(host)
-    return "" if is_direct else proxies.get("https") or proxies.get("all", "")
-
-
-def _pool(proxy: str, connections: _Connections) -> PoolManager:
-    import urllib3
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-
-    class Connection(HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
-            return connections.keep(super()._new_conn())
-
-    class PlainConnection(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            return connections.keep(super()._new_conn())
-
-    class Pool(urllib3.HTTPSConnectionPool):
-        ConnectionCls = Connection
-
-    class PlainPool(urllib3.HTTPConnectionPool):
-        ConnectionCls = PlainConnection
-
-    pool = _proxied(proxy) if proxy else urllib3.PoolManager()
-    # Without TLS: an index on this very machine, and no other address is asked so (`adopt`).
-    pool.pool_classes_by_scheme = {"https": Pool, "http": PlainPool}
-    return pool
-
-
-def _proxied(proxy: str) -> PoolManager:
-    import urllib3
-    from urllib3.util import parse_url
-
-    try:
-        parsed = parse_url(proxy if "://" in proxy else f"http://{proxy}")
-        headers = {"proxy-authorization": _basic(unquote_to_bytes(parsed.auth))} if parsed.auth else None
-        if parsed.host:
-            return urllib3.ProxyManager(parsed.url, proxy_headers=headers)
-    except urllib3.exceptions.ProxySchemeUnknown:
-        raise DownloadError("the proxy speaks neither HTTP nor HTTPS") from None
-    except (urllib3.exceptions.HTTPError, ValueError):
-        pass
-    # What it says has a password in it.
-    raise DownloadError("the address of the proxy is none") from None
-
-
-def _password(host: str) -> str | None:
+def password_of(host: str) -> str | None:
     """Return login and password of a host from the user's .netrc, as pip and uv take them from there."""
     try:
         # Not authenticators(): the machine "default" would be sent to any host that a package names.
@@ -250,8 +201,6 @@ def _password(host: str) -> str | None:
 
 
 def _write(answer: BaseHTTPResponse, target: Path, limits: Limits) -> str:
-    if answer.status != 200:
-        raise DownloadError(f"the server says {answer.status} {answer.reason or ''}".rstrip())
     length = answer.headers.get("Content-Length", "")
     total = int(length) if length.isdecimal() and len(length) < _MOST_DIGITS else 0
     if total > limits.largest_bytes:

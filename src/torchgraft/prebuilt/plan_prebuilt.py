@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from packaging.utils import canonicalize_name
+
 from ..compile.plan_facts import Facts
 from ..model.decision import Planned, PlannedPrebuilt
 from ..model.observation import Hook, Snapshot, Way
@@ -59,17 +61,22 @@ def asks_identity(prebuilt: tuple[PlannedPrebuilt, ...], facts: Facts) -> bool:
 
 def _planned(place: Prebuilt, config: Config, snapshot: Snapshot, facts: Facts) -> PlannedPrebuilt:
     hashes_elsewhere = "://" in place.hashes
-    names = (*template_names(place.url), *(template_names(place.hashes) if hashes_elsewhere else ()), *_IDENTITY)
+    address = place.url or f"{place.index.rstrip('/')}/"
+    texts = (address, place.local, place.hashes if hashes_elsewhere else "")
+    names = (*(name for text in texts for name in template_names(text)), *_IDENTITY)
     # What is asked of the delegate comes last: it helps only where nothing else is missing.
     missing = next((name for name in sorted(names, key=_is_asked) if name not in facts.values), None)
-    insists = config.require_hashes and not place.sha256 and not place.hashes
+    insists = config.require_hashes and not place.sha256 and not place.hashes and not place.index
     reason = f"require-hashes ({config.origin('require-hashes')}), and the package names no digest" if insists else ""
     if missing is not None:
         awaits = "" if reason else _awaits(missing, config, snapshot, facts)
-        return PlannedPrebuilt(url=place.url, awaits=awaits, refused="" if awaits else reason or facts.missing(missing))
+        return PlannedPrebuilt(url=address, awaits=awaits, refused="" if awaits else reason or facts.missing(missing))
     values = {name: quote(value, safe="") for name, value in facts.values.items()}
+    page = f"{canonicalize_name(facts.values['name'])}/" if place.index else ""
     planned = PlannedPrebuilt(
-        url=filled(place.url, values),
+        url=filled(address, values) + page,
+        listed=bool(place.index),
+        local=filled(place.local, facts.values),
         name=facts.values["name"],
         version=facts.values["version"],
         sha256=place.sha256,

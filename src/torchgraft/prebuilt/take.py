@@ -5,16 +5,26 @@ May not judge one, nor finish it. What does not fit is no error, since the wheel
 
 from __future__ import annotations
 
+import re
+import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..model.decision import PlannedPrebuilt
 from ..model.source_tree import HashFile
 from ..model.torch_values import Torch
 from ..settings.config import Config, UsePrebuilt
+from ..settings.kinds import OPEN_ADDRESS
+from ..wheel.archive import WheelChanges, rewrite_wheel
 from .plan_prebuilt import parse_hashes
 
+if TYPE_CHECKING:
+    from packaging.tags import Tag
+
 _LARGEST_HASHES_BYTES = 10_000_000
+_LARGEST_PAGE_BYTES = 100_000_000
 _HASHES_S = 60
 
 
@@ -46,28 +56,77 @@ def fetch_prebuilt(
     :param torch: the one that it will meet
     :raises RefusedError: if it cannot be had, or does not fit
     """
-    from .download import DownloadError, Limits, download
+    from ..consumer.processes import take_python
+    from ..installed.markers import wheel_ranks
+    from .connections import DownloadError
+    from .download import Limits, download
     from .inspect import UnfitError, inspect_prebuilt
 
     if wheel.refused or wheel.awaits:
         raise RefusedError(wheel.refused or f"its address is still not known: {wheel.awaits}")
     draft = folder / "download"
     try:
+        wheel = read_listed(wheel, folder, wheel_ranks(take_python())) if wheel.listed else wheel
         expected = _expected(wheel, folder)
         digest = download(wheel.url, draft, limits=Limits())
         if expected and digest not in expected:
             raise RefusedError(f"its SHA-256 is {digest}, not {' or '.join(expected)}")
-        name = inspect_prebuilt(draft, wheel, prepared, torch)
+        local = f"+{wheel.local}" if wheel.local else ""
+        name = inspect_prebuilt(draft, replace(wheel, version=wheel.version + local), prepared, torch)
     except (DownloadError, UnfitError) as reason:
         raise RefusedError(str(reason)) from None
-    return draft.rename(folder / name), replace(wheel, sha256=(digest,), used=True)
+    found = draft.rename(folder / name)
+    return _without_local(found, wheel) if wheel.local else found, replace(wheel, sha256=(digest,), used=True)
+
+
+def read_listed(wheel: PlannedPrebuilt, folder: Path, tags: Mapping[Tag, int]) -> PlannedPrebuilt:
+    """Return the planned wheel with the address and the digest that the page of an index says.
+
+    :param folder: where the page is written
+    :param tags: those that fit, by rank
+    :raises RefusedError: if it lists none that fits
+    :raises DownloadError: if the page cannot be had
+    """
+    from .download import Limits, download
+    from .index_page import ACCEPT, choose_wheel, parse_index_page
+
+    page = folder / "page"
+    download(wheel.url, page, limits=Limits(total_s=_HASHES_S, largest_bytes=_LARGEST_PAGE_BYTES), accept=ACCEPT)
+    files = parse_index_page(page.read_text(encoding="utf-8", errors="replace"), wheel.url)
+    version = f"{wheel.version}+{wheel.local}" if wheel.local else wheel.version
+    chosen, why = choose_wheel(files, wheel.name, version, tags)
+    if chosen is None:
+        raise RefusedError(why)
+    if not chosen.sha256:
+        raise RefusedError(f"the index says no SHA-256 digest of {chosen.name}")
+    if not re.match(OPEN_ADDRESS, chosen.url):
+        raise RefusedError(f"{chosen.name} is not at an address of HTTPS")
+    return replace(wheel, url=chosen.url, sha256=(chosen.sha256,))
+
+
+def _without_local(path: Path, wheel: PlannedPrebuilt) -> Path:
+    """Return a wheel whose version is the one that is built, without the local part that its index gave it.
+
+    The name of its .dist-info and .data folders and its METADATA say it; a front end wants what it has resolved.
+    """
+    stem, _, tags = path.stem.removesuffix(".whl").partition("-")
+    version, _, tags = tags.partition("-")
+    old, new = f"{stem}-{version}", f"{stem}-{wheel.version}"
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.startswith((f"{old}.dist-info/", f"{old}.data/"))]
+        metadata = archive.read(f"{old}.dist-info/METADATA")
+    text = re.sub(rb"(?mi)^Version:[^\r\n]*", b"Version: " + wheel.version.encode("ascii"), metadata, count=1)
+    moved = {name: new + name.removeprefix(old) for name in names}
+    rewrite_wheel(path, WheelChanges(added={f"{new}.dist-info/METADATA": text}, moved=moved))
+    return path.rename(path.with_name(f"{new}-{tags}.whl"))
 
 
 def _expected(wheel: PlannedPrebuilt, folder: Path) -> tuple[str, ...]:
     """Return the digests that it may have; none where nobody said."""
     if not wheel.hashes:
         return wheel.sha256
-    from .download import DownloadError, Limits, download
+    from .connections import DownloadError
+    from .download import Limits, download
 
     file = folder / "hashes"
     try:

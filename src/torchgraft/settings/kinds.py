@@ -264,6 +264,10 @@ def _conditions(data: object) -> Mapping[str, str | bool]:
     return MappingProxyType(dict(data))
 
 
+# Where files are taken from. What is no HTTPS is on this machine: wheels are tried there before they are published.
+OPEN_ADDRESS = r"https://[^/\s]|file:///[^/\s]|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?/"
+
+
 def _address(data: object) -> str:
     from .template import ADDRESS_FACTS, template_fault
 
@@ -271,8 +275,22 @@ def _address(data: object) -> str:
     fault = template_fault(text, ADDRESS_FACTS)
     if fault:
         raise ValueProblem(fault)
-    if not re.match(r"https://[^/\s]", text) or re.search(r"[\s#]", text):
-        raise ValueProblem("an address that begins with https://, without a fragment")
+    if not re.match(OPEN_ADDRESS, text) or re.search(r"[\s#]", text):
+        raise ValueProblem(
+            "an address that begins with https:// (here file:/// or http://127.0.0.1 too), without a fragment"
+        )
+    return text
+
+
+def _local(data: object) -> str:
+    from .template import ADDRESS_FACTS, template_fault
+
+    text = _text(data)
+    fault = template_fault(text, ADDRESS_FACTS)
+    if not fault and not re.fullmatch(r"[A-Za-z0-9{}._-]+", text):
+        fault = "the local part of a version, such as cu{cuda_digits}torch{torch_minor}"
+    if fault:
+        raise ValueProblem(fault)
     return text
 
 
@@ -318,7 +336,8 @@ VARIABLES = Kind(
     no_text="a name after it, as in -C torchgraft.env.NAME=VALUE",
 )
 PATTERN = _scalar("regular expression", _pattern)
-ADDRESS = _scalar("address", _address, pattern="^https://")
+ADDRESS = _scalar("address", _address, pattern=f"^(?:{OPEN_ADDRESS})")
+LOCAL = _scalar("local part of a version", _local)
 ADDRESS_OR_FILE = _scalar("address, or file of the source tree", _address_or_file)
 DIGESTS = one_or_more("SHA-256 digest, or a list of them", _digests, pattern="^[0-9a-fA-F]{64}$")
 CONDITIONS = Kind(

@@ -41,10 +41,13 @@ class When:
 class Prebuilt:
     """Where a wheel is that is built already. `url` has facts in it; `sha256` are digests, one of which it must have.
 
-    "" and () if there is none.
+    `index` is what it is listed by instead, `local` the local part of its version there, with facts. "" and () if there
+    is none.
     """
 
-    url: str
+    url: str = ""
+    index: str = ""
+    local: str = ""
     sha256: tuple[str, ...] = ()
     hashes: str = ""
 
@@ -55,7 +58,6 @@ class Key(NamedTuple):
     key: str
     kind: Kind
     doc: str
-    needed: bool = False
 
     @property
     def field(self) -> str:
@@ -67,12 +69,14 @@ class Tables(NamedTuple):
     """What tables of one array are: values of `make`, a dataclass with a field for each key.
 
     `check` says what is wrong with such a value as a whole, "" if nothing is; `off` is a word for no table at all.
+    Each has exactly one of the keys `one_of`, where there are any.
     """
 
     make: type
     keys: tuple[Key, ...]
     check: Callable[[Any], str]
     off: str | None = None
+    one_of: tuple[str, ...] = ()
 
     def parse(self, data: object) -> tuple[Any, ...]:
         """Return the values of an array.
@@ -105,8 +109,8 @@ class Tables(NamedTuple):
                 values[by_name[name].field] = by_name[name].kind.from_toml(item)
             except ValueProblem as problem:
                 faults.append(Fault(f"{path}.{name}", item, str(problem)))
-        missing = (key.key for key in self.keys if key.needed and key.key not in data)
-        faults += [Fault(path, data, f"the key '{name}'") for name in missing]
+        if self.one_of and sum(key in data for key in self.one_of) != 1:
+            faults.append(Fault(path, data, f"either {' or '.join(self.one_of)}"))
         if len(faults) > before:
             return None
         value = self.make(**values)
@@ -119,8 +123,8 @@ class Tables(NamedTuple):
         """Return the JSON schema of the array."""
         properties = {key.key: {"description": key.doc, **key.kind.schema()} for key in self.keys}
         items = {"type": "object", "additionalProperties": False, "properties": properties}
-        needed = [key.key for key in self.keys if key.needed]
-        array = {"type": "array", "items": {**items, "required": needed} if needed else items}
+        either = {"oneOf": [{"required": [key]} for key in self.one_of]} if self.one_of else {}
+        array = {"type": "array", "items": {**items, **either}}
         return array if self.off is None else {"anyOf": [array, {"const": self.off}]}
 
 
@@ -161,7 +165,18 @@ RULE_EFFECTS = (
     ),
 )
 PREBUILT_KEYS = (
-    Key("url", kinds.ADDRESS, "Where the wheel is, with facts between braces.", needed=True),
+    Key("url", kinds.ADDRESS, "Where the wheel is, with facts between braces."),
+    Key(
+        "index",
+        kinds.ADDRESS,
+        "A simple index (PEP 503, PEP 691) that lists the wheel, instead of `url`. Its digest has to stand there.",
+    ),
+    Key(
+        "local",
+        kinds.LOCAL,
+        "The local part that the version of the wheel has in that index, with facts between braces, such as"
+        " `cu{cuda_digits}torch{torch_minor}`. Without it, it has none.",
+    ),
     Key("sha256", kinds.DIGESTS, "Its SHA-256 digest; of several, one has to be it."),
     Key(
         "hashes",
@@ -211,10 +226,14 @@ def _rule_fault(rule: When) -> str:
 
 
 def _place_fault(place: Prebuilt) -> str:
+    if place.local and not place.index:
+        return "local beside index alone"
+    if place.index and (place.sha256 or place.hashes):
+        return "sha256 or hashes beside url alone: an index says the digest"
     return "either sha256 or hashes, not both" if place.sha256 and place.hashes else ""
 
 
 TABLES = {
     "when": Tables(When, (*RULE_CONDITIONS, *RULE_EFFECTS), _rule_fault),
-    "prebuilt": Tables(Prebuilt, PREBUILT_KEYS, _place_fault, off="off"),
+    "prebuilt": Tables(Prebuilt, PREBUILT_KEYS, _place_fault, off="off", one_of=("url", "index")),
 }

@@ -163,6 +163,7 @@ def _rewrite(old: zipfile.ZipFile, new: zipfile.ZipFile, changes: WheelChanges) 
             _copy_member(old, new, member, _as(member, name))
         if row is not None:
             rows[name] = row._replace(path=name)
+    like.filename = changes.moved.get(record, record)
     _finish(new, rows, changes.added, like)
 
 

@@ -119,3 +119,9 @@ def test_what_a_command_says_comes_in_order_and_may_be_shortened() -> None:
     command = Command("x", ("error[...]: no", "  fix:  pip"))
     assert command.missing("a\nerror[no-torch]: no torch\nfix:  pip install\n") == ""
     assert command.missing("fix:  pip\nerror[a]: no\n") == "  fix:  pip"
+
+
+def test_what_varies_is_shown_as_it_was_on_one_machine() -> None:
+    command = Command("x", ("built for 2.13.0+cpu in 12 s", "done"))
+    assert command.missing("built for 2.14.1 in 3 s\ndone\n", "2.13.0+cpu | 12 s") == ""
+    assert command.missing("built for 2.14.1 in 3 s\ndone\n", "2.13.0+cpu") == "built for 2.13.0+cpu in 12 s"

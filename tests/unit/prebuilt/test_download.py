@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from torchgraft.prebuilt import connections
 from torchgraft.prebuilt import download as module
-from torchgraft.prebuilt.download import DownloadError
+from torchgraft.prebuilt.connections import DownloadError
 
 
 def test_a_redirect_to_what_is_no_address() -> None:
@@ -35,7 +36,7 @@ def test_passwords_of_netrc(
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     (tmp_path / ".netrc").write_bytes(content)
     (tmp_path / ".netrc").chmod(0o600)
-    assert module._password("x.example") == password
+    assert module.password_of("x.example") == password
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_hosts_without_a_proxy(
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", no_proxy)
-    assert module._proxy(urlsplit(url)) == ("" if is_direct else "http://proxy.example:3128")
+    assert connections.proxy_of(urlsplit(url)) == ("" if is_direct else "http://proxy.example:3128")
 
 
 @pytest.mark.parametrize(
@@ -70,4 +71,4 @@ def test_an_address_of_a_proxy_is_never_said(proxy: str) -> None:
     with pytest.raises(
         DownloadError, match=r"^the (address of the proxy is none|proxy speaks neither HTTP nor HTTPS)$"
     ):
-        module._proxied(proxy)
+        connections._proxied(proxy)

@@ -70,7 +70,10 @@ def test_the_naming_scheme_of_flash_attn() -> None:
 
 def test_the_example_of_the_page() -> None:
     page = (Path(__file__).parents[3] / "docs" / "how-to" / "prebuilt.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    block, index = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    listed = planned(resolve_config(parse_pyproject(index), variables={}, arguments={}))
+    assert listed.url == "https://wheels.example.com/simple/flash-attn/"
+    assert (listed.listed, listed.local) == (True, "cu.12.8.torch.2.8")
     settings = resolve_config(parse_pyproject(block), variables={}, arguments={})
     assert planned(settings).url == f"https://github.com/Dao-AILab/flash-attention/releases/download/v2.8.3/{FILE}"
 
@@ -271,9 +274,14 @@ def test_a_user_may_insist_on_digests() -> None:
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ({}, "the key 'url'"),
+        ({}, "either url or index"),
+        ({"url": "https://example.org/x", "index": "https://example.org"}, "either url or index"),
+        ({"url": "https://example.org/x", "local": "cu{cuda}"}, "local beside index alone"),
+        ({"index": "https://example.org", "local": "cu {cuda}"}, "the local part of a version"),
+        ({"index": "https://example.org", "local": "{cud}"}, r"\{cud\} is none of"),
+        ({"index": "https://example.org", "sha256": DIGEST}, "beside url alone"),
         ({"url": "http://example.org/{name}.whl"}, "begins with https://"),
-        ({"url": "https://example.org/{name}.whl#sha256=x"}, "without a fragment"),
+        ({"url": "https://example.org/{name}.whl#sha256=x"}, r"without\s+a\s+fragment"),
         ({"url": "https://example.org/{nam}.whl"}, r"\{nam\} is none of"),
         ({"url": "https://example.org/{jobs}.whl"}, r"\{jobs\} is none of"),
         ({"url": "https://example.org/{name}.whl", "sha256": "abc"}, "64 hexadecimal digits"),
@@ -299,7 +307,7 @@ def test_the_schema_agrees() -> None:
     assert config(place).prebuilt == (Prebuilt(url="https://example.org/x", sha256=(DIGEST, DIGEST)),)
     jsonschema.validate({"prebuilt": [place]}, json_schema())
     jsonschema.validate({"prebuilt": "off"}, json_schema())
-    for wrong in ([{"sha256": DIGEST}], [{"url": "http://x"}], "on"):
+    for wrong in ([{"sha256": DIGEST}], [{"url": "http://x"}], [{"url": "https://x", "index": "https://x"}], "on"):
         with pytest.raises(jsonschema.ValidationError, match=r"\w"):
             jsonschema.validate({"prebuilt": wrong}, json_schema())
 

@@ -171,7 +171,8 @@ def test_commands_say_of_themselves_what_the_help_says() -> None:
 
 def test_every_command_has_json_where_it_says_something() -> None:
     parsers = dict(_subparsers(command_parser()).choices)
-    parsers.update({f"cache {name}": parser for name, parser in _subparsers(parsers.pop("cache")).choices.items()})
+    for above in ("cache", "prebuilt"):
+        parsers.update({f"{above} {name}": below for name, below in _subparsers(parsers.pop(above)).choices.items()})
     without = {name for name, parser in parsers.items() if "--json" not in parser._option_string_actions}
     assert without == {"completion"}
 

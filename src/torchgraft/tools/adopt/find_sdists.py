@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 from ...consumer.processes import take_python
 from ...errors import TorchgraftError, quoted
 from ...files import find_text
+from ...prebuilt.index_page import IndexFile
 from ...settings.sources import read_pyproject
 from ...untrusted import table, tables, text_of
 from ...wanted.locked_torch import local_path
@@ -24,7 +25,7 @@ from .adoptable import read_adoptable
 from .adopted_folder import AdoptedSdist, is_intact, read_adopted
 from .adoption import Adoptable, Adoption, Advice
 from .locked_sdists import NamedSdist, read_local_folders, read_locked_sdists
-from .package_index import IndexFile, download_sdist, fetch_file, find_indexes
+from .package_index import download_sdist, fetch_file, find_indexes
 from .plan_adoption import plan_adoption
 from .plan_front_ends import uv_settings_text
 from .resolver import Resolver

@@ -7,21 +7,19 @@ the metadata, and so runs what is in an sdist. Pages are JSON (PEP 691) or HTML 
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from html.parser import HTMLParser
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urljoin, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 
 from ...errors import ActError, Evidence
-from ...prebuilt.download import DownloadError, Limits, download
-from ...untrusted import table, tables, text_of
-from ...values import dataclass
+from ...prebuilt.connections import DownloadError
+from ...prebuilt.download import Limits, download
+from ...prebuilt.index_page import ACCEPT, IndexFile, parse_index_page
 from ...wanted.pip_settings import pip_settings
 from .sdist import no_sdist
 
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 PYPI = "https://pypi.org/simple"
-# As pip asks.
-_ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _MAIN = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 _EXTRA = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 _PAGE = Limits(largest_bytes=100_000_000, total_s=120)
@@ -62,32 +58,6 @@ def _is_named(address: str) -> bool:
     return bool(equals) and ":" not in name
 
 
-@dataclass(frozen=True, kw_only=True)
-class IndexFile:
-    """One file of a project. `sha256` is "" where the index does not say it."""
-
-    name: str
-    url: str
-    sha256: str
-    yanked: bool
-
-
-def parse_index_page(text: str, url: str) -> tuple[IndexFile, ...]:
-    """Return the files that a page lists; none if it is no such page.
-
-    :param url: where it was found: addresses in it may be relative
-    """
-    if text.lstrip().startswith("{"):
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError):
-            return ()
-        return tuple(_json_files(tables(table(data).get("files")), url))
-    page = _Page(url)
-    page.feed(text)
-    return tuple(page.files)
-
-
 def choose_sdist(files: tuple[IndexFile, ...], requirement: Requirement) -> IndexFile | None:
     """Return the newest sdist that meets a requirement, None if there is none.
 
@@ -108,36 +78,6 @@ def _sdists(files: tuple[IndexFile, ...]) -> Iterator[tuple[Version, IndexFile]]
 
 def _pinned(requirement: Requirement, version: Version) -> bool:
     return any(one.operator in {"==", "==="} and one.version == str(version) for one in requirement.specifier)
-
-
-def _json_files(files: Iterable[Mapping[str, Any]], url: str) -> Iterator[IndexFile]:
-    for item in files:
-        name, address = text_of(item.get("filename")), text_of(item.get("url"))
-        sha256 = text_of(table(item.get("hashes")).get("sha256")) or ""
-        yanked = item.get("yanked", False) is not False
-        if name and address:
-            yield IndexFile(name=name, url=urljoin(url, address), sha256=sha256.lower(), yanked=yanked)
-
-
-class _Page(HTMLParser):
-    """The anchors of an HTML page."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self.files: list[IndexFile] = []
-        self._base = url
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, Any]]) -> None:
-        given = dict(attrs)
-        if tag == "base" and given.get("href"):
-            self._base = urljoin(self._base, given["href"])
-        if tag != "a" or not given.get("href"):
-            return
-        address, _, fragment = urljoin(self._base, given["href"]).partition("#")
-        name = unquote(urlsplit(address).path.rpartition("/")[2])
-        kind, _, digest = fragment.partition("=")
-        sha256 = digest.lower() if kind == "sha256" else ""
-        self.files.append(IndexFile(name=name, url=address, sha256=sha256, yanked="data-yanked" in given))
 
 
 def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: Path, *, sha256: str = "") -> Path:
@@ -172,7 +112,7 @@ def _fetch_page(url: str, folder: Path) -> str | None:
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
     target = folder / "page"
     try:
-        _download(url, target, _PAGE, _ACCEPT)
+        _download(url, target, _PAGE, ACCEPT)
     except DownloadError as error:
         if "404" in str(error):
             return None
