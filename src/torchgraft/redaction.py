@@ -14,7 +14,8 @@ from .values import dataclass
 # Of URLs: user and password, which may hold an @ too, and what comes after the question mark, which signs those of
 # private storage.
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s\"]+@")
-_QUERY = re.compile(r"(?<=[a-z]://)([^\s?\"'<>]+)\?[^\s#\"'<>)]+", re.IGNORECASE)
+# It matches without a question mark, too: what has been looked through is not looked through again.
+_QUERY = re.compile(r"(?<=[a-z]://)([^\s?\"'<>]+)(\?[^\s#\"'<>)]+)?", re.IGNORECASE)
 _HOMES = re.compile(r"(?P<above>/(?:home|Users)/)(?P<name>[^/\s:;,\"'()]+)")
 _HOMES_WINDOWS = re.compile(r"(?P<above>[A-Za-z]:[\\/]+Users[\\/]+)(?P<name>[^\\/\s:;,\"'()]+)")
 # They are nobody's names, and words of their own.
@@ -38,7 +39,7 @@ def without_credentials(text: str) -> str:
 
 def without_secrets(text: str) -> str:
     """Return a text without the credentials and queries of URLs."""
-    return _QUERY.sub(r"\1?...", _CREDENTIALS.sub("...@", text))
+    return _QUERY.sub(lambda url: f"{url[1]}?..." if url[2] else url[1], _CREDENTIALS.sub("...@", text))
 
 
 def redacted(text: str, names: Names) -> str:

@@ -50,6 +50,8 @@ def supervise(descriptors: list[int], command: list[str]) -> int:
             end_session(os.getpid(), group=child)
             ended, status = os.waitpid(child, 0)
         if ended:
+            if status:  # what a compiler has started that a person killed; servers have a session of their own
+                end_session(os.getpid(), group=child)
             return os.waitstatus_to_exitcode(status)
 
 

@@ -117,6 +117,28 @@ def test_a_hook_ends_when_the_front_end_has_ended(hook: Hook, name: str) -> None
 
 
 @POSIX
+def test_a_delegate_that_fails_leaves_nothing_running(hook: Hook) -> None:
+    script = hook.project / "setup.py"
+    fails = """raise SystemExit("no")"""
+    script.write_text(script.read_text().replace("    while os.path", f"    {fails}\n    while os.path", 1))
+    process = hook.start()
+    assert process.wait(60) == 1
+    assert not hook.is_writing()
+
+
+@POSIX
+def test_a_draft_that_was_left_just_now_goes_with_the_next_build(
+    make_project: Any, make_caller: Any, tmp_path: Path
+) -> None:
+    caller = make_caller(
+        make_project({"setup.py": "import time; time.sleep(2.5)\nfrom setuptools import setup; setup()"})
+    )
+    (tmp_path / "wheels" / ".torchgraft-left").mkdir(parents=True)
+    caller.build_wheel(tmp_path / "wheels")
+    assert left_in(tmp_path / "wheels") == []
+
+
+@POSIX
 def test_the_draft_of_a_build_that_is_at_work_is_not_swept(hook: Hook, tmp_path: Path, make_caller: Any) -> None:
     process = hook.start()
     time.sleep(2.5)

@@ -197,17 +197,12 @@ def build_wheel(
 def _draft_in(directory: str, caller: int | None) -> Iterator[Path]:
     """Yield a folder beside where the wheel will be; those of hooks that were killed are swept."""
     import tempfile
-    import time
 
     from ..child import interruptions_raised
-    from ..file_lock import FileLock, is_file_locked
+    from ..file_lock import FileLock
 
     Path(directory).mkdir(parents=True, exist_ok=True)
-    for left in Path(directory).glob(f"{_DRAFT}*"):
-        with contextlib.suppress(OSError):
-            is_new = time.time() - left.stat().st_mtime < _DRAFT_LOCKED_S
-            if not is_new and is_file_locked(left / "lock") is False:
-                shutil.rmtree(left)
+    _sweep_drafts(directory)
     with interruptions_raised(caller), tempfile.TemporaryDirectory(prefix=_DRAFT, dir=directory) as folder:
         lock = FileLock(Path(folder, "lock"))
         with contextlib.suppress(OSError):  # a file system without locks
@@ -218,6 +213,21 @@ def _draft_in(directory: str, caller: int | None) -> Iterator[Path]:
             yield draft
         finally:
             lock.release()
+    _sweep_drafts(directory)  # one that was new before is not any more
+
+
+def _sweep_drafts(directory: str) -> None:
+    """Remove the drafts of hooks that were killed."""
+    import shutil
+    import time
+
+    from ..file_lock import is_file_locked
+
+    for left in Path(directory).glob(f"{_DRAFT}*"):
+        with contextlib.suppress(OSError):  # another build removes it
+            is_new = time.time() - left.stat().st_mtime < _DRAFT_LOCKED_S
+            if not is_new and is_file_locked(left / "lock") is False:
+                shutil.rmtree(left)
 
 
 @contextlib.contextmanager

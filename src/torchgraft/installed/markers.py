@@ -23,6 +23,7 @@ from ..values import dataclass
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
+_LONGEST_NAME = 255
 _EXTRA = r"""\bextra\s*(==|!=)\s*(?:'([^']*)'|"([^"]*)")|(?:'([^']*)'|"([^"]*)")\s*(==|!=)\s*extra\b"""
 _MEMBER = r"""(?:'([^']*)'|"([^"]*)")\s+(not\s+in|in)\s+(extras|dependency_groups)\b"""
 _TRUE = "python_version >= '0'"
@@ -202,8 +203,12 @@ def best_wheel(urls: Iterable[str], python: Python) -> str | None:
 
 
 def wheel_name(url: str) -> str:
-    """Return the file name in a URL or path, with + in it and not %2B."""
-    return unquote(url.partition("#")[0].partition("?")[0].replace("\\", "/").rpartition("/")[2])
+    """Return the file name in a URL or path, with + in it and not %2B; "" for one that no file system has.
+
+    Its tags stand for the product of their parts.
+    """
+    name = unquote(url.partition("#")[0].partition("?")[0].replace("\\", "/").rpartition("/")[2])
+    return name if len(name) <= _LONGEST_NAME else ""
 
 
 def torch_version_in(url: str) -> str | None:

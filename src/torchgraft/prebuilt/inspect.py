@@ -32,6 +32,7 @@ from ..wheel.archive import ZIP_FAULTS, dist_info_of, read_file_list, signatures
 from ..wheel.record import read_record
 
 _LARGEST_METADATA_BYTES = 10_000_000
+_LARGEST_WHEEL_BYTES = 16_384
 # Some hundred times what the largest wheels on PyPI unpack to.
 _LARGEST_BYTES = 200_000_000_000
 _CHUNK_BYTES = 1 << 20
@@ -128,9 +129,13 @@ def _is_unsafe(name: str) -> bool:
 
 
 def _metadata(archive: zipfile.ZipFile, member: str) -> RawMetadata:
-    if archive.getinfo(member).file_size > _LARGEST_METADATA_BYTES:
-        raise UnfitError("its METADATA is too large")
-    return _parsed(archive.read(member))
+    return _parsed(_bytes(archive, member, _LARGEST_METADATA_BYTES))
+
+
+def _bytes(archive: zipfile.ZipFile, member: str, limit_bytes: int) -> bytes:
+    if archive.getinfo(member).file_size > limit_bytes:
+        raise UnfitError(f"its {member.rpartition('/')[2]} is too large")
+    return archive.read(member)
 
 
 def _parsed(data: bytes) -> RawMetadata:
@@ -151,8 +156,9 @@ def _check_identity(metadata: RawMetadata, stem: str, name: str, version: str) -
 
 def _fitting_tags(archive: zipfile.ZipFile, stem: str, tags: Collection[Tag]) -> str:
     """Return the tags of the wheel as a file name has them."""
-    text = archive.read(f"{stem}.dist-info/WHEEL").decode("utf-8", errors="replace")
-    names = re.findall(r"^Tag:[ \t]*(\S+)", text, re.MULTILINE)
+    text = _bytes(archive, f"{stem}.dist-info/WHEEL", _LARGEST_WHEEL_BYTES).decode("utf-8", errors="replace")
+    # A tag stands for the product of its parts: no longer than the name of a file.
+    names = re.findall(r"^Tag:[ \t]*(\S{1,255})(?!\S)", text, re.MULTILINE)
     try:
         own = frozenset(tag for name in names for tag in parse_tag(name))
     except ValueError:

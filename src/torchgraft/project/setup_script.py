@@ -17,7 +17,7 @@ from ..untrusted import requirement_lines
 VERSION_CALLS = frozenset({"version", "distribution", "metadata", "requires", "get_distribution", "require"})
 IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _VERSION_ERRORS = frozenset({"PackageNotFoundError", "DistributionNotFound"})
-LARGEST_SCRIPT_BYTES = 2_000_000
+LARGEST_SCRIPT_BYTES = 300_000  # that of torch itself has 60 kB
 _CMAKE_MODULES = frozenset({"cmake", "cmake_build_extension", "skbuild"})
 # One that leads nowhere but to the library itself.
 _OWN_RUN_PATH = r"(?:-Wl)?[,:= ]*-?rpath[,:= ]*(?:\$ORIGIN|@loader_path)[\w/.]*"

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import ConfigError, Evidence, Problem
-from ..files import find_text
+from ..files import find_text, real
 from ..untrusted import load_toml, table
 from ..values import dataclass
 from .config import TABLE, VARIABLE_PREFIX, Config, RuntimeTorch, Setting, Source, settings, variable_name
@@ -307,7 +307,7 @@ def _refuse_cache_inside(source: Path, settings: Settings) -> None:
     A relative path always is there, since hooks run in the source tree.
     """
     config, cache = settings.config, settings.cache_folder
-    if config.cache_dir and cache.resolve().is_relative_to(source.resolve()):
+    if config.cache_dir and Path(real(cache)).is_relative_to(real(source)):
         raise ConfigError(
             Problem(
                 code="cache-in-source",

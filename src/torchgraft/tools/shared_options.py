@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ActError, ConfigError, Problem, install_command
-from ..files import joined
+from ..files import joined, real
 from ..settings.config import TABLE, Source, settings
 
 _EXTRA = "'torchgraft[cli]'"
@@ -57,7 +57,7 @@ def refuse_no_project(command: str, folder: Path, files: Sequence[str]) -> None:
         raise ConfigError(
             Problem(
                 code="no-project",
-                headline=f"there is no project in {folder.resolve()}",
+                headline=f"there is no project in {real(folder)}",
                 why=f"it has none of {', '.join(files)}",
                 fixes=(f"torchgraft {command} PATH",),
             )

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...errors import Evidence, PlanError, Problem
-from ...files import is_file, is_folder, read_start
+from ...files import is_file, is_folder, read_start, real
 from ...installed.dist_info import Installed, choose_installed, find_installed, read_direct_url, read_lines, version_of
 from ...link.linkage import Format, Module
 from ...link.modules import is_library_name, read_archive_modules, read_file_modules
@@ -87,7 +87,7 @@ def read_package_file(path: Path) -> InstalledPackage:
     :raises PlanError: if it is neither
     """
     if path.suffix != ".whl":
-        libraries = {path.name: path.resolve()}
+        libraries = {path.name: Path(real(path))}
         modules = read_file_modules(libraries) or (_no_library(path.name, read_start(path, 1)),)
         return InstalledPackage(
             name=path.name, version="", installer="", record={}, libraries=libraries, modules=modules
