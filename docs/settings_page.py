@@ -81,7 +81,7 @@ GROUPS = (
     Group(
         "This machine",
         "For those who build: what is said, and what is kept.",
-        ("log", "cache_dir", "cache_age_s", "cache_size_bytes"),
+        ("log", "progress", "cache_dir", "cache_age_s", "cache_size_bytes"),
         'log = "plan"    # the whole plan in every log\n',
     ),
 )

@@ -16,7 +16,7 @@ from ..consumer.ownership import foreign_place
 from ..errors import PlanError, shown
 from ..model.decision import Plan
 from ..model.observation import Hook
-from ..settings.config import Config, Log, Provide
+from ..settings.config import Config, Log, Provide, Showing
 from ..settings.sources import Settings, take_settings
 from ..values import dataclass
 from .plan import plan_build, plan_pass_through
@@ -44,6 +44,7 @@ class Call:
     cache_bytes: int = 0
     trust: tuple[str, ...] = ()
     caller: int | None = None
+    progress: Showing = Showing.AUTO
 
 
 def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: str | None = None) -> Call:
@@ -75,6 +76,7 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
         cache_bytes=settings.config.cache_size_bytes,
         trust=settings.config.trust,
         caller=caller,
+        progress=settings.config.progress,
     )
 
 

@@ -36,8 +36,10 @@ from ..ladder.graft import link_graft
 from ..model.decision import Delegate, Plan
 from ..model.observation import FrontEndName, Hook, Rule, Way
 from ..project.import_names import PROVIDERS
+from .build_state import Counting
 from .call import Call
 from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, diagnose
+from .progress import counted
 from .source_lock import hold_source, lock_path, noted_build
 
 _FEWEST_TO_HALVE = 2
@@ -71,11 +73,11 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
         from ..compile.compiler_cache import through_cache
 
         variables = through_cache(plan, variables, call.cache_folder / "compilers")
-    with interruptions_raised(call.caller), _source_held(call) as (more, locks):
+    with interruptions_raised(call.caller), _source_held(call) as (more, locks), counted(call) as counting:
         variables.update(more)
         while True:
             try:
-                return _run_delegate(call, arguments, variables, locks)
+                return _run_delegate(call, arguments, _Runner(call, variables, locks, counting))
             except DelegateError as error:
                 changed = _fewer_jobs(plan, variables, error) or _named_home(call, variables, error)
                 if changed is None:
@@ -171,18 +173,15 @@ def _sweep(call: Call) -> None:
     sweep_cache(call.cache_folder, used=tuple(used), keep_s=call.cache_age_s, most_bytes=call.cache_bytes)
 
 
-def _run_delegate(call: Call, arguments: Sequence[object], variables: Mapping[str, str], locks: tuple[int, ...]) -> Any:
+def _run_delegate(call: Call, arguments: Sequence[object], runner: _Runner) -> Any:
     """Return what the delegate's hook returns, its output streamed to ours as it comes.
 
     A hook that the delegate lacks is handled as the standards tell a front end: no requirements, metadata from a
     built wheel.
 
-    :param variables: the whole environment of the child, not additions
-    :param locks: what stays locked until the child has ended
     :raises DelegateError: if the delegate is not there, lacks a mandatory hook, fails, or takes too long
     """
     plan, delegate, hook = call.plan, call.plan.delegate, call.plan.hook
-    runner = _Runner(call, variables, locks)
     caller = pyproject_hooks.BuildBackendHookCaller(
         str(call.source),
         delegate.backend,
@@ -326,10 +325,10 @@ def _read_killings() -> int:
 class _Runner:
     """Starts the child that pyproject_hooks asks for, and keeps the lines that tell why it failed."""
 
-    def __init__(self, call: Call, variables: Mapping[str, str], locks: tuple[int, ...]) -> None:
+    def __init__(self, call: Call, variables: Mapping[str, str], locks: tuple[int, ...], counting: Counting) -> None:
         # What an outer pyproject_hooks told this process of us must not reach the child: it is about another backend.
         self._variables = {k: v for k, v in variables.items() if not k.startswith(_HOOKS_PREFIX)}
-        self._call, self._locks = call, locks
+        self._call, self._locks, self._counting = call, locks, counting
         self._killings = _read_killings()
         self.telling = TellingLines()
 
@@ -359,4 +358,5 @@ class _Runner:
     def _each_line(self, line: bytes) -> bytes:
         line = line.replace(_MISLEADING, _REPHRASED) if self._call.plan.way is not Way.OFF else line
         self.telling.see(line)
+        self._counting.see(line)
         return line

@@ -42,6 +42,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     consumer = snapshot.consumer
     return Plan(
         hook=snapshot.hook,
+        name=snapshot.project.name,
         consumer=None if consumer is None else Planned(text=consumer.prefix, reason=consumer_text(consumer)),
         rungs=choice.rungs,
         rung=choice.rung,

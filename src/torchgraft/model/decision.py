@@ -282,6 +282,7 @@ class Plan:
     """
 
     hook: Hook
+    name: str | None = None
     consumer: Planned | None = None
     rungs: tuple[RungAnswer, ...] = ()
     rung: Rung | None = None

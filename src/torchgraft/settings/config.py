@@ -98,6 +98,15 @@ class Log(enum.Enum):
     PLAN = "plan"
 
 
+class Showing(enum.Enum):
+    """Where it is said how far a build is: `AUTO` is on the terminal unless CI is set, and in the log."""
+
+    AUTO = "auto"
+    OFF = "off"
+    TTY = "tty"
+    LOG = "log"
+
+
 class TablesKind(Kind):
     """An array of tables. What these may hold is imported only where a project has some."""
 
@@ -324,6 +333,9 @@ class Config:
         "Whether the wheel gets a bill of materials (PEP 770): torch, CUDA, compilers and backend, as CycloneDX.",
     )
     log: Log = _setting(Log.SUMMARY, choice(Log), "How much is said on stderr: nothing, one line, or the plan.")
+    progress: Showing = _setting(
+        Showing.AUTO, choice(Showing), "Where it is said how far a build is that takes longer than 20 seconds.", *USER
+    )
     cache_dir: str = _setting(
         "", kinds.PATH, "Where grafts and locks are kept. By default torchgraft's folder in the user's cache.", *USER
     )

@@ -77,7 +77,8 @@ def _cuda(plan: Plan) -> str:
 
 
 def _attention(plan: Plan) -> Iterator[str]:
-    if plan.guess:
+    # Where it is the environment that was guessed, a note says how.
+    if plan.guess and not any("is the consumer is a guess" in note for note in plan.notes):
         yield f"this torch is a guess: {plan.guess}"
     if plan.serial:
         yield f"{SERIAL}: {plan.serial}"

@@ -1,0 +1,147 @@
+"""`torchgraft watch`: the builds of this user that are at work, and the last ones with how long they took."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..codec import json_text
+from ..errors import shown
+from ..files import names_in, read_text
+from ..hook.build_state import SOURCE_NAME, BuildState, count_text, duration_text
+from ..hook.progress import FOLDER, SILENT_S, read_state
+from ..settings.sources import take_shell_settings
+from ..values import dataclass
+from .cache.plan_prune import age_text
+from .terminal import Colour, line_width, painted
+
+DESCRIPTION = """Show all builds of this user that are at work, whichever front end has started them: how much is done,
+what is compiled now, how long it has taken and will take, and its memory; and the last ones, with how long they took.
+Nothing is changed. Ctrl-C ends it, and no build."""
+EPILOG = """examples:
+  torchgraft watch           in a second terminal, while pip or uv build
+  torchgraft watch --once    once, for scripts; so it is where standard output is no terminal
+"""
+_EACH_S = 1.0
+_MOST_LAST = 8
+_BAR = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenBuild:
+    """A build, with what its processes show: the files that are compiled now, and the memory of all of them."""
+
+    state: BuildState
+    files: tuple[str, ...] = ()
+    memory_bytes: int = 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("--once", action="store_true", help="show it once, and end")
+    parser.add_argument("--json", action="store_true", help="print the same as JSON, once")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the builds, again and again on a terminal."""
+    folder = take_shell_settings({}, os.environ).cache_folder / FOLDER
+    if arguments.json:
+        print(json_text(read_builds(folder, now_s=time.time())), end="")
+        return 0
+    if arguments.once or not sys.stdout.isatty():
+        print(watch_text(read_builds(folder, now_s=time.time()), now_s=time.time(), width=line_width()))
+        return 0
+    drawn = 0
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            now_s = time.time()
+            lines = watch_text(read_builds(folder, now_s=now_s), now_s=now_s, width=line_width()).split("\n")
+            up = f"\x1b[{drawn}A\r\x1b[J" if drawn else ""
+            sys.stdout.write(up + "\n".join([*lines, ""]))
+            sys.stdout.flush()
+            drawn = len(lines)
+            time.sleep(_EACH_S)
+    return 0
+
+
+def read_builds(folder: Path, *, now_s: float) -> tuple[SeenBuild, ...]:
+    """Return the builds that are at work, then those that have ended, the newest first."""
+    states = [read_state(folder / name) for name in names_in(folder) if name.endswith(".json")]
+    known = [state for state in states if state is not None]
+    live = sorted((s for s in known if not s.ended_s and now_s - s.seen_s < SILENT_S), key=lambda s: s.began_s)
+    ended = sorted((s for s in known if s.ended_s), key=lambda s: -s.ended_s)
+    return (*map(_with_processes, live), *(SeenBuild(state=state) for state in ended[:_MOST_LAST]))
+
+
+def watch_text(builds: tuple[SeenBuild, ...], *, now_s: float, width: int) -> str:
+    """Return what is shown; no line is longer than the width."""
+    live = [build for build in builds if not build.state.ended_s]
+    ended = [build.state for build in builds if build.state.ended_s]
+    lines = [line for build in live for line in _live_lines(build, now_s)] or ["no build is at work"]
+    if ended:
+        names = max(len(state.name) for state in ended)
+        lines += ["", painted("last builds", Colour.BOLD), *(_ended_line(state, now_s, names) for state in ended)]
+    return "\n".join(line if "\x1b" in line else shown(line)[: width - 1].rstrip() for line in lines)
+
+
+def _live_lines(build: SeenBuild, now_s: float) -> Iterator[str]:
+    state = build.state
+    yield painted(shown(state.name), Colour.BOLD)
+    done = round(_BAR * state.share)
+    bar = count_text(state)
+    if state.total or state.per_cent >= 0:
+        bar = f"[{'#' * done}{'.' * (_BAR - done)}] {state.share:4.0%}  {bar}"
+    left = state.left_s(now_s)
+    times = duration_text(state.took_s(now_s)) + (f", about {duration_text(left)} left" if left else "")
+    last = f"{duration_text(state.last_s)} last time" if state.last_s else ""
+    yield "  " + "  ".join(filter(None, (bar, times, last)))
+    files = ", ".join(build.files) or state.file
+    if files:
+        yield f"  compiling {files}"
+    jobs = f"{state.jobs} job{'' if state.jobs == 1 else 's'}" if state.jobs else ""
+    memory = f"{build.memory_bytes / 1e9:.1f} GB" if build.memory_bytes else ""
+    torch = f"torch {state.torch}" if state.torch else ""
+    front_end = state.front_end if state.front_end != "unknown" else ""
+    yield "  " + ", ".join(filter(None, (jobs, memory, torch, front_end)))
+    yield f"  {state.source}"
+
+
+def _ended_line(state: BuildState, now_s: float, names: int) -> str:
+    took, count = duration_text(state.took_s(now_s)), count_text(state)
+    said = "failed" if state.failed else count
+    ago = age_text(now_s - state.ended_s)
+    return f"  {state.name:<{names}}  {took:>10}  {ago:<16}  {said}"
+
+
+def _with_processes(state: BuildState) -> SeenBuild:
+    """Return a build with what its processes show; nothing where processes have no folder in /proc."""
+    found = dict(_processes())
+    own, grown = {state.process}, True
+    while grown:
+        below = {pid for pid, parent in found.items() if parent in own} - own
+        own, grown = own | below, bool(below)
+    files: dict[str, None] = {}
+    memory = 0
+    for pid in sorted(own):
+        folder = Path("/proc", str(pid))
+        pages = read_text(folder / "statm").split()
+        memory += int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if len(pages) > 1 else 0
+        words = read_text(folder / "cmdline").split("\0")
+        if "-c" in words:
+            names = (word.rpartition("/")[2] for word in words if SOURCE_NAME.search(word))
+            files.update(dict.fromkeys(name for name in names if not name.startswith("tmpxft")))
+    return SeenBuild(state=state, files=tuple(files), memory_bytes=memory)
+
+
+def _processes() -> Iterator[tuple[int, int]]:
+    for name in names_in(Path("/proc")):
+        if name.isdecimal():
+            facts = read_text(Path("/proc", name, "stat")).rpartition(")")[2].split()
+            if len(facts) > 1:
+                yield int(name), int(facts[1])
