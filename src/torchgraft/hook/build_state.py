@@ -125,7 +125,7 @@ def count_text(state: BuildState) -> str:
         return f"{state.done} of {state.total} files"
     if state.per_cent >= 0:
         return f"{state.per_cent} %"
-    return f"{state.done} files" if state.done else ""
+    return f"{state.done} file{'' if state.done == 1 else 's'}" if state.done else "at work"
 
 
 def state_text(state: BuildState, now_s: float) -> str:

@@ -175,7 +175,8 @@ def write_terminal(text: str, lines: int, *, keeps: bool) -> None:
             return
         width = os.get_terminal_size(descriptor).columns
         if width > 20:
-            text = text[: width - 1]
+            # What it took last time matters least.
+            text = text if len(text) < width else text.rpartition(" (")[0][: width - 1] or text[: width - 1]
             up = f"\x1b[{lines - 1}A" if lines > 1 else ""
             whole = _ABOVE.format(text) if keeps else f"\r{up}\x1b[J{text}" + "\n" * lines
             os.write(descriptor, whole.encode("ascii", errors="replace"))
