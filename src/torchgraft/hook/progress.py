@@ -55,7 +55,7 @@ def counted(call: Call) -> Iterator[Counting]:
         yield counting
         return
     ended = threading.Event()
-    telling = _Telling(call, counting)
+    telling = Telling(call, counting)
     thread = threading.Thread(target=telling.until, args=(ended,), daemon=True)
     thread.start()
     is_made = False
@@ -68,7 +68,7 @@ def counted(call: Call) -> Iterator[Counting]:
         telling.end(failed=not is_made)
 
 
-class _Telling:
+class Telling:
     """Tells of a build, in a thread."""
 
     def __init__(self, call: Call, counting: Counting) -> None:
@@ -107,19 +107,21 @@ class _Telling:
         if not self._is_shown:
             sweep(self._folder)
             self._is_shown = True
-        write_own_file(self._live, json_text(self._state()))
+        write_own_file(self._live, json_text(self.state()))
 
-    def _state(self) -> BuildState:
+    def state(self) -> BuildState:
         """Return how far it is, with what the last build of the same sources shows."""
         state, last = replace(self._counting.state, seen_s=time.time()), read_state(self._last)
-        if last is None or last.failed or last.total != state.total:
+        # Before anything is counted, it may be as many files as last time.
+        is_same = last is not None and (last.total == state.total or (not state.total and not state.done))
+        if last is None or last.failed or not is_same:
             return state
         # Compilers that are called one after the other do not say how many will come.
-        total = last.done if not state.total and state.per_cent < 0 else state.total
+        total = last.total or last.done if not state.total and state.per_cent < 0 else state.total
         return replace(state, last_s=last.took_s(last.ended_s), total=total)
 
     def _text(self) -> str:
-        return ascii_text(shown(f"torchgraft: {state_text(self._state(), time.time())}"))
+        return ascii_text(shown(f"torchgraft: {state_text(self.state(), time.time())}"))
 
     def _in_log(self) -> None:
         if self._call.progress is not Showing.TTY and not (self._is_on_stderr() and self._tells_terminal()):

@@ -16,7 +16,7 @@ from torchgraft.codec import json_text
 from torchgraft.hook.build_state import BuildState, Counting, duration_text, state_text
 from torchgraft.hook.call import Call
 from torchgraft.hook.plan import plan_build
-from torchgraft.hook.progress import FOLDER, counted, read_state, sweep, write_terminal
+from torchgraft.hook.progress import FOLDER, Telling, counted, read_state, sweep, write_terminal
 from torchgraft.model.observation import Hook
 from torchgraft.settings.config import Config
 from torchgraft.tools.cli import main
@@ -127,6 +127,23 @@ def test_a_short_build_writes_nothing(tmp_path: Path) -> None:
     with counted(call) as counting:
         counting.see(b"[1/2] c++ -c a.cpp")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_before_anything_is_counted_it_is_as_last_time(tmp_path: Path) -> None:
+    plan = plan_build(Config(), snapshots.snapshot(hook=Hook.BUILD_WHEEL))
+    call = Call(plan=plan, source=tmp_path, cache_folder=tmp_path, config_settings=None, variables={})
+    last = BuildState(name="ext", began_s=100, ended_s=160, done=10, total=10)
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "ext.json").write_text(json_text(last))
+    counting = Counting(BuildState(name="ext"))
+    telling = Telling(call, counting)
+    state = telling.state()
+    assert (state.done, state.total, state.last_s) == (0, 10, 60)
+    counting.see(ninja(1, 3))
+    state = telling.state()
+    assert (state.done, state.total, state.last_s) == (1, 3, 0)  # of another build than the last one
+    (tmp_path / FOLDER / "ext.json").write_text(json_text(dataclasses.replace(last, failed=True)))
+    assert telling.state().last_s == 0
 
 
 def test_what_is_left_of_builds_is_swept(tmp_path: Path) -> None:
