@@ -19,7 +19,7 @@ from ..child import say
 from ..codec import json_text
 from ..errors import ascii_text, shown
 from ..files import names_in, read_text
-from ..model.observation import FrontEndName, Way
+from ..model.observation import FrontEnd, FrontEndName, Way
 from ..own_files import write_own_file
 from ..settings.config import Showing
 from .build_state import BuildState, Counting, state_text
@@ -133,10 +133,10 @@ class Telling:
         if self._is_on_stderr():
             say(self._text())
             return
-        name = self._call.plan.front_end.name
-        lines = _drawn_lines(name)
+        front_end = self._call.plan.front_end
+        lines = drawn_lines(front_end)
         if lines and sys.platform != "win32":
-            write_terminal(self._text(), lines, keeps=name is FrontEndName.PIP)
+            write_terminal(self._text(), lines, keeps=front_end.name is FrontEndName.PIP)
 
     def _tells_terminal(self) -> bool:
         wanted, variables = self._call.progress, self._call.variables
@@ -147,18 +147,18 @@ class Telling:
         return os.isatty(2)
 
 
-def _drawn_lines(name: FrontEndName) -> int:
+def drawn_lines(front_end: FrontEnd) -> int:
     """Return how many lines a front end draws again and again while it builds, 0 where it shows the build's own output.
 
     uv has one for all, and one for each package that it builds, each of which is a child of its; pip has one.
     """
-    if name not in {FrontEndName.PIP, FrontEndName.UV}:
+    if front_end.name not in {FrontEndName.PIP, FrontEndName.UV} or front_end.command == "uv build":
         return 0
     parent = os.getppid()
     words = read_text(Path(f"/proc/{parent}/cmdline")).split("\0")
     if any(word in {"--verbose", "--quiet", "--no-progress"} or word.startswith(("-v", "-q")) for word in words):
         return 0
-    if name is FrontEndName.PIP:
+    if front_end.name is FrontEndName.PIP:
         return 1
     tasks = Path(f"/proc/{parent}/task")
     children = [child for task in names_in(tasks) for child in read_text(tasks / task / "children").split()]
