@@ -121,6 +121,8 @@ class Workplace:
             "XDG_CACHE_HOME": str(self.folder / "cache"),
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            # The folders of tests have long names, and what is said of them is not to be wrapped.
+            "COLUMNS": "1000",
             "PIP_FIND_LINKS": " ".join(links),
             "PIP_NO_INDEX": "1",
             "PIP_NO_INPUT": "1",
