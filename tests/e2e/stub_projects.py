@@ -74,7 +74,7 @@ class Package:
     """How a package is laid out.
 
     `dynamic`: version and dependencies are said by setup.py. `computed`: and depend on torch. `stock`: as its makers
-    published it, without torchgraft.
+    published it, without torchgraft. Each of its `extras` is called as the distribution that it requires.
     """
 
     name: str = "ext"
@@ -83,6 +83,7 @@ class Package:
     requires: tuple[str, ...] = PLAIN_REQUIRES
     depends: str = "torch"
     stock: bool = False
+    extras: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
@@ -102,7 +103,8 @@ class Package:
 
     def _said_by_setup(self) -> str:
         if self.computed:
-            return f'version="{VERSION}", install_requires=["torch>=" + torch.__version__.split("+")[0]], '
+            extras = f"extras_require={ {name: [name] for name in self.extras} }, " if self.extras else ""
+            return f'version="{VERSION}", install_requires=["torch>=" + torch.__version__.split("+")[0]], {extras}'
         return f'version="{VERSION}", install_requires=["{self.depends}"], ' if self.dynamic else ""
 
     def _pyproject(self) -> str:
@@ -114,7 +116,8 @@ class Package:
             f'name = "{self.name}"',
         ]
         if self.dynamic or self.computed:
-            lines.append('dynamic = ["version", "dependencies"]')
+            more = ', "optional-dependencies"' if self.extras else ""
+            lines.append(f'dynamic = ["version", "dependencies"{more}]')
         else:
             lines += [f'version = "{VERSION}"', f'dependencies = ["{self.depends}"]' if self.depends else ""]
         lines += ["[project.scripts]", f'{self.name} = "{self.module}.__main__:main"']
