@@ -69,7 +69,7 @@ class Case:
     sha256: str
     requires: list[str] = dataclasses.field(default_factory=list)
     use: str = ""
-    distribution: str = ""  # where it is called otherwise
+    distribution: str = ""  # where it is called otherwise, which uv does not take
     variables: dict[str, str] = dataclasses.field(default_factory=dict)
     ceiling: dict[str, Any] = dataclasses.field(default_factory=dict)
     stock: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -148,6 +148,8 @@ def compare(bench: Bench, cases: list[Case], front_ends: list[str] | tuple[str, 
     results = []
     for case in cases:
         for front_end in front_ends:
+            if case.distribution and front_end == "uv":
+                continue
             results.append(bench.try_case(case, front_end))
             print(*results[-1].row(), sep=" | ", flush=True)
             if results[-1].difference:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
-from corpus.run import Case, last_exception
+from corpus.run import CASES, Case, last_exception
 
 TRACEBACK = """\
       Traceback (most recent call last):
@@ -43,3 +44,10 @@ def test_what_works_today_counts_where_its_ceiling_fails() -> None:
         (fails, {}, fails),
     ]:
         assert dataclasses.replace(case, ceiling=ceiling, stock=stock).wanted == wanted
+
+
+def test_what_the_corpus_holds() -> None:
+    cases = [Case(**row) for row in json.loads(CASES.read_text(encoding="utf-8"))]
+    assert len({(case.package, case.version) for case in cases}) >= 30
+    assert all(case.ceiling for case in cases)
+    assert len({case.title for case in cases}) == len(cases)

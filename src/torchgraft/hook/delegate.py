@@ -53,7 +53,7 @@ _SIGKILL = -9  # as subprocess has it; the module signal has no such name on Win
 _REPHRASED = b"torch cannot be imported here"
 # What setup.py says where torch has no CUDA, or there is no nvcc: torch.version.cuda is None.
 _ABOUT_CUDA = re.compile(
-    r"cuda|nvcc|bare_metal_version|InvalidVersion: .*None|'NoneType' object has no attribute 'split'|"
+    r"cuda|nvcc|nvidia|bare_metal_version|InvalidVersion: .*None|'NoneType' object has no attribute 'split'|"
     r"NoneType.*\bstr\b|expected string or bytes-like object",
     re.IGNORECASE,
 )
