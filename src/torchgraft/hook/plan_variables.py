@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ..compile.plan_needs import has_vocabulary
-from ..ladder.plan_way import Reach
+from ..ladder.plan_way import Reach, plan_graft
 from ..model.decision import Compiling, PlannedVariable, Rebuild, Wishes
 from ..model.observation import Snapshot, Way
 from ..model.source_tree import Project
@@ -19,9 +19,11 @@ from ..untrusted import parse_version
 
 # What a tree was built for, where nobody knows it, or parts of it are for another torch.
 UNKNOWN = "unknown"
+_EPOCH = "SOURCE_DATE_EPOCH"
 # What a plan sets by itself, unless the user has set it.
 _DECIDED = (
     "CC",
+    "CFLAGS",
     "CCACHE_BASEDIR",
     "CCACHE_NOHASHDIR",
     "CMAKE_BUILD_PARALLEL_LEVEL",
@@ -33,6 +35,7 @@ _DECIDED = (
     "CUDA_HOME",
     "CUDA_PATH",
     "CXX",
+    "CXXFLAGS",
     "DIST_EXTRA_CONFIG",
     "FORCE_CUDA",
     "MAX_JOBS",
@@ -61,7 +64,8 @@ def plan_variables(
 
         version = None if torch.known is Knowledge.GUESSED else parse_version(torch.version)
         vocabulary = plan_vocabulary(config, snapshot, compiling, torch=version.public if version else None)
-    for variable in (*_decided(reach.torch, reach.way), *vocabulary, *compiling.variables, *wishes.variables):
+    by_itself = (*_decided(reach.torch, reach.way), *_reproducing(config, snapshot, reach))
+    for variable in (*by_itself, *vocabulary, *compiling.variables, *wishes.variables):
         before = chosen.get(variable.name, variable)
         # What is set without looking at the machine, too, is so in metadata: the record has to be the same.
         of_machine = variable.of_machine and before.of_machine
@@ -84,9 +88,27 @@ def _decided(torch: Torch | None, way: Way) -> Iterator[PlannedVariable]:
         yield PlannedVariable(name="PYTHONDONTWRITEBYTECODE", value="1", reason=reason)
 
 
+def _reproducing(config: Config, snapshot: Snapshot, reach: Reach) -> Iterator[PlannedVariable]:
+    """Yield what keeps folders out of debug information and assertions, where wheels are to be the same in any."""
+    if not snapshot.hook.builds or _EPOCH not in snapshot.variables_set or snapshot.python.platform.startswith("win"):
+        return
+    graft = plan_graft(config, snapshot) if reach.way is Way.GRAFT else None
+    folders = {snapshot.project.folder: "."}
+    if reach.torch is not None and reach.torch.folder:
+        folders[reach.torch.folder] = "graft/torch"
+    if graft is not None:
+        folders[graft.folder] = "graft"
+    # Compilers are given the variable as words, each backend in its own way: a folder with spaces is left as it is.
+    plain = {folder: name for folder, name in folders.items() if not set(folder) & set(" \t'\"\\=")}
+    flags = [f"-ffile-prefix-map={folder}={name}" for folder, name in plain.items()]
+    for variable in ("CFLAGS", "CXXFLAGS") if flags else ():
+        reason = f"{_EPOCH} is set: the same bytes in any folder"
+        yield PlannedVariable(name=variable, value=" ".join(flags), reason=reason, of_machine=True)
+
+
 def planned_names(config: Config, project: Project) -> set[str]:
-    """Return the names of all variables that a plan may set."""
-    names = {*_DECIDED, *config.env, *(name for rule in config.when for name in rule.env)}
+    """Return the names of all variables that a plan may set, and of those that it goes by."""
+    names = {*_DECIDED, _EPOCH, *config.env, *(name for rule in config.when for name in rule.env)}
     if has_vocabulary(config, project):
         from ..settings.vocabulary import VARIABLES
 

@@ -123,14 +123,19 @@ def _built_before(metadata_directory: str | None) -> tuple[Path, str] | None:
 def build_sdist(hook: Hook, directory: str, config_settings: Mapping[str, Any] | None) -> str:
     """Return the name of the sdist that was made in `directory`."""
     from ..ladder.without_torch import lack_of_torch_told
+    from ..wheel.reproducible import settle_sdist
     from .delegate import run_hook
 
     call = plan_call(hook, config_settings)
     arguments = (directory, call.config_settings)
     if call.plan.stand_in is not None:
-        return _with_stand_in(call, call.plan.stand_in, arguments)[0]
-    with lack_of_torch_told(call.plan):
-        return str(run_hook(call, arguments))
+        name = _with_stand_in(call, call.plan.stand_in, arguments)[0]
+    else:
+        with lack_of_torch_told(call.plan):
+            name = str(run_hook(call, arguments))
+    if call.plan.way is not Way.OFF:
+        settle_sdist(Path(directory, name))
+    return name
 
 
 def _with_stand_in(call: Call, torch: Torch, arguments: tuple[object, ...]) -> tuple[str, tuple[str, ...]]:

@@ -14,6 +14,7 @@ import lzma
 import os
 import re
 import shutil
+import stat
 import struct
 import time
 import zipfile
@@ -27,6 +28,7 @@ from typing import IO
 from ..errors import ActError, Evidence, Problem
 from ..installed.dist_info import LARGEST_LIST_BYTES, ListedFile, parse_file_list
 from ..values import dataclass
+from .reproducible import settled_mode, source_date
 
 _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
@@ -66,8 +68,8 @@ class WheelChanges:
 def rewrite_wheel(wheel: Path, changes: WheelChanges) -> None:
     """Change a wheel, in a folder that nobody else looks into: where this fails, it may be broken.
 
-    The same wheel and changes give the same bytes. No time in it is later than SOURCE_DATE_EPOCH. Signatures of the
-    old RECORD are taken out.
+    The same wheel and changes give the same bytes. With SOURCE_DATE_EPOCH no time in it is later, and modes are those
+    of any umask. Signatures of the old RECORD are taken out.
 
     :raises ActError: if it is no wheel, or there is no room
     """
@@ -114,11 +116,10 @@ def dist_info_of(archive: zipfile.ZipFile) -> str:
 def _only_adds(wheel: Path, changes: WheelChanges) -> bool:
     """Return whether all that goes out of a wheel is at its end, and all else stays as it is."""
     with zipfile.ZipFile(wheel) as archive:
-        latest = _latest()
-        late = latest is not None and any(member.date_time > latest for member in archive.infolist())
+        is_settled = all(_is_same(member, _as(member, member.filename)) for member in archive.infolist())
         places = [member.header_offset for member in _outgoing(archive, changes.added)]
         is_end = sum(member.header_offset >= min(places) for member in archive.infolist()) == len(places)
-    return is_end and not changes.moved and not changes.replaced and not late
+    return is_end and not changes.moved and not changes.replaced and is_settled
 
 
 def _outgoing(archive: zipfile.ZipFile, added: Mapping[str, bytes]) -> list[zipfile.ZipInfo]:
@@ -199,7 +200,7 @@ def _finish(
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\n").writerows([*rows.values(), (like.filename, "", "")])
     record = _member(like.filename, like)
-    record.external_attr = like.external_attr
+    record.external_attr = _as(like, like.filename).external_attr
     archive.writestr(record, buffer.getvalue().encode("utf-8"))
 
 
@@ -255,22 +256,30 @@ def _as(member: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
     as_.flag_bits &= ~_HAS_DESCRIPTOR
     # Times in other formats, which would differ between builds; the sizes of large files are written anew.
     as_.extra = b""
-    as_.date_time = min(member.date_time, _latest() or member.date_time)
+    latest = source_date()
+    if latest is not None:
+        as_.date_time = min(member.date_time, _zip_time(latest))
+        mode = member.external_attr >> 16
+        if mode and stat.S_IFMT(mode) in {0, stat.S_IFREG}:
+            as_.external_attr = (settled_mode(mode) | stat.S_IFREG) << 16
     return as_
 
 
+def _is_same(one: zipfile.ZipInfo, other: zipfile.ZipInfo) -> bool:
+    return (one.date_time, one.external_attr) == (other.date_time, other.external_attr)
+
+
 def _member(name: str, like: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    member = zipfile.ZipInfo(name, date_time=_latest() or like.date_time)
+    latest = source_date()
+    member = zipfile.ZipInfo(name, date_time=like.date_time if latest is None else _zip_time(latest))
     member.compress_type = zipfile.ZIP_DEFLATED
     member.external_attr = 0o100644 << 16
     member.create_system = like.create_system
     return member
 
 
-def _latest() -> tuple[int, int, int, int, int, int] | None:
-    """Return the time that SOURCE_DATE_EPOCH says (reproducible-builds.org), None where it is not set."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return max(time.gmtime(int(epoch))[:6], _EARLIEST_ZIP_TIME) if epoch.isdigit() else None
+def _zip_time(moment_s: int) -> tuple[int, int, int, int, int, int]:
+    return max(time.gmtime(moment_s)[:6], _EARLIEST_ZIP_TIME)
 
 
 def _text(digest: bytes) -> str:

@@ -1,0 +1,50 @@
+"""The same bytes at any time, for any user and umask: what SOURCE_DATE_EPOCH asks for (reproducible-builds.org).
+
+May not change anything where that is not set.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tarfile
+from pathlib import Path
+
+
+def source_date() -> int | None:
+    """Return the time that SOURCE_DATE_EPOCH says (reproducible-builds.org), None where it is not set."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return int(epoch) if epoch.isdigit() else None
+
+
+def settled_mode(mode: int) -> int:
+    """Return the permissions of a file as they are under the usual umask: nothing else of it says anything."""
+    return 0o755 if mode & 0o111 else 0o644
+
+
+def settle_sdist(sdist: Path) -> None:
+    """Give an sdist the bytes that it has at any time, for any user and umask; not without SOURCE_DATE_EPOCH.
+
+    :raises tarfile.TarError: if it is none
+    """
+    latest = source_date()
+    if latest is None or not sdist.name.endswith(".tar.gz"):
+        return
+    draft = sdist.with_name(f".{sdist.name}.tmp")
+    try:
+        with (
+            tarfile.open(sdist) as old,
+            draft.open("wb") as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=latest) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as new,
+        ):
+            for member in old:
+                member.mtime = min(int(member.mtime), latest)
+                member.uid = member.gid = 0
+                member.uname = member.gname = ""
+                member.mode = 0o755 if member.isdir() else settled_mode(member.mode)
+                member.pax_headers = {}
+                new.addfile(member, old.extractfile(member) if member.isreg() else None)
+        draft.replace(sdist)
+    finally:
+        draft.unlink(missing_ok=True)
