@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import os
 import tarfile
+import zlib
 from pathlib import Path
 
 
@@ -25,10 +26,10 @@ def settled_mode(mode: int) -> int:
 def settle_sdist(sdist: Path) -> None:
     """Give an sdist the bytes that it has at any time, for any user and umask; not without SOURCE_DATE_EPOCH.
 
-    :raises tarfile.TarError: if it is none
+    What is no sdist stays as it is.
     """
     latest = source_date()
-    if latest is None or not sdist.name.endswith(".tar.gz"):
+    if latest is None or not (sdist.name.endswith(".tar.gz") and sdist.is_file()):
         return
     draft = sdist.with_name(f".{sdist.name}.tmp")
     try:
@@ -46,5 +47,7 @@ def settle_sdist(sdist: Path) -> None:
                 member.pax_headers = {}
                 new.addfile(member, old.extractfile(member) if member.isreg() else None)
         draft.replace(sdist)
+    except (EOFError, gzip.BadGzipFile, tarfile.TarError, zlib.error):
+        return
     finally:
         draft.unlink(missing_ok=True)

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from torchgraft.wheel.reproducible import settle_sdist
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no tar"), gzip.compress(b"a" * 9999)[:-20]])
+def test_what_is_no_sdist_stays_as_it_is(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    sdist = tmp_path / "ext-1.0.tar.gz"
+    settle_sdist(sdist)
+    sdist.write_bytes(content)
+    settle_sdist(sdist)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [content]
