@@ -1,15 +1,23 @@
 """Build ordinary projects with their own backend and with torchgraft around it: all has to be the same, but our record.
 
     python tests/passthrough/run.py [NAME ...]
+    python tests/passthrough/run.py --packages FOLDER [NAME ...]
 
-The projects are those of trees.py. What they need is installed into an environment in .environments/.
+The projects are those of trees.py, or the folders of a folder, as tests/packages of the sdists of meson-python and
+scikit-build-core. What they need is installed into an environment in .environments/.
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
+import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+
+import tomllib
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
@@ -21,7 +29,7 @@ if __name__ == "__main__":
 
 from hooks.conftest import write_consumer  # noqa: E402
 from passthrough.comparing import GROUPS, differences, facts_of  # noqa: E402
-from passthrough.trees import TREES  # noqa: E402
+from passthrough.trees import TREES, Tree  # noqa: E402
 
 BACKENDS = ("setuptools", "wheel", "setuptools_scm", "cffi", "Cython", "meson-python", "ninja", "scikit-build-core")
 
@@ -37,13 +45,26 @@ def make_backends() -> str:
     return str(python)
 
 
-def main(names: list[str]) -> int:
+def read_trees(folder: Path) -> dict[str, Tree]:
+    """Return the projects that are in a folder, each with its own backend."""
+    trees = {}
+    for file in sorted(folder.glob("*/pyproject.toml")):
+        system = tomllib.loads(file.read_text("utf-8")).get("build-system", {})
+        copy = functools.partial(shutil.copytree, file.parent, dirs_exist_ok=True, symlinks=True)
+        backend = system.get("build-backend", "setuptools.build_meta:__legacy__")
+        path = "".join(system.get("backend-path", []))
+        trees[file.parent.name] = Tree(backend=backend, backend_path=path, prepare=copy)
+    return trees
+
+
+def main(names: list[str], trees: Mapping[str, Tree]) -> int:
+    """Return 0 if nothing differs."""
     python = make_backends()
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         consumer = write_consumer(Path(folder, "consumer"))
-        for name in names or TREES:
-            tree = TREES[name]
+        for name in names or trees:
+            tree = trees[name]
             found = []
             for group in GROUPS:
                 place = Path(folder, "place")
@@ -55,13 +76,15 @@ def main(names: list[str]) -> int:
                         again = facts_of(tree, "", group, place, consumer=consumer, python=python)
                         ours |= {name: theirs[name] for name in theirs if again.get(name) != theirs[name]}
                     found += [f"{variant}: {group}: {one}" for one in differences(theirs, ours)]
-                    if found and "-v" in sys.argv:
-                        print(*(f"{k}: {v}" for k, v in {**theirs, **ours}.items() if k.startswith("output")), sep="\n")
             print("FAILS" if found else "ok   ", name, *found, sep="\n  " if found else " ", flush=True)
             failed += bool(found)
-    print(failed, "of", len(names or TREES), "differ")
+    print(failed, "of", len(names or trees), "differ")
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main([name for name in sys.argv[1:] if not name.startswith("-")]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--packages", type=Path)
+    parser.add_argument("names", nargs="*")
+    told = parser.parse_args()
+    sys.exit(main(told.names, read_trees(told.packages) if told.packages else TREES))
