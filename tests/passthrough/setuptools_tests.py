@@ -2,8 +2,9 @@
 
     python tests/passthrough/setuptools_tests.py off|auto
 
-What they expect of exceptions in their own process cannot hold: the backend has one of its own, whose failure is a message
-and an exit status here. With `auto`, the consumer has a stub torch, and exact lists of files do not expect our record.
+What they expect of exceptions in their own process cannot hold: the backend has one of its own, whose failure is a
+message and an exit status here. With `auto`, the consumer has a stub torch, and exact lists of files do not expect our
+record.
 """
 
 from __future__ import annotations
