@@ -14,6 +14,7 @@ from torchgraft.model.observation import FrontEndName, Rule, Snapshot
 from torchgraft.model.torch_values import Origin, Torch
 from torchgraft.settings.config import Config
 from torchgraft.tools.cache.cache_folder import CacheState
+from torchgraft.tools.cli import main
 from torchgraft.tools.doctor.checkup import (
     Checkup,
     DoctorLine,
@@ -315,3 +316,12 @@ def test_the_text_wraps_what_is_said_and_never_a_command() -> None:
     assert any(line.endswith(f"fix: {fix}") for line in lines)
     assert "[no-torch]" in "\n".join(lines)
     assert lines[-1] == "1 problem, 1 note"
+
+
+def test_an_environment_without_torch_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    environment = tmp_path / "env"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin" / "python").touch()
+    (environment / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    assert main(["doctor", "--consumer", str(environment)]) == 1
+    assert "[no-torch]" in capsys.readouterr().out

@@ -45,8 +45,8 @@ def take_checkup(consumer: str | None) -> tuple[Config, Checkup]:
     settings, faults = _settings(consumer)
     # Without a CUDA build of torch, too: somebody may wonder why none is taken.
     looking = dataclasses.replace(settings, config=dataclasses.replace(settings.config, cuda=Cuda.REQUIRED))
-    script = SetupScript(torch_sources=2)
-    project = Project(folder=str(settings.source), cuda_sources=_CUDA_SOURCES, setup_script=script)
+    script = SetupScript(imports=("torch",), needs_torch=True, torch_sources=2)
+    project = Project(folder=str(settings.source), cuda_sources=_CUDA_SOURCES, dependencies=(), setup_script=script)
     snapshot = take_shell_snapshot(looking, project=project, hook=Hook.BUILD_WHEEL)
     if snapshot.consumer is None or snapshot.consumer.torch is None:
         # Without a torch, no hook would look at more than processors and memory.
