@@ -13,6 +13,7 @@ from pathlib import Path
 
 # Of files that a person, a tool or the kernel writes for configuration.
 _SMALL_BYTES = 65_536
+_CHUNK_BYTES = 1 << 20
 
 
 class UnreadableError(Exception):
@@ -36,6 +37,20 @@ def read_whole(path: Path, limit_bytes: int) -> bytes:
     if len(content) > limit_bytes:
         raise UnreadableError(f"is larger than {limit_bytes // 1_000_000} MB")
     return content
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 digest of a file.
+
+    :raises OSError: if it cannot be read
+    """
+    import hashlib
+
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            total.update(chunk)
+    return total.hexdigest()
 
 
 def read_start(path: Path, limit_bytes: int) -> bytes | None:

@@ -45,6 +45,7 @@ class Call:
     trust: tuple[str, ...] = ()
     caller: int | None = None
     progress: Showing = Showing.AUTO
+    store_token: str = ""
 
 
 def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: str | None = None) -> Call:
@@ -77,6 +78,7 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
         trust=settings.config.trust,
         caller=caller,
         progress=settings.config.progress,
+        store_token=settings.config.store_token,
     )
 
 

@@ -38,8 +38,8 @@ from .plan_variables import build_identity
 _EXTENSION_SUFFIX = str(sysconfig.get_config_var("EXT_SUFFIX"))
 
 
-def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None:
-    """Check a wheel that was built, and write into it what it was built with.
+def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> BuiltWheel:
+    """Check a wheel that was built, and write into it what it was built with; return what it was before.
 
     :param metadata: what its METADATA has to be, None where it is right
     :raises PlanError: if it does not link with the torch that it is for
@@ -87,6 +87,7 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> None
             replaced=_with_run_paths(call, wheel, run_paths, Path(folder)),
         )
         rewrite_wheel(wheel, changes)
+    return built
 
 
 def _checked_links(plan: Plan, modules: tuple[Module, ...], wheel: Path) -> LinkReport:

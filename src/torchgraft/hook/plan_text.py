@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..errors import problems_text, shown
-from ..model.decision import Plan, PlannedPrebuilt, RungAnswer
+from ..model.decision import Plan, PlannedPrebuilt, PlannedStore, RungAnswer
 from ..model.observation import FrontEndName, Way
 from ..model.torch_values import Knowledge, Torch
 from ..settings.config import Log
@@ -71,6 +71,7 @@ def plan_text(plan: Plan) -> str:
     )
     lines += _section("rules", [f"{rule.number} {rule.outcome.value}: {rule.said}" for rule in plan.when])
     lines += _section("prebuilt", [_prebuilt_text(wheel) for wheel in plan.prebuilt])
+    lines += _section("store", [_store_text(plan.store)] if plan.store else [])
     asked = "asked for requirements" if plan.delegate.asked else "not asked for requirements"
     lines.append(f"delegate   {plan.delegate.backend}, {asked}: {plan.delegate.reason}")
     lines += _section("overrides", list(plan.overrides))
@@ -145,6 +146,14 @@ def _prebuilt_text(wheel: PlannedPrebuilt) -> str:
     if wheel.hashes:
         return f"{wheel.url} is tried first, if its digest is in {wheel.hashes}"
     return f"{wheel.url} is tried first{', with a known digest' if wheel.sha256 else ''}"
+
+
+def _store_text(store: PlannedStore) -> str:
+    if store.refused:
+        return f"the wheel is not kept: {store.refused}"
+    from ..redaction import without_secrets
+
+    return f"a wheel of the same is looked for, and kept, in {', '.join(map(without_secrets, store.places))}"
 
 
 def _rung_line(answer: RungAnswer, *, chosen: bool) -> str:

@@ -156,6 +156,8 @@ def build_wheel(
     hook: Hook, directory: str, config_settings: Mapping[str, Any] | None, metadata_directory: str | None
 ) -> str:
     """Return the name of the wheel that was made in `directory`, checked and with the record in it."""
+    import shutil
+
     from ..wheel.metadata import as_prepared, delegates_metadata
     from .delegate import run_hook
     from .workshop import moved
@@ -178,6 +180,11 @@ def build_wheel(
             raise PlanError(*call.plan.compile_problems)
     if call.plan.way is Way.OFF:
         return str(run_hook(call, (directory, call.config_settings, metadata_directory)))
+    key = _store_key(call)
+    if key:
+        stored = _take_stored(call, key, directory, metadata_directory)
+        if stored is not None:
+            return stored
     metadata = None
     if metadata_directory is not None and call.plan.from_files:
         # setuptools would take over the whole folder, the top_level.txt too that knows no extension modules.
@@ -192,7 +199,15 @@ def build_wheel(
         name = str(run_hook(there, (str(draft), call.config_settings, prepared)))
         from .finish import finish_wheel
 
-        finish_wheel(there, draft / name, metadata)
+        raw = draft.with_name("raw.whl")
+        if key:
+            shutil.copyfile(draft / name, raw)
+        built = finish_wheel(there, draft / name, metadata)
+        # Which run paths have to go depends on where it was built.
+        if key and not built.run_paths:
+            from ..prebuilt.store import keep_wheel
+
+            keep_wheel(call.plan, key, raw, info=built.contents.info, token=call.store_token)
         for made in sorted(draft.iterdir()):
             made.replace(Path(directory) / made.name)
     return name
@@ -245,6 +260,47 @@ def _asked_metadata(call: Call) -> Iterator[str]:
     plan = replace(call.plan, hook=Hook.PREPARE_METADATA_FOR_BUILD_WHEEL)
     with tempfile.TemporaryDirectory(prefix="torchgraft-") as folder:
         yield str(Path(folder) / run_hook(replace(call, plan=plan), (folder, call.config_settings)))
+
+
+def _store_key(call: Call) -> str:
+    """Return the key of the wheel in a store; "" where none is looked for."""
+    store = call.plan.store
+    if store is None or store.refused:
+        return ""
+    from ..child import say
+    from ..prebuilt.store_key import NoKeyError, wheel_key
+    from .delegate import delegate_variables
+
+    variables = delegate_variables(call.plan, call.variables, None)
+    try:
+        return wheel_key(
+            call.plan, call.source, variables=variables, user=call.variables, config_settings=call.config_settings
+        )
+    except (NoKeyError, OSError) as reason:
+        say(shown(f"torchgraft: the wheel is not kept for the next build: {reason}"))
+        return ""
+
+
+def _take_stored(call: Call, key: str, directory: str, metadata_directory: str | None) -> str | None:
+    """Return the name of the wheel that was built before, now in `directory`; None where there is none that fits."""
+    from ..child import say
+    from ..prebuilt.store import take_stored
+    from .finish import finish_wheel
+
+    prepared = None if metadata_directory is None else Path(metadata_directory)
+    with _draft_in(directory) as draft:
+        found = take_stored(call.plan, key, draft, prepared, token=call.store_token)
+        if found is None or call.plan.store is None:
+            return None
+        metadata = None if prepared is None else (prepared / "METADATA").read_bytes()
+        plan = replace(call.plan, jobs=None, store=replace(call.plan.store, used=True))
+        try:
+            finish_wheel(replace(call, plan=plan), found, metadata)
+        except TorchgraftError as error:
+            say(shown(f"torchgraft: it is compiled all the same: {error.problems[0].headline}"))
+            return None
+        found.replace(Path(directory) / found.name)
+        return found.name
 
 
 def _take_prebuilt(call: Call, directory: str, metadata_directory: str | None) -> tuple[Call, str | None]:

@@ -90,6 +90,21 @@ class PlannedPrebuilt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedStore:
+    """Where a wheel is looked for that was built before, in this order, and kept; `refused` says why not, "" if it is.
+
+    `facts` are what the plan knows of all that decides a wheel, by name. `writes` says whether it is given to servers,
+    `used` that this one was there.
+    """
+
+    places: tuple[str, ...] = ()
+    writes: bool = False
+    refused: str = ""
+    used: bool = False
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wishes:
     """What the settings of the package come to here: its rules, its variables with facts in them, its prebuilt wheels.
 
@@ -310,6 +325,7 @@ class Plan:
     variables: tuple[PlannedVariable, ...] = ()
     when: tuple[RuleOutcome, ...] = ()
     prebuilt: tuple[PlannedPrebuilt, ...] = ()
+    store: PlannedStore | None = None
     asks_identity: bool = False
     asks_dependencies: bool = False
     delegate: Delegate

@@ -90,6 +90,13 @@ class UsePrebuilt(enum.Enum):
     OFF = "off"
 
 
+class Storing(enum.Enum):
+    """Whether wheels of a package may be kept for the next build of the same."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
 class Log(enum.Enum):
     """How much is said on stderr."""
 
@@ -218,6 +225,27 @@ class Config:
         "The versions of torch that the package supports. Another one is refused before anything is compiled. Without"
         " it, the package's own dependency on torch counts.",
         Source.TOML,
+    )
+    stored: Storing = _setting(
+        Storing.AUTO,
+        choice(Storing),
+        "Whether a wheel is kept for the next build of the same sources, torch and settings. `off` is for packages"
+        " whose wheels depend on what nobody can see: files outside of the source tree, servers, the time.",
+        Source.TOML,
+        key="store",
+    )
+    store: tuple[str, ...] = _setting(
+        ("auto",),
+        kinds.STORES,
+        "Where wheels are kept, and looked for before anything is compiled: folders and addresses, separated by spaces;"
+        " `auto` is the one in the cache folder. `off`: nowhere. See [compile once](../how-to/compile-once.md).",
+        *USER,
+    )
+    store_write: bool = _setting(
+        False, kinds.FLAG, "Whether wheels that are built here are given to the servers in `store`, too.", *USER
+    )
+    store_token: str = _setting(
+        "", kinds.TEXT, "A token that the servers in `store` want (`Authorization: Bearer`).", Source.VARIABLE
     )
     told_torch: str = _setting(
         "",

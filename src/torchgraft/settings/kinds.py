@@ -305,6 +305,13 @@ def _digests(data: object) -> tuple[str, ...]:
     return tuple(str(text).lower() for text in texts)
 
 
+def _store(data: object) -> str:
+    text = _text(data)
+    if text != "auto" and not re.match(r"https?://[^/\s]|[/~]|[A-Za-z]:[\\/]", text):
+        raise ValueProblem("folders by their full paths, addresses (https://...), auto; or off")
+    return text
+
+
 _spelt_name = _like(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "names of distributions")
 # As PEP 517 wants it for build-backend.
 _object_reference = _like(
@@ -319,6 +326,7 @@ BACKEND = _scalar("object reference", _backend)
 SPECIFIERS = _scalar("version specifiers", _specifier)
 VERSION = _scalar("version", _version)
 NAMES = ListKind("list of names", _name, r"[,\s]+")
+STORES = ListKind("list of folders and addresses", _store, r"\s+", off="off")
 PATHS = ListKind("list of paths", _text, re.escape(os.pathsep))
 REQUIREMENTS = ListKind("list of requirements", _requirement, r"\n")
 RELATIVE_PATHS = ListKind("list of folders", _relative, r"\n")

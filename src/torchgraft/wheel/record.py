@@ -173,6 +173,8 @@ def built_facts(plan: Plan, wheel: BuiltWheel, *, reproducible: bool) -> dict[st
             "python": limited_api(wheel.contents, wheel.modules),
         },
     }
+    if plan.store is not None and plan.store.used:
+        facts["stored"] = True
     # What is absolute is of one machine; the wheel has it, and had it before.
     changed = {c.file: [entry for entry in c.entries if not entry.startswith("/")] for c in wheel.run_paths}
     if changed:
