@@ -156,11 +156,8 @@ def build_wheel(
     hook: Hook, directory: str, config_settings: Mapping[str, Any] | None, metadata_directory: str | None
 ) -> str:
     """Return the name of the wheel that was made in `directory`, checked and with the record in it."""
-    import shutil
-
-    from ..wheel.metadata import as_prepared, delegates_metadata
+    from ..wheel.metadata import as_prepared
     from .delegate import run_hook
-    from .workshop import moved
 
     call = plan_call(hook, config_settings, metadata_directory)
     if call.plan.asks_identity:
@@ -181,10 +178,18 @@ def build_wheel(
     if call.plan.way is Way.OFF:
         return str(run_hook(call, (directory, call.config_settings, metadata_directory)))
     key = _store_key(call)
-    if key:
-        stored = _take_stored(call, key, directory, metadata_directory)
-        if stored is not None:
-            return stored
+    stored = _take_stored(call, key, directory, metadata_directory) if key else None
+    return stored or _compiled_wheel(call, key, directory, metadata_directory)
+
+
+def _compiled_wheel(call: Call, key: str, directory: str, metadata_directory: str | None) -> str:
+    """Return the name of the wheel that the delegate has made, now in `directory`; it is kept in a store under a key."""
+    import shutil
+
+    from ..wheel.metadata import delegates_metadata
+    from .delegate import run_hook
+    from .workshop import moved
+
     metadata = None
     if metadata_directory is not None and call.plan.from_files:
         # setuptools would take over the whole folder, the top_level.txt too that knows no extension modules.

@@ -1,4 +1,4 @@
-"""The wheel store: wheels as the delegate made them, in folders and on servers, under the keys of all that decides them.
+"""The wheel store: wheels as the delegate made them, in folders and on servers, by the keys of what decides them.
 
 May not decide what that is, nor finish a wheel: record, guard and link check are made anew for who gets one. A store
 that fails is no error: the wheel can be compiled.
