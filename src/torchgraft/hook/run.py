@@ -183,7 +183,7 @@ def build_wheel(
 
 
 def _compiled_wheel(call: Call, key: str, directory: str, metadata_directory: str | None) -> str:
-    """Return the name of the wheel that the delegate has made, now in `directory`; it is kept in a store under a key."""
+    """Return the name of the wheel that the delegate has made, now in `directory`; it is kept by its key, if any."""
     import shutil
 
     from ..wheel.metadata import delegates_metadata

@@ -41,7 +41,7 @@ def take_stored(plan: Plan, key: str, folder: Path, prepared: Path | None, *, to
         try:
             if not _fetch(place, key, about_file, draft, token):
                 continue
-            about = _parsed(find_text(about_file, _LARGEST_ABOUT_BYTES) or "")
+            about = read_about(folder)
             found = draft.rename(folder / _inspected(draft, about, plan, prepared))
         except (UnfitError, StoreServerError, OSError) as reason:
             _say(place, f"has no wheel for this build that can be used: {reason}")
@@ -155,13 +155,13 @@ def _refuse_open(folder: Path) -> None:
         raise UnfitError("any user can change what is there")
 
 
-def _parsed(text: str) -> dict[str, str]:
+def read_about(entry: Path) -> dict[str, str]:
     """Return what an entry says of itself.
 
     :raises UnfitError: if that is nothing
     """
     try:
-        about = json.loads(text)
+        about = json.loads(find_text(entry / ABOUT, _LARGEST_ABOUT_BYTES) or "")
     except (ValueError, RecursionError):
         about = None
     names = ("sha256", "info", "name", "version")

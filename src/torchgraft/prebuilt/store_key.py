@@ -96,7 +96,7 @@ def wheel_key(
 
 def key_of(facts: Mapping[str, Any]) -> str:
     """Return the key of all that decides a wheel."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def read_tree(source: Path) -> _Tree:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from torchgraft.hook.source_lock import hold_source, note_path
 from torchgraft.ladder.graft import link_graft
 from torchgraft.model.decision import Graft
 from torchgraft.model.observation import Link
+from torchgraft.prebuilt.plan_store import STORE_FORMAT
 from torchgraft.tools.cache.cache_folder import (
     CacheEntry,
     CacheKind,
@@ -301,3 +304,26 @@ def test_ages_that_are_none(text: str, capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit, match="2"):
         main(["cache", "prune", f"--older-than={text}"])
     assert "is no age" in capsys.readouterr().err
+
+
+def test_a_wheel_is_listed_with_what_it_is_and_goes_like_all_else(tmp_path: Path) -> None:
+    entry = tmp_path / "wheels" / "0123"
+    entry.mkdir(parents=True)
+    (entry / "wheel.whl").write_text("x" * 5000)
+    about = {
+        "format": STORE_FORMAT,
+        "sha256": "0",
+        "info": "ext-1.0",
+        "name": "ext",
+        "version": "1.0",
+        "torch": "2.8.0",
+    }
+    (entry / "about.json").write_text(json.dumps(about))
+    (found,) = read_cache(tmp_path).entries
+    assert (found.kind, found.targets) == (CacheKind.WHEEL, ("ext 1.0, torch 2.8.0",))
+    assert found.size_bytes >= 5000
+    (entry / "about.json").write_text("")
+    listing = read_cache(tmp_path)
+    assert listing.entries[0].targets == ("unknown",)
+    prune_cache(tmp_path, plan_pruning(listing, now_s=time.time() + DAY_S, everything=True))
+    assert not entry.exists()

@@ -20,6 +20,8 @@ from ...files import is_folder, names_in
 from ...hook.cache_sweep import below, size_of
 from ...hook.source_lock import source_of_lock
 from ...own_files import remove_in_one_step
+from ...prebuilt.inspect import UnfitError
+from ...prebuilt.store import read_about
 from ...values import dataclass
 
 
@@ -29,6 +31,7 @@ class CacheKind(enum.Enum):
     GRAFT = "graft"
     TOOLKIT = "toolkit"
     COMPILER = "compiler"
+    WHEEL = "wheel"
     LOCK = "lock"
     NOTE = "note"
     DRAFT = "draft"
@@ -39,6 +42,7 @@ _PARTS = {
     "grafts": CacheKind.GRAFT,
     "toolkits": CacheKind.TOOLKIT,
     "compilers": CacheKind.COMPILER,
+    "wheels": CacheKind.WHEEL,
     "locks": CacheKind.LOCK,
 }
 _CURE = "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"
@@ -59,7 +63,7 @@ class CacheEntry:
     """One thing in the cache folder.
 
     `size_bytes` is its own, without what its links lead to. `targets` are the folders that these lead into, or the
-    source tree that a lock or a note is for.
+    source tree that a lock or a note is for, or which distribution a wheel is.
     `last_used_s` are seconds since 1970. `stale` says why nothing can use it any more, "" if something can. `held`
     says of a lock that a build holds it, or that this cannot be found out.
     """
@@ -143,11 +147,24 @@ def _read_entry(kind: CacheKind, path: Path) -> CacheEntry:
         name=path.name,
         size_bytes=size_of(path),
         last_used_s=path.lstat().st_mtime,
-        targets=(source,) if source else tuple(sorted({root for link in links if (root := _root(link, path))})),
+        targets=(_wheel_text(path),)
+        if kind is CacheKind.WHEEL
+        else (source,)
+        if source
+        else tuple(sorted({root for link in links if (root := _root(link, path))})),
         stale="its source tree is gone" if source and not os.path.lexists(source) else stale,
         # Where it cannot be found out, somebody may hold it.
         held=kind is CacheKind.LOCK and is_file_locked(path) is not False,
     )
+
+
+def _wheel_text(entry: Path) -> str:
+    """Return what a stored wheel is, and for which torch."""
+    try:
+        about = read_about(entry)
+    except UnfitError:
+        return "unknown"
+    return f"{about['name']} {about['version']}, torch {about.get('torch', '')}"
 
 
 def _root(link: Path, folder: Path) -> str:
@@ -177,7 +194,7 @@ def _prune(folder: Path, item: Pruned) -> Pruned:
             return replace(item, removed=False, reason="used in the meantime")
         if entry.kind is CacheKind.LOCK:
             return item if remove_lock_file(path) else replace(item, removed=False, reason="a build holds it")
-        if entry.kind in {CacheKind.GRAFT, CacheKind.TOOLKIT, CacheKind.COMPILER}:
+        if entry.kind in {CacheKind.GRAFT, CacheKind.TOOLKIT, CacheKind.COMPILER, CacheKind.WHEEL}:
             remove_in_one_step(path)
         elif entry.kind is CacheKind.DRAFT and is_folder(path):
             shutil.rmtree(path)
