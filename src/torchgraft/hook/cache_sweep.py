@@ -27,11 +27,11 @@ def sweep_cache(cache_folder: Path, *, used: tuple[Path, ...], keep_s: int, most
 
     :param used: what this build uses
     :param keep_s: how long what no build uses is kept; 0 is for ever
-    :param most_bytes: how much grafts and toolkits may take; 0 is without limit
+    :param most_bytes: how much grafts, toolkits and wheels may take; 0 is without limit
     """
     _sweep_locks(cache_folder / "locks", used, keep_s)
     kept: list[tuple[float, Path]] = []
-    for part in ("grafts", "toolkits", "compilers"):
+    for part in ("grafts", "toolkits", "compilers", "wheels"):
         for entry in _some_of(cache_folder / part):
             with contextlib.suppress(OSError):  # another build has just removed it
                 used_s = entry.lstat().st_mtime
@@ -41,7 +41,7 @@ def sweep_cache(cache_folder: Path, *, used: tuple[Path, ...], keep_s: int, most
                     remove_in_one_step(entry)
                 else:
                     kept.append((used_s, entry))
-    for part in ("", "grafts", "toolkits", "compilers", "locks"):
+    for part in ("", "grafts", "toolkits", "compilers", "wheels", "locks"):
         _sweep_drafts(cache_folder / part)
     if most_bytes:
         _shrink(sorted(kept), most_bytes - sum(map(size_of, used)))

@@ -142,16 +142,15 @@ def _read_entry(kind: CacheKind, path: Path) -> CacheEntry:
     needed = links if kind is CacheKind.GRAFT else [link for link in links if link == path / "bin" / "nvcc"]
     gone = next((link.relative_to(path) for link in needed if not link.exists()), None)
     stale = f"its {gone.name if kind is CacheKind.TOOLKIT else gone} is gone" if gone else ""
+    leads_to = (source,) if source else tuple(sorted({root for link in links if (root := _root(link, path))}))
+    if kind is CacheKind.WHEEL:
+        leads_to = (_wheel_text(path),)
     return CacheEntry(
         kind=kind,
         name=path.name,
         size_bytes=size_of(path),
         last_used_s=path.lstat().st_mtime,
-        targets=(_wheel_text(path),)
-        if kind is CacheKind.WHEEL
-        else (source,)
-        if source
-        else tuple(sorted({root for link in links if (root := _root(link, path))})),
+        targets=leads_to,
         stale="its source tree is gone" if source and not os.path.lexists(source) else stale,
         # Where it cannot be found out, somebody may hold it.
         held=kind is CacheKind.LOCK and is_file_locked(path) is not False,
