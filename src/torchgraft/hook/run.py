@@ -293,7 +293,7 @@ def _take_stored(call: Call, key: str, directory: str, metadata_directory: str |
     from .finish import finish_wheel
 
     prepared = None if metadata_directory is None else Path(metadata_directory)
-    with _draft_in(directory) as draft:
+    with _draft_in(directory, call.caller) as draft:
         found = take_stored(call.plan, key, draft, prepared, token=call.store_token)
         if found is None or call.plan.store is None:
             return None

@@ -378,8 +378,8 @@ class Config:
     cache_size_bytes: int = _setting(
         10 * 10**9,
         kinds.SIZE,
-        "How much grafts, toolkits and wheels may take; what was used longest ago goes first, and nothing of the last day."
-        " `0GB`: without limit.",
+        "How much grafts, toolkits and wheels may take; what was used longest ago goes first, and nothing of the last"
+        " day. `0GB`: without limit.",
         *USER,
         key="cache-size",
     )
