@@ -84,7 +84,7 @@ def wheel_key(
         "sources": tree.digest,
         "torch files": _torch_files(plan),
         "compilers": list(_compilers(plan, variables)),
-        "config_settings": config_settings,
+        "config_settings": config_settings or {},  # uv hands over an empty mapping, pip nothing
         "environment": deciding_variables(user, tree.words | {v.name for v in plan.variables}),
         "python path": python_path_of(take_hook_process()),
         "sysconfig": {name: sysconfig.get_config_var(name) for name in _SYSCONFIG},

@@ -206,6 +206,7 @@ def test_what_the_delegate_is_told_and_user_variables_count(torch: Any, source: 
         key(made, source, config_settings={"--global-option": "x"}),
     }
     assert len(keys) == 3
+    assert key(made, source, config_settings={}) in keys
 
 
 def test_a_compiler_of_the_same_version_that_is_another_program_is_another_key(
