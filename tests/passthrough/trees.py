@@ -59,11 +59,11 @@ class Tree:
         for name, text in self.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
+        if self.prepare is not None:
+            self.prepare(folder)
         if self.backend_path:
             with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:
                 file.write(f'[tool.torchgraft]\nbackend-path = ["{self.backend_path}"]\n')
-        if self.prepare is not None:
-            self.prepare(folder)
 
 
 def _git(folder: Path) -> None:
