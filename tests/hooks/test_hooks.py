@@ -347,7 +347,7 @@ def test_one_job_is_the_last_try(make_project: Any, make_caller: Any, tmp_path: 
 
 
 # What asking for requirements must not import, nor anything that imports it; psutil is for systems without /proc.
-HEAVY = {"setuptools", "torch", "installer", "elftools", "ssl", "urllib.request", "hashlib", "json", "csv"}
+HEAVY = {"setuptools", "torch", "installer", "elftools", "ssl", "urllib.request", "hashlib", "json", "csv", "shutil"}
 ASK = """
 import gc, sys, torchgraft.build_meta
 before = gc.get_threshold(), gc.get_stats()[0]["collections"]

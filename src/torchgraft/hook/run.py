@@ -6,7 +6,6 @@ May not decide: what is done follows from the plan alone. What only some hooks n
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -167,6 +166,8 @@ def build_wheel(
     before = _built_before(metadata_directory)
     if before is not None:
         if before[1] == build_identity(call.plan.torch):
+            import shutil
+
             return Path(shutil.copy2(before[0], directory)).name
         metadata_directory = None  # beside which pyproject_hooks would find that wheel
     if call.plan.prebuilt:
