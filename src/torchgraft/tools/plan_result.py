@@ -28,7 +28,9 @@ def result_text(plan: Plan, *, folder: str, width: int) -> str:
     notes = [line for text in _attention(plan) for line in wrapped(f"note: {text}", width, "      ")]
     blocks += ["\n".join(notes)] if notes else []
     if not plan.problems:
-        blocks += _section("requirements", [f"{line.text}  ({line.reason})" for line in plan.requirements], width)
+        requires = (f"requires {line.text}  ({line.reason})" for line in plan.requirements)
+        asked = [line for text in requires for line in wrapped(text, width, "    ")]
+        blocks += ["\n".join(asked)] if asked else []
         variables = [f"{v.name}{'' if v.value is None else f'={v.value}'}  ({v.reason})" for v in plan.variables]
         blocks += _section("variables", variables, width)
     return "\n\n".join([*blocks, _MORE])

@@ -73,6 +73,7 @@ def test_where_no_build_is_possible() -> None:
 def test_a_torch_that_is_not_there_yet() -> None:
     said = text(plan_build(Config(), snapshots.snapshot(consumer=snapshots.consumer(None), hook=ASK)))
     assert said.startswith("Will build against torch, installed for this build: ")
+    assert any(line.startswith("requires torch  (") for line in said.splitlines())
 
 
 def test_without_us() -> None:
