@@ -252,7 +252,6 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="write the table into docs/security.md")
     given = parser.parse_args()
     results: list[Result] = []
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and so would all that is started
     with interruptible(), tempfile.TemporaryDirectory(prefix="faults-") as folder:
         world = World(Path(folder))
         trials = {

@@ -9,13 +9,16 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Give SIGINT back to the processes that are started inside.
+    """Give SIGINT and SIGHUP back to the processes that are started inside.
 
-    What a shell starts in its background ignores SIGINT, and so does everything that it starts (POSIX, shell command
-    language, 2.11). A signal with a handler has its default effect again after exec, an ignored one stays ignored.
+    What a shell starts in its background ignores SIGINT, what `nohup` starts SIGHUP, and so does everything that these
+    start (POSIX, shell command language, 2.11). A signal with a handler has its default effect again after exec, an
+    ignored one stays ignored.
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
