@@ -13,7 +13,6 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,20 +23,17 @@ from .. import ladder
 from ..child import interruptions_raised, run_child, say
 from ..errors import (
     DelegateError,
-    Evidence,
     LacksHookError,
     Problem,
     UnsupportedOperation,
-    install_command,
-    quoted,
 )
 from ..files import read_text
 from ..ladder.graft import link_graft
-from ..model.decision import Delegate, Plan
-from ..model.observation import FrontEndName, Hook, Rule, Way
-from ..project.import_names import PROVIDERS
+from ..model.decision import Plan
+from ..model.observation import Hook, Way
 from .build_state import Counting
 from .call import Call
+from .delegate_problems import delegate_failed, lacks_hook, status_text, too_slow, unavailable, with_switches
 from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, diagnose
 from .progress import counted
 from .source_lock import hold_source, lock_path, noted_build
@@ -51,13 +47,6 @@ _MISLEADING = b"No module named 'torch'"
 _MOST_SAID = 200
 _SIGKILL = -9  # as subprocess has it; the module signal has no such name on Windows
 _REPHRASED = b"torch cannot be imported here"
-# What setup.py says where torch has no CUDA, or there is no nvcc: torch.version.cuda is None.
-_ABOUT_CUDA = re.compile(
-    r"cuda|nvcc|nvidia|bare_metal_version|InvalidVersion: .*None|'NoneType' object has no attribute 'split'|"
-    r"NoneType.*\bstr\b|expected string or bytes-like object",
-    re.IGNORECASE,
-)
-_NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 
 
 def run_hook(call: Call, arguments: Sequence[object]) -> Any:
@@ -195,20 +184,20 @@ def _run_delegate(call: Call, arguments: Sequence[object], runner: _Runner) -> A
             warnings.simplefilter("default")
             answer = getattr(caller, hook.value)(*arguments)
     except pyproject_hooks.BackendUnavailable as error:
-        raise DelegateError(_unavailable(delegate, str(getattr(error, "message", None) or error))) from None
+        raise DelegateError(unavailable(delegate, str(getattr(error, "message", None) or error))) from None
     except pyproject_hooks.HookMissing as error:
-        raise LacksHookError(_lacks(plan, str(error.hook_name))) from None
+        raise LacksHookError(lacks_hook(plan, str(error.hook_name))) from None
     except pyproject_hooks.UnsupportedOperation as error:
         raise UnsupportedOperation(f"{delegate.backend} makes no sdist here:\n{error.traceback}") from None
     except (FileNotFoundError, json.JSONDecodeError):
         # pyproject_hooks reads an answer that was never written.
         raise DelegateError(delegate_failed(plan, "it ended without an answer, as if all was well")) from None
     except subprocess.CalledProcessError as error:
-        failed = delegate_failed(plan, _status_text(error.returncode), telling=runner.telling)
+        failed = delegate_failed(plan, status_text(error.returncode), telling=runner.telling)
         known = (_with_disks(problem, call, arguments) for problem in diagnose(runner.telling_lines(error.returncode)))
         raise DelegateError(*with_switches(plan, (failed, *known))) from None
     except subprocess.TimeoutExpired:
-        raise DelegateError(_too_slow(delegate, hook, timedelta(seconds=call.timeout_s or 0))) from None
+        raise DelegateError(too_slow(delegate, hook, timedelta(seconds=call.timeout_s or 0))) from None
     wanted = _fault_of(hook, answer)
     if wanted:
         raise DelegateError(delegate_failed(plan, f"it answered {str(answer)[:_MOST_SAID]!r}, not {wanted}"))
@@ -224,36 +213,6 @@ def _fault_of(hook: Hook, answer: object) -> str:
     return "" if is_name else "the name of what it has made"
 
 
-def _too_slow(delegate: Delegate, hook: Hook, limit: timedelta) -> Problem:
-    return Problem(
-        code="timed-out",
-        headline=f"{delegate.backend} was ended in {hook.value}: it took longer than {limit}",
-        why="the setting timeout, or TORCHGRAFT_TIMEOUT, allows no more   (hours:minutes:seconds)",
-        fixes=("-C torchgraft.timeout=off   (or a longer time; what is compiled already is kept where the tree is)",),
-    )
-
-
-def _unavailable(delegate: Delegate, said: str) -> Problem:
-    module = delegate.backend.partition(":")[0]
-    return Problem(
-        code="no-delegate",
-        headline=f"the delegate {delegate.backend} cannot be imported",
-        evidence=(Evidence(label="found", text=said.strip().splitlines()[-1] if said.strip() else "nothing"),),
-        why="torchgraft wraps it, and leaves the work to it",
-        fixes=(f"add the distribution of {module.partition('.')[0]} to [build-system] requires",),
-    )
-
-
-def _lacks(plan: Plan, hook: str) -> Problem:
-    install = "uv pip install ." if plan.front_end.name is FrontEndName.UV else "pip install ."
-    return Problem(
-        code="delegate-lacks-hook",
-        headline=f"the delegate {plan.delegate.backend} has no hook {hook}",
-        why="PEP 660 has no substitute for it" if "editable" in hook else "PEP 517 makes it mandatory",
-        fixes=(f"{install}   (not editable)",) if "editable" in hook else ("name another backend",),
-    )
-
-
 def _with_disks(problem: Problem, call: Call, arguments: Sequence[object]) -> Problem:
     if problem.code != "disk-full":
         return problem
@@ -263,57 +222,6 @@ def _with_disks(problem: Problem, call: Call, arguments: Sequence[object]) -> Pr
     written = [Path(argument) for argument in arguments[:1] if isinstance(argument, str)]
     written += written_in_a_build(call.source, call.cache_folder)
     return with_disks(problem, written, source=call.source, cache_folder=call.cache_folder)
-
-
-def delegate_failed(plan: Plan, how: str, *, telling: TellingLines | None = None) -> Problem:
-    """Return that a delegate has failed.
-
-    :param telling: what of its output says most about it
-    """
-    said = telling.error if telling else ""
-    place = telling.place if telling and _NO_MODULE.match(said) else ""
-    return Problem(
-        code="delegate-failed",
-        headline=f"{plan.delegate.backend} failed in {plan.hook.value}: {how}",
-        evidence=(Evidence(label="said", text=said),) if said else (),
-        why=f"torch itself imports it, in {place}" if "torch" in Path(place).parts else "",
-        fixes=tuple(_requiring(plan, said)),
-    )
-
-
-def with_switches(plan: Plan, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Return problems of a delegate, the last one with what is known to help: to leave out CUDA, or torch."""
-    fixes = []
-    if plan.delegate.cuda_off and any(_ABOUT_CUDA.search(said.text) for one in problems for said in one.evidence):
-        fixes.append("-C torchgraft.cuda=off   (this torch has no CUDA, and the package can leave its CUDA parts out)")
-    elif plan.delegate.torch_off:
-        fixes.append("-C torchgraft.provide=off   (setup.py puts up with the absence of torch, and does less then)")
-        fixes.append('provide = "off" in [tool.torchgraft]   (for its maintainers)')
-    return (*problems[:-1], replace(problems[-1], fixes=(*problems[-1].fixes, *fixes)))
-
-
-def _requiring(plan: Plan, said: str) -> Iterator[str]:
-    """Yield what brings a module that an isolated build has not, where that is what was said."""
-    match = _NO_MODULE.match(said)
-    provider = PROVIDERS.get(match[1].partition(".")[0]) if match else None
-    if provider is None:
-        return
-    wanted = quoted(provider.requirement)
-    yield f'add "{provider.requirement}" to requires in [build-system]   (for its maintainers)'
-    by_uv = plan.front_end.name is FrontEndName.UV
-    if plan.rule is Rule.IMPORTABLE and plan.consumer is not None:
-        yield install_command(plan.consumer.text, [provider.requirement], by_uv=by_uv)
-    elif plan.front_end.name is FrontEndName.PIP and "<" in provider.requirement:
-        # pip never replaces what [build-system] requires brought in; before 25.3 it knew no PIP_BUILD_CONSTRAINT.
-        yield f'echo {wanted} > c.txt; export PIP_CONSTRAINT="$PWD/c.txt" PIP_BUILD_CONSTRAINT="$PWD/c.txt"'
-    else:
-        yield f"export TORCHGRAFT_REQUIRES={wanted}   (until then)"
-
-
-def _status_text(status: int) -> str:
-    if status < 0:
-        return f"killed by signal {-status}"
-    return f"exit status {status}"
 
 
 def _read_killings() -> int:

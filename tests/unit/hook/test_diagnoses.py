@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from torchgraft.errors import Evidence, Problem, problem_text
-from torchgraft.hook.delegate import delegate_failed, with_switches
+from torchgraft.hook.delegate_problems import delegate_failed, with_switches
 from torchgraft.hook.diagnoses import DIAGNOSES, TellingLines, diagnose
 from torchgraft.model.decision import Delegate, Plan, Planned
 from torchgraft.model.observation import FrontEnd, FrontEndName, Hook, Rule, Way

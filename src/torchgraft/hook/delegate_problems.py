@@ -1,0 +1,111 @@
+"""What is said of a delegate that cannot do its work, and what is known to help.
+
+May not run one, nor read more of its output than it is given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from ..errors import Evidence, Problem, install_command, quoted
+from ..model.decision import Delegate, Plan
+from ..model.observation import FrontEndName, Hook, Rule
+from ..project.import_names import PROVIDERS
+from .diagnoses import TellingLines
+
+# What setup.py says where torch has no CUDA, or there is no nvcc: torch.version.cuda is None.
+_ABOUT_CUDA = re.compile(
+    r"cuda|nvcc|nvidia|bare_metal_version|InvalidVersion: .*None|'NoneType' object has no attribute 'split'|"
+    r"NoneType.*\bstr\b|expected string or bytes-like object",
+    re.IGNORECASE,
+)
+_NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+
+
+def too_slow(delegate: Delegate, hook: Hook, limit: timedelta) -> Problem:
+    """Return that a delegate was ended for the time that it took."""
+    return Problem(
+        code="timed-out",
+        headline=f"{delegate.backend} was ended in {hook.value}: it took longer than {limit}",
+        why="the setting timeout, or TORCHGRAFT_TIMEOUT, allows no more   (hours:minutes:seconds)",
+        fixes=("-C torchgraft.timeout=off   (or a longer time; what is compiled already is kept where the tree is)",),
+    )
+
+
+def unavailable(delegate: Delegate, said: str) -> Problem:
+    """Return that a delegate is not there, and what Python said of it."""
+    module = delegate.backend.partition(":")[0]
+    return Problem(
+        code="no-delegate",
+        headline=f"the delegate {delegate.backend} cannot be imported",
+        evidence=(Evidence(label="found", text=said.strip().splitlines()[-1] if said.strip() else "nothing"),),
+        why="torchgraft wraps it, and leaves the work to it",
+        fixes=(f"add the distribution of {module.partition('.')[0]} to [build-system] requires",),
+    )
+
+
+def lacks_hook(plan: Plan, hook: str) -> Problem:
+    """Return that a delegate has no hook of that name, where the standards have no substitute for it."""
+    install = "uv pip install ." if plan.front_end.name is FrontEndName.UV else "pip install ."
+    return Problem(
+        code="delegate-lacks-hook",
+        headline=f"the delegate {plan.delegate.backend} has no hook {hook}",
+        why="PEP 660 has no substitute for it" if "editable" in hook else "PEP 517 makes it mandatory",
+        fixes=(f"{install}   (not editable)",) if "editable" in hook else ("name another backend",),
+    )
+
+
+def delegate_failed(plan: Plan, how: str, *, telling: TellingLines | None = None) -> Problem:
+    """Return that a delegate has failed.
+
+    :param telling: what of its output says most about it
+    """
+    said = telling.error if telling else ""
+    place = telling.place if telling and _NO_MODULE.match(said) else ""
+    return Problem(
+        code="delegate-failed",
+        headline=f"{plan.delegate.backend} failed in {plan.hook.value}: {how}",
+        evidence=(Evidence(label="said", text=said),) if said else (),
+        why=f"torch itself imports it, in {place}" if "torch" in Path(place).parts else "",
+        fixes=tuple(_requiring(plan, said)),
+    )
+
+
+def with_switches(plan: Plan, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Return problems of a delegate, the last one with what is known to help: to leave out CUDA, or torch."""
+    fixes = []
+    if plan.delegate.cuda_off and any(_ABOUT_CUDA.search(said.text) for one in problems for said in one.evidence):
+        fixes.append("-C torchgraft.cuda=off   (this torch has no CUDA, and the package can leave its CUDA parts out)")
+    elif plan.delegate.torch_off:
+        fixes.append("-C torchgraft.provide=off   (setup.py puts up with the absence of torch, and does less then)")
+        fixes.append('provide = "off" in [tool.torchgraft]   (for its maintainers)')
+    return (*problems[:-1], replace(problems[-1], fixes=(*problems[-1].fixes, *fixes)))
+
+
+def _requiring(plan: Plan, said: str) -> Iterator[str]:
+    """Yield what brings a module that an isolated build has not, where that is what was said."""
+    match = _NO_MODULE.match(said)
+    provider = PROVIDERS.get(match[1].partition(".")[0]) if match else None
+    if provider is None:
+        return
+    wanted = quoted(provider.requirement)
+    yield f'add "{provider.requirement}" to requires in [build-system]   (for its maintainers)'
+    by_uv = plan.front_end.name is FrontEndName.UV
+    if plan.rule is Rule.IMPORTABLE and plan.consumer is not None:
+        yield install_command(plan.consumer.text, [provider.requirement], by_uv=by_uv)
+    elif plan.front_end.name is FrontEndName.PIP and "<" in provider.requirement:
+        # pip never replaces what [build-system] requires brought in; before 25.3 it knew no PIP_BUILD_CONSTRAINT.
+        yield f'echo {wanted} > c.txt; export PIP_CONSTRAINT="$PWD/c.txt" PIP_BUILD_CONSTRAINT="$PWD/c.txt"'
+    else:
+        yield f"export TORCHGRAFT_REQUIRES={wanted}   (until then)"
+
+
+def status_text(status: int) -> str:
+    """Return how a process has ended."""
+    if status < 0:
+        return f"killed by signal {-status}"
+    return f"exit status {status}"
