@@ -524,6 +524,10 @@ def test_an_index_whose_versions_say_for_which_torch(bench: Bench, server: Serve
             {"files": [{"filename": f"ext-1.0+{LOCAL}-{TAG}.whl", "url": "http://a.b/c", "hashes": {"sha256": "0"}}]},
             f"ext-1.0+{LOCAL}-{TAG}.whl is not at an address of HTTPS",
         ),
+        (
+            {"files": [{"filename": f"ext-1.0+{LOCAL}-{TAG}.whl", "url": "file:///etc/x", "hashes": {"sha256": "0"}}]},
+            f"ext-1.0+{LOCAL}-{TAG}.whl is not at an address of HTTPS",
+        ),
     ],
 )
 def test_an_index_without_one_that_fits(bench: Bench, server: Server, page: dict[str, Any], reason: str) -> None:

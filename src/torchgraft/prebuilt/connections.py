@@ -21,6 +21,10 @@ class DownloadError(Exception):
     """A file that could not be had, for a reason that may be shown."""
 
 
+class MissingError(DownloadError):
+    """A file that is not there."""
+
+
 class Connections:
     """The connections of one download, all shut when its time is over.
 

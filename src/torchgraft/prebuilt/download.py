@@ -21,7 +21,7 @@ from urllib.request import url2pathname
 from .. import __version__
 from ..errors import shown
 from ..values import dataclass
-from .connections import Connections, DownloadError, basic_authorization, connection_pool, proxy_of
+from .connections import Connections, DownloadError, MissingError, basic_authorization, connection_pool, proxy_of
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -59,6 +59,8 @@ def download(url: str, target: Path, *, limits: Limits, accept: str = "") -> str
     """
     if urlsplit(url).scheme == "file":
         return _copy(url, target, limits)
+    if not may_lead("file:", url):
+        raise DownloadError(f"{urlsplit(url).scheme}:// is not HTTPS")
     try:
         import urllib3
     except ImportError:
@@ -83,7 +85,7 @@ def is_there(url: str, *, limits: Limits) -> None:
     """
     if urlsplit(url).scheme == "file":
         if not Path(url2pathname(urlsplit(url).path)).is_file():
-            raise DownloadError("there is no such file")
+            raise MissingError("there is no such file")
         return
     from urllib3.exceptions import HTTPError
 
@@ -108,6 +110,8 @@ def _copy(url: str, target: Path, limits: Limits) -> str:
             while chunk := source.read(_CHUNK_BYTES):
                 digest.update(chunk)
                 file.write(chunk)
+    except FileNotFoundError as error:
+        raise MissingError(error.strerror or "there is no such file") from None
     except OSError as error:
         raise DownloadError(error.strerror or type(error).__name__) from None
     return digest.hexdigest()
@@ -130,6 +134,8 @@ def _followed(url: str, limits: Limits, connections: Connections, accept: str) -
     for _ in range(_MOST_REDIRECTS + 1):
         with _answer(url, limits, connections, accept) as answer:
             if answer.status not in _REDIRECTS:
+                if answer.status == 404:
+                    raise MissingError(f"the server says 404 {answer.reason or ''}".rstrip())
                 if answer.status != 200:
                     raise DownloadError(f"the server says {answer.status} {answer.reason or ''}".rstrip())
                 yield answer
@@ -138,14 +144,23 @@ def _followed(url: str, limits: Limits, connections: Connections, accept: str) -
     raise DownloadError(f"more than {_MOST_REDIRECTS} redirects")
 
 
+def may_lead(url: str, there: str) -> bool:
+    """Return whether what is at one address may send us to another: to HTTPS, or from this machine to this machine.
+
+    HTTP is as good as HTTPS on this machine; nobody else tells us what to fetch of it.
+    """
+    scheme, to = urlsplit(url).scheme, urlsplit(there)
+    is_own = to.scheme == "http" and to.hostname in _LOOPBACK
+    return to.scheme == "https" or (scheme in {"http", "file"} and is_own) or scheme == to.scheme == "file"
+
+
 def _redirected(url: str, location: str) -> str:
     try:
         there = urljoin(url, location)
         parts = urlsplit(there)
     except ValueError:
         raise DownloadError("it redirects to what is no address") from None
-    # HTTP is of this machine, where it is as good as HTTPS.
-    if parts.scheme != "https" and not (urlsplit(url).scheme == parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    if not may_lead(url, there):
         # What stands behind the host may be a signature.
         raise DownloadError(f"it redirects to {parts.scheme}://{parts.hostname}, which is not HTTPS")
     return there

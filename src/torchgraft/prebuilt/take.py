@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from ..model.decision import PlannedPrebuilt
 from ..model.source_tree import HashFile
 from ..model.torch_values import Torch
-from ..settings.config import Config, UsePrebuilt
-from ..settings.kinds import OPEN_ADDRESS
+from ..settings.choices import UsePrebuilt
+from ..settings.config import Config
 from ..wheel.archive import WheelChanges, rewrite_wheel
 from .plan_prebuilt import parse_hashes
 
@@ -87,7 +87,7 @@ def read_listed(wheel: PlannedPrebuilt, folder: Path, tags: Mapping[Tag, int]) -
     :raises RefusedError: if it lists none that fits
     :raises DownloadError: if the page cannot be had
     """
-    from .download import Limits, download
+    from .download import Limits, download, may_lead
     from .index_page import ACCEPT, choose_wheel, parse_index_page
 
     page = folder / "page"
@@ -99,7 +99,7 @@ def read_listed(wheel: PlannedPrebuilt, folder: Path, tags: Mapping[Tag, int]) -
         raise RefusedError(why)
     if not chosen.sha256:
         raise RefusedError(f"the index says no SHA-256 digest of {chosen.name}")
-    if not re.match(OPEN_ADDRESS, chosen.url):
+    if not may_lead(wheel.url, chosen.url):
         raise RefusedError(f"{chosen.name} is not at an address of HTTPS")
     return replace(wheel, url=chosen.url, sha256=(chosen.sha256,))
 

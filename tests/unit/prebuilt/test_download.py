@@ -21,6 +21,27 @@ def test_a_redirect_away_from_https_is_said_without_its_signature() -> None:
 
 
 @pytest.mark.parametrize(
+    ("there", "by"),
+    [
+        ("https://y.example/b", ("https", "http", "file")),
+        ("http://127.0.0.1:8/b", ("http", "file")),
+        ("http://[::1]/b", ("http", "file")),
+        ("http://y.example/b", ()),
+        ("file:///etc/b", ("file",)),
+        ("ftp://127.0.0.1/b", ()),
+    ],
+)
+def test_who_may_lead_where(there: str, by: tuple[str, ...]) -> None:
+    froms = {"https": "https://x.example/a", "http": "http://127.0.0.1/a", "file": "file:///a"}
+    assert tuple(scheme for scheme, url in froms.items() if module.may_lead(url, there)) == by
+
+
+def test_an_address_without_tls_is_not_asked(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match=r"^http:// is not HTTPS$"):
+        module.download("http://x.example/a", tmp_path / "a", limits=module.Limits())
+
+
+@pytest.mark.parametrize(
     ("content", "password"),
     [
         (b"machine x.example login me password secret\n", "me:secret"),

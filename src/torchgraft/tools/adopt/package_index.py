@@ -6,19 +6,15 @@ the metadata, and so runs what is in an sdist. Pages are JSON (PEP 691) or HTML 
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 
 from ...errors import ActError, Evidence
-from ...prebuilt.connections import DownloadError
-from ...prebuilt.download import Limits, download
+from ...prebuilt.connections import DownloadError, MissingError
+from ...prebuilt.download import Limits, download, may_lead
 from ...prebuilt.index_page import ACCEPT, IndexFile, parse_index_page
 from ...wanted.pip_settings import pip_settings
 from .sdist import no_sdist
@@ -32,7 +28,6 @@ _MAIN = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 _EXTRA = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 _PAGE = Limits(largest_bytes=100_000_000, total_s=120)
 _SDIST = Limits(largest_bytes=2_000_000_000)
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def find_indexes(variables: Mapping[str, str], *, etc: Path = Path("/etc")) -> tuple[str, ...]:
@@ -84,7 +79,6 @@ def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: 
     """Return the sdist that the first index has which has one; none of its code runs.
 
     :param sha256: the digest that a lock says, "" for none: that of the index has to be the same
-
     :raises ActError: if no index has one, or it cannot be had
     """
     asked = []
@@ -95,6 +89,8 @@ def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: 
         chosen = choose_sdist(parse_index_page(text, page), requirement) if text else None
         if chosen is not None and sha256 not in {"", chosen.sha256}:
             raise _failed(chosen.url, f"its SHA-256 is {chosen.sha256}, and the lock says {sha256}")
+        if chosen is not None and not may_lead(page, chosen.url):
+            raise _failed(chosen.url, "an index may not name what is on this machine, nor an address without TLS")
         if chosen is not None:
             return fetch_file(chosen, scratch)
     raise no_sdist(
@@ -105,17 +101,13 @@ def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: 
 
 
 def _fetch_page(url: str, folder: Path) -> str | None:
-    """Return the text of a page, None where the server has none."""
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        path = Path(url2pathname(parts.path)) / "index.html"
-        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    """Return the text of a page, None where there is none."""
     target = folder / "page"
     try:
-        _download(url, target, _PAGE, ACCEPT)
+        download(url, target, limits=_PAGE, accept=ACCEPT)
+    except MissingError:
+        return None
     except DownloadError as error:
-        if "404" in str(error):
-            return None
         raise _failed(url, str(error)) from None
     return target.read_text(encoding="utf-8", errors="replace")
 
@@ -123,26 +115,14 @@ def _fetch_page(url: str, folder: Path) -> str | None:
 def fetch_file(file: IndexFile, folder: Path) -> Path:
     """Return where a file was written, which has the digest that the index says."""
     target = folder / file.name
-    parts = urlsplit(file.url)
-    if parts.scheme == "file":
-        shutil.copyfile(url2pathname(parts.path), target)
-        found = hashlib.sha256(target.read_bytes()).hexdigest()
-    else:
-        try:
-            found = _download(file.url, target, _SDIST, "")
-        except DownloadError as error:
-            raise _failed(file.url, str(error)) from None
+    try:
+        found = download(file.url, target, limits=_SDIST)
+    except DownloadError as error:
+        raise _failed(file.url, str(error)) from None
     if found != file.sha256:
         target.unlink()
         raise _failed(file.url, f"its SHA-256 is {found}, and the index says {file.sha256 or 'none'}")
     return target
-
-
-def _download(url: str, target: Path, limits: Limits, accept: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise DownloadError(f"{parts.scheme}:// is not HTTPS")
-    return download(url, target, limits=limits, accept=accept)
 
 
 def _failed(url: str, reason: str) -> ActError:
