@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from ..codec import to_json
 from ..compile.plan_compiler_cache import SWITCH
 from ..model.decision import Compiling, PlannedStore, PlannedVariable
-from ..model.observation import Hook, Rule, Snapshot, Way
+from ..model.observation import Rule, Snapshot, Way
 from ..model.torch_values import Knowledge, Origin, Torch
-from ..settings.config import Config, Storing
+from ..settings.choices import Storing
+from ..settings.config import Config
 from ..settings.vocabulary import JOB_VARIABLES
 
 # What is in a stored wheel, and what its key is made of: another number, another key.
@@ -52,10 +53,8 @@ def plan_store(  # noqa: PLR0913 - all that decides a wheel
     guess: str,
     compiling: Compiling,
     variables: tuple[PlannedVariable, ...],
-) -> PlannedStore | None:
-    """Return where the wheel of this hook is looked for and kept, or why it is not; None for hooks that make none."""
-    if snapshot.hook is not Hook.BUILD_WHEEL:
-        return None
+) -> PlannedStore:
+    """Return where the wheel of this hook is looked for and kept, or why it is not."""
     refused = next(_obstacles(config, snapshot, torch, way, guess), "")
     if refused or torch is None:
         return PlannedStore(refused=refused)

@@ -25,7 +25,7 @@ ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 
 
 def text(plan: Plan) -> str:
-    return result_text(plan, folder="/work", width=80)
+    return result_text(plan, folder="/src/ext", width=80)
 
 
 def wheel(**changes: Any) -> Plan:
@@ -35,7 +35,7 @@ def wheel(**changes: Any) -> Plan:
 
 
 def test_two_lines_are_the_result() -> None:
-    consumer = dataclasses.replace(snapshots.consumer(), prefix="/work/.venv")
+    consumer = dataclasses.replace(snapshots.consumer(), prefix="/src/ext/.venv")
     project = snapshots.project(setup_script=SetupScript(torch_sources=9))
     lines = text(wheel(consumer=consumer, project=project, ninja="/usr/bin/ninja")).splitlines()
     assert lines[:3] == [
