@@ -20,7 +20,8 @@ from ..model.hardware_values import Hardware
 from ..model.observation import BuildEnvironment, Consumer, Hook
 from ..model.source_tree import Project
 from ..model.torch_values import Locked, Torch
-from ..settings.config import Config, Cuda
+from ..settings.choices import Cuda
+from ..settings.config import Config
 from ..settings.sources import Settings
 from .plan_needs import asks_for_compilers, asks_for_gpus, cuda_need, rocm_need, sycl_need
 

@@ -13,7 +13,8 @@ from packaging.version import Version
 from ..model.decision import Compiling, Planned, PlannedVariable
 from ..model.observation import Hook, Snapshot
 from ..model.torch_values import Torch
-from ..settings.config import CompilerCaching, Config
+from ..settings.choices import CompilerCaching
+from ..settings.config import Config
 from ..untrusted import parse_version
 
 # With it, torch does not call ccache or sccache by itself, as it does since 2.13 (_wrap_compiler in cpp_extension.py).

@@ -14,7 +14,8 @@ from ..errors import Evidence, Problem
 from ..model.hardware_values import HostCompiler
 from ..model.observation import Snapshot
 from ..model.torch_values import Torch
-from ..settings.config import ArchFormat, Config
+from ..settings.choices import ArchFormat
+from ..settings.config import Config
 from ..untrusted import numbers_in
 from ..values import dataclass
 from .plan_toolkit import takes

@@ -15,7 +15,8 @@ from ..ladder.torch_problems import install_fix
 from ..model.decision import Compiling, Planned, PlannedToolkit, PlannedVariable
 from ..model.observation import Hook, Rule, Snapshot
 from ..model.torch_values import Torch
-from ..settings.config import Config, Cuda
+from ..settings.choices import Cuda
+from ..settings.config import Config
 from .plan_needs import TOOLKIT_VARIABLES, cuda_need, rocm_need, sycl_need
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from ..consumer.ownership import foreign_place
 from ..errors import PlanError, shown
 from ..model.decision import Plan
 from ..model.observation import Hook
-from ..settings.config import Config, Log, Provide, Showing
+from ..settings.choices import Log, Provide, Showing
+from ..settings.config import Config
 from ..settings.sources import Settings, take_settings
 from ..values import dataclass
 from .plan import plan_build, plan_pass_through

@@ -24,7 +24,8 @@ from ..model.decision import (
 )
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot, Way
 from ..model.torch_values import Knowledge, Torch
-from ..settings.config import Config, Guarding, RuntimeTorch
+from ..settings.choices import Guarding, RuntimeTorch
+from ..settings.config import Config
 from .plan_variables import plan_rebuild, plan_variables
 
 _ASKS = "setup.py is asked what the package requires, with a stand-in for torch: nothing else says which torch"

@@ -12,7 +12,8 @@ from packaging.version import Version
 from ..model.decision import Delegate, LateInstall, Planned
 from ..model.observation import Rung, Snapshot, Way
 from ..model.torch_values import Torch, requirement_of
-from ..settings.config import Config, Cuda
+from ..settings.choices import Cuda
+from ..settings.config import Config
 from ..untrusted import parse_version
 from .plan_torch import Choice
 from .plan_way import Reach

@@ -15,7 +15,8 @@ from packaging.utils import canonicalize_name
 from ..compile.plan_facts import Facts
 from ..model.decision import Planned, PlannedPrebuilt
 from ..model.observation import Hook, Snapshot, Way
-from ..settings.config import Config, UsePrebuilt
+from ..settings.choices import UsePrebuilt
+from ..settings.config import Config
 from ..settings.template import filled, template_names
 
 if TYPE_CHECKING:

@@ -93,14 +93,9 @@ class ListKind(Kind):
         return schema if self._off is None else {"oneOf": [{"const": self._off}, schema]}
 
 
-def _scalar(name: str, parse: Callable[[object], Any], **schema: Any) -> Kind:
+def scalar(name: str, parse: Callable[[object], Any], **schema: Any) -> Kind:
+    """Return the kind of a string that has one value; `schema` is what else the schema says of it."""
     return Kind(name, parse, lambda: {"type": "string", **(schema or {"minLength": 1})})
-
-
-def one_or_more(name: str, parse: Callable[[object], tuple[str, ...]], **item: Any) -> Kind:
-    """Return the kind of a string or a list of some."""
-    schema = {"type": "string", **item}
-    return Kind(name, parse, lambda: {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]})
 
 
 def choice(members: type[enum.Enum]) -> Kind:
@@ -113,7 +108,7 @@ def choice(members: type[enum.Enum]) -> Kind:
             raise ValueProblem(f"one of: {', '.join(known)}") from None
 
     known = [str(member.value) for member in members]
-    return _scalar(" | ".join(f'"{value}"' for value in known), parse, enum=known)
+    return scalar(" | ".join(f'"{value}"' for value in known), parse, enum=known)
 
 
 def flag_or(members: type[enum.Enum]) -> Kind:
@@ -127,20 +122,8 @@ def flag_or(members: type[enum.Enum]) -> Kind:
     )
 
 
-def some_of(known: tuple[str, ...]) -> Kind:
-    """Return the kind of value that is one of these words, or a list of some."""
-
-    def parse(data: object) -> tuple[str, ...]:
-        words = data if isinstance(data, list) else [data]
-        if not words or not all(word in known for word in words):
-            raise ValueProblem(f"one or more of: {', '.join(known)}")
-        return tuple(words)
-
-    name = " | ".join(f'"{word}"' for word in known) + ", or a list of them"
-    return one_or_more(name, parse, enum=list(known))
-
-
-def _text(data: object) -> str:
+def parse_text(data: object) -> str:
+    """Return a string that is not empty; raise ValueProblem for all else."""
     if not isinstance(data, str) or not data.strip():
         raise ValueProblem("a string that is not empty")
     return data.strip()
@@ -150,7 +133,7 @@ def _like(pattern: str, wanted: str) -> Callable[[object], str]:
     """Return what parses a string of one form."""
 
     def parse(data: object) -> str:
-        text = _text(data)
+        text = parse_text(data)
         if not re.fullmatch(pattern, text):
             raise ValueProblem(wanted)
         return text
@@ -163,7 +146,7 @@ def _name(data: object) -> str:
 
 
 def _requirement(data: object) -> str:
-    text = _text(data)
+    text = parse_text(data)
     try:
         Requirement(text)
     except InvalidRequirement:
@@ -172,7 +155,7 @@ def _requirement(data: object) -> str:
 
 
 def _specifier(data: object) -> str:
-    text = _text(data)
+    text = parse_text(data)
     try:
         return str(SpecifierSet(text))
     except InvalidSpecifier:
@@ -180,7 +163,7 @@ def _specifier(data: object) -> str:
 
 
 def _version(data: object) -> str:
-    version = parse_version(_text(data))
+    version = parse_version(parse_text(data))
     if version is None:
         raise ValueProblem("one version, such as 2.8.0+cu128")
     return str(version)
@@ -193,8 +176,9 @@ def _backend(data: object) -> str:
     return text
 
 
-def _relative(data: object) -> str:
-    text = _text(data)
+def parse_relative(data: object) -> str:
+    """Return a path inside the source tree; raise ValueProblem for all else."""
+    text = parse_text(data)
     if re.match(r"[/\\~]|[A-Za-z]:", text) or ".." in re.split(r"[/\\]", text):
         raise ValueProblem("folders inside the source tree")
     return text
@@ -245,68 +229,8 @@ def _variables(data: object) -> Mapping[str, str]:
     return MappingProxyType(dict(data))
 
 
-def _pattern(data: object) -> str:
-    text = _text(data)
-    try:
-        re.compile(text)
-    except re.error:
-        raise ValueProblem("a regular expression, such as linux|darwin") from None
-    return text
-
-
-def _conditions(data: object) -> Mapping[str, str | bool]:
-    if not isinstance(data, dict) or not data:
-        raise ValueProblem("a table of names of variables, such as { CI = true }")
-    for name, value in data.items():
-        VARIABLE_NAME.from_toml(name)
-        if not isinstance(value, bool):
-            _pattern(value)
-    return MappingProxyType(dict(data))
-
-
-# Where files are taken from. What is no HTTPS is on this machine: wheels are tried there before they are published.
-OPEN_ADDRESS = r"https://[^/\s]|file:///[^/\s]|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?/"
-
-
-def _address(data: object) -> str:
-    from .template import ADDRESS_FACTS, template_fault
-
-    text = _text(data)
-    fault = template_fault(text, ADDRESS_FACTS)
-    if fault:
-        raise ValueProblem(fault)
-    if not re.match(OPEN_ADDRESS, text) or re.search(r"[\s#]", text):
-        raise ValueProblem(
-            "an address that begins with https:// (here file:/// or http://127.0.0.1 too), without a fragment"
-        )
-    return text
-
-
-def _local(data: object) -> str:
-    from .template import ADDRESS_FACTS, template_fault
-
-    text = _text(data)
-    fault = template_fault(text, ADDRESS_FACTS)
-    if not fault and not re.fullmatch(r"[A-Za-z0-9{}._-]+", text):
-        fault = "the local part of a version, such as cu{cuda_digits}torch{torch_minor}"
-    if fault:
-        raise ValueProblem(fault)
-    return text
-
-
-def _address_or_file(data: object) -> str:
-    return _address(data) if "://" in _text(data) else _relative(data)
-
-
-def _digests(data: object) -> tuple[str, ...]:
-    texts = data if isinstance(data, list) else [data]
-    if not texts or not all(isinstance(text, str) and re.fullmatch(r"[0-9a-fA-F]{64}", text) for text in texts):
-        raise ValueProblem("SHA-256 digests of 64 hexadecimal digits")
-    return tuple(str(text).lower() for text in texts)
-
-
 def _store(data: object) -> str:
-    text = _text(data)
+    text = parse_text(data)
     if text != "auto" and not re.match(r"https?://[^/\s]|[/~]|[A-Za-z]:[\\/]", text):
         raise ValueProblem("folders by their full paths, addresses (https://...), auto; or off")
     return text
@@ -320,36 +244,26 @@ _object_reference = _like(
 )
 _architecture = _like(r"[0-9]+\.[0-9][a-z]?(\+PTX)?", "compute capabilities, such as 8.0 or 9.0a or 12.0+PTX")
 
-TEXT = _scalar("string", _text)
-PATH = _scalar("path", _text)
-BACKEND = _scalar("object reference", _backend)
-SPECIFIERS = _scalar("version specifiers", _specifier)
-VERSION = _scalar("version", _version)
+TEXT = scalar("string", parse_text)
+PATH = scalar("path", parse_text)
+BACKEND = scalar("object reference", _backend)
+SPECIFIERS = scalar("version specifiers", _specifier)
+VERSION = scalar("version", _version)
 NAMES = ListKind("list of names", _name, r"[,\s]+")
 STORES = ListKind("list of folders and addresses", _store, r"\s+", off="off")
-PATHS = ListKind("list of paths", _text, re.escape(os.pathsep))
+PATHS = ListKind("list of paths", parse_text, re.escape(os.pathsep))
 REQUIREMENTS = ListKind("list of requirements", _requirement, r"\n")
-RELATIVE_PATHS = ListKind("list of folders", _relative, r"\n")
+RELATIVE_PATHS = ListKind("list of folders", parse_relative, r"\n")
 COUNT = Kind("whole number", _count, lambda: {"type": "integer", "minimum": 1})
 FLAG = Kind("true | false", _flag, lambda: {"type": "boolean"})
-SIZE = _scalar("size", _size, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGkmg][iI]?[bB]$")
-DURATION = _scalar("time", _duration, pattern=r"^([0-9]{1,6} ?(s|m|min|h|d)|off)$")
+SIZE = scalar("size", _size, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGkmg][iI]?[bB]$")
+DURATION = scalar("time", _duration, pattern=r"^([0-9]{1,6} ?(s|m|min|h|d)|off)$")
 ARCHITECTURES = ListKind("list of compute capabilities", _architecture, r"[;,\s]+")
 COMPONENTS = ListKind("list of names", _like(r"[a-z][a-z0-9-]*", "names of components, such as curand"), r"[,\s]+")
-VARIABLE_NAME = _scalar("name of a variable", _like(_VARIABLE, "the name of a variable"))
+VARIABLE_NAME = scalar("name of a variable", _like(_VARIABLE, "the name of a variable"))
 VARIABLES = Kind(
     "table of strings",
     _variables,
     lambda: {"type": "object", "additionalProperties": {"type": "string"}},
     no_text="a name after it, as in -C torchgraft.env.NAME=VALUE",
-)
-PATTERN = _scalar("regular expression", _pattern)
-ADDRESS = _scalar("address", _address, pattern=f"^(?:{OPEN_ADDRESS})")
-LOCAL = _scalar("local part of a version", _local)
-ADDRESS_OR_FILE = _scalar("address, or file of the source tree", _address_or_file)
-DIGESTS = one_or_more("SHA-256 digest, or a list of them", _digests, pattern="^[0-9a-fA-F]{64}$")
-CONDITIONS = Kind(
-    "table of `true`, `false` or regular expressions",
-    _conditions,
-    lambda: {"type": "object", "minProperties": 1, "additionalProperties": {"type": ["boolean", "string"]}},
 )

@@ -17,7 +17,8 @@ from ..errors import ConfigError, Evidence, Problem
 from ..files import find_text, real
 from ..untrusted import load_toml, table
 from ..values import dataclass
-from .config import TABLE, VARIABLE_PREFIX, Config, RuntimeTorch, Setting, Source, settings, variable_name
+from .choices import RuntimeTorch
+from .config import TABLE, VARIABLE_PREFIX, Config, Setting, Source, settings, variable_name
 from .kinds import VARIABLES, Fault, TableProblem, ValueProblem
 
 _LARGEST_PYPROJECT_BYTES = 2_000_000

@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..values import dataclass
-from . import kinds
-from .kinds import Fault, Kind, TableProblem, ValueProblem, some_of
+from . import kinds, table_kinds
+from .kinds import Fault, Kind, TableProblem, ValueProblem
+from .table_kinds import some_of
 
 ACCELERATORS = ("cuda", "rocm", "xpu", "cpu")
 _FALSE = frozenset({"", "n", "no", "off", "false", "f"})
@@ -140,11 +141,11 @@ RULE_CONDITIONS = (
         " `cuda-architectures`.",
     ),
     Key("accelerator", some_of(ACCELERATORS), "What torch is built for."),
-    Key("platform", kinds.PATTERN, "The whole of `sys.platform`: `linux`, `darwin`, `win32`."),
-    Key("machine", kinds.PATTERN, "The whole of `platform.machine()`, such as `x86_64|AMD64`."),
+    Key("platform", table_kinds.PATTERN, "The whole of `sys.platform`: `linux`, `darwin`, `win32`."),
+    Key("machine", table_kinds.PATTERN, "The whole of `platform.machine()`, such as `x86_64|AMD64`."),
     Key(
         "if-env",
-        kinds.CONDITIONS,
+        table_kinds.CONDITIONS,
         "Variables of the user. `true`: set, and not to 0, no, off, false, n or f; `false`: otherwise; a string:"
         " set, and the regular expression matches the whole value.",
     ),
@@ -165,22 +166,22 @@ RULE_EFFECTS = (
     ),
 )
 PREBUILT_KEYS = (
-    Key("url", kinds.ADDRESS, "Where the wheel is, with facts between braces."),
+    Key("url", table_kinds.ADDRESS, "Where the wheel is, with facts between braces."),
     Key(
         "index",
-        kinds.ADDRESS,
+        table_kinds.ADDRESS,
         "A simple index (PEP 503, PEP 691) that lists the wheel, instead of `url`. Its digest has to stand there.",
     ),
     Key(
         "local",
-        kinds.LOCAL,
+        table_kinds.LOCAL,
         "The local part that the version of the wheel has in that index, with facts between braces, such as"
         " `cu{cuda_digits}torch{torch_minor}`. Without it, it has none.",
     ),
-    Key("sha256", kinds.DIGESTS, "Its SHA-256 digest; of several, one has to be it."),
+    Key("sha256", table_kinds.DIGESTS, "Its SHA-256 digest; of several, one has to be it."),
     Key(
         "hashes",
-        kinds.ADDRESS_OR_FILE,
+        table_kinds.ADDRESS_OR_FILE,
         "A file of digests as `sha256sum` writes it, in the source tree or at another address. A wheel that it"
         " does not name is not used.",
     ),

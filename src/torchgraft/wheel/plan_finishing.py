@@ -18,7 +18,8 @@ from ..installed.dist_info import TO_SITE_PACKAGES
 from ..model.decision import Guard, GuardedModule, Planned, PlannedRunPath, RunPathPlaces, RuntimeRequirement
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot
 from ..model.torch_values import Torch
-from ..settings.config import Config, RuntimeTorch
+from ..settings.choices import RuntimeTorch
+from ..settings.config import Config
 from ..untrusted import parse_version
 
 if TYPE_CHECKING:
