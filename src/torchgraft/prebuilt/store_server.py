@@ -6,8 +6,8 @@ May not follow a redirect, which would show a token to somebody else, nor say an
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,10 +15,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .. import __version__
+from .connections import Connections, DownloadError
 from .download import password_of
 
 _SILENCE_S = 15.0
-_TOTAL_S = 900.0
+TOTAL_S = 900.0
 _CHUNK_BYTES = 1 << 20
 
 
@@ -31,19 +32,48 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Follow none: what is answered instead of the file is an error then."""
 
 
-def get_file(address: str, target: Path, *, token: str, largest_bytes: int) -> bool:
+class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens connections that are shut when the time of a request is over."""
+
+    def __init__(self, connections: Connections) -> None:
+        super().__init__()
+        self._connections = connections
+
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        """Open what is asked for without TLS."""
+        return self.do_open(self._kept(http.client.HTTPConnection), request)
+
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        """Open what is asked for with TLS, whose greeting counts too."""
+        return self.do_open(self._kept(http.client.HTTPSConnection), request)
+
+    def _kept(self, kind: Any) -> Any:
+        def make(*arguments: Any, **options: Any) -> Any:
+            made = kind(*arguments, **options)
+            connect = made._create_connection  # noqa: SLF001 - there is no other way between socket and TLS
+            made._create_connection = lambda *to: self._connections.keep(connect(*to))  # noqa: SLF001
+            return made
+
+        return make
+
+
+def get_file(address: str, target: Path, *, token: str, largest_bytes: int, total_s: float = TOTAL_S) -> bool:
     """Write what is at an address to a file; return False if there is nothing.
 
+    :param total_s: how long all of it may take, whatever the server sends
     :raises StoreServerError: if the server has it, and does not give it
     """
-    deadline = time.monotonic() + _TOTAL_S
     try:
-        with _open(_request(address, token)) as answer, target.open("wb") as file:
-            while chunk := answer.read1(_CHUNK_BYTES):
-                largest_bytes -= len(chunk)
-                if largest_bytes < 0 or time.monotonic() > deadline:
-                    raise StoreServerError("what it gives is too large, or takes too long")
-                file.write(chunk)
+        with contextlib.closing(Connections(total_s)) as connections:
+            with _open(_request(address, token), connections) as answer, target.open("wb") as file:
+                while chunk := answer.read1(_CHUNK_BYTES):
+                    largest_bytes -= len(chunk)
+                    if largest_bytes < 0:
+                        raise StoreServerError("what it gives is too large")
+                    file.write(chunk)
+            connections.refuse_after_time()  # what was cut off may look like all
+    except DownloadError as error:
+        raise StoreServerError(str(error)) from None
     except urllib.error.HTTPError as error:
         with error:
             if error.code in {404, 410}:
@@ -54,18 +84,21 @@ def get_file(address: str, target: Path, *, token: str, largest_bytes: int) -> b
     return True
 
 
-def put_file(address: str, source: Path, *, token: str) -> None:
+def put_file(address: str, source: Path, *, token: str, total_s: float = TOTAL_S) -> None:
     """Write a file to an address.
 
+    :param total_s: how long all of it may take
     :raises StoreServerError: if the server does not take it
     """
     try:
-        with source.open("rb") as file:
+        with source.open("rb") as file, contextlib.closing(Connections(total_s)) as connections:
             request = _request(address, token)
             request.method, request.data = "PUT", file
             request.add_header("content-length", str(source.stat().st_size))
             request.add_header("content-type", "application/octet-stream")
-            _open(request).close()
+            _open(request, connections).close()
+    except DownloadError as error:
+        raise StoreServerError(str(error)) from None
     except urllib.error.HTTPError as error:
         with error:
             raise StoreServerError(f"the server says {error.code}") from None
@@ -73,9 +106,14 @@ def put_file(address: str, source: Path, *, token: str) -> None:
         raise StoreServerError(_reason(error)) from None
 
 
-def _open(request: urllib.request.Request) -> Any:
+def _open(request: urllib.request.Request, connections: Connections) -> Any:
     # Proxies are those of the environment.
-    return urllib.request.build_opener(_NoRedirects).open(request, timeout=_SILENCE_S)
+    opener = urllib.request.build_opener(_NoRedirects, _Handler(connections))
+    try:
+        return opener.open(request, timeout=_SILENCE_S)
+    except (OSError, http.client.HTTPException, ValueError):
+        connections.refuse_after_time()
+        raise
 
 
 def _request(address: str, token: str) -> urllib.request.Request:
