@@ -8,7 +8,11 @@ import pytest
 from torchgraft.wheel.reproducible import settle_sdist
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no tar"), gzip.compress(b"a" * 9999)[:-20]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive", gzip.compress(b"no tar", mtime=0), gzip.compress(b"a" * 9999, mtime=0)[:-20]],
+    ids=["empty", "text", "no-tar", "cut-off"],
+)
 def test_what_is_no_sdist_stays_as_it_is(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     sdist = tmp_path / "ext-1.0.tar.gz"
