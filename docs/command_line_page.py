@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from torchgraft.tools.cli import GROUPS, PROGRAM, command_parser
+from torchgraft.tools.commands import GROUPS, PROGRAM, command_parser
 
 
 def command_line_text() -> str:

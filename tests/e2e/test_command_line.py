@@ -16,7 +16,7 @@ import pytest
 
 from support.interrupts import interruptible
 from support.toolkits import script
-from torchgraft.tools.cli import GROUPS
+from torchgraft.tools.commands import GROUPS
 from torchgraft.tools.completion import completion_text
 
 pytestmark = [

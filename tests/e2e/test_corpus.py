@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import uv
 
-from torchgraft.tools.cli import main
+from torchgraft.cli import main
 
 from .laboratory import Environment, Laboratory, Workplace
 

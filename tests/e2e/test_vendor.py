@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import uv
 
-from torchgraft.tools.cli import main
+from torchgraft.cli import main
 
 from .laboratory import Environment, Laboratory, Workplace, hashes
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.stub_libraries import NUMBERS, STABLE, STRINGS, StubTorch, make_module, make_torch, share
-from torchgraft.tools.cli import main
+from torchgraft.cli import main
 
 PYTHON_FOLDER = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.https import Server, content, status
-from torchgraft.tools.cli import main
+from torchgraft.cli import main
 
 PYPROJECT = '[build-system]\nrequires = ["torch"]\n'
 

@@ -15,7 +15,7 @@ import pyproject_hooks
 import pytest
 from packaging.requirements import Requirement
 
-from torchgraft.tools.cli import main
+from torchgraft.cli import main
 from torchgraft.tools.vendor.vendored_copy import describe_own
 
 from .conftest import PYTHON_FOLDER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .cli import PROGRAM, command_parser
+from .commands import PROGRAM, command_parser
 from .shared_options import require_extra
 
 # Those that shtab knows since 1.8; later ones of it know more.

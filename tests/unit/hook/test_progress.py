@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support import snapshots
+from torchgraft.cli import main
 from torchgraft.codec import json_text
 from torchgraft.hook.build_state import BuildState, Counting, duration_text, state_text
 from torchgraft.hook.call import Call
@@ -20,7 +21,6 @@ from torchgraft.hook.plan import plan_build
 from torchgraft.hook.progress import FOLDER, Telling, counted, read_state, sweep, write_terminal
 from torchgraft.model.observation import FrontEndName, Hook
 from torchgraft.settings.config import Config
-from torchgraft.tools.cli import main
 from torchgraft.tools.watch_command import SeenBuild, read_builds, watch_text
 
 # A process of its own, started by one without options that say how much is shown.

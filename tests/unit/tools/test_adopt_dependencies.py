@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from torchgraft.cli import main
 from torchgraft.consumer.processes import take_python
 from torchgraft.errors import ConfigError
 from torchgraft.settings.sources import parse_pyproject
@@ -23,7 +24,6 @@ from torchgraft.tools.adopt.plan_front_ends import (
     uv_settings_with,
     uv_text,
 )
-from torchgraft.tools.cli import main
 
 SHA = "a" * 64
 NEW = "b" * 64

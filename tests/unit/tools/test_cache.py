@@ -11,6 +11,7 @@ import pytest
 from filelock import FileLock
 
 from support import sites
+from torchgraft.cli import main
 from torchgraft.hook.source_lock import hold_source, note_path
 from torchgraft.ladder.graft import link_graft
 from torchgraft.model.decision import Graft
@@ -26,7 +27,6 @@ from torchgraft.tools.cache.cache_folder import (
     read_cache_state,
 )
 from torchgraft.tools.cache.plan_prune import age_text, plan_pruning
-from torchgraft.tools.cli import main
 from torchgraft.tools.from_json import from_json_text
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links are junctions and copies there")

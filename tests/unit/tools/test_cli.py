@@ -19,7 +19,7 @@ from torchgraft.hook.plan_text import plan_text
 from torchgraft.model.decision import Plan
 from torchgraft.model.observation import Rule, RuleAnswer
 from torchgraft.settings.config import Config
-from torchgraft.tools.cli import GROUPS, command_parser, main
+from torchgraft.tools.commands import GROUPS, command_parser, main
 from torchgraft.tools.completion import completion_text
 from torchgraft.tools.from_json import from_json_text
 from torchgraft.tools.plan_result import result_text

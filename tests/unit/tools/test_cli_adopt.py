@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.tools.cli import main
+from torchgraft.cli import main
 from torchgraft.tools.shared_options import extra_command
 from torchgraft.tools.terminal import diff_text
 

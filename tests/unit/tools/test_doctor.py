@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from support import snapshots
+from torchgraft.cli import main
 from torchgraft.codec import json_text
 from torchgraft.errors import Problem
 from torchgraft.model.hardware_values import Hardware, HostCompiler, Toolkit
@@ -14,7 +15,6 @@ from torchgraft.model.observation import FrontEndName, Rule, Snapshot
 from torchgraft.model.torch_values import Origin, Torch
 from torchgraft.settings.config import Config
 from torchgraft.tools.cache.cache_folder import CacheState
-from torchgraft.tools.cli import main
 from torchgraft.tools.doctor.checkup import (
     Checkup,
     DoctorLine,

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from support import compiling, sites, snapshots
+from torchgraft.cli import main
 from torchgraft.hook.plan import plan_build, plan_pass_through
 from torchgraft.model.decision import Plan
 from torchgraft.model.observation import Hook, Rule
 from torchgraft.model.source_tree import SetupScript
 from torchgraft.settings.config import Config
-from torchgraft.tools.cli import main
 from torchgraft.tools.plan_result import result_text
 from torchgraft.tools.show_plan import plan_wheel
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.tools.cli import main
+from torchgraft.cli import main
 
 FILE = "my_ext-1.0+cu{cuda_digits}torch{torch_minor}-{python}-{abi}-linux_x86_64.whl"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from torchgraft.cli import main
 from torchgraft.tools.adopt.pull_request import stale_diffs, workflow_text
 from torchgraft.tools.adopt.stale_lines import find_stale_lines
-from torchgraft.tools.cli import main
 
 # A line, and what stands there instead: None where a person has to say, "same" where it is not stale.
 LINES = {

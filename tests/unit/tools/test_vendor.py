@@ -9,9 +9,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from torchgraft import __version__
+from torchgraft.cli import main
 from torchgraft.tools.adopt.adoption import Adoptable
 from torchgraft.tools.adopt.plan_adoption import plan_adoption
-from torchgraft.tools.cli import main
 from torchgraft.tools.vendor.plan_vendor import Copy, Manifest, compare_copy, with_copy_in_sdist, with_copy_marked
 from torchgraft.tools.vendor.vendored_copy import describe_own, read_own_files
 

@@ -22,7 +22,7 @@ from .plan_vendor import MANIFEST, Copy, Manifest
 
 PACKAGE = Path(__file__).parents[2]
 
-_NOT_FOR_BUILDS = frozenset({"tools", "__main__.py", "py.typed"})
+_NOT_FOR_BUILDS = frozenset({"tools", "cli.py", "__main__.py", "py.typed"})
 # What every hook needs. What only some builds need, they ask for by get_requires_for_build_wheel.
 _NEEDED = frozenset({"packaging", "pyproject-hooks", "tomli"})
 

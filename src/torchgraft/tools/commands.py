@@ -1,4 +1,4 @@
-"""The door for people: `torchgraft COMMAND`. One file per command; this one chooses among them.
+"""`torchgraft COMMAND`: one file per command, and this one chooses among them.
 
 A command's file is imported only when it is called: `plan` has no use for what `check` needs.
 """
