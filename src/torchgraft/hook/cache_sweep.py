@@ -17,6 +17,7 @@ from ..files import names_in
 from ..own_files import remove_in_one_step
 from .source_lock import source_of_lock
 
+_PARTS = ("grafts", "toolkits", "compilers", "wheels", "bytecode")
 _MOST_SWEPT = 60
 _MOST_ENTRIES = 100_000
 _DAY_S = 86_400  # what a build may take that has said at its start what it uses
@@ -31,7 +32,7 @@ def sweep_cache(cache_folder: Path, *, used: tuple[Path, ...], keep_s: int, most
     """
     _sweep_locks(cache_folder / "locks", used, keep_s)
     kept: list[tuple[float, Path]] = []
-    for part in ("grafts", "toolkits", "compilers", "wheels"):
+    for part in _PARTS:
         for entry in _some_of(cache_folder / part):
             with contextlib.suppress(OSError):  # another build has just removed it
                 used_s = entry.lstat().st_mtime
@@ -41,7 +42,7 @@ def sweep_cache(cache_folder: Path, *, used: tuple[Path, ...], keep_s: int, most
                     remove_in_one_step(entry)
                 else:
                     kept.append((used_s, entry))
-    for part in ("", "grafts", "toolkits", "compilers", "wheels", "locks"):
+    for part in ("", *_PARTS, "locks"):
         _sweep_drafts(cache_folder / part)
     if most_bytes:
         _shrink(sorted(kept), most_bytes - sum(map(size_of, used)))

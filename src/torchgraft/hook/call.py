@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..consumer.environment import is_uv_build
 from ..consumer.ownership import foreign_place
 from ..errors import PlanError, shown
 from ..model.decision import Plan
@@ -62,6 +63,10 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
     note = ""
     if settings.config.provide is not Provide.OFF:
         settings, note = _with_own_cache(settings)
+        if is_uv_build(Path(sys.prefix)) and not sys.dont_write_bytecode:
+            from .kept_bytecode import link_bytecode
+
+            link_bytecode(Path(sys.prefix), settings.cache_folder)
     plan = _plan(settings, hook)
     if note:
         plan = replace(plan, notes=(*plan.notes, note))

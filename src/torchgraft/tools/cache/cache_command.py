@@ -18,11 +18,11 @@ from .cache_folder import CacheEntry, CacheKind, CacheListing, Pruned, prune_cac
 from .plan_prune import age_text, plan_pruning
 
 DESCRIPTION = """torchgraft keeps the links to each torch that it has built against, so that compilers meet the same
-paths again, the wheels that it has built, CUDA toolkits that it has put together, and notes for which torch each source
-tree was built. Builds remove what leads nowhere any more, what was not used for as long as cache-age says, and beyond
-cache-size what was used longest ago. All of it is made anew when it is needed; without its note, what is in a source
-tree's build/ is compiled again. No torch is in there: links take no space to speak of. The folder is
-TORCHGRAFT_CACHE_DIR, by default the user's cache folder."""
+paths again, the wheels that it has built, CUDA toolkits that it has put together, bytecode for the build environments
+of uv, and notes for which torch each source tree was built. Builds remove what leads nowhere any more, what was not
+used for as long as cache-age says, and beyond cache-size what was used longest ago. All of it is made anew when it is
+needed; without its note, what is in a source tree's build/ is compiled again. No torch is in there: links take no space
+to speak of. The folder is TORCHGRAFT_CACHE_DIR, by default the user's cache folder."""
 EPILOG = """examples:
   torchgraft cache list
   torchgraft cache prune                      remove what leads to a torch, toolkit or source tree that is gone
@@ -34,6 +34,7 @@ While a build is at work, nothing is removed that it may use. A build that start
 _UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _KINDS = {CacheKind.DRAFT: "left over", CacheKind.LOCK: "tree", CacheKind.NOTE: "tree"}
 _PLACES = {
+    CacheKind.BYTECODE: "of a package in the build environments of uv",
     CacheKind.COMPILER: "calls a compiler through a cache",
     CacheKind.LOCK: "the lock of a source tree",
     CacheKind.NOTE: "for which torch a source tree was built",

@@ -32,6 +32,7 @@ class CacheKind(enum.Enum):
     TOOLKIT = "toolkit"
     COMPILER = "compiler"
     WHEEL = "wheel"
+    BYTECODE = "bytecode"
     LOCK = "lock"
     NOTE = "note"
     DRAFT = "draft"
@@ -43,6 +44,7 @@ _PARTS = {
     "toolkits": CacheKind.TOOLKIT,
     "compilers": CacheKind.COMPILER,
     "wheels": CacheKind.WHEEL,
+    "bytecode": CacheKind.BYTECODE,
     "locks": CacheKind.LOCK,
 }
 _CURE = "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"
@@ -193,12 +195,12 @@ def _prune(folder: Path, item: Pruned) -> Pruned:
             return replace(item, removed=False, reason="used in the meantime")
         if entry.kind is CacheKind.LOCK:
             return item if remove_lock_file(path) else replace(item, removed=False, reason="a build holds it")
-        if entry.kind in {CacheKind.GRAFT, CacheKind.TOOLKIT, CacheKind.COMPILER, CacheKind.WHEEL}:
-            remove_in_one_step(path)
-        elif entry.kind is CacheKind.DRAFT and is_folder(path):
+        if not is_folder(path):
+            path.unlink(missing_ok=True)
+        elif entry.kind is CacheKind.DRAFT:
             shutil.rmtree(path)
         else:
-            path.unlink(missing_ok=True)
+            remove_in_one_step(path)
     except OSError as error:
         return replace(item, removed=False, reason=f"cannot be removed: {error.strerror or error}")
     return item
