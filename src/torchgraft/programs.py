@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from .values import dataclass
 TIMEOUT_S = 10.0
 
 _LAST_WORDS_S = 1.0
+_LARGEST_ANSWER_BYTES, _CHUNK_BYTES = 50_000_000, 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,21 +73,36 @@ def take_answer(command: Sequence[str], variables: Mapping[str, str], *, timeout
         )
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         return Answer(fault=(error.strerror if isinstance(error, OSError) else None) or "it has no valid name")
-    with process:
-        try:
-            return Answer(text=_text(process.communicate(timeout=timeout_s)[0]))
-        except subprocess.TimeoutExpired:
+    said = bytearray()
+    # A thread, which can be left alone: what the program has started may hold the pipe open for ever.
+    reader = threading.Thread(target=_read, args=(process, said), daemon=True)
+    reader.start()
+    try:
+        reader.join(timeout_s)
+        if reader.is_alive():
             return Answer(fault=f"no answer in {timeout_s:g} s")
-        finally:
-            _end(process)
+        if len(said) > _LARGEST_ANSWER_BYTES:
+            return Answer(fault=f"it prints more than {_LARGEST_ANSWER_BYTES // 1_000_000} MB")
+        return Answer(text=said.decode("utf-8", errors="replace"))
+    finally:
+        _end(process, reader)
+
+
+def _read(process: subprocess.Popen[bytes], said: bytearray) -> None:
+    assert process.stdout is not None
+    while len(said) <= _LARGEST_ANSWER_BYTES and (chunk := os.read(process.stdout.fileno(), _CHUNK_BYTES)):
+        said += chunk
 
 
 def _is_variable(name: str, value: str) -> bool:
     return bool(name) and "=" not in name and "\0" not in name + value
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], reader: threading.Thread) -> None:
     """End whatever is left of a program, and let go of its pipe."""
+    if not reader.is_alive():
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it has said all, and is about to end
+            process.wait(timeout=_LAST_WORDS_S)
     with contextlib.suppress(OSError):
         if sys.platform == "win32":
             process.kill()
@@ -93,7 +110,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=_LAST_WORDS_S)
-
-
-def _text(output: bytes) -> str:
-    return output.decode("utf-8", errors="replace")
+    reader.join(_LAST_WORDS_S)
+    if process.stdout is not None and not reader.is_alive():
+        process.stdout.close()

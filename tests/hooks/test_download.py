@@ -20,6 +20,7 @@ import pytest
 from support.https import Server, content, drip, partial_content, serve_tunnels, silence, status, trickle
 from torchgraft.prebuilt.connections import DownloadError
 from torchgraft.prebuilt.download import Limits, download
+from torchgraft.prebuilt.store_server import StoreServerError, get_file
 
 DATA = b"wheel" * 100_000
 QUICK = Limits(connect_s=2, read_s=0.3, total_s=5, pause_s=0.01, tries=2, largest_bytes=1_000_000)
@@ -135,6 +136,18 @@ def test_a_greeting_of_tls_that_never_ends(tmp_path: Path, released: threading.E
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/a.whl"
         said = refusal(url, tmp_path / "file", Limits(total_s=0.5, tries=3, pause_s=0.01))
     assert said == "it takes longer than 0.5 s"
+
+
+def test_a_name_that_is_looked_up_without_end(
+    tmp_path: Path, released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(60))
+    before = time.monotonic()
+    said = refusal("https://x.example/a.whl", tmp_path / "file", Limits(total_s=0.5, tries=3, pause_s=0.01))
+    assert said == "it takes longer than 0.5 s"
+    with pytest.raises(StoreServerError, match=r"it takes longer than 0\.5 s"):
+        get_file("https://x.example/a", tmp_path / "file", token="", largest_bytes=1, total_s=0.5)
+    assert time.monotonic() - before < 5
 
 
 def test_more_than_it_may_be(server: Server, tmp_path: Path) -> None:

@@ -115,15 +115,17 @@ def _facts(path: str) -> os.stat_result | None:
         return None
 
 
-def _below(path: str, most: int) -> Iterator[tuple[str, os.stat_result]]:
+def _below(path: str, most: int) -> Iterator[tuple[str, os.stat_result | None]]:
     folders, left = [path], most
     while folders and left > 0:
         folder = folders.pop(0)
         with contextlib.suppress(OSError, ValueError), os.scandir(folder) as entries:
             for entry in entries:
                 left -= 1
-                yield entry.path, entry.stat(follow_symlinks=False)
-                if entry.is_dir(follow_symlinks=False):
+                # Of one that cannot be looked at, as where it has just gone, nothing is known; of those behind it, all.
+                facts = _facts(entry.path)
+                yield entry.path, facts
+                if facts is not None and stat.S_ISDIR(facts.st_mode):
                     folders.append(entry.path)
 
 

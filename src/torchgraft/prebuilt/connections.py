@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import queue
 import socket
 import threading
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
@@ -29,11 +32,11 @@ class Connections:
     """The connections of one download, all shut when its time is over.
 
     A limit of silence is none of time: a byte now and then is no silence, be it of a header, of headers without end, of
-    a greeting of TLS or of a proxy.
+    a greeting of TLS or of a proxy. Nor is one of connecting a limit of looking up a name.
     """
 
     def __init__(self, total_s: float) -> None:
-        self._total_s = total_s
+        self._total_s, self._end_s = total_s, time.monotonic() + total_s
         self._is_over = False
         self._opened: list[socket.socket] = []
         self._timer = threading.Timer(total_s, self._shut)
@@ -46,8 +49,32 @@ class Connections:
         for connection in self._opened:
             connection.close()
 
-    def keep(self, connection: socket.socket) -> socket.socket:
-        """Return a connection that is shut in time."""
+    def keep(self, connect: Callable[[], socket.socket]) -> socket.socket:
+        """Return the connection that `connect` makes; it is shut in time.
+
+        A thread makes it, which can be left alone: nothing ends the look-up of a name.
+        """
+        made: queue.SimpleQueue[socket.socket | Exception] = queue.SimpleQueue()
+
+        def make() -> None:
+            try:
+                connection = connect()
+            except Exception as error:  # noqa: BLE001 - the caller's thread raises it
+                made.put(error)
+                return
+            made.put(connection)
+            if self._is_over:  # nobody may be there any more to take it
+                connection.close()
+
+        threading.Thread(target=make, daemon=True).start()
+        try:
+            connection = made.get(timeout=max(0, self._end_s - time.monotonic()))
+        except queue.Empty:
+            self._is_over = True
+            self.refuse_after_time()
+            raise
+        if isinstance(connection, Exception):
+            raise connection
         # A second descriptor: TLS takes the first one away from this object.
         self._opened.append(connection.dup())
         if self._is_over:
@@ -92,11 +119,11 @@ def connection_pool(proxy: str, connections: Connections) -> PoolManager:
 
     class Plain(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            return connections.keep(super()._new_conn())
+            return connections.keep(super()._new_conn)
 
     class Secure(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
-            return connections.keep(super()._new_conn())
+            return connections.keep(super()._new_conn)
 
     class PlainPool(urllib3.HTTPConnectionPool):
         ConnectionCls = Plain

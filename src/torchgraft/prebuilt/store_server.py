@@ -51,7 +51,7 @@ class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
         def make(*arguments: Any, **options: Any) -> Any:
             made = kind(*arguments, **options)
             connect = made._create_connection  # noqa: SLF001 - there is no other way between socket and TLS
-            made._create_connection = lambda *to: self._connections.keep(connect(*to))  # noqa: SLF001
+            made._create_connection = lambda *to: self._connections.keep(lambda: connect(*to))  # noqa: SLF001
             return made
 
         return make

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.toolkits import script
-from torchgraft.programs import ask_program, find_programs
+from torchgraft.programs import ask_program, find_programs, take_answer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
 SYSTEM = {"PATH": "/usr/bin:/bin"}
@@ -41,6 +41,12 @@ def test_a_program_that_hangs_ends_with_its_children(tmp_path: Path) -> None:
         while child.exists() and child.read_text().split()[2] != "Z" and time.monotonic() < until:
             time.sleep(0.01)
         assert not child.exists() or child.read_text().split()[2] == "Z"
+
+
+def test_a_program_that_prints_without_end(tmp_path: Path) -> None:
+    program = script(tmp_path / "x", "#!/bin/sh\nexec yes\n")
+    answer = take_answer([str(program)], SYSTEM)
+    assert (answer.text, answer.fault) == ("", "it prints more than 50 MB")
 
 
 def test_all_programs_of_a_name_in_the_order_of_path(tmp_path: Path) -> None:

@@ -62,6 +62,21 @@ def test_what_is_not_there_is_nobodys(tmp_path: Path) -> None:
     assert owner_of(tmp_path / "gone") is None
 
 
+def test_one_that_cannot_be_looked_at_hides_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path
+    while len(str(deep)) < 3800:
+        deep /= "d" * 100
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)  # for what stands there under names with which their paths are longer than any may be
+    for number in range(60):
+        Path(f"{number:0>250}").touch()
+    open_to_all = [deep / f"open{number}" for number in range(4)]
+    for path in open_to_all:
+        path.touch()
+        path.chmod(0o666)
+    assert exposed(deep, most_below=100) == {str(path): "any user" for path in open_to_all}
+
+
 @ROOT
 def test_owners_and_groups(tmp_path: Path) -> None:
     for name, mode, owner, group in (
