@@ -5,36 +5,100 @@ python tests/properties/test_bounds.py READER       by hand, with all of the con
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
 
-from support.readers import MOST_BYTES, MOST_SECONDS, READERS, REFUSALS, hostile, lay_out  # noqa: E402 - run as a program
+import torchgraft  # noqa: E402 - run as a program
+from support import readers  # noqa: E402
+from support.readers import (  # noqa: E402
+    MOST_BYTES,
+    MOST_SECONDS,
+    OTHER_READERS,
+    READERS,
+    REFUSALS,
+    hostile,
+    lay_out,
+)
 
 resource = pytest.importorskip("resource")
 
 
+# What reads a file, besides open().
+READS = {"read_start", "read_whole", "find_text", "read_text", "read_bytes", "ZipFile", "fromfile", "load"}
 # What takes more than a line of time shows it at this size already.
 SHORT_BYTES = 200_000
 
 
 @pytest.mark.parametrize("first", range(6))
 def test_readers_have_bounds(first: int) -> None:
-    readers = list(READERS)[first::6]
+    these = list(READERS)[first::6]
     done = subprocess.run(
-        [sys.executable, __file__, *readers, "--short"], stdout=-1, stderr=subprocess.STDOUT, timeout=600, check=False
+        [sys.executable, __file__, *these, "--short"], stdout=-1, stderr=subprocess.STDOUT, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:].decode()
-    assert json.loads(done.stdout.splitlines()[-1]) == {reader: {} for reader in readers}
+    assert json.loads(done.stdout.splitlines()[-1]) == {reader: {} for reader in these}
+
+
+def test_the_list_has_all_that_read() -> None:
+    """What opens a file or an archive is called by a reader of the list, or stands among the others with a reason."""
+    functions = list(find_functions())
+    todo, called = set(vars(readers)), set[str]()
+    while todo:
+        called.add(name := todo.pop())
+        todo |= {used for one in functions if name in one.names for used in one.uses} - called
+    found = {one.place for one in functions if one.reads and called.isdisjoint(one.names)}
+    places = found | {place.partition(":")[0] for place in found}
+    assert {place for place in found if not {place, place.partition(":")[0]} & OTHER_READERS.keys()} == set()
+    assert OTHER_READERS.keys() - places == set(), "these do not read any more, or are in the list"
+
+
+class Function(NamedTuple):
+    """A function: where it is, the names by which it is called, those that it uses, and whether it reads."""
+
+    place: str
+    names: set[str]
+    uses: set[str]
+    reads: bool
+
+
+def find_functions() -> Iterator[Function]:
+    """Yield the functions of the package; a method is called by its name behind a dot, or by that of its class."""
+    package = Path(torchgraft.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        module = path.relative_to(package).with_suffix("").as_posix()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body if "stand_in" not in path.parts else ():
+            of_class = isinstance(node, ast.ClassDef)
+            for function in node.body if isinstance(node, ast.ClassDef) else [node]:
+                if isinstance(function, ast.FunctionDef):
+                    inside = list(ast.walk(function))
+                    names = {f".{function.name}", getattr(node, "name", "")} if of_class else {function.name}
+                    uses = {part.id for part in inside if isinstance(part, ast.Name)}
+                    uses |= {f".{part.attr}" for part in inside if isinstance(part, ast.Attribute)}
+                    reads = any(map(is_read, inside))
+                    yield Function(f"{module}:{function.name}", names, uses, reads)
+
+
+def is_read(node: ast.AST) -> bool:
+    """Return whether a call opens a file or an archive for reading, or has it read."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+    mode = next((one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)), "r")
+    is_of_os = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "os"
+    return name in READS or (name == "open" and not is_of_os and mode[0] in "rR")
 
 
 def faults_of(reader: str, most_bytes: int | None) -> dict[str, str]:

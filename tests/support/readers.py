@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from packaging.tags import Tag
-
 from support import sites, snapshots
 from torchgraft.compile.hardware import parse_cpu_list, parse_groups
 from torchgraft.compile.nvcc import (
@@ -23,39 +21,48 @@ from torchgraft.compile.nvcc import (
     parse_profile,
     parse_wrapper,
 )
+from torchgraft.compile.other_toolkits import find_rocm
 from torchgraft.consumer.command_line import parse_arguments, parse_command_line
-from torchgraft.consumer.environment import pth_folders, read_pyvenv_cfg, started_modules
+from torchgraft.consumer.environment import pth_folders, read_environment, read_pyvenv_cfg, started_modules
+from torchgraft.consumer.front_end import maker_of, project_venv
 from torchgraft.errors import TorchgraftError, printable_text
 from torchgraft.hook.diagnoses import TellingLines, diagnose
 from torchgraft.installed.dist_info import parse_file_list, parse_header
 from torchgraft.installed.markers import MarkerError, marker_holds
 from torchgraft.installed.torch import read_torch
+from torchgraft.link.libraries import read_since
 from torchgraft.link.modules import read_file_modules
 from torchgraft.link.system_libraries import configured_folders
 from torchgraft.model.decision import PlannedPrebuilt
 from torchgraft.model.observation import FrontEndName, Snapshot
-from torchgraft.prebuilt.inspect import UnfitError, inspect_wheel
+from torchgraft.prebuilt.inspect import UnfitError, inspect_prebuilt
 from torchgraft.prebuilt.plan_prebuilt import parse_hashes
+from torchgraft.prebuilt.store import read_about
+from torchgraft.prebuilt.store_key import NoKeyError, read_tree
 from torchgraft.project.read_project import read_project, read_requirements
 from torchgraft.redaction import without_secrets
 from torchgraft.settings.sources import read_pyproject
 from torchgraft.tools.adopt.adoptable import read_adoptable
 from torchgraft.tools.adopt.package_index import parse_index_page
 from torchgraft.tools.adopt.sdist import unpack_sdist
+from torchgraft.tools.adopt.stale_lines import find_stale_lines
+from torchgraft.tools.check.packages import may_need_torch, read_modules, read_package_file
 from torchgraft.tools.from_json import from_json_text
+from torchgraft.tools.front_end_settings import find_front_end_settings
+from torchgraft.tools.vendor.vendored_copy import read_copy
 from torchgraft.wanted.lock_files import read_lock
 from torchgraft.wanted.pip_settings import pip_settings
 from torchgraft.wanted.read_wanted import read_asked_for
-from torchgraft.wanted.tool_receipts import read_receipts
+from torchgraft.wanted.tool_receipts import read_injected, read_receipts
 from torchgraft.wanted.uv_settings import read_uv_settings
 from torchgraft.wheel.contents import read_wheel_contents
-from torchgraft.wheel.record import parse_record
+from torchgraft.wheel.record import parse_record, read_record_of
 
 # What a reader may take of a processor and of memory, whatever it is given.
 MOST_SECONDS = 10
 MOST_BYTES = 2_000_000_000
 # How it may refuse what it is given.
-REFUSALS = (TorchgraftError, MarkerError, UnfitError)
+REFUSALS = (TorchgraftError, MarkerError, UnfitError, NoKeyError)
 
 # A tag stands for the product of its parts, here for 64 million.
 _TAGS = b"-".join([b".".join(b"a%d" % n for n in range(400))] * 3)
@@ -104,6 +111,21 @@ def _record(folder: Path) -> object:
     return None
 
 
+def _startup_code(folder: Path) -> object:
+    sites.write(folder, {"pyvenv.cfg": "", "lib/python3.11/site-packages/a.pth": "import a_module"})
+    return read_environment(str(folder), python=_PYTHON)
+
+
+def _rocm(folder: Path) -> object:
+    sites.write(folder, {"rocm/bin/hipcc": ""})
+    return find_rocm({}, places=(str(folder / "rocm"),))
+
+
+def _library(folder: Path) -> object:
+    package = read_package_file(folder / "libx.so")
+    return may_need_torch(package, read_modules(package))
+
+
 def _nvcc(folder: Path) -> object:
     text = _text(folder / "nvcc")
     return (
@@ -148,9 +170,7 @@ READERS: Mapping[str, Reader] = {
     "a.pth": lambda folder: (_all(pth_folders(folder / "a.pth")), _all(started_modules(folder / "a.pth"))),
     "ld.so.conf": lambda folder: configured_folders(folder / "ld.so.conf"),
     "module.so": lambda folder: read_file_modules({"module.so": folder / "module.so"}),
-    "a-1.0-py3-none-any.whl": lambda folder: inspect_wheel(
-        folder / "a-1.0-py3-none-any.whl", _WANTED, None, tags=[Tag("py3", "none", "any")]
-    ),
+    "a-1.0-py3-none-any.whl": lambda folder: inspect_prebuilt(folder / "a-1.0-py3-none-any.whl", _WANTED, None, None),
     "b-1.0-py3-none-any.whl": lambda folder: read_wheel_contents(folder / "b-1.0-py3-none-any.whl", folder),
     "torchgraft.json": lambda folder: parse_record((folder / "torchgraft.json").read_bytes()),
     "snapshot.json": lambda folder: from_json_text(Snapshot, _text(folder / "snapshot.json"), source="a file"),
@@ -159,9 +179,66 @@ READERS: Mapping[str, Reader] = {
     "sdist.tar.gz": lambda folder: unpack_sdist(folder / "sdist.tar.gz", folder / "out"),
     "arguments": lambda folder: parse_command_line(("pip", *_text(folder / "arguments").split(" "))),
     "marker": lambda folder: marker_holds(_text(folder / "marker"), _PYTHON),
+    "etc/pip.conf": lambda folder: find_front_end_settings({}, folder, etc=folder / "etc"),
+    "README.md": lambda folder: find_stale_lines(folder, {}),
+    ".venv": project_venv,
+    "pyvenv.cfg of a venv": lambda folder: maker_of(_text(folder / "pyvenv.cfg")),
+    "lib/python3.11/site-packages/a_module.py": _startup_code,
+    "trash/venv-1-pipx-reinstall/pipx_metadata.json": lambda folder: _all(read_injected(folder / "venvs" / "venv")),
+    "torch/include/torch/csrc/stable/library.h": lambda folder: read_since(folder / "torch"),
+    "about.json": read_about,
+    ".git/packed-refs": read_tree,
+    "settings.json": read_tree,
+    "c-1.0-py3-none-any.whl": lambda folder: (
+        read_record_of(folder / "c-1.0-py3-none-any.whl"),
+        read_package_file(folder / "c-1.0-py3-none-any.whl"),
+    ),
+    "libx.so": _library,
+    "rocm/.info/version": _rocm,
+    "_torchgraft/manifest.json": read_copy,
     "cpus": lambda folder: (parse_cpu_list(_text(folder / "cpus")), parse_groups(_text(folder / "cpus"))),
     "output": _output,
     "nvcc": _nvcc,
+}
+
+
+_KERNEL = "/proc and /sys are the kernel's; what is parsed of other processes is in the list"
+_OWN = "what we wrote ourselves, where nobody else can write"
+_BACKEND = "what the project's own backend has just made, which may do as it likes"
+_BOUNDED = "up to a bound, for one search"
+_INSPECTED = "what was held to its bounds by a reader of the list just before"
+# Functions that read, but are called by no reader of the list, or whole modules of them: why that is right.
+OTHER_READERS: Mapping[str, str] = {
+    "compile/cuda_home:_add_driver_stub": _BOUNDED,
+    "compile/gpus": _KERNEL,
+    "compile/hardware": _KERNEL,
+    "consumer/processes": _KERNEL,
+    "consumer/uv:_outer": _BOUNDED,
+    "hook/progress:drawn_lines": _OWN,
+    "hook/run:_built_before": _OWN,
+    "hook/run:_compiled_wheel": _BACKEND,
+    "hook/run:_metadata_of_wheel": _BACKEND,
+    "hook/run:_plan_with_dependencies": _BACKEND,
+    "hook/run:_take_prebuilt": _INSPECTED,
+    "hook/run:_take_stored": _INSPECTED,
+    "hook/source_lock:source_of_lock": _OWN,
+    "ladder/without_torch:problem": _OWN,
+    "ladder/without_torch:reads": _OWN,
+    "ladder/without_torch:source_of_metadata": _BOUNDED,
+    "prebuilt/store_key:_processor": _KERNEL,
+    "prebuilt/store_key:_torch_files": _BOUNDED,
+    "prebuilt/store_server": "up to a bound of time and size; a server that never ends has its test",
+    "prebuilt/take:_without_local": _INSPECTED,
+    "prebuilt/take:read_listed": "a page that was downloaded up to a bound; its parser is in the list",
+    "tools/adopt/sdist:_rewrite_tar": _INSPECTED,
+    "tools/adopt/sdist:_rewrite_zip": _INSPECTED,
+    "tools/shared_options:_own_installer": _OWN,
+    "tools/show_plan:_snapshot_text": "up to a bound; its parser is in the list",
+    "tools/watch_command": _KERNEL,
+    "wheel/archive": _BACKEND,
+    "wheel/guard:explanation_text": _OWN,
+    "wheel/metadata": _BACKEND,
+    "wheel/reproducible:settle_sdist": _BACKEND,
 }
 
 

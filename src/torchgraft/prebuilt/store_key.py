@@ -25,7 +25,7 @@ from ..installed.dist_info import LARGEST_LIST_BYTES, find_installed
 from ..model.decision import Plan
 from ..programs import take_answer
 
-_MOST_FILES, _MOST_BYTES = 100_000, 2_000_000_000
+_MOST_FILES, _MOST_BYTES, _LARGEST_RUN_BYTES = 100_000, 2_000_000_000, 20_000_000
 _CHUNK_BYTES = 1 << 20
 # What builds leave in a tree that is unpacked once and built several times; a note says for which torch it was.
 _OUTPUT = re.compile(r"build/(?:lib|temp|bdist)[^/]*|(?:.*/)?(?:__pycache__|\.git)")
@@ -106,7 +106,7 @@ def read_tree(source: Path) -> _Tree:
     """
     total, words, by_processor = hashlib.sha256(), set[str](), False
     left = _MOST_BYTES
-    for number, (name, path) in enumerate(_entries(source, source)):
+    for number, (name, path) in enumerate(_entries(source)):
         facts = path.lstat()
         left -= facts.st_size
         if number > _MOST_FILES or left < 0:
@@ -119,10 +119,12 @@ def read_tree(source: Path) -> _Tree:
         elif stat.S_ISREG(facts.st_mode):
             row = (name, bool(facts.st_mode & stat.S_IXUSR), digest_of(path))
             if _RUNS.fullmatch(name.rpartition("/")[2]):
-                content = path.read_bytes()
+                content = read_start(path, _LARGEST_RUN_BYTES + 1) or b""
+                if len(content) > _LARGEST_RUN_BYTES:
+                    raise NoKeyError(f"{name} is too large to be looked through")
                 if name.endswith(".py") and _ALL_VARIABLES.search(content):
                     raise NoKeyError(f"{name} may read all variables")
-                words.update(word.decode() for word in set(_WORD.findall(content)))
+                words.update({match[0].decode() for match in _WORD.finditer(content)})
                 by_processor = by_processor or _PROCESSOR.search(content) is not None
         else:
             row = (name, "folder" if stat.S_ISDIR(facts.st_mode) else "other")
@@ -131,21 +133,21 @@ def read_tree(source: Path) -> _Tree:
     return _Tree(total.hexdigest(), frozenset(words), by_processor)
 
 
-def _entries(folder: Path, source: Path) -> Iterator[tuple[str, Path]]:
+def _entries(source: Path) -> Iterator[tuple[str, Path]]:
     """Yield all that is in a tree but what builds leave there, folders before what is in them."""
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        path = Path(entry.path)
-        name = os.fsencode(path.relative_to(source)).decode("utf-8", "backslashreplace").replace(os.sep, "/")
-        if _OUTPUT.fullmatch(name):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            if name != "build":
+    folders = [source]
+    while folders:
+        with os.scandir(folders.pop()) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            path = Path(entry.path)
+            name = os.fsencode(path.relative_to(source)).decode("utf-8", "backslashreplace").replace(os.sep, "/")
+            if _OUTPUT.fullmatch(name):
+                continue
+            if is_folder := entry.is_dir(follow_symlinks=False):
+                folders.append(path)
+            if not (is_folder and name == "build"):
                 yield name, path
-            yield from _entries(path, source)
-        else:
-            yield name, path
 
 
 def _version_control(git: Path) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from ..codec import json_text, to_json
 from ..compile.compilers import find_compilers
 from ..compile.plan_compilers import no_compiler
 from ..errors import PlanError, Problem, SnapshotError, shown
+from ..files import UnreadableError, read_whole
 from ..hook.plan import plan_build, plan_pass_through
 from ..hook.plan_text import plan_text
 from ..model.decision import Plan
@@ -28,6 +29,8 @@ from .plan_result import result_text
 from .shared_options import add_project_arguments, config_settings, refuse_no_project
 from .shell_snapshot import take_shell_snapshot
 from .terminal import line_width, wrapped
+
+_LARGEST_SNAPSHOT_BYTES = 100_000_000
 
 DESCRIPTION = "Show what a build of PATH would get, and what needs attention, without building."
 EPILOG = """examples:
@@ -312,12 +315,12 @@ def _snapshot_text(path: Path) -> str:
     :raises SnapshotError: if it cannot be read
     """
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
+        return read_whole(path, _LARGEST_SNAPSHOT_BYTES).decode("utf-8", errors="replace")
+    except UnreadableError as error:
         raise SnapshotError(
             Problem(
                 code="bad-snapshot",
-                headline=f"{path}: {error.strerror or error}",
+                headline=f"{path} {error}",
                 why="there is nothing to decide from",
                 fixes=("torchgraft snapshot > snapshot.json",),
             )

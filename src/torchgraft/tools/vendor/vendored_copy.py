@@ -5,7 +5,6 @@ May not touch anything of a project outside of the copy's folder.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from ... import __version__
 from ...codec import json_text
 from ...errors import ActError, ConfigError, Problem
+from ...files import UnreadableError, digest_of, read_whole
 from ..adopt.adoption import IN_TREE, OWN_NAME
 from ..adopt.plan_need import required_name
 from ..adopt.sdist import not_written
@@ -22,6 +22,7 @@ from .plan_vendor import MANIFEST, Copy, Manifest
 
 PACKAGE = Path(__file__).parents[2]
 
+_LARGEST_BYTES = 1_000_000
 _NOT_FOR_BUILDS = frozenset({"tools", "cli.py", "__main__.py", "py.typed"})
 # What every hook needs. What only some builds need, they ask for by get_requires_for_build_wheel.
 _NEEDED = frozenset({"packaging", "pyproject-hooks", "tomli"})
@@ -49,7 +50,7 @@ def describe_own() -> Manifest:
     return Manifest(
         version=__version__,
         requires=tuple(text for text in requires if required_name(text) in _NEEDED),
-        files={name: _digest(path) for name, path in sorted(read_own_files().items())},
+        files={name: digest_of(path) for name, path in sorted(read_own_files().items())},
     )
 
 
@@ -63,16 +64,13 @@ def read_copy(project: Path) -> Copy:
     if not folder.is_dir():
         return Copy()
     try:
-        text = manifest.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        found = None
-    except (OSError, ValueError) as error:
+        text = read_whole(manifest, _LARGEST_BYTES).decode("utf-8") if manifest.exists() else ""
+    except (UnreadableError, ValueError) as error:
         raise ConfigError(
-            Problem(code="bad-snapshot", headline=f"{manifest} cannot be read: {error}", fixes=("torchgraft vendor",))
+            Problem(code="bad-snapshot", headline=f"{manifest} {error}", fixes=("torchgraft vendor",))
         ) from None
-    else:
-        found = from_json_text(Manifest, text, source=str(manifest))
-    files = {path.relative_to(folder).as_posix(): _digest(path) for path in _files(folder) if path != manifest}
+    found = from_json_text(Manifest, text, source=str(manifest)) if text else None
+    files = {path.relative_to(folder).as_posix(): digest_of(path) for path in _files(folder) if path != manifest}
     return Copy(manifest=found, files=files)
 
 
@@ -80,10 +78,6 @@ def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
             yield path
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _distribution() -> importlib.metadata.Distribution:
