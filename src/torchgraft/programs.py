@@ -89,8 +89,8 @@ def take_answer(command: Sequence[str], variables: Mapping[str, str], *, timeout
 
 
 def _read(process: subprocess.Popen[bytes], said: bytearray) -> None:
-    assert process.stdout is not None
-    while len(said) <= _LARGEST_ANSWER_BYTES and (chunk := os.read(process.stdout.fileno(), _CHUNK_BYTES)):
+    pipe = process.stdout
+    while pipe and len(said) <= _LARGEST_ANSWER_BYTES and (chunk := os.read(pipe.fileno(), _CHUNK_BYTES)):
         said += chunk
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hooks.conftest import ROOT, write_consumer
 
 SETUP_PY = """
 import os, torch
@@ -88,3 +92,34 @@ def test_the_same_bytes_for_another_user_in_another_folder(
             assert archive.getinfo("pkg/run.sh").external_attr >> 16 == 0o100700
             (module,) = (name for name in archive.namelist() if name.startswith("ext_c"))
             assert str(tmp_path / "b" / "tree" / "ext.c").encode() in archive.read(module)
+
+
+CALL = "import sys; from torchgraft import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
+# Somebody else, who may read all: the interpreter may be where only root may look.
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+READING = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("setpriv") is not None
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can be somebody else")
+@pytest.mark.parametrize("hook", ["build_wheel", "build_sdist"])
+def test_the_same_bytes_with_another_user_id(hook: str, make_project: Any) -> None:
+    project, made = make_project({**FILES, "ext.c": EXT_C}), []
+    hidden = ("TORCHGRAFT_", "CFLAGS", "CXXFLAGS", "XDG_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        for user, as_user in ((0, ()), (65534, (*NOBODY, *READING))):
+            place = Path(folder, f"of-{user}")
+            shutil.copytree(project, place / "tree")
+            (place / "out").mkdir()
+            variables = {**inherited, "PYTHONPATH": str(ROOT / "src"), "SOURCE_DATE_EPOCH": "1700000000"}
+            variables |= {"TORCHGRAFT_CONSUMER": str(write_consumer(place / "consumer")), "HOME": str(place)}
+            for path in (place, *place.rglob("*")):
+                os.chown(path, user, user)
+            command = (*as_user, sys.executable, "-c", CALL, hook, str(place / "out"))
+            subprocess.run(command, cwd=place / "tree", env=variables, check=True, timeout=120)
+            (result,) = (place / "out").iterdir()
+            assert result.stat().st_uid == user
+            made.append(result.read_bytes())
+    assert made[0] == made[1]

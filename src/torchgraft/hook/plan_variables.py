@@ -39,6 +39,7 @@ _DECIDED = (
     "DIST_EXTRA_CONFIG",
     "FORCE_CUDA",
     "MAX_JOBS",
+    "NVCC_APPEND_FLAGS",
     "NVCC_THREADS",
     "PYTHONDONTWRITEBYTECODE",
     "PYTORCH_ROCM_ARCH",
@@ -64,7 +65,7 @@ def plan_variables(
 
         version = None if torch.known is Knowledge.GUESSED else parse_version(torch.version)
         vocabulary = plan_vocabulary(config, snapshot, compiling, torch=version.public if version else None)
-    by_itself = (*_decided(reach.torch, reach.way), *_reproducing(config, snapshot, reach))
+    by_itself = (*_decided(reach.torch, reach.way), *_reproducing(config, snapshot, reach, compiling))
     for variable in (*by_itself, *vocabulary, *compiling.variables, *wishes.variables):
         before = chosen.get(variable.name, variable)
         # What is set without looking at the machine, too, is so in metadata: the record has to be the same.
@@ -88,7 +89,7 @@ def _decided(torch: Torch | None, way: Way) -> Iterator[PlannedVariable]:
         yield PlannedVariable(name="PYTHONDONTWRITEBYTECODE", value="1", reason=reason)
 
 
-def _reproducing(config: Config, snapshot: Snapshot, reach: Reach) -> Iterator[PlannedVariable]:
+def _reproducing(config: Config, snapshot: Snapshot, reach: Reach, compiling: Compiling) -> Iterator[PlannedVariable]:
     """Yield what keeps folders out of debug information and assertions, where wheels are to be the same in any."""
     if not snapshot.hook.builds or _EPOCH not in snapshot.variables_set or snapshot.python.platform.startswith("win"):
         return
@@ -101,9 +102,16 @@ def _reproducing(config: Config, snapshot: Snapshot, reach: Reach) -> Iterator[P
     # Compilers are given the variable as words, each backend in its own way: a folder with spaces is left as it is.
     plain = {folder: name for folder, name in folders.items() if not set(folder) & set(" \t'\"\\=")}
     flags = [f"-ffile-prefix-map={folder}={name}" for folder, name in plain.items()]
+    reason = f"{_EPOCH} is set: the same bytes in any folder"
     for variable in ("CFLAGS", "CXXFLAGS") if flags else ():
-        reason = f"{_EPOCH} is set: the same bytes in any folder"
         yield PlannedVariable(name=variable, value=" ".join(flags), reason=reason, of_machine=True)
+    if compiling.toolkit is not None:
+        # Its own temporary files have the number of a process in their names, which stand in the object. A compiler
+        # cache has a folder of its own for them.
+        words = ["-objtemp"] if compiling.cache is None else []
+        words += [f"-Xcompiler {flag}" for flag in flags if "," not in flag]
+        if words:
+            yield PlannedVariable(name="NVCC_APPEND_FLAGS", value=" ".join(words), reason=reason, of_machine=True)
 
 
 def planned_names(config: Config, project: Project) -> set[str]:

@@ -48,6 +48,15 @@ def test_a_toolkit_of_the_same_version_is_used_where_it_is() -> None:
     assert not requirements(plan(CU130, hardware(NVCC_13_0), hook=ASK))
 
 
+def test_nvcc_is_told_what_keeps_folders_out_of_reproducible_wheels() -> None:
+    epoch = ("SOURCE_DATE_EPOCH",)
+    flags = values(plan(CU130, hardware(NVCC_13_0), variables_set=epoch))["NVCC_APPEND_FLAGS"] or ""
+    assert flags.startswith("-objtemp -Xcompiler -ffile-prefix-map=")
+    own = (*epoch, "NVCC_APPEND_FLAGS")
+    assert values(plan(CU130, hardware(NVCC_13_0), variables_set=own))["NVCC_APPEND_FLAGS"] is None
+    assert "NVCC_APPEND_FLAGS" not in values(plan(CU130, hardware(NVCC_13_0)))
+
+
 def test_another_minor_version_works_and_the_plan_says_so() -> None:
     made = plan(CU130, hardware(NVCC_13_2))
     assert made.toolkit
