@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..files import joined, read_text, real
-from ..model.observation import FrontEnd, FrontEndName, Rule
+from ..model.observation import Consumer, FrontEnd, FrontEndName, Rule
 from ..values import dataclass
 from .command_line import CommandLine
 from .environment import (
@@ -190,23 +190,15 @@ class Scene:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundConsumer:
-    """An environment that a rule named as the consumer, before it was looked at."""
-
-    prefix: str
-    rule: Rule
-    certain: bool
-    why: str
-    targets: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class RuleVerdict:
-    """What a rule said. `is_last` means that no later rule may answer, although this one found nothing."""
+    """What a rule said, and the environments that it named, into which nobody has looked.
+
+    `is_last` means that no later rule may answer, although this one found nothing.
+    """
 
     rule: Rule
     said: str
-    found: tuple[FoundConsumer, ...] = ()
+    found: tuple[Consumer, ...] = ()
     is_last: bool = False
 
 
@@ -220,8 +212,7 @@ def consumer_is_among(
 ) -> RuleVerdict:
     """Return the verdict that environments are equally likely the consumer; each comes with the reason."""
     found = tuple(
-        FoundConsumer(prefix=str(prefix), rule=rule, certain=certain, why=why, targets=targets)
-        for prefix, why in candidates
+        Consumer(prefix=str(prefix), rule=rule, certain=certain, why=why, targets=targets) for prefix, why in candidates
     )
     return RuleVerdict(rule=rule, said="; ".join(f"{one.prefix}: {one.why}" for one in found), found=found)
 

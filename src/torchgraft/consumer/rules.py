@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..files import is_file, is_folder, joined, real
-from ..model.observation import FrontEndName, Rule, RuleAnswer
+from ..model.observation import Consumer, FrontEndName, Rule, RuleAnswer
 from ..values import dataclass
 from .environment import holds_torch, is_environment, is_throw_away, prefix_of_interpreter
 from .front_end import (
     Caller,
-    FoundConsumer,
     RuleVerdict,
     Scene,
     consumer_is,
@@ -40,7 +39,7 @@ class ConsumerFinding:
     `answers` are those of every rule that was tried, in order.
     """
 
-    found: tuple[FoundConsumer, ...]
+    found: tuple[Consumer, ...]
     answers: tuple[RuleAnswer, ...]
 
 

@@ -34,28 +34,6 @@ _NOT_LOOKED_AT = "this hook compiles nothing"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Assignment:
-    """A variable that a rule sets. `of_machine`: the rule is about the machine that compiles."""
-
-    name: str
-    value: str
-    reason: str
-    of_machine: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What became of the rules. `machine_problems` stand against compiling here, `problems` against any wheel."""
-
-    outcomes: tuple[RuleOutcome, ...] = ()
-    requirements: tuple[Planned, ...] = ()
-    assignments: tuple[Assignment, ...] = ()
-    notes: tuple[str, ...] = ()
-    machine_problems: tuple[Problem, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Scene:
     """All that conditions are about."""
 
@@ -83,7 +61,7 @@ class _Answer:
     said: str
 
 
-def plan_rules(config: Config, snapshot: Snapshot, facts: Facts, seen: Torch | None) -> Rules:
+def plan_rules(config: Config, snapshot: Snapshot, facts: Facts, seen: Torch | None) -> Wishes:
     """Return what the rules say, in their order; all that apply count.
 
     :param seen: the torch that the build sees, None if nobody has looked at it yet
@@ -94,15 +72,16 @@ def plan_rules(config: Config, snapshot: Snapshot, facts: Facts, seen: Torch | N
     problems = [(rule, _problem(outcome, rule, snapshot)) for outcome, rule in applied if rule.error]
     if not (snapshot.hook.asks or snapshot.hook.builds) or (snapshot.front_end.resolves and not snapshot.hook.builds):
         problems = []
-    return Rules(
+    return Wishes(
         outcomes=outcomes,
         requirements=tuple(
             Planned(text=requirement, reason=_reason(outcome))
             for outcome, rule in applied
             for requirement in rule.requires
         ),
-        assignments=tuple(
-            Assignment(name=name, value=value, reason=_reason(outcome), of_machine=_is_of_machine(rule))
+        # What a rule about the machine sets is of the machine, too.
+        variables=tuple(
+            PlannedVariable(name=name, value=value, reason=_reason(outcome), of_machine=_is_of_machine(rule))
             for outcome, rule in applied
             for name, value in rule.env.items()
         ),
@@ -267,26 +246,22 @@ def plan_wishes(
     facts = plan_facts(snapshot, choice, torch, compiling)
     rules = plan_rules(config, snapshot, facts, reach.torch)
     prebuilt = plan_prebuilt(config, snapshot, facts, reach.way)
-    return Wishes(
-        outcomes=rules.outcomes,
+    return replace(
+        rules,
         requirements=(*rules.requirements, *plan_client(prebuilt)),
         variables=tuple(_filled(variable, facts) for variable in _from_settings(config, rules)),
         prebuilt=prebuilt,
         asks_identity=snapshot.hook is Hook.BUILD_WHEEL and asks_identity(prebuilt, facts),
-        notes=rules.notes,
-        machine_problems=rules.machine_problems,
-        problems=rules.problems,
     )
 
 
-def _from_settings(config: Config, rules: Rules) -> Iterator[PlannedVariable]:
+def _from_settings(config: Config, rules: Wishes) -> Iterator[PlannedVariable]:
     """Yield the variables of the package, those of its rules, and those of the command line, which beat them."""
     origins = {name: config.origins.get(f"env.{name}", "") for name in config.env}
     for name, value in config.env.items():
         if not origins[name]:
             yield PlannedVariable(name=name, value=value, reason=f"env ({config.origin('env')})")
-    for rule in rules.assignments:
-        yield PlannedVariable(name=rule.name, value=rule.value, reason=rule.reason, of_machine=rule.of_machine)
+    yield from rules.variables
     for name, value in config.env.items():
         if origins[name]:
             yield PlannedVariable(name=name, value=value, reason=f"env ({origins[name]})")

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from ..compile.plan_needs import concerns_compilers, users_switch, uses_ninja, with_users_switch
 from ..consumer.environment import holds_torch, is_throw_away, python_path_of, read_environment
-from ..consumer.front_end import Caller, FoundConsumer, find_caller
+from ..consumer.front_end import Caller, find_caller
 from ..consumer.ownership import owner_of, read_exposures, read_graft_exposures
 from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
 from ..consumer.rules import find_consumer
@@ -185,7 +185,7 @@ def _is_torch_chosen(settings: Settings, project: Project, caller: Caller | None
 
 
 def _read_consumer(
-    found: FoundConsumer,
+    found: Consumer,
     *,
     config: Config,
     python: Python,
@@ -198,22 +198,16 @@ def _read_consumer(
     environment = read_environment(
         found.prefix, python=python, targets=found.targets, python_path=python_path, front_end=front_end
     )
-    if found.rule is Rule.IMPORTABLE:
-        # PYTHONPATH may bring it (environment modules, Nix), and is part of no environment.
-        path = tuple(dict.fromkeys((*own_path, *environment.search_path)))
-        environment = dataclasses.replace(environment, search_path=path)
-    reading = read_torch(environment.search_path, architectures=False)
-    distributions = read_distributions(environment.search_path, (*config.match, *config.borrow), python=python)
-    return Consumer(
-        prefix=found.prefix,
-        rule=found.rule,
-        certain=found.certain,
-        why=found.why,
+    # PYTHONPATH may bring it (environment modules, Nix), and is part of no environment.
+    own = own_path if found.rule is Rule.IMPORTABLE else ()
+    search_path = tuple(dict.fromkeys((*own, *environment.search_path)))
+    reading = read_torch(search_path, architectures=False)
+    return dataclasses.replace(
+        found,
         exists=environment.exists,
         python_versions=environment.python_versions,
-        targets=found.targets,
-        search_path=environment.search_path,
-        distributions=distributions,
+        search_path=search_path,
+        distributions=read_distributions(search_path, (*config.match, *config.borrow), python=python),
         torch=reading.torch,
         torch_fault=reading.fault,
         customized="" if reading.torch or reading.fault else environment.customized,

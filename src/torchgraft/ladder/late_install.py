@@ -21,21 +21,9 @@ _SHOWN_LINES = 4
 # Where distributions come from, as `uv pip install` understands it too.
 _VALUES = frozenset(
     [
-        "--allow-insecure-host",
-        "--cache-dir",
-        "--config-file",
-        "--default-index",
-        "--exclude-newer",
-        "--extra-index-url",
-        "--find-links",
-        "--index",
-        "--index-strategy",
-        "--index-url",
-        "--keyring-provider",
-        "--project",
-        "--trusted-host",
-        "-f",
-        "-i",
+        *("--allow-insecure-host", "--cache-dir", "--config-file", "--default-index", "--exclude-newer"),
+        *("--extra-index-url", "--find-links", "--index", "--index-strategy", "--index-url"),
+        *("--keyring-provider", "--project", "--trusted-host", "-f", "-i"),
     ]
 )
 _FLAGS = frozenset({"--native-tls", "--no-cache", "--no-config", "--no-index", "--offline", "-n"})

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.consumer.front_end import FoundConsumer, find_caller
+from torchgraft.consumer.front_end import find_caller
 from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.consumer.rules import ConsumerFinding, find_consumer
-from torchgraft.model.observation import Rule
+from torchgraft.model.observation import Consumer, Rule
 
 TORCH = "2.8.0"
 
@@ -62,7 +62,7 @@ def find(
     return find_consumer(hook, ancestors, caller=find_caller(hook, ancestors), told=told, torch_importable=importable)
 
 
-def one(finding: ConsumerFinding) -> FoundConsumer:
+def one(finding: ConsumerFinding) -> Consumer:
     (found,) = finding.found
     return found
 

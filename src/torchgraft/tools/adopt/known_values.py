@@ -19,21 +19,8 @@ TEXT_METHODS = frozenset({"lower", "upper", "strip", "casefold"})
 
 _OTHER_HARDWARE = frozenset(
     {
-        "ascend",
-        "diopi",
-        "dipu",
-        "gaudi",
-        "gcu",
-        "habana",
-        "hpu",
-        "ipu",
-        "mlu",
-        "musa",
-        "neuronx",
-        "npu",
-        "sdaa",
-        "tpu",
-        "xla",
+        *("ascend", "diopi", "dipu", "gaudi", "gcu", "habana", "hpu", "ipu"),
+        *("mlu", "musa", "neuronx", "npu", "sdaa", "tpu", "xla"),
     }
 )
 Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
