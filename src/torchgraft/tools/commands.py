@@ -41,6 +41,9 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
             "plan": Command("show what a build would get, and why", ".show_plan"),
             "check": Command("find packages that do not fit the torch that is there", ".check.check_command"),
             "prebuilt": Command("say which prebuilt wheels of a project are there", ".prebuilt_command"),
+            "matrix": Command(
+                "list the wheels of a project for every Python, torch and CUDA, or build them", ".matrix.matrix_command"
+            ),
             "watch": Command("show the builds that are at work, and how long the last ones took", ".watch_command"),
             "snapshot": Command("print what a plan depends on, as JSON", ".show_snapshot"),
         },

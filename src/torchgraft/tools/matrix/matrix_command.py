@@ -1,0 +1,132 @@
+"""`torchgraft matrix`: the wheels of a project for every Python, torch and CUDA, listed or built."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from ...codec import json_text
+from ...errors import ConfigError, PlanError, Problem
+from ...model.torch_values import requirement_of, torch_among
+from ...project.read_project import read_project
+from ...settings.choices import Cuda
+from ...settings.sources import Settings, take_settings
+from ...untrusted import table, text_of
+from ..shared_options import bad_argument, folder_argument
+from .build_cells import HASHES, Workplace, built_text, prebuilt_text
+from .matrix_text import cibuildwheel_text, github_text, slurm_text, table_text
+from .plan_cells import CPU, Cell, Range, plan_cells
+from .torch_releases import RELEASES
+
+DESCRIPTION = """List the wheels that a project has to have: one for each Python (requires-python), torch
+([tool.torchgraft] torch, and what the project requires) and CUDA that exist, on Linux for x86-64; of each minor version
+of torch its newest release. Nothing is asked of an index. With --build, they are built here, one after the other."""
+EPILOG = """examples:
+  torchgraft matrix                                         which wheels are there to be built?
+  torchgraft matrix --torch '>=2.12' --cuda '>=13' --format github
+  torchgraft matrix --torch 2.13.0 --cuda cpu --format cibuildwheel
+  torchgraft matrix --format slurm >wheels.sh && sbatch wheels.sh
+  torchgraft matrix --build --torch 2.13.0 --cuda 13.0      build these into dist/matrix
+
+--build needs uv. A cell that is finished is not built again: stop it, and go on later. Compilers go through sccache
+where it is on PATH: what does not include Python.h is compiled once for all Pythons of one torch. The exit status is 1
+where a cell fails.
+"""
+_PYTORCH = "https://download.pytorch.org/whl/{build}"
+_GITHUBS_MOST = 256
+_FORMATS = {"table": table_text, "github": github_text, "cibuildwheel": cibuildwheel_text, "slurm": slurm_text}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument(
+        "path", nargs="?", type=folder_argument, default=".", metavar="PATH", help="source tree (default: .)"
+    )
+    parser.add_argument("--torch", type=_specifiers, metavar="VERSION", help="only these: 2.13.0, '>=2.12'")
+    parser.add_argument("--python", type=_specifiers, metavar="VERSION", help="only these: 3.12, '>=3.11,<3.14'")
+    parser.add_argument("--cuda", type=_cuda, metavar="VERSION", help="only builds for these: 13.0, '>=12.8', cpu")
+    parser.add_argument("--every-patch", action="store_true", help="every release of torch, not the newest of a minor")
+    parser.add_argument("--format", choices=[*_FORMATS, "json"], default="table", help="how they are printed")
+    parser.add_argument("--json", action="store_const", dest="format", const="json", help="the same as --format json")
+    parser.add_argument(
+        "--index",
+        default=_PYTORCH,
+        metavar="URL",
+        help="PyTorch's index, or a mirror of it; {build} stands for cpu, cu130, ...",
+    )
+    parser.add_argument("--build", action="store_true", help="build them here")
+    parser.add_argument("--out", type=Path, default="dist/matrix", metavar="FOLDER", help="where --build puts them")
+    parser.add_argument("--url", default="", metavar="URL", help="where they will be published, for the prebuilt table")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the cells, or build them; return 1 where one cannot be built."""
+    settings = take_settings(arguments.path, {})
+    cells = plan_cells(RELEASES, _range(settings, arguments), arguments.index)
+    if not cells:
+        raise bad_argument("matrix", "no torch is left", "no release fits the project and the arguments")
+    if arguments.build:
+        return _build(settings, cells, arguments)
+    if arguments.format == "cibuildwheel" and len({cell.torch for cell in cells}) > 1:
+        raise ConfigError(
+            Problem(
+                code="bad-argument",
+                headline="there is more than one torch, and cibuildwheel builds one wheel for each Python",
+                fixes=(f"torchgraft matrix --format cibuildwheel --torch {cells[0].public} --cuda {cells[0].build}",),
+            )
+        )
+    if arguments.format == "github" and len(cells) > _GITHUBS_MOST:
+        print(f"torchgraft: {len(cells)} cells, and GitHub runs {_GITHUBS_MOST}: say less of torch", file=sys.stderr)
+    print(json_text(cells) if arguments.format == "json" else _FORMATS[arguments.format](cells), end="")
+    return 0
+
+
+def _build(settings: Settings, cells: tuple[Cell, ...], arguments: argparse.Namespace) -> int:
+    place = Workplace(settings, arguments.out, arguments.url)
+    done = []
+    for number, found in enumerate(place.build(cells), 1):
+        done.append(found)
+        print(f"[{number}/{len(cells)}] {built_text(found)}", file=sys.stderr, flush=True)
+    if arguments.format == "json":
+        print(json_text(done), end="")
+    else:
+        made = sum(not found.fault for found in done)
+        print("\n".join([*map(built_text, done), f"{made} of {len(done)} wheels are in {arguments.out}", ""]))
+        print(f"For pyproject.toml, with {HASHES} beside it:\n\n{prebuilt_text(place.place)}", end="")
+    return PlanError.exit_code if any(found.fault for found in done) else 0
+
+
+def _range(settings: Settings, arguments: argparse.Namespace) -> Range:
+    """Return what both the project and the arguments allow."""
+    python = text_of(table(settings.pyproject.get("project")).get("requires-python")) or ""
+    project = read_project(settings.source, settings.pyproject)
+    required = filter(None, map(requirement_of, project.dependencies or ()))
+    own = torch_among(required)
+    try:
+        pythons = SpecifierSet(python) & (arguments.python or SpecifierSet())
+    except InvalidSpecifier:
+        raise ConfigError(
+            Problem(code="bad-setting", headline=f"requires-python = {python!r} is no range", fixes=("'>=3.10'",))
+        ) from None
+    torch = (SpecifierSet(settings.config.torch), own.specifier if own else SpecifierSet())
+    cuda = arguments.cuda or (CPU if settings.config.cuda is Cuda.OFF else None)
+    wanted = (*torch, arguments.torch) if arguments.torch else torch
+    return Range(python=pythons, torch=wanted, cuda=cuda, every_patch=arguments.every_patch)
+
+
+def _specifiers(text: str) -> SpecifierSet:
+    """Return a range; a bare version is that one, and 3.12 any patch of it."""
+    parts = [part.strip() for part in text.split(",")]
+    exact = [f"=={part}{'.*' if part.count('.') == 1 else ''}" if part[:1].isdigit() else part for part in parts]
+    try:
+        return SpecifierSet(",".join(exact))
+    except InvalidSpecifier:
+        raise argparse.ArgumentTypeError(f"{text!r} is no version and no range of versions") from None
+
+
+def _cuda(text: str) -> SpecifierSet | str:
+    return text if text == CPU or text.startswith("cu") else _specifiers(text)

@@ -1,0 +1,99 @@
+"""Which wheels a project has to have: the cells of Python x torch x CUDA that exist and that it supports.
+
+May not look at the machine, nor ask an index: what exists stands in `torch_releases`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from packaging.specifiers import SpecifierSet  # noqa: TC002 - the type of a field
+from packaging.version import Version
+
+from ...values import dataclass
+from .torch_releases import Release
+
+CPU = "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One wheel: for this Python and this torch, which is installed from this index ("": from PyPI).
+
+    `torch` is the version that the front end is told, with its local part where an index other than PyPI has it;
+    `build` is the name of its folder on PyTorch's index.
+    """
+
+    python: str
+    torch: str
+    build: str
+    index: str
+
+    @property
+    def public(self) -> str:
+        """The version of torch without its local part."""
+        return self.torch.partition("+")[0]
+
+    @property
+    def name(self) -> str:
+        """What the cell is called in the names of folders and files."""
+        return f"torch-{self.public}-{self.build}-cp{self.python.replace('.', '')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """What a project supports, or somebody asks for. `cuda` is `cpu` for that build alone, None for all builds.
+
+    `torch` are specifiers all of which have to hold.
+    """
+
+    python: SpecifierSet
+    torch: tuple[SpecifierSet, ...]
+    cuda: SpecifierSet | str | None = None
+    every_patch: bool = False
+
+
+def plan_cells(releases: Sequence[Release], wanted: Range, index: str) -> tuple[Cell, ...]:
+    """Return the cells, the newest torch first; of each minor version the newest release, if not all are wanted.
+
+    :param index: the address of an index by build, which stands for `{build}`
+    """
+    fitting = [release for release in releases if _fits(release, wanted)]
+    ordered = sorted(fitting, key=lambda release: Version(release.version), reverse=True)
+    minors = {Version(release.version).release[:2]: release for release in reversed(ordered)}
+    chosen = ordered if wanted.every_patch else [r for r in ordered if minors[Version(r.version).release[:2]] is r]
+    return tuple(_cells(chosen, wanted, index))
+
+
+def _fits(release: Release, wanted: Range) -> bool:
+    return all(specifier.contains(release.version) for specifier in wanted.torch)
+
+
+def _cells(releases: Iterable[Release], wanted: Range, index: str) -> Iterable[Cell]:
+    for release in releases:
+        for build in release.builds:
+            if not _is_wanted(build, wanted.cuda):
+                continue
+            is_default = build == release.on_pypi
+            for python in release.pythons:
+                # A range of patch versions is one of the minor version, too: >=3.10.4.
+                if any(wanted.python.contains(f"{python}.{patch}") for patch in (0, 99)):
+                    yield Cell(
+                        python=python,
+                        torch=release.version if is_default else f"{release.version}+{build}",
+                        build=build,
+                        index="" if is_default else index.replace("{build}", build),
+                    )
+
+
+def cuda_of(build: str) -> str:
+    """Return the CUDA version that a build is named for: 12.8 of cu128; "" for CPUs."""
+    digits = build.removeprefix("cu")
+    return f"{digits[:-1]}.{digits[-1]}" if digits.isdecimal() else ""
+
+
+def _is_wanted(build: str, cuda: SpecifierSet | str | None) -> bool:
+    version = cuda_of(build)
+    if cuda is None or isinstance(cuda, str):
+        return cuda is None or build == cuda
+    return bool(version) and cuda.contains(version)
