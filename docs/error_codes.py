@@ -233,7 +233,9 @@ asked.""",
 There is no lock, and no uv on `PATH` to say what would be installed.""",
             "no-sdist": """\
 What was named is no sdist, no index has one, or it could not be downloaded with the digest that the index or the lock
-says.""",
+says. `matrix --build` makes one of the project: the message shows what uv said.""",
+            "no-uv": """\
+`matrix --build` makes environments and wheels with uv, and there is none on `PATH`.""",
             "machine-refuses": """\
 The system did not let torchgraft do what it was about to do, and the message has the system's words: a folder that may
 not be entered, no folder for temporary files, a limit of open files, processes or memory.""",

@@ -40,6 +40,7 @@ from .plan_cells import Cell
 
 HASHES, STATE = "wheels.sha256", "matrix.json"
 _NAME = "{name}-{version}+{torch_local}torch{torch_minor}-{python}-{abi}-{platform}.whl"
+_ANYWHERE = "https://example.com/wheels/v{version}"
 _LARGEST_STATE_BYTES = 10_000_000
 _LONGEST_S = 24 * 3600
 
@@ -77,7 +78,8 @@ class Workplace:
         if config.compiler_cache is CompilerCaching.AUTO and find_programs("sccache", self._variables):
             self._variables[variable_name("compiler-cache")] = "sccache"
         named = next((place.url for place in config.prebuilt if place.url), "")
-        self.place = Prebuilt(url=f"{url.rstrip('/')}/{_NAME}" if url or not named else named, hashes=HASHES)
+        folder = (url or _ANYWHERE).rstrip("/")
+        self.place = Prebuilt(url=named if named and not url else f"{folder}/{_NAME}", hashes=HASHES)
         self._sdist, self._sources = self._make_sdist()
 
     def build(self, cells: Sequence[Cell]) -> Iterator[BuiltCell]:

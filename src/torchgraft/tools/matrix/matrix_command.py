@@ -8,6 +8,7 @@ from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from ...child import interruptions_raised
 from ...codec import json_text
 from ...errors import ConfigError, PlanError, Problem
 from ...model.torch_values import requirement_of, torch_among
@@ -86,11 +87,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _build(settings: Settings, cells: tuple[Cell, ...], arguments: argparse.Namespace) -> int:
-    place = Workplace(settings, arguments.out, arguments.url)
     done = []
-    for number, found in enumerate(place.build(cells), 1):
-        done.append(found)
-        print(f"[{number}/{len(cells)}] {built_text(found)}", file=sys.stderr, flush=True)
+    with interruptions_raised():  # uv does not stay behind
+        place = Workplace(settings, arguments.out, arguments.url)
+        for number, found in enumerate(place.build(cells), 1):
+            done.append(found)
+            print(f"[{number}/{len(cells)}] {built_text(found)}", file=sys.stderr, flush=True)
     if arguments.format == "json":
         print(json_text(done), end="")
     else:
