@@ -74,15 +74,7 @@ def _accelerated(config: Config, snapshot: Snapshot, torch: Torch) -> Compiling:
 
     choice, rocm = plan_toolkit(config, snapshot, torch), plan_rocm(config, snapshot, torch)
     toolkit = choice.toolkit
-    compiling = Compiling(
-        toolkit=toolkit,
-        other_minor=toolkit is not None and is_other_minor(toolkit.version, torch),
-        rocm=rocm.toolkit is not None,
-        gfx=rocm.gfx,
-        variables=rocm.variables,
-        forced=rocm.forced,
-        overrides=(*choice.overrides, *rocm.overrides),
-    )
+    compiling = replace(rocm, overrides=(*choice.overrides, *rocm.overrides), notes=(), problems=())
     notes: tuple[str, ...] = ()
     if toolkit is not None:
         architectures = plan_architectures(
@@ -91,6 +83,8 @@ def _accelerated(config: Config, snapshot: Snapshot, torch: Torch) -> Compiling:
         notes = architectures.notes
         compiling = replace(
             compiling,
+            toolkit=toolkit,
+            other_minor=is_other_minor(toolkit.version, torch),
             architectures=architectures.names,
             variables=(*rocm.variables, *_of_toolkit(toolkit), *_of_architectures(config, architectures)),
             forced=(*_forced(snapshot, choice), *rocm.forced),
@@ -98,7 +92,7 @@ def _accelerated(config: Config, snapshot: Snapshot, torch: Torch) -> Compiling:
     compiling = replace(compiling, variables=tuple(replace(v, of_machine=True) for v in compiling.variables))
     if not (snapshot.hook.asks or snapshot.hook.builds):
         return compiling
-    found = (choice.problem, rocm.problem, plan_sycl(config, snapshot, torch))
+    found = (choice.problem, *rocm.problems, plan_sycl(config, snapshot, torch))
     problems = tuple(problem for problem in found if problem is not None)
     compiling = replace(compiling, requirement=choice.requirement, notes=choice.notes, problems=problems)
     if snapshot.hook.asks:

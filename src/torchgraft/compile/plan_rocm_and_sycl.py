@@ -6,35 +6,18 @@ May not start hipcc or icpx, nor set up oneAPI's environment: its own script set
 from __future__ import annotations
 
 from ..errors import Evidence, Problem
-from ..model.decision import PlannedVariable
+from ..model.decision import Compiling, PlannedVariable
 from ..model.hardware_values import RocmToolkit
 from ..model.observation import Snapshot
 from ..model.torch_values import Torch
 from ..settings.config import Config
-from ..values import dataclass
 from .plan_needs import rocm_need, sycl_need
 from .plan_toolkit import minor_version, torch_place
 
 _NAMED = frozenset({"ROCM_HOME", "ROCM_PATH"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class RocmChoice:
-    """The toolkit with the variables that name it, or why there is none; all empty where torch has no ROCm.
-
-    `forced` are variables of the user that name a folder without hipcc, and `overrides` say so.
-    """
-
-    toolkit: RocmToolkit | None = None
-    gfx: tuple[str, ...] = ()
-    variables: tuple[PlannedVariable, ...] = ()
-    forced: tuple[str, ...] = ()
-    overrides: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    problem: Problem | None = None
-
-
-def plan_rocm(config: Config, snapshot: Snapshot, torch: Torch) -> RocmChoice:
+def plan_rocm(config: Config, snapshot: Snapshot, torch: Torch) -> Compiling:
     """Return the user's ROCm, else the one of torch's own release, else any that has hipcc.
 
     torch itself takes ROCM_HOME, ROCM_PATH, hipcc on PATH, then /opt/rocm (torch/utils/cpp_extension.py,
@@ -43,9 +26,9 @@ def plan_rocm(config: Config, snapshot: Snapshot, torch: Torch) -> RocmChoice:
     """
     hardware = snapshot.hardware
     if not rocm_need(config, snapshot.project, torch) or hardware is None:
-        return RocmChoice()
+        return Compiling()
     if not hardware.rocm:
-        return RocmChoice(problem=_no_hipcc(torch))
+        return Compiling(problems=(_no_hipcc(torch),))
     wanted = minor_version(str(torch.hip))
     toolkit = min(hardware.rocm, key=lambda t: (t.source not in _NAMED, minor_version(t.version) != wanted))
     reason = f"ROCm {toolkit.version or 'of unknown version'} from {toolkit.source} for torch's ROCm {torch.hip}"
@@ -57,8 +40,8 @@ def plan_rocm(config: Config, snapshot: Snapshot, torch: Torch) -> RocmChoice:
         variables.append(PlannedVariable(name="PYTORCH_ROCM_ARCH", value=";".join(gfx), reason=said))
     differs = toolkit.version and minor_version(toolkit.version) != wanted
     unfit = sorted(name for name in _NAMED & set(snapshot.variables_set) if not _is_named(name, hardware.rocm))
-    return RocmChoice(
-        toolkit=toolkit,
+    return Compiling(
+        rocm=True,
         gfx=gfx,
         variables=tuple(variables),
         forced=tuple(unfit),

@@ -31,51 +31,29 @@ VARIANTS = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
 }
 
+# What is called as its module is, with dashes.
+_OF_ONE_NAME = (
+    *("cffi", "cmake", "cmake_build_extension", "Cython", "einops", "expecttest", "extension_helpers", "filelock"),
+    *("nanobind", "numpy", "pbr", "psutil", "py_cpuinfo", "pybind11", "requests", "scikit_build_core", "scipy"),
+    *("semver", "setuptools_cpp", "setuptools_git_versioning", "setuptools_rust", "setuptools_scm", "six"),
+    *("tabulate", "toml", "tomli", "tomlkit", "tqdm", "typing_extensions", "urllib3"),
+)
+_OF_OTHER_NAMES = {
+    "babel": "Babel",
+    "cpuinfo": "py-cpuinfo",
+    "cv2": "opencv-python-headless",
+    "git": "GitPython",
+    "jinja2": "Jinja2",
+    "mypyc": "mypy",
+    "pkg_resources": "setuptools<81",  # gone since setuptools 82
+    "pynvml": "nvidia-ml-py",
+    "skbuild": "scikit-build",
+    "yaml": "PyYAML",
+}
 PROVIDERS = {
-    "babel": Provider(requirement="Babel"),
-    "cffi": Provider(requirement="cffi"),
-    "cmake": Provider(requirement="cmake"),
-    "cmake_build_extension": Provider(requirement="cmake-build-extension"),
-    "cpuinfo": Provider(requirement="py-cpuinfo"),
-    "cv2": Provider(requirement="opencv-python-headless"),
-    "Cython": Provider(requirement="Cython"),
-    "einops": Provider(requirement="einops"),
-    "expecttest": Provider(requirement="expecttest"),
-    "extension_helpers": Provider(requirement="extension-helpers"),
-    "filelock": Provider(requirement="filelock"),
-    "git": Provider(requirement="GitPython"),
-    "jinja2": Provider(requirement="Jinja2"),
-    "mypyc": Provider(requirement="mypy"),
-    "nanobind": Provider(requirement="nanobind"),
-    "ninja": Provider(requirement="ninja", even_guarded=True),
-    "numpy": Provider(requirement="numpy"),
-    "packaging": Provider(requirement="packaging", even_guarded=True),
-    "pbr": Provider(requirement="pbr"),
-    # Gone since setuptools 82.
-    "pkg_resources": Provider(requirement="setuptools<81"),
-    "psutil": Provider(requirement="psutil"),
-    "py_cpuinfo": Provider(requirement="py-cpuinfo"),
-    "pybind11": Provider(requirement="pybind11"),
-    "pynvml": Provider(requirement="nvidia-ml-py"),
-    "requests": Provider(requirement="requests"),
-    "scikit_build_core": Provider(requirement="scikit-build-core"),
-    "scipy": Provider(requirement="scipy"),
-    "semver": Provider(requirement="semver"),
-    "setuptools_cpp": Provider(requirement="setuptools-cpp"),
-    "setuptools_git_versioning": Provider(requirement="setuptools-git-versioning"),
-    "setuptools_rust": Provider(requirement="setuptools-rust"),
-    "setuptools_scm": Provider(requirement="setuptools-scm"),
-    "six": Provider(requirement="six"),
-    "skbuild": Provider(requirement="scikit-build"),
-    "tabulate": Provider(requirement="tabulate"),
-    "toml": Provider(requirement="toml"),
-    "tomli": Provider(requirement="tomli"),
-    "tomlkit": Provider(requirement="tomlkit"),
-    "tqdm": Provider(requirement="tqdm"),
-    "typing_extensions": Provider(requirement="typing-extensions"),
-    "urllib3": Provider(requirement="urllib3"),
-    "wheel": Provider(requirement="wheel", even_guarded=True),
-    "yaml": Provider(requirement="PyYAML"),
+    **{name: Provider(requirement=name.replace("_", "-")) for name in _OF_ONE_NAME},
+    **{name: Provider(requirement=requirement) for name, requirement in _OF_OTHER_NAMES.items()},
+    **{name: Provider(requirement=name, even_guarded=True) for name in ("ninja", "packaging", "wheel")},
 }
 
 # Of setuptools, or always there with it.

@@ -13,6 +13,7 @@ from ...errors import printable_text
 from ...link.linkage import LinkReport, ModuleReport, Reason, Verdict
 from ...model.torch_values import Torch
 from ...values import dataclass
+from ...wheel.guarding import differences
 
 _MOST_SHOWN = 3
 
@@ -34,8 +35,6 @@ _SYSTEM_CURES = {
     Reason.GLIBCXX: "a newer C++ library (conda: libstdcxx-ng), or a build made with this system's own compiler",
 }
 _WORDS = {"version": "version", "cuda": "CUDA", "hip": "ROCm", "cxx11_abi": "C++11 ABI", "git_version": "commit"}
-# "None" is an answer: there is none.
-_MAY_BE_NONE = frozenset({"cuda", "hip"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,13 +184,8 @@ def plan_fit(report: LinkReport, *, differs: bool, lacks_torch: bool = False, ha
 
 def differing_facts(built: Mapping[str, object], torch: Torch) -> tuple[str, ...]:
     """Return in which facts the torch of a record and the present one differ, of those that are known of both."""
-    here: dict[str, object] = {key: getattr(torch, key) for key in _WORDS}
-    found = []
-    for key, word in _WORDS.items():
-        is_known = key in _MAY_BE_NONE or (built.get(key) is not None and here[key] is not None)
-        if key in built and is_known and built[key] != here[key]:
-            found.append(f"{word} {_text(built[key])}, here {_text(here[key])}")
-    return tuple(found)
+    here = {key: getattr(torch, key) for key in _WORDS}
+    return tuple(f"{_WORDS[key]} {_text(built[key])}, here {_text(here[key])}" for key in differences(built, here))
 
 
 def _text(value: object) -> str:
