@@ -414,6 +414,14 @@ ASKED = {
     "by an import that needs nothing": ("try:\n    import view\nexcept ImportError:\n    pass", []),
     "by a tool": ("try:\n    import Cython\nexcept ImportError:\n    need = ['Cython']", []),
     "of torch": ("try:\n    version('torch')\nexcept Exception:\n    pass", []),
+    "by an import, beside a variable and a module of such names": (
+        "try:\n    import view\nexcept ImportError:\n    pass\nos.getenv('VIEW_ARCH')\nExtension('view.cpu', [])",
+        [],
+    ),
+    "of torch, beside what is named alike": (
+        "try:\n    from torch.utils import cpp_extension\nexcept ImportError:\n    need = ['torch-tools']",
+        [],
+    ),
     "of itself": ("try:\n    version('mine')\nexcept Exception:\n    pass", []),
     "not at all": ("PAIR = ('a>=1', 'b>=1')", []),
 }

@@ -45,10 +45,17 @@ def asked_distributions(nodes: list[ast.AST]) -> tuple[str, ...]:
         elif askers and isinstance(node, (ast.Tuple, ast.List)) and len(node.elts) == _PAIR:
             names = [name for item in node.elts for name in _named(item)]
             found += names if len(names) == _PAIR else []
-    named = dict.fromkeys(name for node in nodes if isinstance(node, ast.Constant) for name in _named(node))
+    # What has a dot in its name is a module, and what is all capitals a variable.
+    named = dict.fromkeys(
+        str(canonicalize_name(name))
+        for node in nodes
+        for name in _named(node, exactly=True)
+        if "." not in name and not name.isupper()
+    )
     for top in [module.partition(".")[0] for module in modules]:
         name = top.replace("_", "-").lower()
-        alike = [one for one in named if one == name or one.startswith(f"{name}-")] if top not in PROVIDERS else []
+        alike = [one for one in named if one == name or one.startswith(f"{name}-")]
+        alike = [] if top in {*PROVIDERS, *MATCHED} else alike
         found += VARIANTS.get(top, alike if name else [])
     left_out = {*MATCHED, *OF_SETUPTOOLS, *sys.stdlib_module_names}
     return tuple(dict.fromkeys(name for name in found if name not in left_out))
@@ -62,11 +69,12 @@ def _literal(node: ast.AST) -> list[str]:
     return [name for argument in node.args for name in _named(argument)] if isinstance(node, ast.Call) else []
 
 
-def _named(node: ast.AST) -> list[str]:
-    """Return the distribution that a constant names, alone or with versions."""
+def _named(node: ast.AST, *, exactly: bool = False) -> list[str]:
+    """Return the distribution that a constant names, alone or with versions; as it is written, or normalized."""
     if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
         return []
     try:
-        return [str(canonicalize_name(Requirement(node.value).name))]
+        name = Requirement(node.value).name
+        return [name if exactly else str(canonicalize_name(name))]
     except InvalidRequirement:
         return []
