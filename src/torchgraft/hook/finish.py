@@ -29,6 +29,7 @@ from ..wheel.plan_finishing import (
     plan_guessed,
     plan_run_paths,
     run_paths_text,
+    staying_run_paths_text,
 )
 from ..wheel.record import BILL_NAME, RECORD_NAME, BuiltWheel, bill_text, built_facts, read_record_of, record_text
 from ..wheel.run_paths import change_run_path, find_run_path_places
@@ -57,8 +58,9 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> Buil
     lost = lost_library_problem(run_paths)
     if lost is not None and plan.link_check:
         raise PlanError(lost)
-    if taken := run_paths_text(run_paths):
-        say(f"torchgraft: {taken}")
+    for said in (run_paths_text(run_paths), staying_run_paths_text(contents.modules, run_paths, places)):
+        if said:
+            say(f"torchgraft: {said}")
     guard = _guard(plan, contents, in_place=in_place)
     if guard is not None and plan.guess and not report.stable_since:
         unread = [module.file for module in made if module.format is not Format.ELF]

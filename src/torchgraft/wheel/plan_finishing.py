@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -135,23 +135,41 @@ def _kept(entry: str, file: str, places: RunPathPlaces, held: list[str | None]) 
         rest = _below(path, site)
         if rest is not None:
             return [] if folder is None or not rest else [_relative(folder, rest)]
-    if any(_below(path, kept) is not None for kept in places.lasting):
+    if _is_below(path, places.lasting) or not _is_below(path, places.passing):
         return [entry]
-    if all(_below(path, passing) is None for passing in places.passing):
-        return [entry]
-    stays = None in held and any(_below(path, tree) is not None for tree in places.staying)
+    stays = None in held and _is_below(path, places.staying)
     here = [] if folder is None else [_relative(folder, place) for place in held if place is not None]
     return [*dict.fromkeys(here), *([entry] if stays else [])]
 
 
 def run_paths_text(changes: Iterable[PlannedRunPath]) -> str:
     """Return what was taken out of the run paths of a wheel, in a line; "" if nothing was."""
-    gone = {entry: None for change in changes for entry in change.replaced}
-    files = [change.file for change in changes if change.replaced]
-    if not gone:
-        return ""
+    gone = [(entry, change.file) for change in changes for entry in change.replaced if entry not in change.entries]
+    return f"folders of the build are no run paths any more: {_entries_text(gone)}" if gone else ""
+
+
+def staying_run_paths_text(modules: Iterable[Module], changes: Iterable[PlannedRunPath], places: RunPathPlaces) -> str:
+    """Return which run paths lead into a source tree that stays, in a line; "" if none does."""
+    after = {change.file: change.entries for change in changes}
+    stay = [
+        (entry, module.file)
+        for module in modules
+        for entry in after.get(module.file, module.run_path)
+        if _is_below(entry, places.staying) and not _is_below(entry, places.lasting)
+    ]
+    why = "a library that is needed is there, and has to stay there"
+    return f"a run path into the source tree stays: {_entries_text(stay)}; {why}" if stay else ""
+
+
+def _entries_text(found: Sequence[tuple[str, str]]) -> str:
+    """Return entries, and the files that they are of."""
+    entries, files = (list(dict.fromkeys(part)) for part in zip(*found, strict=True))
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    return f"folders of the build are no run paths any more: {', '.join(gone)} (in {files[0]}{more})"
+    return f"{', '.join(entries)} (in {files[0]}{more})"
+
+
+def _is_below(path: str, folders: Iterable[str]) -> bool:
+    return any(_below(path, folder) is not None for folder in folders)
 
 
 def lost_library_problem(run_paths: Iterable[PlannedRunPath]) -> Problem | None:

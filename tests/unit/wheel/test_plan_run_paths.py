@@ -14,7 +14,12 @@ from torchgraft.link.linkage import Format, Module
 from torchgraft.model.decision import PlannedRunPath, RunPathPlaces
 from torchgraft.model.observation import Hook
 from torchgraft.settings.config import Config
-from torchgraft.wheel.plan_finishing import lost_library_problem, plan_run_paths
+from torchgraft.wheel.plan_finishing import (
+    lost_library_problem,
+    plan_run_paths,
+    run_paths_text,
+    staying_run_paths_text,
+)
 from torchgraft.wheel.run_paths import find_run_path_places
 
 PLACES = RunPathPlaces(
@@ -104,6 +109,13 @@ def test_a_library_that_is_needed(
     assert (problem.headline if problem else "") == (
         "ext/_C.so needs libspeed.so, which nobody will find after the build" if lost else ""
     )
+    stays = "/src/project/lib (in ext/_C.so); a library that is needed is there, and has to stay there"
+    assert staying_run_paths_text([module], planned, TREES) == (
+        f"a run path into the source tree stays: {stays}" if "/src/project/lib" in entries else ""
+    )
+    taken = [entry for entry in run_path if entry not in entries]
+    said = f"folders of the build are no run paths any more: {', '.join(taken)} (in ext/_C.so)" if taken else ""
+    assert run_paths_text(planned) == said
 
 
 def test_which_source_trees_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
