@@ -311,6 +311,59 @@ def test_projects_of_ones_own_are_noted(
     assert "note: ext needs torch for its build, too: torchgraft adopt ext --write" in said
 
 
+def test_undone_to_the_last_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, pyproject, lock = app_with_a_uv_lock(tmp_path, monkeypatch, sdist)
+    before = pyproject.read_bytes(), lock.read_bytes()
+    assert main(["adopt", "--project", ".", "--write"]) == 0
+    assert pyproject.read_bytes() != before[0] != lock.read_bytes() != before[1]
+    # uv locks the folder without digests, and a dependency comes in.
+    digest = f', hash = "sha256:{hashlib.sha256((app / "adopted/ext-1.0.tar.gz").read_bytes()).hexdigest()}"'
+    lock.write_text(lock.read_text().replace(digest, ""))
+    pyproject.write_text(pyproject.read_text().replace('["ext"]', '["ext", "more"]'))
+    assert main(["adopt", "--project", ".", "--check"]) == 0
+    assert main(["adopt", "--project", ".", "--undo", "--write"]) == 0
+    assert "now:" not in capsys.readouterr().out.partition("is removed")[2]
+    assert pyproject.read_bytes() == before[0].replace(b'["ext"]', b'["ext", "more"]')
+    assert lock.read_bytes() == before[1]
+    assert not (app / "adopted").exists()
+
+
+def test_what_cannot_be_put_back_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, pyproject, _ = app_with_a_uv_lock(tmp_path, monkeypatch, sdist)
+    assert main(["adopt", "--project", ".", "--write"]) == 0
+    pyproject.write_text('[project]\nname = "other"\n')
+    assert main(["adopt", "--project", ".", "--undo", "--write"]) == 0
+    assert "note: pyproject.toml: changed since" in capsys.readouterr().out
+    assert "no-build-isolation-package" in (app / "adopted" / "undo.json").read_text()
+    assert pyproject.read_text() == '[project]\nname = "other"\n'
+
+
+def app_with_a_uv_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path) -> tuple[Path, Path, Path]:
+    """Return a project that depends on an sdist of an index; it is where the test is now."""
+    digest = hashlib.sha256(sdist.read_bytes()).hexdigest()
+    page = tmp_path / "simple" / "ext" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text(f'<a href="../../{sdist.name}#sha256={digest}">{sdist.name}</a>')
+    monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "simple").as_uri())
+    app = tmp_path / "app"
+    app.mkdir()
+    lines = ["[project]", 'name = "app" # ours', 'dependencies = ["ext"]', "", "[tool.uv]"]
+    lines += ['no-build-isolation-package = [ "ext", "other" ]  # both', "", "[tool.uv.extra-build-dependencies]"]
+    lines += ['ext = ["torch"]', "", "[tool.x]", "a=1", ""]
+    (app / "pyproject.toml").write_text("\n".join(lines))
+    text = UV_LOCK.replace("flash-attn", "ext").replace("flash_attn-2.8.3", "ext-1.0").replace('"2.8.3"', '"1.0"')
+    text = text.replace(URL.replace("flash_attn-2.8.3", "ext-1.0"), sdist.as_uri())
+    (app / "uv.lock").write_text(text.replace(SHA, digest, 1))
+        text.replace(URL.replace("flash_attn-2.8.3", "ext-1.0"), sdist.as_uri()).replace(SHA, digest, 1)
+    )
+    monkeypatch.chdir(app)
+    return app, app / "pyproject.toml", app / "uv.lock"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

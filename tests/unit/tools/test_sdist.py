@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import tarfile
@@ -55,6 +56,18 @@ def test_only_pyproject_differs(tmp_path: Path, kind: int, long: str) -> None:
     assert {**info, "size": 0, "chksum": 0} == {**kept, "size": 0, "chksum": 0}
     assert one == other
     assert old.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+@pytest.mark.parametrize("has", [True, False])
+def test_one_format_throughout(tmp_path: Path, kind: int, has: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    files = {name: data for name, data in FILES.items() if has or name != "ext-1.0/pyproject.toml"}
+    old = make_tar(tmp_path / "ext-1.0.tar.gz", files, kind=kind)
+    new = write_sdist(old, tmp_path / "new" / old.name, "new")
+    raw = gzip.decompress(new.read_bytes())
+    with tarfile.open(new) as tar:
+        magics = {raw[member.offset + 257 : member.offset + 265] for member in tar}
+    assert magics == {tarfile.GNU_MAGIC if kind == tarfile.GNU_FORMAT else tarfile.POSIX_MAGIC}
 
 
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])

@@ -10,43 +10,21 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ...codec import to_json
 from ...errors import quoted
 from ...files import is_file
-from ...model.observation import FrontEndName
 from ...settings.sources import read_pyproject
-from ...values import dataclass as value
-from ...wanted.tool_tables import tool_table
 from ..terminal import diff_text
 from .adoptable import read_exact_text
-from .adopted_folder import CONSTRAINTS, AdoptedSdist, adopted_text, digest_of, is_intact, read_adopted
+from .adopted_folder import CONSTRAINTS, AdoptedSdist, digest_of, is_intact, read_adopted
 from .adoption import Advice, adoption_text
 from .find_sdists import LookedAt, Scope, Search
+from .front_end_files import FileEdit, front_end_of, place_of, plan_edits, record_edit
 from .locked_sdists import LOCK_NAMES
-from .plan_front_ends import (
-    next_commands,
-    pdm_text,
-    poetry_text,
-    pylock_text,
-    requirements_text,
-    uv_lock_text,
-    uv_settings_with,
-    uv_text,
-)
+from .plan_front_ends import next_commands
 from .sdist import place_sdist, write_project_file, write_sdist
-
-_TEXTS = {"uv": uv_text, "poetry": poetry_text, "pdm": pdm_text}
-
-
-@value(frozen=True, kw_only=True)
-class FileEdit:
-    """A file of a front end, with its text before (None: there is none) and after (None: there is to be none)."""
-
-    path: Path
-    before: str | None
-    after: str | None
+from .undo_record import UNDO, parse_undo
 
 
 @dataclass(kw_only=True)
@@ -66,17 +44,6 @@ class DependencyPlan:
     def changes(self) -> bool:
         """Whether there is anything to write."""
         return bool(self.made or self.gone or self.edits)
-
-
-def front_end_of(scope: Scope) -> str:
-    """Return the front end of a project: that of its lock, else that of its tables, else uv."""
-    name = scope.lock.name if scope.lock else ""
-    if not scope.is_project or not is_file(scope.base / "pyproject.toml"):
-        return "pip"
-    by_lock = {"uv.lock": "uv", "poetry.lock": "poetry", "pdm.lock": "pdm"}
-    data = read_pyproject(scope.base)
-    tables = (tool.value for tool in (FrontEndName.POETRY, FrontEndName.PDM) if tool_table(data, tool))
-    return by_lock.get(name) or next(tables, "uv")
 
 
 def find_lock(folder: Path) -> Path | None:
@@ -100,7 +67,9 @@ def plan_all(scope: Scope, search: Search, scratch: Path) -> DependencyPlan:
     plan.made = {file: path for file, path in plan.made.items() if not _is_there(scope, path)}
     kept = {one.file for one in plan.adopted}
     plan.gone = tuple(one for one in before if one.file not in kept)
-    plan.edits = tuple(_edits(scope, plan.adopted))
+    plan.edits = tuple(plan_edits(scope, plan.adopted, undo=bool(before) and not plan.adopted))
+    if plan.changes and plan.adopted:
+        plan.edits += tuple(record_edit(scope, plan.edits))
     moved = sorted({one.name for one in plan.gone} & names)
     plan.next = tuple(_next(scope, plan, tuple(moved)))
     return plan
@@ -129,46 +98,18 @@ def _make(looked: LookedAt, folder: Path, plan: DependencyPlan) -> AdoptedSdist 
 def plan_undo(scope: Scope) -> DependencyPlan:
     """Return what it takes to have nothing adopted any more."""
     plan = DependencyPlan(scope=scope, gone=read_adopted(scope.folder))
-    plan.edits = tuple(_edits(scope, (), undo=True))
-    if scope.is_project and front_end_of(scope) == "uv" and plan.gone and is_file(scope.base / "uv.lock"):
+    plan.edits = tuple(plan_edits(scope, (), undo=True))
+    record = next((edit for edit in plan.edits if edit.path.name == UNDO), None)
+    if record is not None and record.after:
+        names = ", ".join(parse_undo(record.after))
+        plan.notes = (
+            f"{names}: changed since, where adopting had changed it; what stood there is left in {record.path}",
+        )
+    lock = scope.base / "uv.lock"
+    after = next((edit.after for edit in plan.edits if edit.path == lock), read_exact_text(lock)) or ""
+    if scope.is_project and plan.gone and f'registry = "{place_of(scope)}"' in after:
         plan.next = (" ".join(["uv lock", *(f"-P {one.name}" for one in plan.gone)]),)
     return plan
-
-
-def _edits(scope: Scope, adopted: tuple[AdoptedSdist, ...], *, undo: bool = False) -> Iterator[FileEdit]:
-    place = place_of(scope)
-    constraints = scope.folder / CONSTRAINTS
-    texts: list[tuple[Path, Any]] = [(constraints, adopted_text(adopted, place) if adopted else None)]
-    kind = front_end_of(scope)
-    pyproject = scope.base / "pyproject.toml"
-    if kind == "uv" and is_file(scope.base / "uv.toml") and (adopted or undo):
-        # It is then read instead of [tool.uv].
-        settings = scope.base / "uv.toml"
-        texts.append((settings, uv_settings_with(read_exact_text(settings) or "", adopted, place, undo=undo)))
-    elif kind in _TEXTS and (adopted or undo):
-        text = read_exact_text(pyproject) or ""
-        bare = text.removeprefix("\ufeff")
-        texts.append((pyproject, text[: len(text) - len(bare)] + _TEXTS[kind](bare, adopted, place, undo=undo)))
-    if scope.lock is not None and adopted:
-        lock = read_exact_text(scope.lock) or ""
-        if scope.lock.name == "uv.lock":
-            texts.append((scope.lock, uv_lock_text(lock, adopted, place)))
-        elif kind == "pip":
-            texts.append((scope.lock, pylock_text(lock, adopted, place)))
-    known = read_adopted(scope.folder) if undo else adopted
-    for file in scope.files if adopted or undo else ():
-        near = os.path.relpath(scope.folder, file.parent).replace(os.sep, "/")
-        texts.append((file, requirements_text(read_exact_text(file) or "", known, near, undo=undo)))
-    for path, after in texts:
-        before = read_exact_text(path)
-        if after != before:
-            yield FileEdit(path=path, before=before, after=after)
-
-
-def place_of(scope: Scope) -> str:
-    """Return the folder of adopted sdists as the files of front ends name it: relative, if it is below."""
-    place = os.path.relpath(scope.folder, scope.base).replace(os.sep, "/")
-    return str(scope.folder.resolve()) if place.startswith("..") else place
 
 
 def _next(scope: Scope, plan: DependencyPlan, moved: tuple[str, ...]) -> Iterator[str]:
