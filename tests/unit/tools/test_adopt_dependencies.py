@@ -358,8 +358,6 @@ def app_with_a_uv_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: P
     text = UV_LOCK.replace("flash-attn", "ext").replace("flash_attn-2.8.3", "ext-1.0").replace('"2.8.3"', '"1.0"')
     text = text.replace(URL.replace("flash_attn-2.8.3", "ext-1.0"), sdist.as_uri())
     (app / "uv.lock").write_text(text.replace(SHA, digest, 1))
-        text.replace(URL.replace("flash_attn-2.8.3", "ext-1.0"), sdist.as_uri()).replace(SHA, digest, 1)
-    )
     monkeypatch.chdir(app)
     return app, app / "pyproject.toml", app / "uv.lock"
 

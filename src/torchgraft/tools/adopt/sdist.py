@@ -155,7 +155,7 @@ def _rewrite_tar(path: Path, target: Path, data: bytes) -> None:
     root = _root([member.name for member in members])
     name = f"{root}/{PYPROJECT}"
     # uv refuses an archive in which the formats change.
-    kind = tarfile.GNU_FORMAT if raw[_MAGIC] == tarfile.GNU_MAGIC else tarfile.PAX_FORMAT
+    is_gnu = bytes(raw[_MAGIC]) == tarfile.GNU_MAGIC
     position = 0
     with target.open("wb") as file, gzip.GzipFile("", "wb", compresslevel=9, fileobj=file, mtime=0) as out:
         for member in members:
@@ -163,22 +163,22 @@ def _rewrite_tar(path: Path, target: Path, data: bytes) -> None:
             if member.name == name:
                 # What stands before its header (a global one) belongs to what follows too.
                 out.write(raw[position : member.offset])
-                _write_member(out, member, data, kind)
+                _write_member(out, member, data, gnu=is_gnu)
             else:
                 out.write(raw[position:end])
             position = end
         if all(member.name != name for member in members):
             like = copy.copy(next(member for member in members if member.name == f"{root}/PKG-INFO"))
             like.name = name
-            _write_member(out, like, data, kind)
+            _write_member(out, like, data, gnu=is_gnu)
         out.write(bytes(2 * _BLOCK))
 
 
-def _write_member(out: gzip.GzipFile, member: tarfile.TarInfo, data: bytes, kind: int) -> None:
+def _write_member(out: gzip.GzipFile, member: tarfile.TarInfo, data: bytes, *, gnu: bool) -> None:
     new = copy.copy(member)
     new.size = len(data)
     new.pax_headers = {key: value for key, value in member.pax_headers.items() if key not in {"size", "path"}}
-    out.write(new.tobuf(kind, "utf-8", "surrogateescape"))
+    out.write(new.tobuf(tarfile.GNU_FORMAT if gnu else tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
     out.write(data + bytes(-len(data) % _BLOCK))
 
 
