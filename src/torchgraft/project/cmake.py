@@ -22,7 +22,7 @@ _LISTS, _MESON = "CMakeLists.txt", "meson.build"
 _MESON_LOOKS = re.compile(r"^[^#\n]*\b(?:dependency\(\s*'Torch'|import torch\b)", re.IGNORECASE | re.MULTILINE)
 # With what Python says of torch, CMake files find it too: in a child, or by torch.utils.cmake_prefix_path.
 _TOKEN = re.compile(
-    r"\b(import torch\b|torch\.utils\.cmake_prefix_path)"
+    r"\b((?:import|from) torch\b|torch\.utils\.cmake_prefix_path|torch/(?:extension|script|torch|all)\.h\b)"
     r"|^[ \t]*(if|elseif|else|endif|option|include|add_subdirectory|find_package)[ \t]*\(\s*([^()]*)",
     re.IGNORECASE | re.MULTILINE,
 )

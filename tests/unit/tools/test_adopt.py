@@ -365,6 +365,16 @@ def test_an_optional_part_whose_source_is_not_there(tmp_path: Path) -> None:
     assert any("csrc/x.cpp is compiled, which is not in the tree" in change.reason for change in adoption.changes)
 
 
+def test_an_optional_part_whose_sources_no_pattern_finds(tmp_path: Path) -> None:
+    script = SOURCES.replace('["csrc/x.cpp"]', 'glob("csrc/*.cpp") + glob("csrc/*.cu")')
+    adoption = adopt(tmp_path, setup_py=script)
+    assert adoption.verdict is Advice.OFF
+    assert any("csrc/*.cpp is compiled" in change.reason for change in adoption.changes)
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "y.cpp").touch()
+    assert adopt(tmp_path, setup_py=script).verdict is Advice.ADOPT
+
+
 def test_an_optional_part_that_can_be_compiled(tmp_path: Path) -> None:
     (tmp_path / "csrc").mkdir()
     (tmp_path / "csrc" / "x.cpp").touch()
@@ -439,6 +449,63 @@ def test_a_module_of_the_tree_behind_a_variable(tmp_path: Path) -> None:
     script = f"{SETUP}import os\nif os.environ.get('X') == '1':\n    from extensions import E\n"
     found = adopt(tmp_path, setup_py=script, extensions_py="")
     assert build_system(found)[2] == {"backend": "setuptools.build_meta:__legacy__"}
+
+
+PLAIN = "from setuptools import setup\nsetup()\n"
+HELPER = "import os\nfrom torch.utils.cpp_extension import CppExtension\n"
+ELSEWHERE = {
+    "exec(open('tools/helper.py').read())": "tools/helper.py",
+    "exec(compile(open(os.path.join(HERE, 'tools', 'helper.py'), 'r').read(), 'x', 'exec'))": "tools/helper.py",
+    "exec((Path(__file__).parent / 'tools' / 'helper.py').read_text())": "tools/helper.py",
+    "runpy.run_path('helper.py')": "helper.py",
+    "FILE = 'helper.py'\nspec = spec_from_file_location('h', FILE)": "helper.py",
+    "subprocess.check_call([sys.executable, 'tools/helper.py', '--out', 'x'])": "tools/helper.py",
+    "os.system('python helper.py')": "helper.py",
+    "sys.path.insert(0, os.path.join(HERE, 'tools'))\nfrom helper import extension": "tools/helper.py",
+    "sys.path.append('tools')\nimport helper": "tools/helper.py",
+}
+
+
+@pytest.mark.parametrize(("script", "file"), ELSEWHERE.items())
+def test_a_file_of_the_tree_that_setup_py_runs(tmp_path: Path, script: str, file: str) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / file).write_text(HELPER)
+    adoption = adopt(tmp_path, setup_py=f"{PLAIN}{script}\n")
+    assert (adoption.verdict, adoption.reason) == (Advice.ADOPT, f"{file}:2 imports torch")
+    # What it only reads, it does not run.
+    assert adopt(tmp_path, setup_py=f"{PLAIN}open('{file}').read()\n").verdict is Advice.NOT_NEEDED
+
+
+BUILD = '[build-system]\nrequires = []\nbuild-backend = "{}"\n'
+HOOKS = {
+    "a backend in the tree": (f'{BUILD.format("helper")}backend-path = ["tools"]\n', "tools/helper.py"),
+    "a command of setuptools": (
+        f'{BUILD.format("setuptools.build_meta")}[tool.setuptools.cmdclass]\nbuild_ext = "helper.Build"\n',
+        "helper.py",
+    ),
+    "a hook of hatch": (f"{BUILD.format('hatchling.build')}[tool.hatch.build.hooks.custom]\n", "hatch_build.py"),
+    "a hook of hatch for wheels": (
+        f'{BUILD.format("hatchling.build")}[tool.hatch.build.targets.wheel.hooks.custom]\npath = "helper.py"\n',
+        "helper.py",
+    ),
+}
+
+
+@pytest.mark.parametrize(("pyproject", "file"), HOOKS.values(), ids=HOOKS)
+def test_what_takes_part_without_a_setup_py(tmp_path: Path, pyproject: str, file: str) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / file).write_text("def build_wheel(folder):\n    import torch\n")
+    assert adopt(tmp_path, pyproject_toml=pyproject).reason == f"{file}:2 imports torch"
+
+
+def test_a_folder_of_the_tree_that_is_called_torch(tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "ops.py").touch()
+    assert adopt(tmp_path, setup_py=f"{PLAIN}import torch\n").verdict is Advice.ADOPT
+
+
+def test_what_is_made_for_one_torch_needs_it(tmp_path: Path) -> None:
+    assert adopt(tmp_path, setup_py=f"{PLAIN}import torchvision\n").reason == "setup.py:3 imports torchvision"
 
 
 CMAKE = {

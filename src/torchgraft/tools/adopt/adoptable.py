@@ -6,6 +6,7 @@ May not run any of it, nor decide what becomes of it.
 from __future__ import annotations
 
 import ast
+import fnmatch
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,16 +17,17 @@ from typing import Any
 from ...errors import ConfigError, Problem
 from ...files import find_text
 from ...project.cmake import find_torch_search
-from ...project.import_names import PROVIDERS
+from ...project.import_names import MATCHED, PROVIDERS
 from ...project.read_project import read_project, texts_in
 from ...project.setup_script import LARGEST_SCRIPT_BYTES, GuardedVisitor, name_of, parse_script, starts_cmake
 from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
-from ...untrusted import table, text_of
+from ...untrusted import strings, table, text_of
 from .adoption import Adoptable, Import, Script
 from .asked_distributions import asked_distributions
 from .follow_script import follow
 from .known_values import Reached, absent_hardware, is_for_absent_hardware, truth_of
+from .run_files import find_import_folders, find_run_files
 
 _MOST_MODULES = 200
 # One of these makes a folder a project that could be built.
@@ -50,7 +52,11 @@ def read_adoptable(folder: Path) -> Adoptable:
     project = read_project(folder, pyproject)
     file = _script_file(pyproject)
     source = find_text(folder / file, LARGEST_SCRIPT_BYTES) if file else None
-    script = None if source is None else read_script(source, folder, file)
+    modules, roots = _hook_modules(pyproject)
+    script = None
+    if source is not None or modules:
+        script = read_script(source or "", folder, file, modules, [folder / root for root in roots])
+        script = script if source is not None or script.imports else None
     literal = project.setup_script if file == "setup.py" else None
     said = (*texts_in(pyproject.get("tool")), *(script.strings if script else ()))
     return Adoptable(
@@ -60,7 +66,7 @@ def read_adoptable(folder: Path) -> Adoptable:
         dependencies=project.dependencies,
         setup_requires=((literal.setup_requires or ()) if literal else ()) + project.setup_cfg_requires,
         # Beside a setup.py that starts no cmake such files are for users of C++ alone.
-        finds_torch=find_torch_search(folder, said) if script is None or script.starts_cmake else "",
+        finds_torch=find_torch_search(folder, said) if source is None or (script and script.starts_cmake) else "",
         is_serial=literal is not None and literal.torch_sources > 1 and literal.refuses_ninja,
     )
 
@@ -72,18 +78,39 @@ def _script_file(pyproject: Mapping[str, Any]) -> str:
     backend = (text_of(table(tool.get(TABLE)).get("backend")) or named).partition(":")[0]
     if backend.partition(".")[0] not in _OTHER_BACKENDS or backend.startswith("scikit_build_core.setuptools"):
         return "setup.py"
-    hooks = table(table(table(tool.get("hatch")).get("build")).get("hooks"))
+    of_hatch = table(table(tool.get("hatch")).get("build"))
+    targets = table(of_hatch.get("targets"))
+    paths = (
+        text_of(table(table(table(one).get("hooks")).get("custom")).get("path"))
+        for one in (of_hatch, targets.get("wheel"))
+    )
     of_poetry = table(tool.get("poetry")).get("build")
     files = {
-        "hatchling": text_of(table(hooks.get("custom")).get("path")) or "hatch_build.py",
+        "hatchling": next(filter(None, paths), "hatch_build.py"),
         "pdm": text_of(table(table(tool.get("pdm")).get("build")).get("custom-hook")) or "pdm_build.py",
         "poetry": text_of(of_poetry) or text_of(table(of_poetry).get("script")),
     }
     return files.get(backend.partition(".")[0]) or ""
 
 
-def read_script(source: str, folder: Path, file: str = "setup.py") -> Script:
-    """Return what happens while a script runs, in it and in the modules of its source tree that it imports."""
+def _hook_modules(pyproject: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the modules of the source tree that pyproject.toml says take part in a build, and where they are."""
+    build, tool = table(pyproject.get("build-system")), table(pyproject.get("tool"))
+    paths = strings(build.get("backend-path")) or strings(table(tool.get(TABLE)).get("backend-path"))
+    named = text_of(table(tool.get(TABLE)).get("backend")) or text_of(build.get("build-backend")) or ""
+    commands = table(table(tool.get("setuptools")).get("cmdclass")).values()
+    modules = [name.rpartition(".")[0] for name in commands if isinstance(name, str)]
+    return tuple(filter(None, [*modules, named.partition(":")[0] if paths else ""])), paths
+
+
+def read_script(
+    source: str, folder: Path, file: str = "setup.py", modules: Iterable[str] = (), roots: Iterable[Path] = ()
+) -> Script:
+    """Return what happens while a script runs, in it and in the modules of its source tree that it imports.
+
+    :param modules: more modules that take part
+    :param roots: folders that they may be in
+    """
     parsed = parse_script(source)
     if parsed is None:
         return Script(certain=False)
@@ -97,31 +124,41 @@ def read_script(source: str, folder: Path, file: str = "setup.py") -> Script:
         for module in modules_of(node)
     ]
     known = {(found.module, found.where) for found in imports}
-    own_tree = OwnTree(folder)
+    own_tree = OwnTree(folder, (*roots, *find_import_folders(everything, folder)))
     first = next((found for found in (*imports, *all_imports) if own_tree.holds(found.module)), None)
     others = [found for found in imports if not own_tree.has(found.module)]
-    others += own_tree.follow(_wanted(reached))
-    strings = {node.value for node in everything if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    wanted = [*_wanted(reached), *((module, False) for module in modules)]
+    others += own_tree.follow(wanted, find_run_files(everything, folder))
+    if file != "setup.py":  # its functions are called by others
+        others += [replace(found, late=True) for found in all_imports if (found.module, found.where) not in known]
+    texts = {node.value for node in everything if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return Script(
         imports=tuple(found for found in others if found.module.partition(".")[0] not in sys.stdlib_module_names),
         skipped=tuple(found for found in all_imports if (found.module, found.where) not in known),
         own_tree=f"{first.where} imports {first.module}" if first else "",
         questions=tuple(dict.fromkeys(f"{file}:{line} {what}" for what, line in reached.questions)),
-        strings=tuple(sorted(strings | own_tree.strings)),
+        strings=tuple(sorted(texts | own_tree.strings)),
         unconditional_cuda=f"{file}:{reached.cuda[0]}" if reached.cuda else "",
-        missing_source=_missing_source(folder, strings),
+        missing_source=_missing_source(folder, texts),
         asked=asked_distributions(everything),
-        starts_cmake=starts_cmake(strings | own_tree.strings, {found.module.partition(".")[0] for found in others}),
+        starts_cmake=starts_cmake(texts | own_tree.strings, {found.module.partition(".")[0] for found in others}),
     )
 
 
-def _missing_source(folder: Path, strings: Iterable[str]) -> str:
+def _missing_source(folder: Path, texts: Iterable[str]) -> str:
     """Return a source of an extension that a script names, and that is in no folder of the tree; "" if none is."""
-    named = {string for string in strings if PurePosixPath(string).suffix in _SOURCES and not set(string) & set("*?{")}
+    named = sorted(text for text in texts if PurePosixPath(text).suffix in _SOURCES and not set(text) & set("?{"))
     if not named:
         return ""
-    stems = {PurePosixPath(name).stem for _, _, files in os.walk(folder) for name in files}
-    return next((name for name in sorted(named) if PurePosixPath(name).stem not in stems), "")
+    names = {name for _, _, files in os.walk(folder) for name in files}
+    stems = {PurePosixPath(name).stem for name in names}
+    found = {
+        text: PurePosixPath(text).stem in stems or bool(fnmatch.filter(names, PurePosixPath(text).name))
+        for text in named
+    }
+    # One of several patterns may well find nothing.
+    nothing = not any(found.values())
+    return next((text for text in named if not found[text] and (nothing or "*" not in text)), "")
 
 
 def _reached_imports(reached: Reached, file: str) -> Iterator[Import]:
@@ -180,8 +217,9 @@ def modules_of(node: ast.Import | ast.ImportFrom, package: str = "") -> Iterator
 class OwnTree:
     """The modules that can be imported where the source tree is on sys.path."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: Iterable[Path] = ()) -> None:
         self._folder = folder
+        self._roots = (folder, folder / "src", *more)
         self.strings: set[str] = set()
 
     def holds(self, module: str) -> bool:
@@ -189,20 +227,24 @@ class OwnTree:
         return self._is_in(self._folder, module)
 
     def has(self, module: str) -> bool:
-        """Return whether the source tree has the module, in its root or in src, which setup.py may add to the path."""
-        return self.holds(module) or self._is_in(self._folder / "src", module)
+        """Return whether the source tree has the module, in its root or in what setup.py may add to the path."""
+        return any(self._is_in(root, module) for root in self._roots)
 
-    def follow(self, modules: Iterable[tuple[str, bool]]) -> Iterator[Import]:
+    def follow(self, modules: Iterable[tuple[str, bool]], files: Iterable[Path] = ()) -> Iterator[Import]:
         """Yield what the modules of the source tree import in turn; what may never run is marked as late.
 
         :param modules: those that setup.py imports, and whether it puts up with their absence
+        :param files: those that it runs
         """
         seen: set[Path] = set()
+        waiting = [(path, "", False) for path in files]
         # What has to be there comes first: a module that is imported twice is imported by that.
         todo = sorted(modules, key=lambda item: item[1])
-        while todo and len(seen) < _MOST_MODULES:
-            module, guarded = todo.pop(0)
-            for path, package in self._files(module):
+        while (waiting or todo) and len(seen) < _MOST_MODULES:
+            if not waiting:
+                module, guarded = todo.pop(0)
+                waiting += [(path, package, guarded) for path, package in self._files(module)]
+            for path, package, guarded in waiting:
                 if path in seen:
                     continue
                 seen.add(path)
@@ -212,6 +254,7 @@ class OwnTree:
                     elif not found.late:
                         wanted = (found.module, *(f"{found.module}.{name}" for name in names))
                         todo += [(module, guarded or found.guarded) for module in wanted]
+            waiting.clear()
 
     @staticmethod
     def _is_in(folder: Path, module: str) -> bool:
@@ -221,12 +264,12 @@ class OwnTree:
         if (folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file():
             return top != "setup"
         # A folder without __init__.py gives way to a distribution of that name, wherever that stands.
-        return top not in PROVIDERS and (folder / top).is_dir() and any((folder / top).glob("*.py"))
+        return top not in {*PROVIDERS, *MATCHED} and (folder / top).is_dir() and any((folder / top).glob("*.py"))
 
     def _files(self, module: str) -> Iterator[tuple[Path, str]]:
         """Yield the files that importing a module runs, each with its package."""
         parts = module.split(".")
-        root = self._folder if self.holds(module) else self._folder / "src"
+        root = next((root for root in self._roots if self._is_in(root, module)), self._folder)
         for end in range(1, len(parts) + 1):
             place = root.joinpath(*parts[:end])
             package = place / "__init__.py"

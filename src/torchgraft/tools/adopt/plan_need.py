@@ -33,9 +33,12 @@ def torch_evidence(found: Adoptable, build_system: Mapping[str, Any]) -> list[st
     script = found.script
     if script is not None:
         imports = [
-            item for item in script.imports if top_name(item) == "torch" and not _is_of_run_time(item, found.name)
+            item for item in script.imports if top_name(item) in MATCHED and not _is_of_run_time(item, found.name)
         ]
-        shown += [f"{item.where} imports torch" for item in sorted(imports, key=lambda i: (i.guarded, i.own, i.late))]
+        shown += [
+            f"{item.where} imports {top_name(item)}"
+            for item in sorted(imports, key=lambda i: (i.guarded, i.own, i.late))
+        ]
         shown += script.questions
     if found.finds_torch:
         shown.append(f"{found.finds_torch} looks for torch")
