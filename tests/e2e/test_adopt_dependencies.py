@@ -99,7 +99,7 @@ def test_a_project_with_a_lock(stubs: Stubs, place: Workplace) -> None:
     before = (app / "pyproject.toml").read_text(), (app / "uv.lock").read_text()
 
     shown = adopt(place, "--project", ".", cwd=app).succeeded()
-    assert "nothing is written without --write" in shown.said
+    assert "nothing is written yet: the same command with --write does it" in shown.said
     assert (before, names_in(app)) == (
         ((app / "pyproject.toml").read_text(), (app / "uv.lock").read_text()),
         [".venv", "pyproject.toml", "uv.lock"],

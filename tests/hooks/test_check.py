@@ -122,6 +122,8 @@ def test_every_verdict(
     cure = f"uv pip install --python {environment.prefix} --no-cache --reinstall-package strings_ext strings_ext==1.0"
     assert f"  cure:    {cure}\n" in text
     assert "another build of foreign, made for torch 2.9.0" in text
+    assert "numbers-ext 1.0: links, though built for another torch" in text
+    assert f"  cure:    pip --python {environment.prefix} install --no-cache-dir --force-reinstall" in text
     # What is said is what happens.
     for name, links in (("strings", False), ("numbers", True), ("stable", True)):
         done = environment.python(f"import torch, {name}_ext.{name}")

@@ -177,7 +177,7 @@ def _notes(snapshot: Snapshot, way: Way) -> list[str]:
     notes = []
     consumer = snapshot.consumer
     if consumer is not None and not consumer.certain:
-        notes.append(f"that {consumer.prefix} is the consumer is a guess ({consumer.why})")
+        notes.append(f"the consumer {consumer.prefix} is a guess ({consumer.why})")
     if consumer is not None and way is Way.GRAFT:
         notes += [f"{exposure.by} can change {exposure.path}" for exposure in consumer.writable_by_others[:3]]
     if any(requirement.partition(";")[0].strip().lower() == "torch" for requirement in snapshot.project.requires):

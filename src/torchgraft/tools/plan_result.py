@@ -31,7 +31,7 @@ def result_text(plan: Plan, *, folder: str, width: int) -> str:
         requires = (f"requires {line.text}  ({line.reason})" for line in plan.requirements)
         asked = [line for text in requires for line in wrapped(text, width, "    ")]
         blocks += ["\n".join(asked)] if asked else []
-        variables = [f"{v.name}{'' if v.value is None else f'={v.value}'}  ({v.reason})" for v in plan.variables]
+        variables = [f"{v.name}{_value(v.name, v.value, width)}  ({v.reason})" for v in plan.variables]
         blocks += _section("variables", variables, width)
     return "\n\n".join([*blocks, _MORE])
 
@@ -45,7 +45,8 @@ def _result(plan: Plan, folder: str) -> Iterator[str]:
         yield f"Cannot build here, for {'the reason' if count == 1 else f'the {count} reasons'} below."
         return
     yield _torch(plan, folder)
-    parts = [f"{plan.jobs} compiler{'' if plan.jobs == 1 else 's'}"] if plan.jobs else []
+    jobs = 1 if plan.serial else plan.jobs
+    parts = [f"{jobs} compiler{'' if jobs == 1 else 's at once'}"] if jobs else []
     if plan.ninja is not None:
         parts.append("ninja" if plan.ninja.text else "one file after the other")
     if plan.compiler_cache is not None and plan.compiler_cache.text:
@@ -78,9 +79,18 @@ def _cuda(plan: Plan) -> str:
     return "ROCm" if "ROCM_HOME" in names else "no CUDA"
 
 
+def _value(name: str, value: str | None, width: int) -> str:
+    """Return what a variable is set to; a path that does not fit is shown from site-packages on, and whole with -v."""
+    if value is None:
+        return ""
+    head, folder, rest = value.partition("/site-packages/")
+    is_short = len(name) + len(value) + 3 <= width or not folder or " " in head
+    return f"={value}" if is_short else f"=...{folder}{rest}"
+
+
 def _attention(plan: Plan) -> Iterator[str]:
     # Where it is the environment that was guessed, a note says how.
-    if plan.guess and not any("is the consumer is a guess" in note for note in plan.notes):
+    if plan.guess and not any(note.startswith("the consumer ") for note in plan.notes):
         yield f"this torch is a guess: {plan.guess}"
     if plan.serial:
         yield f"{SERIAL}: {plan.serial}"

@@ -44,7 +44,7 @@ def test_nothing_is_written_without_being_told(project: Path, capsys: pytest.Cap
         '  requires: - "torch"                      the build gets the torch that the package will run with\n'
         '  build-backend = "torchgraft.build_meta"  it calls setuptools.build_meta\n'
         "\n"
-        "nothing is written without --write\n"
+        "nothing is written yet: the same command with --write does it\n"
     )
 
 
@@ -59,8 +59,11 @@ def test_the_page_shows_what_it_says(project: Path, capsys: pytest.CaptureFixtur
 
 
 def test_writing_and_again(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "README.md").write_text("pip install --no-build-isolation ext\n")
     assert main(["adopt", str(project), "--write"]) == 0
-    assert f"written: {project / 'pyproject.toml'}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"written: {project / 'pyproject.toml'}\n\nnow:\n  pip install {project}   (to try it" in said
+    assert f"torchgraft adopt {project} --pull-request   (what users need no longer type: README.md:1)" in said
     text = (project / "pyproject.toml").read_text()
     assert 'requires = ["torchgraft", "setuptools"]' in text
     assert main(["adopt", str(project), "--write"]) == 0
@@ -231,7 +234,7 @@ def test_git_is_told_of_a_new_file(
     if is_git:
         (project / ".git").mkdir()
     assert main(["adopt", str(project), "--write"]) == 0
-    assert ("git add pyproject.toml" in capsys.readouterr().out) == (is_new and is_git)
+    assert ("git add " in capsys.readouterr().out) == (is_new and is_git)
 
 
 @pytest.mark.parametrize(("colours", "wanted"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)])

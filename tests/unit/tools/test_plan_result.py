@@ -40,7 +40,7 @@ def test_two_lines_are_the_result() -> None:
     lines = text(wheel(consumer=consumer, project=project, ninja="/usr/bin/ninja")).splitlines()
     assert lines[:3] == [
         "Will build against torch 2.13.0+cpu of .venv, through links.",
-        "2 compilers, ninja, no CUDA.",
+        "2 compilers at once, ninja, no CUDA.",
         "",
     ]
 
@@ -49,7 +49,7 @@ def test_with_cuda() -> None:
     project = snapshots.project(cuda_sources="a.cu")
     seen = compiling.hardware(compiling.NVCC_13_0, cores=2, gpus=("9.0",))
     said = text(wheel(consumer=snapshots.consumer(compiling.CU130), project=project, hardware=seen))
-    assert "2 compilers, CUDA 13.0 for 9.0+PTX." in said
+    assert "2 compilers at once, CUDA 13.0 for 9.0+PTX." in said
 
 
 def test_what_needs_attention_comes_before_the_rest() -> None:
@@ -60,7 +60,7 @@ def test_what_needs_attention_comes_before_the_rest() -> None:
     assert said.index("note: torch compiles one file after the other: setup.py says use_ninja=False") < said.index(
         "variables"
     )
-    assert "is the consumer is a guess" in " ".join(said.split())
+    assert "note: the consumer " in said
 
 
 def test_where_no_build_is_possible() -> None:

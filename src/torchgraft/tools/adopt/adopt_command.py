@@ -8,13 +8,14 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from ...codec import to_json
 from ...consumer.uv import project_root
-from ...errors import problems_text
+from ...errors import problems_text, quoted
 from ...files import is_file
 from ...programs import find_programs
 from ..front_end_settings import find_front_end_settings, setting_text
@@ -47,6 +48,7 @@ a dependency that does not build without torch:
 Nothing that is adopted runs: it is read. A project's file changes in [build-system] alone, that of a user of packages
 where its front end finds them. Adopting twice changes nothing.
 """
+_NOT_WRITTEN = "nothing is written yet: the same command with --write does it"
 _SDISTS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 
 
@@ -229,7 +231,7 @@ def _finish(arguments: argparse.Namespace, plan: DependencyPlan) -> int:
         if arguments.check:
             print("\nto be written with: torchgraft adopt ... --write" if plan.changes else "all of it is there")
         elif plan.changes and not told:
-            print("\nnothing is written without --write")
+            print(f"\n{_NOT_WRITTEN}")
         elif plan.next:
             print("\n".join(["", "now:", *(f"  {command}" for command in plan.next)]))
     return 1 if arguments.check and plan.changes else 0
@@ -249,9 +251,22 @@ def _show(arguments: argparse.Namespace, found: Adoptable, adoption: Adoption, w
     print(adoption_text(found, adoption))
     if written is not None:
         print(f"\nwritten: {written}")
-        if found.pyproject is None and any((folder / ".git").exists() for folder in written.absolute().parents):
-            print(
-                "git add pyproject.toml   (it is new, and `git commit -a` leaves it out: git+https://... is as it was)"
-            )
+        print("\n".join(["\nnow:", *(f"  {step}" for step in _next_steps(found, written))]))
     elif adoption.after is not None:
-        print("\nnothing is written without --write")
+        print(f"\n{_NOT_WRITTEN}")
+
+
+def _next_steps(found: Adoptable, written: Path) -> Iterator[str]:
+    """Yield what to do after a file was written, as it is typed in the working folder."""
+    if written.name != "pyproject.toml":
+        yield f"pip install {quoted(_near(written))}   (uv pip install ... does the same)"
+        return
+    near = _near(written.parent)
+    folder = quoted(near if near == "." or Path(near).is_absolute() else f"./{near}")
+    if found.pyproject is None and any((parent / ".git").exists() for parent in written.absolute().parents):
+        yield f"git add {quoted(_near(written))}   (it is new, so `git commit -a` leaves it out)"
+    yield f"pip install {folder}   (to try it; uv pip install does the same)"
+    stale = find_stale_lines(written.parent, {})
+    if stale:
+        named = f"{stale[0].file}:{stale[0].number}{f' and {len(stale) - 1} more' if len(stale) > 1 else ''}"
+        yield f"torchgraft adopt {folder} --pull-request   (what users need no longer type: {named})"

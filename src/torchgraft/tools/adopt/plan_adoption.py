@@ -234,7 +234,7 @@ class _Plan:
         if "setuptools" not in self.taken:
             limit = ",<81" if needed else ""
             reason = f", and {needed.where} imports pkg_resources" if needed else ""
-            self._add(f"{_NEW_SETUPTOOLS}{limit}", f"it is the delegate{reason}")
+            self._add(f"{_NEW_SETUPTOOLS}{limit}", f"torchgraft calls it{reason}")
             return
         if needed is None:
             return

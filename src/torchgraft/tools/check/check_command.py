@@ -126,7 +126,7 @@ def _checked(
         differs=differs,
         stable_since=report.stable_since,
         modules=report.modules,
-        cures={Fit.DOES_NOT_LINK: cures, Fit.NO_TORCH: package.torch_cures}.get(fit, ()),
+        cures={Fit.DOES_NOT_LINK: cures, Fit.LINKS: cures, Fit.NO_TORCH: package.torch_cures}.get(fit, ()),
     )
 
 

@@ -105,7 +105,7 @@ def report_text(report: Report) -> str:
     rows = [("package", "built for", "verdict"), *(_row(package) for package in report.packages)]
     lines += ["", *_table(rows)]
     for package in report.packages:
-        if package.fit is Fit.NOT_CHECKED or package.fit in _UNWELL:
+        if package.fit is not Fit.FITS:
             lines += ["", *_explained(package, torch, report.place)]
     return "\n".join(map(printable_text, lines))
 
@@ -131,6 +131,10 @@ def _explained(package: CheckedPackage, torch: str, place: str) -> list[str]:
         return [*lines, *(f"  cure:    {command}" for command in cures)]
     if package.differs:
         lines.append(f"  differs: {'; '.join(package.differs)}")
+    if package.fit is Fit.LINKS:
+        lines.append(
+            "  why:     every symbol that it needs is there, so it most likely works; a new build is certain to"
+        )
     if not package.modules:
         lines.append("  it has no library that could be looked at")
     order = list(Verdict)

@@ -217,7 +217,7 @@ def _about_toolkit(hardware: Hardware, asked: Plan, built: Plan) -> Iterator[Doc
     if _requirement(asked):
         return  # of a toolkit that is not there yet, nothing more is known
     for note in built.notes:
-        if "is the consumer is a guess" not in note:  # that is said where the consumer is
+        if not note.startswith("the consumer "):  # that is said where the consumer is
             yield _note("toolkit", note)
     architectures = _variable(built, "TORCH_CUDA_ARCH_LIST")
     if architectures is not None:
