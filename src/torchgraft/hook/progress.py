@@ -34,6 +34,9 @@ SILENT_S = 60.0
 # A line above the one that the cursor stands in, which stays as it is: down and up again, for where that is the last
 # one of the screen; keep the place; move all below down by a line; the text; back to the place, a line lower now.
 _ABOVE = "\x1bD\x1b[A\x1b7\x1b[L\r{}\x1b8\x1b[B"
+# A line below all that is drawn, in place of what stands there, and back. uv draws a line for each package that it
+# builds or downloads: how many that are, nobody else knows.
+_BELOW = "\x1bD\r\x1b[J{}\x1b[A"
 
 
 @contextlib.contextmanager
@@ -76,7 +79,7 @@ class Telling:
         self._folder = call.cache_folder / FOLDER
         name = "".join(c if c.isalnum() else "-" for c in counting.state.name)[:60]
         self._live, self._last = self._folder / f"{name}.{os.getpid()}.json", self._folder / f"{name}.json"
-        self._is_shown = False
+        self._is_shown = self._is_below = False
 
     def until(self, ended: threading.Event) -> None:
         """Tell until the build has ended."""
@@ -95,6 +98,9 @@ class Telling:
 
     def end(self, *, failed: bool) -> None:
         """Leave what the next build of the same goes by."""
+        if self._is_below:
+            with contextlib.suppress(OSError):
+                write_terminal("", _BELOW)
         if not self._is_shown:
             return
         now = time.time()
@@ -134,9 +140,9 @@ class Telling:
             say(self._text())
             return
         front_end = self._call.plan.front_end
-        lines = drawn_lines(front_end)
-        if lines and sys.platform != "win32":
-            write_terminal(self._text(), lines, keeps=front_end.name is FrontEndName.PIP)
+        if sys.platform != "win32" and hides_output(front_end):
+            self._is_below = front_end.name is FrontEndName.UV
+            write_terminal(self._text(), _BELOW if self._is_below else _ABOVE)
 
     def _tells_terminal(self) -> bool:
         wanted, variables = self._call.progress, self._call.variables
@@ -147,29 +153,16 @@ class Telling:
         return os.isatty(2)
 
 
-def drawn_lines(front_end: FrontEnd) -> int:
-    """Return how many lines a front end draws again and again while it builds, 0 where it shows the build's own output.
-
-    uv has one for all, and one for each package that it builds, each of which is a child of its; pip has one.
-    """
+def hides_output(front_end: FrontEnd) -> bool:
+    """Return whether a front end draws lines of its own while it builds, and not what the build says."""
     if front_end.name not in {FrontEndName.PIP, FrontEndName.UV} or front_end.command == "uv build":
-        return 0
-    parent = os.getppid()
-    words = read_text(Path(f"/proc/{parent}/cmdline")).split("\0")
-    if any(word in {"--verbose", "--quiet", "--no-progress"} or word.startswith(("-v", "-q")) for word in words):
-        return 0
-    if front_end.name is FrontEndName.PIP:
-        return 1
-    tasks = Path(f"/proc/{parent}/task")
-    children = [child for task in names_in(tasks) for child in read_text(tasks / task / "children").split()]
-    return 1 + max(1, len(children))
+        return False
+    words = read_text(Path(f"/proc/{os.getppid()}/cmdline")).split("\0")
+    return not any(word in {"--verbose", "--quiet", "--no-progress"} or word.startswith(("-v", "-q")) for word in words)
 
 
-def write_terminal(text: str, lines: int, *, keeps: bool) -> None:
-    """Write a line onto the terminal of this session, above what the front end draws there.
-
-    :param keeps: whether it draws only what changes, so that its line has to stay as it is
-    """
+def write_terminal(text: str, place: str) -> None:
+    """Write a line onto the terminal of this session, above or below what the front end draws there."""
     descriptor = os.open("/dev/tty", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         # In the background, writing would stop us, or disturb what is at work there.
@@ -179,9 +172,7 @@ def write_terminal(text: str, lines: int, *, keeps: bool) -> None:
         if width > 20:
             # What it took last time matters least.
             text = text if len(text) < width else text.rpartition(" (")[0][: width - 1] or text[: width - 1]
-            up = f"\x1b[{lines - 1}A" if lines > 1 else ""
-            whole = _ABOVE.format(text) if keeps else f"\r{up}\x1b[J{text}" + "\n" * lines
-            os.write(descriptor, whole.encode("ascii", errors="replace"))
+            os.write(descriptor, place.format(text).encode("ascii", errors="replace"))
     finally:
         os.close(descriptor)
 
