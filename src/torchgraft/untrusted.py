@@ -63,6 +63,16 @@ def parse_toml(content: bytes) -> Mapping[str, Any]:
         raise UnreadableError(f"does not parse: {' '.join(str(error).split())[:120]}") from None
 
 
+def json_table(content: str | bytes) -> Mapping[str, Any]:
+    """Return what stands in JSON if it is a table; else, and for what is no JSON, an empty one."""
+    import json
+
+    try:
+        return table(json.loads(content))
+    except (ValueError, RecursionError):
+        return {}
+
+
 def table(data: object) -> Mapping[str, Any]:
     """Return `data` if it is a table, else an empty one."""
     return data if isinstance(data, dict) else {}

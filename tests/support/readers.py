@@ -56,7 +56,7 @@ from torchgraft.wanted.read_wanted import read_asked_for
 from torchgraft.wanted.tool_receipts import read_injected, read_receipts
 from torchgraft.wanted.uv_settings import read_uv_settings
 from torchgraft.wheel.contents import read_wheel_contents
-from torchgraft.wheel.record import parse_record, read_record_of
+from torchgraft.wheel.record import read_record, read_record_of
 
 # What a reader may take of a processor and of memory, whatever it is given.
 MOST_SECONDS = 10
@@ -172,7 +172,7 @@ READERS: Mapping[str, Reader] = {
     "module.so": lambda folder: read_file_modules({"module.so": folder / "module.so"}),
     "a-1.0-py3-none-any.whl": lambda folder: inspect_prebuilt(folder / "a-1.0-py3-none-any.whl", _WANTED, None, None),
     "b-1.0-py3-none-any.whl": lambda folder: read_wheel_contents(folder / "b-1.0-py3-none-any.whl", folder),
-    "torchgraft.json": lambda folder: parse_record((folder / "torchgraft.json").read_bytes()),
+    "torchgraft.json": read_record,
     "snapshot.json": lambda folder: from_json_text(Snapshot, _text(folder / "snapshot.json"), source="a file"),
     "hashes": lambda folder: parse_hashes(_text(folder / "hashes")),
     "page": lambda folder: parse_index_page(_text(folder / "page"), "https://x.example/"),

@@ -5,7 +5,6 @@ May not look for one. Files are read first; nvcc is run (5-40 ms) only for what 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path, PurePath
 
 from ..files import is_file, is_folder, names_in, read_text, real
 from ..programs import ask_program, take_answer
+from ..untrusted import json_table, table, text_of
 from ..values import dataclass
 from .plan_toolkit import CLASHES
 
@@ -190,17 +190,9 @@ def _conda_version(home: Path) -> str | None:
 
 def _json_version(text: str) -> str | None:
     """Return the version of a version.json: {"cuda": {"version": "12.4.1"}, "cuda_nvcc": {...}, ...}."""
-    try:
-        data: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    for name in ("cuda_nvcc", "cuda"):
-        entry = data.get(name) if isinstance(data, dict) else None
-        version = entry.get("version") if isinstance(entry, dict) else None
-        match = _VERSION.match(version) if isinstance(version, str) else None
-        if match:
-            return match[1]
-    return None
+    data = json_table(text)
+    found = (_VERSION.match(text_of(table(data.get(name)).get("version")) or "") for name in ("cuda_nvcc", "cuda"))
+    return next((match[1] for match in found if match), None)
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str | None:

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from packaging.utils import canonicalize_name
 
 from ..files import is_folder, names_in, read_start
+from ..untrusted import json_table
 from ..values import dataclass
 
 _LARGEST_HEADER_BYTES = 1_000_000
@@ -130,15 +131,7 @@ def read_lines(installed: Installed, name: str) -> tuple[str, ...]:
 def read_direct_url(information: Path) -> Mapping[str, Any]:
     """Return what direct_url.json (PEP 610) says of where a distribution came from; {} without one that can be read."""
     content = read_start(information / "direct_url.json", _LARGEST_FILE_BYTES)
-    if content is None:
-        return {}
-    import json
-
-    try:
-        table = json.loads(content)
-    except (ValueError, RecursionError):
-        return {}
-    return table if isinstance(table, dict) else {}
+    return json_table(content) if content else {}
 
 
 def is_editable(installed: Installed) -> bool | None:

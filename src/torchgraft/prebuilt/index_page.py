@@ -5,7 +5,6 @@ May not fetch it, nor choose an index.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from ..untrusted import parse_version, table, tables, text_of
+from ..untrusted import json_table, parse_version, table, tables, text_of
 from ..values import dataclass
 
 if TYPE_CHECKING:
@@ -39,11 +38,7 @@ def parse_index_page(text: str, url: str) -> tuple[IndexFile, ...]:
     :param url: where it was found: addresses in it may be relative
     """
     if text.lstrip().startswith("{"):
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError):
-            return ()
-        return tuple(_json_files(tables(table(data).get("files")), url))
+        return tuple(_json_files(tables(json_table(text).get("files")), url))
     page = _Page(url)
     page.feed(text)
     return tuple(page.files)

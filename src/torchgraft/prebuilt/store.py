@@ -12,15 +12,17 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..child import say
 from ..errors import shown
-from ..files import digest_of, find_text
+from ..files import digest_of, read_text
 from ..model.decision import Plan, PlannedPrebuilt
 from ..own_files import make_own_folder
 from ..redaction import without_secrets
+from ..untrusted import json_table
 from .inspect import UnfitError, inspect_prebuilt
 from .plan_store import STORE_FORMAT
 from .store_server import StoreServerError, get_file, put_file
@@ -54,7 +56,7 @@ def take_stored(plan: Plan, key: str, folder: Path, prepared: Path | None, *, to
     return None
 
 
-def _inspected(wheel: Path, about: dict[str, str], plan: Plan, prepared: Path | None) -> str:
+def _inspected(wheel: Path, about: Mapping[str, str], plan: Plan, prepared: Path | None) -> str:
     """Return the file name of a wheel that is what an entry says, and fits.
 
     :raises UnfitError: if it is not, or does not
@@ -95,7 +97,7 @@ def keep_wheel(plan: Plan, key: str, wheel: Path, *, info: str, token: str = "")
             _say(place, f"did not take the wheel: {reason}")
 
 
-def _keep_elsewhere(plan: Plan, key: str, wheel: Path, about: dict[str, str], place: str) -> None:
+def _keep_elsewhere(plan: Plan, key: str, wheel: Path, about: Mapping[str, str], place: str) -> None:
     """Keep what a server gave in the folders that come before it: the next build needs no server."""
     places = plan.store.places if plan.store else ()
     for folder in places[: places.index(place)]:
@@ -122,7 +124,7 @@ def _fetch(place: str, key: str, about: Path, wheel: Path, token: str) -> bool:
     return True
 
 
-def _put(folder: Path, key: str, wheel: Path, about: dict[str, Any]) -> None:
+def _put(folder: Path, key: str, wheel: Path, about: Mapping[str, Any]) -> None:
     """Make an entry in one step. Who may read the folder may read what is in it."""
     if not folder.is_dir():
         make_own_folder(folder)
@@ -155,17 +157,14 @@ def _refuse_open(folder: Path) -> None:
         raise UnfitError("any user can change what is there")
 
 
-def read_about(entry: Path) -> dict[str, str]:
+def read_about(entry: Path) -> Mapping[str, str]:
     """Return what an entry says of itself.
 
     :raises UnfitError: if that is nothing
     """
-    try:
-        about = json.loads(find_text(entry / ABOUT, _LARGEST_ABOUT_BYTES) or "")
-    except (ValueError, RecursionError):
-        about = None
+    about = json_table(read_text(entry / ABOUT, _LARGEST_ABOUT_BYTES))
     names = ("sha256", "info", "name", "version")
-    if not isinstance(about, dict) or about.get("format") != STORE_FORMAT:
+    if about.get("format") != STORE_FORMAT:
         raise UnfitError("it says nothing of itself that is known here")
     if not all(isinstance(about.get(name), str) for name in names):
         raise UnfitError("it does not say what it is")

@@ -6,7 +6,6 @@ May not resolve anything, nor raise: what cannot be read becomes a sentence.
 from __future__ import annotations
 
 import glob
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from ..consumer.command_line import CommandLine
 from ..consumer.environment import holds_torch
 from ..files import UnreadableError, is_file, read_text
 from ..model.observation import FrontEndName
-from ..untrusted import find_toml, read_toml, strings, table, tables, text_of
+from ..untrusted import find_toml, json_table, read_toml, strings, table, tables, text_of
 from .local_projects import LocalProjects
 from .tool_tables import list_hatch, tool_table
 from .torch_lines import Line
@@ -62,11 +61,7 @@ def read_injected(venv: Path) -> Iterator[Line]:
     """
     for trash in (venv.parent.parent / "trash", venv.parent.parent / ".trash"):
         for file in sorted(trash.glob(f"{glob.escape(venv.name)}-*-pipx-reinstall/pipx_metadata.json")):
-            try:
-                packages = table(table(json.loads(read_text(file, _LARGEST_BYTES))).get("injected_packages"))
-            except (ValueError, RecursionError):
-                continue
-            for package in packages.values():
+            for package in table(json_table(read_text(file, _LARGEST_BYTES)).get("injected_packages")).values():
                 yield Line(text_of(table(package).get("package_or_url")) or "", venv, "what pipx injects")
 
 

@@ -19,6 +19,7 @@ from .. import __version__
 from ..files import read_start
 from ..model.decision import Guard, Plan, PlannedPrebuilt, PlannedRunPath
 from ..model.torch_values import Knowledge
+from ..untrusted import json_table
 from ..values import dataclass
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def write_metadata_record(folder: Path, plan: Plan, *, reads: tuple[str, ...] = 
 
 def read_record(info: Path) -> Mapping[str, Any]:
     """Return the record in a `.dist-info` folder; {} where there is none that can be read."""
-    return parse_record(read_start(info / RECORD_NAME, _LARGEST_BYTES) or b"")
+    return json_table(read_start(info / RECORD_NAME, _LARGEST_BYTES) or b"")
 
 
 def read_wheel_record(archive: zipfile.ZipFile) -> Mapping[str, Any]:
@@ -108,22 +109,13 @@ def read_wheel_record(archive: zipfile.ZipFile) -> Mapping[str, Any]:
     :raises zipfile.BadZipFile: if the archive is damaged there, or one of `archive.ZIP_FAULTS`
     """
     member = next((m for m in archive.infolist() if m.filename.endswith(f".dist-info/{RECORD_NAME}")), None)
-    return {} if member is None or member.file_size > _LARGEST_BYTES else parse_record(archive.read(member))
+    return {} if member is None or member.file_size > _LARGEST_BYTES else json_table(archive.read(member))
 
 
 def read_record_of(wheel: Path) -> Mapping[str, Any]:
     """Return the record in a wheel that is a file; see `read_wheel_record`."""
     with zipfile.ZipFile(wheel) as archive:
         return read_wheel_record(archive)
-
-
-def parse_record(data: bytes) -> Mapping[str, Any]:
-    """Return a record; {} where it is none."""
-    try:
-        record = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _text(data: Mapping[str, Any]) -> str:
