@@ -62,7 +62,10 @@ GROUPS = (
     Group(
         "Compilers",
         "How much at once, for how long, and what of it is kept.",
-        ("max_jobs", "memory_per_job", "compiler_cache", "store", "stored", "store_write", "store_token", "timeout_s"),
+        (
+            *("max_jobs", "memory_per_job", "jobserver", "compiler_cache"),
+            *("store", "stored", "store_write", "store_token", "timeout_s"),
+        ),
         'memory-per-job = "6GB"    # templates in every file\n',
     ),
     Group(

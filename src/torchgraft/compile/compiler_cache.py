@@ -117,7 +117,12 @@ def _script(folder: Path, cache: str, compiler: Path) -> Path:
     facts = compiler.stat()
     state = f"{real(compiler)!a} {facts.st_size} {facts.st_mtime_ns}"
     text = _SCRIPT.format(state=state, cache=quote(cache), compiler=quote(str(compiler)))
-    path = folder / hashlib.sha256(text.encode()).hexdigest()[:16] / compiler.name
+    return kept_script(folder, text, compiler.name)
+
+
+def kept_script(folder: Path, text: str, name: str) -> Path:
+    """Return the script of a text, under the name of the program that it stands for, made if it is not there."""
+    path = folder / hashlib.sha256(text.encode()).hexdigest()[:16] / name
     if not os.access(path, os.X_OK):
         write_own_file(path, text)
         path.chmod(0o700)

@@ -27,15 +27,19 @@ if TYPE_CHECKING:
 # .cpp with torch's headers 1.6 GB.
 _CUDA_JOB_BYTES = 4_000_000_000
 _CPP_JOB_BYTES = 2_000_000_000
-_RESERVE_BYTES = 1_000_000_000
+RESERVE_BYTES = 1_000_000_000
 
 
 class Count(NamedTuple):
-    """How many jobs, or how many threads each of them has, and what says so; `threads` fit beside these jobs."""
+    """How many jobs, or how many threads each of them has, and what says so; `threads` fit beside these jobs.
+
+    Each job may need `memory_bytes`.
+    """
 
     number: int
     reason: str
     threads: int = 1
+    memory_bytes: int = 0
 
 
 def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> Compiling:
@@ -52,8 +56,10 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
         compiling = _with_jobs(Compiling(), plan_jobs(config, snapshot, cuda=False)) if hook.builds else Compiling()
     if hook.builds:
         from .plan_compiler_cache import with_compiler_cache
+        from .plan_jobserver import plan_budget
 
         compiling = with_compiler_cache(compiling, config, snapshot, torch)
+        compiling = replace(compiling, budget=plan_budget(config, snapshot, compiling))
     # torch refuses code for GPUs where setup.py does not ask whether it has any.
     if hook.asks and project.cuda_sources and torch.accelerator == "cpu" and config.cuda is not Cuda.OFF:
         note = f"torch {torch.version} is built without CUDA: no code for it can be compiled ({project.cuda_sources})"
@@ -127,7 +133,8 @@ def _with_jobs(compiling: Compiling, jobs: Count | None, *, cuda: bool = False) 
         threads = max(1, min(jobs.threads, len(compiling.architectures)))
         why = "MAX_JOBS leaves room for them" if threads > 1 else "jobs are a better use of memory than threads"
         variables.append(_of_machine("NVCC_THREADS", str(threads), why))
-    return replace(compiling, jobs=jobs.number, variables=(*variables, *compiling.variables))
+    bytes_each = jobs.memory_bytes
+    return replace(compiling, jobs=jobs.number, job_bytes=bytes_each, variables=(*variables, *compiling.variables))
 
 
 def _with_host(compiling: Compiling, snapshot: Snapshot, choice: ToolkitChoice) -> Compiling:
@@ -231,16 +238,16 @@ def plan_jobs(
         if threads is not None and threads.number > 1:
             need *= threads.number
             counted = f" of {threads.number} nvcc threads ({threads.reason})"
-    by_memory = max(1, (hardware.memory_bytes - _RESERVE_BYTES) // need)
+    by_memory = max(1, (hardware.memory_bytes - RESERVE_BYTES) // need)
     if hardware.users_jobs:
         fitting = min(hardware.cores, by_memory) // hardware.users_jobs
-        return Count(hardware.users_jobs, "as MAX_JOBS says", threads=fitting)
+        return Count(hardware.users_jobs, "as MAX_JOBS says", fitting, need)
     if config.max_jobs and config.max_jobs <= min(hardware.cores, by_memory):
-        return Count(config.max_jobs, f"max-jobs ({config.origin('max-jobs')})")
+        return Count(config.max_jobs, f"max-jobs ({config.origin('max-jobs')})", memory_bytes=need)
     if by_memory < hardware.cores:
         reason = f"{hardware.memory_limit} leaves {_gb(hardware.memory_bytes)}, {_gb(need)} a job{counted}"
-        return Count(by_memory, reason)
-    return Count(max(1, hardware.cores), hardware.cores_limit)
+        return Count(by_memory, reason, memory_bytes=need)
+    return Count(max(1, hardware.cores), hardware.cores_limit, memory_bytes=need)
 
 
 def _gb(count: int) -> str:

@@ -27,6 +27,7 @@ class BuildState:
     `done` of `total` files are compiled, of which `total` is 0 where nobody knows; `per_cent` where CMake says only
     that, -1 elsewhere. `file` is the last one that was named. `last_s` is what the last build of as many files took, 0
     if there was none. `ended_s` is 0 for a build that is at work; `failed` says that it has not made a wheel.
+    Of `jobs` that are `shared` with other builds there are none while it waits for them.
     """
 
     name: str
@@ -43,6 +44,7 @@ class BuildState:
     per_cent: int = -1
     file: str = ""
     jobs: int = 0
+    shared: bool = False
     last_s: float = 0
 
     def took_s(self, now_s: float) -> float:
@@ -131,7 +133,11 @@ def count_text(state: BuildState) -> str:
 def state_text(state: BuildState, now_s: float) -> str:
     """Return how far a build is, in a line."""
     count = count_text(state)
-    at_once = f"{state.jobs} at once" if state.jobs > 1 and (state.total or state.per_cent >= 0) else ""
+    is_counted = state.total or state.per_cent >= 0
+    at_once = f"{state.jobs} at once" if state.jobs > 1 and is_counted else ""
+    if state.shared:
+        at_once = f"{state.jobs} at once (shared)" if is_counted else ""
+        at_once = at_once if state.jobs else "waiting for other builds"
     now = f"at {state.file}" if state.file and not state.total else ""
     left, took = state.left_s(now_s), duration_text(state.took_s(now_s))
     more = f"; about {duration_text(left)} left" if left else ""

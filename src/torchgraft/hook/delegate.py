@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyproject_hooks
 
@@ -37,6 +37,9 @@ from .delegate_problems import delegate_failed, lacks_hook, status_text, too_slo
 from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, diagnose
 from .progress import counted
 from .source_lock import hold_source, lock_path, noted_build
+
+if TYPE_CHECKING:
+    from ..compile.jobserver import BuildJobs
 
 _FEWEST_TO_HALVE = 2
 _READ_ONLY = Path(ladder.__file__).with_name("read_only")
@@ -62,16 +65,32 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
         from ..compile.compiler_cache import through_cache
 
         variables = through_cache(plan, variables, call.cache_folder / "compilers")
-    with interruptions_raised(call.caller), _source_held(call) as (more, locks), counted(call) as counting:
-        variables.update(more)
+    jobs = _build_jobs(call, variables)
+    with (
+        interruptions_raised(call.caller),
+        _source_held(call) as (more, locks),
+        counted(call, jobs) as counting,
+        jobs.taken(call.cache_folder) if jobs else contextlib.nullcontext(),
+    ):
+        variables = {**(jobs.variables if jobs else variables), **more}
+        held = (*locks, *(jobs.locks if jobs else ()))
         while True:
             try:
-                return _run_delegate(call, arguments, _Runner(call, variables, locks, counting))
+                return _run_delegate(call, arguments, _Runner(call, variables, held, counting))
             except DelegateError as error:
-                changed = _fewer_jobs(plan, variables, error) or _named_home(call, variables, error)
+                told = jobs.told(variables) if jobs else variables
+                changed = _fewer_jobs(plan, told, error) or _named_home(call, variables, error)
                 if changed is None:
                     raise
                 variables = changed
+
+
+def _build_jobs(call: Call, variables: Mapping[str, str]) -> BuildJobs | None:
+    if call.plan.budget is None:
+        return None
+    from ..compile.jobserver import BuildJobs
+
+    return BuildJobs(call.plan, call.plan.budget, variables)
 
 
 def _fewer_jobs(plan: Plan, variables: Mapping[str, str], error: DelegateError) -> dict[str, str] | None:
@@ -82,9 +101,9 @@ def _fewer_jobs(plan: Plan, variables: Mapping[str, str], error: DelegateError) 
     killed = any(problem.code == OUT_OF_MEMORY.code for problem in error.problems)
     if plan.jobs is None or not killed:
         return None
-    from ..settings.vocabulary import JOB_VARIABLES
+    from ..settings.vocabulary import JOB_LIMITS, JOB_VARIABLES
 
-    names = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", *JOB_VARIABLES)
+    names = (*JOB_LIMITS, *JOB_VARIABLES)
     counts = {name: int(variables[name]) for name in names if variables.get(name, "").isdecimal()}
     if max(counts.values(), default=0) < _FEWEST_TO_HALVE:
         return None

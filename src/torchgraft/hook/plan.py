@@ -83,6 +83,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         toolkit=compiling.toolkit,
         rebuild=plan_rebuild(config, snapshot, reach.torch),
         jobs=compiling.jobs,
+        budget=compiling.budget,
         ninja=ninja,
         compiler_cache=compiling.cache,
         workshop=_workshop(snapshot, compiling),

@@ -48,8 +48,7 @@ def plan_text(plan: Plan) -> str:
     if plan.toolkit:
         over = f", links over {', '.join(plan.toolkit.layers)}" if plan.toolkit.layers else ""
         lines.append(f"toolkit    {plan.toolkit.reason}: {plan.toolkit.home}{over}")
-    if plan.serial:
-        lines.append(f"jobs       {SERIAL}: {plan.serial}")
+    lines += _section("jobs", _jobs_texts(plan))
     cache = plan.compiler_cache
     lines += [f"compilers  through {cache.text}: {cache.reason}"] if cache else []
     if plan.rebuild and plan.rebuild.reason:
@@ -120,6 +119,14 @@ def summary_text(plan: Plan) -> str:
     serial = (f"{SERIAL}: {plan.serial}",) if plan.serial else ()
     lines = (f"building against torch {plan.torch.version}{where}, {plan.way.value}", *guess, *serial, *plan.overrides)
     return "\n".join(shown(f"torchgraft: {line}") for line in lines)
+
+
+def _jobs_texts(plan: Plan) -> list[str]:
+    texts = [f"{SERIAL}: {plan.serial}"] if plan.serial else []
+    if plan.budget:
+        how = "ninja asks for each" if plan.budget.asked else "they are taken when the build begins"
+        texts.append(f"of one budget with your other builds; {how}")
+    return texts
 
 
 def _from_files_text(plan: Plan) -> str:

@@ -94,7 +94,7 @@ def _reproducing(config: Config, snapshot: Snapshot, reach: Reach, compiling: Co
 
 def planned_names(config: Config, project: Project) -> set[str]:
     """Return the names of all variables that a plan may set, and of those that it goes by."""
-    names = {*_DECIDED, _EPOCH, *config.env, *(name for rule in config.when for name in rule.env)}
+    names = {*_DECIDED, _EPOCH, "MAKEFLAGS", *config.env, *(name for rule in config.when for name in rule.env)}
     if has_vocabulary(config, project):
         from ..settings.vocabulary import VARIABLES
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..child import say
 from ..codec import json_text
@@ -24,6 +25,9 @@ from ..own_files import write_own_file
 from ..settings.choices import Showing
 from .build_state import BuildState, Counting, state_text
 from .call import Call
+
+if TYPE_CHECKING:
+    from ..compile.jobserver import BuildJobs
 
 FOLDER = "builds"
 # A build that ends before pays nothing for files.
@@ -40,8 +44,11 @@ _BELOW = "\x1bD\r\x1b[J{}\x1b[A"
 
 
 @contextlib.contextmanager
-def counted(call: Call) -> Iterator[Counting]:
-    """Yield what counts the lines of a build; others are told meanwhile."""
+def counted(call: Call, jobs: BuildJobs | None = None) -> Iterator[Counting]:
+    """Yield what counts the lines of a build; others are told meanwhile.
+
+    :param jobs: those that it shares with other builds
+    """
     plan, now = call.plan, time.time()
     state = BuildState(
         name=plan.name or call.source.name,
@@ -58,7 +65,7 @@ def counted(call: Call) -> Iterator[Counting]:
         yield counting
         return
     ended = threading.Event()
-    telling = Telling(call, counting)
+    telling = Telling(call, counting, jobs)
     thread = threading.Thread(target=telling.until, args=(ended,), daemon=True)
     thread.start()
     is_made = False
@@ -74,8 +81,8 @@ def counted(call: Call) -> Iterator[Counting]:
 class Telling:
     """Tells of a build, in a thread."""
 
-    def __init__(self, call: Call, counting: Counting) -> None:
-        self._counting, self._call = counting, call
+    def __init__(self, call: Call, counting: Counting, jobs: BuildJobs | None = None) -> None:
+        self._counting, self._call, self._jobs = counting, call, jobs
         self._folder = call.cache_folder / FOLDER
         name = "".join(c if c.isalnum() else "-" for c in counting.state.name)[:60]
         self._live, self._last = self._folder / f"{name}.{os.getpid()}.json", self._folder / f"{name}.json"
@@ -118,6 +125,9 @@ class Telling:
     def state(self) -> BuildState:
         """Return how far it is, with what the last build of the same sources shows."""
         state, last = replace(self._counting.state, seen_s=time.time()), read_state(self._last)
+        number = self._jobs.number if self._jobs else None
+        if number is not None:
+            state = replace(state, jobs=number, shared=True)
         # Before anything is counted, it may be as many files as last time.
         is_same = last is not None and (last.total == state.total or (not state.total and not state.done))
         if last is None or last.failed or not is_same:

@@ -147,12 +147,29 @@ class PlannedToolkit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What the compilers of all builds of a user share: `cores`, and `memory_bytes` of what `limit` names.
+
+    Each job of this build takes one and `job_bytes`. There are `most` of them, 0 for as many as fit; `exactly` that
+    many where the user has said so. `asked` says that ninja asks for each; otherwise they are taken at the start.
+    """
+
+    cores: int
+    memory_bytes: int
+    limit: str
+    job_bytes: int
+    most: int = 0
+    exactly: bool = False
+    asked: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compiling:
     """What compiling needs besides torch. `forced` are names of variables in which the user's own value cannot work.
 
     `requirement` is a toolkit that is not there yet. `architectures` are as in TORCH_CUDA_ARCH_LIST, `gfx` as in
-    PYTORCH_ROCM_ARCH. `other_minor` says that the toolkit's minor version is not that of torch's CUDA. `cache` is the
-    program that keeps what compilers make.
+    PYTORCH_ROCM_ARCH. `other_minor` says that the toolkit's minor version is not that of torch's CUDA. `jobs` run at
+    once, each of which may need `job_bytes`. `cache` is the program that keeps what compilers make.
     """
 
     toolkit: PlannedToolkit | None = None
@@ -164,6 +181,8 @@ class Compiling:
     variables: tuple[PlannedVariable, ...] = ()
     forced: tuple[str, ...] = ()
     jobs: int | None = None
+    job_bytes: int = 0
+    budget: Budget | None = None
     cache: Planned | None = None
     notes: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
@@ -311,6 +330,7 @@ class Plan:
     toolkit: PlannedToolkit | None = None
     rebuild: Rebuild | None = None
     jobs: int | None = None
+    budget: Budget | None = None
     ninja: Planned | None = None
     compiler_cache: Planned | None = None
     workshop: str = ""

@@ -59,6 +59,13 @@ class CompilerCaching(enum.Enum):
     OFF = "off"
 
 
+class Budgeting(enum.Enum):
+    """Whether the compilers of all builds of a user share one budget."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
 class UsePrebuilt(enum.Enum):
     """Whether wheels that are built already are used."""
 

@@ -17,6 +17,7 @@ from ..values import dataclass
 from . import kinds
 from .choices import (
     ArchFormat,
+    Budgeting,
     CompilerCaching,
     Cuda,
     Guarding,
@@ -250,6 +251,13 @@ class Config:
         0,
         kinds.SIZE,
         "What one compiler needs, in `GB` or `GiB`. By default 4 GB for CUDA, 2 GB for C++, and 7 GB for flash-attn.",
+    )
+    jobserver: Budgeting = _setting(
+        Budgeting.AUTO,
+        choice(Budgeting),
+        "Whether memory and processors are shared with the user's other builds. `auto`: where the system has what that"
+        " needs, which Windows has not. `off`: this one takes what it finds."
+        " See [several builds at once](../how-to/compile-once.md#several-builds-at-once).",
     )
     compiler_cache: CompilerCaching = _setting(
         CompilerCaching.AUTO,

@@ -35,6 +35,8 @@ COSTS: tuple[Cost, ...] = (
 )
 
 VARIABLES = tuple(sorted({word.variable for word in VOCABULARY}))
+# Those that every build is told.
+JOB_LIMITS = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL")
 JOB_VARIABLES = tuple(sorted({word.variable for word in VOCABULARY if word.value == "{jobs}"}))
 PACKAGES = tuple(sorted({package for word in VOCABULARY for package in word.packages}))
 

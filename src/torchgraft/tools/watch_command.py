@@ -105,6 +105,8 @@ def _live_lines(build: SeenBuild, now_s: float) -> Iterator[str]:
     if files:
         yield f"  compiling {files}"
     jobs = f"{state.jobs} job{'' if state.jobs == 1 else 's'}" if state.jobs else ""
+    if state.shared:
+        jobs = f"{jobs}, shared with other builds" if jobs else "waiting for other builds"
     memory = f"{build.memory_bytes / 1e9:.1f} GB" if build.memory_bytes else ""
     torch = f"torch {state.torch}" if state.torch else ""
     front_end = state.front_end if state.front_end != "unknown" else ""

@@ -158,6 +158,7 @@ def built_facts(plan: Plan, wheel: BuiltWheel, *, reproducible: bool) -> dict[st
         "toolkit": plan.toolkit.version if plan.toolkit else None,
         "architectures": _architectures(plan),
         "jobs": None if reproducible else 1 if plan.serial else plan.jobs,
+        "jobs_shared": None if reproducible else plan.budget is not None,
         "serial": None if reproducible else plan.serial or None,
         "link": _link(wheel.report, wheel.modules),
         "stable_abi": {
