@@ -27,7 +27,7 @@ from shlex import quote
 from ..child import say
 from ..codec import json_text
 from ..errors import shown
-from ..file_lock import FileLock, is_file_locked
+from ..file_lock import FileLock, is_file_locked, remove_lock_file
 from ..files import read_text
 from ..model.decision import Budget, Plan
 from ..own_files import make_own_folder
@@ -67,13 +67,14 @@ exec {{ninja}} "$@"
 
 
 class Pool:
-    """The shares of all builds that have one budget, each in a file."""
+    """The shares of all builds that have the budget of this name, each in a file."""
 
-    def __init__(self, folder: Path, own: Share) -> None:
-        make_own_folder(folder)
+    def __init__(self, name: str, own: Share) -> None:
+        self._folder, self._pattern = fixed_folder() / "jobs", f"{name}-*.json"
+        make_own_folder(self._folder)
         self.own = own
-        self._mutex = FileLock(folder / "lock")
-        self.lock = FileLock(folder / f"{own.process}-{secrets.token_hex(4)}.json")
+        self._mutex = FileLock(self._folder / f"{name}.lock")
+        self.lock = FileLock(self._folder / f"{name}-{own.process}-{secrets.token_hex(4)}.json")
 
     @contextlib.contextmanager
     def seen(self) -> Iterator[list[Share]]:
@@ -98,9 +99,12 @@ class Pool:
         """Let others have what we had."""
         _remove(self.lock.path)
         self.lock.release()
+        if not any(self._folder.glob(self._pattern)):
+            with contextlib.suppress(OSError):
+                remove_lock_file(self._mutex.path)
 
     def _others(self) -> Iterator[Share]:
-        for path in self.lock.path.parent.glob("*.json"):
+        for path in self._folder.glob(self._pattern):
             if path == self.lock.path:
                 continue
             if is_file_locked(path):
@@ -171,7 +175,7 @@ class BuildJobs:
             job_bytes=self._budget.job_bytes,
             wants=True,
         )
-        pool = Pool(fixed_folder() / "jobs" / name, own)
+        pool = Pool(name, own)
         with pool.seen() as others:
             pool.own = replace(own, memory_bytes=whole_memory(self._budget.memory_bytes, others))
         self._pool = pool

@@ -17,7 +17,7 @@ from ..model.observation import Hook, Rule, Snapshot
 from ..model.torch_values import Torch
 from ..settings.choices import Cuda
 from ..settings.config import Config
-from .plan_needs import TOOLKIT_VARIABLES, cuda_need, rocm_need, sycl_need
+from .plan_needs import RESERVE_BYTES, TOOLKIT_VARIABLES, cuda_need, rocm_need, sycl_need
 
 if TYPE_CHECKING:
     from .plan_compilers import Architectures
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 # .cpp with torch's headers 1.6 GB.
 _CUDA_JOB_BYTES = 4_000_000_000
 _CPP_JOB_BYTES = 2_000_000_000
-RESERVE_BYTES = 1_000_000_000
 
 
 class Count(NamedTuple):

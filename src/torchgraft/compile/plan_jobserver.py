@@ -12,8 +12,7 @@ from ..model.observation import Snapshot
 from ..settings.choices import Budgeting
 from ..settings.config import Config
 from ..values import dataclass
-from .plan_compiling import RESERVE_BYTES
-from .plan_needs import plan_ninja, uses_ninja
+from .plan_needs import RESERVE_BYTES, plan_ninja, uses_ninja
 
 _MOST_NAMED = 3
 # With a setup.py that imports nothing else, setuptools compiles one file after the other.

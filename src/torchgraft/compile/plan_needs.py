@@ -19,6 +19,8 @@ from ..settings.config import Config, Source
 
 # Variables by which the user names a toolkit.
 TOOLKIT_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDACXX")
+# What is left alone when memory is given to compilers.
+RESERVE_BYTES = 1_000_000_000
 ASKED_NINJA = Planned(text="ninja", reason="torch compiles several files at once with it, and none that works is there")
 
 
