@@ -71,15 +71,15 @@ setup(ext_modules=[Extension("ext_c", ["ext.c"]), Extension("ext_d", ["ext.c"], 
 class World:
     """Projects that are built at once, all of one user with two processors."""
 
-    def __init__(self, make_project: Any, consumer: Path, folder: Path, script: str) -> None:
+    def __init__(self, make_project: Any, consumer: Path, folder: Path, ninja: Path) -> None:
         self.folder, self.counts, self.running = folder, folder / "counts", folder / "running"
         self.running.mkdir()
-        self.sources = [make_project({"setup.py": script, "more.c": "int more;"})]
+        self.sources = [make_project({"setup.py": BY_NINJA, "more.c": "int more;"})]
         compiler = folder / "compiler"
         compiler.write_text(COMPILER.format(python=sys.executable, real=shutil.which("cc")))
         compiler.chmod(0o755)
         (folder / "bin").mkdir()
-        (folder / "bin" / "ninja").symlink_to(Path(sys.executable).parent / "ninja")
+        (folder / "bin" / "ninja").symlink_to(ninja)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TORCHGRAFT_")}
         self.variables = {
             **inherited,
@@ -136,9 +136,18 @@ class World:
     processes: tuple[subprocess.Popen[bytes], ...] = ()
 
 
+@pytest.fixture(scope="session")
+def ninja(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a ninja that asks jobservers; the environment of the tests has none, for the tests that miss it."""
+    folder = tmp_path_factory.mktemp("ninja")
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(folder), "ninja>=1.13"]
+    subprocess.run(command, check=True, timeout=120)
+    return folder / "bin" / "ninja"
+
+
 @pytest.fixture
-def world(make_project: Any, consumer: Path, tmp_path: Path) -> Iterator[World]:
-    made = World(make_project, consumer, tmp_path, BY_NINJA)
+def world(make_project: Any, consumer: Path, tmp_path: Path, ninja: Path) -> Iterator[World]:
+    made = World(make_project, consumer, tmp_path, ninja)
     yield made
     for process in made.processes:
         process.kill()
