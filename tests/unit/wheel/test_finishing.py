@@ -84,6 +84,7 @@ def test_what_is_recorded() -> None:
         "toolkit": None,
         "architectures": "8.0;9.0",
         "jobs": 3,
+        "jobs_shared": False,
         "serial": None,
         "link": {
             "verdict": "links",

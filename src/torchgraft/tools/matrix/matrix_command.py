@@ -112,7 +112,7 @@ def _range(settings: Settings, arguments: argparse.Namespace) -> Range:
         pythons = SpecifierSet(python) & (arguments.python or SpecifierSet())
     except InvalidSpecifier:
         raise ConfigError(
-            Problem(code="bad-setting", headline=f"requires-python = {python!r} is no range", fixes=("'>=3.10'",))
+            Problem(code="bad-value", headline=f"requires-python = {python!r} is no range", fixes=("'>=3.10'",))
         ) from None
     torch = (SpecifierSet(settings.config.torch), own.specifier if own else SpecifierSet())
     cuda = arguments.cuda or (CPU if settings.config.cuda is Cuda.OFF else None)
