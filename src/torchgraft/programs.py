@@ -26,9 +26,13 @@ _LARGEST_ANSWER_BYTES, _CHUNK_BYTES = 50_000_000, 1 << 16
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """All that a program printed, on both streams; `fault` says why there is no answer, "" where there is one."""
+    """All that a program printed, on both streams, and its exit status.
+
+    `fault` says why there is no answer, "" where there is one.
+    """
 
     text: str = ""
+    status: int = 0
     fault: str = ""
 
 
@@ -56,15 +60,20 @@ def ask_program(command: Sequence[str], variables: Mapping[str, str], *, timeout
     return None if answer.fault else answer.text
 
 
-def take_answer(command: Sequence[str], variables: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> Answer:
+def take_answer(
+    command: Sequence[str], variables: Mapping[str, str], *, timeout_s: float = TIMEOUT_S, folder: str | None = None
+) -> Answer:
     """Return what a command prints, or why it cannot be run.
 
-    The status is not looked at: nvcc fails in many ways after it has answered.
+    That it fails is no fault: nvcc does in many ways after it has answered.
+
+    :param folder: where it runs
     """
     try:
         # A session of its own: a wrapper script's child would otherwise outlive it, and hold the pipe open.
         process = subprocess.Popen(
             command,
+            cwd=folder,
             env={name: value for name, value in variables.items() if _is_variable(name, value)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -83,7 +92,9 @@ def take_answer(command: Sequence[str], variables: Mapping[str, str], *, timeout
             return Answer(fault=f"no answer in {timeout_s:g} s")
         if len(said) > _LARGEST_ANSWER_BYTES:
             return Answer(fault=f"it prints more than {_LARGEST_ANSWER_BYTES // 1_000_000} MB")
-        return Answer(text=said.decode("utf-8", errors="replace"))
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it has said all, and is about to end
+            process.wait(timeout=_LAST_WORDS_S)
+        return Answer(text=said.decode("utf-8", errors="replace"), status=process.returncode or 0)
     finally:
         _end(process, reader)
 
@@ -100,9 +111,6 @@ def _is_variable(name: str, value: str) -> bool:
 
 def _end(process: subprocess.Popen[bytes], reader: threading.Thread) -> None:
     """End whatever is left of a program, and let go of its pipe."""
-    if not reader.is_alive():
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it has said all, and is about to end
-            process.wait(timeout=_LAST_WORDS_S)
     with contextlib.suppress(OSError):
         if sys.platform == "win32":
             process.kill()

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..files import is_file, names_in, real
 from ..model.hardware_values import HostCompiler
 from ..programs import ask_program
+from ..untrusted import numbers_in
 from .plan_toolkit import first_cuda
 
 # gcc, x86_64-conda-linux-gnu-gcc, gcc-12, x86_64-linux-gnu-g++-12, clang++-17, cc, c++
@@ -43,7 +44,7 @@ def find_compilers(variables: Mapping[str, str], path: str) -> tuple[HostCompile
     folders = tuple(dict.fromkeys(folder for folder in path.split(os.pathsep) if folder))
     users = tuple(_of_user(variables, path))
     default = tuple(_default(variables, path, known={real(Path(c.cxx)) for c in users if c.name}))
-    others = sorted(_numbered(folders), key=lambda compiler: _numbers(compiler.version), reverse=True)
+    others = sorted(_numbered(folders), key=lambda compiler: numbers_in(compiler.version), reverse=True)
     unique: dict[str, HostCompiler] = {}
     for compiler in (*users, *default, *others):
         unique.setdefault(real(Path(compiler.cxx)) if compiler.name else compiler.cxx, compiler)
@@ -167,10 +168,6 @@ def _take_version(command: list[str], family: str, variables: Mapping[str, str])
     flags = ["-dumpversion"] if family == "clang" else ["-dumpfullversion", "-dumpversion"]
     match = _VERSION.search(ask_program([*command, *flags], variables, timeout_s=_TIMEOUT_S) or "")
     return match[0] if match else ""
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part[:9]) for part in version.split(".") if part)
 
 
 def _libc_of(compiler: str, variables: Mapping[str, str]) -> str:

@@ -65,7 +65,11 @@ def plan_host_compiler(
             reason = (
                 f"{first.cc} takes the headers of glibc {first.libc}, and CUDA {toolkit} those up to {highest_libc}"
             )
-        return CompilerChoice(compiler=max(fitting, key=_version), reason=reason, forced=default.source in _USERS)
+        return CompilerChoice(
+            compiler=max(fitting, key=lambda compiler: numbers_in(compiler.version)),
+            reason=reason,
+            forced=default.source in _USERS,
+        )
     if default is first:
         return CompilerChoice()
     # The one in `ccache gcc-11`, where there is such a one; else what would compile if nothing was set.
@@ -109,10 +113,6 @@ def _too_new(compiler: HostCompiler, toolkit: str, highest_gcc: int | None) -> P
             f"conda install -c conda-forge gxx={highest_gcc}",
         ),
     )
-
-
-def _version(compiler: HostCompiler) -> tuple[int, ...]:
-    return numbers_in(compiler.version) or (0,)
 
 
 class KnownBad(NamedTuple):

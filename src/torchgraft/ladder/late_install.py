@@ -51,34 +51,14 @@ def install_late(late: LateInstall, *, python: str, variables: Mapping[str, str]
     :param variables: what the hook inherited: uv passes its own settings on in them
     :raises ActError: if uv fails
     """
-    import subprocess
+    from ..programs import take_answer  # not to be imported for asking
 
     installer = late.installer
-    command = [
-        installer.program,
-        "pip",
-        "install",
-        "--python",
-        python,
-        *installer.options,
-        *late.options,
-        late.requirement,
-    ]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=installer.folder,
-            env=dict(variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ActError(_problem(late, str(error))) from None
-    if done.returncode:
-        raise ActError(_problem(late, done.stdout.decode("utf-8", "replace")))
+    command = [installer.program, "pip", "install", "--python", python]
+    command += [*installer.options, *late.options, late.requirement]
+    answer = take_answer(command, variables, timeout_s=_TIMEOUT_S, folder=installer.folder)
+    if answer.fault or answer.status:
+        raise ActError(_problem(late, answer.fault or answer.text))
 
 
 def _problem(late: LateInstall, said: str) -> Problem:

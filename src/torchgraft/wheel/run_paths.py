@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from ..files import is_file, names_in
 from ..link.linkage import TORCH_LIBRARY, Module
 from ..link.system_libraries import first_file, system_folders
 from ..model.decision import Plan, PlannedRunPath, RunPathPlaces
+from ..programs import take_answer
 
 _TIMEOUT_S = 300
 
@@ -71,21 +71,9 @@ def change_run_path(library: Path, change: PlannedRunPath, *, variables: Mapping
     # patchelf writes the new kind unless it is told otherwise, and keeps no entry that it is not given.
     kind = ["--force-rpath"] if change.old else []
     command = ["--set-rpath", ":".join(change.entries)] if change.entries else ["--remove-rpath"]
-    try:
-        done = subprocess.run(
-            [program, *kind, *command, str(library)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ActError(_failed(change, str(error))) from None
-    if done.returncode:
-        raise ActError(_failed(change, done.stdout.strip() or f"exit status {done.returncode}"))
+    answer = take_answer([program, *kind, *command, str(library)], variables, timeout_s=_TIMEOUT_S)
+    if answer.fault or answer.status:
+        raise ActError(_failed(change, answer.fault or answer.text.strip() or f"exit status {answer.status}"))
 
 
 def _patchelf(variables: Mapping[str, str]) -> str | None:
