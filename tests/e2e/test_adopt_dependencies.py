@@ -222,6 +222,53 @@ def test_twelve_locked_dependencies_of_which_five_need_torch(stubs: Stubs, place
         assert_built_for(ask(place, app / ".venv/bin/python", package), PINNED_TORCH)
 
 
+OTHERS = {
+    "poetry's own tables": (
+        "pyproject.toml",
+        '[tool.poetry]\nname = "app"\nversion = "1"\n[tool.poetry.dependencies]\npython = "^3.10"\ndeepspeed = "^1.0"\n'
+        '[tool.poetry.group.gpu.dependencies]\ntorch = "2.8.0"\n',
+        "poetry lock",
+    ),
+    "pixi": (
+        "pixi.toml",
+        '[workspace]\nname = "app"\n[pypi-dependencies]\ntorch = "==2.8.0"\ndeepspeed = "*"\n',
+        "pixi",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "typed"), OTHERS.values(), ids=OTHERS)
+def test_tables_that_uv_does_not_read(place: Workplace, name: str, text: str, typed: str) -> None:
+    (place.folder / "app").mkdir()
+    (place.folder / "app" / name).write_text(text, encoding="utf-8")
+    said = adopt(place, "--project", "app", "--write", cwd=place.folder).succeeded().said
+    assert "flash-attn 1.0 adopts torchgraft" in said
+    assert f"now:\n  {typed}" in said
+    changed = (place.folder / "app" / name).read_text()
+    for file in ("deepspeed-1.0.tar.gz", "flash_attn-1.0.tar.gz"):
+        assert f'{{path = "adopted/{file}"}}' in changed
+    adopt(place, "--project", "app", "--undo", "--write", cwd=place.folder).succeeded()
+    assert (place.folder / "app" / name).read_text() == text
+
+
+def test_what_a_lock_has_from_git(place: Workplace) -> None:
+    source = FLASH.write(place.folder / "repository")
+    git = ("git", "-C", str(source), "-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        place.run([*git, *words]).succeeded()
+    commit = place.run([*git, "rev-parse", "HEAD"]).succeeded().said.strip()
+    app = write_app(place.folder / "app", "flash-attn")
+    package = f'name = "flash-attn"\nversion = "1.0"\nsource = {{ git = "{source.as_uri()}#{commit}" }}\n'
+    (app / "uv.lock").write_text(f"version = 1\n[[package]]\n{package}", encoding="utf-8")
+    said = adopt(place, "--project", ".", cwd=app).succeeded().said
+    assert "note: flash-attn comes from git, not from an sdist that could be changed (setup.py:3 imports torch)" in said
+    clone = f"git clone {source.as_uri()} flash-attn"
+    assert f": {clone} && git -C flash-attn checkout {commit[:12]} && torchgraft adopt flash-attn --write" in said
+    # What is typed works.
+    place.run([*clone.split(), "-q"], cwd=app).succeeded()
+    assert "adopts torchgraft" in adopt(place, "flash-attn", "--write", cwd=app).succeeded().said
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", [POETRY, PDM], ids=["poetry", "pdm"])
 def test_poetry_and_pdm(index: str, place: Workplace, tool: Tool) -> None:

@@ -87,7 +87,7 @@ def list_poetry(data: Mapping[str, Any], chosen: Chosen, *, plain: bool) -> Iter
             where = f" (group {group[:60]})" if group else ""
             for name, value in listed.items():
                 for item in tables(value) or [value]:
-                    text = _poetry_text(str(name), item, chosen)
+                    text = dependency_text(str(name), item, chosen)
                     if text:
                         yield text, where, wanted
 
@@ -100,8 +100,8 @@ def _poetry_tables(settings: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[s
         yield str(name), table(table(group).get("dependencies"))
 
 
-def _poetry_text(name: str, item: object, chosen: Chosen) -> str:
-    """Return one of poetry's dependencies as a requirement; "" for what is not installed, or is Python itself."""
+def dependency_text(name: str, item: object, chosen: Chosen) -> str:
+    """Return a dependency of poetry or pixi as a requirement; "" for what is not installed, or is Python itself."""
     entry = {"version": item} if isinstance(item, str) else table(item)
     if name == "python" or (entry.get("optional") is True and not chosen.all_extras):
         return ""
@@ -110,7 +110,7 @@ def _poetry_text(name: str, item: object, chosen: Chosen) -> str:
     if git := text_of(entry.get("git")):
         url = f"git+{git}"
     text = f"{name}{extras} @ {url}" if url else _with_specifier(f"{name}{extras}", text_of(entry.get("version")) or "")
-    marker = text_of(entry.get("markers"))
+    marker = text_of(entry.get("markers")) or text_of(entry.get("env-markers"))
     return f"{text} ; {marker}" if marker else text
 
 

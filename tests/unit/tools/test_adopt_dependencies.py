@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
+from packaging.requirements import Requirement
 
 from torchgraft.cli import main
 from torchgraft.consumer.processes import take_python
 from torchgraft.errors import ConfigError
 from torchgraft.settings.sources import parse_pyproject
 from torchgraft.tools.adopt.adopted_folder import AdoptedSdist, adopted_text, parse_adopted
-from torchgraft.tools.adopt.locked_sdists import NamedSdist, read_locked_sdists
+from torchgraft.tools.adopt.locked_sdists import GitSource, NamedSdist, read_git_sources, read_locked_sdists
 from torchgraft.tools.adopt.plan_front_ends import (
     pdm_text,
+    pixi_text,
     poetry_text,
     pylock_text,
     requirements_text,
@@ -167,7 +171,7 @@ dependencies = ["Flash_Attn>=2", "torch"]
 FOLDER = '[[tool.uv.index]]\nname = "adopted"\nurl = "adopted"\nformat = "flat"\n'
 
 
-@pytest.mark.parametrize("change", [uv_text, poetry_text, pdm_text])
+@pytest.mark.parametrize("change", [uv_text, poetry_text, pdm_text, pixi_text])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_twice_is_once_and_undone_is_as_before(change: object, line_end: str) -> None:
     assert callable(change)
@@ -217,6 +221,41 @@ flash-attn = { FLASH_ATTENTION_SKIP_CUDA_BUILD = "TRUE" }
     assert uv["extra-build-variables"] == {"flash-attn": {"FLASH_ATTENTION_SKIP_CUDA_BUILD": "TRUE"}}
 
 
+@pytest.mark.parametrize("table", ["tool.uv", "tool.uv.pip"])
+def test_a_project_that_turned_isolation_off_for_all(table: str) -> None:
+    text = f"{PROJECT}\n[{table}]\nno-build-isolation = true\nlink-mode = 'copy'\n"
+    assert "no-build-isolation" not in uv_text(text, ADOPTED, "adopted")
+    assert uv_text(text, (), "adopted") == text
+
+
+PIXI = """\
+[pypi-dependencies]
+Flash_Attn = { version = ">=2", extras = ["x"] } # ours
+numpy = "*"
+
+[pypi-options]
+no-build-isolation = ["flash-attn", "other"]
+
+[feature.cuda.target.linux-64.pypi-dependencies]
+flash-attn = "*"
+"""
+
+
+def test_pixi_takes_them_by_their_paths() -> None:
+    more = AdoptedSdist(name="deep", version="1", file="deep-1.tar.gz", sha256=NEW)
+    new = pixi_text(PIXI, (*ADOPTED, more), "adopted")
+    data = parse_pyproject(new)
+    path = {"path": "adopted/flash_attn-2.8.3.tar.gz"}
+    assert data["pypi-dependencies"] == {"Flash_Attn": path, "numpy": "*", "deep": {"path": "adopted/deep-1.tar.gz"}}
+    assert data["feature"]["cuda"]["target"]["linux-64"]["pypi-dependencies"] == {"flash-attn": path}
+    assert data["pypi-options"] == {"no-build-isolation": ["other"]}
+    assert pixi_text(new, (*ADOPTED, more), "adopted") == new
+    assert "deep" not in pixi_text(new, ADOPTED, "adopted")
+    of_project = f"[tool.pixi.workspace]\nname = 'x'\n\n{PIXI.replace('[pypi', '[tool.pixi.pypi')}"
+    tables = parse_pyproject(pixi_text(of_project, ADOPTED, "adopted"))["tool"]["pixi"]
+    assert tables["pypi-dependencies"]["Flash_Attn"] == path
+
+
 def test_a_program_has_paths_of_what_it_depends_on_itself() -> None:
     metadata = '\n[[tool.uv.dependency-metadata]]\nname = "flash-attn"\nversion = "2.8.3"\n'
     text = PROJECT + '[project.scripts]\napp = "app:main"\n' + metadata
@@ -252,6 +291,53 @@ def test_constraints_are_read_again() -> None:
     assert parse_adopted(text) == ADOPTED
     assert parse_adopted(adopted_text(ADOPTED, "/share/adopted")) == ADOPTED
     assert parse_adopted("flash-attn==2.8.3\nx @ file:///x.tar.gz\n") == ()
+
+
+def test_two_versions_of_one_name_for_pip() -> None:
+    older = replace(ADOPTED[0], version="2.7", file="flash_attn-2.7.tar.gz", marker="python_version < '3.11'")
+    newer = replace(ADOPTED[0], marker="python_version >= '3.11'")
+    lines = adopted_text((older, newer), "adopted").splitlines()[2:]
+    assert [Requirement(line.partition("  #")[0].replace("${PWD}", "/x")).marker is None for line in lines] == [
+        False
+    ] * 2
+    assert parse_adopted("\n".join(lines)) == (older, newer)
+    # Which one is for whom is not known: pip is to take neither, rather than stop.
+    lines = adopted_text((replace(older, marker=""), ADOPTED[0]), "adopted").splitlines()[2:]
+    assert all(line.startswith("# flash-attn @ file:") for line in lines)
+    assert parse_adopted("\n".join(lines)) == (replace(older, marker=""), ADOPTED[0])
+
+
+LOCKED_TWICE = {
+    "uv.lock": ("resolution-markers = [\n    \"python_version < '3.11'\",\n    \"os_name == 'x'\",\n]\n", " or "),
+    "pylock.toml": ("marker = \"python_version < '3.11'\"\n", "python_version < '3.11'"),
+    "poetry.lock": ("markers = \"python_version < '3.11'\"\n", "python_version < '3.11'"),
+    "pdm.lock": ("marker = \"python_version < '3.11'\"\n", "python_version < '3.11'"),
+}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_for_which_environments_a_version_is(tmp_path: Path, name: str) -> None:
+    line, marker = LOCKED_TWICE[name]
+    (tmp_path / name).write_text(LOCKS[name][0].replace('version = "2.8.3"\n', f'version = "2.8.3"\n{line}'))
+    (found,) = read_locked_sdists(tmp_path / name, take_python())
+    assert marker in found.marker
+    Marker(found.marker)
+
+
+GIT = GitSource(name="x", url="https://git.example/x", commit="abc")
+OF_GIT = {
+    "uv.lock": 'source = { git = "https://git.example/x?rev=v1#abc" }',
+    "pylock.toml": 'vcs = { type = "git", url = "https://git.example/x", commit-id = "abc" }',
+    "poetry.lock": '[package.source]\ntype = "git"\nurl = "https://git.example/x"\nresolved_reference = "abc"',
+    "pdm.lock": 'git = "https://git.example/x"\nrevision = "abc"',
+}
+
+
+@pytest.mark.parametrize("name", OF_GIT)
+def test_what_a_lock_has_from_git(tmp_path: Path, name: str) -> None:
+    key = "packages" if name == "pylock.toml" else "package"
+    (tmp_path / name).write_text(f'[[{key}]]\nname = "x"\nversion = "1"\n{OF_GIT[name]}\n')
+    assert read_git_sources(tmp_path / name) == (GIT,)
 
 
 def test_a_file_of_requirements_names_them_once() -> None:
@@ -294,6 +380,18 @@ def test_a_lock_with_an_index(
     (app / "pdm.lock").write_text((app / "pdm.lock").read_text().replace(digest, SHA))
     assert main(["adopt", "--project", ".", "--write"]) == 1
     assert f"the lock says {SHA}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_still_turns_isolation_off_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app_with_a_uv_lock(tmp_path, monkeypatch, sdist)
+    monkeypatch.setenv("UV_NO_BUILD_ISOLATION_PACKAGE", "other")
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "false")
+    assert main(["adopt", "--project", "."]) == 0
+    said = capsys.readouterr().out
+    assert "PIP_NO_BUILD_ISOLATION (a variable): what is built without isolation finds only what is installed" in said
+    assert "; unset PIP_NO_BUILD_ISOLATION\n" in said
 
 
 def test_projects_of_ones_own_are_noted(

@@ -49,6 +49,7 @@ Nothing that is adopted runs: it is read. A project's file changes in [build-sys
 where its front end finds them. Adopting twice changes nothing.
 """
 _NOT_WRITTEN = "nothing is written yet: the same command with --write does it"
+_PROJECTS = ("pyproject.toml", "pixi.toml")
 _SDISTS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 
 
@@ -158,11 +159,12 @@ def _scope(arguments: argparse.Namespace) -> Scope:
     base = Path()
     if arguments.project is not None:
         base = project_root(arguments.project) or arguments.project
-        refuse_no_project("adopt", base, ("pyproject.toml",))
+        refuse_no_project("adopt", base, _PROJECTS)
         lock = find_lock(base)
     elif lock is not None:
         base = lock.parent
-    is_project = (arguments.project or lock) is not None and is_file(base / "pyproject.toml")
+    is_there = any(is_file(base / name) for name in _PROJECTS)
+    is_project = (arguments.project or lock) is not None and is_there
     files = tuple(arguments.requirement)
     for file in filter(None, (*files, lock)):
         if not is_file(file):

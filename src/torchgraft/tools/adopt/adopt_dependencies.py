@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from ...codec import to_json
 from ...errors import quoted
 from ...files import is_file
 from ...settings.sources import read_pyproject
+from ..front_end_settings import find_front_end_settings, setting_text
 from ..terminal import diff_text
 from .adoptable import read_exact_text
 from .adopted_folder import CONSTRAINTS, AdoptedSdist, digest_of, is_intact, read_adopted
@@ -58,12 +61,12 @@ def plan_all(scope: Scope, search: Search, scratch: Path) -> DependencyPlan:
     found: list[AdoptedSdist] = []
     for looked in plan.looked:
         one = looked.adopted or _make(looked, scratch / "new", plan)
-        found += [one] if one is not None else []
+        found += [replace(one, marker=looked.sdist.marker or one.marker)] if one is not None else []
     # Several versions of one package may be locked, for different machines.
     names = {one.name for one in found}
     found += [one for one in before if one.name not in names and not scope.anew]
     plan.adopted = tuple(sorted(found, key=lambda one: (one.name, one.version)))
-    plan.notes = tuple(search.notes)
+    plan.notes = (*search.notes, *_isolation_notes(scope, frozenset(one.name for one in plan.adopted)))
     plan.made = {file: path for file, path in plan.made.items() if not _is_there(scope, path)}
     kept = {one.file for one in plan.adopted}
     plan.gone = tuple(one for one in before if one.file not in kept)
@@ -73,6 +76,17 @@ def plan_all(scope: Scope, search: Search, scratch: Path) -> DependencyPlan:
     moved = sorted({one.name for one in plan.gone} & names)
     plan.next = tuple(_next(scope, plan, tuple(moved)))
     return plan
+
+
+def _isolation_notes(scope: Scope, names: frozenset[str]) -> Iterator[str]:
+    """Yield what still turns off isolation for what is adopted, in places that are not the project's own."""
+    own = {str(scope.base / name) for name in ("pyproject.toml", "uv.toml", "pixi.toml")}
+    for setting in find_front_end_settings(os.environ, scope.base):
+        meant = {canonicalize_name(name.strip()) for name in setting.value.split(",") if name.strip()}
+        said, fix = setting_text(setting)
+        is_isolation = "no-build-isolation" in setting.name.lower().replace("_", "-")
+        if fix and names and is_isolation and setting.source not in own and (not meant or meant & names):
+            yield f"{said}; {fix}"
 
 
 def _is_there(scope: Scope, made: Path) -> bool:

@@ -20,7 +20,7 @@ _HEAD = (
     "# sdist of the index that it was made from. The paths are relative to the folder in which pip is called.\n"
 )
 _LINE = re.compile(
-    r"(?P<name>\S+) @ file://\S*/(?P<file>[^/\s]+)\s+"
+    r"(?:# )?(?P<name>\S+) @ file://\S*/(?P<file>[^/\s]+)(?: ; (?P<marker>[^#]+?))?\s+"
     r"# (?P<version>\S+) sha256:(?P<sha256>\w+) from sha256:(?P<origin>\w*)"
 )
 _LARGEST_BYTES = 1_000_000
@@ -28,13 +28,17 @@ _LARGEST_BYTES = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class AdoptedSdist:
-    """An sdist in the folder. `origin` is the digest of the one that it was made from, "" if nobody said it."""
+    """An sdist in the folder. `origin` is the digest of the one that it was made from, "" if nobody said it.
+
+    `marker` says for which environments it is, "" for all of them or if nobody said it.
+    """
 
     name: str
     version: str
     file: str
     sha256: str
     origin: str = ""
+    marker: str = ""
 
 
 def read_adopted(folder: Path) -> tuple[AdoptedSdist, ...]:
@@ -52,6 +56,7 @@ def parse_adopted(text: str) -> tuple[AdoptedSdist, ...]:
             file=match["file"],
             sha256=match["sha256"],
             origin=match["origin"],
+            marker=match["marker"] or "",
         )
         for match in found
         if match
@@ -65,11 +70,17 @@ def adopted_text(adopted: tuple[AdoptedSdist, ...], place: str) -> str:
 
     :param place: the folder, relative to where pip is called
     """
-    lines = [
-        f"{one.name} @ file://{place if place.startswith('/') else '${PWD}/' + place}/{one.file}"
-        f"  # {one.version} sha256:{one.sha256} from sha256:{one.origin}\n"
-        for one in sorted(adopted, key=lambda one: (one.name, one.version))
-    ]
+    names = [one.name for one in adopted]
+    lines = []
+    for one in sorted(adopted, key=lambda one: (one.name, one.version)):
+        # pip takes two of one name only if their markers exclude each other.
+        is_one_of_two = names.count(one.name) > 1
+        marker = f" ; {one.marker}" if is_one_of_two and one.marker else ""
+        lines.append(
+            f"{'# ' if is_one_of_two and not marker else ''}"
+            f"{one.name} @ file://{place if place.startswith('/') else '${PWD}/' + place}/{one.file}{marker}"
+            f"  # {one.version} sha256:{one.sha256} from sha256:{one.origin}\n"
+        )
     return _HEAD + "".join(lines)
 
 

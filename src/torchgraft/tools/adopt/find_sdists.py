@@ -16,18 +16,21 @@ from packaging.utils import canonicalize_name
 
 from ...consumer.processes import take_python
 from ...errors import TorchgraftError, quoted
-from ...files import find_text
+from ...files import find_text, is_file
+from ...installed.markers import Chosen
 from ...prebuilt.index_page import IndexFile
 from ...settings.sources import read_pyproject
-from ...untrusted import table, tables, text_of
+from ...untrusted import find_toml, table, tables, text_of
 from ...wanted.locked_torch import local_path
+from ...wanted.tool_tables import dependency_text, list_poetry
 from .adoptable import read_adoptable
 from .adopted_folder import AdoptedSdist, is_intact, read_adopted
 from .adoption import Adoptable, Adoption, Advice
-from .locked_sdists import NamedSdist, read_local_folders, read_locked_sdists
+from .git_sources import fetch_commit, git_text
+from .locked_sdists import NamedSdist, read_git_sources, read_local_folders, read_locked_sdists
 from .package_index import download_sdist, fetch_file, find_indexes
 from .plan_adoption import plan_adoption
-from .plan_front_ends import uv_settings_text
+from .plan_front_ends import pixi_parts, uv_settings_text
 from .resolver import Resolver
 from .sdist import unpack_sdist
 
@@ -59,6 +62,13 @@ class Scope:
         return frozenset(canonicalize_name(one.name) for one in self.requirements)
 
 
+def pixi_file(base: Path) -> Path | None:
+    """Return where pixi's tables of a project are, None if it has none."""
+    if is_file(base / "pixi.toml"):
+        return base / "pixi.toml"
+    return base / "pyproject.toml" if "pixi" in table(read_pyproject(base).get("tool")) else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class LookedAt:
     """An sdist that was read: `path` is where it lies, `adopted` what was made of it before, if anything."""
@@ -85,6 +95,7 @@ class Search:
         own = (self.scope.index_url.rstrip("/"),) if self.scope.index_url else find_indexes(os.environ)
         of_project = () if self.scope.index_url or not self.scope.is_project else tuple(self._indexes_of_project())
         self._indexes = (*own, *of_project)
+        self._listed = tuple(self._of_tables()) if self.scope.is_project else ()
 
     def find(self) -> tuple[LookedAt, ...]:
         """Return all sdists that would be built, each of them read.
@@ -95,6 +106,7 @@ class Search:
         if scope.lock is not None and not scope.anew:
             wanted = read_locked_sdists(scope.lock, take_python())
             self._note_folders(scope.lock)
+            self._note_git(scope.lock)
         elif scope.deep:
             wanted = self._resolved()
         else:
@@ -107,6 +119,18 @@ class Search:
             if folder.is_dir() and plan_adoption(read_adoptable(folder)).verdict is Advice.ADOPT:
                 place = os.path.relpath(folder)
                 self.notes.append(f"{place} needs torch for its build, too: torchgraft adopt {quoted(place)} --write")
+
+    def _note_git(self, lock: Path) -> None:
+        """Note what needs torch and comes from git: there is no sdist of it that could be changed."""
+        for number, source in enumerate(read_git_sources(lock)):
+            tree = fetch_commit(source, self.scratch / "git" / str(number))
+            reason = "that commit cannot be looked at"
+            if tree is not None:
+                adoption = plan_adoption(read_adoptable(tree))
+                if adoption.verdict is not Advice.ADOPT:
+                    continue
+                reason = adoption.reason
+            self.notes.append(git_text(source, reason))
 
     def _resolved(self) -> tuple[NamedSdist, ...]:
         resolver = Resolver(self.scope.base, self.scratch, tuple(self._options()), self._variables())
@@ -124,8 +148,10 @@ class Search:
         """Yield what uv is asked, in its own words."""
         scope = self.scope
         if scope.is_project:
-            groups = table(read_pyproject(scope.base).get("dependency-groups"))
-            yield from ("pyproject.toml", "--all-extras", *(word for name in groups for word in ("--group", name)))
+            data = read_pyproject(scope.base)
+            groups = table(data.get("dependency-groups"))
+            if data.get("project") or not self._listed:
+                yield from ("pyproject.toml", "--all-extras", *(word for name in groups for word in ("--group", name)))
             if scope.anew:
                 settings = self.scratch / "uv.toml"
                 text = find_text(scope.base / "pyproject.toml", _LARGEST_BYTES) or ""
@@ -135,9 +161,9 @@ class Search:
                 names = (one.name for one in read_adopted(scope.folder))
                 yield from (word for name in names for word in ("--no-sources-package", name))
         yield from map(str, scope.files)
-        if scope.requirements:
+        if scope.requirements or self._listed:
             listed = self.scratch / "requirements.in"
-            listed.write_text("".join(f"{one}\n" for one in scope.requirements), encoding="utf-8")
+            listed.write_text("".join(f"{one}\n" for one in (*scope.requirements, *self._listed)), encoding="utf-8")
             yield str(listed)
         if self._asks_ours and not self._indexes:
             yield "--no-index"
@@ -145,7 +171,7 @@ class Search:
     @property
     def _asks_ours(self) -> bool:
         """Whether uv is told which indexes: where no project says so, those of pip count too."""
-        return bool(self.scope.index_url or self.scope.requirements or self.scope.files)
+        return bool(self.scope.index_url or self.scope.requirements or self.scope.files or self._listed)
 
     def _variables(self) -> Mapping[str, str]:
         """Return variables for uv; an address may hold a password, which everybody would see on a command line."""
@@ -155,8 +181,23 @@ class Search:
         taken = {key: value for key, value in os.environ.items() if key not in {"UV_INDEX_URL", "UV_EXTRA_INDEX_URL"}}
         return {**taken, "UV_DEFAULT_INDEX": main, "UV_INDEX": " ".join(others)}
 
+    def _of_tables(self) -> Iterator[str]:
+        """Yield what poetry's and pixi's own tables require, as uv reads it; paths are somebody's own."""
+        data = read_pyproject(self.scope.base)
+        everything = Chosen(all_extras=True, anything=True)
+        texts = [text for text, _, _ in list_poetry(data, everything, plain=True)]
+        file = pixi_file(self.scope.base)
+        root = find_toml(file) if file else {}
+        root = root if file and file.name == "pixi.toml" else table(table(root.get("tool")).get("pixi"))
+        for part in pixi_parts(root):
+            for name, value in table(part.get("pypi-dependencies")).items():
+                texts += [dependency_text(str(name), value, everything)]
+        yield from (text for text in dict.fromkeys(texts) if text and (" @ " not in text or "://" in text))
+
     def _indexes_of_project(self) -> Iterator[str]:
-        for one in tables(table(table(read_pyproject(self.scope.base).get("tool")).get("uv")).get("index")):
+        tool = table(read_pyproject(self.scope.base).get("tool"))
+        sources = [one for name in ("poetry", "pdm") for one in tables(table(tool.get(name)).get("source"))]
+        for one in (*tables(table(tool.get("uv")).get("index")), *sources):
             url = text_of(one.get("url")) or ""
             if "://" in url and one.get("format") != "flat":
                 yield url.rstrip("/")

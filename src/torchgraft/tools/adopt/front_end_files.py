@@ -17,9 +17,10 @@ from ...values import dataclass
 from ...wanted.tool_tables import tool_table
 from .adoptable import read_exact_text
 from .adopted_folder import CONSTRAINTS, AdoptedSdist, adopted_text, read_adopted
-from .find_sdists import Scope
+from .find_sdists import Scope, pixi_file
 from .plan_front_ends import (
     pdm_text,
+    pixi_text,
     poetry_text,
     pylock_text,
     requirements_text,
@@ -29,7 +30,7 @@ from .plan_front_ends import (
 )
 from .undo_record import UNDO, Passage, parse_undo, passages_between, undo_text, undone
 
-_TEXTS = {"uv": uv_text, "poetry": poetry_text, "pdm": pdm_text}
+_TEXTS = {"uv": uv_text, "poetry": poetry_text, "pdm": pdm_text, "pixi": pixi_text}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +45,12 @@ class FileEdit:
 def front_end_of(scope: Scope) -> str:
     """Return the front end of a project: that of its lock, else that of its tables, else uv."""
     name = scope.lock.name if scope.lock else ""
-    if not scope.is_project or not is_file(scope.base / "pyproject.toml"):
+    if not scope.is_project:
         return "pip"
     by_lock = {"uv.lock": "uv", "poetry.lock": "poetry", "pdm.lock": "pdm"}
     data = read_pyproject(scope.base)
     tables = (tool.value for tool in (FrontEndName.POETRY, FrontEndName.PDM) if tool_table(data, tool))
-    return by_lock.get(name) or next(tables, "uv")
+    return by_lock.get(name) or ("pixi" if pixi_file(scope.base) else next(tables, "uv"))
 
 
 def place_of(scope: Scope) -> str:
@@ -95,7 +96,8 @@ def _changes(
         # It is then read instead of [tool.uv].
         yield settings, partial(uv_settings_with, adopted=adopted, place=place, undo=undo)
     elif kind in _TEXTS:
-        yield scope.base / "pyproject.toml", partial(_TEXTS[kind], adopted=adopted, place=place, undo=undo)
+        file = pixi_file(scope.base) if kind == "pixi" else None
+        yield file or scope.base / "pyproject.toml", partial(_TEXTS[kind], adopted=adopted, place=place, undo=undo)
     if scope.lock is not None and not undo and scope.lock.name == "uv.lock":
         yield scope.lock, partial(uv_lock_text, adopted=adopted, place=place)
     elif scope.lock is not None and not undo and kind == "pip":

@@ -15,7 +15,7 @@ from ...errors import ConfigError, Evidence, Problem
 from ...files import UnreadableError
 from ...installed.markers import best_wheel, wheel_name
 from ...model.observation import Python
-from ...untrusted import read_toml, table, tables, text_of
+from ...untrusted import read_toml, strings, table, tables, text_of
 from ...values import dataclass
 from ...wanted.locked_torch import LockedWheel, LockError, check_format, file_url, locked_wheels
 from ...wanted.requirements_files import is_lock_name
@@ -26,13 +26,23 @@ LOCK_NAMES = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")
 
 @dataclass(frozen=True, kw_only=True)
 class NamedSdist:
-    """An sdist of a lock, or of an index. `url` and `sha256` are "" where that does not say them."""
+    """An sdist of a lock, or of an index. `url`, `sha256` and `marker` are "" where that does not say them."""
 
     name: str
     version: str
     file: str = ""
     url: str = ""
     sha256: str = ""
+    marker: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitSource:
+    """A package that a lock takes from a commit of a repository."""
+
+    name: str
+    url: str
+    commit: str
 
 
 def read_locked_sdists(
@@ -67,7 +77,7 @@ def read_locked_sdists(
             sha256 = sdist.digest.removeprefix("sha256=") if sdist.digest.startswith("sha256=") else ""
             url = sdist.url if "://" in sdist.url else ""
             sdists[name, version] = NamedSdist(
-                name=name, version=version, file=wheel_name(sdist.url), url=url, sha256=sha256
+                name=name, version=version, file=wheel_name(sdist.url), url=url, sha256=sha256, marker=_marker(item)
             )
     return tuple(sdists[key] for key in sorted(sdists))
 
@@ -81,6 +91,33 @@ def read_local_folders(file: Path) -> tuple[Path, ...]:
     sources = (table(item.get("source")) for item in tables(data.get("package")))
     places = (text_of(source.get("directory")) or text_of(source.get("editable")) for source in sources)
     return tuple(file.parent / place for place in places if place and place != ".")
+
+
+def read_git_sources(file: Path) -> tuple[GitSource, ...]:
+    """Return the packages that a lock has from git."""
+    data = read_toml(file)
+    found = []
+    for item in [*tables(data.get("package")), *tables(data.get("packages"))]:
+        source, vcs, revision = table(item.get("source")), table(item.get("vcs")), text_of(item.get("revision"))
+        of_uv, of_pdm = text_of(source.get("git")), text_of(item.get("git"))
+        if of_uv:
+            url, _, commit = of_uv.partition("#")
+            url = url.partition("?")[0]
+        elif source.get("type") == "git" or vcs.get("type") == "git":
+            url = text_of(source.get("url")) or text_of(vcs.get("url")) or ""
+            commit = text_of(source.get("resolved_reference")) or text_of(vcs.get("commit-id")) or ""
+        else:
+            url, commit = of_pdm or "", revision or ""
+        if url and commit:
+            found.append(GitSource(name=canonicalize_name(text_of(item.get("name")) or ""), url=url, commit=commit))
+    return tuple(found)
+
+
+def _marker(item: Mapping[str, Any]) -> str:
+    """Return for which environments a lock has a package: pylock and pdm, poetry, uv."""
+    texts = [text for text in (text_of(item.get("marker")), text_of(item.get("markers"))) if text]
+    texts = texts or list(strings(item.get("resolution-markers")))
+    return texts[0] if len(texts) == 1 else " or ".join(f"({text})" for text in texts)
 
 
 def _files_of(file: Path, data: Mapping[str, Any]) -> _Listed:

@@ -105,6 +105,43 @@ def pdm_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: bo
     return edit_toml(text, change, "pyproject.toml")
 
 
+def pixi_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: bool = False) -> str:
+    """Return a pixi.toml, or a pyproject.toml with pixi's tables, with which pixi takes adopted sdists: by path."""
+    known = {} if undo else {one.name: f"{place}/{one.file}" for one in adopted}
+
+    def change(data: Any) -> None:
+        keys = ("tool", "pixi") if "pixi" in data.get("tool", {}) else ()
+        root = _made(data, *keys)
+        missing = set(known)
+        for part in pixi_parts(root):
+            listed = part.get("pypi-dependencies", {})
+            for key, value in list(listed.items()):
+                path = known.get(str(canonicalize_name(key)))
+                if path is None and str(table(value).get("path", "")).startswith(f"{place}/"):
+                    del listed[key]
+                elif path is not None:
+                    missing.discard(str(canonicalize_name(key)))
+                    listed[key] = value if value == {"path": path} else inline_table(path=path)
+            options = part.get("pypi-options", {})
+            if known and options.get("no-build-isolation") is True:
+                del options["no-build-isolation"]
+            elif known:
+                _drop_names(options, "no-build-isolation", set(known))
+        prune(root, "pypi-dependencies")
+        for name in sorted(missing):
+            _made(root, "pypi-dependencies")[name] = inline_table(path=known[name])
+
+    return edit_toml(text, change, "pixi.toml")
+
+
+def pixi_parts(root: Any) -> Iterator[Any]:
+    """Yield what may have dependencies of its own: the whole, a feature, a platform."""
+    yield root
+    for key in ("feature", "target"):
+        for part in root.get(key, {}).values():
+            yield from pixi_parts(part)
+
+
 def uv_lock_text(text: str, adopted: Iterable[AdoptedSdist], place: str) -> str:
     """Return a uv.lock whose sdists are the adopted ones.
 
@@ -234,15 +271,22 @@ def _drop_workarounds(uv: Any, names: Iterable[str]) -> None:
     """Take out what had them built without isolation, or brought torch into their builds."""
     known = set(names)
     for part in (uv, uv.get("pip", {})):
-        listed = part.get("no-build-isolation-package", [])
-        for number in reversed([n for n, one in enumerate(listed) if canonicalize_name(one) in known]):
-            del listed[number]
-        if "no-build-isolation-package" in part and not listed:
-            del part["no-build-isolation-package"]
+        if known and part.get("no-build-isolation") is True:
+            del part["no-build-isolation"]
+        _drop_names(part, "no-build-isolation-package", known)
         builds = part.get("extra-build-dependencies", {})
         for name in [key for key in builds if canonicalize_name(key) in known]:
             del builds[name]
         prune(part, "extra-build-dependencies")
+
+
+def _drop_names(part: Any, key: str, names: set[str]) -> None:
+    """Take names out of a list, and the list with the last of them."""
+    listed = part.get(key, [])
+    for number in reversed([n for n, one in enumerate(listed) if canonicalize_name(one) in names]):
+        del listed[number]
+    if key in part and not listed:
+        del part[key]
 
 
 def table_in(data: Any, *keys: str) -> Any:
@@ -269,6 +313,8 @@ def next_commands(kind: str, changed: Iterable[str]) -> Iterator[str]:
     if kind == "uv":
         upgraded = " ".join(f"-P {name}" for name in changed)
         yield f"uv sync {upgraded}".strip()
+    elif kind == "pixi":
+        yield "pixi install"
     elif kind in {"poetry", "pdm"}:
         yield f"{kind} lock"
         yield f"{kind} install"
