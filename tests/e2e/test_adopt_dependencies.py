@@ -264,6 +264,10 @@ def test_what_a_lock_has_from_git(place: Workplace) -> None:
     assert "note: flash-attn comes from git, not from an sdist that could be changed (setup.py:3 imports torch)" in said
     clone = f"git clone {source.as_uri()} flash-attn"
     assert f": {clone} && git -C flash-attn checkout {commit[:12]} && torchgraft adopt flash-attn --write" in said
+    # Without a lock, too.
+    (app / "requirements.txt").write_text(f"flash-attn @ git+{source.as_uri()}@{commit}\n", encoding="utf-8")
+    said = " ".join(adopt(place, "-r", "requirements.txt", cwd=app).said.split())
+    assert f"fix: {clone} && git -C flash-attn checkout {commit[:12]} && torchgraft adopt flash-attn --write" in said
     # What is typed works.
     place.run([*clone.split(), "-q"], cwd=app).succeeded()
     assert "adopts torchgraft" in adopt(place, "flash-attn", "--write", cwd=app).succeeded().said

@@ -6,6 +6,7 @@ May not run any of it: a commit is fetched, its files are read.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from ...errors import quoted
@@ -14,6 +15,7 @@ from ...redaction import without_credentials
 from .locked_sdists import GitSource
 
 _LONGEST_S = 300
+_DIGEST = re.compile(r"[0-9a-f]{40}")
 
 
 def fetch_commit(source: GitSource, folder: Path) -> Path | None:
@@ -35,9 +37,13 @@ def fetch_commit(source: GitSource, folder: Path) -> Path | None:
 
 def git_text(source: GitSource, reason: str) -> str:
     """Return what is said of a package that needs torch and comes from git."""
-    url = without_credentials(source.url)
-    clone = f"git clone {quoted(url)} {source.name} && git -C {source.name} checkout {source.commit[:12]}"
-    return (
-        f"{source.name} comes from git, not from an sdist that could be changed ({reason}):"
-        f" {clone} && torchgraft adopt {source.name} --write, then depend on that folder, or on a fork with its commit"
-    )
+    why = f"{source.name} comes from git, not from an sdist that could be changed ({reason})"
+    return f"{why}: {git_commands(source)}, then depend on that folder, or on a fork with its commit"
+
+
+def git_commands(source: GitSource) -> str:
+    """Return what makes a clone of it, and adopts that."""
+    name, url = source.name, quoted(without_credentials(source.url))
+    commit = source.commit[:12] if _DIGEST.fullmatch(source.commit) else source.commit
+    checkout = f" && git -C {name} checkout {quoted(commit)}" if commit else ""
+    return f"git clone {url} {name}{checkout} && torchgraft adopt {name} --write"

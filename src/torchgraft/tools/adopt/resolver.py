@@ -18,7 +18,8 @@ from ...errors import ActError, Evidence, Problem
 from ...installed.dist_info import Installed, MetadataHeader, read_header
 from ...programs import Answer, find_programs, take_answer
 from ...redaction import without_credentials
-from .locked_sdists import NamedSdist
+from .git_sources import git_commands
+from .locked_sdists import GitSource, NamedSdist
 
 _ANY = "-py3-none-any.whl"
 _WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -30,6 +31,9 @@ if not any("get_interpreter_info" in word for word in getattr(sys, "orig_argv", 
     os._exit(1)
 """
 _FIXES = ("torchgraft adopt --lock FILE", "torchgraft adopt NAME==VERSION --no-deps")
+_FROM_GIT = re.compile(
+    r"build `([A-Za-z0-9._-]+) @ git\+([^`@\s]+(?:@[^`@\s/]+(?=/))?[^`@#\s]*)(?:@([^`#\s]+))?[^`\s]*`"
+)
 _STOPPED = re.compile(r"Failed to (?:download and )?build `([A-Za-z0-9._-]+)==([^`\s]+)`")
 
 
@@ -122,6 +126,17 @@ def _read_metadata(tree: Path) -> MetadataHeader:
 
 def _no_answer(said: str) -> ActError:
     lines = [line.strip() for line in said.splitlines() if line.strip()] or ["nothing"]
+    if match := _FROM_GIT.search(said):
+        source = GitSource(name=canonicalize_name(match[1]), url=match[2], commit=match[3] or "")
+        return ActError(
+            Problem(
+                code="no-resolution",
+                headline=f"{source.name} comes from git, not from an sdist that could be changed",
+                evidence=(Evidence(label="uv", text=without_credentials(lines[0])[:200]),),
+                why="uv would have to build it to know what it requires",
+                fixes=(f"{git_commands(source)}   (then depend on that folder, or on a fork with its commit)",),
+            )
+        )
     return ActError(
         Problem(
             code="no-resolution",
