@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...codec import to_json
-from ...untrusted import table, tables
+from ...untrusted import json_table, tables
 from ...values import dataclass
 
 UNDO = "undo.json"
@@ -79,11 +79,7 @@ def undo_text(files: Mapping[str, tuple[Passage, ...]]) -> str | None:
 
 def parse_undo(text: str) -> dict[str, tuple[Passage, ...]]:
     """Return what the file says of files in the folder of the project and below."""
-    try:
-        data = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return {name: tuple(_passages(listed)) for name, listed in table(data).items() if not _leads_out(name)}
+    return {name: tuple(_passages(listed)) for name, listed in json_table(text).items() if not _leads_out(name)}
 
 
 def _passages(listed: object) -> Iterator[Passage]:
