@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import shutil
 import signal
 import struct
@@ -30,6 +31,8 @@ from measuring import make_environment, run, uv, uv_program
 from ten_files import path_without, write_ten_files
 
 ROWS = 24
+# So many bytes after its first one, a line is there, and what the front end draws next to it too.
+ENOUGH = 3000
 
 
 def captured(command: list[str | Path], width: int, *, folder: Path, end_after_s: float = 0, **variables: str) -> bytes:
@@ -51,6 +54,13 @@ def captured(command: list[str | Path], width: int, *, folder: Path, end_after_s
     os.waitpid(child, 0)
     os.close(terminal)
     return b"".join(chunks)
+
+
+def moments(data: bytes, width: int) -> str:
+    """Return what the terminal shows while the first and the last line on progress stand there, and at the end."""
+    places = [match.start() + ENOUGH for match in re.finditer(b"torchgraft: [a-z]+: ", data)]
+    texts = [drawn(data[:place], width) for place in dict.fromkeys((*places[:1], *places[-1:], len(data)))]
+    return f"{'-' * width}\n".join(texts)
 
 
 def drawn(data: bytes, width: int) -> str:
@@ -115,7 +125,7 @@ def capture_all(folder: Path, options: argparse.Namespace) -> None:
                 watched = ([command_line, "watch"], width, options.out / f"watch-{width}.txt", folder)
                 watching = threading.Thread(target=watch, args=watched, kwargs=variables)
                 watching.start()
-            text = drawn(captured(command, width, folder=place, **variables), width)
+            text = moments(captured(command, width, folder=place, **variables), width)
             (options.out / f"{name}-{width}.txt").write_text(text, encoding="utf-8")
             print(f"--- {name}, {width} columns\n{text}")
             if watching:

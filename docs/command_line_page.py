@@ -29,10 +29,10 @@ def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     yield from ("```text", _synopsis(name, parser), "```", "")
     rows = [_row(action) for action in _actions(parser) if not isinstance(action.choices, dict)]
     if rows:
-        yield from ("| argument | what it says |", "| --- | --- |", *rows, "")
+        yield from ("| argument | what it does |", "| --- | --- |", *rows, "")
     for part, below in _below(parser).items():
         yield from (f"**`{_synopsis(f'{name} {part}', below)}`**", "")
-        yield from ("| argument | what it says |", "| --- | --- |", *map(_row, _actions(below)), "")
+        yield from ("| argument | what it does |", "| --- | --- |", *map(_row, _actions(below)), "")
     if parser.epilog:
         yield from ("```text", parser.epilog.rstrip(), "```", "")
 

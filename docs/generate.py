@@ -21,10 +21,13 @@ HEAD = """# Settings
 
 <!-- Written by docs/generate.py from src/torchgraft/settings/config.py. -->
 
-A setting is a key of `[tool.torchgraft]`, a variable, or a `-C` argument; `-C` beats the variable, which beats
-`pyproject.toml`. A variable that is empty is unset. Lists of names are separated by commas or spaces in text; lists of
-requirements have one a line, or one for each `-C`. Unknown keys, wrong types and values that cannot be understood are
-errors, all reported at once, exit status 2.
+You can set a setting in `[tool.torchgraft]`, by a variable, or by a `-C` argument. `-C` overrides the variable, which
+overrides `pyproject.toml`. An empty variable counts as not set. In a variable or argument, separate names in a list by
+commas or spaces, and put each requirement on its own line, or in its own `-C`. Unknown keys, wrong types and invalid
+values are errors. They are all reported at once, with exit status 2.
+
+A few words: the *consumer* is the environment that the package is built for, the *delegate* is the backend that does
+the actual work, and the *plan* lists everything that a build will do ([how it works](../how-it-works.md)).
 
 """
 
@@ -32,20 +35,20 @@ COMMANDS_HEAD = """# Command line
 
 <!-- Written by docs/generate.py from the parsers in src/torchgraft/tools. -->
 
-Front ends need no command of torchgraft: they call its hooks. The command line is for people, and for CI. `torchgraft`
-and `python -m torchgraft` are the same. `adopt`, `vendor` and `completion` need the extra `cli`:
-`uv tool install 'torchgraft[cli]'`, `pipx install 'torchgraft[cli]'`, `pip install 'torchgraft[cli]'`. Without it they
-say what to type.
+The command line is for people and for CI; pip, uv and other front ends do not need it. Install it with
+`uv tool install 'torchgraft[cli]'`, `pipx install 'torchgraft[cli]'` or `pip install 'torchgraft[cli]'`. Only
+`adopt`, `vendor` and `completion` need the extra `cli`; without it they tell you what to type. `python -m torchgraft`
+is the same as `torchgraft`.
 
-Every command that says something has `--json`. Nothing is coloured where standard output is no terminal, or where
+Every command that prints a result has `--json`. There are no colours if standard output is not a terminal, or if
 `NO_COLOR` is set.
 
 | exit status | meaning |
 | --- | --- |
-| 0 | all is well |
-| 1 | the machine must change: no torch, another Python, a package that does not link |
-| 2 | the settings or arguments must change |
-| 3 | a bug in torchgraft; the traceback stands above the message |
+| 0 | everything is fine |
+| 1 | something on the machine has to change: no torch, another Python, a package that does not link |
+| 2 | a setting or an argument has to change |
+| 3 | a bug in torchgraft; the traceback is above the message |
 | 130 | interrupted |
 
 """
@@ -54,8 +57,8 @@ RULES_HEAD = """# Rules and facts
 
 <!-- Written by docs/generate.py from src/torchgraft/settings/conditions.py and src/torchgraft/settings/facts.py. -->
 
-A rule is a table `[[tool.torchgraft.when]]` in `pyproject.toml`: conditions, all of which have to hold, and what
-follows.
+A rule is a table `[[tool.torchgraft.when]]` in `pyproject.toml`. It has conditions, and what happens if all of them
+are met.
 
 ```toml
 [[tool.torchgraft.when]]
@@ -69,8 +72,7 @@ gcc = "<9"
 error = "the kernels need gcc 9 or later"
 ```
 
-Rules are evaluated in their order, and all that apply count. `torchgraft plan` shows of each whether it applies, and
-why:
+Rules are evaluated in order, and all that apply are used. `torchgraft plan -v` shows which ones apply, and why:
 
 ```text
 rules      1 applies: torch 2.8.0+cu128 is >=2.4,<2.9, accelerator cuda is cuda
@@ -79,19 +81,19 @@ rules      1 applies: torch 2.8.0+cu128 is >=2.4,<2.9, accelerator cuda is cuda
 
 ## What is not known yet
 
-A condition may be about something that nobody knows yet; its rule does not apply then, and the plan says *not known
-yet*.
+If a condition is about something that is not known yet, its rule does not apply, and the plan says *not known yet*.
 
-- Where the front end has yet to install torch, its version is known if a lock, an argument or a dependency names
-  exactly one. CUDA and accelerator are known if that version has a local part (`2.8.0+cu128`): without one, 2.8.0 is a
-  CUDA build on one platform and a CPU build on the next. When the wheel is built, torch is there, and all is known.
-- `gcc` and `gpu` are about the machine that compiles: metadata and sdists are made without looking at it. Compilers
-  and GPUs are looked for only where a rule asks, or CUDA code is compiled.
+- If the front end still has to install torch, its version is known if a lock, an argument or a dependency names
+  exactly one. Its CUDA version and accelerator are known if that version has a local part (`2.8.0+cu128`): without
+  one, 2.8.0 is a CUDA build on one platform and a CPU build on another. When the wheel is built, torch is there, and
+  everything is known.
+- `gcc` and `gpu` are about the machine that compiles, so they are unknown for metadata and sdists. torchgraft looks
+  for compilers and GPUs only if a rule asks for them, or if CUDA code is compiled.
 
-So a rule with `requires` should have conditions that are known when requirements are asked for. Where one turns out to
-apply only later, the notes of the plan say what the build environment lacks.
+So conditions of a rule with `requires` should be known when the front end asks for the build requirements. If it
+turns out later that such a rule applies, the notes of the plan list what is missing in the build environment.
 
-Metadata never depend on rules about the machine: the front end may prepare them elsewhere.
+Metadata never depend on rules about the machine, because the front end may prepare them elsewhere.
 
 """
 
@@ -100,18 +102,17 @@ VOCABULARY_HEAD = """# Vocabulary
 
 <!-- Written by docs/generate.py from src/torchgraft/settings/vocabulary_words.py. -->
 
-Well-known packages read variables of their own for what torchgraft has decided anyway: whether CUDA code is compiled,
-for which GPUs, by how many jobs. Those of the package that has the project's name are set; for a fork under another
-name, `[tool.torchgraft] vocabulary = ["flash-attn"]` says which package it is. Rows *on request* are set only for
-packages that the setting names, since they change what the package makes of itself. `vocabulary = "off"` sets none.
+Well-known packages have their own variables for things that torchgraft decides: whether to compile CUDA code, for
+which GPUs, and with how many jobs. torchgraft sets the variables of the package that has the project's name. For a
+fork with another name, use `[tool.torchgraft] vocabulary = ["flash-attn"]`. Rows *on request* change what the package
+contains, so they are only used for packages that the setting names. `vocabulary = "off"` sets none.
 
-A variable that the user has set keeps the user's value; one in `env` or in a rule beats the vocabulary. With a torch
-that has no CUDA, or without a toolkit, nothing is forced. Each row has been seen in the file that is named: releases
-before or after it may read other variables.
+Variables that the user has set, and those in `env` or in a rule, override the vocabulary. Nothing is forced if torch
+has no CUDA, or if there is no toolkit. Each row was found in the given file; other releases may read other variables.
 
-Between braces: `numbers` are architectures as `80;90`, `dotted` as `8.0;9.0`, within those that the package has code
-for; `gfx` are AMD's as `gfx90a;gfx942`, `gfx_words` the same with spaces, `one_gfx` only where there is one; `jobs` is
-what MAX_JOBS is, `torch` torch's version without its local part.
+In braces: `numbers` are architectures such as `80;90`, `dotted` such as `8.0;9.0`, limited to those that the package
+has code for; `gfx` are AMD's, such as `gfx90a;gfx942`, `gfx_words` the same with spaces, `one_gfx` only if there is
+exactly one; `jobs` is MAX_JOBS, `torch` is torch's version without its local part.
 
 | package | variable | set where | why | seen in |
 | --- | --- | --- | --- | --- |
@@ -181,19 +182,20 @@ ERRORS_HEAD = """# Errors
 
 <!-- Written by docs/generate.py from docs/error_codes.py; the messages are what the code says. -->
 
-Every message says what happened, what was found and where, why that cannot work, and what cures it. A `fix` line runs
-as typed; what stands in parentheses after it is for you. All problems are reported at once, on standard error.
+Every message says what happened, what was found and where, why that cannot work, and how to fix it. You can copy the
+command of a `fix` line as it is; text in parentheses after it is a comment. All problems are reported at once, on
+standard error. The *consumer* is the environment that the package is built for.
 
 | exit status | meaning |
 | --- | --- |
-| 1 | the machine must change: something is missing, broken or does not fit |
-| 2 | the settings must change: `pyproject.toml`, a `TORCHGRAFT_*` variable or a `-C` argument |
-| 3 | a bug in torchgraft; the traceback stands above the message |
+| 1 | something on the machine has to change: it is missing, broken or does not fit |
+| 2 | a setting has to change: `pyproject.toml`, a `TORCHGRAFT_*` variable or a `-C` argument |
+| 3 | a bug in torchgraft; the traceback is above the message |
 
-A front end turns any of them into its own exit status.
+A front end turns these into its own exit status.
 
-Whatever goes wrong, `TORCHGRAFT_PROVIDE=off` takes torchgraft out of the way: the hooks are passed to the delegate, as
-if the project had named it.
+If nothing else helps, `TORCHGRAFT_PROVIDE=off` turns torchgraft off: the package is built by the backend that
+torchgraft would have called, as if the project had named that one.
 
 """
 

@@ -46,22 +46,22 @@ class Group:
 GROUPS = (
     Group(
         "The package",
-        "What its build is made of.",
+        "What the build consists of.",
         ("backend", "backend_path", "requires", "env", "when", "vocabulary"),
         'backend = "setuptools.build_meta:__legacy__"   # setup.py imports modules of its own tree\n'
         'requires = ["packaging"]                       # what setup.py imports\n'
-        'env = { MY_FLAG = "1" }                        # what the user has set wins\n',
+        'env = { MY_FLAG = "1" }                        # variables of the user win\n',
     ),
     Group(
         "Torch and its environment",
-        "Which one, whose, and how it reaches the build.",
+        "Which torch, of which environment, and how it gets into the build.",
         ("torch", "told_torch", "consumer", "trust", "match", "borrow", "provide"),
         'torch = ">=2.4,<2.10"               # refuse other versions before compiling\n'
         'match = ["torch", "torchvision"]    # its headers are included\n',
     ),
     Group(
         "Compilers",
-        "How much at once, for how long, and what of it is kept.",
+        "How many at once, for how long, and what to keep.",
         (
             *("max_jobs", "memory_per_job", "jobserver", "compiler_cache"),
             *("store", "stored", "store_write", "store_token", "timeout_s"),
@@ -70,20 +70,20 @@ GROUPS = (
     ),
     Group(
         "CUDA",
-        "Whether, with what, and for which GPUs.",
+        "Whether to compile CUDA code, with what, and for which GPUs.",
         ("cuda", "cuda_components", "cuda_architectures", "cuda_arch_variable", "cuda_arch_format"),
         'cuda-components = ["curand"]           # curand_kernel.h\n'
         'cuda-architectures = ["8.0", "9.0"]    # where no GPU is visible\n',
     ),
     Group(
         "The wheel",
-        "What it is given, what is checked, and whether it is there already.",
+        "Prebuilt wheels, what a wheel contains, and how it is checked.",
         ("prebuilt", "use_prebuilt", "require_hashes", "runtime_torch", "guard", "link_check", "sbom"),
         'runtime-torch = "minor"    # a wheel that was built against 2.8.0 requires torch==2.8.*\n',
     ),
     Group(
         "This machine",
-        "For those who build: what is said, and what is kept.",
+        "What to print, and what to keep.",
         ("log", "progress", "cache_dir", "cache_age_s", "cache_size_bytes"),
         'log = "plan"    # the whole plan in every log\n',
     ),
@@ -98,7 +98,7 @@ def reference_text() -> str:
     known = settings()
     if sorted(name for group in GROUPS for name in group.names) != sorted(known):
         raise ValueError("every setting stands in one group of docs/settings_page.py")
-    rows = ["| setting | what it says | default |", "| --- | --- | --- |"]
+    rows = ["| setting | what it does | default |", "| --- | --- | --- |"]
     for group in GROUPS:
         rows.append(f"| **[{group.title}](#{_anchor(group.title)})** | | |")
         for name in group.names:
@@ -189,6 +189,8 @@ def _default_text(default: object) -> str:
         return "`{}`"
     if isinstance(default, int) and default and not default % 86_400:
         return f'`"{default // 86_400}d"`'
+    if isinstance(default, int) and default and not default % 10**9:
+        return f'`"{default // 10**9}GB"`'
     return f'`"{default}"`' if default else "none"
 
 

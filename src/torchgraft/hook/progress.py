@@ -32,15 +32,14 @@ if TYPE_CHECKING:
 FOLDER = "builds"
 # A build that ends before pays nothing for files.
 _SHORT_S = 2.0
-_ON_TERMINAL_S, _IN_LOG_S = 20.0, 60.0
+_ON_TERMINAL_S, _AGAIN_S, _IN_LOG_S = 20.0, 5.0, 60.0
 _KEPT = 30
 SILENT_S = 60.0
-# A line above the one that the cursor stands in, which stays as it is: down and up again, for where that is the last
-# one of the screen; keep the place; move all below down by a line; the text; back to the place, a line lower now.
-_ABOVE = "\x1bD\x1b[A\x1b7\x1b[L\r{}\x1b8\x1b[B"
-# A line below all that is drawn, in place of what stands there, and back. uv draws a line for each package that it
-# builds or downloads: how many that are, nobody else knows.
-_BELOW = "\x1bD\r\x1b[J{}\x1b[A"
+# A line below all that a front end draws, in place of what stands there: how many lines are drawn again and again, for
+# packages that are built or downloaded, nobody else knows. Down and up again, for where the cursor is in the last line
+# of the screen; keep the place; the text; back.
+_BELOW = "\x1bD\x1b[A\x1b7\x1b[B\r\x1b[J{}\x1b8"
+_DRAW = frozenset({FrontEndName.PIP, FrontEndName.UV, FrontEndName.POETRY, FrontEndName.PDM})
 
 
 @contextlib.contextmanager
@@ -97,7 +96,7 @@ class Telling:
                 self._write()
             with contextlib.suppress(OSError, ValueError):
                 if took_s >= terminal_s:
-                    terminal_s = took_s + _ON_TERMINAL_S
+                    terminal_s = took_s + (_ON_TERMINAL_S if self._is_on_stderr() else _AGAIN_S)
                     self._on_terminal()
                 if took_s >= log_s:
                     log_s = took_s + _IN_LOG_S
@@ -107,7 +106,7 @@ class Telling:
         """Leave what the next build of the same goes by."""
         if self._is_below:
             with contextlib.suppress(OSError):
-                write_terminal("", _BELOW)
+                write_terminal("")
         if not self._is_shown:
             return
         now = time.time()
@@ -151,8 +150,8 @@ class Telling:
             return
         front_end = self._call.plan.front_end
         if sys.platform != "win32" and hides_output(front_end):
-            self._is_below = front_end.name is FrontEndName.UV
-            write_terminal(self._text(), _BELOW if self._is_below else _ABOVE)
+            self._is_below = True
+            write_terminal(self._text())
 
     def _tells_terminal(self) -> bool:
         wanted, variables = self._call.progress, self._call.variables
@@ -165,14 +164,14 @@ class Telling:
 
 def hides_output(front_end: FrontEnd) -> bool:
     """Return whether a front end draws lines of its own while it builds, and not what the build says."""
-    if front_end.name not in {FrontEndName.PIP, FrontEndName.UV} or front_end.command == "uv build":
+    if front_end.name not in _DRAW or front_end.command.endswith(" build"):
         return False
     words = read_text(Path(f"/proc/{os.getppid()}/cmdline")).split("\0")
     return not any(word in {"--verbose", "--quiet", "--no-progress"} or word.startswith(("-v", "-q")) for word in words)
 
 
-def write_terminal(text: str, place: str) -> None:
-    """Write a line onto the terminal of this session, above or below what the front end draws there."""
+def write_terminal(text: str) -> None:
+    """Write a line onto the terminal of this session, below what the front end draws there."""
     descriptor = os.open("/dev/tty", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         # In the background, writing would stop us, or disturb what is at work there.
@@ -182,7 +181,7 @@ def write_terminal(text: str, place: str) -> None:
         if width > 20:
             # What it took last time matters least.
             text = text if len(text) < width else text.rpartition(" (")[0][: width - 1] or text[: width - 1]
-            os.write(descriptor, place.format(text).encode("ascii", errors="replace"))
+            os.write(descriptor, _BELOW.format(text).encode("ascii", errors="replace"))
     finally:
         os.close(descriptor)
 

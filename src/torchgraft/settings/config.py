@@ -97,160 +97,165 @@ class Config:
     backend: str = _setting(
         "setuptools.build_meta",
         kinds.BACKEND,
-        "The delegate: the backend that does the work. `setuptools.build_meta:__legacy__` is for a `setup.py` that"
-        " imports modules of its own source tree.",
+        "The delegate: the backend that does the actual work. `setuptools.build_meta:__legacy__` is for a"
+        " `setup.py` that imports modules of its own source tree.",
     )
     backend_path: tuple[str, ...] = _setting(
-        (), kinds.RELATIVE_PATHS, "Folders of the source tree in which the delegate is found.", Source.TOML
+        (), kinds.RELATIVE_PATHS, "Folders of the source tree that contain the delegate.", Source.TOML
     )
     match: tuple[str, ...] = _setting(
         ("torch",),
         kinds.NAMES,
-        "The matched distributions: those whose build-time and run-time copy must be the same. Always holds torch.",
+        "The matched distributions: packages that have to be the same in the build and at run time. torch is"
+        " always one of them.",
     )
     borrow: tuple[str, ...] = _setting(
         ("numpy",),
         kinds.NAMES,
-        "Further distributions that are grafted if the consumer has them and the build environment does not.",
+        "More packages that the build gets links to, if the consumer has them and the build environment does not.",
     )
     requires: tuple[str, ...] = _setting(
         (),
         kinds.REQUIREMENTS,
-        "Further build requirements, installed by the front end for building a wheel, not for an sdist.",
+        "More build requirements. The front end installs them to build a wheel, but not for an sdist.",
     )
     env: Mapping[str, str] = _setting(
         MappingProxyType({}),
         kinds.VARIABLES,
-        "Variables for the delegate. A variable that the user has set keeps the user's value. A value may name facts of"
-        " the plan between braces, such as `{cuda_major}`; a brace that stands for itself is doubled.",
+        "Variables for the delegate. A variable that the user has set keeps the user's value. A value may"
+        " contain facts of the plan in braces, such as `{cuda_major}`; double a brace that is meant literally.",
         Source.TOML,
         Source.ARGUMENT,
     )
     when: tuple[When, ...] = _setting(
         (),
         TablesKind("when"),
-        "Rules: what else is required, set or refused where all conditions of a table hold. All keys and facts have a"
-        " page of the reference, *Rules and facts*.",
+        "Rules: what else is required, set or refused if all conditions of a table are met. [Rules and"
+        " facts](rules.md) lists all keys and facts.",
         Source.TOML,
     )
     prebuilt: tuple[Prebuilt, ...] = _setting(
         (),
         TablesKind("prebuilt"),
-        "Where wheels are that are built already, in the order in which they are tried. `url` and `hashes` may name"
-        " facts between braces.",
+        "Where to find prebuilt wheels, in the order in which they are tried. `url` and `hashes` may contain"
+        " facts in braces. See [prebuilt wheels](../how-to/prebuilt.md).",
         Source.TOML,
     )
     use_prebuilt: UsePrebuilt = _setting(
         UsePrebuilt.ON,
         choice(UsePrebuilt),
-        "Whether wheels that are built already are used where the package says where they are.",
+        "Whether to use prebuilt wheels, if the package says where they are.",
         *USER,
         key="prebuilt",
     )
     require_hashes: bool = _setting(
-        False, kinds.FLAG, "Whether a prebuilt wheel is used only if its SHA-256 digest is known beforehand."
+        False, kinds.FLAG, "Whether to use a prebuilt wheel only if its SHA-256 digest is known in advance."
     )
     torch: str = _setting(
         "",
         kinds.SPECIFIERS,
-        "The versions of torch that the package supports. Another one is refused before anything is compiled. Without"
-        " it, the package's own dependency on torch counts.",
+        "The versions of torch that the package supports. Others are refused before anything is compiled. The"
+        " default is the package's own dependency on torch.",
         Source.TOML,
     )
     stored: Storing = _setting(
         Storing.AUTO,
         choice(Storing),
-        "Whether a wheel is kept for the next build of the same sources, torch and settings. `off` is for packages"
-        " whose wheels depend on what nobody can see: files outside of the source tree, servers, the time.",
+        "Whether to keep a wheel for the next build of the same sources, torch and settings. Use `off` for"
+        " packages whose wheels depend on something that torchgraft cannot see: files outside of the source"
+        " tree, servers, the time.",
         Source.TOML,
         key="store",
     )
     store: tuple[str, ...] = _setting(
         ("auto",),
         kinds.STORES,
-        "Where wheels are kept, and looked for before anything is compiled: folders and addresses, separated by spaces;"
-        " `auto` is the one in the cache folder. `off`: nowhere. See [compile once](../how-to/compile-once.md).",
+        "Where to keep wheels, and to look for them before anything is compiled: folders and addresses,"
+        " separated by spaces. `auto` is the one in the cache folder. `off`: nowhere. See [compile"
+        " once](../how-to/compile-once.md).",
         *USER,
     )
     store_write: bool = _setting(
-        False, kinds.FLAG, "Whether wheels that are built here are given to the servers in `store`, too.", *USER
+        False, kinds.FLAG, "Whether to upload wheels that are built here to the servers in `store`.", *USER
     )
     store_token: str = _setting(
-        "", kinds.TEXT, "A token that the servers in `store` want (`Authorization: Bearer`).", Source.VARIABLE
+        "", kinds.TEXT, "A token for the servers in `store` (`Authorization: Bearer`).", Source.VARIABLE
     )
     told_torch: str = _setting(
         "",
         kinds.VERSION,
-        "The version to build for, whatever is installed: for building wheels for elsewhere.",
+        "The version to build for, whatever is installed. Use it to build wheels for other machines.",
         *USER,
         key="torch",
     )
     consumer: str = _setting(
         "",
         kinds.PATH,
-        "The environment that the wheel is for: its folder, its interpreter, or the project whose `.venv` it is."
-        " Replaces the search for it.",
+        "The environment that the wheel is for: its folder, its Python, or the project whose `.venv` it is."
+        " torchgraft then does not search for it.",
         *USER,
     )
     trust: tuple[str, ...] = _setting(
         (),
         kinds.PATHS,
-        "Folders whose owners and groups may change what the build runs: environments and locks in them are used where"
-        " they would be refused. More than one are separated as in `PATH`. See"
-        " [who may change what the build runs](../how-it-works.md#who-may-change-what-the-build-runs).",
+        "Folders whose owners and groups may change what the build runs. Environments and locks in them are"
+        " used that would otherwise be refused. Separate several folders as in `PATH`. See [who may change"
+        " what the build runs](../how-it-works.md#who-may-change-what-the-build-runs).",
         *USER,
     )
     provide: Provide = _setting(
         Provide.AUTO,
         choice(Provide),
-        "How torch reaches the build. `graft`: links to the consumer's. `install`: the front end installs it into the"
-        " build environment. `auto`: whichever fits. `off`: not at all; torchgraft only passes the hooks on.",
+        "How torch gets into the build. `graft`: by links to the consumer's torch. `install`: the front end"
+        " installs it into the build environment. `auto`: whichever fits. `off`: not at all, torchgraft only"
+        " calls the delegate.",
     )
     cuda: Cuda = _setting(
         Cuda.AUTO,
         choice(Cuda),
-        "Whether a CUDA toolkit is needed. `auto`: where torch is a CUDA build and the project has CUDA sources, or its"
-        " `setup.py` names CUDAExtension. `off`: none is looked for, and the packages of the"
+        "Whether the build needs a CUDA toolkit. `auto`: if torch is a CUDA build and the project has CUDA"
+        " sources, or its `setup.py` uses CUDAExtension. `off`: no, and the packages in the"
         " [vocabulary](vocabulary.md) are told to leave CUDA out.",
     )
     cuda_components: tuple[str, ...] = _setting(
         (),
         kinds.COMPONENTS,
-        "Further extras of `cuda-toolkit` that the sources need, such as `curand`, where the toolkit comes from PyPI.",
+        "More extras of `cuda-toolkit` that the sources need, such as `curand`, if the toolkit comes from PyPI.",
         Source.TOML,
     )
     cuda_architectures: tuple[str, ...] = _setting(
         (),
         kinds.ARCHITECTURES,
-        "The compute capabilities to compile for where the machine has no GPU. By default those of torch that the"
-        " toolkit knows.",
+        "The compute capabilities to compile for if the machine has no GPU. The default is those that torch"
+        " was built for and the toolkit knows.",
     )
     cuda_arch_variable: str = _setting(
         "",
         kinds.VARIABLE_NAME,
-        "A variable of the package's own that gets the same architectures, such as `FLASH_ATTN_CUDA_ARCHS`.",
+        "A variable of the package itself that gets the same architectures, such as `FLASH_ATTN_CUDA_ARCHS`.",
         Source.TOML,
     )
     cuda_arch_format: ArchFormat = _setting(
         ArchFormat.NUMBERS,
         choice(ArchFormat),
-        "How that variable is written: `80;90`, `8.0;9.0+PTX`, or `sm_80;sm_90`.",
+        "The format of that variable: `80;90`, `8.0;9.0+PTX`, or `sm_80;sm_90`.",
         Source.TOML,
     )
     vocabulary: tuple[str, ...] = _setting(
         (),
         VOCABULARY,
-        "Packages of the [vocabulary](vocabulary.md) whose variables are set, besides the one that has the project's"
-        " own name: for a fork under another name, and for those that are only set where they are asked for. `off`:"
-        " none, whatever the project is called.",
+        "Packages in the [vocabulary](vocabulary.md) whose variables are set in addition to those of the"
+        " package with the project's own name. Use it for a fork with another name, and for variables that are"
+        " only set on request. `off`: none.",
     )
     max_jobs: int = _setting(
-        0, kinds.COUNT, "How many compilers run at once at most. By default as many as processors and memory allow."
+        0, kinds.COUNT, "How many compilers may run at once. The default is as many as processors and memory allow."
     )
     memory_per_job: int = _setting(
         0,
         kinds.SIZE,
-        "What one compiler needs, in `GB` or `GiB`. By default 4 GB for CUDA, 2 GB for C++, and 7 GB for flash-attn.",
+        "How much memory one compiler needs, in `GB` or `GiB`. The default is 4 GB for CUDA, 2 GB for C++,"
+        " and 7 GB for flash-attn.",
     )
     jobserver: Budgeting = _setting(
         Budgeting.AUTO,
@@ -262,62 +267,72 @@ class Config:
     compiler_cache: CompilerCaching = _setting(
         CompilerCaching.AUTO,
         choice(CompilerCaching),
-        "What keeps the results of compilers for the next build. `auto`: `ccache` or `sccache`, whichever is on `PATH`."
-        " `off`: none, neither ours nor torch's own. See [compile once](../how-to/compile-once.md).",
+        "The compiler cache to use. `auto`: `ccache` or `sccache`, whichever is on `PATH`. `off`: none, not"
+        " even by torch itself. See [compile once](../how-to/compile-once.md).",
     )
     timeout_s: int = _setting(
         0,
         kinds.DURATION,
-        "How long the delegate may take for one hook, such as `90min` or `2h`; then it is ended, with all that it has"
-        " started. `off`, the default: as long as it takes.",
+        "How long the delegate may take for one hook, such as `90min` or `2h`. Then it is stopped, with"
+        " everything that it has started. `off`, the default: no limit.",
         key="timeout",
     )
     runtime_torch: RuntimeTorch = _setting(
         RuntimeTorch.OFF,
         choice(RuntimeTorch),
-        "The requirement on torch that is added to the metadata, from the torch that the wheel is built against:"
-        " `torch==2.8.0`, `torch==2.8.*` or `torch>=2.8`. The package's dependencies have to be dynamic.",
+        "Which requirement on torch to add to the metadata, for the torch that the wheel is built against:"
+        " `torch==2.8.0`, `torch==2.8.*` or `torch>=2.8`. The package's dependencies have to be dynamic. See"
+        " [require the torch](../how-to/runtime-torch.md).",
         Source.TOML,
     )
     guard: Guarding = _setting(
         Guarding.AUTO,
         flag_or(Guarding),
-        "Whether an extension module that does not link with the torch that it meets says so, with both versions and"
-        " the cure, instead of naming an undefined symbol. `auto`: only where the torch of the wheel was a"
-        " [guess](guard.md); such a module refuses another torch even if it links.",
+        "Whether an extension module that does not link with the installed torch says so, with both versions"
+        " and the fix, instead of naming an undefined symbol. `auto`: only if the wheel's torch was a"
+        " [guess](guard.md); such a module refuses any other torch.",
         Source.TOML,
     )
     link_check: bool = _setting(
         True,
         kinds.FLAG,
-        "Whether a wheel that does not link with its torch is refused. What was found stands in its"
-        " [record](record.md) anyway.",
+        "Whether to refuse a wheel that does not link with its torch. The [record](record.md) has the result"
+        " in any case.",
     )
     sbom: bool = _setting(
         True,
         kinds.FLAG,
-        "Whether the wheel gets a bill of materials (PEP 770): torch, CUDA, compilers and backend, as CycloneDX.",
+        "Whether the wheel gets a bill of materials (PEP 770) in CycloneDX format: torch, CUDA, compilers and backend.",
     )
-    log: Log = _setting(Log.SUMMARY, choice(Log), "How much is said on stderr: nothing, one line, or the plan.")
+    log: Log = _setting(
+        Log.SUMMARY, choice(Log), "How much to print to standard error: nothing, one line, or the plan."
+    )
     progress: Showing = _setting(
-        Showing.AUTO, choice(Showing), "Where it is said how far a build is that takes longer than 20 seconds.", *USER
+        Showing.AUTO,
+        choice(Showing),
+        "Where to show the progress of a build that takes longer than 20 seconds. See"
+        " [progress](../how-to/progress.md).",
+        *USER,
     )
     cache_dir: str = _setting(
-        "", kinds.PATH, "Where grafts and locks are kept. By default torchgraft's folder in the user's cache.", *USER
+        "",
+        kinds.PATH,
+        "The folder for links, locks and kept wheels. The default is torchgraft's folder in the user's cache.",
+        *USER,
     )
     cache_age_s: int = _setting(
         180 * 86_400,
         kinds.DURATION,
-        "How long grafts and notes of source trees are kept that no build uses. What leads to a torch or a source tree"
-        " that is gone goes sooner. `off`: for ever.",
+        "How long to keep links and notes about source trees that no build uses. Those of a torch or source"
+        " tree that no longer exists are removed earlier. `off`: for ever.",
         *USER,
         key="cache-age",
     )
     cache_size_bytes: int = _setting(
         10 * 10**9,
         kinds.SIZE,
-        "How much grafts, toolkits and wheels may take; what was used longest ago goes first, and nothing of the last"
-        " day. `0GB`: without limit.",
+        "How much space links, toolkits and wheels may take. What has not been used for longest is removed"
+        " first, but nothing of the last day. `0GB`: no limit.",
         *USER,
         key="cache-size",
     )

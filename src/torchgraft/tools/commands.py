@@ -36,16 +36,16 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
     {
         "look": {
             "doctor": Command(
-                "say whether this machine can build for its torch, and what to mend", ".doctor.doctor_command"
+                "check whether this machine can build extensions, and what to fix", ".doctor.doctor_command"
             ),
-            "plan": Command("show what a build would get, and why", ".show_plan"),
-            "check": Command("find packages that do not fit the torch that is there", ".check.check_command"),
-            "prebuilt": Command("say which prebuilt wheels of a project are there", ".prebuilt_command"),
+            "plan": Command("show what a build would do, and why", ".show_plan"),
+            "check": Command("find packages that do not fit the installed torch", ".check.check_command"),
+            "prebuilt": Command("list which prebuilt wheels of a project exist", ".prebuilt_command"),
             "matrix": Command(
                 "list the wheels of a project for every Python, torch and CUDA, or build them", ".matrix.matrix_command"
             ),
-            "watch": Command("show the builds that are at work, and how long the last ones took", ".watch_command"),
-            "snapshot": Command("print what a plan depends on, as JSON", ".show_snapshot"),
+            "watch": Command("show running builds, and how long the last ones took", ".watch_command"),
+            "snapshot": Command("print everything that a plan depends on, as JSON", ".show_snapshot"),
         },
         "change a project": {
             "adopt": Command("change a project to torchgraft", ".adopt.adopt_command"),
@@ -53,9 +53,9 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
         },
         "this program": {
             "cache": Command(
-                "list what torchgraft keeps, and remove what is of no use any more", ".cache.cache_command"
+                "list what torchgraft has cached, and remove what is no longer needed", ".cache.cache_command"
             ),
-            "completion": Command("print what makes a shell complete commands and options", ".completion"),
+            "completion": Command("print a script for shell completion", ".completion"),
         },
     }
 )

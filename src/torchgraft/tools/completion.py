@@ -10,7 +10,7 @@ from .shared_options import require_extra
 # Those that shtab knows since 1.8; later ones of it know more.
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 DESCRIPTION = "Print a script for a shell that completes torchgraft's commands, options and paths."
-EPILOG = """install it, once, into a folder that is there:
+EPILOG = """install it once, into an existing folder:
   bash   torchgraft completion bash > ~/.local/share/bash-completion/completions/torchgraft
   zsh    torchgraft completion zsh > ~/.zfunc/_torchgraft     (with ~/.zfunc in fpath, before compinit)
   fish   torchgraft completion fish > ~/.config/fish/completions/torchgraft.fish

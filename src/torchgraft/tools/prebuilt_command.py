@@ -31,14 +31,14 @@ from ..values import dataclass
 from .shared_options import add_project_arguments, bad_argument, require_extra
 from .shell_snapshot import take_shell_snapshot
 
-DESCRIPTION = """Ask the places of [[tool.torchgraft.prebuilt]] for the wheels of this version, and say which
-combinations of torch, CUDA and Python are there. Nothing is downloaded but pages of an index."""
+DESCRIPTION = """Look for the wheels of this version in the places of [[tool.torchgraft.prebuilt]], and list which
+combinations of torch, CUDA and Python exist. Only pages of an index are downloaded."""
 EPILOG = """examples:
   torchgraft prebuilt check                                        for the torch and the Python of this environment
   torchgraft prebuilt check --torch 2.8.0+cu128 2.9.0+cu130        for these
   torchgraft prebuilt check --torch 2.9.0+cu130 --python 3.11 3.12 3.13
 
-Every combination is one line. The exit status is 1 where one is not there, so that a release can be checked.
+Each combination is one line. The exit status is 1 if one is missing, so that you can check a release.
 """
 if TYPE_CHECKING:
     from packaging.tags import Tag

@@ -25,7 +25,7 @@ def add_project_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path", nargs="?", type=folder_argument, default=".", metavar="PATH", help="source tree (default: .)"
     )
-    add_consumer_argument(parser, "the environment the wheel is for, or its interpreter")
+    add_consumer_argument(parser, "the environment to build for, or its Python")
     parser.add_argument(
         "-C",
         "--config-setting",
@@ -33,7 +33,7 @@ def add_project_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_assignment,
         metavar="KEY=VALUE",
-        help="a setting, as given to pip and uv: -C torchgraft.torch=2.8.0+cu128",
+        help="a setting, as for pip and uv: -C torchgraft.torch=2.8.0+cu128",
     )
 
 

@@ -32,18 +32,18 @@ from .terminal import line_width, wrapped
 
 _LARGEST_SNAPSHOT_BYTES = 100_000_000
 
-DESCRIPTION = "Show what a build of PATH would get, and what needs attention, without building."
+DESCRIPTION = "Show what a build of PATH would do, and what needs attention, without building."
 EPILOG = """examples:
   torchgraft plan                                       for the project in this folder
   torchgraft plan ~/src/ext --consumer ~/train/.venv    ... in another folder, for that environment
   torchgraft plan -C torchgraft.torch=2.8.0+cu128       what would change with this setting?
-  torchgraft plan -v                                    how was that environment found, and no other one?
-  torchgraft plan --snapshot theirs.json                what is planned on the machine of which that was recorded
+  torchgraft plan -v                                    how was the environment found?
+  torchgraft plan --snapshot theirs.json                the plan of the machine that was recorded
   torchgraft plan --against theirs.json                 how does that machine differ from this one?
   torchgraft plan --consumer A/.venv --against B/.venv  how do two environments differ?
 
-With --against only what differs is shown: first what was seen, then what is planned because of it. The exit status
-is then 0, whatever differs.
+--against shows only differences: first in what was found, then in what is planned because of it. The exit status
+is 0, whatever differs.
 """
 _NARROWEST = 16
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -87,12 +87,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-v",
         "--verbose",
         action="store_true",
-        help="also how it was decided: ladder, links, rules for finding the consumer",
+        help="also show how torch and the environment were found, and all links",
     )
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
-    parser.add_argument(
-        "--snapshot", type=Path, metavar="FILE", help="decide from a recorded snapshot, not this machine"
-    )
+    parser.add_argument("--snapshot", type=Path, metavar="FILE", help="use a recorded snapshot instead of this machine")
     parser.add_argument(
         "--against", metavar="FILE|PATH", help="compare with a recorded snapshot, or with another environment"
     )

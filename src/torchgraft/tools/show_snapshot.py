@@ -21,13 +21,14 @@ from .shell_snapshot import take_shell_snapshot
 if sys.platform != "win32":
     import pwd
 
-DESCRIPTION = """Print what a plan for PATH depends on, as JSON, for 'torchgraft plan --snapshot FILE' elsewhere.
+DESCRIPTION = """Print everything that a plan for PATH depends on, as JSON, for 'torchgraft plan --snapshot FILE' on
+another machine.
 
-It holds: the front end and its command (no arguments), the environment that was found and how, its torch and the
-distributions that torch needs, with the folders they are in; what a lock file or the arguments say of torch; name,
-version and build requirements of the project; toolkits, compilers, GPUs, processors and memory where the build needs
-them; which variables are set that a build sets itself. It does not hold: values of variables, credentials of
-URLs (they are cut out), other packages, or the source code."""
+It contains: the front end and its command (no arguments); the environment that was found, and how; its torch,
+the packages that torch needs, and their folders; what a lock file or the arguments say about torch; name,
+version and build requirements of the project; toolkits, compilers, GPUs, processors and memory if the build
+needs them; which of the variables that a build sets are set already. It does not contain: values of variables,
+credentials in URLs (they are removed), other packages, or source code."""
 EPILOG = """examples:
   torchgraft snapshot > snapshot.json
   torchgraft snapshot --redact > snapshot.json   to be sent: without home folder, names of user and host
@@ -37,8 +38,8 @@ EPILOG = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     add_project_arguments(parser)
-    parser.add_argument("--redact", action="store_true", help="without home folder, names of people and of hosts")
-    parser.add_argument("--json", action="store_true", help="it always is JSON")
+    parser.add_argument("--redact", action="store_true", help="without home folder and names of user and host")
+    parser.add_argument("--json", action="store_true", help="the default: the output is always JSON")
     parser.set_defaults(run=run)
 
 

@@ -20,12 +20,12 @@ from ..values import dataclass
 from .cache.plan_prune import age_text
 from .terminal import Colour, line_width, painted
 
-DESCRIPTION = """Show all builds of this user that are at work, whichever front end has started them: how much is done,
-what is compiled now, how long it has taken and will take, and its memory; and the last ones, with how long they took.
-Nothing is changed. Ctrl-C ends it, and no build."""
+DESCRIPTION = """Show all of this user's running builds, whichever front end started them: how much is done, what is
+being compiled, how long it has taken and will take, and how much memory it uses; and the last
+builds, with how long they took. Nothing is changed. Ctrl-C ends it, but does not stop any build."""
 EPILOG = """examples:
-  torchgraft watch           in a second terminal, while pip or uv build
-  torchgraft watch --once    once, for scripts; so it is where standard output is no terminal
+  torchgraft watch           in a second terminal, while pip or uv is building
+  torchgraft watch --once    once, for scripts; the default if standard output is not a terminal
 """
 _EACH_S = 1.0
 _MOST_LAST = 8
@@ -43,7 +43,7 @@ class SeenBuild:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("--once", action="store_true", help="show it once, and end")
+    parser.add_argument("--once", action="store_true", help="show it once, and exit")
     parser.add_argument("--json", action="store_true", help="print the same as JSON, once")
     parser.set_defaults(run=run)
 

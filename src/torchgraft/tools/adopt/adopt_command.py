@@ -30,23 +30,21 @@ from .pull_request import pull_request_text, stale_diffs
 from .sdist import unpack_sdist, write_project_file, write_sdist
 from .stale_lines import find_stale_lines
 
-DESCRIPTION = (
-    "Change the build system of a project to torchgraft, or that of sdists which it depends on: show the difference,"
-    " and write it if told to."
-)
+DESCRIPTION = """Change the build system of a project, or of sdists that it depends on, to torchgraft. Without
+--write, only show the difference."""
 EPILOG = """examples:
-  torchgraft adopt                      show what would change in the project in this folder
+  torchgraft adopt                      show what would change in this folder's project
   torchgraft adopt --write              change it
   torchgraft adopt dist/ext-1.0.tar.gz  the same for an sdist; --write makes adopted/ext-1.0.tar.gz beside it
 
 a dependency that does not build without torch:
-  torchgraft adopt --project . --write  adopt what the project depends on, and have uv, poetry or pdm take that
+  torchgraft adopt --project . --write  adopt its dependencies, for uv, poetry or pdm
   torchgraft adopt -r requirements.txt --write           the same for pip
-  torchgraft adopt axolotl 'flash-attn==2.8.3' --write   these and what they depend on, into adopted/
+  torchgraft adopt axolotl 'flash-attn==2.8.3' --write   these, and their dependencies, into adopted/
   torchgraft adopt --project . --check                   for CI: is anything missing, or stale?
 
-Nothing that is adopted runs: it is read. A project's file changes in [build-system] alone, that of a user of packages
-where its front end finds them. Adopting twice changes nothing.
+No code of the project or the sdists is run. Adopting changes only [build-system] of a package, and only the settings
+that make a front end find the adopted sdists. Adopting twice changes nothing.
 """
 _NOT_WRITTEN = "nothing is written yet: the same command with --write does it"
 _PROJECTS = ("pyproject.toml", "pixi.toml")
@@ -59,33 +57,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "targets",
         nargs="*",
         metavar="PATH|SDIST|REQUIREMENT",
-        help="a source tree or an sdist, or what an index has sdists of (default: .)",
+        help="a project folder, an sdist, or a package on an index (default: .)",
     )
     scope = parser.add_argument_group("dependencies, transitively")
-    scope.add_argument("--project", type=folder_argument, metavar="PATH", help="what a project depends on, by its lock")
     scope.add_argument(
-        "--lock", type=Path, metavar="FILE", help="what a lock names: uv.lock, pylock.toml, poetry.lock, pdm.lock"
+        "--project",
+        type=folder_argument,
+        metavar="PATH",
+        help="everything that a project depends on, from its lock file",
     )
     scope.add_argument(
-        *("-r", "--requirement"), action="append", default=[], type=Path, metavar="FILE", help="what a file requires"
+        "--lock",
+        type=Path,
+        metavar="FILE",
+        help="everything in a lock file: uv.lock, pylock.toml, poetry.lock, pdm.lock",
     )
-    scope.add_argument("--no-deps", action="store_true", help="what is named, and nothing that it depends on")
-    parser.add_argument("--write", action="store_true", help="write it; without this nothing is changed")
+    scope.add_argument(
+        *("-r", "--requirement"),
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="everything in a requirements file",
+    )
+    scope.add_argument("--no-deps", action="store_true", help="only the named packages, without their dependencies")
+    parser.add_argument("--write", action="store_true", help="make the changes; without it they are only shown")
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--check", action="store_true", help="change nothing; status 1 if something is to be written")
-    action.add_argument("--update", action="store_true", help="find the versions anew, and take out the old ones")
-    action.add_argument("--undo", action="store_true", help="take out what was adopted")
+    action.add_argument("--check", action="store_true", help="change nothing; exit status 1 if something would change")
+    action.add_argument("--update", action="store_true", help="look for new versions, and remove the old ones")
+    action.add_argument("--undo", action="store_true", help="remove what was adopted")
     parser.add_argument(
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="write new sdists there (default: adopted, in the project or beside the old sdist)",
+        help="where to write new sdists (default: adopted, in the project or next to the old sdist)",
     )
     parser.add_argument(
-        "--pull-request", action="store_true", help="print a text for its makers, and what is stale in docs and CI"
+        "--pull-request", action="store_true", help="print a text for the maintainers, and what can go from docs and CI"
     )
-    parser.add_argument("--force", action="store_true", help="even where torch seems not to be needed")
-    parser.add_argument("--index-url", metavar="URL", help="the index to ask (default: as pip and uv are told)")
+    parser.add_argument("--force", action="store_true", help="even if the project does not seem to need torch")
+    parser.add_argument("--index-url", metavar="URL", help="the index to use (default: that of pip and uv)")
     parser.add_argument("--json", action="store_true", help="print the same as JSON")
     parser.set_defaults(run=run)
 

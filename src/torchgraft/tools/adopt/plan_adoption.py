@@ -52,7 +52,7 @@ def plan_adoption(found: Adoptable, *, vendored: tuple[str, ...] = (), force: bo
     Adopting twice changes nothing.
 
     :param vendored: what a copy of torchgraft in the source tree needs; empty where it is to come from the index
-    :param force: adopt it even where torch seems not to be needed
+    :param force: adopt it even if the project does not seem to need torch
     :raises ConfigError: if [build-system] is not what the standard says, or pyproject.toml cannot be rewritten
     """
     text = (found.pyproject or "").removeprefix("\ufeff")

@@ -17,19 +17,20 @@ from ..terminal import line_width, wrapped
 from .cache_folder import CacheEntry, CacheKind, CacheListing, Pruned, prune_cache, read_cache
 from .plan_prune import age_text, plan_pruning
 
-DESCRIPTION = """torchgraft keeps the links to each torch that it has built against, so that compilers meet the same
-paths again, the wheels that it has built, CUDA toolkits that it has put together, bytecode for the build environments
-of uv, and notes for which torch each source tree was built. Builds remove what leads nowhere any more, what was not
-used for as long as cache-age says, and beyond cache-size what was used longest ago. All of it is made anew when it is
-needed; without its note, what is in a source tree's build/ is compiled again. No torch is in there: links take no space
-to speak of. The folder is TORCHGRAFT_CACHE_DIR, by default the user's cache folder."""
+DESCRIPTION = """torchgraft keeps links to each torch that it has built against, so that compilers see the same paths
+again, the wheels that it has built, CUDA toolkits that it has put together, bytecode for uv's build
+environments, and notes about which torch each source tree was built for. Everything is made again
+when needed. Without its note, the build/ of a source tree is compiled again. There are no copies of
+torch: links take hardly any space. Builds remove what belongs to something that is gone, what has
+not been used for cache-age, and, beyond cache-size, what has not been used for longest. The folder
+is TORCHGRAFT_CACHE_DIR, by default in the user's cache folder."""
 EPILOG = """examples:
   torchgraft cache list
-  torchgraft cache prune                      remove what leads to a torch, toolkit or source tree that is gone
-  torchgraft cache prune --older-than 30d     ... and what was not used for 30 days
+  torchgraft cache prune                      remove what belongs to a torch, toolkit or source tree that is gone
+  torchgraft cache prune --older-than 30d     ... and what has not been used for 30 days
   torchgraft cache prune --all --dry-run      show what would go, remove nothing
 
-While a build is at work, nothing is removed that it may use. A build that starts is safe at any time.
+Nothing is removed that a running build may use, and you can start a build at any time.
 """
 _UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _KINDS = {CacheKind.DRAFT: "left over", CacheKind.LOCK: "tree", CacheKind.NOTE: "tree"}
@@ -44,15 +45,15 @@ _PLACES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parts = parser.add_subparsers(metavar="list|prune", required=True)
-    listing = parts.add_parser("list", help="show what is there: size, last use, and where it leads to")
+    listing = parts.add_parser("list", help="show what is cached: size, last use, and where links lead")
     listing.add_argument("--json", action="store_true", help="print the same as JSON")
     listing.set_defaults(run=run_list)
-    prune = parts.add_parser("prune", help="remove what leads nowhere any more")
-    prune.add_argument("--older-than", type=_age, metavar="AGE", help="also what was not used for: 30d, 12h, 2w")
+    prune = parts.add_parser("prune", help="remove what is no longer needed")
     prune.add_argument(
-        "--max-size", type=_size, metavar="SIZE", help="also the oldest, until it is as small: 100MB, 1GB"
+        "--older-than", type=_age, metavar="AGE", help="also what has not been used for this long: 30d, 12h, 2w"
     )
-    prune.add_argument("--all", action="store_true", help="everything that no build can be using")
+    prune.add_argument("--max-size", type=_size, metavar="SIZE", help="also the oldest, down to this size: 100MB, 1GB")
+    prune.add_argument("--all", action="store_true", help="everything that no running build uses")
     prune.add_argument("--dry-run", action="store_true", help="show what would be removed, and remove nothing")
     prune.add_argument("--json", action="store_true", help="print the same as JSON")
     prune.set_defaults(run=run_prune)

@@ -26,17 +26,16 @@ from ..terminal import line_width, wrapped
 from .checked import CheckedPackage, Fit, Report, differing_facts, is_for_newer_system, plan_fit, report_text, with_lost
 from .packages import InstalledPackage, is_package_file, may_need_torch, read_installed, read_modules, read_package_file
 
-DESCRIPTION = """Say of every package of an environment whose libraries need torch, or of one wheel or library, whether
-it links with the torch that is there. Nothing is imported."""
+DESCRIPTION = """Check whether the packages of an environment whose libraries need torch, or one wheel or library,
+link with the installed torch. Nothing is imported."""
 EPILOG = """\
 examples:
-  torchgraft check                            the packages of the present environment
+  torchgraft check                            the packages of the current environment
   torchgraft check ~/train/.venv              ... of another one
-  torchgraft check dist/ext-1.0-....whl       one wheel, against the torch of the present environment
+  torchgraft check dist/ext-1.0-....whl       one wheel, with the torch of the current environment
 
-exit status: 0 if nothing was found that does not link: also where nothing needs torch, and where it cannot be told
-(not checked); 1 if something does not link, if it needs torch and there is none, or if there is no environment; 2 if
-the arguments are wrong
+exit status: 0 if everything links, also if no package needs torch, or if a library could not be checked; 1 if something
+does not link, if it needs torch and there is none, or if there is no environment; 2 if the arguments are wrong
 """
 # What the rules say of hooks, in the words of a command.
 _WHY = {Rule.TOLD: "as told", Rule.IMPORTABLE: "torchgraft is installed in it"}
@@ -49,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=_existing,
         metavar="PATH",
-        help="an environment, its interpreter, a wheel, or a library (default: the present environment)",
+        help="an environment, its Python, a wheel, or a library (default: the current environment)",
     )
     add_consumer_argument(parser, "the environment that the wheel or library is for")
     parser.add_argument("--json", action="store_true", help="print all that was found as JSON")

@@ -16,10 +16,11 @@ from .checkup import DoctorLine, Health
 from .plan_findings import is_well, plan_findings
 from .take_checkup import take_checkup
 
-DESCRIPTION = """Look at everything that a build of a CUDA extension would use, which is started from this shell, and
-say of each thing whether it is well: the front ends on PATH, the environment that a wheel would be for and its torch,
-GPUs and driver, CUDA toolkits and which of them is taken, compilers, memory, the cache folder. Nothing is changed,
-nothing is downloaded, and no code of the environment runs. Programs are asked for their versions."""
+DESCRIPTION = """Check everything that a build of a CUDA extension would use if you started it in this shell: the
+front ends on PATH, the environment that a wheel would be for and its torch, GPUs and driver, the
+CUDA toolkits and the one that would be used, compilers, memory, the cache folder. Nothing is
+changed or downloaded, and no code of the environment is run, except that programs are asked for
+their versions."""
 EPILOG = """examples:
   torchgraft doctor
   torchgraft doctor --consumer ~/train/.venv
@@ -33,9 +34,11 @@ _TOPIC = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    add_consumer_argument(parser, "the environment a wheel would be for, or its interpreter")
+    add_consumer_argument(parser, "the environment to look at, or its Python")
     parser.add_argument(
-        "--report", action="store_true", help="for a bug report: no home folder, no names of people and hosts"
+        "--report",
+        action="store_true",
+        help="print a block for a bug report, without home folder and names of user and host",
     )
     parser.add_argument("--json", action="store_true", help="print the same as JSON")
     parser.set_defaults(run=run)

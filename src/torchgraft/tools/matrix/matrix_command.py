@@ -22,19 +22,20 @@ from .matrix_text import cibuildwheel_text, github_text, slurm_text, table_text
 from .plan_cells import CPU, Cell, Range, plan_cells
 from .torch_releases import RELEASES
 
-DESCRIPTION = """List the wheels that a project has to have: one for each Python (requires-python), torch
-([tool.torchgraft] torch, and what the project requires) and CUDA that exist, on Linux for x86-64; of each minor version
-of torch its newest release. Nothing is asked of an index. With --build, they are built here, one after the other."""
+DESCRIPTION = """List the wheels that a project should have: one for each existing combination of Python (requires-
+python), torch ([tool.torchgraft] torch, and the project's requirements) and CUDA, on Linux for
+x86-64, for the newest release of each minor version of torch. No index is asked. --build builds
+them here, one after the other."""
 EPILOG = """examples:
-  torchgraft matrix                                         which wheels are there to be built?
+  torchgraft matrix                                         which wheels should there be?
   torchgraft matrix --torch '>=2.12' --cuda '>=13' --format github
   torchgraft matrix --torch 2.13.0 --cuda cpu --format cibuildwheel
   torchgraft matrix --format slurm >wheels.sh && sbatch wheels.sh
   torchgraft matrix --build --torch 2.13.0 --cuda 13.0      build these into dist/matrix
 
---build needs uv. A cell that is finished is not built again: stop it, and go on later. Compilers go through sccache
-where it is on PATH: what does not include Python.h is compiled once for all Pythons of one torch. The exit status is 1
-where a cell fails.
+--build needs uv. Finished wheels are not built again, so you can stop it and go on later. If sccache is on PATH, the
+compilers use it, and files that do not include Python.h are compiled once for all Pythons of one torch. The exit
+status is 1 if a build fails.
 """
 _PYTORCH = "https://download.pytorch.org/whl/{build}"
 _GITHUBS_MOST = 256
@@ -49,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--torch", type=_specifiers, metavar="VERSION", help="only these: 2.13.0, '>=2.12'")
     parser.add_argument("--python", type=_specifiers, metavar="VERSION", help="only these: 3.12, '>=3.11,<3.14'")
     parser.add_argument("--cuda", type=_cuda, metavar="VERSION", help="only builds for these: 13.0, '>=12.8', cpu")
-    parser.add_argument("--every-patch", action="store_true", help="every release of torch, not the newest of a minor")
+    parser.add_argument(
+        "--every-patch", action="store_true", help="every release of torch, not only the newest of each minor version"
+    )
     parser.add_argument("--format", choices=[*_FORMATS, "json"], default="table", help="how they are printed")
     parser.add_argument("--json", action="store_const", dest="format", const="json", help="the same as --format json")
     parser.add_argument(
@@ -59,7 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="PyTorch's index, or a mirror of it; {build} stands for cpu, cu130, ...",
     )
     parser.add_argument("--build", action="store_true", help="build them here")
-    parser.add_argument("--out", type=Path, default="dist/matrix", metavar="FOLDER", help="where --build puts them")
+    parser.add_argument(
+        "--out", type=Path, default="dist/matrix", metavar="FOLDER", help="where to put wheels that --build makes"
+    )
     parser.add_argument("--url", default="", metavar="URL", help="where they will be published, for the prebuilt table")
     parser.set_defaults(run=run)
 

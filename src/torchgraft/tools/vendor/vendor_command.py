@@ -17,15 +17,12 @@ from ..terminal import diff_text
 from .plan_vendor import altered_files, compare_copy, stale_files, with_copy_in_sdist, with_copy_marked
 from .vendored_copy import describe_own, read_copy, read_own_files, write_copy
 
-DESCRIPTION = (
-    "Put a copy of the backend, without its commands, into a project, and show what has to change in"
-    " pyproject.toml so that it is used."
-)
-EPILOG = f"""The copy is the folder {IN_TREE}, with a manifest of its version and of the digest of each file.
-Commit it.
+DESCRIPTION = """Copy the backend, without its commands, into a project, and show how pyproject.toml has to change to
+use it."""
+EPILOG = f"""The copy is the folder {IN_TREE}, with a manifest of its version and the digest of each file. Commit it.
 
 exit status of --check:
-  0  the copy is as it was made, and pyproject.toml uses it
+  0  the copy is unmodified, and pyproject.toml uses it
   1  a file was changed, is missing or does not belong there, or pyproject.toml does not use it
 """
 
@@ -43,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write", action="store_true", help="change pyproject.toml, MANIFEST.in and .gitattributes too"
     )
-    parser.add_argument("--check", action="store_true", help="change nothing; say whether the copy was changed")
-    parser.add_argument("--force", action="store_true", help="write over a copy that somebody has changed")
+    parser.add_argument("--check", action="store_true", help="change nothing; report whether the copy was modified")
+    parser.add_argument("--force", action="store_true", help="overwrite a copy that somebody has changed")
     parser.add_argument("--json", action="store_true", help="print the same as JSON")
     parser.set_defaults(run=run)
 
