@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..errors import Evidence, Problem
+from ..ladder.torch_problems import install_fix
 from ..model.decision import Planned, PlannedToolkit
 from ..model.hardware_values import Hardware, HostCompiler, Toolkit
-from ..model.observation import Link, Snapshot
+from ..model.observation import FrontEndName, Link, Snapshot
 from ..model.torch_values import Torch
 from ..settings.config import Config
 from ..untrusted import numbers_in
@@ -81,7 +82,7 @@ def plan_toolkit(config: Config, snapshot: Snapshot, torch: Torch | None) -> Too
     if torch.hip:
         return ToolkitChoice()  # what is named CUDAExtension is compiled by hipcc there
     if torch.cuda is None:
-        return ToolkitChoice(problem=_no_cuda_torch(config, torch))
+        return ToolkitChoice(problem=_no_cuda_torch(config, snapshot, torch))
     fitting = toolkits_for(hardware.toolkits, torch.cuda)
     clashes = {t: c for t in fitting if (c := _clashing_compiler(t, hardware.compilers)) is not None}
     agreeing = [toolkit for toolkit in fitting if toolkit not in clashes]
@@ -210,7 +211,12 @@ def _mismatch(hardware: Hardware, torch: Torch) -> Problem:
     )
 
 
-def _no_cuda_torch(config: Config, torch: Torch) -> Problem:
+def _no_cuda_torch(config: Config, snapshot: Snapshot, torch: Torch) -> Problem:
+    install = install_fix(snapshot, snapshot.consumer, f"torch=={torch.version.partition('+')[0]}")
+    if not install.startswith("--with"):
+        # A build without CUDA meets the same requirement.
+        again = "--reinstall-package torch" if snapshot.front_end.name is FrontEndName.UV else "--force-reinstall"
+        install = f"{install} {again}"
     return Problem(
         code="torch-without-cuda",
         headline=f"the package needs CUDA, and torch {torch.version} is built without it",
@@ -219,7 +225,7 @@ def _no_cuda_torch(config: Config, torch: Torch) -> Problem:
             Evidence(label="wanted", text=f"cuda = required ({config.origin('cuda')})"),
         ),
         why="torch itself would only say that CUDA_HOME is not set, whatever it is set to",
-        fixes=("pip install torch   (a CUDA build)", "-C torchgraft.cuda=auto   (to build without CUDA)"),
+        fixes=(f"{install}   (PyPI's is a CUDA build on Linux)", "-C torchgraft.cuda=auto   (to build without CUDA)"),
     )
 
 

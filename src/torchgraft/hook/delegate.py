@@ -33,7 +33,15 @@ from ..model.decision import Plan
 from ..model.observation import Hook, Way
 from .build_state import Counting
 from .call import Call
-from .delegate_problems import delegate_failed, lacks_hook, status_text, too_slow, unavailable, with_switches
+from .delegate_problems import (
+    delegate_failed,
+    install_words,
+    lacks_hook,
+    status_text,
+    too_slow,
+    unavailable,
+    with_switches,
+)
 from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, diagnose
 from .progress import counted
 from .source_lock import hold_source, lock_path, noted_build
@@ -213,7 +221,8 @@ def _run_delegate(call: Call, arguments: Sequence[object], runner: _Runner) -> A
         raise DelegateError(delegate_failed(plan, "it ended without an answer, as if all was well")) from None
     except subprocess.CalledProcessError as error:
         failed = delegate_failed(plan, status_text(error.returncode), telling=runner.telling)
-        known = (_with_disks(problem, call, arguments) for problem in diagnose(runner.telling_lines(error.returncode)))
+        told = diagnose(runner.telling_lines(error.returncode), install=install_words(plan))
+        known = (_with_disks(problem, call, arguments) for problem in told)
         raise DelegateError(*with_switches(plan, (failed, *known))) from None
     except subprocess.TimeoutExpired:
         raise DelegateError(too_slow(delegate, hook, timedelta(seconds=call.timeout_s or 0))) from None

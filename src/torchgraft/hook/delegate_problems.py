@@ -94,14 +94,19 @@ def _requiring(plan: Plan, said: str) -> Iterator[str]:
         return
     wanted = quoted(provider.requirement)
     yield f'add "{provider.requirement}" to requires in [build-system]   (for its maintainers)'
-    by_uv = plan.front_end.name is FrontEndName.UV
     if plan.rule is Rule.IMPORTABLE and plan.consumer is not None:
-        yield install_command(plan.consumer.text, [provider.requirement], by_uv=by_uv)
+        yield f"{install_words(plan)} {wanted}"
     elif plan.front_end.name is FrontEndName.PIP and "<" in provider.requirement:
         # pip never replaces what [build-system] requires brought in; before 25.3 it knew no PIP_BUILD_CONSTRAINT.
         yield f'echo {wanted} > c.txt; export PIP_CONSTRAINT="$PWD/c.txt" PIP_BUILD_CONSTRAINT="$PWD/c.txt"'
     else:
         yield f"export TORCHGRAFT_REQUIRES={wanted}   (until then)"
+
+
+def install_words(plan: Plan) -> str:
+    """Return the command that installs what follows it, for the environment and by the front end of the reader."""
+    prefix = plan.consumer.text if plan.consumer else None
+    return install_command(prefix, (), by_uv=plan.front_end.name is FrontEndName.UV).rstrip()
 
 
 def status_text(status: int) -> str:

@@ -14,7 +14,7 @@ from ..values import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """A failure: `pattern` is searched in single lines of output."""
+    """A failure: `pattern` is searched in single lines of output. `{install}` in a fix is how the reader installs."""
 
     code: str
     pattern: re.Pattern[str]
@@ -76,14 +76,14 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         r"ptxas .*Unsupported \.version",
         "the parts of the CUDA toolkit are of different releases",
         "nvvm writes PTX that this ptxas does not know; they have to be of one release",
-        "pip install 'cuda-toolkit[nvcc,nvvm,crt,cudart,cccl]==X.Y.*'   (all in one requirement)",
+        "{install} 'cuda-toolkit[nvcc,nvvm,crt,cudart,cccl]==X.Y.*'   (all in one requirement)",
     ),
     _row(
         "no-cccl",
         r"nv/target: No such file",
         "the CUDA toolkit has no CCCL headers",
         "cuda_fp16.h includes nv/target, which comes in a package of its own",
-        "pip install 'cuda-toolkit[cccl]==X.Y.*'   (X.Y that of nvcc)",
+        "{install} 'cuda-toolkit[cccl]==X.Y.*'   (X.Y that of nvcc)",
     ),
     _row(
         "no-cuda-header",
@@ -108,7 +108,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         "torch's headers need a newer C++ standard than the package asks for",
         "the package passes an older -std=c++ to the compiler: torch 2.14 is the first that needs C++20",
         "set -std=c++20 in setup.py, or leave it out: torch adds its own",
-        "pip install 'torch<2.14'   (where the package cannot be changed)",
+        "{install} 'torch<2.14'   (where the package cannot be changed)",
     ),
     _row(
         "no-python-headers",
@@ -144,8 +144,11 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
 )
 
 
-def diagnose(lines: Iterable[str]) -> tuple[Problem, ...]:
-    """Return what is known of these lines, each failure once, in the order of the table; at most two."""
+def diagnose(lines: Iterable[str], *, install: str = "pip install") -> tuple[Problem, ...]:
+    """Return what is known of these lines, each failure once, in the order of the table; at most two.
+
+    :param install: the command that installs into the environment of the reader
+    """
     found: dict[str, str] = {}
     for line in lines:
         for row in DIAGNOSES:
@@ -157,7 +160,7 @@ def diagnose(lines: Iterable[str]) -> tuple[Problem, ...]:
             headline=row.headline,
             evidence=(Evidence(label="said", text=found[row.code][:200]),),
             why=row.why,
-            fixes=row.fixes,
+            fixes=tuple(fix.replace("{install}", install) for fix in row.fixes),
         )
         for row in DIAGNOSES
         if row.code in found

@@ -218,7 +218,10 @@ def test_no_toolkit_where_none_is_needed(torch: Any, config: dict[str, Any], sou
 
 
 def test_required_cuda_and_a_cpu_torch() -> None:
-    assert codes(plan(snapshots.CPU_TORCH, hardware(), config={"cuda": Cuda.REQUIRED})) == ["torch-without-cuda"]
+    refused = plan(snapshots.CPU_TORCH, hardware(), config={"cuda": Cuda.REQUIRED})
+    assert codes(refused) == ["torch-without-cuda"]
+    fix = refused.problems[0].fixes[0]
+    assert fix.startswith("pip --python /env install torch==2.13.0 --force-reinstall   (")
 
 
 # Architectures.

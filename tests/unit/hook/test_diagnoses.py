@@ -179,6 +179,11 @@ def test_the_last_line_says_what_can_be_left_out(
     assert (last or "").startswith(fix) if fix else last in {None, *known}
 
 
+def test_what_is_to_be_installed_is_typed_for_the_reader() -> None:
+    (problem,) = diagnose(["/e/cuda_fp16.h:4: fatal error: nv/target: No such file"], install="pip --python /e install")
+    assert problem.fixes == ("pip --python /e install 'cuda-toolkit[cccl]==X.Y.*'   (X.Y that of nvcc)",)
+
+
 PLAN = Plan(
     hook=Hook.BUILD_WHEEL,
     way=Way.GRAFT,

@@ -335,7 +335,7 @@ def test_completion_knows_commands_and_options(shell: str) -> None:
     for word in ("doctor", "prune", "against", "older-than"):
         assert word in text
     if shell != "bash":  # which shows no descriptions
-        assert "find packages that do not fit the torch that is there" in text
+        assert "find packages that do not fit the installed torch" in text
         assert "Nothing is imported" not in text
 
 
