@@ -260,8 +260,7 @@ class Config:
     jobserver: Budgeting = _setting(
         Budgeting.AUTO,
         choice(Budgeting),
-        "Whether memory and processors are shared with the user's other builds. `auto`: where the system has what that"
-        " needs, which Windows has not. `off`: this one takes what it finds."
+        "Whether to share memory and processors with the user's other builds. `auto`: yes, except on Windows. `off`: no."
         " See [several builds at once](../how-to/compile-once.md#several-builds-at-once).",
     )
     compiler_cache: CompilerCaching = _setting(
