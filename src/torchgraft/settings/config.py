@@ -260,7 +260,7 @@ class Config:
     jobserver: Budgeting = _setting(
         Budgeting.AUTO,
         choice(Budgeting),
-        "Whether to share memory and processors with the user's other builds. `auto`: yes, except on Windows. `off`: no."
+        "Whether to share memory and processors with your other builds. `auto`: yes, except on Windows. `off`: no."
         " See [several builds at once](../how-to/compile-once.md#several-builds-at-once).",
     )
     compiler_cache: CompilerCaching = _setting(
