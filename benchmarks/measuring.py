@@ -20,7 +20,7 @@ from support.environment import enter_environment, inherited  # noqa: E402 - it 
 
 BACKEND = 'requires = ["torchgraft", "setuptools>=77"]\nbuild-backend = "torchgraft.build_meta"\n'
 SETUPTOOLS = 'requires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
-TIMEOUT_S = 600
+TIMEOUT_S = 3600
 
 
 @dataclass

@@ -63,7 +63,7 @@ GROUPS = (
         "Compilers",
         "How many at once, for how long, and what to keep.",
         (
-            *("max_jobs", "memory_per_job", "jobserver", "compiler_cache"),
+            *("max_jobs", "memory_per_job", "jobserver", "compiler_cache", "precompiled_headers"),
             *("store", "stored", "store_write", "store_token", "timeout_s"),
         ),
         'memory-per-job = "6GB"    # templates in every file\n',

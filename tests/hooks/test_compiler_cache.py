@@ -12,7 +12,7 @@ import pytest
 
 from support import snapshots
 from support.compiling import hardware, plan
-from torchgraft.compile.compiler_cache import _script, through_cache
+from torchgraft.compile.compiler_cache import _SCRIPT, compiler_script, through_cache
 from torchgraft.file_lock import FileLock
 from torchgraft.model.observation import Hook
 
@@ -112,10 +112,10 @@ def test_a_compiler_that_is_replaced_has_another_script(tmp_path: Path) -> None:
     """What sccache or ccache is called with as a compiler may be the script: it must not be the same then."""
     compiler = tmp_path / "g++"
     compiler.write_text("#!/bin/sh\n")
-    one = _script(tmp_path / "scripts", "/usr/bin/ccache", compiler)
-    assert _script(tmp_path / "scripts", "/usr/bin/ccache", compiler) == one
+    one = compiler_script(tmp_path / "scripts", _SCRIPT, compiler, cache="/usr/bin/ccache")
+    assert compiler_script(tmp_path / "scripts", _SCRIPT, compiler, cache="/usr/bin/ccache") == one
     compiler.write_text("#!/bin/sh\n# 2\n")
-    assert _script(tmp_path / "scripts", "/usr/bin/ccache", compiler) != one
+    assert compiler_script(tmp_path / "scripts", _SCRIPT, compiler, cache="/usr/bin/ccache") != one
 
 
 def name_of_its_own() -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from support import sites, snapshots
+from torchgraft.compile.compilation import begins_with
 from torchgraft.compile.hardware import parse_cpu_list, parse_groups
 from torchgraft.compile.nvcc import (
     parse_architectures,
@@ -197,6 +198,7 @@ READERS: Mapping[str, Reader] = {
     "rocm/.info/version": _rocm,
     "_torchgraft/manifest.json": read_copy,
     "cpus": lambda folder: (parse_cpu_list(_text(folder / "cpus")), parse_groups(_text(folder / "cpus"))),
+    "a.cpp": lambda folder: begins_with(folder / "a.cpp"),
     "output": _output,
     "nvcc": _nvcc,
 }

@@ -59,7 +59,7 @@ def through_cache(plan: Plan, variables: Mapping[str, str], folder: Path) -> dic
 
 
 def _through(plan: Plan, cache: str, variables: Mapping[str, str], folder: Path) -> dict[str, str]:
-    cxx = _compiler(variables.get("CXX", ""), "c++", variables.get("PATH", ""))
+    cxx = plain_compiler(variables)
     nvcc = Path(plan.toolkit.home) / "bin" / "nvcc" if plan.toolkit else None
     fault = _fault(cache, {"cpp": cxx, "cu": nvcc}, variables)
     if fault:
@@ -69,7 +69,7 @@ def _through(plan: Plan, cache: str, variables: Mapping[str, str], folder: Path)
     scripts = {"CXX": cxx} if cxx else {}
     if nvcc and not variables.get("PYTORCH_NVCC"):
         scripts["PYTORCH_NVCC"] = nvcc
-    made = {name: str(_script(folder, cache, compiler)) for name, compiler in scripts.items()}
+    made = {name: str(compiler_script(folder, _SCRIPT, compiler, cache=cache)) for name, compiler in scripts.items()}
     # Older versions of torch write what PYTORCH_NVCC says into build.ninja as it is.
     return {**variables, **{name: path for name, path in made.items() if " " not in path}}
 
@@ -80,9 +80,9 @@ def _without(plan: Plan, cache: str, variables: Mapping[str, str], fault: str) -
     return {**{name: value for name, value in variables.items() if name not in launchers}, SWITCH: "1"}
 
 
-def _compiler(command: str, default: str, path: str) -> Path | None:
-    """Return the program that compiles; None for a command of several words, or where it is a cache itself."""
-    found = shutil.which(command.strip() or default, path=path)
+def plain_compiler(variables: Mapping[str, str]) -> Path | None:
+    """Return the program that compiles C++; None for a command of several words, or where it is a cache itself."""
+    found = shutil.which(variables.get("CXX", "").strip() or "c++", path=variables.get("PATH", ""))
     if found is None or " " in found or cache_name(real(Path(found))) in _CACHES:
         return None
     return Path(found).absolute()
@@ -112,11 +112,15 @@ def _fault(cache: str, compilers: Mapping[str, Path | None], variables: Mapping[
     return ""
 
 
-def _script(folder: Path, cache: str, compiler: Path) -> Path:
-    """Return the script that calls a compiler through a cache, made if it is not there."""
+def compiler_script(folder: Path, template: str, compiler: Path, **words: str) -> Path:
+    """Return the script that stands for a compiler, made if it is not there.
+
+    :param template: its text, with {state}, {compiler} and these words
+    """
     facts = compiler.stat()
     state = f"{real(compiler)!a} {facts.st_size} {facts.st_mtime_ns}"
-    text = _SCRIPT.format(state=state, cache=quote(cache), compiler=quote(str(compiler)))
+    quoted_words = {name: quote(word) for name, word in words.items()}
+    text = template.format(state=state, compiler=quote(str(compiler)), **quoted_words)
     return kept_script(folder, text, compiler.name)
 
 

@@ -73,7 +73,7 @@ def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
     # The setup.py of metadata and sdists runs too, and CUDAExtension raises where torch finds no CUDA_HOME.
     if not (hook.asks or hook.builds or need):
         return None
-    gpus, compilers = asks_for_gpus(config), asks_for_compilers(config)
+    gpus, compilers = asks_for_gpus(config), asks_for_compilers(config) or (hook.builds and config.precompiled_headers)
     if hook.asks and not (need or gpus or compilers):
         return None  # jobs are a matter of the build
     hardware = take_hardware(

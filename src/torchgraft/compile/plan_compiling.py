@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # .cpp with torch's headers 1.6 GB.
 _CUDA_JOB_BYTES = 4_000_000_000
 _CPP_JOB_BYTES = 2_000_000_000
+_PRECOMPILED = "precompiled-headers"
+_FEWEST_USERS = 4  # making the header takes about as long as compiling two files
 
 
 class Count(NamedTuple):
@@ -59,11 +61,31 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
 
         compiling = with_compiler_cache(compiling, config, snapshot, torch)
         compiling = replace(compiling, budget=plan_budget(config, snapshot, compiling))
+    if hook.builds and config.precompiled_headers:
+        compiling = _with_precompiled_header(compiling, config, snapshot)
     # torch refuses code for GPUs where setup.py does not ask whether it has any.
     if hook.asks and project.cuda_sources and torch.accelerator == "cpu" and config.cuda is not Cuda.OFF:
         note = f"torch {torch.version} is built without CUDA: no code for it can be compiled ({project.cuda_sources})"
         return replace(compiling, notes=(*compiling.notes, note))
     return compiling
+
+
+def _with_precompiled_header(compiling: Compiling, config: Config, snapshot: Snapshot) -> Compiling:
+    """Return what compiling needs, with the header that is precompiled where that is asked for and pays."""
+    from .compilation import HEADER
+
+    compilers = snapshot.hardware.compilers if snapshot.hardware else ()
+    script, count = snapshot.project.setup_script, snapshot.project.header_users
+    if script is not None and script.torch_sources:
+        count = min(count, script.torch_sources)  # those of one extension have the same flags
+    asked = f"{_PRECOMPILED} ({config.origin(_PRECOMPILED)})"
+    if not snapshot.python.platform.startswith("linux") or not compilers or compilers[0].name != "gcc":
+        why_not = "only gcc on Linux is known to do it"
+    elif count < _FEWEST_USERS:
+        why_not = f"of {_FEWEST_USERS} C++ files that have to begin with it there are {count}"
+    else:
+        return replace(compiling, precompiled=Planned(text=HEADER, reason=f"{asked}; {count} files begin with it"))
+    return replace(compiling, notes=(*compiling.notes, f"{asked}: {HEADER} is not precompiled: {why_not}"))
 
 
 def _accelerated(config: Config, snapshot: Snapshot, torch: Torch) -> Compiling:

@@ -17,7 +17,7 @@ from ..files import names_in
 from ..own_files import remove_in_one_step
 from .source_lock import source_of_lock
 
-_PARTS = ("grafts", "toolkits", "compilers", "wheels", "bytecode")
+_PARTS = ("grafts", "toolkits", "compilers", "headers", "wheels", "bytecode")
 _MOST_SWEPT = 60
 _MOST_ENTRIES = 100_000
 _DAY_S = 86_400  # what a build may take that has said at its start what it uses
@@ -28,7 +28,7 @@ def sweep_cache(cache_folder: Path, *, used: tuple[Path, ...], keep_s: int, most
 
     :param used: what this build uses
     :param keep_s: how long what no build uses is kept; 0 is for ever
-    :param most_bytes: how much grafts, toolkits and wheels may take; 0 is without limit
+    :param most_bytes: how much all of it may take; 0 is without limit
     """
     _sweep_locks(cache_folder / "locks", used, keep_s)
     kept: list[tuple[float, Path]] = []
@@ -49,7 +49,7 @@ def sweep_cache(cache_folder: Path, *, used: tuple[Path, ...], keep_s: int, most
 
 
 def leads_nowhere(entry: Path) -> bool:
-    """Return whether a graft or a toolkit is of no use: it lacks what one of its links leads to, or its compiler."""
+    """Return whether a thing is of no use: it lacks what one of its links leads to, a toolkit its compiler."""
     if entry.parent.name == "toolkits":
         return os.path.lexists(entry / "bin" / "nvcc") and not (entry / "bin" / "nvcc").exists()
     return any(path.is_symlink() and not path.exists() for path in below(entry))

@@ -69,17 +69,21 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
         from ..compile.cuda_home import assemble_cuda_home
 
         assemble_cuda_home(plan.toolkit, compiler=variables.get("CC", "cc"))
-    if plan.compiler_cache is not None:
-        from ..compile.compiler_cache import through_cache
+    with contextlib.ExitStack() as stack:
+        if plan.precompiled is not None:
+            from ..compile.precompiled_header import through_header
 
-        variables = through_cache(plan, variables, call.cache_folder / "compilers")
-    jobs = _build_jobs(call, variables)
-    with (
-        interruptions_raised(call.caller),
-        _source_held(call) as (more, locks),
-        counted(call, jobs) as counting,
-        jobs.taken(call.cache_folder) if jobs else contextlib.nullcontext(),
-    ):
+            variables = stack.enter_context(through_header(variables, call.cache_folder))
+        if plan.compiler_cache is not None:
+            from ..compile.compiler_cache import through_cache
+
+            variables = through_cache(plan, variables, call.cache_folder / "compilers")
+        jobs = _build_jobs(call, variables)
+        stack.enter_context(interruptions_raised(call.caller))
+        more, locks = stack.enter_context(_source_held(call))
+        counting = stack.enter_context(counted(call, jobs))
+        if jobs:
+            stack.enter_context(jobs.taken(call.cache_folder))
         variables = {**(jobs.variables if jobs else variables), **more}
         held = (*locks, *(jobs.locks if jobs else ()))
         while True:

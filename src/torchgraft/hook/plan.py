@@ -86,6 +86,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         budget=compiling.budget,
         ninja=ninja,
         compiler_cache=compiling.cache,
+        precompiled=compiling.precompiled,
         workshop=_workshop(snapshot, compiling),
         variables=variables,
         when=wishes.outcomes,

@@ -51,6 +51,9 @@ def plan_text(plan: Plan) -> str:
     lines += _section("jobs", _jobs_texts(plan))
     cache = plan.compiler_cache
     lines += [f"compilers  through {cache.text}: {cache.reason}"] if cache else []
+    lines += (
+        [f"header     {plan.precompiled.text} is precompiled: {plan.precompiled.reason}"] if plan.precompiled else []
+    )
     if plan.rebuild and plan.rebuild.reason:
         lines.append(f"rebuild    {plan.rebuild.reason}")
     if plan.from_files:

@@ -142,7 +142,7 @@ def take_snapshot_at(settings: Settings, hook: Hook, place: Place, python: Pytho
         unmet=_unmet(place.project, wanted, passing.consumer if passing else consumer, python, caller),
         build=place.build,
         installer=_installer(process, caller),
-        project=place.project,
+        project=_with_header_users(settings, hook, place.project),
         hardware=_hardware(settings, hook, place, consumer=consumer, locked=wanted.locked),
         variables_set=tuple(sorted(filter(settings.variables.get, planned_names(settings.config, place.project)))),
         env_conditions_met=_env_conditions_met(settings),
@@ -238,6 +238,14 @@ def _hardware(
         consumer=consumer,
         locked=locked,
     )
+
+
+def _with_header_users(settings: Settings, hook: Hook, project: Project) -> Project:
+    if not (hook.builds and settings.config.precompiled_headers):
+        return project
+    from ..compile.compilation import count_beginning
+
+    return dataclasses.replace(project, header_users=count_beginning(settings.source))
 
 
 def _ninja(settings: Settings, hook: Hook, place: Place) -> str:

@@ -169,7 +169,8 @@ class Compiling:
 
     `requirement` is a toolkit that is not there yet. `architectures` are as in TORCH_CUDA_ARCH_LIST, `gfx` as in
     PYTORCH_ROCM_ARCH. `other_minor` says that the toolkit's minor version is not that of torch's CUDA. `jobs` run at
-    once, each of which may need `job_bytes`. `cache` is the program that keeps what compilers make.
+    once, each of which may need `job_bytes`. `cache` is the program that keeps what compilers make, `precompiled` the
+    header that is precompiled.
     """
 
     toolkit: PlannedToolkit | None = None
@@ -184,6 +185,7 @@ class Compiling:
     job_bytes: int = 0
     budget: Budget | None = None
     cache: Planned | None = None
+    precompiled: Planned | None = None
     notes: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -333,6 +335,7 @@ class Plan:
     budget: Budget | None = None
     ninja: Planned | None = None
     compiler_cache: Planned | None = None
+    precompiled: Planned | None = None
     workshop: str = ""
     stand_in: Torch | None = None
     hides_version: bool = False

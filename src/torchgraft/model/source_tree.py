@@ -64,6 +64,7 @@ class Project:
     `run_paths` says what shows that it may link with run paths; "" if nothing does.
     `meson` says whether it has a meson.build whose project() can be cut out.
     `built_for` says for which torch it was built last, in the words of `last_build`; "" if it was not.
+    `header_users` is how many C++ files begin with torch/extension.h, counted where precompiled headers are asked for.
     `passing` says that it is a copy for this build: where it is, and that it is kept, says nothing.
     """
 
@@ -81,6 +82,7 @@ class Project:
     meson: bool = False
     run_paths: str = ""
     built_for: str = ""
+    header_users: int = 0
     passing: bool = False
     writable: bool = True
 

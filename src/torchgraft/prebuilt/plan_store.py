@@ -26,7 +26,7 @@ STORE_FORMAT = 1
 _IDLE_SETTINGS = frozenset(
     {
         *("cache_age_s", "cache_dir", "cache_size_bytes", "compiler_cache", "consumer", "guard", "link_check", "log"),
-        *("jobserver", "progress"),
+        *("jobserver", "precompiled_headers", "progress"),
         *("max_jobs", "memory_per_job", "origins", "prebuilt", "require_hashes", "runtime_torch", "sbom", "store"),
         *("store_token", "store_write", "stored", "timeout_s", "told_torch", "trust", "use_prebuilt"),
     }

@@ -181,21 +181,27 @@ def _cuda_sources(folder: Path, script: SetupScript | None, pyproject: Mapping[s
     """
     if script is not None and script.names_cuda:
         return "CUDAExtension in setup.py"
-    seen = 0
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if _has_sources(Path(parent), name))
-        found = next((name for name in sorted(files) if name.endswith((".cu", ".cuh"))), None)
+    for parent, names in source_folders(folder):
+        found = next((name for name in names if name.endswith((".cu", ".cuh"))), None)
         if found:
-            return (Path(parent) / found).relative_to(folder).as_posix()
-        seen += len(files)
-        if seen > _MOST_FILES:
-            break
+            return (parent / found).relative_to(folder).as_posix()
     if script is None or script.starts_cmake:
         from .cmake import find_torch_search
 
         found = find_torch_search(folder, texts_in(pyproject.get("tool")))
         return f"find_package(Torch) by {found}" if found else ""
     return ""
+
+
+def source_folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield the folders that may hold sources, with the names of the files in each."""
+    seen = 0
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if _has_sources(Path(parent), name))
+        yield Path(parent), sorted(files)
+        seen += len(files)
+        if seen > _MOST_FILES:
+            return
 
 
 def texts_in(data: object) -> Iterator[str]:

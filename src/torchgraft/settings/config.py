@@ -269,6 +269,12 @@ class Config:
         "The compiler cache to use. `auto`: `ccache` or `sccache`, whichever is on `PATH`. `off`: none, not"
         " even by torch itself. See [compile once](../how-to/compile-once.md).",
     )
+    precompiled_headers: bool = _setting(
+        False,
+        kinds.FLAG,
+        "Whether to precompile `torch/extension.h` and keep the result, if at least four C++ files begin with it. Only"
+        " with gcc. See [compile once](../how-to/compile-once.md#precompiled-headers).",
+    )
     timeout_s: int = _setting(
         0,
         kinds.DURATION,
@@ -322,7 +328,7 @@ class Config:
     cache_age_s: int = _setting(
         180 * 86_400,
         kinds.DURATION,
-        "How long to keep links and notes about source trees that no build uses. Those of a torch or source"
+        "How long to keep links, headers and notes about source trees that no build uses. Those of a torch or source"
         " tree that no longer exists are removed earlier. `off`: for ever.",
         *USER,
         key="cache-age",
@@ -330,7 +336,7 @@ class Config:
     cache_size_bytes: int = _setting(
         10 * 10**9,
         kinds.SIZE,
-        "How much space links, toolkits and wheels may take. What has not been used for longest is removed"
+        "How much space links, toolkits, headers and wheels may take. What has not been used for longest is removed"
         " first, but nothing of the last day. `0GB`: no limit.",
         *USER,
         key="cache-size",

@@ -154,6 +154,7 @@ def plan_wheel(asked: Plan, built: Plan) -> Plan:
         rebuild=built.rebuild,
         jobs=built.jobs,
         compiler_cache=built.compiler_cache,
+        precompiled=built.precompiled,
         variables=built.variables,
         runtime_torch=built.runtime_torch,
         when=built.when,

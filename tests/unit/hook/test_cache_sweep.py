@@ -79,7 +79,7 @@ def test_a_lock_that_says_nothing_goes_after_a_day(cache: Path, tmp_path: Path) 
     assert (old.exists(), new.exists()) == (False, True)
 
 
-@pytest.mark.parametrize("part", ["grafts", "toolkits"])
+@pytest.mark.parametrize("part", ["grafts", "toolkits", "headers"])
 def test_what_leads_nowhere_goes_and_others_stay(cache: Path, tmp_path: Path, part: str) -> None:
     (tmp_path / "torch").mkdir()
     stays, used = kept(cache, f"{part}/a", link=tmp_path / "torch"), kept(cache, f"{part}/b", link=tmp_path / "gone")
@@ -92,7 +92,7 @@ def test_what_leads_nowhere_goes_and_others_stay(cache: Path, tmp_path: Path, pa
     assert sorted(path.name for path in (cache / part).iterdir()) == ["a", "b", "d"]
 
 
-@pytest.mark.parametrize("part", ["grafts", "toolkits"])
+@pytest.mark.parametrize("part", ["grafts", "toolkits", "headers"])
 def test_what_no_build_has_used_for_long_goes(cache: Path, part: str) -> None:
     old, used, new = (kept(cache, f"{part}/{days}", days=days) for days in (40, 39, 1))
     sweep(cache, used)

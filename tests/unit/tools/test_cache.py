@@ -85,6 +85,22 @@ def test_using_a_graft_again_is_its_last_use(graft: Callable[[str], Path]) -> No
     assert folder.stat().st_mtime > NOW_S
 
 
+def test_a_header_is_listed_with_its_torch_and_goes_like_all_else(tmp_path: Path) -> None:
+    entry, include = tmp_path / "headers" / "12-34", tmp_path / "site" / "torch" / "include"
+    (entry / "torch").mkdir(parents=True)
+    include.mkdir(parents=True)
+    (entry / "torch" / "extension.h.gch").write_text("x" * 5000)
+    (entry / "include").symlink_to(include)
+    (tmp_path / "headers" / ".12.lock").write_text("")
+    (found,) = read_cache(tmp_path).entries
+    assert (found.kind, found.targets, found.stale) == (CacheKind.HEADER, (str(include.parent),), "")
+    include.rmdir()
+    listing = read_cache(tmp_path)
+    assert listing.entries[0].stale == "its include is gone"
+    prune_cache(tmp_path, plan_pruning(listing, now_s=time.time() + DAY_S))
+    assert not entry.exists()
+
+
 def test_a_toolkit_whose_nvcc_is_gone(tmp_path: Path) -> None:
     home = tmp_path / "cache" / "toolkits" / "77"
     (home / "bin").mkdir(parents=True)

@@ -17,12 +17,12 @@ from ..terminal import line_width, wrapped
 from .cache_folder import CacheEntry, CacheKind, CacheListing, Pruned, prune_cache, read_cache
 from .plan_prune import age_text, plan_pruning
 
-DESCRIPTION = """torchgraft keeps links to each torch that it has built against, so that compilers see the same paths
-again, the wheels that it has built, CUDA toolkits that it has put together, bytecode for uv's build
-environments, and notes about which torch each source tree was built for. Everything is made again
-when needed. Without its note, the build/ of a source tree is compiled again. There are no copies of
-torch: links take hardly any space. Builds remove what belongs to something that is gone, what has
-not been used for cache-age, and, beyond cache-size, what has not been used for longest. The folder
+DESCRIPTION = """torchgraft keeps links to each torch that it has built against, so that compilers see the
+same paths again, the wheels that it has built, CUDA toolkits that it has put together, headers that it has
+precompiled, bytecode for uv's build environments, and notes about which torch each source tree was built for.
+Everything is made again when needed. Without its note, the build/ of a source tree is compiled again. There
+are no copies of torch: links take hardly any space. Builds remove what belongs to something that is gone,
+what has not been used for cache-age, and, beyond cache-size, what has not been used for longest. The folder
 is TORCHGRAFT_CACHE_DIR, by default in the user's cache folder."""
 EPILOG = """examples:
   torchgraft cache list

@@ -31,6 +31,7 @@ class CacheKind(enum.Enum):
     GRAFT = "graft"
     TOOLKIT = "toolkit"
     COMPILER = "compiler"
+    HEADER = "header"
     WHEEL = "wheel"
     BYTECODE = "bytecode"
     LOCK = "lock"
@@ -43,10 +44,12 @@ _PARTS = {
     "grafts": CacheKind.GRAFT,
     "toolkits": CacheKind.TOOLKIT,
     "compilers": CacheKind.COMPILER,
+    "headers": CacheKind.HEADER,
     "wheels": CacheKind.WHEEL,
     "bytecode": CacheKind.BYTECODE,
     "locks": CacheKind.LOCK,
 }
+_LINKING = frozenset({CacheKind.GRAFT, CacheKind.TOOLKIT, CacheKind.HEADER})
 _CURE = "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"
 
 
@@ -137,11 +140,11 @@ def _kind(part: str, path: Path) -> CacheKind | None:
 
 def _read_entry(kind: CacheKind, path: Path) -> CacheEntry:
     inside = tuple(below(path))
-    links = [one for one in inside if one.is_symlink()] if kind in {CacheKind.GRAFT, CacheKind.TOOLKIT} else []
+    links = [one for one in inside if one.is_symlink()] if kind in _LINKING else []
     of_tree = kind in {CacheKind.LOCK, CacheKind.NOTE}
     source = source_of_lock(path.with_name(f"{path.name.partition('.')[0]}.lock")) if of_tree else ""
-    # A graft is of no use without any of its links, a toolkit without its compiler.
-    needed = links if kind is CacheKind.GRAFT else [link for link in links if link == path / "bin" / "nvcc"]
+    # A graft or a header is of no use without any of its links, a toolkit without its compiler.
+    needed = [link for link in links if link == path / "bin" / "nvcc"] if kind is CacheKind.TOOLKIT else links
     gone = next((link.relative_to(path) for link in needed if not link.exists()), None)
     stale = f"its {gone.name if kind is CacheKind.TOOLKIT else gone} is gone" if gone else ""
     leads_to = (source,) if source else tuple(sorted({root for link in links if (root := _root(link, path))}))
