@@ -13,10 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..compile.compiler_cache import fixed_folder
+from ..compile.cuda_home import assemble_cuda_home
 from ..file_lock import FileLock
 from ..ladder.graft import link_graft
+from ..model.decision import Plan
 from ..own_files import make_own_folder
 from .call import Call
+from .delegate import delegate_variables
 
 
 @contextlib.contextmanager
@@ -46,11 +49,28 @@ def _moved(call: Call, place: Path, stack: contextlib.ExitStack) -> Call | None:
     shutil.rmtree(source, ignore_errors=True)  # of a build that was killed
     stack.callback(shutil.rmtree, source, ignore_errors=True)
     shutil.copytree(call.source, source, symlinks=True)
+    call = replace(call, source=source, plan=_with_toolkit_at(place / "toolkit", call))
     if call.plan.graft is None:
-        return replace(call, source=source)
-    graft = link_graft(call.plan.graft, trusted=call.trust)
+        return call
+    _link(link, link_graft(call.plan.graft, trusted=call.trust))
+    return replace(call, plan=replace(call.plan, graft=replace(call.plan.graft, folder=str(link))))
+
+
+def _with_toolkit_at(link: Path, call: Call) -> Plan:
+    """Return the plan with a toolkit that is put together behind a link: its folder is named for where its parts are.
+
+    These are in the environment of each Python, so that what nvcc makes would be another thing for each.
+    """
+    plan, toolkit = call.plan, call.plan.toolkit
+    if toolkit is None or not toolkit.layers:
+        return plan
+    compiler = delegate_variables(plan, call.variables, None).get("CC", "cc")
+    _link(link, assemble_cuda_home(toolkit, compiler=compiler))
+    moved = [replace(v, value=v.value and v.value.replace(toolkit.home, str(link))) for v in plan.variables]
+    return replace(plan, toolkit=replace(toolkit, home=str(link), layers=(), copies=()), variables=tuple(moved))
+
+
+def _link(link: Path, target: Path) -> None:
     make_own_folder(link.parent)
     link.unlink(missing_ok=True)
-    link.symlink_to(graft)
-    plan = replace(call.plan, graft=replace(call.plan.graft, folder=str(link)))
-    return replace(call, source=source, plan=plan)
+    link.symlink_to(target)
