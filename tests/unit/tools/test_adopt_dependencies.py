@@ -415,6 +415,9 @@ def test_undone_to_the_last_byte(
     app, pyproject, lock = app_with_a_uv_lock(tmp_path, monkeypatch, sdist)
     before = pyproject.read_bytes(), lock.read_bytes()
     assert main(["adopt", "--project", ".", "--write"]) == 0
+    said = capsys.readouterr().out
+    assert "written: adopted/undo.json" in said
+    assert "b/adopted/undo.json" not in said  # it says what the other differences say
     assert pyproject.read_bytes() != before[0] != lock.read_bytes() != before[1]
     # uv locks the folder without digests, and a dependency comes in.
     digest = f', hash = "sha256:{hashlib.sha256((app / "adopted/ext-1.0.tar.gz").read_bytes()).hexdigest()}"'

@@ -212,7 +212,7 @@ def plan_report(plan: DependencyPlan) -> str:
         lines.append("nothing here is built from an sdist")
     lines += [f"note: {note}" for note in plan.notes]
     lines += [f"{one.file} is removed" for one in plan.gone]
-    for edit in plan.edits:
+    for edit in (edit for edit in plan.edits if edit.path.name != UNDO):  # it says the same
         name = os.path.relpath(edit.path, plan.scope.base).replace(os.sep, "/")
         lines += ["", diff_text(edit.before, edit.after or "", name).rstrip("\n")]
     return "\n".join(lines)

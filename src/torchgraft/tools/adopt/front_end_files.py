@@ -67,7 +67,7 @@ def plan_edits(scope: Scope, adopted: tuple[AdoptedSdist, ...], *, undo: bool = 
     known, place = read_adopted(scope.folder), place_of(scope)
     before = read_exact_text(scope.folder / UNDO)
     record = parse_undo(before or "") if undo else {}
-    texts: dict[Path, str | None] = {}
+    texts: dict[Path, str | None] = {scope.folder / CONSTRAINTS: adopted_text(adopted, place) if adopted else None}
     left: dict[str, tuple[Passage, ...]] = {}
     for name, passages in record.items():
         texts[scope.base / name], left[name] = undone(_with_digests(scope.base / name, known), passages)
@@ -75,7 +75,6 @@ def plan_edits(scope: Scope, adopted: tuple[AdoptedSdist, ...], *, undo: bool = 
         text = texts.get(path, read_exact_text(path)) or ""
         bare = text.removeprefix("\ufeff")
         texts[path] = text[: len(text) - len(bare)] + change(bare)
-    texts[scope.folder / CONSTRAINTS] = adopted_text(adopted, place) if adopted else None
     if undo:
         texts[scope.folder / UNDO] = undo_text(left)
     for path, after in texts.items():
