@@ -7,7 +7,7 @@ pdm 2.29, tox 4 and hatch 1 with their older spellings. An option that is not li
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..model.observation import FrontEndName
 from ..values import dataclass
@@ -111,6 +111,9 @@ _SECOND_WORDS = {
 }
 # After these and one positional argument, all that follows is for another program.
 _RUNNERS = frozenset({("run",), ("tool", "run")})
+# Python's own parsers of options take any beginning that has but one end. These have no value, and are no beginnings.
+_TAKE_BEGINNINGS = frozenset({FrontEndName.PIP, FrontEndName.PIPX, FrontEndName.PDM})
+_WHOLE = frozenset({(FrontEndName.PIP, "--pre"), (FrontEndName.PIP, "--upgrade")})
 # What works from no project of its own.
 _WITHOUT_PROJECT = frozenset({"pip", "tool", "build", "venv", "python", "cache", "self", "auth", "init", "publish"})
 # These options leave uv's project alone; what is asked for beside it is built all the same.
@@ -254,7 +257,7 @@ def parse_arguments(
             only_positional = True
         elif not only_positional and len(argument) > 1 and argument.startswith("-"):
             flags = _FLAGS.get((program, words[0]), frozenset()) if words else frozenset()
-            options.append(_option(argument, _VALUES.get(program, frozenset()) - flags, waiting))
+            options += _options(program, argument, _VALUES.get(program, frozenset()) - flags, waiting)
         elif not positional and argument in _next_words(program, words):
             # What the program uvx starts (uv, `crates/uv/src/bin/uvx.rs`).
             words = (*words, "run" if argument == "uvx" else argument)
@@ -279,15 +282,25 @@ def _next_words(program: FrontEndName, words: tuple[str, ...]) -> frozenset[str]
     return _SECOND_WORDS.get((program, words[0]), frozenset()) if len(words) == 1 else frozenset()
 
 
-def _option(argument: str, values: frozenset[str], waiting: list[str]) -> tuple[str, str]:
-    """Return an option with its value, which is in the same argument or the next one."""
+def _options(
+    program: FrontEndName, argument: str, values: frozenset[str], waiting: list[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield an option with its value, which is in the same argument or the next one; `-qr FILE` are two."""
     if argument.startswith("--"):
         name, equal, value = argument.partition("=")
-    else:
-        name, equal, value = argument[:2], argument[2:3], argument[2:].removeprefix("=")
-    if not equal and name in values and waiting:
-        value = waiting.pop()
-    return (name, value)
+        meant = [value for value in values if value.startswith(name) and (program, name) not in _WHOLE]
+        name = meant[0] if program in _TAKE_BEGINNINGS and len(meant) == 1 else name
+        if not equal and name in values and waiting:
+            value = waiting.pop()
+        yield name, value
+        return
+    name, rest = argument[:2], argument[2:]
+    while values and name not in values and rest[:1].isalpha():
+        yield name, ""
+        name, rest = f"-{rest[0]}", rest[1:]
+    if not rest and name in values and waiting:
+        rest = waiting.pop()
+    yield name, rest.removeprefix("=")
 
 
 def _program_name(path: str) -> str:

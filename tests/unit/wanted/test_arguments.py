@@ -64,6 +64,7 @@ def requirements(asked: Asked) -> list[str]:
         (PIP, "install -t torch --no-binary torch --index-url=https://index.example/torch ext", []),
         (PIP, "install -U -qq --no-deps torch==2.6.0", ["torch==2.6.0"]),
         (PIP, "install -- torch==2.6.0", ["torch==2.6.0"]),
+        (PIP, "install -vtfolder torch==2.6.0", ["torch==2.6.0"]),
         (PIP, "install torch==2.6.0;sys_platform=='win32' torch==2.7.0;sys_platform=='linux'", ["torch==2.7.0"]),
         (PIP, f"install {URL}", [f"torch @ {URL}"]),
         (PIP, f"install {URL}#sha256=00ff", [f"torch @ {URL}#sha256=00ff"]),
@@ -111,6 +112,23 @@ def test_arguments(tmp_path: Path, name: FrontEndName, line: str, expected: list
     shown = [item.format(folder=folder).replace(f"{folder}/..", parent) for item in expected]
     assert [str(Requirement(item)) for item in requirements(asked)] == [str(Requirement(item)) for item in shown]
     assert asked.faults == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pip install -qr pins.txt ext",
+        "pip install -Urpins.txt ext",
+        "pip install -vvc=pins.txt ext",
+        "pip install --pre --upgrade --constr pins.txt ext",
+        "uv pip install -qr pins.txt ext",
+        "uv run -qw torch==2.6.0 ext",
+    ],
+)
+def test_options_in_one_word_and_beginnings_of_options(tmp_path: Path, line: str) -> None:
+    (tmp_path / "pins.txt").write_text("torch==2.6.0\n")
+    program, *arguments = line.split()
+    assert requirements(ask(tmp_path, FrontEndName(program), *arguments)) == ["torch==2.6.0"]
 
 
 @pytest.mark.parametrize(
