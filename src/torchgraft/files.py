@@ -26,6 +26,9 @@ def read_whole(path: Path, limit_bytes: int) -> bytes:
     :raises UnreadableError: if it cannot be read, or is larger
     """
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise UnreadableError("is a pipe or a device, whose content can be read once")
         with path.open("rb") as file:
             content = file.read(limit_bytes + 1)
     except OSError as error:

@@ -82,18 +82,25 @@ def install_torch(
     return install(site, "torch", version, wanted, requires=requires, information=information)
 
 
-def install_in_two_folders(site: Path, tree: Path, *, path_line: bool = True) -> Path:
-    """Return the dist-info of a torch as scikit-build-core makes it editable: only what is compiled is in `site`."""
+def install_in_two_folders(site: Path, tree: Path, *, path_line: bool = True, rebuilt: Path | None = None) -> Path:
+    """Return the dist-info of a torch as scikit-build-core makes it editable: only what is compiled is in `site`.
+
+    :param rebuilt: where that is instead, with `editable.rebuild`
+    """
     modules = ("torch/__init__.py", "torch/version.py")
     write(
         tree, {**{name: TORCH[name] for name in modules}, "torch/lib/shm/manager.h": "", "torch/utils/__init__.py": ""}
     )
     known = {"torch": str(tree / "torch" / "__init__.py"), "torch.version": str(tree / "torch" / "version.py")}
     compiled = {name: content for name, content in TORCH.items() if name.startswith(("torch/_C.", "torch/lib/"))}
+    compiled["torch/include/torch.h"] = ""
+    folders = {}
+    if rebuilt:
+        write(rebuilt, compiled)
+        folders = {"torch": [str(rebuilt / "torch"), str(tree / "torch")], "torch.utils": [str(tree / "torch/utils")]}
     files = {
-        **compiled,
-        "torch/include/torch.h": "",
-        "_editable_skbc_torch.py": f"def entrypoint() -> None:\n    install({known!r}, {{}}, {{}}, ['torch'], None)\n",
+        **({} if rebuilt else compiled),
+        "_editable_skbc_torch.py": f"def entrypoint() -> None:\n    install({known!r}, {{}}, {folders!r}, ['torch'])\n",
         "_editable_skbc_torch.start": "_editable_skbc_torch:entrypoint",
         "_editable_skbc_torch.pth": f"import _editable_skbc_torch\n{f'{tree}' if path_line else ''}\n",
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from torchgraft.files import (
+    UnreadableError,
     find_text,
     is_file,
     is_folder,
@@ -16,6 +17,7 @@ from torchgraft.files import (
     names_in,
     read_start,
     read_text,
+    read_whole,
     real,
     unique_folders,
 )
@@ -44,6 +46,8 @@ def test_what_is_no_file_has_no_text(tmp_path: Path, name: str) -> None:
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert find_text(tmp_path / "pipe") is None
+    with pytest.raises(UnreadableError, match="is a pipe or a device"):
+        read_whole(tmp_path / "pipe", 10)
 
 
 def test_folders(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ _ONLY_LOCKS = {
 _INSTALLS_ANEW = {
     "pip install": ("--target", "-t", "--ignore-installed", "-I", "--force-reinstall"),
     "uv pip install": ("--target", "-t", "--prefix", "--reinstall", "--force-reinstall", "--upgrade", "-U"),
-    "uv tool install": ("--upgrade", "-U"),
+    "uv tool install": ("--upgrade", "-U", "--reinstall"),
 }
 
 
@@ -117,7 +117,7 @@ def is_switched_on(value: str | None) -> bool:
 
 def _with_variables(command: CommandLine, process: Process) -> CommandLine:
     """Return a command line of pip with the options for which its variables stand."""
-    if command.program is not FrontEndName.PIP:
+    if command.program is not FrontEndName.PIP or command.has("--isolated"):
         return command
     said = {name: process.variable(f"PIP_{name.replace('-', '_').upper()}") for name in _PIP_FLAGS}
     options = [(f"--{name}", "") for name, value in said.items() if is_switched_on(value)]
@@ -135,13 +135,13 @@ def _fills_build_environment(command: CommandLine, process: Process) -> bool:
 
 
 def _front_end(command: CommandLine, version: str | None) -> FrontEnd:
-    only_locks = command.has(*_ONLY_LOCKS.get(command.program, ("--dry-run",)))
+    only_locks = command.has(*_ONLY_LOCKS.get(command.program, ("--dry-run",))) and not command.runs_with
     is_anew = takes_anew(command) or _upgrades_torch(command)
     return FrontEnd(
         name=command.program,
         version=version,
         command=command.text,
-        installs=command.runs_with or not (only_locks or command.text in _ONLY_RESOLVES | _ONLY_BUILDS),
+        installs=not (only_locks or command.text in _ONLY_RESOLVES | _ONLY_BUILDS),
         resolves=only_locks or command.text in _ONLY_RESOLVES,
         ignores_installed=is_anew and not command.leaves_dependencies,
         leaves_dependencies=command.leaves_dependencies,

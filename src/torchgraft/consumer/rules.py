@@ -132,7 +132,8 @@ def _pip_targets(scene: Scene) -> tuple[str, ...]:
         return ()
     targets = []
     for variable, *options in (("PIP_TARGET", "--target", "-t"), ("PIP_PREFIX", "--prefix")):
-        if value := caller.command.value(*options) or caller.variable(variable):
+        said = None if caller.command.has("--isolated") else caller.variable(variable)
+        if value := caller.command.value(*options) or said:
             targets.append(str(caller.path(value)))
     return tuple(targets)
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
+from typing import TypeGuard
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -95,8 +96,8 @@ class _Content:
     """What one distribution put into its site folder.
 
     `files` is None where it has no list of them; then `tops`, the names in that folder, were found by guessing.
-    `elsewhere` are the links of an editable installation. A package may be in both places: scikit-build-core leaves its
-    modules in the source tree, and installs what it compiles.
+    `elsewhere` are the links of an editable installation. A package may be in two places: scikit-build-core leaves its
+    modules in the source tree, and installs what it compiles, or keeps that in a folder of its own (`compiled`).
     """
 
     installed: Installed
@@ -104,6 +105,7 @@ class _Content:
     tops: frozenset[str]
     files: tuple[str, ...] | None
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
+    compiled: Mapping[str, Path] = field(default_factory=dict)
 
 
 def _closure(
@@ -160,6 +162,7 @@ def _read_content(installed: Installed, header: MetadataHeader) -> _Content:
         tops=frozenset(tops),
         files=files,
         elsewhere=elsewhere,
+        compiled=compiled_folders(installed, files) if elsewhere else {},
     )
 
 
@@ -187,7 +190,8 @@ def _links(content: _Content, shared: set[str]) -> Iterator[Link]:
     here = content.tops - content.elsewhere.keys()
     targets = {name: installed.site / name for top in here for name in _names(top, content, shared)}
     for name, path in content.elsewhere.items():
-        targets.update(_united(name, path, installed.site / name) if name in content.tops else [(name, path)])
+        second = content.compiled.get(name) or (installed.site / name if name in content.tops else None)
+        targets.update(_united(name, path, second) if second else [(name, path)])
     targets[installed.entry] = installed.information
     for name, target in sorted(targets.items()):
         if target.exists():
@@ -299,17 +303,41 @@ def finder_mapping(path: Path) -> Mapping[str, str]:
 
     setuptools has a table of packages, scikit-build-core calls `install` with one of all modules: of these, the top.
     """
-    tree = read_syntax_tree(read_start(path, _LARGEST_SOURCE_BYTES) or b"")
-    for node in ast.walk(tree) if tree else ():
+    for node in _nodes_of(path):
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Dict):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if any(isinstance(target, ast.Name) and target.id == "MAPPING" for target in targets):
                 return _literal_texts(node.value)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "install":
+        elif _is_installing(node):
             modules = _literal_texts(node.args[0]) if node.args and isinstance(node.args[0], ast.Dict) else {}
             tops = {name: Path(file) for name, file in modules.items() if name.rpartition(".")[0] not in modules}
             return {name: str(file.parent if file.stem == "__init__" else file) for name, file in tops.items()}
     return {}
+
+
+def compiled_folders(installed: Installed, files: tuple[str, ...] | None) -> Mapping[str, Path]:
+    """Return where scikit-build-core keeps what it compiles of a package, if not in the site folder, by its name.
+
+    That is with `editable.rebuild`, where each import compiles anew what has changed. Its finder is given the folders
+    of each package, this one first.
+    """
+    found: dict[str, Path] = {}
+    for node in (node for path in filter(is_finder, own_files(installed, files)) for node in _nodes_of(path)):
+        if _is_installing(node) and len(node.args) > 2 and isinstance(node.args[2], ast.Dict):
+            for key, folders in zip(node.args[2].keys, node.args[2].values, strict=True):
+                first = folders.elts[0] if isinstance(folders, ast.List) and len(folders.elts) > 1 else None
+                if isinstance(key, ast.Constant) and isinstance(first, ast.Constant):
+                    found[str(key.value)] = Path(str(first.value))
+    return {name: folder for name, folder in found.items() if folder.is_absolute() and is_folder(folder)}
+
+
+def _nodes_of(path: Path) -> Iterator[ast.AST]:
+    tree = read_syntax_tree(read_start(path, _LARGEST_SOURCE_BYTES) or b"")
+    yield from ast.walk(tree) if tree else ()
+
+
+def _is_installing(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "install"
 
 
 def _literal_texts(table: ast.Dict) -> Mapping[str, str]:

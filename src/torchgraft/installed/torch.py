@@ -20,7 +20,7 @@ from ..model.torch_values import Origin, Torch
 from ..untrusted import parse_version, text_of
 from ..values import dataclass
 from .dist_info import Installed, MetadataHeader, find_installed, is_editable, read_files, read_header, read_lines
-from .distributions import editable_targets, read_syntax_tree
+from .distributions import compiled_folders, editable_targets, read_syntax_tree
 
 # It has ten lines.
 _LARGEST_VERSION_BYTES = 65_536
@@ -74,11 +74,14 @@ class _TorchPlace:
 
     @property
     def folder(self) -> Path:
-        """Where its libraries are: in the site folder if an editable installation lists them there."""
+        """Where its libraries are: elsewhere if an editable installation says so, most often in the site folder."""
         apart = (installed for installed in self.metadata if installed.site != self.package.parent)
         for installed in apart if self.package.suffix != ".py" else ():
-            if any(file.startswith("torch/") for file in read_files(installed) or ()):
+            files = read_files(installed)
+            if any(file.startswith("torch/") for file in files or ()):
                 return installed.site / "torch"
+            if compiled := compiled_folders(installed, files).get("torch"):
+                return compiled
         return self.package.parent if self.package.suffix == ".py" else self.package
 
 

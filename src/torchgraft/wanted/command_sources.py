@@ -51,11 +51,11 @@ def _pip(command: CommandLine, variables: Mapping[str, str], folder: str) -> Sou
         texts=(*command.positional, *_editable(command.values("-e", "--editable"))),
         files=(
             *command.values("-r", "--requirement"),
-            *named_files(command.words[0], "requirement", variables, folder),
+            *named_files(command, "requirement", variables, folder),
         ),
         constraints=(
             *command.values("-c", "--constraint"),
-            *named_files(command.words[0], "constraint", variables, folder),
+            *named_files(command, "constraint", variables, folder),
         ),
         script=script[-1] if script else None,
         groups=command.values("--group"),
@@ -79,6 +79,8 @@ def _uv(command: CommandLine, variables: Mapping[str, str], _folder: str) -> Sou
             groups=command.values("--group"),
         )
     if words in (("pip", "sync"), ("pip", "compile")):
+        # What is to be installed is listed whole for `uv pip sync`, which resolves nothing.
+        overrides = () if words == ("pip", "sync") else overrides
         groups = command.values("--group")
         return Sources(files=command.positional, constraints=constraints, overrides=overrides, groups=groups)
     if words == ("add",):

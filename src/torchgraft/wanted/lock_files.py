@@ -91,8 +91,8 @@ def project_lines(
     root = (project_root(folder) if is_uv else None) or folder
     reader = LocalProjects(folder, python, faults, building=None, tool=tool)
     reader.resolves = everything
-    settings = _uv_settings(root) if is_uv else {}
-    data = {"tool": {"uv": settings}} if is_uv else find_toml(root / "pyproject.toml")
+    # For a project uv heeds these of its settings here alone, whatever a uv.toml says.
+    data = find_toml(root / "pyproject.toml")
     overrides = tuple(text for text in find_overrides(data, command.program) if _is_on_torch(text))
     if overrides:
         return tuple(reader.read_settings(root, overrides))
@@ -100,7 +100,8 @@ def project_lines(
     members = (find_member(root, canonicalize_name(name)) for name in command.values("--package") if is_uv)
     folders = workspace_members(root) if everything and is_uv else tuple(filter(None, members)) or (folder,)
     lines = [line for one in folders for line in reader.read(one, chosen)]
-    return (*lines, *reader.read_settings(root, strings(settings.get("constraint-dependencies"))))
+    limits = strings(tool_table(data, FrontEndName.UV).get("constraint-dependencies")) if is_uv else ()
+    return (*lines, *reader.read_settings(root, limits))
 
 
 def _is_on_torch(text: str) -> bool:
@@ -233,8 +234,9 @@ def _read_by_name(file: Path, data: Mapping[str, Any], python: Python, chosen: C
 
 
 def _uv_settings(folder: Path) -> Mapping[str, Any]:
-    # uv takes a uv.toml instead of [tool.uv], where there is one.
+    # uv takes a uv.toml instead of [tool.uv], where there is one; what groups a project has stands in its own file.
+    own = tool_table(find_toml(folder / "pyproject.toml"), FrontEndName.UV)
     try:
-        return read_toml(folder / "uv.toml")
+        return {**read_toml(folder / "uv.toml"), "default-groups": own.get("default-groups")}
     except UnreadableError:
-        return tool_table(find_toml(folder / "pyproject.toml"), FrontEndName.UV)
+        return own

@@ -10,34 +10,53 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..files import joined, read_text
+from ..consumer.command_line import CommandLine
+from ..consumer.environment import is_throw_away, prefix_of_interpreter
+from ..files import is_file, joined, read_text
 
 _ETC = Path("/etc")
 _LARGEST_BYTES = 1_000_000
 
 
-def named_files(command: str, key: str, variables: Mapping[str, str], folder: str) -> tuple[str, ...]:
+def named_files(command: CommandLine, key: str, variables: Mapping[str, str], folder: str) -> tuple[str, ...]:
     """Return the files that pip's variable names, else its settings: those of a command win over the global ones.
 
-    Where its settings are is asked of this process, to which pip hands on its variables.
+    Where its settings are is asked of this process, to which pip hands on its variables. With --isolated pip heeds no
+    variables, and no settings of the user.
 
-    :param command: such as `install`
     :param key: `constraint` or `requirement`
     :param variables: those of pip
     :param folder: where pip runs
     """
-    variable = variables.get(f"PIP_{key.upper()}", "")
+    is_isolated = command.has("--isolated")
+    variable = "" if is_isolated else variables.get(f"PIP_{key.upper()}", "")
     if variable:
         return tuple(variable.split())
-    said = {section: value for _, section, name, value in pip_settings(os.environ, folder=folder) if name == key}
-    return tuple(said.get(command, said.get("global", "")).split())
+    settings = pip_settings(os.environ, folder=folder, prefix=_prefix_of(command), of_user=not is_isolated)
+    said = {section: value for _, section, name, value in settings if name == key}
+    return tuple(said.get(command.words[0], said.get("global", "")).split())
+
+
+def _prefix_of(command: CommandLine) -> str:
+    """Return the environment that pip is in: its interpreter's, where it was started by a path, else that of the hook.
+
+    That one's is pip's own, unless it was made for this build.
+    """
+    interpreter = Path(next(iter(command.started_as), ""))
+    if interpreter.is_absolute():
+        return str(prefix_of_interpreter(interpreter))
+    return "" if is_throw_away(Path(sys.prefix)) else sys.prefix
 
 
 def pip_settings(
-    variables: Mapping[str, str], etc: Path = _ETC, *, folder: str = ""
+    variables: Mapping[str, str], etc: Path = _ETC, *, folder: str = "", prefix: str = "", of_user: bool = True
 ) -> Iterator[tuple[Path, str, str, str]]:
-    """Yield what pip's files say, weakest first: the file, the section, the key with dashes, the value."""
-    for path in _pip_files(variables, etc, folder):
+    """Yield what pip's files say, weakest first: the file, the section, the key with dashes, the value.
+
+    :param prefix: the environment that pip is in, "" where that is not known
+    :param of_user: whether those of the user count
+    """
+    for path in _pip_files(variables, etc, folder, prefix, of_user=of_user):
         text = read_text(path, _LARGEST_BYTES)
         if not text:
             continue
@@ -52,25 +71,27 @@ def pip_settings(
             yield from ((path, section, key.replace("_", "-"), value.strip()) for key, value in parser.items(section))
 
 
-def _pip_files(variables: Mapping[str, str], etc: Path, folder: str) -> Iterator[Path]:
+def _pip_files(variables: Mapping[str, str], etc: Path, folder: str, prefix: str, *, of_user: bool) -> Iterator[Path]:
     """Yield pip's files, weakest first (pip/_internal/configuration.py)."""
     own = variables.get("PIP_CONFIG_FILE", "")
     if own == os.devnull:
         return
+    named = joined(folder, own)
+    # A file that is named takes the place of the user's.
+    of_user = of_user and not (own and is_file(named))
     home = joined("", variables.get("HOME") or "~")
     if sys.platform == "win32":
         name = "pip.ini"
         yield Path(variables.get("PROGRAMDATA", "C:/ProgramData")) / "pip" / name
-        yield Path(variables.get("APPDATA", str(home))) / "pip" / name
+        users = [Path(variables.get("APPDATA", str(home))) / "pip" / name]
     else:
         name = "pip.conf"
         places = variables.get("XDG_CONFIG_DIRS") or str(etc / "xdg")
         yield from (Path(place) / "pip" / name for place in places.split(":"))
         yield etc / name
-        if sys.platform == "darwin":
-            yield home / "Library" / "Application Support" / "pip" / name
-        yield home / ".pip" / name
-        yield Path(variables.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / name
-    yield Path(variables.get("VIRTUAL_ENV") or sys.prefix) / name
+        users = [home / "Library" / "Application Support" / "pip" / name] * (sys.platform == "darwin")
+        users += [home / ".pip" / name, Path(variables.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / name]
+    yield from users if of_user else ()
+    yield Path(prefix or variables.get("VIRTUAL_ENV") or sys.prefix) / name
     if own:
-        yield joined(folder, own)
+        yield named

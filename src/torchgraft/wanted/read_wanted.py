@@ -263,7 +263,7 @@ def read_asked_for(
             overrides += read_receipts(tools, faults, "overrides")
         lock_files += reader.lock_files
         build_variables = projects.variables
-    if command.program is FrontEndName.UV and command.words[:1] == ("pip",):
+    if command.text in ("uv pip install", "uv pip compile"):
         from .uv_settings import pip_lines
 
         limits += pip_lines(command, variables, Path(folder), "constraint-dependencies")

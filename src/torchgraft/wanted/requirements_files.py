@@ -1,6 +1,7 @@
 """The lines of requirements files, constraints files and scripts, with the files that they name.
 
-May not fetch a URL, read the value of a variable, or raise: what cannot be read becomes a sentence.
+May not fetch a URL, show a variable that stands in one (a token, mostly), or raise: what cannot be read becomes a
+sentence.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ _ELSEWHERE = re.compile(
     r"(?:\w+\+|(?!file:))(?P<place>\w+://\S*?/(?P<name>[A-Za-z][\w.]*?(?:-[A-Za-z][\w.]*?)*))"
     r"(?:\.git)?(?:-\d[^/@#]*)?/?(?:@[^#]*)?(?:#.*)?"
 )
+# As pip and uv replace them, by what is in a build's environment too.
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _ORIGIN = re.compile(r"^\s*url = (\S+)", re.MULTILINE)
 # PEP 723, 'Reference Implementation'.
 _SCRIPT_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
@@ -128,7 +131,8 @@ class RequirementsReader:
             extras = f"[{','.join(chosen)}]" if chosen else ""
             yield Line(text=f"{path.parent}/{extras}", folder=path.parent, source=shown)
             return
-        for number, line in _logical_lines(text):
+        for number, written in _logical_lines(text):
+            line = self._with_variables(written)
             nested = _NESTED.fullmatch(line)
             editable = _EDITABLE.fullmatch(line)
             if editable:
@@ -139,6 +143,12 @@ class RequirementsReader:
             elif not line.startswith("-"):
                 requirement = _OPTIONS.sub("", line).strip()
                 yield Line(text=requirement, folder=path.parent, source=f"{shown} line {number}")
+
+    def _with_variables(self, line: str) -> str:
+        """Return a line with the values of its variables, unless they make the address of another machine."""
+        known = {"PROJECT_ROOT": str(self.folder), **os.environ}
+        found = _VARIABLE.sub(lambda match: known.get(match[1]) or match[0], line)
+        return line if "://" in found.replace("file://", "") else found
 
     def _listed(self, items: object, folder: Path, source: str) -> Iterator[Line]:
         for text in strings(items):

@@ -162,6 +162,7 @@ def test_r0_an_importable_torch_is_the_consumers(tmp_path: Path) -> None:
         ("pip install .", {"PIP_TARGET": "dest"}, ("dest",)),
         ("pip install --prefix a .", {"PIP_PREFIX": "b"}, ("a",)),
         ("pip wheel .", {"PIP_TARGET": "dest"}, ()),
+        ("pip install --isolated .", {"PIP_TARGET": "dest"}, ()),
     ],
 )
 def test_r1_pip_and_its_targets(

@@ -131,6 +131,11 @@ def test_a_front_end_is_known_by_its_arguments(command: str) -> None:
     assert found.version == ("0.9.2" if name == "uv" else None)
 
 
+def test_a_command_that_leaves_the_project_alone_installs_all_the_same_what_it_is_given() -> None:
+    assert front_end("uv add --no-sync .").resolves
+    assert not front_end("uv run --no-sync --with . x").resolves
+
+
 @pytest.mark.parametrize("command", NONE)
 def test_other_programs_are_none(command: str) -> None:
     other = Process(executable="/bin/x", arguments=tuple(command.split()), folder="/work")
@@ -208,6 +213,7 @@ def test_flags_of_the_interpreter(command: str, flags: str) -> None:
         ("pip install torch ext", False),
         ("pip install -U --upgrade-strategy=eager ext", True),
         ("pip install -U --no-deps torch ext", False),
+        ("uv tool install --reinstall ext", True),
     ],
 )
 def test_who_takes_the_newest_torch_whatever_is_installed(command: str, *, expected: bool) -> None:
@@ -226,7 +232,11 @@ def test_who_takes_the_newest_torch_whatever_is_installed(command: str, *, expec
     ],
 )
 def test_variables_of_pip_count_as_its_options(variables: dict[str, str], *, expected: bool) -> None:
-    for command, anew in (("pip install torch .", expected), ("uv pip install torch .", False)):
+    for command, anew in (
+        ("pip install torch .", expected),
+        ("pip --isolated install torch .", False),
+        ("uv pip install torch .", False),
+    ):
         words = command.split()
         one = Process(
             executable=words[0], arguments=tuple(words), folder="/work", variables=tuple(sorted(variables.items()))

@@ -348,10 +348,11 @@ def test_editable_with_a_link_by_flit(tmp_path: Path, site: Path) -> None:
     assert names_of(site) == {"foo"}
 
 
-@pytest.mark.parametrize("path_line", [True, False])
-def test_editable_in_two_folders(tmp_path: Path, site: Path, *, path_line: bool) -> None:
-    tree = tmp_path / "tree"
-    information = sites.install_in_two_folders(site, tree, path_line=path_line)
+@pytest.mark.parametrize(("path_line", "is_rebuilt"), [(True, False), (False, False), (False, True)])
+def test_editable_in_two_folders(tmp_path: Path, site: Path, *, path_line: bool, is_rebuilt: bool) -> None:
+    tree, compiled = tmp_path / "tree", tmp_path / "tree" / "build" / "platlib" if is_rebuilt else site
+    rebuilt = compiled if is_rebuilt else None
+    information = sites.install_in_two_folders(site, tree, path_line=path_line, rebuilt=rebuilt)
     (tree / "torch" / "__pycache__").mkdir()
     assert links_of(site, "torch") == {
         information.name: str(information),
@@ -359,9 +360,9 @@ def test_editable_in_two_folders(tmp_path: Path, site: Path, *, path_line: bool)
         "torch/version.py": str(tree / "torch" / "version.py"),
         "torch/utils": str(tree / "torch" / "utils"),
         "torch/lib/shm": str(tree / "torch" / "lib" / "shm"),
-        "torch/lib/libc10.so": str(site / "torch" / "lib" / "libc10.so"),
-        "torch/include": str(site / "torch" / "include"),
-        f"torch/_C{sites.SUFFIX}": str(site / "torch" / f"_C{sites.SUFFIX}"),
+        "torch/lib/libc10.so": str(compiled / "torch" / "lib" / "libc10.so"),
+        "torch/include": str(compiled / "torch" / "include"),
+        f"torch/_C{sites.SUFFIX}": str(compiled / "torch" / f"_C{sites.SUFFIX}"),
     }
 
 

@@ -307,6 +307,14 @@ def test_setup_py_develop(tmp_path: Path, site: Path) -> None:
         assert torch_in(*folders).origin is Origin.EDITABLE
 
 
+def test_editable_that_is_compiled_anew_when_it_is_imported(tmp_path: Path, site: Path) -> None:
+    tree, rebuilt = tmp_path / "tree", tmp_path / "tree" / "build" / "platlib"
+    sites.install_in_two_folders(site, tree, path_line=False, rebuilt=rebuilt)
+    torch = torch_in(site)
+    assert (torch.folder, torch.modules) == (str(rebuilt / "torch"), str(tree / "torch"))
+    assert (torch.origin, torch.cxx11_abi) == (Origin.EDITABLE, True)
+
+
 @pytest.mark.parametrize("path_line", [True, False])
 def test_editable_in_two_folders(tmp_path: Path, site: Path, *, path_line: bool) -> None:
     tree = tmp_path / "tree"

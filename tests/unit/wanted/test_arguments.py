@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from support import sites
 from torchgraft.consumer.command_line import parse_arguments, parse_command_line
 from torchgraft.consumer.front_end import Caller
 from torchgraft.consumer.processes import HookProcess, Process
@@ -236,11 +237,40 @@ def test_files_that_pips_settings_name(tmp_path: Path, monkeypatch: pytest.Monke
     # A variable wins over the settings, as in pip.
     assert requirements(ask(tmp_path, PIP, "install", "ext", PIP_CONSTRAINT="b.txt")) == ["torch==2.7.0"]
     assert requirements(ask(tmp_path, UV, "pip", "install", "ext")) == []
+    assert requirements(ask(tmp_path, PIP, "--isolated", "install", "ext", PIP_CONSTRAINT="b.txt")) == ["torch==2.6.0"]
+
+
+def test_which_settings_of_pip_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, version in (("home/.pip/pip.conf", "2.5.0"), ("own/pip.conf", "2.6.0"), ("active/pip.conf", "2.7.0")):
+        sites.write(tmp_path, {place: f"[install]\nconstraint = {tmp_path}/{version}.txt\n"})
+        sites.write(tmp_path, {f"{version}.txt": f"torch=={version}\n", "empty.conf": "[install]\n"})
+    sites.write(tmp_path, {"own/pyvenv.cfg": "", "bare/pyvenv.cfg": "", "own/bin/python": "", "bare/bin/python": ""})
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "active"))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "everybody"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("PIP_CONFIG_FILE", raising=False)
+
+    def asked(environment: str, *options: str) -> list[str]:
+        return requirements(
+            ask(tmp_path, PIP, f"{tmp_path}/{environment}/bin/python", "-m", "pip", *options, "install", "ext")
+        )
+
+    # Those of pip's own environment, of no other that is activated.
+    assert asked("own") == ["torch==2.6.0"]
+    assert asked("bare") == ["torch==2.5.0"]
+    assert asked("bare", "--isolated") == []
+    # A file that is named takes the place of the user's.
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "empty.conf"))
+    assert asked("bare") == []
 
 
 def test_an_override_replaces_every_other_requirement(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("torch==2.6.0\n")
     assert requirements(ask(tmp_path, UV, "pip", "install", "torch==2.8.0", "--override=a.txt")) == ["torch==2.6.0"]
+    # `uv pip sync` installs what is listed, and takes none.
+    (tmp_path / "all.txt").write_text("torch==2.8.0\n")
+    assert requirements(ask(tmp_path, UV, "pip", "sync", "all.txt", UV_OVERRIDE="a.txt")) == ["torch==2.8.0"]
     (tmp_path / "a.txt").write_text("numpy==2\n")
     assert requirements(ask(tmp_path, UV, "pip", "install", "torch==2.8.0", "--override=a.txt")) == ["torch==2.8.0"]
 
@@ -267,6 +297,21 @@ def test_lines_of_requirements_files(tmp_path: Path, text: str, expected: str, l
     (item,) = asked.requirements
     assert (item.requirement.text, item.source) == (expected, f"a.txt line {line}")
     assert asked.faults == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["torch==${PINNED}", "${WHOLE_PIN}", "-r ${FOLDER}/pins.txt", "${PROJECT_ROOT}/app", "app @ file://${FOLDER}/app"],
+)
+def test_variables_in_requirements_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("PINNED", "2.6.0")
+    monkeypatch.setenv("WHOLE_PIN", "torch==2.6.0")
+    monkeypatch.setenv("FOLDER", str(tmp_path))
+    (tmp_path / "a.txt").write_text(f"${{NOT_SET}}\n{text}\n")
+    (tmp_path / "pins.txt").write_text("torch==2.6.0\n")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/pyproject.toml").write_text("[project]\nname = 'app'\ndependencies = ['torch==2.6.0']\n")
+    assert requirements(ask(tmp_path, PIP, "install", "-r", "a.txt")) == ["torch==2.6.0"]
 
 
 @pytest.mark.parametrize(

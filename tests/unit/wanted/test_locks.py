@@ -228,6 +228,16 @@ def test_extras_and_groups_of_the_command_choose(case: str, arguments: tuple[str
     assert locked.version == version
 
 
+def test_default_groups_are_the_projects_beside_a_uv_toml_too(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(CASES / "uv_group", tmp_path / "app"))
+    pyproject = folder / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("[tool.uv]\n", '[tool.uv]\ndefault-groups = ["new"]\n'))
+    (folder / "uv.toml").write_text("offline = true\n")
+    locked = read(folder, "uv_group", "sync")
+    assert locked is not None
+    assert locked.version == "2.9.0"
+
+
 @pytest.mark.parametrize(
     ("front_end", "arguments"),
     [

@@ -215,6 +215,12 @@ explicit = true
 """
 
 
+def test_of_a_project_its_own_file_limits_versions_whatever_a_uv_toml_says(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(UV + '[tool.uv]\nconstraint-dependencies = ["torch<2.8"]\n')
+    (tmp_path / "uv.toml").write_text('constraint-dependencies = ["torch<2.7"]\noverride-dependencies = ["torch==2"]\n')
+    assert texts(want(tmp_path, "uv lock")) == (None, ["torch>=2.6", "torch<2.8"])
+
+
 @pytest.mark.parametrize(
     ("command", "text", "expected"),
     [

@@ -64,11 +64,13 @@ def test_which_files_say_it(tmp_path: Path) -> None:
         ("uv pip install ext", ["torch==2.8.0"]),
         ("uv pip install torch ./ext", ["torch", "torch==2.8.0"]),
         ("uv pip install --no-config ext", []),
+        ("uv pip sync ext.txt", []),
         ("uv tool install ext", []),
     ],
 )
 def test_constraints_among_uvs_settings(tmp_path: Path, command: str, expected: list[str]) -> None:
-    sites.write(tmp_path, {"pyproject.toml": '[tool.uv]\nconstraint-dependencies = ["torch==2.8.0", "numpy<3"]\n'})
+    constraints = '[tool.uv]\nconstraint-dependencies = ["torch==2.8.0", "numpy<3"]\n'
+    sites.write(tmp_path, {"pyproject.toml": constraints, "ext.txt": "ext\n"})
     line = Process(executable="/usr/bin/uv", arguments=tuple(command.split()), folder="/").command_line
     assert line
     variables = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
