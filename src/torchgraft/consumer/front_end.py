@@ -31,7 +31,7 @@ _TORCH = r"(?i)torch(?![\w.-])"
 # What pip and uv take for false in a variable.
 _OFF = frozenset({"", "0", "false", "f", "no", "n", "off"})
 # Those of pip that decide whether an installed torch stays: `PIP_UPGRADE=1` is --upgrade.
-_PIP_FLAGS = ("force-reinstall", "ignore-installed", "upgrade")
+PIP_UPGRADES = ("force-reinstall", "ignore-installed", "upgrade")
 # They start any program at all: a hook below one of them is somebody else's. (`uv run` does build, itself.)
 _RUNNERS = frozenset({"poetry run", "poetry shell", "pdm run", "hatch run", "hatch shell"})
 # What never makes a wheel that is used, only metadata.
@@ -119,7 +119,7 @@ def _with_variables(command: CommandLine, process: Process) -> CommandLine:
     """Return a command line of pip with the options for which its variables stand."""
     if command.program is not FrontEndName.PIP or command.has("--isolated"):
         return command
-    said = {name: process.variable(f"PIP_{name.replace('-', '_').upper()}") for name in _PIP_FLAGS}
+    said = {name: process.variable(f"PIP_{name.replace('-', '_').upper()}") for name in PIP_UPGRADES}
     options = [(f"--{name}", "") for name, value in said.items() if is_switched_on(value)]
     options += [("--target", target)] if (target := process.variable("PIP_TARGET")) else []
     return replace(command, options=(*options, *command.options)) if options else command
@@ -136,16 +136,20 @@ def _fills_build_environment(command: CommandLine, process: Process) -> bool:
 
 def _front_end(command: CommandLine, version: str | None) -> FrontEnd:
     only_locks = command.has(*_ONLY_LOCKS.get(command.program, ("--dry-run",))) and not command.runs_with
-    is_anew = takes_anew(command) or _upgrades_torch(command)
     return FrontEnd(
         name=command.program,
         version=version,
         command=command.text,
         installs=not (only_locks or command.text in _ONLY_RESOLVES | _ONLY_BUILDS),
         resolves=only_locks or command.text in _ONLY_RESOLVES,
-        ignores_installed=is_anew and not command.leaves_dependencies,
+        ignores_installed=installs_anew(command),
         leaves_dependencies=command.leaves_dependencies,
     )
+
+
+def installs_anew(command: CommandLine) -> bool:
+    """Return whether an installed torch will not stay, whatever it is."""
+    return (takes_anew(command) or _upgrades_torch(command)) and not command.leaves_dependencies
 
 
 def takes_anew(command: CommandLine) -> bool:

@@ -75,7 +75,19 @@ def _find_told(scene: Scene) -> Iterator[RuleVerdict]:
     folders = [*(process.folder for process in callers if process.folder), scene.hook.folder]
     prefixes = [_told_prefix(joined(folder, scene.told)) for folder in folders]
     prefix = next((prefix for prefix in prefixes if is_environment(prefix)), prefixes[0])
-    yield consumer_is(Rule.TOLD, prefix, "a setting names it", certain=True)
+    elsewhere = _installed_into(scene)
+    is_elsewhere = elsewhere is not None and real(elsewhere) != real(prefix)
+    why = f"a setting names it, and the wheel is installed into {elsewhere}" if is_elsewhere else "a setting names it"
+    yield consumer_is(Rule.TOLD, prefix, why, certain=not is_elsewhere)
+
+
+def _installed_into(scene: Scene) -> Path | None:
+    """Return where the front end installs, as far as that is certain; None for one that only builds."""
+    if scene.caller is None or not scene.caller.front_end.installs:
+        return None
+    verdicts = (verdict for rule in _RULES[1:] for verdict in rule(scene) if verdict.found)
+    found = next((one for verdict in verdicts for one in verdict.found if not is_throw_away(Path(one.prefix))), None)
+    return Path(found.prefix) if found and found.certain else None
 
 
 def _told_prefix(path: Path) -> Path:

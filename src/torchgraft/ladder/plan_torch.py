@@ -114,8 +114,10 @@ def _comes_as_told(snapshot: Snapshot, choice: Choice) -> bool:
 
 def _guess_of_consumer(snapshot: Snapshot, command: str) -> str:
     consumer = snapshot.consumer
-    if consumer is None or consumer.rule is Rule.TOLD:
+    if consumer is None:
         return ""
+    if consumer.rule is Rule.TOLD:
+        return "" if consumer.certain else f"{command} installs into another environment than the one that was told"
     if consumer.rule is Rule.IMPORTABLE:
         is_chosen = snapshot.passing is None or snapshot.passing.chosen
         return "" if is_chosen else "nothing says who brought that torch into the build environment"
@@ -237,4 +239,5 @@ def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, decl
 
 def consumer_text(consumer: Consumer) -> str:
     """Return the consumer with how it was found, for people."""
-    return f"{consumer.prefix} ({consumer.rule.value}{'' if consumer.certain else ', a guess'}: {consumer.why})"
+    is_guess = not consumer.certain and consumer.rule is not Rule.TOLD
+    return f"{consumer.prefix} ({consumer.rule.value}{', a guess' if is_guess else ''}: {consumer.why})"

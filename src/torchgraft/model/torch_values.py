@@ -197,14 +197,16 @@ class AskedFor:
 class Wanted:
     """What the front end's lock and arguments say of torch, and the variables that they have for this build.
 
-    `others` are its requirements on other distributions than torch. `resolves` says that its project has no lock that
-    is current, and that one is going to be written.
+    `others` are its requirements on other distributions than torch, `named` says that torch is one of those that it
+    installs, and not only limited. `resolves` says that its project has no lock that is current, and that one is going
+    to be written.
     """
 
     locked: Locked | None = None
     asked_for: tuple[AskedFor, ...] = ()
     faults: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    named: bool = False
     resolves: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..consumer.command_line import CommandLine
 from ..consumer.environment import is_throw_away, prefix_of_interpreter
+from ..consumer.front_end import PIP_UPGRADES, is_switched_on
 from ..files import is_file, joined, read_text
 
 _ETC = Path("/etc")
@@ -28,13 +30,23 @@ def named_files(command: CommandLine, key: str, variables: Mapping[str, str], fo
     :param variables: those of pip
     :param folder: where pip runs
     """
-    is_isolated = command.has("--isolated")
-    variable = "" if is_isolated else variables.get(f"PIP_{key.upper()}", "")
-    if variable:
-        return tuple(variable.split())
-    settings = pip_settings(os.environ, folder=folder, prefix=_prefix_of(command), of_user=not is_isolated)
-    said = {section: value for _, section, name, value in settings if name == key}
-    return tuple(said.get(command.words[0], said.get("global", "")).split())
+    variable = "" if command.has("--isolated") else variables.get(f"PIP_{key.upper()}", "")
+    return tuple((variable or _settings_of(command, folder).get(key, "")).split())
+
+
+def with_settings(command: CommandLine, folder: str) -> CommandLine:
+    """Return a command line with the options of upgrades for which settings stand, unless a variable says otherwise."""
+    said = {key: value for key, value in _settings_of(command, folder).items() if key in PIP_UPGRADES}
+    options = tuple((f"--{key}", "") for key, value in said.items() if is_switched_on(value))
+    return replace(command, options=(*command.options, *options)) if options else command
+
+
+def _settings_of(command: CommandLine, folder: str) -> dict[str, str]:
+    """Return what pip's settings say to a command."""
+    of_user = not command.has("--isolated")
+    listed = tuple(pip_settings(os.environ, folder=folder, prefix=_prefix_of(command), of_user=of_user))
+    sections = ("global", *command.words[:1])
+    return {name: value for section in sections for _, place, name, value in listed if place == section}
 
 
 def _prefix_of(command: CommandLine) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from ..consumer.command_line import CommandLine
-from ..consumer.front_end import Caller, is_switched_on, takes_anew
+from ..consumer.front_end import Caller, installs_anew, is_switched_on, takes_anew
 from ..consumer.processes import Process
 from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
@@ -26,6 +26,8 @@ from .torch_lines import Line, torch_in_line
 # A folder, or a distribution with extras, which may be the one that is being built.
 _LOOKS_LIKE_PLACE = re.compile(r"\s*\.|-e |.*[/\\\[]|.*file:")
 _REINSTALLS = frozenset({"pipx reinstall", "pipx reinstall-all"})
+# The commands of uv that resolve by its settings, and write no lock.
+_BY_SETTINGS = frozenset({("pip",), ("tool",)})
 # Those that may work from a lock of a project.
 _WITH_LOCK = frozenset({FrontEndName.UV, FrontEndName.POETRY, FrontEndName.PDM})
 # The commands of poetry and pdm that work on the dependencies of a project.
@@ -66,6 +68,7 @@ def read_wanted(
         asked_for=tuple(dict.fromkeys(found for item in asked for found in item.requirements)),
         faults=tuple(dict.fromkeys(fault for item in asked for fault in item.faults)),
         others=tuple(dict.fromkeys(text for item in asked for text in item.others)),
+        named=any(item.named for item in asked),
         resolves=resolves,
         variables={name: value for item in asked for name, value in item.variables.items()},
     )
@@ -83,14 +86,27 @@ def front_end_of(caller: Caller, wanted: Wanted, *, torch_comes_first: bool = Fa
     """
     is_poetry = caller.name is FrontEndName.POETRY
     resolves = wanted.resolves and (torch_comes_first or not is_poetry)
-    command = caller.command
+    command = _with_settings(caller)
     takes_newest = takes_anew(command) or (command.text == "pip install" and command.has("--upgrade", "-U"))
-    is_named = any(not asked.idle for asked in wanted.asked_for)
     return replace(
         caller.front_end,
         resolves=caller.front_end.resolves or resolves,
-        ignores_installed=caller.front_end.ignores_installed or (takes_newest and is_named),
+        ignores_installed=installs_anew(command) or (takes_newest and wanted.named),
     )
+
+
+def _with_settings(caller: Caller) -> CommandLine:
+    """Return the command line with what the front end's settings files say of upgrades."""
+    command, variables, folder = caller.command, dict(caller.process.variables), caller.process.folder
+    if command.program is FrontEndName.UV and command.words[:1] in _BY_SETTINGS:
+        from .uv_settings import with_settings
+
+        return with_settings(command, variables, Path(folder))
+    if command.text == "pip install":
+        from .pip_settings import with_settings as with_settings_of_pip
+
+        return with_settings_of_pip(command, folder)
+    return command
 
 
 def _locked(caller: Caller, files: tuple[str, ...], python: Python) -> Locked | None:
@@ -190,12 +206,13 @@ class Asked:
     """The requirements on torch that apply to an interpreter and platform, and what could not be read.
 
     `lock_files` are those that are named among the requirements (`-r pylock.toml`), `variables` those that a local
-    project among them has for this build, `others` the requirements on other distributions.
+    project among them has for this build, `others` the requirements on other distributions; `named` is as in `Wanted`.
     """
 
     requirements: tuple[AskedFor, ...] = ()
     faults: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    named: bool = False
     lock_files: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -268,6 +285,7 @@ def read_asked_for(
 
         limits += pip_lines(command, variables, Path(folder), "constraint-dependencies")
         overrides += pip_lines(command, variables, Path(folder), "override-dependencies")
+    faults += _elsewise(command, variables, Path(folder), [*lines, *limits, *overrides], python)
     others = tuple(dict.fromkeys(_others(lines, building)))
     wished, limiting, replaced = (
         [asked for line in found if (asked := torch_in_line(line, python, faults))]
@@ -279,9 +297,38 @@ def read_asked_for(
         requirements=tuple(replace(one, idle=is_idle) for one in dict.fromkeys(replaced or [*wished, *limiting])),
         faults=tuple(dict.fromkeys(faults)),
         others=others,
+        named=bool(wished),
         lock_files=tuple(dict.fromkeys(lock_files)),
         variables=build_variables,
     )
+
+
+def _elsewise(
+    command: CommandLine, variables: Mapping[str, str], folder: Path, lines: list[Line], python: Python
+) -> Iterator[str]:
+    """Yield why another torch than the newest comes, or is in the build: what a front end does not do for both."""
+    if command.program is FrontEndName.UV and (command.words[:1] in _BY_SETTINGS or command.runs_with):
+        resolution = _resolution(command, variables, folder)
+        is_direct = any(torch_in_line(line, python, []) for line in lines)
+        if resolution == "lowest" or (resolution == "lowest-direct" and is_direct):
+            yield f"uv installs the lowest torch that will do (resolution {resolution}), and builds take the newest"
+    found = command.values("-b", "--build-constraint", "--build-constraints")
+    found += tuple(variables.get(f"{command.program.value.upper()}_BUILD_CONSTRAINT", "").split())
+    if found:
+        from .requirements_files import RequirementsReader
+
+        reader = RequirementsReader(folder, [])
+        for line in (line for file in found for line in reader.read(file)):
+            asked = torch_in_line(line, python, [])
+            if asked and (asked.requirement.pinned or asked.requirement.url):
+                yield f"{line.source} has {asked.requirement.text} for builds alone"
+
+
+def _resolution(command: CommandLine, variables: Mapping[str, str], folder: Path) -> str:
+    from .uv_settings import values_of
+
+    said = command.value("--resolution") or variables.get("UV_RESOLUTION")
+    return str(said or next((value for _, value in values_of(command, variables, folder, "resolution")), ""))
 
 
 def _of_script(data: Mapping[str, object], folder: Path, key: str) -> Iterator[Line]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from .requirements_files import shown_path
 from .torch_lines import Line
 
 _SYSTEM = Path("/etc/uv/uv.toml")
+# What decides whether an installed torch stays.
+_UPGRADES = ("upgrade", "upgrade-package", "reinstall", "reinstall-package")
 _TORCH = re.compile(r"torch\s*($|[\[@<>=!~;,(])", re.IGNORECASE)
 
 
@@ -80,9 +83,25 @@ def chooses_torch(caller: Caller, variables: Mapping[str, str], name: str) -> bo
 
 def pip_lines(command: CommandLine, variables: Mapping[str, str], folder: Path, key: str) -> Iterator[Line]:
     """Yield the requirements that the settings add to every `uv pip` (`constraint-dependencies`, say)."""
+    for file, value in values_of(command, variables, folder, key):
+        yield from (Line(text, file.parent, f"{shown_path(file, folder)} ({key})") for text in strings(value))
+
+
+def values_of(
+    command: CommandLine, variables: Mapping[str, str], folder: Path, key: str
+) -> Iterator[tuple[Path, object]]:
+    """Yield what the settings files say under a key, the strongest first."""
     for file, settings in read_uv_settings(_with_options(command, variables, str(folder)), folder):
-        for text in strings(settings.get(key)):
-            yield Line(text=text, folder=file.parent, source=f"{shown_path(file, folder)} ({key})")
+        own = (table(settings.get("pip")),) if command.words[:1] == ("pip",) else ()
+        yield from ((file, part[key]) for part in (*own, settings) if key in part)
+
+
+def with_settings(command: CommandLine, variables: Mapping[str, str], folder: Path) -> CommandLine:
+    """Return a command line with the options of upgrades for which settings stand."""
+    said = [(key, next(values_of(command, variables, folder, key), (None, None))[1]) for key in _UPGRADES]
+    options = [(f"--{key}", "") for key, value in said if value is True]
+    options += [(f"--{key}", text) for key, value in said for text in strings(value)]
+    return replace(command, options=(*command.options, *options)) if options else command
 
 
 def _with_options(command: CommandLine, variables: Mapping[str, str], folder: str) -> Mapping[str, str]:

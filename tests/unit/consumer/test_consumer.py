@@ -87,8 +87,22 @@ def test_a_told_environment_or_interpreter(tmp_path: Path, told: str, monkeypatc
     place = tmp_path / "place"
     environment = write_environment(place / "env")
     monkeypatch.setenv("HOME", str(place))
-    found = one(find(hook(tmp_path / "own"), caller("pip install .", place), told, importable=True))
+    found = one(find(hook(tmp_path / "own"), caller("pip wheel .", place), told, importable=True))
     assert (found.prefix, found.rule, found.certain) == (str(environment), Rule.TOLD, True)
+
+
+def test_a_told_environment_that_is_not_the_one_installed_into(tmp_path: Path, uv_build: HookProcess) -> None:
+    environment, other = write_environment(tmp_path / "env"), write_environment(tmp_path / "other")
+    for command, into, certain in (
+        ("uv pip install .", other, False),
+        ("uv pip install .", environment, True),
+        ("uv build", other, True),
+    ):
+        found = one(find(uv_build, caller(command, tmp_path, locks=(str(into / ".lock"),)), "env"))
+        assert (found.prefix, found.rule, found.certain) == (str(environment), Rule.TOLD, certain)
+    assert one(find(uv_build, caller("uv tool install .", tmp_path), "env")).certain
+    found = one(find(hook(tmp_path / "other"), caller("pip install --no-build-isolation .", tmp_path), "env"))
+    assert found.why == f"a setting names it, and the wheel is installed into {other}"
 
 
 def test_a_told_interpreter_of_windows(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("config", "changes", "words"),
     [
+        ({}, {"consumer": snapshots.consumer(rule=Rule.TOLD, certain=False)}, "another environment than the one"),
         ({}, {"consumer": NONE, **depends("torch>=2.4")}, "more than one torch would do"),
         ({}, {"consumer": NONE, **asked("torch>=2.4")}, "more than one torch would do"),
         ({}, {"consumer": NONE, **depends("torch==2.*")}, "more than one torch would do"),

@@ -265,6 +265,47 @@ def test_which_settings_of_pip_count(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert asked("bare") == []
 
 
+@pytest.mark.parametrize(
+    ("line", "settings", "expected"),
+    [
+        ("uv pip install ext --resolution lowest", "", True),
+        ("uv pip install ext --resolution lowest-direct", "", False),
+        ("uv pip install torch>=2.4 ext --resolution=lowest-direct", "", True),
+        ("uv tool install ext", 'resolution = "lowest"', True),
+        ("uv pip install ext", '[pip]\nresolution = "lowest"', True),
+        ("uv pip install ext --resolution highest", 'resolution = "lowest"', False),
+        ("uv sync --resolution lowest", "", False),  # it has a lock
+        ("uv run --with ext x --resolution lowest", "", False),
+        ("uv run --resolution lowest --with ext x", "", True),
+    ],
+)
+def test_builds_take_the_newest_torch_whatever_is_installed_by_uv(
+    tmp_path: Path, line: str, settings: str, *, expected: bool
+) -> None:
+    (tmp_path / "uv.toml").write_text(settings)
+    asked = ask(tmp_path, UV, *line.split()[1:], UV_CONFIG_FILE=str(tmp_path / "uv.toml"))
+    assert ["lowest torch that will do" in fault for fault in asked.faults] == [True] * expected
+
+
+@pytest.mark.parametrize(
+    ("line", "variable"),
+    [
+        ("uv pip install -b limits.txt ext", ""),
+        ("uv tool install ext", "UV_BUILD_CONSTRAINT"),
+        ("pip install --build-constraint limits.txt ext", ""),
+        ("pip install ext", "PIP_BUILD_CONSTRAINT"),
+    ],
+)
+def test_what_limits_the_torch_of_builds_alone(tmp_path: Path, line: str, variable: str) -> None:
+    (tmp_path / "limits.txt").write_text("setuptools<81\ntorch==2.8.0\n")
+    program, *words = line.split()
+    variables = {variable: "limits.txt"} if variable else {}
+    asked = ask(tmp_path, FrontEndName(program), *words, **variables)
+    assert asked.faults == ("limits.txt line 2 has torch==2.8.0 for builds alone",)
+    (tmp_path / "limits.txt").write_text("setuptools<81\ntorch<3\n")
+    assert ask(tmp_path, FrontEndName(program), *words, **variables).faults == ()
+
+
 def test_an_override_replaces_every_other_requirement(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("torch==2.6.0\n")
     assert requirements(ask(tmp_path, UV, "pip", "install", "torch==2.8.0", "--override=a.txt")) == ["torch==2.6.0"]

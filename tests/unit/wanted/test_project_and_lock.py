@@ -138,6 +138,7 @@ def test_an_isolated_run_writes_no_lock_that_could_show_how_far_it_is(project: P
         ("pip install -U -r a.txt ./ext", True),
         ("pip install -r a.txt ./ext", False),
         ("pip install -U ./ext", False),
+        ("pip install -U -c a.txt ./ext", False),
         ("pip install -U --no-deps ./ext", False),
         ("pip install -U --no-deps -r a.txt ./ext", True),
         ("pip install -U --no-deps torch ./ext", True),
@@ -219,6 +220,37 @@ def test_of_a_project_its_own_file_limits_versions_whatever_a_uv_toml_says(tmp_p
     (tmp_path / "pyproject.toml").write_text(UV + '[tool.uv]\nconstraint-dependencies = ["torch<2.8"]\n')
     (tmp_path / "uv.toml").write_text('constraint-dependencies = ["torch<2.7"]\noverride-dependencies = ["torch==2"]\n')
     assert texts(want(tmp_path, "uv lock")) == (None, ["torch>=2.6", "torch<2.8"])
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "upgrades"),
+    [
+        ("uv pip install ext", "upgrade = true", True),
+        ("uv pip install ext", "[pip]\nreinstall = true", True),
+        ("uv pip install ext", 'upgrade-package = ["torch"]', True),
+        ("uv pip install ext", 'reinstall-package = ["ext"]', False),
+        ("uv pip install ext", "upgrade = true\n[pip]\nupgrade = false", False),
+        ("uv pip install --no-deps ext", "upgrade = true", False),
+        ("uv tool install ext", "upgrade = true", True),
+        ("uv tool install ext", "[pip]\nupgrade = true", False),
+        ("pip install ext", "[install]\nforce-reinstall = yes", True),
+        ("pip install torch ext", "[global]\nupgrade = true", True),
+        ("pip install ext", "[global]\nupgrade = true", False),
+        ("pip install torch ext", "[global]\nupgrade = true\n[install]\nupgrade = no", False),
+    ],
+)
+def test_settings_that_upgrade(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, settings: str, *, upgrades: bool
+) -> None:
+    file = tmp_path / "settings"
+    file.write_text(settings)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
+    name, *words = command.split()
+    words += ["--config-file", str(file)] if name == "uv" else []
+    process = Process(executable=f"/usr/bin/{name}", arguments=(name, *words), folder=str(tmp_path))
+    caller = find_caller(HOOK, (process,))
+    assert caller is not None
+    assert front_end_of(caller, read_wanted(caller, (process,), PYTHON)).ignores_installed is upgrades
 
 
 @pytest.mark.parametrize(
