@@ -92,6 +92,7 @@ def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> Non
         ({}, {"asked_faults": ("-r -: cannot be read",)}, "cannot be read"),
     ],
     ids=[
+        "told-consumer-elsewhere",
         "range",
         "range-asked-for",
         "minor",
