@@ -1,6 +1,6 @@
 """Wheels, environments, projects and a clean set of variables: what a test needs to run a real front end.
 
-May not reach the network but in `make_wheelhouse`, `make_base` and `fetch_sdist`, each of which keeps what it got.
+May not reach the network but in `make_wheelhouse`, `make_base`, `fetch_wheel`, `fetch_sdist`, which keep what they get.
 """
 
 from __future__ import annotations
@@ -310,6 +310,18 @@ def make_wheelhouse(keep: Path) -> Path:
             _pip("download", "--quiet", "--only-binary=:all:", "--no-deps", "--dest", draft, f"pip=={OLD_PIP}")
             draft.rename(folder)
     return folder
+
+
+def fetch_wheel(keep: Path, name: str, version: str) -> Path:
+    """Return a wheel of plain Python, downloaded once."""
+    folder = keep / f"wheel-{name}-{version}"
+    with making(keep):
+        if not folder.is_dir():
+            draft = _draft(folder)
+            _pip("download", "--quiet", "--only-binary=:all:", "--no-deps", "--dest", draft, f"{name}=={version}")
+            draft.rename(folder)
+    (wheel,) = folder.iterdir()
+    return wheel
 
 
 def _own_requirements() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 import torchgraft
 
-from .laboratory import Environment, Outcome, Workplace
+from .laboratory import CHECKOUT, Environment, Outcome, Workplace, fetch_wheel
 from .stub_projects import FORBIDDEN, PLAIN_REQUIRES, UV, Package, ask, environment
 from .stub_torch import Stubs, make_wheel
 
@@ -23,7 +24,6 @@ PIP, BY_UV = "pip", "uv"
 VERSION = "2.8.0"
 # Errors that nobody can meet here, or that name no cure, and fixes that are for another command.
 NOT_MET = {
-    "python-mismatch": "takes a second version of Python",
     "no-cuda-toolkit": "takes NVIDIA's toolkit; tests/e2e/test_late_toolkit.py has what is installed for it",
 }
 NOT_TYPED = {
@@ -34,8 +34,13 @@ NOT_TYPED = {
 }
 
 
+# What is typed in place of the command.
+INSTEAD = {"python-mismatch", "delegate-lacks-hook"}
+# The last setuptools with pkg_resources are those below 82; pip takes only one that is named.
+OLD_SETUPTOOLS = "80.9.0"
 # What a person does that is told so in words.
 WORDS = (
+    r"(?P<again>run the same command again)",
     r'add "(?P<requires>.+)" to requires in \[build-system\]',
     r"(?P<named>name the folder of an environment), .*",
     r"(?P<copied>cp -r .*) NEW_FOLDER",
@@ -81,7 +86,7 @@ class Desk:
             pyproject.write_text(text.replace("requires = [", f'requires = ["{requirement}", ', 1), encoding="utf-8")
         if copy := words.get("copied"):
             return f"{copy} new; {self.install('./new')}"
-        return command.replace("gone", "consumer") if words.get("named") else command
+        return command.replace("gone", "consumer") if words.get("named") else command  # again, or after an edit
 
     def write_script(self, before: str) -> None:
         """Put a line before all others of setup.py."""
@@ -197,6 +202,55 @@ def without_a_module(desk: Desk) -> str:
     return command
 
 
+def without_pkg_resources(desk: Desk) -> str:
+    wheel = fetch_wheel(CHECKOUT / ".environments", "setuptools", OLD_SETUPTOOLS)
+    there = desk.stubs.indexes.folder / "default" / wheel.name
+    there.exists() or there.symlink_to(wheel)
+    command = desk.lay_out("torch==2.8.0")
+    desk.write_script("import pkg_resources")
+    return command
+
+
+def slow(desk: Desk) -> str:
+    command = desk.lay_out("torch==2.8.0")
+    with (desk.place.folder / "ext/pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write('[tool.torchgraft]\ntimeout = "3s"\n')
+    desk.write_script("import sys, time\nif 'bdist_wheel' in sys.argv: time.sleep(5)")
+    return command
+
+
+def not_made_editable(desk: Desk) -> str:
+    desk.lay_out("torch==2.8.0")
+    hooks = "build_wheel, build_sdist, get_requires_for_build_wheel, prepare_metadata_for_build_wheel"
+    (desk.place.folder / "ext/own.py").write_text(f"from setuptools.build_meta import {hooks}\n", encoding="utf-8")
+    with (desk.place.folder / "ext/pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write('[tool.torchgraft]\nbackend = "own"\nbackend-path = ["."]\n')
+    return desk.install("-e ./ext")
+
+
+def upgraded_meanwhile(desk: Desk) -> str:
+    """Put another torch into the environment while the first wheel is built."""
+    command = desk.lay_out("torch==2.8.0")
+    version = desk.consumer.site_packages / "torch/version.py"
+    other = version.read_text(encoding="utf-8").replace("2.8.0", "2.9.0")
+    script = f"import pathlib, sys\nversion, other = pathlib.Path({str(version)!r}), {other!r}\n"
+    # It may be a link to a file of uv's cache.
+    script += "if 'bdist_wheel' in sys.argv and version.read_text() != other:\n"
+    desk.write_script(f"{script}    version.unlink()\n    version.write_text(other)\n")
+    return command
+
+
+def of_another_python(desk: Desk) -> str:
+    desk.lay_out()
+    desk.consumer = Environment(desk.place.folder / "other")
+    others = (f"3.{minor}" for minor in (12, 13, 11) if minor != sys.version_info.minor)
+    if not any(not desk.run(f"UV_PYTHON= uv venv -q --python {other} other").status for other in others):
+        pytest.skip("takes a second version of Python")
+    site = next((desk.place.folder / "other/lib").glob("python3.*")) / "site-packages"
+    desk.run(f"uv pip install -q --python other --target {site} torch==2.8.0").succeeded()
+    return f"{desk.install('./ext')} -C torchgraft.consumer=other"
+
+
 LAYOUTS: tuple[tuple[str, Callable[[Desk], str], tuple[str, ...]], ...] = (
     ("no-torch", no_torch, (PIP, BY_UV)),
     ("no-torch", no_torch_but_a_dependency_that_decides, (PIP, BY_UV)),
@@ -215,6 +269,11 @@ LAYOUTS: tuple[tuple[str, Callable[[Desk], str], tuple[str, ...]], ...] = (
     ("no-consumer", no_consumer, (PIP, BY_UV)),
     ("source-read-only", read_only, (PIP, BY_UV)),
     ("delegate-failed", without_a_module, (PIP, BY_UV)),
+    ("delegate-failed", without_pkg_resources, (PIP, BY_UV)),
+    ("delegate-lacks-hook", not_made_editable, (PIP, BY_UV)),
+    ("timed-out", slow, (PIP, BY_UV)),
+    ("torch-changed", upgraded_meanwhile, (PIP, BY_UV)),
+    ("python-mismatch", of_another_python, (PIP, BY_UV)),
 )
 
 
@@ -250,7 +309,9 @@ def test_each_fix_cures(code: str, layout: Callable[[Desk], str], by: str, stubs
         places = re.findall(r"(?<![\w.$}])/[^\s'\"]+", typed)
         assert all(place.startswith(str(desk.place.folder)) for place in places), typed
         print(f"$ {typed}")  # noqa: T201 - what pytest shows of a failure
-        if match:
+        if code in INSTEAD:
+            desk.run(typed).succeeded()
+        elif match:
             desk.run(f"set -e; {desk.followed(match.groupdict(), command)}").succeeded()
         elif typed.startswith("-"):
             desk.run(f"{command} {typed}").succeeded()

@@ -217,7 +217,7 @@ def _run_delegate(call: Call, arguments: Sequence[object], runner: _Runner) -> A
     except pyproject_hooks.BackendUnavailable as error:
         raise DelegateError(unavailable(delegate, str(getattr(error, "message", None) or error))) from None
     except pyproject_hooks.HookMissing as error:
-        raise LacksHookError(lacks_hook(plan, str(error.hook_name))) from None
+        raise LacksHookError(lacks_hook(plan, str(error.hook_name), call.source)) from None
     except pyproject_hooks.UnsupportedOperation as error:
         raise UnsupportedOperation(f"{delegate.backend} makes no sdist here:\n{error.traceback}") from None
     except (FileNotFoundError, json.JSONDecodeError):

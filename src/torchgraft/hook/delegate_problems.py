@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ..errors import Evidence, Problem, install_command, quoted
+from ..ladder.torch_problems import OF_PROJECTS
 from ..model.decision import Delegate, Plan
 from ..model.observation import FrontEndName, Hook, Rule
 from ..project.import_names import PROVIDERS
@@ -48,14 +49,20 @@ def unavailable(delegate: Delegate, said: str) -> Problem:
     )
 
 
-def lacks_hook(plan: Plan, hook: str) -> Problem:
+def lacks_hook(plan: Plan, hook: str, source: Path) -> Problem:
     """Return that a delegate has no hook of that name, where the standards have no substitute for it."""
-    install = "uv pip install ." if plan.front_end.name is FrontEndName.UV else "pip install ."
+    front_end, consumer = plan.front_end, plan.consumer.text if plan.consumer else None
+    fixes: tuple[str, ...] = ("name another backend",)
+    if "editable" in hook and front_end.command in OF_PROJECTS:
+        fixes = (f"{front_end.command} --no-editable",)
+    elif "editable" in hook:
+        by_uv = front_end.name is FrontEndName.UV
+        fixes = (f"{install_command(consumer, [str(source)], by_uv=by_uv)}   (not editable)",)
     return Problem(
         code="delegate-lacks-hook",
         headline=f"the delegate {plan.delegate.backend} has no hook {hook}",
         why="PEP 660 has no substitute for it" if "editable" in hook else "PEP 517 makes it mandatory",
-        fixes=(f"{install}   (not editable)",) if "editable" in hook else ("name another backend",),
+        fixes=fixes,
     )
 
 

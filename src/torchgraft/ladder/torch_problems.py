@@ -18,7 +18,7 @@ from .plan_way import Reach
 # The indexes of torch are named as the local parts of its versions are (https://pytorch.org/get-started/locally/).
 _INDEX = r"cpu|cu\d+|rocm[\d.]+|xpu"
 # Where uv installs what belongs to a project, and what only this command asks for.
-_OF_PROJECTS = frozenset({"uv sync", "uv run", "uv add"})
+OF_PROJECTS = frozenset({"uv sync", "uv run", "uv add"})
 _OF_TOOLS = frozenset({"uv tool run", "uv tool install"})
 
 
@@ -137,6 +137,10 @@ def customized(snapshot: Snapshot, consumer: Consumer, choice: Choice) -> Proble
 
 def mismatch(snapshot: Snapshot, consumer: Consumer, reach: Reach) -> Problem:
     """Return that the consumer has another interpreter than the build."""
+    project = snapshot.project
+    # What came from an index lies in a folder of this build alone.
+    what = project.name if project.in_metadata and project.name else project.folder
+    command = install_command(consumer.prefix, [what], by_uv=_is_uv(snapshot))
     return Problem(
         code="python-mismatch",
         headline=reach.obstacle,
@@ -147,7 +151,7 @@ def mismatch(snapshot: Snapshot, consumer: Consumer, reach: Reach) -> Problem:
         ),
         why="an extension is made for one version of Python, and torch must have been made for the same",
         fixes=(
-            f"{install_fix(snapshot, consumer, '.')}   (build with the consumer's own Python)",
+            f"{command}   (build with the consumer's own Python)",
             "-C torchgraft.consumer=PATH   (if another environment is meant)",
         ),
     )
@@ -200,7 +204,7 @@ def install_fix(snapshot: Snapshot, consumer: Consumer | None, *words: str) -> s
     is_passing = consumer is None or not consumer.exists or is_throw_away(snapshot.python.path(consumer.prefix))
     if command in _OF_TOOLS or (command == "uv run" and is_passing):
         return " ".join(f"--with {quoted(word)}" for word in words)
-    if command in _OF_PROJECTS and not words[0].startswith("-"):
+    if command in OF_PROJECTS and not words[0].startswith("-"):
         return f"uv add {' '.join(map(quoted, words))}"
     return install_command(consumer.prefix if consumer else None, words, by_uv=_is_uv(snapshot))
 

@@ -16,7 +16,7 @@ from ..model.observation import FrontEndName
 class Sources(NamedTuple):
     """Where a command line names requirements: as text, in files, and in files that replace all others; and groups.
 
-    What `constraints` name is only installed if something else requires it.
+    What `constraints` name is only installed if something else requires it, what `for_builds` name only in builds.
     """
 
     texts: tuple[str, ...] = ()
@@ -25,6 +25,7 @@ class Sources(NamedTuple):
     overrides: tuple[str, ...] = ()
     script: str | None = None
     groups: tuple[str, ...] = ()
+    for_builds: tuple[str, ...] = ()
 
 
 def sources_of(command: CommandLine, variables: Mapping[str, str], folder: str) -> Sources:
@@ -59,10 +60,25 @@ def _pip(command: CommandLine, variables: Mapping[str, str], folder: str) -> Sou
         ),
         script=script[-1] if script else None,
         groups=command.values("--group"),
+        for_builds=_for_pips_builds(command, variables) if command.words == ("install",) else (),
     )
 
 
+def _for_pips_builds(command: CommandLine, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the files that limit what builds require alone: isolated from variables, pip hands them on to builds."""
+    names = ("PIP_BUILD_CONSTRAINT", *(("PIP_CONSTRAINT",) if command.has("--isolated") else ()))
+    return (*command.values("--build-constraint"), *(file for name in names for file in _listed(variables, name)))
+
+
 def _uv(command: CommandLine, variables: Mapping[str, str], _folder: str) -> Sources:
+    found = _uvs_own(command, variables)
+    if found == Sources():
+        return found
+    for_builds = command.values("-b", "--build-constraint", "--build-constraints")
+    return found._replace(for_builds=(*for_builds, *_listed(variables, "UV_BUILD_CONSTRAINT")))
+
+
+def _uvs_own(command: CommandLine, variables: Mapping[str, str]) -> Sources:
     words = command.words
     constraints = (*command.values("-c", "--constraint", "--constraints"), *_listed(variables, "UV_CONSTRAINT"))
     overrides = (*command.values("--override", "--overrides"), *_listed(variables, "UV_OVERRIDE"))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
@@ -18,10 +19,13 @@ from ..consumer.processes import Process
 from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
 from ..model.torch_values import AskedFor, Locked, TorchRequirement, Wanted, requirement_of
-from ..untrusted import strings, table
 from ..values import dataclass
 from .command_sources import sources_of
 from .torch_lines import Line, torch_in_line
+
+if TYPE_CHECKING:
+    from .local_projects import LocalProjects
+    from .requirements_files import RequirementsReader
 
 # A folder, or a distribution with extras, which may be the one that is being built.
 _LOOKS_LIKE_PLACE = re.compile(r"\s*\.|-e |.*[/\\\[]|.*file:")
@@ -233,6 +237,9 @@ def read_asked_for(
     :param building: the project that is being built
     """
     sources = sources_of(command, variables, folder)
+    if command.text == "pipx run" and building is not None and _names_torch(building, python):
+        # What is there once the package is installed stays, whatever comes with it.
+        sources = sources._replace(texts=tuple(t for t in sources.texts if t not in command.values("--with")))
     tools: tuple[Path, ...] = ()
     if command.text == "uv tool upgrade":
         from ..consumer.uv import tool_environments
@@ -246,18 +253,11 @@ def read_asked_for(
     build_variables: Mapping[str, str] = {}
     lock_files = [str(Path(folder, file)) for file in command.values("--lock") if command.program is FrontEndName.PIPX]
     if tools or any(sources[1:]) or any(map(_LOOKS_LIKE_PLACE.match, sources.texts)):
-        from .local_projects import LocalProjects  # most commands name neither a file nor a project
-        from .requirements_files import PROJECT_FILES, RequirementsReader
+        from .requirements_files import PROJECT_FILES, RequirementsReader  # most commands name no file and no project
 
-        values = ("*",) if command.has("--all-extras") else command.values("--extra")
-        extras = tuple(name for value in values for name in value.split(","))
-        is_uv = command.program is FrontEndName.UV
-        reader = RequirementsReader(Path(folder), faults, extras=extras, reads_scripts=is_uv)
-        leaves_sources = command.has("--no-sources") or variables.get("UV_NO_SOURCES")
-        tool = FrontEndName.UV if is_uv and not leaves_sources else None
-        projects = LocalProjects(Path(folder), python, faults, building=building, tool=tool)
-        is_alone, named = command.leaves_dependencies, lines
-        named += (line for file in sources.files for line in reader.read(file))
+        reader, projects = _readers(command, variables, Path(folder), python, faults, building=building)
+        is_alone = command.leaves_dependencies
+        named = [*lines, *(line for file in sources.files for line in reader.read(file))]
         # Of a project nothing more is installed then, but of its own file uv takes what it lists.
         lines = [
             line
@@ -267,8 +267,8 @@ def read_asked_for(
         lines += (line for group in sources.groups for line in projects.read_group(group))
         if sources.script:
             lines += projects.with_sources(list(reader.read_script(sources.script)), reader.script)
-            limits += _of_script(reader.script, Path(folder), "constraint-dependencies")
-            overrides += _of_script(reader.script, Path(folder), "override-dependencies")
+            limits += reader.of_script("constraint-dependencies")
+            overrides += reader.of_script("override-dependencies")
         limits += (line for file in sources.constraints for line in reader.read(file))
         overrides += (line for file in sources.overrides for line in reader.read(file))
         if tools:
@@ -279,13 +279,15 @@ def read_asked_for(
             limits += read_receipts(tools, faults, "constraints")
             overrides += read_receipts(tools, faults, "overrides")
         lock_files += reader.lock_files
+        faults += _for_builds_alone(RequirementsReader(Path(folder), []), sources.for_builds, python)
         build_variables = projects.variables
-    if command.text in ("uv pip install", "uv pip compile"):
-        from .uv_settings import pip_lines
+    if command.program is FrontEndName.UV:
+        from .uv_settings import lowest_first, pip_lines
 
         limits += pip_lines(command, variables, Path(folder), "constraint-dependencies")
         overrides += pip_lines(command, variables, Path(folder), "override-dependencies")
-    faults += _elsewise(command, variables, Path(folder), [*lines, *limits, *overrides], python)
+        is_direct = any(torch_in_line(line, python, []) for line in lines)
+        faults += lowest_first(command, variables, Path(folder), is_direct=is_direct)
     others = tuple(dict.fromkeys(_others(lines, building)))
     wished, limiting, replaced = (
         [asked for line in found if (asked := torch_in_line(line, python, faults))]
@@ -303,38 +305,36 @@ def read_asked_for(
     )
 
 
-def _elsewise(
-    command: CommandLine, variables: Mapping[str, str], folder: Path, lines: list[Line], python: Python
-) -> Iterator[str]:
-    """Yield why another torch than the newest comes, or is in the build: what a front end does not do for both."""
-    if command.program is FrontEndName.UV and (command.words[:1] in _BY_SETTINGS or command.runs_with):
-        resolution = _resolution(command, variables, folder)
-        is_direct = any(torch_in_line(line, python, []) for line in lines)
-        if resolution == "lowest" or (resolution == "lowest-direct" and is_direct):
-            yield f"uv installs the lowest torch that will do (resolution {resolution}), and builds take the newest"
-    found = command.values("-b", "--build-constraint", "--build-constraints")
-    found += tuple(variables.get(f"{command.program.value.upper()}_BUILD_CONSTRAINT", "").split())
-    if found:
-        from .requirements_files import RequirementsReader
+def _readers(
+    command: CommandLine,
+    variables: Mapping[str, str],
+    folder: Path,
+    python: Python,
+    faults: list[str],
+    *,
+    building: Project | None,
+) -> tuple[RequirementsReader, LocalProjects]:
+    from .local_projects import LocalProjects
+    from .requirements_files import RequirementsReader
 
-        reader = RequirementsReader(folder, [])
-        for line in (line for file in found for line in reader.read(file)):
-            asked = torch_in_line(line, python, [])
-            if asked and (asked.requirement.pinned or asked.requirement.url):
-                yield f"{line.source} has {asked.requirement.text} for builds alone"
-
-
-def _resolution(command: CommandLine, variables: Mapping[str, str], folder: Path) -> str:
-    from .uv_settings import values_of
-
-    said = command.value("--resolution") or variables.get("UV_RESOLUTION")
-    return str(said or next((value for _, value in values_of(command, variables, folder, "resolution")), ""))
+    values = ("*",) if command.has("--all-extras") else command.values("--extra")
+    extras = tuple(name for value in values for name in value.split(","))
+    is_uv = command.program is FrontEndName.UV
+    reader = RequirementsReader(folder, faults, extras=extras, reads_scripts=is_uv)
+    tool = FrontEndName.UV if is_uv and not (command.has("--no-sources") or variables.get("UV_NO_SOURCES")) else None
+    return reader, LocalProjects(folder, python, faults, building=building, tool=tool)
 
 
-def _of_script(data: Mapping[str, object], folder: Path, key: str) -> Iterator[Line]:
-    """Yield what a script's own `[tool.uv]` adds to what it requires."""
-    settings = table(table(data.get("tool")).get("uv"))
-    yield from (Line(text, folder, f"a script's metadata ({key})") for text in strings(settings.get(key)))
+def _names_torch(project: Project, python: Python) -> bool:
+    return any(torch_in_line(Line(text, Path(), ""), python, []) for text in project.dependencies or ())
+
+
+def _for_builds_alone(reader: RequirementsReader, files: tuple[str, ...], python: Python) -> Iterator[str]:
+    """Yield which torch is pinned for builds, and not for what is installed."""
+    for line in (line for file in files for line in reader.read(file)):
+        asked = torch_in_line(line, python, [])
+        if asked and (asked.requirement.pinned or asked.requirement.url):
+            yield f"{line.source} has {asked.requirement.text} for builds alone"
 
 
 def _others(lines: Iterable[Line], building: Project | None) -> Iterator[str]:

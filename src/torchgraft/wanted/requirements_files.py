@@ -123,6 +123,11 @@ class RequirementsReader:
             self.script = self._toml(content, shown)
             yield from self._listed(self.script.get("dependencies"), path.parent, f"{shown} (its metadata)")
 
+    def of_script(self, key: str) -> Iterator[Line]:
+        """Return what the `[tool.uv]` of the last script adds to what it requires."""
+        settings = table(table(self.script.get("tool")).get("uv"))
+        yield from self._listed(settings.get(key), self.folder, f"a script's metadata ({key})")
+
     def _lines(self, text: str, path: Path, shown: str, chain: tuple[str, ...]) -> Iterator[Line]:
         if path.name in PROJECT_FILES:
             # `uv pip install -r pyproject.toml --extra gpu`: what the project there requires.

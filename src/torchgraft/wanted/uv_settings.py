@@ -82,7 +82,9 @@ def chooses_torch(caller: Caller, variables: Mapping[str, str], name: str) -> bo
 
 
 def pip_lines(command: CommandLine, variables: Mapping[str, str], folder: Path, key: str) -> Iterator[Line]:
-    """Yield the requirements that the settings add to every `uv pip` (`constraint-dependencies`, say)."""
+    """Yield the requirements that the settings add to what `uv pip` resolves (`constraint-dependencies`, say)."""
+    if command.text not in ("uv pip install", "uv pip compile"):
+        return
     for file, value in values_of(command, variables, folder, key):
         yield from (Line(text, file.parent, f"{shown_path(file, folder)} ({key})") for text in strings(value))
 
@@ -94,6 +96,19 @@ def values_of(
     for file, settings in read_uv_settings(_with_options(command, variables, str(folder)), folder):
         own = (table(settings.get("pip")),) if command.words[:1] == ("pip",) else ()
         yield from ((file, part[key]) for part in (*own, settings) if key in part)
+
+
+def lowest_first(command: CommandLine, variables: Mapping[str, str], folder: Path, *, is_direct: bool) -> Iterator[str]:
+    """Yield that uv installs the lowest versions, where it does: at run time alone. A project has a lock for that.
+
+    :param is_direct: whether the command itself names torch
+    """
+    if not (command.words[:1] in (("pip",), ("tool",)) or command.runs_with):
+        return
+    said = command.value("--resolution") or variables.get("UV_RESOLUTION")
+    said = said or str(next((value for _, value in values_of(command, variables, folder, "resolution")), ""))
+    if said == "lowest" or (said == "lowest-direct" and is_direct):
+        yield f"uv installs the lowest torch that will do (resolution {said}), and builds take the newest"
 
 
 def with_settings(command: CommandLine, variables: Mapping[str, str], folder: Path) -> CommandLine:

@@ -151,6 +151,14 @@ def test_the_arguments_are_named_as_the_source(tmp_path: Path) -> None:
     assert item.source == "the arguments of uv"
 
 
+def test_pipx_run_brings_no_other_torch_than_the_package(tmp_path: Path) -> None:
+    command = parse_arguments(PIPX, ("run", "--with", "torch==2.8.0", "--spec", "./ext", "ext"))
+    for own, expected in ((("torch",), []), (("numpy",), ["torch==2.8.0"]), (None, ["torch==2.8.0"])):
+        building = Project(folder=str(tmp_path / "ext"), name="ext", dependencies=own)
+        asked = read_asked_for(command, folder=str(tmp_path), variables={}, python=PYTHON, building=building)
+        assert requirements(asked) == expected
+
+
 def test_arguments_of_pipx_for_pip(tmp_path: Path) -> None:
     (tmp_path / "pins.txt").write_text("torch==2.8.0\n")
     assert requirements(ask(tmp_path, PIPX, "install", "app", "--pip-args", "-c 'pins.txt'")) == ["torch==2.8.0"]
@@ -294,6 +302,7 @@ def test_builds_take_the_newest_torch_whatever_is_installed_by_uv(
         ("uv tool install ext", "UV_BUILD_CONSTRAINT"),
         ("pip install --build-constraint limits.txt ext", ""),
         ("pip install ext", "PIP_BUILD_CONSTRAINT"),
+        ("pip --isolated install ext", "PIP_CONSTRAINT"),
     ],
 )
 def test_what_limits_the_torch_of_builds_alone(tmp_path: Path, line: str, variable: str) -> None:
