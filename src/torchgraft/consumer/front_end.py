@@ -106,7 +106,7 @@ def find_caller(hook: HookProcess, ancestors: tuple[Process, ...]) -> Caller | N
         # Otherwise the file was written by whatever uv made the environment.
         has_version = command.program is FrontEndName.UV and is_isolated_by_uv
         version = parse_pyvenv_cfg(hook.pyvenv_cfg).get("uv") if has_version else None
-        return Caller(front_end=_front_end(command, version), process=process, command=command, hook=hook)
+        return Caller(front_end=describe_front_end(command, version), process=process, command=command, hook=hook)
     return None
 
 
@@ -134,7 +134,8 @@ def _fills_build_environment(command: CommandLine, process: Process) -> bool:
     return command.program is FrontEndName.PIP and any(is_of_build(Path(place)) for place in places if place)
 
 
-def _front_end(command: CommandLine, version: str | None) -> FrontEnd:
+def describe_front_end(command: CommandLine, version: str | None) -> FrontEnd:
+    """Return who a command line is of, and what comes of it."""
     only_locks = command.has(*_ONLY_LOCKS.get(command.program, ("--dry-run",))) and not command.runs_with
     return FrontEnd(
         name=command.program,
@@ -142,14 +143,9 @@ def _front_end(command: CommandLine, version: str | None) -> FrontEnd:
         command=command.text,
         installs=not (only_locks or command.text in _ONLY_RESOLVES | _ONLY_BUILDS),
         resolves=only_locks or command.text in _ONLY_RESOLVES,
-        ignores_installed=installs_anew(command),
+        ignores_installed=(takes_anew(command) or _upgrades_torch(command)) and not command.leaves_dependencies,
         leaves_dependencies=command.leaves_dependencies,
     )
-
-
-def installs_anew(command: CommandLine) -> bool:
-    """Return whether an installed torch will not stay, whatever it is."""
-    return (takes_anew(command) or _upgrades_torch(command)) and not command.leaves_dependencies
 
 
 def takes_anew(command: CommandLine) -> bool:

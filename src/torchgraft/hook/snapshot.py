@@ -93,8 +93,9 @@ def take_snapshot_at(settings: Settings, hook: Hook, place: Place, python: Pytho
     caller = find_caller(process, ancestors)
     wanted = Wanted()
     if caller is not None:
-        from ..wanted.read_wanted import read_wanted
+        from ..wanted.read_wanted import read_wanted, with_settings
 
+        caller = with_settings(caller)
         wanted = read_wanted(caller, ancestors, python, building=place.project)
     switched_off = users_switch(settings.config, place.project, {**wanted.variables, **settings.variables})
     settings = dataclasses.replace(settings, config=with_users_switch(settings.config, switched_off))
@@ -109,7 +110,7 @@ def take_snapshot_at(settings: Settings, hook: Hook, place: Place, python: Pytho
         own_path=place.search_path,
     )
     finding = look(torch_importable=not own_torch)
-    consumers = [read(found) for found in finding.found]
+    consumers = [read(as_pip_sees(found, caller)) for found in finding.found]
     front_end = FrontEnd(name=FrontEndName.UNKNOWN)
     if caller is not None:
         from ..wanted.read_wanted import front_end_of
@@ -164,6 +165,15 @@ def _unmet(
     required = (*wanted.others, *(project.dependencies or ()))
     unmet = find_unmet(consumer.search_path, required, python=python)
     return tuple(name for name in unmet if name not in {"torch", canonicalize_name(project.name or "")})
+
+
+def as_pip_sees(found: FoundConsumer, caller: Caller | None) -> FoundConsumer:
+    """Return an environment without a prefix that pip installs into, and does not look into: it brings torch anew."""
+    if caller is None or caller.command.text != "pip install" or caller.command.leaves_dependencies:
+        return found
+    is_unseen = caller.command.has("--prefix") or caller.variable("PIP_PREFIX") is not None
+    is_unseen = is_unseen and not holds_torch(Path(found.prefix))
+    return dataclasses.replace(found, targets=()) if is_unseen else found
 
 
 def _with_torch_first(consumers: list[Consumer]) -> Consumer | None:

@@ -34,7 +34,7 @@ def named_files(command: CommandLine, key: str, variables: Mapping[str, str], fo
     return tuple((variable or _settings_of(command, folder).get(key, "")).split())
 
 
-def with_settings(command: CommandLine, folder: str) -> CommandLine:
+def with_settings_of_pip(command: CommandLine, folder: str) -> CommandLine:
     """Return a command line with the options of upgrades for which settings stand, unless a variable says otherwise."""
     said = {key: value for key, value in _settings_of(command, folder).items() if key in PIP_UPGRADES}
     options = tuple((f"--{key}", "") for key, value in said.items() if is_switched_on(value))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from ..consumer.command_line import CommandLine
-from ..consumer.front_end import Caller, installs_anew, is_switched_on, takes_anew
+from ..consumer.front_end import Caller, describe_front_end, is_switched_on, takes_anew
 from ..consumer.processes import Process
 from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 # A folder, or a distribution with extras, which may be the one that is being built.
 _LOOKS_LIKE_PLACE = re.compile(r"\s*\.|-e |.*[/\\\[]|.*file:")
 _REINSTALLS = frozenset({"pipx reinstall", "pipx reinstall-all"})
-# The commands of uv that resolve by its settings, and write no lock.
-_BY_SETTINGS = frozenset({("pip",), ("tool",)})
 # Those that may work from a lock of a project.
 _WITH_LOCK = frozenset({FrontEndName.UV, FrontEndName.POETRY, FrontEndName.PDM})
 # The commands of poetry and pdm that work on the dependencies of a project.
@@ -90,27 +88,29 @@ def front_end_of(caller: Caller, wanted: Wanted, *, torch_comes_first: bool = Fa
     """
     is_poetry = caller.name is FrontEndName.POETRY
     resolves = wanted.resolves and (torch_comes_first or not is_poetry)
-    command = _with_settings(caller)
+    command = caller.command
     takes_newest = takes_anew(command) or (command.text == "pip install" and command.has("--upgrade", "-U"))
     return replace(
         caller.front_end,
         resolves=caller.front_end.resolves or resolves,
-        ignores_installed=installs_anew(command) or (takes_newest and wanted.named),
+        ignores_installed=caller.front_end.ignores_installed or (takes_newest and wanted.named),
     )
 
 
-def _with_settings(caller: Caller) -> CommandLine:
-    """Return the command line with what the front end's settings files say of upgrades."""
+def with_settings(caller: Caller) -> Caller:
+    """Return the front end with what its settings files say of upgrades and dependencies, as options."""
     command, variables, folder = caller.command, dict(caller.process.variables), caller.process.folder
-    if command.program is FrontEndName.UV and command.words[:1] in _BY_SETTINGS:
-        from .uv_settings import with_settings
+    if command.program is FrontEndName.UV and command.words[:1] in (("pip",), ("tool",)):
+        from .uv_settings import with_settings_of_uv
 
-        return with_settings(command, variables, Path(folder))
-    if command.text == "pip install":
-        from .pip_settings import with_settings as with_settings_of_pip
+        command = with_settings_of_uv(command, variables, Path(folder))
+    elif command.text == "pip install":
+        from .pip_settings import with_settings_of_pip
 
-        return with_settings_of_pip(command, folder)
-    return command
+        command = with_settings_of_pip(command, folder)
+    if command is caller.command:
+        return caller
+    return replace(caller, command=command, front_end=describe_front_end(command, caller.front_end.version))
 
 
 def _locked(caller: Caller, files: tuple[str, ...], python: Python) -> Locked | None:
@@ -161,6 +161,7 @@ def _with_project(caller: Caller, locked: Locked | None, python: Python) -> tupl
     if together and together.pinned and not together.accepts(together.pinned):
         faults = []
         found = pins(faults, tool)
+    is_isolated |= command.text == "uv run" and _is_on(caller, "--no-sync")
     writes_lock = not (is_isolated or any(_is_on(caller, option) for option in ("--no-lock", "--frozen-lockfile")))
     return locked, Asked(requirements=found, faults=tuple(faults)), writes_lock
 

@@ -22,9 +22,10 @@ from ..untrusted import find_toml, strings, table
 from .requirements_files import shown_path
 from .torch_lines import Line
 
+_PLACES = ("UV_CONFIG_FILE", "UV_NO_CONFIG", "XDG_CONFIG_HOME", "APPDATA")
 _SYSTEM = Path("/etc/uv/uv.toml")
 # What decides whether an installed torch stays.
-_UPGRADES = ("upgrade", "upgrade-package", "reinstall", "reinstall-package")
+_DECIDING = ("upgrade", "upgrade-package", "reinstall", "reinstall-package", "no-deps")
 _TORCH = re.compile(r"torch\s*($|[\[@<>=!~;,(])", re.IGNORECASE)
 
 
@@ -111,16 +112,20 @@ def lowest_first(command: CommandLine, variables: Mapping[str, str], folder: Pat
         yield f"uv installs the lowest torch that will do (resolution {said}), and builds take the newest"
 
 
-def with_settings(command: CommandLine, variables: Mapping[str, str], folder: Path) -> CommandLine:
-    """Return a command line with the options of upgrades for which settings stand."""
-    said = [(key, next(values_of(command, variables, folder, key), (None, None))[1]) for key in _UPGRADES]
+def with_settings_of_uv(command: CommandLine, variables: Mapping[str, str], folder: Path) -> CommandLine:
+    """Return a command line with the options for which settings stand."""
+    said = [(key, next(values_of(command, variables, folder, key), (None, None))[1]) for key in _DECIDING]
     options = [(f"--{key}", "") for key, value in said if value is True]
     options += [(f"--{key}", text) for key, value in said for text in strings(value)]
     return replace(command, options=(*command.options, *options)) if options else command
 
 
 def _with_options(command: CommandLine, variables: Mapping[str, str], folder: str) -> Mapping[str, str]:
-    """Return the variables with what options say in their stead; files are relative to where uv runs."""
+    """Return the variables with what options say in their stead; files are relative to where uv runs.
+
+    Where its settings are is asked of this process, to which uv hands on its variables.
+    """
+    variables = {**{name: os.environ[name] for name in _PLACES if name in os.environ}, **variables}
     named = command.value("--config-file") or variables.get("UV_CONFIG_FILE")
     found = {**variables, **({"UV_CONFIG_FILE": str(joined(folder, named))} if named else {})}
     return {**found, "UV_NO_CONFIG": "1"} if command.has("--no-config") else found

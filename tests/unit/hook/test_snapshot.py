@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.model.observation import Consumer
+from torchgraft.consumer.front_end import FoundConsumer, find_caller
+from torchgraft.consumer.processes import HookProcess, Process
+from torchgraft.hook.snapshot import as_pip_sees
+from torchgraft.model.observation import Consumer, Rule
 from torchgraft.settings.sources import take_settings
 from torchgraft.tools.shell_snapshot import take_shell_snapshot
 
@@ -90,3 +93,26 @@ def test_what_the_user_has_switched_off(
     )
     settings = take_settings(source, {"torchgraft.consumer": str(environment), **told})
     assert take_shell_snapshot(settings).switched_off == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are named as on POSIX")
+def test_pip_does_not_look_below_the_prefix_that_it_installs_into(environment: Path, tmp_path: Path) -> None:
+    found = FoundConsumer(
+        prefix=str(environment), rule=Rule.PIP_ISOLATION, certain=True, why="", targets=(str(tmp_path / "p"),)
+    )
+    hook = HookProcess(prefix=str(environment), base_prefix="", purelib="", folder=str(tmp_path), sys_path=())
+
+    def targets(command: str) -> tuple[str, ...]:
+        caller = find_caller(hook, (Process(executable="", arguments=tuple(command.split()), folder=str(tmp_path)),))
+        return as_pip_sees(found, caller).targets
+
+    assert targets("pip install --prefix p ext") == ()
+    for command in (
+        "pip install --prefix p --no-deps ext",
+        "pip install --target p ext",
+        "uv pip install --prefix p ext",
+    ):
+        assert targets(command) == found.targets
+    (site,) = (environment / "lib").glob("*/site-packages")
+    (site / "torch-2.9.0.dist-info").mkdir()
+    assert targets("pip install --prefix p ext") == found.targets

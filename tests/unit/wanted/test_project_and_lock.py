@@ -9,7 +9,7 @@ from torchgraft.consumer.front_end import Caller, find_caller
 from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.model.observation import Python
 from torchgraft.model.torch_values import Wanted
-from torchgraft.wanted.read_wanted import front_end_of, read_wanted
+from torchgraft.wanted.read_wanted import front_end_of, read_wanted, with_settings
 
 CASES = Path(__file__).parents[2] / "cases" / "locks"
 PYTHON = Python(
@@ -127,7 +127,8 @@ def test_a_pin_that_the_lock_meets_changes_nothing(project: Path, specifier: str
 
 def test_an_isolated_run_writes_no_lock_that_could_show_how_far_it_is(project: Path) -> None:
     (project / "uv.lock").unlink()
-    for command, resolves in (("uv run python", True), ("uv run --isolated python", False)):
+    for option, resolves in (("", True), (" --isolated", False), (" --no-sync", False)):
+        command = f"uv run --with ext{option} python"
         caller, process = start(project, command)
         assert front_end_of(caller, read_wanted(caller, (process,), PYTHON)).resolves is resolves
 
@@ -154,6 +155,14 @@ def test_who_upgrades_a_torch_that_the_command_names(tmp_path: Path, command: st
     caller = find_caller(HOOK, (process,))
     assert caller is not None
     assert front_end_of(caller, read_wanted(caller, (process,), PYTHON)).ignores_installed is upgrades
+
+
+def test_a_setting_that_leaves_dependencies(tmp_path: Path) -> None:
+    (tmp_path / "uv.toml").write_text("[pip]\nno-deps = true\n")
+    caller, _ = start(tmp_path, "uv pip install ext", UV_CONFIG_FILE=str(tmp_path / "uv.toml"))
+    caller = with_settings(caller)
+    assert caller.front_end.leaves_dependencies
+    assert caller.command.leaves_dependencies
 
 
 def test_without_a_lock_an_isolated_run_takes_what_the_project_requires(project: Path) -> None:
@@ -250,6 +259,7 @@ def test_settings_that_upgrade(
     process = Process(executable=f"/usr/bin/{name}", arguments=(name, *words), folder=str(tmp_path))
     caller = find_caller(HOOK, (process,))
     assert caller is not None
+    caller = with_settings(caller)
     assert front_end_of(caller, read_wanted(caller, (process,), PYTHON)).ignores_installed is upgrades
 
 

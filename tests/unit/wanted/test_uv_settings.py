@@ -80,3 +80,14 @@ def test_constraints_among_uvs_settings(tmp_path: Path, command: str, expected: 
     asked = read_asked_for(line, folder=str(tmp_path), variables=variables, python=PYTHON)
     replaced = ["torch==2.9.0"] if "torch==2.8.0" in expected else expected
     assert [item.requirement.text for item in asked.requirements] == replaced
+
+
+def test_where_the_settings_are_is_what_the_hook_has_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sites.write(tmp_path, {"own.toml": 'constraint-dependencies = ["torch==2.8.0"]\n'})
+    line = Process(executable="/usr/bin/uv", arguments=("uv", "pip", "install", "ext"), folder="/").command_line
+    assert line
+    monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "own.toml"))
+    for off, expected in (("", ["torch==2.8.0"]), ("1", [])):
+        monkeypatch.setenv("UV_NO_CONFIG", off)
+        asked = read_asked_for(line, folder=str(tmp_path), variables={}, python=PYTHON)
+        assert [item.requirement.text for item in asked.requirements] == expected
