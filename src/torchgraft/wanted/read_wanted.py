@@ -125,6 +125,8 @@ def _locked(caller: Caller, files: tuple[str, ...], python: Python) -> Locked | 
         # What a variable says of groups, as the option that it stands for.
         options = (option for option in ("--no-default-groups", "--no-dev") if _is_on(caller, option))
         command = replace(command, options=(*command.options, *((option, "") for option in options)))
+    elif caller.name is FrontEndName.PDM and (named := caller.variable("PDM_LOCKFILE")):
+        command = replace(command, options=(("--lockfile", named), *command.options))
     root = _project_folder(caller)
     return read_lock(caller.process.folder, command=command, root=root, extra_files=files, python=python)
 
@@ -203,7 +205,7 @@ def _project_folder(caller: Caller) -> str | None:
     if caller.name is FrontEndName.UV:
         # uv has changed to --directory by now: its working folder says so.
         return caller.command.value("--project") or caller.variable("UV_PROJECT")
-    return caller.command.value("-C", "--directory", "-P", "--project", "-p")
+    return caller.command.value("-C", "--directory", "-P", "--project", "-p") or caller.variable("PDM_PROJECT")
 
 
 @dataclass(frozen=True, kw_only=True)
