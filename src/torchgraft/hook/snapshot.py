@@ -167,7 +167,7 @@ def _unmet(
     return tuple(name for name in unmet if name not in {"torch", canonicalize_name(project.name or "")})
 
 
-def as_pip_sees(found: FoundConsumer, caller: Caller | None) -> FoundConsumer:
+def as_pip_sees(found: Consumer, caller: Caller | None) -> Consumer:
     """Return an environment without a prefix that pip installs into, and does not look into: it brings torch anew."""
     if caller is None or caller.command.text != "pip install" or caller.command.leaves_dependencies:
         return found

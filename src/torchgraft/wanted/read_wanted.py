@@ -282,7 +282,7 @@ def read_asked_for(
             limits += read_receipts(tools, faults, "constraints")
             overrides += read_receipts(tools, faults, "overrides")
         lock_files += reader.lock_files
-        faults += _for_builds_alone(RequirementsReader(Path(folder), []), sources.for_builds, python)
+        faults += RequirementsReader(Path(folder), []).pins_for_builds(sources.for_builds, python)
         build_variables = projects.variables
     if command.program is FrontEndName.UV:
         from .uv_settings import lowest_first, pip_lines
@@ -330,14 +330,6 @@ def _readers(
 
 def _names_torch(project: Project, python: Python) -> bool:
     return any(torch_in_line(Line(text, Path(), ""), python, []) for text in project.dependencies or ())
-
-
-def _for_builds_alone(reader: RequirementsReader, files: tuple[str, ...], python: Python) -> Iterator[str]:
-    """Yield which torch is pinned for builds, and not for what is installed."""
-    for line in (line for file in files for line in reader.read(file)):
-        asked = torch_in_line(line, python, [])
-        if asked and (asked.requirement.pinned or asked.requirement.url):
-            yield f"{line.source} has {asked.requirement.text} for builds alone"
 
 
 def _others(lines: Iterable[Line], building: Project | None) -> Iterator[str]:

@@ -17,10 +17,11 @@ from urllib.parse import unquote
 from packaging.utils import canonicalize_name
 
 from ..files import UnreadableError, read_text, read_whole
+from ..model.observation import Python
 from ..model.torch_values import requirement_of
 from ..redaction import without_credentials
 from ..untrusted import find_toml, parse_toml, strings, table
-from .torch_lines import Line
+from .torch_lines import Line, torch_in_line
 
 # Any of them makes a folder a project.
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -122,6 +123,13 @@ class RequirementsReader:
             )
             self.script = self._toml(content, shown)
             yield from self._listed(self.script.get("dependencies"), path.parent, f"{shown} (its metadata)")
+
+    def pins_for_builds(self, files: tuple[str, ...], python: Python) -> Iterator[str]:
+        """Yield which torch files pin that limit builds alone, and not what is installed."""
+        for line in (line for file in files for line in self.read(file)):
+            asked = torch_in_line(line, python, [])
+            if asked and (asked.requirement.pinned or asked.requirement.url):
+                yield f"{line.source} has {asked.requirement.text} for builds alone"
 
     def of_script(self, key: str) -> Iterator[Line]:
         """Return what the `[tool.uv]` of the last script adds to what it requires."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.consumer.front_end import FoundConsumer, find_caller
+from torchgraft.consumer.front_end import find_caller
 from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.hook.snapshot import as_pip_sees
 from torchgraft.model.observation import Consumer, Rule
@@ -97,7 +97,7 @@ def test_what_the_user_has_switched_off(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are named as on POSIX")
 def test_pip_does_not_look_below_the_prefix_that_it_installs_into(environment: Path, tmp_path: Path) -> None:
-    found = FoundConsumer(
+    found = Consumer(
         prefix=str(environment), rule=Rule.PIP_ISOLATION, certain=True, why="", targets=(str(tmp_path / "p"),)
     )
     hook = HookProcess(prefix=str(environment), base_prefix="", purelib="", folder=str(tmp_path), sys_path=())

@@ -99,6 +99,7 @@ def test_variables_of_uv_mean_what_its_options_mean(project: Path) -> None:
 def test_variables_of_pdm_mean_what_its_options_mean(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(CASES / "pdm_default", tmp_path / "project"))
     shutil.copy(CASES / "pdm_fork" / "pdm.lock", folder / "other.lock")
+    (folder / "pyproject.toml").write_text("[project]\ndependencies = ['torch']\n")
     assert texts(want(folder, "pdm sync")) == LOCKED
     assert texts(want(tmp_path, "pdm sync", PDM_PROJECT="project")) == LOCKED
     assert texts(want(folder, "pdm sync", PDM_LOCKFILE="other.lock")) == ("torch==2.9.0", [])
