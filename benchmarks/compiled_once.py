@@ -1,6 +1,6 @@
 """What the second build of the same sources costs: by the store, by ccache, by sccache, against the first.
 
-    python benchmarks/compiled_once.py WHEEL --torch ENVIRONMENT [--files N] [--header torch/extension.h]
+    python benchmarks/compiled_once.py WHEEL --torch ENVIRONMENT [--files N] [--header HEADER] [--ways ccache]
 
 ENVIRONMENT has a torch, and is not changed. The sdist of a C++ extension is built three times for each way: by pip, by
 pip with another temporary folder, and by uv. `ccache` and `sccache` have to be on PATH; each way has its own cache,
@@ -50,7 +50,7 @@ def measure(wheels: list[Path], folder: Path, options: argparse.Namespace) -> Ta
     table = Table(columns(wheels))
     sdist = write_sdist(folder, options.files, options.header)
     houses = [wheelhouse(wheel, folder / f"wheels-{i}", "ninja") for i, wheel in enumerate(wheels)]
-    for way in ("store", "ccache", "sccache"):
+    for way in options.ways.split():
         if way == "store" or shutil.which(way):
             found = [second_builds(way, sdist, house, folder, options) for house in houses]
             for title in found[0]:
@@ -135,4 +135,4 @@ def write_sdist(folder: Path, files: int, header: str) -> Path:
 
 
 if __name__ == "__main__":
-    main(measure, str(__doc__), torch=sys.prefix, files=10, header="torch/extension.h")
+    main(measure, str(__doc__), torch=sys.prefix, files=10, header="torch/extension.h", ways="store ccache sccache")

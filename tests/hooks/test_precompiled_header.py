@@ -9,11 +9,13 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from torchgraft.compile.precompiled_header import through_header
+from torchgraft.compile.compilation import Compilation
+from torchgraft.compile.precompiled_header import _make, through_header
 
 # As torch's BuildExtension calls it.
 COMPILES = """
@@ -132,6 +134,14 @@ def test_ninja_hears_of_the_headers_and_not_of_the_cache(desk: Desk, option: str
     assert desk.made == 1
 
 
+def test_one_that_is_removed_meanwhile_is_not_missed(desk: Desk) -> None:
+    desk.compile(desk.begin(), "-MMD", "-MF", "a.d")
+    desk.use_compiler(f'#!/bin/sh\nrm -rf "{desk.cache}"/headers/*-*\n' + COUNTS)
+    desk.compile(desk.begin(), "-MMD", "-MF", "a.d")
+    assert "value.h" in desk.source.with_suffix(".d").read_text()
+    assert desk.entries() == []
+
+
 def test_other_flags_or_headers_are_another_one(desk: Desk) -> None:
     variables = desk.begin()
     assert desk.takes(variables)
@@ -176,6 +186,13 @@ def test_one_that_cannot_be_made_costs_a_line_in_each_build(desk: Desk, capfd: A
         assert desk.made == number
     assert desk.entries() == []
     assert not list((desk.cache / "headers").glob(".*.tmp"))
+
+
+def test_a_disk_that_is_nearly_full_is_not_filled(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_900_000_000))
+    compilation = Compilation("a.cpp", (("-I", str(desk.include)),), ())
+    with pytest.raises(ValueError, match="less than 2 GB are free"):
+        _make("c++", compilation, str(desk.include / "torch" / "extension.h"), (), desk.cache / "headers" / "1-2")
 
 
 def test_two_builds_at_once_make_one(desk: Desk) -> None:

@@ -44,7 +44,7 @@ case " $* " in *" -c "*) [ -z "$_TORCHGRAFT_PYTHON" ] || exec "$_TORCHGRAFT_PYTH
 "$_TORCHGRAFT_ROOT" {module} "$0" {compiler} "$@" ;; esac
 exec {compiler} "$@"
 """
-_FOLDER = "headers"
+_FOLDER, _ABOUT = "headers", "about.json"
 _WITHOUT = f"torchgraft: {HEADER} is not precompiled, and C++ is compiled without"
 _LARGEST_BYTES = 10_000_000
 _FREE_BYTES = 2_000_000_000  # one takes 0.8 GB
@@ -106,10 +106,12 @@ def main() -> None:
     """Compile as the arguments say, with the header where it fits; end as the compiler does."""
     script, compiler, *arguments = sys.argv[1:]
     compilation = parse_compilation(arguments)
-    entry = None
+    entry, headers = None, ""
     try:
         if compilation is not None and begins_with(Path(compilation.source)):
             entry = _header(compiler, compilation, Path(script).parents[2] / _FOLDER)
+            # It may be removed from the cache meanwhile: gcc then reads the plain one.
+            headers = _dependencies(entry, is_whole="-MMD" not in arguments) if entry else ""
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         _leave_word(f"{_WITHOUT}: {error}")
     if compilation is None or entry is None:
@@ -120,8 +122,20 @@ def main() -> None:
         os.execv(compiler, command)  # noqa: S606
     status = subprocess.run(command, check=False).returncode
     if status == 0:
-        _name_headers(entry, compilation, is_whole="-MMD" not in arguments)
+        rule = Path(compilation.dependencies)
+        rule.write_text(re.sub(r"(?<!\\)(?=\n)", lambda _: headers, read_text(rule, _LARGEST_BYTES), count=1))
     sys.exit(status if status >= 0 else 128 - status)
+
+
+def _dependencies(entry: Path, *, is_whole: bool) -> str:
+    """Return the headers in it, as gcc names them in a rule of make without a precompiled one: ninja goes by that.
+
+    :param is_whole: whether those of the system are named, too
+    """
+    about = json.loads(read_text(entry / _ABOUT, _LARGEST_BYTES))
+    folders = tuple(f"{name}/" for option, name in about["folders"] if option == "-I")
+    files = [file for file in about["files"] if is_whole or file.startswith(folders)]
+    return "".join(" \\\n " + re.sub(r"([ #])", r"\\\1", file).replace("$", "$$") for file in files)
 
 
 def _header(compiler: str, compilation: Compilation, folder: Path) -> Path | None:
@@ -164,7 +178,10 @@ def _find(folder: Path, key: str, compilation: Compilation) -> Path | None:
 
 def _fits(entry: Path, compilation: Compilation) -> bool:
     """Return whether all headers in it are as they were, and are those that would be found now."""
-    about = json.loads(read_text(entry / "about.json", _LARGEST_BYTES))
+    try:
+        about = json.loads(read_text(entry / _ABOUT, _LARGEST_BYTES))
+    except ValueError:  # somebody removes it
+        return False
     files = about["files"]
     if any(_state(path) != state for path, state in files.items()):
         return False
@@ -211,22 +228,8 @@ def _make(compiler: str, compilation: Compilation, header: str, flags: tuple[str
             raise ValueError("it includes headers of the source tree")
         rule.unlink()
         about = {"files": {path: _state(path) for path in files}, "folders": used_folders(compilation, files)}
-        (draft / "about.json").write_text(json.dumps(about))
+        (draft / _ABOUT).write_text(json.dumps(about))
         (draft / "include").symlink_to(header.removesuffix(f"/{HEADER}"))  # of no use without
         size = os.stat(target).st_size  # noqa: PTH116
     said = f"{size / 1e6:.0f} MB in {entry}, in {time.monotonic() - started:.0f} s"
     _leave_word(f"torchgraft: {HEADER} is precompiled for this build and later ones: {said}")
-
-
-def _name_headers(entry: Path, compilation: Compilation, *, is_whole: bool) -> None:
-    """Name the headers in a file of dependencies, as gcc does without a precompiled one: ninja goes by that.
-
-    :param is_whole: whether those of the system are named, too
-    """
-    path = Path(compilation.dependencies)
-    text = read_text(path, _LARGEST_BYTES)
-    about = json.loads(read_text(entry / "about.json", _LARGEST_BYTES))
-    folders = tuple(f"{name}/" for option, name in about["folders"] if option == "-I")
-    files = [file for file in about["files"] if is_whole or file.startswith(folders)]
-    names = "".join(" \\\n " + re.sub(r"([ #])", r"\\\1", file).replace("$", "$$") for file in files)
-    path.write_text(re.sub(r"(?<!\\)(?=\n)", lambda _: names, text, count=1))

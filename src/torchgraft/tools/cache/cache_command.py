@@ -36,7 +36,7 @@ _UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _KINDS = {CacheKind.DRAFT: "left over", CacheKind.LOCK: "tree", CacheKind.NOTE: "tree"}
 _PLACES = {
     CacheKind.BYTECODE: "of a package in the build environments of uv",
-    CacheKind.COMPILER: "calls a compiler through a cache",
+    CacheKind.COMPILER: "a script in front of a compiler",
     CacheKind.LOCK: "the lock of a source tree",
     CacheKind.NOTE: "for which torch a source tree was built",
 }
