@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..codec import json_text
 from ..errors import shown
-from ..files import names_in, read_text
+from ..files import names_in
 from ..hook.build_state import SOURCE_NAME, BuildState, count_text, duration_text
 from ..hook.progress import FOLDER, SILENT_S, read_state
 from ..settings.sources import take_shell_settings
@@ -122,28 +122,17 @@ def _ended_line(state: BuildState, now_s: float, names: int) -> str:
 
 
 def _with_processes(state: BuildState) -> SeenBuild:
-    """Return a build with what its processes show; nothing where processes have no folder in /proc."""
-    found = dict(_processes())
-    own, grown = {state.process}, True
-    while grown:
-        below = {pid for pid, parent in found.items() if parent in own} - own
-        own, grown = own | below, bool(below)
+    """Return a build with what its processes show, as far as they are there and may be looked at."""
+    import psutil
+
     files: dict[str, None] = {}
     memory = 0
-    for pid in sorted(own):
-        folder = Path("/proc", str(pid))
-        pages = read_text(folder / "statm").split()
-        memory += int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if len(pages) > 1 else 0
-        words = read_text(folder / "cmdline").split("\0")
-        if "-c" in words:
-            names = (word.rpartition("/")[2] for word in words if SOURCE_NAME.search(word))
-            files.update(dict.fromkeys(name for name in names if not name.startswith("tmpxft")))
+    with contextlib.suppress(psutil.Error):
+        hook = psutil.Process(state.process)
+        for process in (hook, *hook.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                memory += process.memory_info().rss
+                words = process.cmdline()
+                names = (word.rpartition("/")[2] for word in words if "-c" in words and SOURCE_NAME.search(word))
+                files.update(dict.fromkeys(name for name in names if not name.startswith("tmpxft")))
     return SeenBuild(state=state, files=tuple(files), memory_bytes=memory)
-
-
-def _processes() -> Iterator[tuple[int, int]]:
-    for name in names_in(Path("/proc")):
-        if name.isdecimal():
-            facts = read_text(Path("/proc", name, "stat")).rpartition(")")[2].split()
-            if len(facts) > 1:
-                yield int(name), int(facts[1])
