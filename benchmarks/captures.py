@@ -33,6 +33,7 @@ from ten_files import path_without, write_ten_files
 ROWS = 24
 # So many bytes after its first one, a line is there, and what the front end draws next to it too.
 ENOUGH = 3000
+BEGINS = b"\x1bD"
 
 
 def captured(command: list[str | Path], width: int, *, folder: Path, end_after_s: float = 0, **variables: str) -> bytes:
@@ -58,7 +59,10 @@ def captured(command: list[str | Path], width: int, *, folder: Path, end_after_s
 
 def moments(data: bytes, width: int) -> str:
     """Return what the terminal shows while the first and the last line on progress stand there, and at the end."""
-    places = [match.start() + ENOUGH for match in re.finditer(b"torchgraft: [a-z]+: ", data)]
+    told = [match.start() for match in re.finditer(b"torchgraft: [a-z]+: ", data)]
+    # Before the next line is written, or it is cleared; but soon: pip draws little, uv all again ten times a second.
+    ends = [*(data.rfind(BEGINS, 0, start) for start in told[1:]), data.rfind(BEGINS)]
+    places = [min(end, start + ENOUGH) for start, end in zip(told, ends, strict=False)]
     texts = [drawn(data[:place], width) for place in dict.fromkeys((*places[:1], *places[-1:], len(data)))]
     return f"{'-' * width}\n".join(texts)
 

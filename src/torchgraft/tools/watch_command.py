@@ -29,7 +29,7 @@ EPILOG = """examples:
 """
 _EACH_S = 1.0
 _MOST_LAST = 8
-_BAR = 20
+_BAR = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ def _live_lines(build: SeenBuild, now_s: float) -> Iterator[str]:
     if state.total or state.per_cent >= 0:
         bar = f"[{'#' * done}{'.' * (_BAR - done)}] {state.share:4.0%}  {bar}"
     left = state.left_s(now_s)
-    times = duration_text(state.took_s(now_s)) + (f", about {duration_text(left)} left" if left else "")
+    times = duration_text(state.took_s(now_s)) + (f", ~{duration_text(left)} left" if left else "")
     last = f"{duration_text(state.last_s)} last time" if state.last_s else ""
     yield "  " + "  ".join(filter(None, (bar, times, last)))
     files = ", ".join(build.files) or state.file
@@ -106,7 +106,7 @@ def _live_lines(build: SeenBuild, now_s: float) -> Iterator[str]:
         yield f"  compiling {files}"
     jobs = f"{state.jobs} job{'' if state.jobs == 1 else 's'}" if state.jobs else ""
     if state.shared:
-        jobs = f"{jobs}, shared with other builds" if jobs else "waiting for other builds"
+        jobs = f"{jobs}, shared" if jobs else "waiting for other builds"
     memory = f"{build.memory_bytes / 1e9:.1f} GB" if build.memory_bytes else ""
     torch = f"torch {state.torch}" if state.torch else ""
     front_end = state.front_end if state.front_end != "unknown" else ""

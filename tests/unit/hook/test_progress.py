@@ -199,7 +199,7 @@ def test_watch_shows_builds_and_the_last_ones(
         (tmp_path / FOLDER / name).write_text(json_text(state))
     assert main(["watch", "--once"]) == 0
     text = capsys.readouterr().out
-    assert "[##########..........]  50%  5 of 10 files  60 s, about 60 s left" in text
+    assert "[######......]  50%  5 of 10 files  60 s, ~60 s left" in text
     assert "2 jobs, 0.1 GB, torch 2.9.0" in text or "GB, torch 2.9.0" in text
     assert "other" in text
     assert "10 min" in text
