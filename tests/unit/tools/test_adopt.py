@@ -411,6 +411,16 @@ ASKED = {
         "def has(name):\n    try:\n        version(name)\n    except Exception:\n        return None\nhas('B_x')",
         ["b-x"],
     ),
+    "in turn": (
+        "NAMES = ['b', 'b-headless', 'b-contrib']\ndef has(name):\n    try:\n        distribution(name)\n"
+        "    except PackageNotFoundError:\n        return False\n    return True\n"
+        "need = [next((n for n in NAMES if has(n)), NAMES[0])]",
+        ["b", "b-headless", "b-contrib"],
+    ),
+    "in turn, at once": (
+        "for name in ('b', 'c', 'd'):\n    try:\n        version(name)\n    except PackageNotFoundError:\n        pass",
+        ["b", "c", "d"],
+    ),
     "by an import": (
         "try:\n    import cv2\nexcept ImportError:\n    pass",
         ["opencv-python", "opencv-python-headless"],
@@ -461,9 +471,18 @@ ELSEWHERE = {
     "FILE = 'helper.py'\nspec = spec_from_file_location('h', FILE)": "helper.py",
     "subprocess.check_call([sys.executable, 'tools/helper.py', '--out', 'x'])": "tools/helper.py",
     "os.system('python helper.py')": "helper.py",
+    "subprocess.run([sys.executable, '-m', 'tools.helper'])": "tools/helper.py",
     "sys.path.insert(0, os.path.join(HERE, 'tools'))\nfrom helper import extension": "tools/helper.py",
     "sys.path.append('tools')\nimport helper": "tools/helper.py",
 }
+
+
+def test_a_file_that_is_run_and_imports_from_the_tree(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "flags.py").touch()
+    (tmp_path / "helper.py").write_text(f"{HELPER}from tools.flags import FLAGS\n")
+    found = adopt(tmp_path, setup_py=f"{PLAIN}exec(open('helper.py').read())\n")
+    assert build_system(found)[2] == {"backend": "setuptools.build_meta:__legacy__"}
 
 
 @pytest.mark.parametrize(("script", "file"), ELSEWHERE.items())

@@ -9,7 +9,7 @@ import ast
 import fnmatch
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -135,7 +135,7 @@ def read_script(
     return Script(
         imports=tuple(found for found in others if found.module.partition(".")[0] not in sys.stdlib_module_names),
         skipped=tuple(found for found in all_imports if (found.module, found.where) not in known),
-        own_tree=f"{first.where} imports {first.module}" if first else "",
+        own_tree=f"{first.where} imports {first.module}" if first else own_tree.needs_root,
         questions=tuple(dict.fromkeys(f"{file}:{line} {what}" for what, line in reached.questions)),
         strings=tuple(sorted(texts | own_tree.strings)),
         unconditional_cuda=f"{file}:{reached.cuda[0]}" if reached.cuda else "",
@@ -221,6 +221,7 @@ class OwnTree:
         self._folder = folder
         self._roots = (folder, folder / "src", *more)
         self.strings: set[str] = set()
+        self.needs_root = ""  # which file that is run imports from there
 
     def holds(self, module: str) -> bool:
         """Return whether the root of the source tree has the module."""
@@ -230,13 +231,14 @@ class OwnTree:
         """Return whether the source tree has the module, in its root or in what setup.py may add to the path."""
         return any(self._is_in(root, module) for root in self._roots)
 
-    def follow(self, modules: Iterable[tuple[str, bool]], files: Iterable[Path] = ()) -> Iterator[Import]:
+    def follow(self, modules: Iterable[tuple[str, bool]], files: Collection[Path] = ()) -> Iterator[Import]:
         """Yield what the modules of the source tree import in turn; what may never run is marked as late.
 
         :param modules: those that setup.py imports, and whether it puts up with their absence
         :param files: those that it runs
         """
         seen: set[Path] = set()
+        run = set(files)
         waiting = [(path, "", False) for path in files]
         # What has to be there comes first: a module that is imported twice is imported by that.
         todo = sorted(modules, key=lambda item: item[1])
@@ -249,6 +251,8 @@ class OwnTree:
                     continue
                 seen.add(path)
                 for found, names in self._read(path, package):
+                    if path in run and self.holds(found.module):
+                        self.needs_root = self.needs_root or f"{found.where} imports {found.module}"
                     if not self.has(found.module):
                         yield replace(found, guarded=guarded or found.guarded)
                     elif not found.late:

@@ -22,13 +22,14 @@ _LISTS = frozenset({"by_key", "distributions", "packages_distributions", "workin
 def asked_distributions(nodes: list[ast.AST]) -> tuple[str, ...]:
     """Return the distributions that a script asks for, and puts up with the absence of: its metadata follow from that.
 
-    They are named in the question, in a call of the function that asks, or in a pair of which one is chosen; or a
-    module is tried, and a distribution of such a name required.
+    They are named in the question, in a call of the function that asks, in a list of which each is asked for, or in a
+    pair of which one is chosen; or a module is tried, and a distribution of such a name required.
     """
     found: list[str] = []
     modules: list[str] = []
     functions = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     askers = {function.name for function in functions if any(_asks(n) and not _literal(n) for n in ast.walk(function))}
+    values = {t.id: n.value for n in nodes if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
     lists_all = any(name_of(node) in _LISTS for node in nodes if isinstance(node, ast.expr))
     for node in nodes:
         if isinstance(node, ast.Try):
@@ -38,6 +39,8 @@ def asked_distributions(nodes: list[ast.AST]) -> tuple[str, ...]:
             modules += [part.module or "" for part in node.body if isinstance(part, ast.ImportFrom)]
         elif isinstance(node, ast.Call) and name_of(node.func) in askers:
             found += _literal(node)
+        elif isinstance(node, (ast.For, ast.ListComp, ast.GeneratorExp)):
+            found += _asked_in_turn(node, askers, values)
         elif isinstance(node, ast.Call) and name_of(node.func) == "find_spec":
             modules += _literal(node)
         elif isinstance(node, ast.Compare) and lists_all and isinstance(node.ops[0], ast.In):
@@ -59,6 +62,20 @@ def asked_distributions(nodes: list[ast.AST]) -> tuple[str, ...]:
         found += VARIANTS.get(top, alike if name else [])
     left_out = {*MATCHED, *OF_SETUPTOOLS, *sys.stdlib_module_names}
     return tuple(dict.fromkeys(name for name in found if name not in left_out))
+
+
+def _asked_in_turn(
+    node: ast.For | ast.ListComp | ast.GeneratorExp, askers: set[str], values: dict[str, ast.expr]
+) -> list[str]:
+    """Return the constants of a list if each of them is asked for in a loop."""
+    loops: list[ast.For | ast.comprehension] = [node] if isinstance(node, ast.For) else list(node.generators)
+    calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and (_asks(one) or name_of(one.func) in askers)]
+    given = {name_of(argument) for call in calls for argument in call.args} - {""}
+    lists = [loop.iter for loop in loops if name_of(loop.target) in given]
+    listed = [values.get(name_of(one), one) for one in lists]
+    return [
+        name for one in listed if isinstance(one, (ast.List, ast.Tuple)) for item in one.elts for name in _named(item)
+    ]
 
 
 def _asks(node: ast.AST) -> bool:

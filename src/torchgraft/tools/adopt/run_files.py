@@ -19,9 +19,11 @@ _MOST_PARTS = 4
 
 def find_run_files(nodes: Iterable[ast.AST], folder: Path) -> tuple[Path, ...]:
     """Return the Python files of a source tree that a script runs."""
-    return tuple(
-        path for path in _places(nodes, folder, _RUNNERS | _STARTERS) if path.suffix == ".py" and path.is_file()
-    )
+    places = _places(nodes, folder, _RUNNERS | _STARTERS)
+    # python -m tools.build
+    modules = (folder / f"{path.relative_to(folder).as_posix().replace('.', '/')}.py" for path in places)
+    found = dict.fromkeys((*places, *modules))
+    return tuple(path for path in found if path.suffix == ".py" and path.is_file())
 
 
 def find_import_folders(nodes: Iterable[ast.AST], folder: Path) -> tuple[Path, ...]:
