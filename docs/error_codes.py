@@ -44,8 +44,9 @@ The consumer only has a part of torch: metadata without files, or files without 
 installation leaves such a torch behind. Install it again. If it came from a folder, that folder has to exist again.""",
             "torch-unclear": """\
 The command may say which torch will be installed, but in a place that torchgraft cannot read: requirements on
-standard input, a file at an address, a line that does not parse. The newest torch would be a guess, so the build
-stops.
+standard input or in a pipe, a file at an address, a line that does not parse. Or uv is told to install the lowest
+versions (`--resolution lowest`), while it builds with the newest, or a torch is pinned for builds alone
+(`--build-constraints`). The newest torch would be a guess, so the build stops.
 
 Or the command uses a lock file that does not decide which torch: there are several, for extras or groups that the
 command does not name, or one that is built from source, or a file that cannot be read. The message says what it

@@ -126,8 +126,29 @@ def _find_by_pip_isolation(scene: Scene) -> Iterator[RuleVerdict]:
     if not _is_pip_isolated(scene) or is_throw_away(Path(scene.hook.prefix)):
         yield RuleVerdict(rule=Rule.PIP_ISOLATION, said="the hook's own site-packages are not hidden")
         return
+    if (tool := _injected_tool(scene)) is not None:
+        yield consumer_is(Rule.PIP_ISOLATION, tool, "pipx injects into it, and asks for the name here", certain=True)
+        return
     why = "its interpreter runs the hook, and its site-packages are hidden"
     yield consumer_is(Rule.PIP_ISOLATION, Path(scene.hook.prefix), why, certain=True, targets=_pip_targets(scene))
+
+
+def _injected_tool(scene: Scene) -> Path | None:
+    """Return the environment with torch that pipx will inject into, while it only asks for a distribution's name.
+
+    It installs that without its dependencies, into an environment of a moment, and throws both away.
+    """
+    process = next(
+        (one for one in scene.ancestors if one.command_line and one.command_line.text == "pipx inject"), None
+    )
+    is_asking = scene.caller is not None and scene.caller.command.leaves_dependencies
+    if process is None or process.command_line is None or not is_asking or holds_torch(Path(scene.hook.prefix)):
+        return None
+    named = next(iter(process.command_line.positional), "")
+    data = process.variable("XDG_DATA_HOME") or "~/.local/share"
+    homes = (process.variable("PIPX_HOME") or f"{data}/pipx", "~/.local/pipx")
+    tools = (joined(process.folder, home) / "venvs" / named for home in homes if named)
+    return next((tool for tool in tools if holds_torch(tool) and scene.fits(tool)), None)
 
 
 def _is_pip_isolated(scene: Scene) -> bool:

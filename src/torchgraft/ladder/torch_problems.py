@@ -60,9 +60,9 @@ def unclear(snapshot: Snapshot, choice: Choice) -> Problem:
     name = snapshot.project.name or "this package"
     return Problem(
         code="torch-unclear",
-        headline=f"which torch {name} has to be built for stands where it cannot be read",
+        headline=f"nothing that can be read says which torch {name} has to be built for",
         evidence=(
-            *(Evidence(label="unread", text=fault) for fault in snapshot.asked_faults[:3]),
+            *(Evidence(label="found", text=fault) for fault in snapshot.asked_faults[:3]),
             Evidence(label="else", text=f"the newest that '{_text(choice)}' allows would be a guess"),
         ),
         why="the wheel would be built for that one, and may meet another",

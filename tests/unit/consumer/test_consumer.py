@@ -192,6 +192,26 @@ def test_r1_pip_and_its_targets(
     assert found.targets == tuple(str(tmp_path / target) for target in targets)
 
 
+def test_r1_pipx_asks_for_the_name_of_what_it_injects(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").touch()
+    own = hook(tmp_path / "moment", hidden=True, PYTHONPATH=str(tmp_path / "site"))
+    tool = write_environment(tmp_path / "home" / "venvs" / "app")
+    write_environment(tmp_path / "home" / "venvs" / "bare", torch=None)
+
+    def found(pip: str, pipx: str) -> str:
+        ancestors = (*caller(pip, tmp_path), *caller(pipx, tmp_path, PIPX_HOME="home"))
+        return one(find(own, ancestors)).prefix
+
+    assert found("pip install --no-deps ./ext", "pipx inject app ./ext") == str(tool)
+    for commands in (
+        ("pip install ./ext", "pipx inject app ./ext"),
+        ("pip install --no-deps ./ext", "pipx inject bare ./ext"),
+        ("pip install --no-deps ./ext", "pipx install ./ext"),
+    ):
+        assert found(*commands) == str(tmp_path / "moment")
+
+
 def test_r1_a_torch_that_was_installed_for_the_build_is_not_the_consumers(tmp_path: Path) -> None:
     """`pip install torch==2.9.0 .` with 2.8.0 there: R0 would name the environment of the old one."""
     (tmp_path / "site").mkdir()
