@@ -209,6 +209,7 @@ def test_builds_that_are_killed_leave_a_whole_budget(world: World) -> None:
     assert set(statuses) <= {0, -signal.SIGKILL}
     assert statuses.count(0) >= 2
     assert world.most() <= cores()
+    assert [path for path in (fixed_folder() / "jobs").iterdir() if f"-{world.processes[3].pid}-" in path.name] == []
 
 
 def test_the_users_number_of_jobs_and_his_jobserver_count(world: World) -> None:

@@ -70,7 +70,7 @@ class Pool:
     """The shares of all builds that have the budget of this name, each in a file."""
 
     def __init__(self, name: str, own: Share) -> None:
-        self._folder, self._pattern = fixed_folder() / "jobs", f"{name}-*.json"
+        self._folder, self._name = fixed_folder() / "jobs", name
         make_own_folder(self._folder)
         self.own = own
         self._mutex = FileLock(self._folder / f"{name}.lock")
@@ -99,19 +99,20 @@ class Pool:
         """Let others have what we had."""
         _remove(self.lock.path)
         self.lock.release()
-        if not any(self._folder.glob(self._pattern)):
-            with contextlib.suppress(OSError):
-                remove_lock_file(self._mutex.path)
+        for lock in self._folder.glob("*.lock"):
+            if not any(self._folder.glob(f"{lock.stem}-*.json")):
+                with contextlib.suppress(OSError):
+                    remove_lock_file(lock)
 
     def _others(self) -> Iterator[Share]:
-        for path in self._folder.glob(self._pattern):
+        for path in self._folder.glob("*.json"):
             if path == self.lock.path:
                 continue
-            if is_file_locked(path):
+            if not is_file_locked(path):
+                _remove(path)
+            elif path.name.startswith(f"{self._name}-"):
                 with contextlib.suppress(ValueError, TypeError):
                     yield Share(**json.loads(read_text(path)))
-            else:
-                _remove(path)
 
 
 def _remove(path: Path) -> None:
