@@ -38,33 +38,35 @@ HEAD = """# Front ends
 
 <!-- Written by tests/e2e/front_ends_page.py from a run of test_front_ends.py and test_places.py there. -->
 
-What comes of every front end, by real ones on Linux, with a stub named torch on an index of its own. The package was
-used where it was installed, and the torch that it had been built for was compared with the one that it met there.
+The results of real front ends on Linux, with a stub named torch on a local index. Each package was imported where it
+was installed, and the torch that it was built for was compared with the one that is there.
 
-## Where torch is said
+## Where torch is named
 
-Each place where a command, or a file that it names, says which torch, while nothing, the same torch, or another one is
-installed. What is said is torch 2.8.0, and the newest is 2.9.0; the index that is said has 2.9.0+cu128. {counts}
+Each row is a place where a command, or a file that it uses, names a torch. The columns are for an environment with no
+torch, with the same torch, and with another one. The named torch is 2.8.0, the newest is 2.9.0, and the named index has
+2.9.0+cu128. {counts}
 
-- `app` is a project that depends on the package. Where the command does not say which torch, its `pyproject.toml` does:
-  in its dependencies, `[tool.uv] constraint-dependencies` or `override-dependencies`, or `[tool.uv.sources]`.
-- `pins-torch` is a distribution of the index that requires torch 2.8.0.
-- A version is the torch that the package was built for and met.
-- [`error`](errors.md) is what the command ended with before anything was compiled.
-- *guarded* is a wrong guess, of which an import of the package says so ([guard](guard.md)).
-- A front end that has no such place has `-`.
+- `app` is a project that depends on the package. If the command does not name a torch, its `pyproject.toml` does: in
+  its dependencies, `[tool.uv] constraint-dependencies` or `override-dependencies`, or `[tool.uv.sources]`.
+- `pins-torch` is a package on the index that requires torch 2.8.0.
+- A version is the torch that the package was built for and runs with.
+- [`error`](errors.md): the command stopped with this error before anything was compiled.
+- *guarded*: the guess was wrong, and the import of the package says so ([guard](guard.md)).
+- `-`: this front end has no such place.
 
 """
 ROWS_HEAD = """
 ## Where torch is installed
 
-The index has 2.8.0 and 2.9.0. *torch* says what there is before the command is typed; *rule*, *rung* and *way* are from
-the record in the wheel ([how it works](../how-it-works.md)). The result is the torch that the package was built for and
-met; `-` where only metadata or an sdist is wanted. *downloads* says how often the command downloaded which torch, for
-builds and for the environment together.
+The index has 2.8.0 and 2.9.0. *torch* is what is installed before the command runs; *rule*, *rung* and *way* are from
+the record in the wheel ([how it works](../how-it-works.md)): how the consumer was found, which source named the
+torch, and how torch got into the build. The result is the torch that the package was built for and runs with; `-` if
+only metadata or an sdist is wanted. *downloads* lists how often the command downloaded which torch, for builds and
+the environment together.
 
-The record is written where the wheel is built. By then, what `get_requires_for_build_wheel` had asked for is installed
-in the build environment, so that the way `install` shows as `present`, with the rung that named the torch.
+The record is written when the wheel is built. By then, the front end has installed the build requirements, so the way
+`install` shows as `present`.
 
 """
 
