@@ -11,12 +11,15 @@ while the clock runs, and `ccache` and `sccache` are not used.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import re
 import resource
 import shutil
+import socket
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -106,6 +109,7 @@ class Place:
 
     folder: Path
     house: Path
+    index: str
     torch: Path
     version: str
 
@@ -152,6 +156,7 @@ def _written_bytes() -> int:
 def _watch_memory(most: list[int], over: threading.Event) -> None:
     import psutil
 
+    before: int | None = None  # what the server of the index has
     while not over.wait(0.2):
         total = 0
         for process in psutil.Process().children(recursive=True):
@@ -159,7 +164,8 @@ def _watch_memory(most: list[int], over: threading.Event) -> None:
                 total += process.memory_info().rss
             except psutil.Error:
                 continue
-        most[0] = max(most[0], total)
+        before = total if before is None else before
+        most[0] = max(most[0], total - before)
 
 
 def write_project(folder: Path, way: str, files: int, header: str, version: str) -> Path:
@@ -247,7 +253,7 @@ class Runner:
             self._write_application(environment, target, editable=editable)
             command = [uv_program(), "sync", "--quiet", "--python", sys.executable]
             command += ["--reinstall-package", self._name, "--refresh-package", self._name] if anew else []
-            return run(*command, *options, cwd=environment, **self._variables)
+            return run(*command, cwd=environment, **self._variables)
         return run(*command, *options, *(["-e"] if editable else []), target, **self._variables)
 
     def _write_application(self, folder: Path, target: Path, *, editable: bool) -> None:
@@ -258,7 +264,9 @@ class Runner:
             f'[project]\nname = "app"\nversion = "1"\nrequires-python = "=={python}.*"\n'
             f'dependencies = ["torch=={self._place.version}", "{self._name}"]\n'
             f"[tool.uv.sources]\n{self._name} = {{ {source} }}\n[tool.uv.extra-build-dependencies]\n"
-            f'{self._name} = [{{ requirement = "torch", match-runtime = true }}]\n',
+            f'{self._name} = [{{ requirement = "torch", match-runtime = true }}]\n'
+            # uv looks for the torch of the build in the index of the other one; no folder of files is one.
+            f'[[tool.uv.index]]\nname = "house"\nurl = "{self._place.index}"\ndefault = true\n',
             encoding="utf-8",
         )
 
@@ -297,8 +305,28 @@ def ways_of(project: str) -> list[str]:
 
 
 def known_rows(file: Path) -> list[dict[str, object]]:
-    """Return the rows that are measured already."""
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    """Return the rows that are measured already; of one that was measured twice, the last."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    found = {(row["project"], row["way"], row["step"]): row for row in map(json.loads, lines)}
+    return list(found.values())
+
+
+@contextlib.contextmanager
+def served_index(house: Path, folder: Path) -> Iterator[str]:
+    """Serve wheels as a simple index: pages of it are listings of folders. Yield its address."""
+    for wheel in house.iterdir():
+        name = re.sub(r"[-_.]+", "-", wheel.name.partition("-")[0]).lower()
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        os.link(wheel, folder / name / wheel.name)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(folder), port]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            server.terminate()
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -314,22 +342,25 @@ def measure(options: argparse.Namespace) -> None:
         download = ["-m", "pip", "download", "--quiet", "--dest", house]
         run(sys.executable, *download, options.wheel.resolve(), f"torch=={version}", "cmake>=3.26", "ninja", *DOWNLOADS)
         download_sdist(Requirement(CORPUS), find_indexes(os.environ), house, sha256=CORPUS_SHA256)
-        place = Place(folder, house, torch, version)
-        # Once before the clock runs: uv unpacks the wheels, files are read from the disk.
-        for way in ("torchgraft, uv", "uv sync, match-runtime"):
-            next(rows("ten files", way, place))
-        for project in PROJECTS:
-            for way in ways_of(project):
-                there = {
-                    row["step"] for row in known_rows(options.results) if (row["project"], row["way"]) == (project, way)
-                }
-                if (options.only and way not in options.only) or {"again"} <= there:
-                    continue
-                for step, found in rows(project, way, place):
-                    row = {"project": project, "way": way, "step": step, "torch": version, **found}
-                    with options.results.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(row) + "\n")
-                    print(json.dumps(row), flush=True)
+        with served_index(house, folder / "simple") as index:
+            measure_all(Place(folder, house, index, torch, version), options)
+
+
+def measure_all(place: Place, options: argparse.Namespace) -> None:
+    """Measure what is not there yet, in one place."""
+    # Once before the clock runs: uv unpacks the wheels, files are read from the disk.
+    for way in ("torchgraft, uv", "uv sync, match-runtime"):
+        next(rows("ten files", way, place))
+    there = {(row["project"], row["way"], row["step"]) for row in known_rows(options.results)}
+    for project, way in [(name, way) for name in PROJECTS for way in ways_of(name)]:
+        last = "again" if project == "torchsort" else STEPS[-1]
+        if (options.only and way not in options.only) or (project, way, last) in there:
+            continue
+        for step, found in rows(project, way, place):
+            row = {"project": project, "way": way, "step": step, "torch": place.version, **found}
+            with options.results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
 
 
 def page_text(found: Sequence[dict[str, object]], command: str) -> str:
