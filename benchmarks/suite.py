@@ -168,11 +168,11 @@ def _watch_memory(most: list[int], over: threading.Event) -> None:
         most[0] = max(most[0], total - before)
 
 
-def write_project(folder: Path, way: str, files: int, header: str, version: str) -> Path:
+def write_project(folder: Path, way: str, files: int, version: str) -> Path:
     """Return a source tree of an extension of so many C++ files."""
     (requires, backend, tables), _, _ = WAYS[way]
     sources = [f"file_{number}.cpp" for number in range(files)]
-    texts = {f"file_{n}.cpp": f"#include <{header}>\nint f{n}() {{ return {n}; }}\n" for n in range(files)}
+    texts = {f"file_{n}.cpp": f"#include <{HEADER}>\nint f{n}() {{ return {n}; }}\n" for n in range(files)}
     texts["file_0.cpp"] = f"#include <Python.h>\n{texts['file_0.cpp']}{MODULE}"
     texts["many/__init__.py"] = ""
     if "scikit" in backend:
@@ -278,30 +278,39 @@ def rows(project: str, way: str, place: Place) -> Iterator[tuple[str, dict[str, 
         if project == "torchsort":
             tree = write_corpus(folder / "source", way, place)
         else:
-            files, header = PROJECTS[project]
-            tree = write_project(folder / "many", way, files, header, place.version)
+            tree = write_project(folder / "many", way, PROJECTS[project][0], place.version)
         sdist = packed(tree)
         runner = Runner(way, place, folder, "torchsort" if project == "torchsort" else "many")
-        one, other = runner.environment("one"), runner.environment("other")
+        steps = PROJECTS[project][1]
+        one = runner.environment("one")
         yield "cold", measured(lambda: runner.install(sdist, one), place.counted)
-        yield "again", measured(lambda: runner.install(sdist, one, anew=True), place.counted)
-        if project == "torchsort":
-            return
-        yield "other environment", measured(lambda: runner.install(sdist, other, anew=True), place.counted)
-        yield "no-op", measured(lambda: runner.install(sdist, one), place.counted)
-        runner.install(tree, one, editable=True, anew=True)
-        changed = tree / "file_0.cpp"
-        changed.write_text(changed.read_text(encoding="utf-8") + "int more = 1;\n", encoding="utf-8")
-        again = measured(lambda: runner.install(tree, one, editable=True, anew=True), place.counted)
-        yield "one line changed", again
+        if "again" in steps:
+            yield "again", measured(lambda: runner.install(sdist, one, anew=True), place.counted)
+        if "other environment" in steps:
+            other = runner.environment("other")
+            yield "other environment", measured(lambda: runner.install(sdist, other, anew=True), place.counted)
+        if "no-op" in steps:
+            yield "no-op", measured(lambda: runner.install(sdist, one), place.counted)
+        if "one line changed" in steps:
+            runner.install(tree, one, editable=True, anew=True)
+            changed = tree / "file_0.cpp"
+            changed.write_text(changed.read_text(encoding="utf-8") + "int more = 1;\n", encoding="utf-8")
+            again = measured(lambda: runner.install(tree, one, editable=True, anew=True), place.counted)
+            yield "one line changed", again
 
 
-PROJECTS = {"one file": (1, "ATen/ATen.h"), "ten files": (10, "c10/core/ScalarType.h"), "torchsort": (0, "")}
+PROJECTS = {
+    "one file": (1, STEPS),
+    "ten files": (10, ("cold", "again", "one line changed")),
+    "torchsort": (0, ("cold",)),
+}
+HEADER = "c10/core/ScalarType.h"
 
 
 def ways_of(project: str) -> list[str]:
-    """Return the ways in which a project can be built: torchsort's metadata and build are setuptools' own."""
-    return [way for way in WAYS if project != "torchsort" or ("scikit" not in way and "sync" not in way)]
+    """Return the ways in which a project is built: torchsort's sources are setuptools' alone, and large."""
+    few = ("torchgraft, pip", "torchgraft, uv", "pip --no-build-isolation", "pip, requires torch")
+    return [way for way in WAYS if project != "torchsort" or way in few]
 
 
 def known_rows(file: Path) -> list[dict[str, object]]:
@@ -353,7 +362,7 @@ def measure_all(place: Place, options: argparse.Namespace) -> None:
         next(rows("ten files", way, place))
     there = {(row["project"], row["way"], row["step"]) for row in known_rows(options.results)}
     for project, way in [(name, way) for name in PROJECTS for way in ways_of(name)]:
-        last = "again" if project == "torchsort" else STEPS[-1]
+        last = PROJECTS[project][1][-1]
         if (options.only and way not in options.only) or (project, way, last) in there:
             continue
         for step, found in rows(project, way, place):
