@@ -163,6 +163,22 @@ def test_setup_requires_is_honoured(make_project: Any, make_caller: Any) -> None
     assert caller.get_requires_for_build_wheel() == ["psutil", "ninja"]
 
 
+TORCH_AND_MORE = 'setup(setup_requires=["torch>=1.8.2", "Torch", "ninja"])\n'
+
+
+def test_setup_requires_brings_no_torch(make_project: Any, make_caller: Any) -> None:
+    script = f"import torch\nfrom setuptools import setup\n{TORCH_AND_MORE}"
+    assert make_caller(make_project({"setup.py": script})).get_requires_for_build_wheel() == ["ninja"]
+
+
+def test_setup_requires_brings_torch_where_the_build_is_to_have_none_of_ours(
+    make_project: Any, make_caller: Any
+) -> None:
+    off = '[tool.torchgraft]\nprovide = "off"'
+    caller = make_caller(make_project({"setup.py": f"from setuptools import setup\n{TORCH_AND_MORE}"}, extra=off))
+    assert caller.get_requires_for_build_wheel() == ["torch>=1.8.2", "Torch", "ninja"]
+
+
 def test_setup_py_is_not_run_where_it_cannot_matter(make_project: Any, make_caller: Any) -> None:
     caller = make_caller(make_project({"setup.py": "raise SystemExit('run')\nsetup()\n"}))
     assert caller.get_requires_for_build_wheel() == []

@@ -29,9 +29,10 @@ def answer_requires(hook: Hook, config_settings: Mapping[str, Any] | None) -> li
     call = _plan_with_dependencies(hook, config_settings)
     requirements = [line.text for line in call.plan.requirements]
     if call.plan.delegate.asked:
+        from ..ladder.plan_requirements import without_torch
         from .delegate import run_hook
 
-        requirements += run_hook(call, (call.config_settings,))
+        requirements += without_torch(run_hook(call, (call.config_settings,)), call.plan.way, call.plan.graft)
     return list(dict.fromkeys(requirements))
 
 

@@ -5,11 +5,12 @@ May not run setup.py; the plan only says that it has to be run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from ..model.decision import Delegate, LateInstall, Planned
+from ..model.decision import Delegate, Graft, LateInstall, Planned
 from ..model.observation import Rung, Snapshot, Way
 from ..model.torch_values import Torch, requirement_of
 from ..settings.choices import Cuda
@@ -89,7 +90,7 @@ def plan_requirements(
         *(_torch(snapshot, choice, reach.torch) if wheel and _is_asked(snapshot, choice, reach) else ()),
         *(more if wheel else ()),
         *(_finishing(config, snapshot) if wheel else ()),
-        *_setuptools(config, snapshot, delegate, wheel=wheel),
+        *_setuptools(config, snapshot, delegate, reach),
     ):
         lines.setdefault(planned.text, planned)
     return tuple(lines.values())
@@ -142,7 +143,15 @@ def _torch(snapshot: Snapshot, choice: Choice, torch: Torch | None) -> Iterator[
     yield Planned(text=text, reason=f"torch is {choice.rung.value if choice.rung else 'declared'}")
 
 
-def _setuptools(config: Config, snapshot: Snapshot, delegate: Delegate, *, wheel: bool) -> Iterator[Planned]:
+def without_torch(requirements: Iterable[str], way: Way, graft: Graft | None = None) -> list[str]:
+    """Return what a delegate asks for, but for torch and what is made for it: builds get the consumer's."""
+    names = ("torch", *(graft.names if graft else ()))
+    matched = {name for name in names if name.startswith("torch") and way is not Way.OFF}
+    found = ((text, requirement_of(text)) for text in requirements)
+    return [text for text, one in found if one is None or canonicalize_name(one.name) not in matched]
+
+
+def _setuptools(config: Config, snapshot: Snapshot, delegate: Delegate, reach: Reach) -> Iterator[Planned]:
     if config.backend.partition(":")[0] != _SETUPTOOLS or delegate.asked:
         return
     script = snapshot.project.setup_script
@@ -153,11 +162,13 @@ def _setuptools(config: Config, snapshot: Snapshot, delegate: Delegate, *, wheel
     for file, requirements in stated.items():
         # Front ends end in a traceback at what is no requirement; setuptools says what is wrong with it when it runs.
         yield from (
-            Planned(text=text, reason=f"setup_requires in {file}") for text in requirements if requirement_of(text)
+            Planned(text=text, reason=f"setup_requires in {file}")
+            for text in without_torch(requirements, reach.way)
+            if requirement_of(text)
         )
     version = snapshot.build.version_of("setuptools")
     release = parse_version(version)
-    if wheel and release and release < Version("70.1"):
+    if snapshot.hook.asks and release and release < Version("70.1"):
         # bdist_wheel came into setuptools itself with 70.1; before, its hook answered with this.
         yield Planned(text="wheel", reason=f"setuptools {version} has no bdist_wheel of its own")
 

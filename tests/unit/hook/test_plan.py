@@ -246,8 +246,8 @@ def test_setup_py_is_run_for_requirements_only_where_that_can_matter(
 
 
 def test_a_literal_setup_requires_is_taken_from_the_syntax_tree_where_torch_comes_later() -> None:
-    script = SetupScript(may_set_requires=True, setup_requires=("psutil", "ninja"))
-    project = snapshots.project(setup_script=script, setup_cfg_requires=("cython",))
+    script = SetupScript(may_set_requires=True, setup_requires=("psutil", "torch>=1.8", "ninja"))
+    project = snapshots.project(setup_script=script, setup_cfg_requires=("cython", "torch"))
     made = plan(hook=WHEEL, consumer=NONE, project=project)
     assert not made.delegate.asked
     assert [line.text for line in made.requirements] == ["torch", "cython", "psutil", "ninja"]

@@ -198,6 +198,9 @@ class _Plan:
                 self._range(item)
             elif name in MATCHED:
                 matched.append(name)
+        matched += [
+            name for name in map(required_name, self.found.setup_requires) if name in MATCHED and name != "torch"
+        ]
         for found in self.script.imports:
             name = MATCHED.get(top_name(found), "torch")
             if name != "torch" and not found.guarded and not found.late:
