@@ -186,7 +186,8 @@ def _recorded(file: Path) -> Snapshot:
 def _comparison(arguments: argparse.Namespace, config: Config, snapshot: Snapshot, name: str) -> str:
     """Return in what two machines or environments differ, as far as the same hook goes on both."""
     against = Path(arguments.against)
-    if against.is_dir() or _is_interpreter(against):
+    is_environment = against.is_dir() or _is_interpreter(against)
+    if is_environment:
         told = {**config_settings(arguments), "torchgraft.consumer": [arguments.against]}
         theirs = take_shell_snapshot(take_settings(arguments.path, told))
     else:
@@ -195,7 +196,9 @@ def _comparison(arguments: argparse.Namespace, config: Config, snapshot: Snapsho
     differences = compare(one, other)
     if arguments.json:
         return json_text({"one": name, "other": arguments.against, "differences": differences})
-    rows = [(words_text(d.path), d.one or "-", d.other or "-") for d in differences if not _FOLLOWS.fullmatch(d.path)]
+    # Which environments are compared stands above the columns.
+    shown_ones = (d for d in differences if not (is_environment and d.path == "seen.consumer.prefix"))
+    rows = [(words_text(d.path), d.one or "-", d.other or "-") for d in shown_ones if not _FOLLOWS.fullmatch(d.path)]
     if not rows:
         return f"no difference between {name} and {arguments.against}\n"
     return columns_text([("", name, arguments.against), *rows], width=line_width()) + "\n"

@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import json
 import sys
+import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -299,10 +300,12 @@ def test_what_differs_is_named_in_words(path: str, words: str) -> None:
     assert words_text(path) == words
 
 
-def test_no_difference_is_invented(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    here = sys.prefix
-    assert main(["plan", str(project), "--consumer", here, "--against", here]) == 0
-    assert capsys.readouterr().out == f"no difference between {here} and {here}\n"
+def test_no_difference_is_invented(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = str(tmp_path / "one"), str(tmp_path / "other")
+    for folder in (one, other):
+        venv.create(folder, with_pip=False)
+    assert main(["plan", str(project), "--consumer", one, "--against", other]) == 0
+    assert capsys.readouterr().out == f"no difference between {one} and {other}\n"
 
 
 def test_a_path_in_a_column_is_not_broken() -> None:
