@@ -21,7 +21,6 @@ from ..settings.config import Config
 from ..settings.template import FACTS
 from ..untrusted import parse_version
 from ..values import dataclass
-from .plan_needs import has_vocabulary
 
 if TYPE_CHECKING:
     from ..settings.vocabulary_words import Word
@@ -127,8 +126,6 @@ def plan_vocabulary(
 
     :param torch: the version of torch without its local part, None if it is not known yet
     """
-    if not has_vocabulary(config, snapshot.project):
-        return
     from ..settings.vocabulary import words_of
     from ..settings.vocabulary_words import Decision
 
