@@ -1,4 +1,4 @@
-"""Values that somebody else wrote, of TOML, JSON and versions: what is something else counts as empty, or is None."""
+"""What somebody else wrote, of TOML, JSON, Python and versions: what is something else counts as empty, or is None."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
@@ -16,6 +16,9 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+if TYPE_CHECKING:
+    import ast
 
 _LARGEST_TOML_BYTES = 20_000_000  # the lock of a large workspace has five
 
@@ -122,3 +125,16 @@ def requirement_lines(strings: Iterable[str]) -> tuple[str, ...]:
         if joined is not None:
             found.append(joined.strip())
     return tuple(found)
+
+
+def read_syntax_tree(data: bytes) -> ast.Module | None:
+    """Return the syntax tree of a source file, None if it is none."""
+    import ast
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes that Python does not know
+            return ast.parse(data)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.model.decision import Guard
+from torchgraft.model.wheel_values import Guard
 from torchgraft.wheel.guard import guard_files, module_text
 from torchgraft.wheel.plan_finishing import plan_guard
 

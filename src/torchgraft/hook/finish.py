@@ -15,9 +15,10 @@ from ..child import say
 from ..errors import ActError, Evidence, PlanError, Problem
 from ..installed.torch import read_torch
 from ..link.linkage import Format, LinkReport, Module
-from ..model.decision import Guard, Plan, PlannedRunPath
+from ..model.decision import Plan
 from ..model.observation import Hook, Way
 from ..model.torch_values import Origin
+from ..model.wheel_values import Guard, PlannedRunPath
 from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, rewrite_wheel
 from ..wheel.contents import WheelContents, read_in_place_modules, read_wheel_contents
 from ..wheel.guard import guard_files

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
@@ -22,6 +21,7 @@ from ..consumer.environment import pth_folders
 from ..files import is_file, is_folder, names_in, read_start
 from ..model.observation import Distribution, Link, Python
 from ..model.torch_values import requirement_of
+from ..untrusted import read_syntax_tree
 from ..values import dataclass
 from .dist_info import (
     Installed,
@@ -168,9 +168,7 @@ def _read_content(installed: Installed, header: MetadataHeader) -> _Content:
 
 def _is_linked(top: str, *, is_file: bool) -> bool:
     """Return whether an entry of a site folder can be of use to an import: a folder, or a module."""
-    if top in _NEVER_LINKED or not is_plain(top) or re.match(_OF_EDITABLE, top):
-        return False
-    if top.endswith(_METADATA_SUFFIXES):
+    if top in _NEVER_LINKED or not is_plain(top) or re.match(_OF_EDITABLE, top) or top.endswith(_METADATA_SUFFIXES):
         return False
     return top.endswith(_IMPORTABLE_SUFFIXES) or ".so." in top or not is_file
 
@@ -349,13 +347,3 @@ def _literal_texts(table: ast.Dict) -> Mapping[str, str]:
         and isinstance(key.value, str)
         and isinstance(value.value, str)
     }
-
-
-def read_syntax_tree(data: bytes) -> ast.Module | None:
-    """Return the syntax tree of a source file, None if it is none."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escapes that Python does not know
-            return ast.parse(data)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from ..files import is_file, is_folder, names_in, read_start
 from ..model.torch_values import Origin, Torch
-from ..untrusted import parse_version, text_of
+from ..untrusted import parse_version, read_syntax_tree, text_of
 from ..values import dataclass
 from .dist_info import Installed, MetadataHeader, find_installed, is_editable, read_files, read_header, read_lines
-from .distributions import compiled_folders, editable_targets, read_syntax_tree
+from .distributions import compiled_folders, editable_targets
 
 # It has ten lines.
 _LARGEST_VERSION_BYTES = 65_536

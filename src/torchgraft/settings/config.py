@@ -14,20 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..values import dataclass
-from . import kinds
-from .choices import (
-    ArchFormat,
-    Budgeting,
-    CompilerCaching,
-    Cuda,
-    Guarding,
-    Log,
-    Provide,
-    RuntimeTorch,
-    Showing,
-    Storing,
-    UsePrebuilt,
-)
+from . import choices, kinds
 from .kinds import Kind, ListKind, choice, flag_or
 
 if TYPE_CHECKING:
@@ -141,9 +128,9 @@ class Config:
         " facts in braces. See [prebuilt wheels](../how-to/prebuilt.md).",
         Source.TOML,
     )
-    use_prebuilt: UsePrebuilt = _setting(
-        UsePrebuilt.ON,
-        choice(UsePrebuilt),
+    use_prebuilt: choices.UsePrebuilt = _setting(
+        choices.UsePrebuilt.ON,
+        choice(choices.UsePrebuilt),
         "Whether to use prebuilt wheels, if the package says where they are.",
         *USER,
         key="prebuilt",
@@ -158,9 +145,9 @@ class Config:
         " default is the package's own dependency on torch.",
         Source.TOML,
     )
-    stored: Storing = _setting(
-        Storing.AUTO,
-        choice(Storing),
+    stored: choices.Storing = _setting(
+        choices.Storing.AUTO,
+        choice(choices.Storing),
         "Whether to keep a wheel for the next build of the same sources, torch and settings. Use `off` for"
         " packages whose wheels depend on something that torchgraft cannot see: files outside of the source"
         " tree, servers, the time.",
@@ -203,16 +190,16 @@ class Config:
         " what the build runs](../how-it-works.md#who-may-change-what-the-build-runs).",
         *USER,
     )
-    provide: Provide = _setting(
-        Provide.AUTO,
-        choice(Provide),
+    provide: choices.Provide = _setting(
+        choices.Provide.AUTO,
+        choice(choices.Provide),
         "How torch gets into the build. `graft`: by links to the consumer's torch. `install`: the front end"
         " installs it into the build environment. `auto`: whichever fits. `off`: not at all, torchgraft only"
         " calls the delegate.",
     )
-    cuda: Cuda = _setting(
-        Cuda.AUTO,
-        choice(Cuda),
+    cuda: choices.Cuda = _setting(
+        choices.Cuda.AUTO,
+        choice(choices.Cuda),
         "Whether the build needs a CUDA toolkit. `auto`: if torch is a CUDA build and the project has CUDA"
         " sources, or its `setup.py` uses CUDAExtension. `off`: no, and the packages in the"
         " [vocabulary](vocabulary.md) are told to leave CUDA out.",
@@ -235,9 +222,9 @@ class Config:
         "A variable of the package itself that gets the same architectures, such as `FLASH_ATTN_CUDA_ARCHS`.",
         Source.TOML,
     )
-    cuda_arch_format: ArchFormat = _setting(
-        ArchFormat.NUMBERS,
-        choice(ArchFormat),
+    cuda_arch_format: choices.ArchFormat = _setting(
+        choices.ArchFormat.NUMBERS,
+        choice(choices.ArchFormat),
         "The format of that variable: `80;90`, `8.0;9.0+PTX`, or `sm_80;sm_90`.",
         Source.TOML,
     )
@@ -257,15 +244,15 @@ class Config:
         "How much memory one compiler needs, in `GB` or `GiB`. The default is 4 GB for CUDA, 2 GB for C++,"
         " and 7 GB for flash-attn.",
     )
-    jobserver: Budgeting = _setting(
-        Budgeting.AUTO,
-        choice(Budgeting),
+    jobserver: choices.Budgeting = _setting(
+        choices.Budgeting.AUTO,
+        choice(choices.Budgeting),
         "Whether to share memory and processors with your other builds. `auto`: yes, except on Windows. `off`: no."
         " See [several builds at once](../how-to/compile-once.md#several-builds-at-once).",
     )
-    compiler_cache: CompilerCaching = _setting(
-        CompilerCaching.AUTO,
-        choice(CompilerCaching),
+    compiler_cache: choices.CompilerCaching = _setting(
+        choices.CompilerCaching.AUTO,
+        choice(choices.CompilerCaching),
         "The compiler cache to use. `auto`: `ccache` or `sccache`, whichever is on `PATH`. `off`: none, not"
         " even by torch itself. See [compile once](../how-to/compile-once.md).",
     )
@@ -282,17 +269,17 @@ class Config:
         " everything that it has started. `off`, the default: no limit.",
         key="timeout",
     )
-    runtime_torch: RuntimeTorch = _setting(
-        RuntimeTorch.OFF,
-        choice(RuntimeTorch),
+    runtime_torch: choices.RuntimeTorch = _setting(
+        choices.RuntimeTorch.OFF,
+        choice(choices.RuntimeTorch),
         "Which requirement on torch to add to the metadata, for the torch that the wheel is built against:"
         " `torch==2.8.0`, `torch==2.8.*` or `torch>=2.8`. The package's dependencies have to be dynamic. See"
         " [require the torch](../how-to/runtime-torch.md).",
         Source.TOML,
     )
-    guard: Guarding = _setting(
-        Guarding.AUTO,
-        flag_or(Guarding),
+    guard: choices.Guarding = _setting(
+        choices.Guarding.AUTO,
+        flag_or(choices.Guarding),
         "Whether an extension module that does not link with the installed torch says so, with both versions"
         " and the fix, instead of naming an undefined symbol. `auto`: only if the wheel's torch was a"
         " [guess](guard.md); such a module refuses any other torch.",
@@ -309,12 +296,12 @@ class Config:
         kinds.FLAG,
         "Whether the wheel gets a bill of materials (PEP 770) in CycloneDX format: torch, CUDA, compilers and backend.",
     )
-    log: Log = _setting(
-        Log.SUMMARY, choice(Log), "How much to print to standard error: nothing, one line, or the plan."
+    log: choices.Log = _setting(
+        choices.Log.SUMMARY, choice(choices.Log), "How much to print to standard error: nothing, one line, or the plan."
     )
-    progress: Showing = _setting(
-        Showing.AUTO,
-        choice(Showing),
+    progress: choices.Showing = _setting(
+        choices.Showing.AUTO,
+        choice(choices.Showing),
         "Where to show the progress of a build that takes longer than 20 seconds. See"
         " [progress](../how-to/progress.md).",
         *USER,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from ..model.decision import Guard
 from ..model.torch_values import Torch
+from ..model.wheel_values import Guard
 from .archive import WheelChanges
 
 # Run by a guarded module that cannot be loaded; below the wheel's dist-info.

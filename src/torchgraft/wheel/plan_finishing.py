@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import Evidence, Problem
 from ..installed.dist_info import TO_SITE_PACKAGES
-from ..model.decision import Guard, GuardedModule, Planned, PlannedRunPath, RunPathPlaces, RuntimeRequirement
+from ..model.decision import Planned, RuntimeRequirement
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot
 from ..model.torch_values import Torch
+from ..model.wheel_values import Guard, GuardedModule, PlannedRunPath, RunPathPlaces
 from ..settings.choices import RuntimeTorch
 from ..settings.config import Config
 from ..untrusted import parse_version

@@ -17,8 +17,9 @@ from urllib.parse import quote, urlsplit
 
 from .. import __version__
 from ..files import read_start
-from ..model.decision import Guard, Plan, PlannedPrebuilt, PlannedRunPath
+from ..model.decision import Plan, PlannedPrebuilt
 from ..model.torch_values import Knowledge
+from ..model.wheel_values import Guard, PlannedRunPath
 from ..untrusted import json_table
 from ..values import dataclass
 

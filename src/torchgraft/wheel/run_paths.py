@@ -16,7 +16,8 @@ from ..errors import ActError, Evidence, Problem
 from ..files import is_file, names_in
 from ..link.linkage import TORCH_LIBRARY, Module
 from ..link.system_libraries import first_file, system_folders
-from ..model.decision import Plan, PlannedRunPath, RunPathPlaces
+from ..model.decision import Plan
+from ..model.wheel_values import PlannedRunPath, RunPathPlaces
 from ..programs import take_answer
 
 _TIMEOUT_S = 300

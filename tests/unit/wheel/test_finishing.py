@@ -13,8 +13,9 @@ from support import snapshots
 from torchgraft.hook.plan import plan_build
 from torchgraft.ladder.plan_requirements import PATCHELF
 from torchgraft.link.linkage import Format, LinkReport, Module, ModuleReport, Verdict
-from torchgraft.model.decision import PlannedRunPath, PlannedVariable
+from torchgraft.model.decision import PlannedVariable
 from torchgraft.model.observation import Hook, Snapshot
+from torchgraft.model.wheel_values import PlannedRunPath
 from torchgraft.settings.config import Config
 from torchgraft.wheel.contents import WheelContents
 from torchgraft.wheel.record import BuiltWheel, bill_text, built_facts, compilers_of, limited_api

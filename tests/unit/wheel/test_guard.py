@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from torchgraft.link import linkage
-from torchgraft.model.decision import Guard, GuardedModule
 from torchgraft.model.torch_values import Origin, Torch
+from torchgraft.model.wheel_values import Guard, GuardedModule
 from torchgraft.wheel import guarding
 from torchgraft.wheel.guard import EXPLANATION_NAME, explanation_text, finder_text, guard_files, module_text
 from torchgraft.wheel.guarding import built_torch, cures, differences, explained, torch_cure, torch_here

@@ -11,8 +11,8 @@ from support import snapshots
 from support.sites import write
 from torchgraft.hook.plan import plan_build
 from torchgraft.link.linkage import Format, Module
-from torchgraft.model.decision import PlannedRunPath, RunPathPlaces
 from torchgraft.model.observation import Hook
+from torchgraft.model.wheel_values import PlannedRunPath, RunPathPlaces
 from torchgraft.settings.config import Config
 from torchgraft.wheel.plan_finishing import (
     lost_library_problem,

@@ -23,10 +23,10 @@ from ...installed.distributions import (
     is_finder,
     is_plain,
     own_files,
-    read_syntax_tree,
     top_level_names,
 )
 from ...link.modules import is_library_name, walk_tree
+from ...untrusted import read_syntax_tree
 
 _SITE_NAMES = frozenset({"site-packages", "dist-packages"})
 # Where a wheel has what does not go by the name that it has there (binary distribution format, ".data").
