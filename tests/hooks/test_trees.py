@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
+from support import sites
 from torchgraft.file_lock import FileLock
 from torchgraft.hook.cache_sweep import sweep_cache
 from torchgraft.ladder.graft import link_graft
 from torchgraft.model.decision import Graft
 from torchgraft.model.observation import Link
 
-from .conftest import ROOT, write_consumer
+from .conftest import PYTHON_FOLDER, ROOT, write_consumer
 
 BUILT_FOR = """
 import torch
@@ -191,3 +192,42 @@ def test_two_builds_at_once_remove_the_same_dead_grafts(tmp_path: Path) -> None:
         with ThreadPoolExecutor() as pool:
             list(pool.map(build, grafts))
         assert sorted(path.name for path in (tmp_path / "cache/grafts").iterdir()) == ["0", "1", "2", "3"]
+
+
+BOTH_FOLDERS = """
+import os
+import sys
+import torch
+from torch.version import __version__
+from setuptools import setup
+
+assert __version__ == "2.8.0+cu128"
+places = [os.path.dirname(torch.__file__), *(os.path.join(entry, "torch") for entry in sys.path)]
+for name in ("lib/libc10.so", "include/torch.h"):
+    assert any(os.path.exists(os.path.join(place, name)) for place in places), (name, places)
+setup()
+"""
+
+
+@pytest.mark.parametrize("way", ["graft", "present"])
+@pytest.mark.parametrize("is_rebuilt", [False, True], ids=["redirect", "rebuild"])
+def test_a_torch_that_is_in_two_folders(
+    make_project: Any, make_caller: Any, tmp_path: Path, way: str, *, is_rebuilt: bool
+) -> None:
+    """As scikit-build-core makes it editable: modules in the checkout, and elsewhere what is compiled."""
+    place = tmp_path / "place"
+    site, tree = place / "lib" / PYTHON_FOLDER / "site-packages", tmp_path / "tree"
+    compiled = tree / "build" / "platlib" if is_rebuilt else site
+    site.mkdir(parents=True)
+    sites.install_in_two_folders(site, tree, path_line=False, rebuilt=compiled if is_rebuilt else None)
+    (place / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).parent}\n")
+    variables = {"TORCHGRAFT_CONSUMER": str(place)}
+    if way == "present":  # without isolation, where the finder has put both folders on the path
+        path = os.pathsep.join(map(str, (ROOT / "src", tree, site, compiled)))
+        variables = {"TORCHGRAFT_CONSUMER": "", "PYTHONPATH": path}
+    wheel = make_caller(make_project({"setup.py": BOTH_FOLDERS}), **variables).build_wheel(tmp_path)
+    with zipfile.ZipFile(tmp_path / wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("torchgraft.json"))
+        record = json.loads(archive.read(name))
+    # Its ABI is that of the library.
+    assert (record["way"], record["torch"]["cxx11_abi"], record["torch"]["cuda"]) == (way, True, "12.8")
