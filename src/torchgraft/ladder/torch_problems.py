@@ -29,7 +29,7 @@ def not_installed(snapshot: Snapshot, choice: Choice) -> Problem:
         headline=f"the front end did not install {_text(choice)} for the build",
         evidence=(
             Evidence(label="build", text=f"{snapshot.build.prefix} has no torch that fits"),
-            Evidence(label="rung", text=_rung_text(choice)),
+            Evidence(label="chosen", text=_rung_text(choice)),
         ),
         why="get_requires_for_build_wheel asked for it; without build isolation nothing is installed",
         fixes=(install_fix(snapshot, snapshot.consumer, _text(choice)), "leave out --no-build-isolation"),
@@ -80,7 +80,7 @@ def required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem:
         headline=f"pip put torch {torch.version} into the build, and {_text(choice)} will be installed",
         evidence=(
             Evidence(label="build", text=f"torch {torch.version}, for 'torch' in [build-system] requires"),
-            Evidence(label="rung", text=_rung_text(choice)),
+            Evidence(label="chosen", text=_rung_text(choice)),
         ),
         why="pip cannot replace a build requirement once it is there",
         fixes=(
@@ -109,7 +109,7 @@ def broken_torch(snapshot: Snapshot, consumer: Consumer) -> Problem:
         headline=f"the torch in {consumer.prefix} is broken",
         evidence=(
             Evidence(label="found", text=str(consumer.torch_fault)),
-            Evidence(label="rule", text=f"{consumer.rule.value}: {consumer.why}"),
+            Evidence(label="because", text=consumer.why),
         ),
         why="half of an installation cannot be built against",
         fixes=(install_fix(snapshot, consumer, *again),),
@@ -125,7 +125,7 @@ def customized(snapshot: Snapshot, consumer: Consumer, choice: Choice) -> Proble
         headline=f"which torch {consumer.prefix} has cannot be seen: it has a {module}",
         evidence=(
             Evidence(label="found", text=f"{consumer.customized}, and no torch where it can be seen"),
-            Evidence(label="rung", text=_rung_text(choice)),
+            Evidence(label="chosen", text=_rung_text(choice)),
         ),
         why="it may add folders as Python starts, and it is not run here: a guess could be wrong",
         fixes=(
@@ -145,7 +145,7 @@ def mismatch(snapshot: Snapshot, consumer: Consumer, reach: Reach) -> Problem:
         code="python-mismatch",
         headline=reach.obstacle,
         evidence=(
-            Evidence(label="consumer", text=f"{consumer.prefix} ({consumer.rule.value}: {consumer.why})"),
+            Evidence(label="consumer", text=f"{consumer.prefix} ({consumer.why})"),
             Evidence(label="torch", text=torch_text(consumer)),
             Evidence(label="build", text=f"Python {snapshot.python.version} ({snapshot.python.extension_suffix})"),
         ),

@@ -115,7 +115,7 @@ def _no_torch_for_sdist(plan: Plan) -> Problem:
     return Problem(
         code="needs-torch",
         headline=f"{plan.delegate.backend} made no sdist, and there is no torch here",
-        evidence=(Evidence(label="way", text=f"{plan.way.value}: {plan.way_reason}"),),
+        evidence=(Evidence(label="because", text=plan.way_reason),),
         why="an sdist should need no torch; a backend that configures the project for it may look for one",
         fixes=(f"{_torch_first(plan)}   (first; then the sdist is made with it)",),
     )
