@@ -477,6 +477,12 @@ ELSEWHERE = {
 }
 
 
+def test_a_script_that_publishes_itself(tmp_path: Path) -> None:
+    script = f"{PLAIN}if sys.argv[-1] == 'publish':\n    os.system('python setup.py sdist upload')\n"
+    script += "if os.environ.get('FAST'):\n    import torch\n"
+    assert adopt(tmp_path, setup_py=script).verdict is Advice.NOT_NEEDED
+
+
 def test_a_file_that_is_run_and_imports_from_the_tree(tmp_path: Path) -> None:
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "flags.py").touch()

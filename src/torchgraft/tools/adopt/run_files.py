@@ -18,12 +18,12 @@ _MOST_PARTS = 4
 
 
 def find_run_files(nodes: Iterable[ast.AST], folder: Path) -> tuple[Path, ...]:
-    """Return the Python files of a source tree that a script runs."""
+    """Return the Python files of a source tree that a script runs, but for setup.py: `setup.py sdist` is for makers."""
     places = _places(nodes, folder, _RUNNERS | _STARTERS)
     # python -m tools.build
     modules = (folder / f"{path.relative_to(folder).as_posix().replace('.', '/')}.py" for path in places)
     found = dict.fromkeys((*places, *modules))
-    return tuple(path for path in found if path.suffix == ".py" and path.is_file())
+    return tuple(path for path in found if path.suffix == ".py" and path.name != "setup.py" and path.is_file())
 
 
 def find_import_folders(nodes: Iterable[ast.AST], folder: Path) -> tuple[Path, ...]:
