@@ -94,9 +94,15 @@ def values_of(
     command: CommandLine, variables: Mapping[str, str], folder: Path, key: str
 ) -> Iterator[tuple[Path, object]]:
     """Yield what the settings files say under a key, the strongest first."""
+    yield from ((file, part[key]) for file, part in _parts(command, variables, folder) if key in part)
+
+
+def _parts(
+    command: CommandLine, variables: Mapping[str, str], folder: Path
+) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     for file, settings in read_uv_settings(_with_options(command, variables, str(folder)), folder):
         own = (table(settings.get("pip")),) if command.words[:1] == ("pip",) else ()
-        yield from ((file, part[key]) for part in (*own, settings) if key in part)
+        yield from ((file, part) for part in (*own, settings))
 
 
 def lowest_first(command: CommandLine, variables: Mapping[str, str], folder: Path, *, is_direct: bool) -> Iterator[str]:
@@ -114,7 +120,8 @@ def lowest_first(command: CommandLine, variables: Mapping[str, str], folder: Pat
 
 def with_settings_of_uv(command: CommandLine, variables: Mapping[str, str], folder: Path) -> CommandLine:
     """Return a command line with the options for which settings stand."""
-    said = [(key, next(values_of(command, variables, folder, key), (None, None))[1]) for key in _DECIDING]
+    parts = list(_parts(command, variables, folder))
+    said = [(key, next((part[key] for _, part in parts if key in part), None)) for key in _DECIDING]
     options = [(f"--{key}", "") for key, value in said if value is True]
     options += [(f"--{key}", text) for key, value in said for text in strings(value)]
     return replace(command, options=(*command.options, *options)) if options else command
