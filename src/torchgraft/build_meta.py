@@ -20,6 +20,7 @@ from .errors import (
     ascii_text,
     problem_text,
 )
+from .files import fill_streams
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +36,7 @@ def _boundary(hook: F) -> F:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         collecting = gc.get_threshold()
         gc.set_threshold(_MADE_BEFORE_COLLECTING, *collecting[1:])
+        fill_streams()
         try:
             return hook(*args, **kwargs)
         except TorchgraftError as error:

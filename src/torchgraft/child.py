@@ -142,7 +142,7 @@ def say(text: str) -> None:
 
 
 def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed before we began
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
 

@@ -53,6 +53,11 @@ def refusal(error: Exception, *written: Path) -> Problem | None:
         # It says so of tempfile's.
         fix = "export TMPDIR=FOLDER   (one that is there, and can be written)"
         return Problem(code="machine-refuses", headline=f"{said}", why="a build needs one", fixes=(fix,))
+    elif number == errno.ENOENT and isinstance(place, str) and Path(place).parent in written:
+        fix = "name another folder, or mount what should be there"
+        return Problem(
+            code="machine-refuses", headline=f"{said}: {place}", why="nothing can be made there", fixes=(fix,)
+        )
     if number in _FULL:
         full = Problem(code="disk-full", headline="the disk is full", why="what is built has to be written down")
         return with_disks(full, [Path(os.fsdecode(place))] if place else [*_temporary(), *written])

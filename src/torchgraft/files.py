@@ -8,16 +8,40 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 # Of files that a person, a tool or the kernel writes for configuration.
 _SMALL_BYTES = 65_536
 _CHUNK_BYTES = 1 << 20
+_DEEPEST = 200
 
 
 class UnreadableError(Exception):
     """A file that cannot be read, or not as what it should be; its text says why, and goes after the file's name."""
+
+
+def fill_streams() -> None:
+    """Open what of the three standard streams was closed before we began.
+
+    The next file that is opened would take its number otherwise, and all that is said would be written into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - it has no name
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Return a file that is opened for reading; a pipe is not waited for, and no device is read.
+
+    :raises OSError: if it cannot be opened, or is no regular file
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(None, "it is no regular file")
+    return path.open("rb")
 
 
 def read_whole(path: Path, limit_bytes: int) -> bytes:
@@ -32,9 +56,8 @@ def read_whole(path: Path, limit_bytes: int) -> bytes:
         with path.open("rb") as file:
             content = file.read(limit_bytes + 1)
     except OSError as error:
-        raise UnreadableError(
-            f"cannot be read: {os.strerror(error.errno) if error.errno else 'no reason given'}"
-        ) from None
+        why = error.strerror if error.errno is None else os.strerror(error.errno)
+        raise UnreadableError(f"cannot be read: {why or 'no reason given'}") from None
     except ValueError:
         raise UnreadableError("is no path") from None
     if len(content) > limit_bytes:
@@ -50,7 +73,7 @@ def digest_of(path: Path) -> str:
     import hashlib
 
     total = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             total.update(chunk)
     return total.hexdigest()
@@ -59,9 +82,7 @@ def digest_of(path: Path) -> str:
 def read_start(path: Path, limit_bytes: int) -> bytes | None:
     """Return the start of a file, None where it cannot be read; a pipe is not waited for."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return None
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return file.read(limit_bytes)
     except (OSError, ValueError):
         return None
@@ -100,6 +121,17 @@ def names_in(folder: Path) -> tuple[str, ...]:
         return tuple(sorted(os.listdir(folder)))  # noqa: PTH208 - a site folder has hundreds, of which few matter
     except (OSError, ValueError):
         return ()
+
+
+def walk(
+    folder: Path, *, onerror: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield what os.walk does, down to a depth that no tree has: up to Python 3.11 it calls itself for each folder."""
+    root = os.fspath(folder)
+    for parent, folders, files in os.walk(root, onerror=onerror):
+        yield parent, folders, files
+        if parent.count(os.sep) - root.count(os.sep) >= _DEEPEST:
+            folders.clear()
 
 
 def joined(folder: str, path: str) -> Path:

@@ -12,10 +12,10 @@ from typing import Any
 from .values import dataclass
 
 # Of URLs: user and password, which may hold an @ too, and what comes after the question mark, which signs those of
-# private storage.
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s\"]+@")
+# private storage. Where one was taken for a path, a slash is gone.
+_CREDENTIALS = re.compile(r"(?:(?<=://)|(?<=http:/)|(?<=https:/))[^/\s\"]+@")
 # It matches without a question mark, too: what has been looked through is not looked through again.
-_QUERY = re.compile(r"(?<=[a-z]://)([^\s?\"'<>]+)(\?[^\s#\"'<>)]+)?", re.IGNORECASE)
+_QUERY = re.compile(r"(?:(?<=[a-z]://)|(?<=https:/)|(?<=http:/))([^\s?\"'<>]+)(\?[^\s#\"'<>)]+)?", re.IGNORECASE)
 _HOMES = re.compile(r"(?P<above>/(?:home|Users)/)(?P<name>[^/\s:;,\"'()]+)")
 _HOMES_WINDOWS = re.compile(r"(?P<above>[A-Za-z]:[\\/]+Users[\\/]+)(?P<name>[^\\/\s:;,\"'()]+)")
 # They are nobody's names, and words of their own.

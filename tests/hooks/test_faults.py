@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from torchgraft import build_meta
 
+from .conftest import ROOT as CHECKOUT
 from .conftest import write_consumer
 
 BUILT_FOR = """
@@ -59,6 +61,47 @@ def test_a_wheel_that_has_no_name(make_project: Any, make_caller: Any, tmp_path:
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
+@pytest.mark.parametrize(
+    ("hook", "made"),
+    [
+        ("build_wheel", "pass"),
+        ("build_wheel", "os.mkfifo(name)"),
+        ("build_wheel", "os.mkdir(name)"),
+        ("build_sdist", "os.mkfifo(name)"),
+        ("prepare_metadata_for_build_wheel", "pass"),
+        ("prepare_metadata_for_build_wheel", "os.mkdir(name)"),
+        ("prepare_metadata_for_build_wheel", "os.mkdir(name); os.mkfifo(name + '/METADATA')"),
+    ],
+)
+def test_what_a_delegate_has_not_made(
+    make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any, hook: str, made: str
+) -> None:
+    answer = {"build_wheel": "ext-1.0-py3-none-any.whl", "build_sdist": "ext-1.0.tar.gz"}.get(hook, "ext-1.0.dist-info")
+    odd = f"import os\ndef {hook}(folder, *_):\n    name = folder + '/{answer}'; {made}; return '{answer}'\n"
+    extra = '[tool.torchgraft]\nbackend = "odd"\nbackend-path = ["b"]\n'
+    (tmp_path / "out").mkdir()
+    fails(getattr(make_caller(make_project({"b/odd.py": odd}, extra=extra)), hook), tmp_path / "out")
+    said = capfd.readouterr().err
+    assert f"error[delegate-failed]: odd failed in {hook}: it answered '{answer}', not the name of a f" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the streams")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed(make_project: Any, consumer: Path, tmp_path: Path, closed: str) -> None:
+    call = "import sys; from torchgraft import build_meta; build_meta.build_wheel(sys.argv[1])"
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", call, str(tmp_path / "out")]
+    variables = {**os.environ, "PYTHONPATH": str(CHECKOUT / "src"), "TORCHGRAFT_CONSUMER": str(consumer)}
+    variables["TORCHGRAFT_CACHE_DIR"] = str(tmp_path / "cache")
+    project = make_project({"setup.py": PURE})
+    done = subprocess.run(command, cwd=project, env=variables, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    (wheel,) = (tmp_path / "out").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.testzip() is None
+
+
 def test_a_warning_of_the_delegate_is_no_error(make_project: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     warns = "def get_requires_for_build_wheel(config_settings=None):\n    import warnings\n"
     warns += "    warnings.warn('it is old')\n    return ['odd']\n"

@@ -82,10 +82,13 @@ def left_in(folder: Path) -> list[str]:
 
 
 @POSIX
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_who_is_ended_ends_what_it_started_and_cleans_up(hook: Hook, name: str) -> None:
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [("build_wheel", "SIGINT"), ("build_wheel", "SIGTERM"), ("build_wheel", "SIGHUP"), ("build_sdist", "SIGINT")],
+)
+def test_who_is_ended_ends_what_it_started_and_cleans_up(hook: Hook, called: str, name: str) -> None:
     number = signal.Signals[name]
-    process = hook.start()
+    process = hook.start(called)
     process.send_signal(number)
     assert process.wait(20) == 128 + number
     assert not hook.is_writing()

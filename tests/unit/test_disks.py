@@ -95,3 +95,11 @@ def test_a_folder_that_was_named_and_is_full_is_not_the_one_that_is_taken(
     full = refusal(OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x")))
     assert full is not None
     assert full.fixes == ("export TMPDIR=FOLDER   (one with space)",)
+
+
+def test_a_folder_in_which_nothing_can_be_made() -> None:
+    error = FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/self/.draft")
+    problem = refusal(error, Path("/proc/self"))
+    assert problem is not None
+    assert problem.headline == "No such file or directory: /proc/self/.draft"
+    assert refusal(error, Path("/proc")) is None

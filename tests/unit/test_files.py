@@ -10,6 +10,7 @@ import pytest
 
 from torchgraft.files import (
     UnreadableError,
+    digest_of,
     find_text,
     is_file,
     is_folder,
@@ -20,6 +21,7 @@ from torchgraft.files import (
     read_whole,
     real,
     unique_folders,
+    walk,
 )
 from torchgraft.untrusted import numbers_in, parse_version
 
@@ -48,6 +50,20 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert find_text(tmp_path / "pipe") is None
     with pytest.raises(UnreadableError, match="is a pipe or a device"):
         read_whole(tmp_path / "pipe", 10)
+    with pytest.raises(OSError, match="it is no regular file"):
+        digest_of(tmp_path / "pipe")
+
+
+def test_folders_in_each_other_are_walked_down_to_a_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1200):
+        Path("d").mkdir()
+        os.chdir("d")
+    walked = len(list(walk(tmp_path)))
+    for _ in range(1200):
+        os.chdir("..")
+        Path("d").rmdir()
+    assert walked == 201
 
 
 def test_folders(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ NAMES = Names(homes=("/srv/people/ada", "/"), people=("ada", "root", "x"), hosts
         ("https://bob:it's@h/ and ada@h", "https://...@h/ and USER@h"),
         ("https://h?next=me@h", "https://...@h"),
         ("is it https://h/? (https://h/x?a=b)", "is it https://h/? (https://h/x?...)"),
+        ("/x/https:/ada:s3cret@h/y?sig=abc and c:/a@b", "/x/https:/...@h/y?... and c:/a@b"),
         ("git+ssh://git@x.org/y", "git+ssh://...@x.org/y"),
     ],
 )

@@ -27,7 +27,7 @@ from ..errors import (
     Problem,
     UnsupportedOperation,
 )
-from ..files import read_text
+from ..files import is_file, read_text
 from ..ladder.graft import link_graft
 from ..model.decision import Plan
 from ..model.observation import Hook, Way
@@ -230,19 +230,24 @@ def _run_delegate(call: Call, arguments: Sequence[object], runner: _Runner) -> A
         raise DelegateError(*with_switches(plan, (failed, *known))) from None
     except subprocess.TimeoutExpired:
         raise DelegateError(too_slow(delegate, hook, timedelta(seconds=call.timeout_s or 0))) from None
-    wanted = _fault_of(hook, answer)
+    wanted = _fault_of(hook, answer, arguments[0])
     if wanted:
         raise DelegateError(delegate_failed(plan, f"it answered {str(answer)[:_MOST_SAID]!r}, not {wanted}"))
     return answer
 
 
-def _fault_of(hook: Hook, answer: object) -> str:
+def _fault_of(hook: Hook, answer: object, directory: object) -> str:
     """Return what an answer should have been, "" if it is that (PEP 517, PEP 660)."""
     if hook.value.startswith("get_requires"):
         is_list = isinstance(answer, list) and all(isinstance(one, str) for one in answer)
         return "" if is_list else "a list of requirements"
     is_name = isinstance(answer, str) and answer not in {"", ".", ".."} and not {"/", "\\"} & set(answer)
-    return "" if is_name else "the name of what it has made"
+    if not is_name:
+        return "the name of what it has made"
+    made = Path(str(directory), str(answer))
+    if hook.value.startswith("prepare_metadata"):
+        return "" if is_file(made / "METADATA") else "the name of a folder that has METADATA in it"
+    return "" if is_file(made) else "the name of a file that it has made"
 
 
 def _with_disks(problem: Problem, call: Call, arguments: Sequence[object]) -> Problem:

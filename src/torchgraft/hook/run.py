@@ -127,14 +127,16 @@ def build_sdist(hook: Hook, directory: str, config_settings: Mapping[str, Any] |
     from .delegate import run_hook
 
     call = plan_call(hook, config_settings)
-    arguments = (directory, call.config_settings)
-    if call.plan.stand_in is not None:
-        name = _with_stand_in(call, call.plan.stand_in, arguments)[0]
-    else:
-        with lack_of_torch_told(call.plan):
-            name = str(run_hook(call, arguments))
-    if call.plan.way is not Way.OFF:
-        settle_sdist(Path(directory, name))
+    if call.plan.way is Way.OFF:
+        return str(run_hook(call, (directory, call.config_settings)))
+    with _draft_in(directory, call.caller) as draft:
+        arguments = (str(draft), call.config_settings)
+        if call.plan.stand_in is not None:
+            name = _with_stand_in(call, call.plan.stand_in, arguments)[0]
+        else:
+            with lack_of_torch_told(call.plan):
+                name = str(run_hook(call, arguments))
+        settle_sdist(draft / name)
     return name
 
 
@@ -215,14 +217,12 @@ def _compiled_wheel(call: Call, key: str, directory: str, metadata_directory: st
             from ..prebuilt.store import keep_wheel
 
             keep_wheel(call.plan, key, raw, info=built.contents.info, token=call.store_token)
-        for made in sorted(draft.iterdir()):
-            made.replace(Path(directory) / made.name)
     return name
 
 
 @contextlib.contextmanager
 def _draft_in(directory: str, caller: int | None) -> Iterator[Path]:
-    """Yield a folder beside where the wheel will be; those of hooks that were killed are swept."""
+    """Yield a folder beside where a wheel or an sdist will be, and move what was made; drafts of killed hooks go."""
     import tempfile
 
     from ..child import interruptions_raised
@@ -238,6 +238,8 @@ def _draft_in(directory: str, caller: int | None) -> Iterator[Path]:
         draft.mkdir()
         try:
             yield draft
+            for made in sorted(draft.iterdir()):
+                made.replace(Path(directory) / made.name)
         finally:
             lock.release()
     _sweep_drafts(directory)  # one that was new before is not any more

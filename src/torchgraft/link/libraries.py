@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import names_in, read_text
+from ..files import names_in, open_file, read_text
 from ..model.torch_values import Torch
 from .elf import BROKEN, Dynamic, ElfFile, SymbolTable
 from .linkage import CUDART, TORCH_LIBRARY, Libraries, Library, Module, WhetherFound
@@ -199,7 +199,7 @@ class _Torch:
 
 def _read(path: Path, *, of_torch: bool) -> _Read | None:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             elf = ElfFile(file)
             return _Read(
                 name=path.name,

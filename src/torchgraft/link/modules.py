@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from ..consumer.environment import is_environment
-from ..files import is_file, is_folder, real
+from ..files import is_file, is_folder, open_file, real, walk
 from ..values import dataclass
 from .elf import BROKEN, Dynamic, ElfFile, SymbolTable, compilers, version_needs
 from .linkage import Format, Module, is_of_torch
@@ -60,7 +60,7 @@ def read_file_modules(files: Mapping[str, Path]) -> tuple[Module, ...]:
     found = []
     for name, path in sorted(files.items()):
         try:
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 module = read_module(file, name)
         except OSError as error:
             module = Module(file=name, format=Format.ELF, fault=f"it cannot be read: {error.strerror or error}")
@@ -211,7 +211,7 @@ def walk_tree(root: Path, *, is_package: bool, most_files: int = _MOST_FILES) ->
     while ahead:
         folder, inside = ahead.pop()
         # A link to a package is followed, one to data is not.
-        for parent, folders, files in os.walk(folder, onerror=lambda error: faults.append(_unread(error, root))):
+        for parent, folders, files in walk(folder, onerror=lambda error: faults.append(_unread(error, root))):
             here = Path(parent)
             kept = [name for name in sorted(folders) if _is_walked(here / name, is_package=inside)]
             links = [name for name in kept if os.path.islink(here / name)]  # noqa: PTH114 - of many folders

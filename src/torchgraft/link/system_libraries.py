@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
-from ..files import is_file, names_in, read_text
+from ..files import is_file, names_in, open_file, read_text
 from ..installed.dist_info import TO_SITE_PACKAGES
 from .elf import BROKEN, ElfFile, defined_versions
 from .linkage import CUDART, Module, VersionNeed, WhetherFound
@@ -142,7 +142,7 @@ def _library_folder(torch: Path) -> Path:
 
 def _versions(path: Path, machine: str, bits: int) -> Iterator[str]:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             elf = ElfFile(file)
             if (elf.machine, elf.bits) != (machine, bits):
                 return

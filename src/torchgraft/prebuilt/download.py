@@ -20,6 +20,7 @@ from urllib.request import url2pathname
 
 from .. import __version__
 from ..errors import shown
+from ..files import open_file
 from ..values import dataclass
 from .connections import Connections, DownloadError, MissingError, basic_authorization, connection_pool, proxy_of
 
@@ -106,7 +107,7 @@ def _copy(url: str, target: Path, limits: Limits) -> str:
     try:
         if path.stat().st_size > limits.largest_bytes:
             raise DownloadError(f"it has more than {limits.largest_bytes} bytes")
-        with path.open("rb") as source, target.open("wb") as file:
+        with open_file(path) as source, target.open("wb") as file:
             while chunk := source.read(_CHUNK_BYTES):
                 digest.update(chunk)
                 file.write(chunk)

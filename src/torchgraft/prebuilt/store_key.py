@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from ..compile.compilers import machine_libc
 from ..consumer.environment import python_path_of
 from ..consumer.processes import take_hook_process
-from ..files import digest_of, read_start, read_text
+from ..files import digest_of, read_start, read_text, walk
 from ..installed.dist_info import LARGEST_LIST_BYTES, find_installed
 from ..model.decision import Plan
 from ..programs import take_answer
@@ -163,7 +163,7 @@ def _version_control(git: Path) -> list[tuple[str, str]]:
     rows = read_text(git / "packed-refs", LARGEST_LIST_BYTES).splitlines()
     found += [("packed", row) for row in rows if " refs/heads/" in row or " refs/tags/" in row or row.startswith("^")]
     for kind in ("heads", "tags"):
-        refs = sorted(path for path in (git / "refs" / kind).rglob("*") if path.is_file())
+        refs = sorted(Path(parent, name) for parent, _, files in walk(git / "refs" / kind) for name in files)
         found += [(path.relative_to(git).as_posix(), read_text(path)) for path in refs]
     return found
 

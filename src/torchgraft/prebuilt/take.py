@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import open_file
 from ..model.decision import PlannedPrebuilt
 from ..model.source_tree import HashFile
 from ..model.torch_values import Torch
@@ -40,7 +41,7 @@ def read_hash_files(source: Path, config: Config) -> tuple[HashFile, ...]:
 
 def _read(source: Path, name: str) -> HashFile:
     try:
-        with (source / name).open("rb") as file:
+        with open_file(source / name) as file:
             text = file.read(_LARGEST_HASHES_BYTES).decode("utf-8", errors="replace")
     except OSError as error:
         return HashFile(file=name, fault=f"{error.strerror or error}")

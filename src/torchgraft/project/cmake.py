@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from ..files import find_text
+from ..files import find_text, walk
 from ..model.source_tree import NOT_SOURCES
 from .setup_script import LARGEST_SCRIPT_BYTES
 
@@ -45,7 +45,7 @@ def find_torch_search(folder: Path, said: Iterable[str] = ()) -> str:
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     seen = 0
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in NOT_SOURCES)
         for name in sorted(names):
             if name in {_LISTS, _MESON} or name.endswith(".cmake"):

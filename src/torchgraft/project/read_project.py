@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from ..files import find_text
+from ..files import find_text, walk
 from ..model.source_tree import NOT_SOURCES, Project, SetupScript
 from ..untrusted import parse_version, requirement_lines, strings, table, text_of
 from ..values import dataclass
@@ -196,7 +196,7 @@ def _cuda_sources(folder: Path, script: SetupScript | None, pyproject: Mapping[s
 def source_folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     """Yield the folders that may hold sources, with the names of the files in each."""
     seen = 0
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in walk(folder):
         folders[:] = sorted(name for name in folders if _has_sources(Path(parent), name))
         yield Path(parent), sorted(files)
         seen += len(files)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from .. import __version__
 from ..disks import refusal
 from ..errors import OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, Problem, TorchgraftError, problem_text
+from ..files import fill_streams
 
 PROGRAM = "torchgraft"
 
@@ -85,6 +86,7 @@ exit status:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    fill_streams()
     # None where it was closed before we began (>&-).
     sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
     for stream in (sys.stdout, sys.stderr):

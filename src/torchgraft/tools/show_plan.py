@@ -15,7 +15,6 @@ from ..codec import json_text, to_json
 from ..compile.compilers import find_compilers
 from ..compile.plan_compilers import no_compiler
 from ..errors import PlanError, Problem, SnapshotError, shown
-from ..files import UnreadableError, read_whole
 from ..hook.plan import plan_build, plan_pass_through
 from ..hook.plan_text import plan_text
 from ..model.decision import Plan
@@ -317,12 +316,14 @@ def _snapshot_text(path: Path) -> str:
     :raises SnapshotError: if it cannot be read
     """
     try:
-        return read_whole(path, _LARGEST_SNAPSHOT_BYTES).decode("utf-8", errors="replace")
-    except UnreadableError as error:
+        # Not of a regular file alone: the output of a command is a pipe.
+        with path.open("rb") as file:
+            return file.read(_LARGEST_SNAPSHOT_BYTES).decode("utf-8", errors="replace")
+    except OSError as error:
         raise SnapshotError(
             Problem(
                 code="bad-snapshot",
-                headline=f"{path} {error}",
+                headline=f"{path}: {error.strerror or error}",
                 why="there is nothing to decide from",
                 fixes=("torchgraft snapshot > snapshot.json",),
             )

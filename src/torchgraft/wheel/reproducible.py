@@ -11,6 +11,8 @@ import tarfile
 import zlib
 from pathlib import Path
 
+_LATEST_OF_GZIP = 0xFFFFFFFF  # RFC 1952 has four bytes for it
+
 
 def source_date() -> int | None:
     """Return the time that SOURCE_DATE_EPOCH says (reproducible-builds.org), None where it is not set."""
@@ -36,7 +38,7 @@ def settle_sdist(sdist: Path) -> None:
         with (
             tarfile.open(sdist) as old,
             draft.open("wb") as file,
-            gzip.GzipFile("", "wb", fileobj=file, mtime=latest) as packed,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=min(latest, _LATEST_OF_GZIP)) as packed,
             tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as new,
         ):
             for member in old:

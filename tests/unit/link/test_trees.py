@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from torchgraft.link.modules import walk_tree
+from torchgraft.link.modules import read_file_modules, walk_tree
 from torchgraft.wheel.contents import read_in_place_modules
 
 ELF = b"\x7fELF" + b"\0" * 60
@@ -65,3 +67,10 @@ def test_what_was_not_looked_at_is_said(tmp_path: Path) -> None:
     assert (len(found.libraries), found.fault) == (4, "only 4 of its files were looked at")
     assert walk_tree(tmp_path, is_package=False).fault == ""
     assert walk_tree(tmp_path / "nothing", is_package=True).fault == ". in it cannot be read: No such file or directory"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
+def test_a_pipe_that_is_called_a_library_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.so")
+    (module,) = read_file_modules({"a.so": tmp_path / "a.so"})
+    assert module.fault == "it cannot be read: it is no regular file"

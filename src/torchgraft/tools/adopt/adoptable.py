@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import fnmatch
-import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -15,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import ConfigError, Problem
-from ...files import find_text
+from ...files import find_text, walk
 from ...project.cmake import find_torch_search
 from ...project.import_names import MATCHED, PROVIDERS
 from ...project.read_project import read_project, texts_in
@@ -150,7 +149,7 @@ def _missing_source(folder: Path, texts: Iterable[str]) -> str:
     named = sorted(text for text in texts if PurePosixPath(text).suffix in _SOURCES and not set(text) & set("?{"))
     if not named:
         return ""
-    names = {name for _, _, files in os.walk(folder) for name in files}
+    names = {name for _, _, files in walk(folder) for name in files}
     stems = {PurePosixPath(name).stem for name in names}
     found = {
         text: PurePosixPath(text).stem in stems or bool(fnmatch.filter(names, PurePosixPath(text).name))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ...files import find_text
+from ...files import find_text, walk
 from ...model.source_tree import NOT_SOURCES
 from ...values import dataclass
 from ..front_end_settings import find_front_end_settings, setting_text
@@ -63,7 +63,7 @@ def find_stale_lines(folder: Path, variables: Mapping[str, str]) -> tuple[StaleL
 
 def _files(folder: Path) -> Iterator[str]:
     seen = 0
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in walk(folder):
         kept = (name for name in folders if name not in NOT_SOURCES - {"docs"} and name not in {".git", ".venv"})
         folders[:] = sorted(kept)
         for name in sorted(files):

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...errors import Evidence, PlanError, Problem
-from ...files import is_file, is_folder, read_start, real
+from ...files import is_file, is_folder, open_file, read_start, real
 from ...installed.dist_info import Installed, choose_installed, find_installed, read_direct_url, read_lines, version_of
 from ...link.linkage import Format, Module
 from ...link.modules import is_library_name, read_archive_modules, read_file_modules
@@ -93,7 +93,7 @@ def read_package_file(path: Path) -> InstalledPackage:
             name=path.name, version="", installer="", record={}, libraries=libraries, modules=modules
         )
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             read = read_archive_modules(archive)
             names = {name for name in archive.namelist() if _LIBRARY.search(name)} - {module.file for module in read}
             others = [_unread(name, _member_start(archive, name)) for name in sorted(names)]

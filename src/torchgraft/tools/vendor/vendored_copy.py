@@ -13,7 +13,7 @@ from pathlib import Path
 from ... import __version__
 from ...codec import json_text
 from ...errors import ActError, ConfigError, Problem
-from ...files import UnreadableError, digest_of, read_whole
+from ...files import UnreadableError, digest_of, read_whole, walk
 from ..adopt.adoption import IN_TREE, OWN_NAME
 from ..adopt.plan_need import required_name
 from ..adopt.sdist import not_written
@@ -75,7 +75,7 @@ def read_copy(project: Path) -> Copy:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(Path(parent, name) for parent, _, files in walk(folder) for name in files):
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
             yield path
 
