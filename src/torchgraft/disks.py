@@ -21,6 +21,8 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # A compiler that fails removes what it has written.
 _LITTLE_BYTES = 200_000_000
 _MAY_NOT = ("this user may not do that there", "name another folder, or let this user into it")
+# What torchgraft itself requires (pyproject.toml).
+_NEEDED = frozenset({"packaging", "pyproject_hooks", "tomli"})
 # What a program cannot help, whatever it was doing: why, and what cures it.
 _REFUSALS = {
     errno.EACCES: _MAY_NOT,
@@ -58,6 +60,10 @@ def refusal(error: Exception, *written: Path) -> Problem | None:
         return Problem(
             code="machine-refuses", headline=f"{said}: {place}", why="nothing can be made there", fixes=(fix,)
         )
+    elif isinstance(error, ModuleNotFoundError) and error.name in _NEEDED:
+        said = f"{error.name} is not installed in the environment of the build"
+        why, fix = "torchgraft needs it, and was installed without it", f"{sys.executable} -m pip install torchgraft"
+        return Problem(code="machine-refuses", headline=said, why=why, fixes=(fix,))
     if number in _FULL:
         full = Problem(code="disk-full", headline="the disk is full", why="what is built has to be written down")
         return with_disks(full, [Path(os.fsdecode(place))] if place else [*_temporary(), *written])

@@ -103,3 +103,10 @@ def test_a_folder_in_which_nothing_can_be_made() -> None:
     assert problem is not None
     assert problem.headline == "No such file or directory: /proc/self/.draft"
     assert refusal(error, Path("/proc")) is None
+
+
+def test_what_torchgraft_needs_and_was_installed_without() -> None:
+    problem = refusal(ModuleNotFoundError("No module named 'packaging'", name="packaging"))
+    assert problem is not None
+    assert problem.headline == "packaging is not installed in the environment of the build"
+    assert refusal(ModuleNotFoundError("No module named 'torchgraft.x'", name="torchgraft.x")) is None
