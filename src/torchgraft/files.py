@@ -39,7 +39,8 @@ def open_file(path: Path) -> BinaryIO:
 
     :raises OSError: if it cannot be opened, or is no regular file
     """
-    if not stat.S_ISREG(path.stat().st_mode):
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # what a folder is, opening it says
         raise OSError(None, "it is no regular file")
     return path.open("rb")
 

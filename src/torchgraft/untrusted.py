@@ -7,7 +7,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from .files import UnreadableError, read_whole
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     import ast
 
 _LARGEST_TOML_BYTES = 20_000_000  # the lock of a large workspace has five
+
+_MOST_BOUNDS = 100
 
 _DEEP_KEY = r"(?:\.[^,\n=\[\]{}.]*){300}"
 
@@ -102,6 +107,34 @@ def parse_version(text: str | None) -> Version | None:
         return Version(text or "")
     except ValueError:  # InvalidVersion is one, and so is what int says to thousands of digits
         return None
+
+
+def split_address(text: str) -> SplitResult:
+    """Return the parts of a URL; all of it is a path where it is none, as with half an IPv6 address."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return SplitResult("", "", text, "", "")
+
+
+def parse_requirement(text: str) -> Requirement:
+    """Return a requirement; packaging weighs each of its bounds against all others: more than a person writes is none.
+
+    :raises InvalidRequirement: if it is none
+    """
+    if text.count(",") > _MOST_BOUNDS:
+        raise InvalidRequirement("it has too many bounds")
+    return Requirement(text)
+
+
+def parse_specifier(text: str) -> SpecifierSet:
+    """Return specifiers of versions, as `parse_requirement` does.
+
+    :raises InvalidSpecifier: if they are none
+    """
+    if text.count(",") > _MOST_BOUNDS:
+        raise InvalidSpecifier("they have too many bounds")
+    return SpecifierSet(text)
 
 
 def numbers_in(text: str) -> tuple[int, ...]:

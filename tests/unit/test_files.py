@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import InvalidRequirement
+from packaging.specifiers import InvalidSpecifier
 
 from torchgraft.files import (
     UnreadableError,
@@ -23,7 +25,7 @@ from torchgraft.files import (
     unique_folders,
     walk,
 )
-from torchgraft.untrusted import numbers_in, parse_version
+from torchgraft.untrusted import numbers_in, parse_requirement, parse_specifier, parse_version, split_address
 
 
 def test_a_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
@@ -88,3 +90,17 @@ def test_what_is_no_version_is_none(text: str | None, *, is_version: bool) -> No
 def test_numbers() -> None:
     assert numbers_in("python3.11") == (3, 11)
     assert numbers_in("none") == ()
+
+
+def test_more_bounds_than_a_person_writes_are_none() -> None:
+    bounds = ",".join(f"!=2.{number}" for number in range(102))
+    with pytest.raises(InvalidRequirement, match="too many bounds"):
+        parse_requirement(f"torch{bounds}")
+    with pytest.raises(InvalidSpecifier, match="too many bounds"):
+        parse_specifier(bounds)
+    assert parse_requirement("torch>=2,<3").specifier == parse_specifier(">=2,<3")
+
+
+def test_half_an_address_of_ipv6_is_no_url() -> None:
+    assert split_address("https://x.org/a?b").netloc == "x.org"
+    assert split_address("https://[::1/a") == ("", "", "https://[::1/a", "", "")

@@ -137,6 +137,7 @@ def build_sdist(hook: Hook, directory: str, config_settings: Mapping[str, Any] |
             with lack_of_torch_told(call.plan):
                 name = str(run_hook(call, arguments))
         settle_sdist(draft / name)
+        _hand_on(draft, directory)
     return name
 
 
@@ -217,12 +218,18 @@ def _compiled_wheel(call: Call, key: str, directory: str, metadata_directory: st
             from ..prebuilt.store import keep_wheel
 
             keep_wheel(call.plan, key, raw, info=built.contents.info, token=call.store_token)
+        _hand_on(draft, directory)
     return name
+
+
+def _hand_on(draft: Path, directory: str) -> None:
+    for made in sorted(draft.iterdir()):
+        made.replace(Path(directory) / made.name)
 
 
 @contextlib.contextmanager
 def _draft_in(directory: str, caller: int | None) -> Iterator[Path]:
-    """Yield a folder beside where a wheel or an sdist will be, and move what was made; drafts of killed hooks go."""
+    """Yield a folder beside where a wheel or an sdist will be; those of hooks that were killed are swept."""
     import tempfile
 
     from ..child import interruptions_raised
@@ -238,8 +245,6 @@ def _draft_in(directory: str, caller: int | None) -> Iterator[Path]:
         draft.mkdir()
         try:
             yield draft
-            for made in sorted(draft.iterdir()):
-                made.replace(Path(directory) / made.name)
         finally:
             lock.release()
     _sweep_drafts(directory)  # one that was new before is not any more

@@ -21,7 +21,7 @@ from ..consumer.environment import pth_folders
 from ..files import is_file, is_folder, names_in, read_start
 from ..model.observation import Distribution, Link, Python
 from ..model.torch_values import requirement_of
-from ..untrusted import read_syntax_tree
+from ..untrusted import parse_requirement, read_syntax_tree
 from ..values import dataclass
 from .dist_info import (
     Installed,
@@ -140,7 +140,7 @@ def _requirements(header: MetadataHeader, extra: str) -> Iterator[Requirement]:
         only = re.search(_ONLY_WITH_EXTRA, plain)
         if only is None or " or " in plain or canonicalize_name(only[1]) == extra:
             with contextlib.suppress(InvalidRequirement, ValueError, RecursionError):
-                yield Requirement(text)
+                yield parse_requirement(text)
 
 
 def _read_content(installed: Installed, header: MetadataHeader) -> _Content:

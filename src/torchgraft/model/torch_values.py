@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from ..untrusted import parse_version
+from ..untrusted import parse_requirement, parse_version
 from ..values import dataclass
 
 
@@ -101,7 +101,7 @@ class TorchRequirement:
 
         :raises ValueError: if it is no requirement
         """
-        requirement = Requirement(text)
+        requirement = parse_requirement(text)
         return cls(specifier=requirement.specifier, url=requirement.url or "")
 
     @classmethod
@@ -220,7 +220,7 @@ def torch_among(requirements: Iterable[Requirement]) -> TorchRequirement | None:
 def requirement_of(text: str) -> Requirement | None:
     """Return a requirement, None where it is none."""
     try:
-        return Requirement(text)
+        return parse_requirement(text)
     except InvalidRequirement:
         return None
 

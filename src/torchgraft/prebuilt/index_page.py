@@ -5,14 +5,15 @@ May not fetch it, nor choose an index.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urljoin
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from ..untrusted import json_table, parse_version, table, tables, text_of
+from ..untrusted import json_table, parse_version, split_address, table, tables, text_of
 from ..values import dataclass
 
 if TYPE_CHECKING:
@@ -91,11 +92,15 @@ class _Page(HTMLParser):
         """Take what an anchor says; `base` is what all are relative to."""
         given = dict(attrs)
         if tag == "base" and given.get("href"):
-            self._base = urljoin(self._base, given["href"])
+            with contextlib.suppress(ValueError):  # it is no address
+                self._base = urljoin(self._base, given["href"])
         if tag != "a" or not given.get("href"):
             return
-        address, _, fragment = urljoin(self._base, given["href"]).partition("#")
-        name = unquote(urlsplit(address).path.rpartition("/")[2])
+        try:
+            address, _, fragment = urljoin(self._base, given["href"]).partition("#")
+        except ValueError:
+            return
+        name = unquote(split_address(address).path.rpartition("/")[2])
         kind, _, digest = fragment.partition("=")
         sha256 = digest.lower() if kind == "sha256" else ""
         self.files.append(IndexFile(name=name, url=address, sha256=sha256, yanked="data-yanked" in given))

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.requirements import InvalidRequirement
+from packaging.specifiers import InvalidSpecifier
 from packaging.utils import canonicalize_name
 
-from ..untrusted import parse_version
+from ..untrusted import parse_requirement, parse_specifier, parse_version
 
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -148,7 +148,7 @@ def _name(data: object) -> str:
 def _requirement(data: object) -> str:
     text = parse_text(data)
     try:
-        Requirement(text)
+        parse_requirement(text)
     except InvalidRequirement:
         raise ValueProblem(f"requirements (PEP 508); {text!r} is none") from None
     return text
@@ -157,7 +157,7 @@ def _requirement(data: object) -> str:
 def _specifier(data: object) -> str:
     text = parse_text(data)
     try:
-        return str(SpecifierSet(text))
+        return str(parse_specifier(text))
     except InvalidSpecifier:
         raise ValueProblem("version specifiers, such as >=2.4,<2.9") from None
 

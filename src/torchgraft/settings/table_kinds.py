@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from ..untrusted import split_address
 from .kinds import VARIABLE_NAME, Kind, ValueProblem, parse_relative, parse_text, scalar
 from .template import ADDRESS_FACTS, template_fault
 
@@ -33,13 +34,32 @@ def some_of(known: tuple[str, ...]) -> Kind:
     return one_or_more(name, parse, enum=list(known))
 
 
+# Of a regular expression: as often as it likes.
+_REPEAT = r"[*+]|\{\d*,\d*\}"
+_MOST_REPEATS = 3
+
+
 def _pattern(data: object) -> str:
     text = parse_text(data)
     try:
         re.compile(text)
     except re.error:
         raise ValueProblem("a regular expression, such as linux|darwin") from None
+    if _may_take_for_ever(text):
+        raise ValueProblem("a regular expression with three repeats at most, and none of them in another")
     return text
+
+
+def _may_take_for_ever(pattern: str) -> bool:
+    """Return whether matching may take more than time by the third power: it repeats what repeats, or has a choice."""
+    text = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "x", pattern)
+    while group := re.search(rf"\(([^()]*)\)({_REPEAT})?", text):
+        repeats = re.search(_REPEAT, group[1])
+        if group[2] and (repeats or "|" in group[1]):
+            return True
+        inside = "x".join(re.findall(_REPEAT, group[1])) if repeats else ""
+        text = f"{text[: group.start()]}x{inside}{group[2] or ''}{text[group.end() :]}"
+    return len(re.findall(_REPEAT, text)) > _MOST_REPEATS
 
 
 def _conditions(data: object) -> Mapping[str, str | bool]:
@@ -66,7 +86,7 @@ def _template(data: object) -> str:
 
 def _address(data: object) -> str:
     text = _template(data)
-    if not re.match(_OPEN_ADDRESS, text) or re.search(r"[\s#]", text):
+    if not re.match(_OPEN_ADDRESS, text) or re.search(r"[\s#]", text) or not split_address(text).netloc:
         raise ValueProblem(
             "an address that begins with https:// (here file:/// or http://127.0.0.1 too), without a fragment"
         )

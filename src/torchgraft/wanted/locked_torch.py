@@ -20,7 +20,7 @@ from ..installed.markers import Chosen, MarkerError, best_wheel, marker_holds, t
 from ..model.observation import Python
 from ..model.torch_values import Locked, TorchRequirement
 from ..redaction import without_credentials
-from ..untrusted import parse_version, table, text_of
+from ..untrusted import parse_specifier, parse_version, table, text_of
 from ..values import dataclass
 
 # Those that pip and uv take in the fragment of a URL.
@@ -134,7 +134,7 @@ def takes_python(specifier: str | None, python: Python) -> bool:
     :raises LockError: if it cannot be read
     """
     try:
-        return specifier is None or SpecifierSet(specifier).contains(python.version, prereleases=True)
+        return specifier is None or parse_specifier(specifier).contains(python.version, prereleases=True)
     except (InvalidSpecifier, ValueError):
         raise LockError(f"its requires-python cannot be read: {specifier!r}"[:120]) from None
 

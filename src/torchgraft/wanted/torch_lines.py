@@ -10,7 +10,6 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -18,6 +17,7 @@ from ..installed.markers import MarkerError, marker_holds, torch_version_in
 from ..model.observation import Python
 from ..model.torch_values import AskedFor, TorchRequirement
 from ..redaction import without_credentials
+from ..untrusted import parse_requirement, parse_specifier
 
 # `torch@2.8.0` of uv tool and poetry, `torch@^2.8` of poetry: no URL.
 _AT_VERSION = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*@\s*([\^~]?)([^/:\s]+)\s*")
@@ -67,7 +67,7 @@ def _requirement(text: str, folder: Path) -> tuple[TorchRequirement | None, str]
         return (
             TorchRequirement(specifier=at_version(at[2], at[3])) if canonicalize_name(at[1]) == "torch" else None
         ), ""
-    parsed = Requirement(text)
+    parsed = parse_requirement(text)
     if canonicalize_name(parsed.name) != "torch":
         return None, ""
     url = (_wheel_url(parsed.url, folder) or parsed.url) if parsed.url else ""
@@ -91,7 +91,7 @@ def at_version(operator: str, version: str) -> SpecifierSet:
     if version == "latest":
         return SpecifierSet()
     if not operator:
-        return SpecifierSet(version if version[:1] in "<>=!" else f"=={version}")
+        return parse_specifier(version if version[:1] in "<>=!" else f"=={version}")
     numbers = [int(part) for part in version.split(".")]
     fixed = next((i for i, number in enumerate(numbers) if number), len(numbers) - 1) if operator == "^" else 0
     fixed = min(1, len(numbers) - 1) if operator == "~" else fixed

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from .. import __version__
 from ..files import read_start
 from ..model.decision import Plan, PlannedPrebuilt
 from ..model.torch_values import Knowledge
 from ..model.wheel_values import Guard, PlannedRunPath
-from ..untrusted import json_table
+from ..untrusted import json_table, split_address
 from ..values import dataclass
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _prebuilt(wheel: PlannedPrebuilt, original: Mapping[str, Any] | None) -> dic
 
 def _public(url: str) -> str:
     """Return an address without what may be a password: login, query."""
-    parts = urlsplit(url)
+    parts = split_address(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

@@ -112,3 +112,8 @@ def test_no_file_of_pip_counts(tmp_path: Path) -> None:
     variables = {"HOME": str(tmp_path), "VIRTUAL_ENV": str(tmp_path)}
     assert find_indexes(variables, etc=tmp_path) == ("https://a",)
     assert find_indexes({**variables, "PIP_CONFIG_FILE": os.devnull}, etc=tmp_path) == (PYPI,)
+
+
+def test_what_is_no_address_on_a_page_is_left_out() -> None:
+    page = '<base href="https://[x/"><a href="https://[::1/ext-0.9.tar.gz">x</a><a href="ext-1.0.tar.gz">x</a>'
+    assert [file.name for file in parse_index_page(page, PAGE)] == ["ext-1.0.tar.gz"]

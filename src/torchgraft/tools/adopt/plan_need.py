@@ -16,6 +16,7 @@ from packaging.version import Version
 from ...project.import_names import MATCHED
 from ...settings.vocabulary import words_of
 from ...settings.vocabulary_words import VOCABULARY
+from ...untrusted import parse_requirement
 from .adoption import Adoptable, Import
 
 _MOST_MINORS = 20  # torch 1 had 14, and no minor series ten releases
@@ -67,7 +68,7 @@ def why_not_needed(found: Adoptable) -> str:
 def parsed_requirement(item: str) -> Requirement | None:
     """Return a requirement, None if it is none."""
     try:
-        return Requirement(item)
+        return parse_requirement(item)
     except InvalidRequirement:
         return None
 
