@@ -214,6 +214,7 @@ OTHER_READERS: Mapping[str, str] = {
     "compile/cuda_home:_add_driver_stub": _BOUNDED,
     "compile/gpus": _KERNEL,
     "compile/hardware": _KERNEL,
+    "compile/precompiled_header:through_header": _OWN,
     "consumer/processes": _KERNEL,
     "consumer/uv:_outer": _BOUNDED,
     "hook/progress:drawn_lines": _OWN,
