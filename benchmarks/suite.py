@@ -63,7 +63,7 @@ WAYS: dict[str, tuple[tuple[str, str, str], str, tuple[str, ...]]] = {
     ),
     "pip, scikit-build-core": ((f'["scikit-build-core>=0.10", "{TORCH}"]', "scikit_build_core.build", ""), "pip", ()),
 }
-DOWNLOADS = ("setuptools>=77", "rapids-build-backend>=0.4", "scikit-build-core>=0.10", "packaging", "tomli")
+DOWNLOADS = ("setuptools>=77", "rapids-build-backend>=0.4", "scikit-build-core>=0.10", "packaging", "tomli", "wheel")
 CORPUS = "torchsort==0.1.10"
 CORPUS_SHA256 = "416a7dd2ab88332b27e98318d7fb2e0243b9fb6f1fffcf77760d63103d70dd04"
 EXPLAINED = """\
@@ -365,11 +365,14 @@ def measure_all(place: Place, options: argparse.Namespace) -> None:
         last = PROJECTS[project][1][-1]
         if (options.only and way not in options.only) or (project, way, last) in there:
             continue
-        for step, found in rows(project, way, place):
-            row = {"project": project, "way": way, "step": step, "torch": place.version, **found}
-            with options.results.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            print(json.dumps(row), flush=True)
+        try:
+            for step, found in rows(project, way, place):
+                row = {"project": project, "way": way, "step": step, "torch": place.version, **found}
+                with options.results.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(json.dumps(row), flush=True)
+        except RuntimeError as error:  # the others are measured all the same
+            print(f"{project}, {way}: FAILED\n{error}", file=sys.stderr, flush=True)
 
 
 def page_text(found: Sequence[dict[str, object]], command: str) -> str:
@@ -423,8 +426,8 @@ def plot_text(found: Sequence[dict[str, object]]) -> str:
     mine = [row for row in found if row["project"] == "ten files"]
     most = max(float(str(row["wall_s"])) for row in mine)
     parts, y, bar, left, width = [], 40, 11, 210, 480
-    for number, (step, colour) in enumerate(colours.items()):
-        x = 10 + 140 * number
+    for number, step in enumerate(step for step in STEPS if any(row["step"] == step for row in mine)):
+        x, colour = 10 + 140 * number, colours[step]
         parts.append(
             f'<rect x="{x}" y="10" width="12" height="12" fill="{colour}"/><text x="{x + 17}" y="21">{step}</text>'
         )
