@@ -71,7 +71,8 @@ One run: compare, and do not quote seconds. *Cold*: nothing of the build is kept
 environment, without the wheels that the front end keeps. *Other environment*: the same into another one. *No-op*: the
 same command, and it is installed. *One line changed*: an editable installation after a change of one file. Ways with
 torch in `requires` take its wheel from a folder; from an index it would be downloaded first. Memory is what all
-processes had at once; written is what they wrote, links not counted. No compiler cache is used."""
+processes had at once; written is what they wrote, links not counted. `uv sync` puts torch into its environment, too,
+when that is new. No compiler cache is used; torchgraft's wheel store is, which is why it builds nothing again."""
 STEPS = ("cold", "again", "other environment", "no-op", "one line changed")
 _COUNT = 'import os\nwith open(os.environ["COUNTED"], "a") as file:\n    file.write("{}\\n")\n'
 SCRIPT = (
