@@ -215,6 +215,7 @@ OTHER_READERS: Mapping[str, str] = {
     "compile/gpus": _KERNEL,
     "compile/hardware": _KERNEL,
     "compile/precompiled_header": "beside a compiler, which reads the same sources",
+    "compile/precompiled_header:through_header": _OWN,
     "consumer/processes": _KERNEL,
     "consumer/uv:_outer": _BOUNDED,
     "hook/delegate:_read_killings": _KERNEL,
