@@ -78,6 +78,8 @@ def _caller(
 ) -> pyproject_hooks.BuildBackendHookCaller:
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "TORCHGRAFT_"))}
     variables |= {"TORCHGRAFT_CACHE_DIR": str(source.parents[1] / "cache"), **tree.variables}
+    # Backends look for their programs there, as in an environment that a front end has made.
+    variables["PATH"] = os.pathsep.join([str(Path(python).parent), variables.get("PATH", "")])
     if variant:
         variables |= {"TORCHGRAFT_PROVIDE": variant, "TORCHGRAFT_BACKEND": tree.backend}
         variables |= {"TORCHGRAFT_CONSUMER": str(consumer), "PYTHONPATH": str(SOURCES)}

@@ -72,6 +72,9 @@ def main(names: list[str], trees: Mapping[str, Tree]) -> int:
             for group in GROUPS:
                 place = Path(folder, "place")
                 theirs = facts_of(tree, "", group, place, consumer=consumer, python=python)
+                failing = [hook for hook in GROUPS[group] if f"{hook} fails" in theirs]
+                if failing:
+                    print("     ", name, "fails with its own backend in", *failing)
                 for variant in ("off", "auto"):
                     ours = facts_of(tree, variant, group, place, consumer=consumer, python=python)
                     if differences(theirs, ours):
