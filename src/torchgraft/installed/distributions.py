@@ -188,7 +188,7 @@ def _links(content: _Content, shared: set[str]) -> Iterator[Link]:
     here = content.tops - content.elsewhere.keys()
     targets = {name: installed.site / name for top in here for name in _names(top, content, shared)}
     for name, path in content.elsewhere.items():
-        second = content.compiled.get(name) or (installed.site / name if name in content.tops else None)
+        second = installed.site / name if name in content.tops else content.compiled.get(name)
         targets.update(_united(name, path, second) if second else [(name, path)])
     targets[installed.entry] = installed.information
     for name, target in sorted(targets.items()):
