@@ -31,6 +31,7 @@ from pathlib import Path
 
 from isolated_install import copied_environment
 from measuring import CHECKOUT, run, uv_program
+from ten_files import path_without
 
 sys.path.insert(0, str(CHECKOUT / "tests"))
 
@@ -359,6 +360,8 @@ def measure(options: argparse.Namespace) -> None:
         download = ["-m", "pip", "download", "--quiet", "--dest", house]
         run(sys.executable, *download, options.wheel.resolve(), f"torch=={version}", "cmake>=3.26", "ninja", *DOWNLOADS)
         download_sdist(Requirement(CORPUS), find_indexes(os.environ), house, sha256=CORPUS_SHA256)
+        # torchsort asks PATH for an nvcc, and not torch, which may be one for CPUs.
+        os.environ["PATH"] = path_without("nvcc", folder / "programs")
         with served_index(house, folder / "simple") as index:
             measure_all(Place(folder, house, index, torch, version), options)
 
