@@ -94,7 +94,7 @@ def install_in_two_folders(site: Path, tree: Path, *, path_line: bool = True, re
     known = {"torch": str(tree / "torch" / "__init__.py"), "torch.version": str(tree / "torch" / "version.py")}
     compiled = {name: content for name, content in TORCH.items() if name.startswith(("torch/_C.", "torch/lib/"))}
     compiled["torch/include/torch.h"] = ""
-    folders = {}
+    folders = {"torch": [str(tree / "torch"), str(site / "torch")]}
     if rebuilt:
         write(rebuilt, compiled)
         folders = {"torch": [str(rebuilt / "torch"), str(tree / "torch")], "torch.utils": [str(tree / "torch/utils")]}
