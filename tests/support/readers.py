@@ -219,7 +219,6 @@ OTHER_READERS: Mapping[str, str] = {
     "consumer/processes": _KERNEL,
     "consumer/uv:_outer": _BOUNDED,
     "hook/delegate:_read_killings": _KERNEL,
-    "hook/progress:hides_output": _KERNEL,
     "hook/run:_built_before": _OWN,
     "hook/run:_compiled_wheel": _BACKEND,
     "hook/run:_metadata_of_wheel": _BACKEND,

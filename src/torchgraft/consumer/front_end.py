@@ -50,6 +50,9 @@ _ONLY_BUILDS = frozenset(
         *("hatch build", "hatch publish", "hatch version"),
     }
 )
+# They draw lines of their own while a package is built, unless an option says more or less; some commands never do.
+_DRAW = frozenset({FrontEndName.PIP, FrontEndName.UV, FrontEndName.POETRY, FrontEndName.PDM})
+_SHOW_OUTPUT = ("--verbose", "-v", "--quiet", "-q", "--no-progress")
 # Options with which any command only locks.
 _ONLY_LOCKS = {
     FrontEndName.UV: ("--dry-run", "--no-sync"),
@@ -145,6 +148,7 @@ def describe_front_end(command: CommandLine, version: str | None) -> FrontEnd:
         resolves=only_locks or command.text in _ONLY_RESOLVES,
         ignores_installed=(takes_anew(command) or _upgrades_torch(command)) and not command.leaves_dependencies,
         leaves_dependencies=command.leaves_dependencies,
+        hides_output=command.program in _DRAW and command.words[-1:] != ("build",) and not command.has(*_SHOW_OUTPUT),
     )
 
 

@@ -20,7 +20,7 @@ from ..child import say
 from ..codec import json_text
 from ..errors import ascii_text, shown
 from ..files import names_in, read_text
-from ..model.observation import FrontEnd, FrontEndName, Way
+from ..model.observation import Way
 from ..own_files import write_own_file
 from ..settings.choices import Showing
 from .build_state import BuildState, Counting, state_text
@@ -39,7 +39,6 @@ SILENT_S = 60.0
 # packages that are built or downloaded, nobody else knows. Down and up again, for where the cursor is in the last line
 # of the screen; keep the place; the text; back.
 _BELOW = "\x1bD\x1b[A\x1b7\x1b[B\r\x1b[J{}\x1b8"
-_DRAW = frozenset({FrontEndName.PIP, FrontEndName.UV, FrontEndName.POETRY, FrontEndName.PDM})
 
 
 @contextlib.contextmanager
@@ -148,8 +147,7 @@ class Telling:
         if self._is_on_stderr():
             say(self._text())
             return
-        front_end = self._call.plan.front_end
-        if sys.platform != "win32" and hides_output(front_end):
+        if sys.platform != "win32" and self._call.plan.front_end.hides_output:
             self._is_below = True
             write_terminal(self._text())
 
@@ -160,14 +158,6 @@ class Telling:
     @staticmethod
     def _is_on_stderr() -> bool:
         return os.isatty(2)
-
-
-def hides_output(front_end: FrontEnd) -> bool:
-    """Return whether a front end draws lines of its own while it builds, and not what the build says."""
-    if front_end.name not in _DRAW or front_end.command.endswith(" build"):
-        return False
-    words = read_text(Path(f"/proc/{os.getppid()}/cmdline")).split("\0")
-    return not any(word in {"--verbose", "--quiet", "--no-progress"} or word.startswith(("-v", "-q")) for word in words)
 
 
 def write_terminal(text: str) -> None:

@@ -136,6 +136,7 @@ class FrontEnd:
     somewhere, or only resolves, locks or builds. `resolves` says that it is after metadata now, and that no wheel
     follows in this build environment. `ignores_installed` says that it installs dependencies anew, whatever the
     environment has (`--target`, `--ignore-installed`, `--upgrade`), `leaves_dependencies` that it installs none.
+    `hides_output` says that it draws lines of its own while it builds, and not what the build says.
     """
 
     name: FrontEndName
@@ -145,6 +146,7 @@ class FrontEnd:
     resolves: bool = False
     ignores_installed: bool = False
     leaves_dependencies: bool = False
+    hides_output: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

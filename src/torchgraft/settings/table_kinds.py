@@ -86,7 +86,7 @@ def _template(data: object) -> str:
 
 def _address(data: object) -> str:
     text = _template(data)
-    if not re.match(_OPEN_ADDRESS, text) or re.search(r"[\s#]", text) or not split_address(text).netloc:
+    if not re.match(_OPEN_ADDRESS, text) or re.search(r"[\s#]", text) or not split_address(text).scheme:
         raise ValueProblem(
             "an address that begins with https:// (here file:/// or http://127.0.0.1 too), without a fragment"
         )

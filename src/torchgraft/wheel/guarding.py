@@ -16,9 +16,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
-
-from ..untrusted import split_address
+from urllib.parse import unquote, urlsplit
 
 # What the loaders of Linux and macOS say, and which symbol or library they name; macOS has one more underscore before
 # a symbol. Windows names neither.
@@ -324,7 +322,10 @@ def _source(name: str, version: str, direct: Mapping[str, Any]) -> tuple[list[li
 
 
 def _path_of(url: str) -> str:
-    return unquote(split_address(url).path)
+    try:
+        return unquote(urlsplit(url).path)
+    except ValueError:  # half an IPv6 address
+        return url
 
 
 def _name_and_version(info: Path) -> tuple[str, str]:

@@ -244,6 +244,23 @@ def test_variables_of_pip_count_as_its_options(variables: dict[str, str], *, exp
         assert nearest(hook(), (one,)).ignores_installed is anew
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("python -m pip install .", True),
+        ("python -m pip install -vv .", False),
+        ("python -m pip install -qr pins.txt .", False),
+        ("uv sync", True),
+        ("uv sync --no-progress", False),
+        ("uv build", False),
+        ("poetry install", True),
+        ("python -m build", False),
+    ],
+)
+def test_where_what_a_build_says_is_hidden(command: str, *, expected: bool) -> None:
+    assert front_end(command).hides_output is expected
+
+
 def test_an_option_beats_its_variable() -> None:
     one = Process(
         executable="pip",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,20 +18,10 @@ from torchgraft.hook.build_state import BuildState, Counting, duration_text, sta
 from torchgraft.hook.call import Call
 from torchgraft.hook.plan import plan_build
 from torchgraft.hook.progress import FOLDER, Telling, counted, read_state, sweep, write_terminal
-from torchgraft.model.observation import FrontEndName, Hook
+from torchgraft.model.observation import Hook
 from torchgraft.settings.config import Config
 from torchgraft.tools.watch_command import SeenBuild, read_builds, watch_text
 
-# A process of its own, started by one without options that say how much is shown.
-DRAWS = """
-import subprocess, sys
-inner = (
-    "import sys; from torchgraft.hook.progress import hides_output; "
-    "from torchgraft.model.observation import FrontEnd, FrontEndName; "
-    "print(hides_output(FrontEnd(name=FrontEndName(sys.argv[1]), command=sys.argv[2])))"
-)
-raise SystemExit(subprocess.run([sys.executable, "-c", inner, *sys.argv[1:]]).returncode)
-"""
 NINJA = b"[%d/%d] c++ -MMD -MF /b/%s.o.d -I/include -c -c /src/%s -o /b/%s.o -O3\n"
 SERIAL = b"gcc -Wall -fPIC -I/include/x.c -c csrc/%s -o build/temp/%s.o -O3\n"
 NVCC = b"/usr/local/cuda/bin/nvcc -I/x -c csrc/k.cu -o build/k.o --expt-relaxed-constexpr\n"
@@ -148,22 +137,6 @@ def test_before_anything_is_counted_it_is_as_last_time(tmp_path: Path) -> None:
     assert (state.done, state.total, state.last_s) == (1, 3, 0)  # of another build than the last one
     (tmp_path / FOLDER / "ext.json").write_text(json_text(dataclasses.replace(last, failed=True)))
     assert telling.state().last_s == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "command", "draws"),
-    [
-        (FrontEndName.PIP, "pip install", True),
-        (FrontEndName.UV, "uv sync", True),
-        (FrontEndName.UV, "uv build", False),  # it shows what the build says
-        (FrontEndName.POETRY, "poetry install", True),
-        (FrontEndName.BUILD, "python -m build", False),
-    ],
-)
-def test_where_a_front_end_hides_what_a_build_says(name: FrontEndName, command: str, *, draws: bool) -> None:
-    said = [sys.executable, "-c", DRAWS, name.value, command]
-    printed = subprocess.run(said, check=True, capture_output=True, text=True, timeout=60).stdout
-    assert printed == f"{draws}\n"
 
 
 def test_what_is_left_of_builds_is_swept(tmp_path: Path) -> None:
