@@ -225,8 +225,9 @@ def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, decl
         # What is importable in the build already is what the front end chose for it.
         return None
     is_idle = all(item.idle for item in snapshot.asked_for)
-    for answer in (locked,) if is_idle else (locked, asked):
-        if answer.torch and not answer.torch.accepts(installed):
+    is_unasked = snapshot.locked is not None and snapshot.locked.unasked
+    for answer, counts in ((locked, not is_unasked), (asked, not is_idle)):
+        if counts and answer.torch and not answer.torch.accepts(installed):
             return answer
     if locked.torch or asked.torch or not snapshot.front_end.installs or snapshot.front_end.leaves_dependencies:
         return None

@@ -166,7 +166,8 @@ class Locked:
     `toolkit` is the CUDA release that the file has beside that torch (13.0.2), None if it names none.
     `undecided` says that torch will be what stands there, and that it cannot be told which or cannot be had; `choices`
     are the versions, each with the option by which the command would choose it, "" where there is none.
-    `guessed` says that it lies above, and the command does not work from it.
+    `guessed` says that it lies above, and the command does not work from it, `unasked` that an extra or a group alone
+    has that torch which the command does not install.
     """
 
     file: str
@@ -177,6 +178,7 @@ class Locked:
     choices: tuple[tuple[str, str], ...] = ()
     said: str
     guessed: bool = False
+    unasked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

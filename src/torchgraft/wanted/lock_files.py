@@ -38,6 +38,9 @@ _CHOOSING = {
     FrontEndName.POETRY: ("--extras", "--with"),
     FrontEndName.PDM: ("-G", "-G"),
 }
+# Those with which the project's own dependencies are left out, and those with which only they are installed.
+_ONLY_GROUPS = {FrontEndName.UV: ("--only-group", "--only-dev"), FrontEndName.POETRY: ("--only", "--only-root")}
+_NO_DEV = {FrontEndName.PDM: ("--prod", "--production", "--no-dev")}
 _MOST_OPTIONS = 20
 
 
@@ -169,8 +172,12 @@ def chosen_by(command: CommandLine) -> Chosen:
     if command.program is FrontEndName.PDM:
         # One option for both; `default` is what pdm calls the project's own dependencies.
         extras = groups = command.values("-G", "--group", "--with")
-        groups = (*groups, "default")
-    only = command.program is FrontEndName.UV and command.has("--only-group", "--only-dev")
+        groups = groups if command.has("--no-default") else (*groups, "default")
+    only = command.has(*_ONLY_GROUPS.get(command.program, ()))
+    none = only or command.has("--no-default-groups", *_NO_DEV.get(command.program, ()))
+    without = command.values("--no-group", "--without")
+    if command.program is FrontEndName.PDM and command.has("--no-default"):
+        without = (*without, "default")
     if command.program is FrontEndName.UV:
         groups = (*groups, *(("dev",) if command.has("--dev", "--only-dev") else ()))
     return Chosen(
@@ -178,8 +185,8 @@ def chosen_by(command: CommandLine) -> Chosen:
         groups=_names(groups),
         all_extras=command.has("--all-extras") or ":all" in extras,
         all_groups=command.has("--all-groups") or ":all" in groups,
-        without_groups=_names((*command.values("--no-group"), *(("dev",) if command.has("--no-dev") else ()))),
-        default_groups=not (only or command.has("--no-default-groups")),
+        without_groups=_names((*without, *(("dev",) if command.has("--no-dev") else ()))),
+        default_groups=not none,
         only_groups=only,
     )
 
@@ -227,7 +234,8 @@ def _read_by_name(file: Path, data: Mapping[str, Any], python: Python, chosen: C
         settings = tool_table(find_toml(folder / "pyproject.toml"), FrontEndName.POETRY)
         return read_poetry_lock(data, folder=folder, settings=settings, python=python, chosen=chosen)
     if "lock_version" in table(data.get("metadata")) or file.name == "pdm.lock":
-        return read_pdm_lock(data, folder=folder, python=python, chosen=chosen)
+        project = table(find_toml(folder / "pyproject.toml").get("project"))
+        return read_pdm_lock(data, folder=folder, project=project, python=python, chosen=chosen)
     if file.name == "uv.lock" or file.name.endswith(".py.lock"):
         return read_uv_lock(data, folder=folder, settings=_uv_settings(folder), python=python, chosen=chosen)
     raise LockError("it is no kind of lock file that is known")

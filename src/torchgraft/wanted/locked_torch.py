@@ -28,7 +28,7 @@ _ALGORITHMS = ("sha256", "sha384", "sha512")
 # As torch requires them on PyPI: the whole toolkit from 2.11 on, before that its runtime.
 _TOOLKITS = re.compile(r"cuda-toolkit|nvidia-cuda-runtime(-cu\d+)?")
 _TOOLKIT_VERSION = re.compile(r"(\d{1,3}\.\d{1,3}(?:\.\d{1,4})?)(?:\.\d{1,4})*")
-_ANYTHING = Chosen(anything=True)
+ANYTHING = Chosen(anything=True)
 
 
 class LockError(Exception):
@@ -66,7 +66,8 @@ class LockedDependency:
 class LockedPackage:
     """One entry of a lock file, its name normalised. What follows `origin` is known of torch alone.
 
-    It is installed where one of `markers` holds, or where there is none; `dependencies` are None where the file does
+    It is installed where one of `markers` holds, or where there is none, and with any of `groups`, which are those of
+    the project as far as the file says it; `dependencies` are None where the file does
     not say. `origin` says for people where it is taken from. `by_version` says whether the front end finds it there
     when a build requires `torch==V`; where it does not, the URL of a wheel has to do. `obstacle` is why neither can.
     """
@@ -74,6 +75,7 @@ class LockedPackage:
     name: str
     version: str | None
     markers: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     requires_python: str | None = None
     dependencies: tuple[LockedDependency, ...] | None = None
     source: tuple[tuple[str, str], ...] = ()
@@ -89,6 +91,7 @@ class LockedPackage:
         :raises LockError: if the versions of Python cannot be read
         """
         holds = not self.markers or any(marker_holds(marker, python, chosen) for marker in self.markers)
+        holds = holds and (not self.groups or any(map(chosen.has_group, self.groups)))
         return holds and takes_python(self.requires_python, python)
 
     def built_from(self, kind: str, place: str, what: str = "") -> LockedPackage:
@@ -106,11 +109,15 @@ class LockedPackage:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadLock:
-    """What a lock file says: all packages, the torch among them that may be meant, and what decides if several are."""
+    """What a lock file says: all packages, the torch among them that may be meant, and what decides if several are.
+
+    `asked` says whether the command installs what is meant.
+    """
 
     packages: tuple[LockedPackage, ...]
     meant: tuple[LockedPackage, ...]
     choice: str
+    asked: bool = True
 
     @property
     def distinct(self) -> tuple[LockedPackage, ...]:
@@ -118,14 +125,19 @@ class ReadLock:
         return tuple({(p.version, p.origin, p.wheels, p.by_version, p.obstacle): p for p in self.meant}.values())
 
 
-def applying(packages: Iterable[LockedPackage], python: Python, chosen: Chosen) -> tuple[LockedPackage, ...]:
-    """Return the torch among packages that are for an interpreter, and for what a command installs.
+def applying_torch(packages: Iterable[LockedPackage], python: Python, chosen: Chosen) -> tuple[LockedPackage, ...]:
+    """Return the torch among packages that are for an interpreter, and for what a command installs."""
+    return tuple(package for package in packages if package.name == "torch" and package.applies(python, chosen))
+
+
+def read_by_markers(packages: tuple[LockedPackage, ...], python: Python, chosen: Chosen, choice: str) -> ReadLock:
+    """Return what a lock file says whose packages say themselves where they are installed.
 
     One of an extra that nobody asked for is better than no answer, as long as there is only one that it can mean.
     """
-    torch = [package for package in packages if package.name == "torch"]
-    found = tuple(package for package in torch if package.applies(python, chosen))
-    return found or tuple(package for package in torch if package.applies(python, _ANYTHING))
+    found = applying_torch(packages, python, chosen)
+    meant = found or applying_torch(packages, python, ANYTHING)
+    return ReadLock(packages=packages, meant=meant, choice=choice, asked=bool(found))
 
 
 def takes_python(specifier: str | None, python: Python) -> bool:
@@ -171,6 +183,7 @@ def locked_answer(lock: ReadLock, file: Path, python: Python) -> Locked:
         undecided=requirement is None,
         choices=tuple((str(v), "") for v in [parse_version(version)] if v and not requirement),
         said=f"{shown} {obstacle or f'from {origin}'}",
+        unasked=not lock.asked,
     )
 
 
@@ -237,7 +250,7 @@ def find_locked_toolkit(packages: Iterable[LockedPackage], torch: LockedPackage,
 
 def _may_apply(markers: tuple[str, ...], python: Python) -> bool:
     try:
-        return not markers or any(marker_holds(marker, python, _ANYTHING) for marker in markers)
+        return not markers or any(marker_holds(marker, python, ANYTHING) for marker in markers)
     except MarkerError:
         return False
 

@@ -7,7 +7,7 @@ and refuses a whole file for one entry that is not about torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ from .locked_torch import (
     LockedPackage,
     LockError,
     ReadLock,
-    applying,
     check_format,
     file_url,
     locked_wheels,
     most_common,
+    read_by_markers,
     takes_python,
 )
 
@@ -52,6 +52,7 @@ def _packages(
             name=canonicalize_name(text_of(item.get("name")) or ""),
             version=text_of(item.get("version")),
             markers=markers(item),
+            groups=strings(item.get("groups")),
             dependencies=tuple(_dependencies(item.get("dependencies"))) if "dependencies" in item else None,
         )
         packages.append(torch(package, item) if package.name == "torch" else package)
@@ -68,6 +69,14 @@ def _dependencies(edges: object) -> Iterator[LockedDependency]:
     for text in strings(edges):
         if match := _REQUIREMENT.fullmatch(text):
             yield LockedDependency(name=canonicalize_name(match[1]), marker=(match[2] or "").strip() or None)
+
+
+def _with_default_groups(chosen: Chosen, packages: Iterable[LockedPackage], optional: Iterable[str]) -> Chosen:
+    """Return what a command installs, with the groups of which it need not speak: all that are not optional."""
+    if not chosen.default_groups:
+        return chosen
+    named = {canonicalize_name(group) for package in packages for group in package.groups}
+    return replace(chosen, groups=chosen.groups | (named - set(map(canonicalize_name, optional))))
 
 
 def _marker(item: Mapping[str, Any]) -> tuple[str, ...]:
@@ -89,7 +98,7 @@ def read_pylock(data: Mapping[str, Any], *, folder: Path, python: Python, chosen
     if not takes_python(text_of(data.get("requires-python")), python):
         raise LockError(f"it is for Python {str(data.get('requires-python'))[:40]}")
     packages = pylock_packages(data, folder=folder)
-    return ReadLock(packages=packages, meant=applying(packages, python, chosen), choice=_PYLOCK_CHOICE)
+    return read_by_markers(packages, python, chosen, _PYLOCK_CHOICE)
 
 
 def pylock_packages(data: Mapping[str, Any], *, folder: Path) -> tuple[LockedPackage, ...]:
@@ -132,7 +141,9 @@ def read_poetry_lock(
     """
     check_format(table(data.get("metadata")).get("lock-version"), known=(1, 2))
     packages = poetry_packages(data, folder=folder, settings=settings)
-    return ReadLock(packages=packages, meant=applying(packages, python, chosen), choice=_POETRY_CHOICE)
+    groups = table(settings.get("group"))
+    optional = (name for name, group in groups.items() if table(group).get("optional") is True)
+    return read_by_markers(packages, python, _with_default_groups(chosen, packages, optional), _POETRY_CHOICE)
 
 
 def poetry_packages(data: Mapping[str, Any], *, folder: Path, settings: Mapping[str, Any]) -> tuple[LockedPackage, ...]:
@@ -186,14 +197,18 @@ def _in_poetry(
     return replace(package, origin=name or "the default index", wheels=wheels, by_version=True)
 
 
-def read_pdm_lock(data: Mapping[str, Any], *, folder: Path, python: Python, chosen: Chosen) -> ReadLock:
+def read_pdm_lock(
+    data: Mapping[str, Any], *, folder: Path, project: Mapping[str, Any], python: Python, chosen: Chosen
+) -> ReadLock:
     """Return the packages, and the torch among them that is installed.
 
+    :param project: `[project]` of the project: what is not installed unless a command says so
     :raises LockError: if it cannot be read
     """
     check_format(table(data.get("metadata")).get("lock_version"), known=(4,))
     packages = pdm_packages(data, folder=folder)
-    return ReadLock(packages=packages, meant=applying(packages, python, chosen), choice=_PDM_CHOICE)
+    optional = table(project.get("optional-dependencies"))
+    return read_by_markers(packages, python, _with_default_groups(chosen, packages, optional), _PDM_CHOICE)
 
 
 def pdm_packages(data: Mapping[str, Any], *, folder: Path) -> tuple[LockedPackage, ...]:

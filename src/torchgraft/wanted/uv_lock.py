@@ -18,10 +18,11 @@ from ..model.observation import Python
 from ..redaction import without_credentials
 from ..untrusted import strings, table, tables, text_of
 from .locked_torch import (
+    ANYTHING,
     LockedDependency,
     LockedPackage,
     ReadLock,
-    applying,
+    applying_torch,
     check_format,
     file_url,
     local_path,
@@ -32,7 +33,6 @@ from .locked_torch import (
 _CHOICE = "extras and groups of the command decide (--extra, --group)"
 # What uv sync installs where [tool.uv] default-groups does not say otherwise.
 _DEFAULT_GROUPS = ("dev",)
-_ANYTHING = Chosen(anything=True)
 _BUILT_FROM = {
     "git": "the git repository",
     "directory": "the folder",
@@ -58,12 +58,12 @@ def read_uv_lock(
     defaults = defaults if chosen.default_groups else ()
     groups = chosen.groups | {canonicalize_name(name) for name in defaults}
     certain = replace(chosen, groups=groups - chosen.without_groups)
-    fitting = applying(packages, python, _ANYTHING)
-    reached = _reached(packages, manifest, python, certain)
-    # As in `applying`.
-    reached = reached or _reached(packages, manifest, python, _ANYTHING)
+    fitting = applying_torch(packages, python, ANYTHING)
+    asked = _reached(packages, manifest, python, certain)
+    # As in `read_by_markers`.
+    reached = asked or _reached(packages, manifest, python, ANYTHING)
     meant = fitting if reached is None else tuple(package for package in fitting if package in reached)
-    return ReadLock(packages=packages, meant=meant, choice=_CHOICE)
+    return ReadLock(packages=packages, meant=meant, choice=_CHOICE, asked=asked is None or bool(asked))
 
 
 def uv_packages(data: Mapping[str, Any], *, folder: Path, settings: Mapping[str, Any]) -> tuple[LockedPackage, ...]:
@@ -142,7 +142,7 @@ def _reached(
             is_asked = is_asked or (is_root and bool(edge.for_group) and chosen.has_group(edge.for_group))
             if is_asked and (edge.marker is None or marker_holds(edge.marker, python, names)):
                 targets = (target for target in by_name.get(edge.name, ()) if _is_meant(edge, target))
-                waiting += [(target, edge.extras) for target in targets if target.applies(python, _ANYTHING)]
+                waiting += [(target, edge.extras) for target in targets if target.applies(python, ANYTHING)]
     return [package for package in reached.values() if package.name == "torch"]
 
 

@@ -96,6 +96,14 @@ def test_without_dependencies_the_installed_torch_stays() -> None:
     assert plan_torch(Config(), snapshots.snapshot(front_end=front_end, project=project)).rung is Rung.INSTALLED
 
 
+@pytest.mark.parametrize(("unasked", "rung"), [(False, Rung.LOCKED), (True, Rung.INSTALLED)])
+def test_torch_of_a_group_that_is_not_installed_replaces_none(*, unasked: bool, rung: Rung) -> None:
+    locked = replace(LOCKED, unasked=unasked)
+    assert plan_torch(Config(), snapshots.snapshot(locked=locked)).rung is rung
+    without = snapshots.snapshot(locked=locked, consumer=NONE)
+    assert plan_torch(Config(), without).rung is Rung.LOCKED
+
+
 def test_no_rung_answers() -> None:
     nothing = snapshots.project(dependencies=())
     choice = plan_torch(Config(), snapshots.snapshot(consumer=NONE, project=nothing))

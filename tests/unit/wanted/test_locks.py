@@ -228,6 +228,74 @@ def test_extras_and_groups_of_the_command_choose(case: str, arguments: tuple[str
     assert locked.version == version
 
 
+POETRY_GROUPS = """
+[[package]]
+name = "torch"
+version = "2.8.0"
+groups = ["main", "old"]
+
+[[package]]
+name = "torch"
+version = "2.9.0"
+groups = ["gpu"]
+
+[metadata]
+lock-version = "2.1"
+"""
+POETRY_PROJECT = "[tool.poetry.group.gpu]\noptional = true\n[tool.poetry.group.old.dependencies]\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "version", "asked"),
+    [
+        (("install",), "2.8.0", True),
+        (("install", "--without", "main,old", "--with", "gpu"), "2.9.0", True),
+        (("install", "--only", "gpu"), "2.9.0", True),
+        (("install", "--with", "gpu"), None, False),  # both: the lock does not decide
+    ],
+)
+def test_groups_of_a_poetry_lock(
+    tmp_path: Path, arguments: tuple[str, ...], version: str | None, *, asked: bool
+) -> None:
+    (tmp_path / "poetry.lock").write_text(POETRY_GROUPS)
+    (tmp_path / "pyproject.toml").write_text(POETRY_PROJECT)
+    locked = read(tmp_path, "poetry", *arguments)
+    assert locked is not None
+    assert (locked.version, bool(locked.requirement) and not locked.unasked) == (version, asked)
+
+
+PDM_GROUPS = """
+[metadata]
+lock_version = "4.5.0"
+
+[[package]]
+name = "torch"
+version = "2.9.0"
+groups = ["gpu", "lint"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dev", "unasked"),
+    [
+        (("install",), "other", True),
+        (("install", "-G", "gpu"), "other", False),
+        (("install",), "lint", False),
+        (("install", "--prod"), "lint", True),
+        (("install", "--prod", "-G", "gpu"), "lint", False),
+        (("install", "--without", "lint"), "lint", True),
+        (("install", "--no-default"), "lint", False),
+    ],
+)
+def test_groups_of_a_pdm_lock(tmp_path: Path, arguments: tuple[str, ...], dev: str, *, unasked: bool) -> None:
+    optional = "gpu = []\n" + ("" if dev == "lint" else "lint = []\n")
+    (tmp_path / "pdm.lock").write_text(PDM_GROUPS)
+    (tmp_path / "pyproject.toml").write_text(f"[project]\nname = 'app'\n[project.optional-dependencies]\n{optional}")
+    locked = read(tmp_path, "pdm", *arguments)
+    assert locked is not None
+    assert (locked.version, locked.unasked) == ("2.9.0", unasked)
+
+
 def test_default_groups_are_the_projects_beside_a_uv_toml_too(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(CASES / "uv_group", tmp_path / "app"))
     pyproject = folder / "pyproject.toml"
