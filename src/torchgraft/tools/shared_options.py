@@ -117,7 +117,7 @@ def require_extra(command: str, *modules: str) -> None:
             Problem(
                 code="missing-extra",
                 headline=f"torchgraft {command} needs {' and '.join(missing)}, which no build needs",
-                fixes=(extra_command(Path(sys.prefix), missing, command=command, installer=_own_installer()),),
+                fixes=(extra_command(Path(sys.prefix), missing, command=command, installer=own_installer()),),
             )
         )
 
@@ -137,7 +137,8 @@ def extra_command(prefix: Path, missing: Sequence[str], *, command: str, install
     return install_command(str(prefix), [f"{TABLE}[cli]"], by_uv=installer == "uv")
 
 
-def _own_installer() -> str:
+def own_installer() -> str:
+    """Return who has installed torchgraft, as its INSTALLER says; "" where that is not known."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return (importlib.metadata.distribution(TABLE).read_text("INSTALLER") or "").strip()
     return ""

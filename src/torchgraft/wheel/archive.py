@@ -310,5 +310,5 @@ def bad_wheel(wheel: str, said: str) -> Problem:
         headline=f"the delegate's wheel {wheel} is not a wheel",
         evidence=(Evidence(label="found", text=said),),
         why="a wheel without a right RECORD cannot be installed",
-        fixes=("TORCHGRAFT_PROVIDE=off pip wheel .   (to see the delegate alone)",),
+        fixes=("export TORCHGRAFT_PROVIDE=off   (and the same command: the delegate alone)",),
     )

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ... import __version__
 from ...codec import json_text
-from ...errors import ActError, ConfigError, Problem
+from ...errors import ActError, ConfigError, Problem, install_command
 from ...files import UnreadableError, digest_of, read_whole, walk
 from ..adopt.adoption import IN_TREE, OWN_NAME
 from ..adopt.plan_need import required_name
 from ..adopt.sdist import not_written
 from ..from_json import from_json_text
+from ..shared_options import own_installer
 from .plan_vendor import MANIFEST, Copy, Manifest
 
 PACKAGE = Path(__file__).parents[2]
@@ -101,7 +103,7 @@ def _not_installed(reason: str) -> ActError:
             code="not-installed",
             headline=f"torchgraft is not installed as it should be: {reason}",
             why="a copy holds its licence, and names what it needs",
-            fixes=("pip install --force-reinstall torchgraft",),
+            fixes=(install_command(sys.prefix, ["--force-reinstall", "torchgraft"], by_uv=own_installer() == "uv"),),
         )
     )
 
