@@ -10,11 +10,10 @@ May not link where files are copies: their times are new each time, and nothing 
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 from ..consumer.environment import python_folders, site_folders
-from ..files import names_in
+from ..files import names_in, walk
 from ..ladder.graft import note_use
 from ..own_files import make_own_folder
 
@@ -38,7 +37,7 @@ def _link_package(package: Path, kept: Path) -> None:
         return
     # It is one file of uv's cache, with which all others of the package came.
     own = kept / f"{package.name}-{facts.st_ino:x}-{facts.st_mtime_ns:x}"
-    for folder, folders, files in os.walk(package):
+    for folder, folders, files in walk(package):
         made = Path(folder, _FOLDER)
         if not any(name.endswith(".py") for name in files):
             continue

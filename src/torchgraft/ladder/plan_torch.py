@@ -89,8 +89,10 @@ def plan_guess(snapshot: Snapshot, choice: Choice) -> str:
     settings. Only one version does not, where the command itself or the package asks for it at run time.
     """
     requirement, command = choice.requirement, snapshot.front_end.command or snapshot.front_end.name.value
-    if requirement is None or choice.rung is Rung.LOCKED:
+    if requirement is None:
         return ""
+    if choice.rung is Rung.LOCKED:
+        return f"{command} does not install the extra or group that has torch in the lock" * _is_unasked(snapshot)
     if choice.rung is Rung.TOLD:
         return "" if _comes_as_told(snapshot, choice) else f"nothing tells {command} to install the torch that was told"
     if choice.rung is Rung.INSTALLED:
@@ -101,6 +103,10 @@ def plan_guess(snapshot: Snapshot, choice: Choice) -> str:
     if is_asked:
         return "more than one torch would do: the build takes the newest, and another may be installed"
     return "the package requires no such torch at run time: the build takes the newest, and the wheel may meet another"
+
+
+def _is_unasked(snapshot: Snapshot) -> bool:
+    return snapshot.locked is not None and snapshot.locked.unasked
 
 
 def _comes_as_told(snapshot: Snapshot, choice: Choice) -> bool:
@@ -225,11 +231,11 @@ def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, decl
         # What is importable in the build already is what the front end chose for it.
         return None
     is_idle = all(item.idle for item in snapshot.asked_for)
-    is_unasked = snapshot.locked is not None and snapshot.locked.unasked
-    for answer, counts in ((locked, not is_unasked), (asked, not is_idle)):
+    has_locked = bool(locked.torch) and not _is_unasked(snapshot)
+    for answer, counts in ((locked, has_locked), (asked, not is_idle)):
         if counts and answer.torch and not answer.torch.accepts(installed):
             return answer
-    if locked.torch or asked.torch or not snapshot.front_end.installs or snapshot.front_end.leaves_dependencies:
+    if has_locked or asked.torch or not snapshot.front_end.installs or snapshot.front_end.leaves_dependencies:
         return None
     # Only the package's own dependency makes a front end replace torch; a supported range is checked, not installed.
     dependency = own_dependency(snapshot)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support import snapshots
-from torchgraft.ladder.plan_torch import applying, plan_torch
+from torchgraft.ladder.plan_torch import applying, plan_guess, plan_torch
 from torchgraft.model.observation import FrontEnd, FrontEndName, Rule, Rung
 from torchgraft.model.torch_values import AskedFor, Locked, TorchRequirement, torch_among
 from torchgraft.settings.config import Config
@@ -101,7 +101,15 @@ def test_torch_of_a_group_that_is_not_installed_replaces_none(*, unasked: bool, 
     locked = replace(LOCKED, unasked=unasked)
     assert plan_torch(Config(), snapshots.snapshot(locked=locked)).rung is rung
     without = snapshots.snapshot(locked=locked, consumer=NONE)
-    assert plan_torch(Config(), without).rung is Rung.LOCKED
+    choice = plan_torch(Config(), without)
+    assert choice.rung is Rung.LOCKED
+    assert ("does not install" in plan_guess(without, choice)) is unasked
+
+
+def test_a_dependency_replaces_torch_beside_a_lock_that_does_not() -> None:
+    project = snapshots.project(dependencies=("torch==2.9.0",))
+    snapshot = snapshots.snapshot(project=project, locked=replace(LOCKED, unasked=True))
+    assert plan_torch(Config(), snapshot).rung is Rung.DECLARED
 
 
 def test_no_rung_answers() -> None:

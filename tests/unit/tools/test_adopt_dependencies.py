@@ -348,9 +348,8 @@ def test_a_file_of_requirements_names_them_once() -> None:
     assert requirements_text(new, ADOPTED, "adopted", undo=True) == text
 
 
-def test_a_lock_with_an_index(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sdist: Path
-) -> None:
+def app_beside_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path) -> tuple[Path, str]:
+    """Return the empty folder of a project, and the digest of the sdist that uv's index has."""
     digest = hashlib.sha256(sdist.read_bytes()).hexdigest()
     page = tmp_path / "simple" / "ext" / "index.html"
     page.parent.mkdir(parents=True)
@@ -358,6 +357,13 @@ def test_a_lock_with_an_index(
     monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "simple").as_uri())
     app = tmp_path / "app"
     app.mkdir()
+    return app, digest
+
+
+def test_a_lock_with_an_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sdist: Path
+) -> None:
+    app, digest = app_beside_an_index(tmp_path, monkeypatch, sdist)
     (app / "pyproject.toml").write_text('[project]\nname = "app"\n[tool.pdm]\n')
     lock = LOCKS["pdm.lock"][0].replace("flash-attn", "ext").replace("flash_attn-2.8.3", "ext-1.0")
     (app / "pdm.lock").write_text(lock.replace('"2.8.3"', '"1.0"').replace(SHA, digest, 1))
@@ -445,13 +451,7 @@ def test_what_cannot_be_put_back_is_kept(
 
 def app_with_a_uv_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path) -> tuple[Path, Path, Path]:
     """Return a project that depends on an sdist of an index; it is where the test is now."""
-    digest = hashlib.sha256(sdist.read_bytes()).hexdigest()
-    page = tmp_path / "simple" / "ext" / "index.html"
-    page.parent.mkdir(parents=True)
-    page.write_text(f'<a href="../../{sdist.name}#sha256={digest}">{sdist.name}</a>')
-    monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "simple").as_uri())
-    app = tmp_path / "app"
-    app.mkdir()
+    app, digest = app_beside_an_index(tmp_path, monkeypatch, sdist)
     lines = ["[project]", 'name = "app" # ours', 'dependencies = ["ext"]', "", "[tool.uv]"]
     lines += ['no-build-isolation-package = [ "ext", "other" ]  # both', "", "[tool.uv.extra-build-dependencies]"]
     lines += ['ext = ["torch"]', "", "[tool.x]", "a=1", ""]
