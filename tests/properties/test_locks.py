@@ -68,7 +68,7 @@ KEYS = st.sampled_from(
         name version source registry url path git editable virtual directory wheels hash hashes sha256 marker markers
         resolution-markers dependencies optional-dependencies dev-dependencies extra files file type reference archive
         vcs index requires-python groups package packages metadata lock-version lock_version manifest members
-        requirements environments default-groups default
+        requirements environments default-groups default group optional
         """,
     )
 )
@@ -104,7 +104,7 @@ def find(kind: int, data: dict[str, object], settings_of: dict[str, object], cho
         return read_pylock(data, folder=FOLDER, python=PYTHON, chosen=chosen)
     if kind == 2:
         return read_poetry_lock(data, folder=FOLDER, settings=settings_of, python=PYTHON, chosen=chosen)
-    return read_pdm_lock(data, folder=FOLDER, python=PYTHON, chosen=chosen)
+    return read_pdm_lock(data, folder=FOLDER, project=settings_of, python=PYTHON, chosen=chosen)
 
 
 def answer_text(kind: int, data: dict[str, object], settings_of: dict[str, object], chosen: Chosen) -> str:

@@ -243,7 +243,7 @@ OTHER_READERS: Mapping[str, str] = {
     "tools/check/package_libraries:_named_paths": _BOUNDED,
     "tools/check/packages:_is_built_here": _BOUNDED,
     "tools/matrix/build_cells:_make_sdist": _BACKEND,
-    "tools/shared_options:_own_installer": _OWN,
+    "tools/shared_options:own_installer": _OWN,
     "tools/show_plan:_snapshot_text": "up to a bound; its parser is in the list",
     "wheel/archive": _BACKEND,
     "wheel/guard:explanation_text": _OWN,
