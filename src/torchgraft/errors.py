@@ -6,8 +6,11 @@ May not print, exit or look at the machine: a door renders these.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from .values import dataclass
+
+E = TypeVar("E", bound="TorchgraftError")
 
 REPORT_TO = "the issue tracker of torchgraft"
 OUR_OWN_BUG = 3
@@ -39,6 +42,12 @@ class Problem:
     why: str = ""
     fixes: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, *, code: str, headline: str, why: str = "", fixes: tuple[str, ...] = (), **evidence: str) -> Problem:
+        """Return a problem with its evidence by name: `torch="2.8.0 in ..."`."""
+        found = tuple(Evidence(label=label, text=text) for label, text in evidence.items())
+        return cls(code=code, headline=headline, evidence=found, why=why, fixes=fixes)
+
 
 class TorchgraftError(Exception):
     """A build that cannot go on, for reasons that are known.
@@ -51,6 +60,13 @@ class TorchgraftError(Exception):
     def __init__(self, *problems: Problem) -> None:
         super().__init__(*problems)
         self.problems = problems
+
+    @classmethod
+    def of(  # noqa: PYI019 - Python 3.10 has no Self
+        cls: type[E], *, code: str, headline: str, why: str = "", fixes: tuple[str, ...] = (), **evidence: str
+    ) -> E:
+        """Return the error of one problem."""
+        return cls(Problem.of(code=code, headline=headline, why=why, fixes=fixes, **evidence))
 
     def __str__(self) -> str:
         return problems_text(self.problems)

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import ActError, Evidence, Problem
+from ..errors import ActError
 from ..files import read_text
 from ..ladder.graft import note_use
 from ..model.decision import PlannedToolkit
@@ -43,14 +43,12 @@ def assemble_cuda_home(toolkit: PlannedToolkit, *, compiler: str) -> Path:
             note_use(used)
         _add_driver_stub(home, compiler)
     except OSError as error:
-        raise ActError(
-            Problem(
-                code="toolkit-not-assembled",
-                headline=f"the CUDA toolkit cannot be put together in {home}",
-                evidence=(Evidence(label="found", text=str(error)),),
-                why="its parts lie in several places, and nvcc wants them in one",
-                fixes=("export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own, with some space left)",),
-            )
+        raise ActError.of(
+            code="toolkit-not-assembled",
+            headline=f"the CUDA toolkit cannot be put together in {home}",
+            found=str(error),
+            why="its parts lie in several places, and nvcc wants them in one",
+            fixes=("export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own, with some space left)",),
         ) from None
     return home
 

@@ -100,13 +100,11 @@ def no_compiler(compilers: tuple[HostCompiler, ...] = ()) -> Problem:
 
 def _too_new(compiler: HostCompiler, toolkit: str, highest_gcc: int | None) -> Problem:
     found = f"{compiler.version} at {compiler.cc} ({compiler.source}); no older one found"
-    return Problem(
+    return Problem.of(
         code="compiler-too-new",
         headline=f"gcc {compiler.version} is too new for CUDA {toolkit}",
-        evidence=(
-            Evidence(label="gcc", text=found),
-            Evidence(label="limit", text=f"gcc {highest_gcc}, from the toolkit's crt/host_config.h"),
-        ),
+        gcc=found,
+        limit=f"gcc {highest_gcc}, from the toolkit's crt/host_config.h",
         why="nvcc refuses it with '#error unsupported GNU version'",
         fixes=(
             f"apt-get install g++-{highest_gcc}   (it is then found by itself)",

@@ -228,13 +228,11 @@ def _not_installed(snapshot: Snapshot, torch: Torch, requirement: Planned) -> Pr
             fixes=(install_fix(snapshot, consumer, requirement.text), "leave out --no-build-isolation"),
         )
     torch_first = install_fix(snapshot, consumer, f"torch=={torch.version.partition('+')[0]}")
-    return Problem(
+    return Problem.of(
         code="no-cuda-toolkit",
         headline=f"no CUDA toolkit to compile for torch {torch.version}, which came with the build requirements",
-        evidence=(
-            Evidence(label="torch", text=f"{torch.version}, CUDA {torch.cuda}, in {torch.folder}"),
-            Evidence(label="needed", text=requirement.text),
-        ),
+        torch=f"{torch.version}, CUDA {torch.cuda}, in {torch.folder}",
+        needed=requirement.text,
         why="it had to be asked for together with torch, when nothing said yet which CUDA that torch would have",
         fixes=(f"{torch_first}   (first; then the same command)", f"-C 'torchgraft.requires={requirement.text}'"),
     )

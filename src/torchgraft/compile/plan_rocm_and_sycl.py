@@ -61,13 +61,11 @@ def _is_named(name: str, found: tuple[RocmToolkit, ...]) -> bool:
 
 
 def _no_hipcc(torch: Torch) -> Problem:
-    return Problem(
+    return Problem.of(
         code="no-rocm-toolkit",
         headline=f"no hipcc to compile for a PyTorch built with ROCm {torch.hip}",
-        evidence=(
-            Evidence(label="torch", text=torch_place(torch)),
-            Evidence(label="looked", text="ROCM_HOME, ROCM_PATH, hipcc on PATH, /opt/rocm*"),
-        ),
+        torch=torch_place(torch),
+        looked="ROCM_HOME, ROCM_PATH, hipcc on PATH, /opt/rocm*",
         why="what is written for CUDA is compiled by ROCm's own compiler, for a torch that is built with ROCm",
         fixes=(
             "apt-get install rocm-hip-sdk   (from AMD's repository)",

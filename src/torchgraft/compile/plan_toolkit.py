@@ -217,13 +217,11 @@ def _no_cuda_torch(config: Config, snapshot: Snapshot, torch: Torch) -> Problem:
         # A build without CUDA meets the same requirement.
         again = "--reinstall-package torch" if snapshot.front_end.name is FrontEndName.UV else "--force-reinstall"
         install = f"{install} {again}"
-    return Problem(
+    return Problem.of(
         code="torch-without-cuda",
         headline=f"the package needs CUDA, and torch {torch.version} is built without it",
-        evidence=(
-            Evidence(label="torch", text=torch_place(torch)),
-            Evidence(label="wanted", text=f"cuda = required ({config.origin('cuda')})"),
-        ),
+        torch=torch_place(torch),
+        wanted=f"cuda = required ({config.origin('cuda')})",
         why="torch itself would only say that CUDA_HOME is not set, whatever it is set to",
         fixes=(f"{install}   (PyPI's is a CUDA build on Linux)", "-C torchgraft.cuda=auto   (to build without CUDA)"),
     )
@@ -284,15 +282,13 @@ def _libc_problem(toolkit: Toolkit, compiler: HostCompiler, *, torch: str) -> Pr
     """Return what is wrong where no release of a CUDA's major version agrees with the machine's glibc."""
     clash = first_cuda(compiler.libc)
     function = clash.function if clash else "some functions"
-    return Problem(
+    return Problem.of(
         code="libc-too-new",
         headline=f"CUDA {toolkit.version} cannot compile with glibc {compiler.libc}",
-        evidence=(
-            Evidence(label="torch", text=torch),
-            Evidence(label="nvcc", text=f"{toolkit.version} at {toolkit.nvcc} ({toolkit.source})"),
-            Evidence(label="glibc", text=f"{compiler.libc}, of which {compiler.cxx} takes the headers"),
-            Evidence(label="limit", text=f"glibc {toolkit.highest_libc}, from the toolkit's crt/math_functions.h"),
-        ),
+        torch=torch,
+        nvcc=f"{toolkit.version} at {toolkit.nvcc} ({toolkit.source})",
+        glibc=f"{compiler.libc}, of which {compiler.cxx} takes the headers",
+        limit=f"glibc {toolkit.highest_libc}, from the toolkit's crt/math_functions.h",
         why=f"glibc declares {function} in another way since, and nothing that includes math.h compiles",
         fixes=(
             "conda install -c conda-forge gxx   (in an active environment: it has headers of an older glibc)",

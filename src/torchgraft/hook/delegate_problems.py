@@ -40,10 +40,10 @@ def too_slow(delegate: Delegate, hook: Hook, limit: timedelta) -> Problem:
 def unavailable(delegate: Delegate, said: str) -> Problem:
     """Return that a delegate is not there, and what Python said of it."""
     module = delegate.backend.partition(":")[0]
-    return Problem(
+    return Problem.of(
         code="no-delegate",
         headline=f"the delegate {delegate.backend} cannot be imported",
-        evidence=(Evidence(label="found", text=said.strip().splitlines()[-1] if said.strip() else "nothing"),),
+        found=said.strip().splitlines()[-1] if said.strip() else "nothing",
         why="torchgraft wraps it, and leaves the work to it",
         fixes=(f"add the distribution of {module.partition('.')[0]} to [build-system] requires",),
     )

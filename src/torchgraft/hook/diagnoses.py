@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ..errors import Evidence, Problem
+from ..errors import Problem
 from ..values import dataclass
 
 
@@ -155,10 +155,10 @@ def diagnose(lines: Iterable[str], *, install: str = "pip install") -> tuple[Pro
             if row.code not in found and row.pattern.search(line):
                 found[row.code] = line.strip()
     return tuple(
-        Problem(
+        Problem.of(
             code=row.code,
             headline=row.headline,
-            evidence=(Evidence(label="said", text=found[row.code][:200]),),
+            said=found[row.code][:200],
             why=row.why,
             fixes=tuple(fix.replace("{install}", install) for fix in row.fixes),
         )

@@ -12,7 +12,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from ..child import say
-from ..errors import ActError, Evidence, PlanError, Problem
+from ..errors import ActError, PlanError
 from ..installed.torch import read_torch
 from ..link.linkage import Format, LinkReport, Module
 from ..model.decision import Plan
@@ -121,17 +121,13 @@ def _refuse_another_torch(plan: Plan) -> None:
     now = read_torch((str(Path(before.folder).parent),), architectures=False)
     if build_identity(now.torch) == build_identity(before):
         return
-    raise ActError(
-        Problem(
-            code="torch-changed",
-            headline=f"torch {before.version} is not there any more: it changed while the wheel was built",
-            evidence=(
-                Evidence(label="before", text=f"{before.version} in {before.folder}"),
-                Evidence(label="now", text=now.torch.version if now.torch else now.fault or "no torch is there"),
-            ),
-            why="an extension works only with the torch that it was compiled against",
-            fixes=("run the same command again   (it builds for the torch that is there then)",),
-        )
+    raise ActError.of(
+        code="torch-changed",
+        headline=f"torch {before.version} is not there any more: it changed while the wheel was built",
+        before=f"{before.version} in {before.folder}",
+        now=now.torch.version if now.torch else now.fault or "no torch is there",
+        why="an extension works only with the torch that it was compiled against",
+        fixes=("run the same command again   (it builds for the torch that is there then)",),
     )
 
 

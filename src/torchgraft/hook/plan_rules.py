@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from ..compile.plan_facts import Facts, plan_facts
-from ..errors import Evidence, Problem
+from ..errors import Problem
 from ..ladder.plan_torch import Choice, applying
 from ..ladder.plan_way import Reach
 from ..model.decision import Compiling, Outcome, Planned, PlannedVariable, RuleOutcome, Wishes
@@ -231,10 +231,10 @@ def _not_installed(outcome: RuleOutcome, rule: When, snapshot: Snapshot) -> Iter
 
 
 def _problem(outcome: RuleOutcome, rule: When, snapshot: Snapshot) -> Problem:
-    return Problem(
+    return Problem.of(
         code="rule-error",
         headline=f"{snapshot.project.name or 'the package'}: {rule.error}",
-        evidence=(Evidence(label="rule", text=f"{outcome.number}: {outcome.said}"),),
+        rule=f"{outcome.number}: {outcome.said}",
         why="its maintainers say so, in [[tool.torchgraft.when]] of pyproject.toml",
     )
 

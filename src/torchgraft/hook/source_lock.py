@@ -118,10 +118,10 @@ def _unnoted(path: Path, error: OSError) -> Problem:
 
 
 def _busy(source: Path, lock: FileLock) -> Problem:
-    return Problem(
+    return Problem.of(
         code="source-busy",
         headline=f"another build has been at work in {source} for {_PATIENCE_S // 60} minutes",
-        evidence=(Evidence(label="lock", text=str(lock.path)),),
+        lock=str(lock.path),
         why="two builds in one source tree mix their object files",
         fixes=("wait for it, or end it",),
     )

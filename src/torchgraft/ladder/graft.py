@@ -73,14 +73,12 @@ def _make_private(folder: Path, trusted: Iterable[str]) -> None:
     make_own_folder(folder)
     found = foreign_place(folder, trusted=trusted)
     if found:
-        raise ActError(
-            Problem(
-                code="cache-unusable",
-                headline=f"others can write to the cache folder {folder}",
-                evidence=(Evidence(label="found", text=found),),
-                why="the build would run what somebody else may have put there",
-                fixes=(f"chmod 700 {quoted(str(folder))}", "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"),
-            )
+        raise ActError.of(
+            code="cache-unusable",
+            headline=f"others can write to the cache folder {folder}",
+            found=found,
+            why="the build would run what somebody else may have put there",
+            fixes=(f"chmod 700 {quoted(str(folder))}", "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"),
         )
 
 

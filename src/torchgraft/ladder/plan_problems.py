@@ -40,10 +40,10 @@ def _about_the_told_consumer(config: Config, snapshot: Snapshot) -> Iterator[Pro
     consumer = snapshot.consumer
     if consumer is None or consumer.rule is not Rule.TOLD or consumer.exists:
         return
-    yield Problem(
+    yield Problem.of(
         code="no-consumer",
         headline=f"there is no environment at {consumer.prefix}",
-        evidence=(Evidence(label="told", text=f"{config.consumer} ({config.origin('consumer')})"),),
+        told=f"{config.consumer} ({config.origin('consumer')})",
         why="the consumer that was named has neither a pyvenv.cfg nor an interpreter",
         fixes=("name the folder of an environment, or its interpreter, or leave it out",),
     )
@@ -81,13 +81,11 @@ def _about_support(config: Config, snapshot: Snapshot, torch: Torch | None) -> I
         return
     from .torch_problems import install_fix
 
-    yield Problem(
+    yield Problem.of(
         code="unsupported-torch",
         headline=f"{snapshot.project.name or 'this package'} does not support torch {torch.version}",
-        evidence=(
-            Evidence(label="torch", text=f"{torch.version} in {torch.folder}"),
-            Evidence(label="wanted", text=f"{config.torch} (pyproject.toml: [tool.torchgraft] torch)"),
-        ),
+        torch=f"{torch.version} in {torch.folder}",
+        wanted=f"{config.torch} (pyproject.toml: [tool.torchgraft] torch)",
         why="its maintainers say that it does not work with this one",
         fixes=(install_fix(snapshot, snapshot.consumer, supported_range(config).text),),
     )
@@ -106,13 +104,11 @@ def _about_contradiction(snapshot: Snapshot, torch: Torch | None) -> Iterator[Pr
     from .torch_problems import install_fix
 
     name = snapshot.project.name or "this package"
-    yield Problem(
+    yield Problem.of(
         code="torch-contradicted",
         headline=f"the wheel of {name} would require {required.text} and be built for torch {torch.version}",
-        evidence=(
-            Evidence(label="torch", text=f"{torch.version} in {torch.folder}"),
-            Evidence(label="wanted", text=f"{required.text}, the package's own dependency"),
-        ),
+        torch=f"{torch.version} in {torch.folder}",
+        wanted=f"{required.text}, the package's own dependency",
         why="wherever the wheel is installed, it would meet another torch than the one it was compiled against",
         fixes=(
             install_fix(snapshot, consumer, required.text),

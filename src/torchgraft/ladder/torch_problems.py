@@ -24,13 +24,11 @@ _OF_TOOLS = frozenset({"uv tool run", "uv tool install"})
 
 def not_installed(snapshot: Snapshot, choice: Choice) -> Problem:
     """Return that the front end did not install the torch that it was asked for."""
-    return Problem(
+    return Problem.of(
         code="torch-not-installed",
         headline=f"the front end did not install {_text(choice)} for the build",
-        evidence=(
-            Evidence(label="build", text=f"{snapshot.build.prefix} has no torch that fits"),
-            Evidence(label="chosen", text=_rung_text(choice)),
-        ),
+        build=f"{snapshot.build.prefix} has no torch that fits",
+        chosen=_rung_text(choice),
         why="get_requires_for_build_wheel asked for it; without build isolation nothing is installed",
         fixes=(install_fix(snapshot, snapshot.consumer, _text(choice)), "leave out --no-build-isolation"),
     )
@@ -75,13 +73,11 @@ def unclear(snapshot: Snapshot, choice: Choice) -> Problem:
 
 def required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem:
     """Pip never replaces what [build-system] requires brought in (pip, `BuildEnvironment.check_requirements`)."""
-    return Problem(
+    return Problem.of(
         code="torch-required-twice",
         headline=f"pip put torch {torch.version} into the build, and {_text(choice)} will be installed",
-        evidence=(
-            Evidence(label="build", text=f"torch {torch.version}, for 'torch' in [build-system] requires"),
-            Evidence(label="chosen", text=_rung_text(choice)),
-        ),
+        build=f"torch {torch.version}, for 'torch' in [build-system] requires",
+        chosen=_rung_text(choice),
         why="pip cannot replace a build requirement once it is there",
         fixes=(
             f"{install_fix(snapshot, snapshot.consumer, _text(choice))}   (first; then the same command)",
@@ -104,13 +100,11 @@ def broken_torch(snapshot: Snapshot, consumer: Consumer) -> Problem:
     if found and found.is_local:
         # Both front ends install a folder anew in any case.
         again = ["--no-build-isolation", "--no-deps", *found.source]
-    return Problem(
+    return Problem.of(
         code="broken-torch",
         headline=f"the torch in {consumer.prefix} is broken",
-        evidence=(
-            Evidence(label="found", text=str(consumer.torch_fault)),
-            Evidence(label="because", text=consumer.why),
-        ),
+        found=str(consumer.torch_fault),
+        because=consumer.why,
         why="half of an installation cannot be built against",
         fixes=(install_fix(snapshot, consumer, *again),),
     )
@@ -120,13 +114,11 @@ def customized(snapshot: Snapshot, consumer: Consumer, choice: Choice) -> Proble
     """Return that the consumer may have a torch that only running its interpreter shows."""
     name = snapshot.python.path(consumer.customized)
     module = name.parent.name if name.name == "__init__.py" else name.name.removesuffix(".py")
-    return Problem(
+    return Problem.of(
         code="customized-consumer",
         headline=f"which torch {consumer.prefix} has cannot be seen: it has a {module}",
-        evidence=(
-            Evidence(label="found", text=f"{consumer.customized}, and no torch where it can be seen"),
-            Evidence(label="chosen", text=_rung_text(choice)),
-        ),
+        found=f"{consumer.customized}, and no torch where it can be seen",
+        chosen=_rung_text(choice),
         why="it may add folders as Python starts, and it is not run here: a guess could be wrong",
         fixes=(
             "-C torchgraft.torch=VERSION   (the one that 'import torch' finds there, or is to find)",
@@ -141,14 +133,12 @@ def mismatch(snapshot: Snapshot, consumer: Consumer, reach: Reach) -> Problem:
     # What came from an index lies in a folder of this build alone.
     what = project.name if project.in_metadata and project.name else project.folder
     command = install_command(consumer.prefix, [what], by_uv=_is_uv(snapshot))
-    return Problem(
+    return Problem.of(
         code="python-mismatch",
         headline=reach.obstacle,
-        evidence=(
-            Evidence(label="consumer", text=f"{consumer.prefix} ({consumer.why})"),
-            Evidence(label="torch", text=torch_text(consumer)),
-            Evidence(label="build", text=f"Python {snapshot.python.version} ({snapshot.python.extension_suffix})"),
-        ),
+        consumer=f"{consumer.prefix} ({consumer.why})",
+        torch=torch_text(consumer),
+        build=f"Python {snapshot.python.version} ({snapshot.python.extension_suffix})",
         why="an extension is made for one version of Python, and torch must have been made for the same",
         fixes=(
             f"{command}   (build with the consumer's own Python)",

@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from ..codec import json_text
-from ..errors import DelegateError, Evidence, Problem, install_command
+from ..errors import DelegateError, Problem, install_command
 from ..files import read_text
 from ..model.decision import Plan
 from ..model.observation import FrontEndName, Way
@@ -67,10 +67,10 @@ class StandInFolder:
         what = read_text(self.path / "torch" / "refused", _LARGEST_BYTES).strip()
         if not what:
             return None
-        return Problem(
+        return Problem.of(
             code="needs-torch",
             headline=f"setup.py asks for {what}, and there is no torch to answer",
-            evidence=(Evidence(label="asked", text="while metadata or an sdist was made, which should need no torch"),),
+            asked="while metadata or an sdist was made, which should need no torch",
             why="an answer that was made up would go into the metadata",
             fixes=(
                 f"{_torch_first(plan)}   (first; then the metadata is made with it)",
@@ -112,10 +112,10 @@ def lack_of_torch_told(plan: Plan) -> Iterator[None]:
 
 
 def _no_torch_for_sdist(plan: Plan) -> Problem:
-    return Problem(
+    return Problem.of(
         code="needs-torch",
         headline=f"{plan.delegate.backend} made no sdist, and there is no torch here",
-        evidence=(Evidence(label="because", text=plan.way_reason),),
+        because=plan.way_reason,
         why="an sdist should need no torch; a backend that configures the project for it may look for one",
         fixes=(f"{_torch_first(plan)}   (first; then the sdist is made with it)",),
     )

@@ -105,14 +105,12 @@ def read_pyproject(folder: Path) -> Mapping[str, Any]:
     """
     path = folder / "pyproject.toml"
     if os.path.lexists(path) and not (path.is_file() and os.access(path, os.R_OK)):
-        raise ConfigError(
-            Problem(
-                code="pyproject-unreadable",
-                headline="pyproject.toml is there and cannot be read",
-                evidence=(Evidence(label="path", text=str(path)),),
-                why="the build would quietly use the default of every setting",
-                fixes=("make it a file that this user may read",),
-            )
+        raise ConfigError.of(
+            code="pyproject-unreadable",
+            headline="pyproject.toml is there and cannot be read",
+            path=str(path),
+            why="the build would quietly use the default of every setting",
+            fixes=("make it a file that this user may read",),
         )
     text = find_text(path, _LARGEST_PYPROJECT_BYTES)
     return {} if text is None else parse_pyproject(text)
@@ -126,13 +124,11 @@ def parse_pyproject(text: str) -> Mapping[str, Any]:
     try:
         return load_toml(text)
     except ValueError as error:
-        raise ConfigError(
-            Problem(
-                code="bad-toml",
-                headline=f"pyproject.toml is not TOML: {error}",
-                why="settings that cannot be read would silently be the default ones",
-                fixes=("mend the line that is named above",),
-            )
+        raise ConfigError.of(
+            code="bad-toml",
+            headline=f"pyproject.toml is not TOML: {error}",
+            why="settings that cannot be read would silently be the default ones",
+            fixes=("mend the line that is named above",),
         ) from None
 
 
@@ -309,14 +305,12 @@ def _refuse_cache_inside(source: Path, settings: Settings) -> None:
     """
     config, cache = settings.config, settings.cache_folder
     if config.cache_dir and Path(real(cache)).is_relative_to(real(source)):
-        raise ConfigError(
-            Problem(
-                code="cache-in-source",
-                headline=f"the cache folder {cache} is in the source tree",
-                evidence=(Evidence(label="told", text=f"{config.cache_dir} ({config.origin('cache-dir')})"),),
-                why="the package would contain torch: what lies in the tree is taken for a part of it",
-                fixes=("name a folder outside of it, by its full path, or leave it out",),
-            )
+        raise ConfigError.of(
+            code="cache-in-source",
+            headline=f"the cache folder {cache} is in the source tree",
+            told=f"{config.cache_dir} ({config.origin('cache-dir')})",
+            why="the package would contain torch: what lies in the tree is taken for a part of it",
+            fixes=("name a folder outside of it, by its full path, or leave it out",),
         )
 
 

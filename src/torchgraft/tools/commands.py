@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from .. import __version__
 from ..disks import refusal
-from ..errors import OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, Problem, TorchgraftError, problem_text
+from ..errors import OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, TorchgraftError, problem_text
 from ..files import fill_streams
 
 PROGRAM = "torchgraft"
@@ -163,13 +163,11 @@ def _refuse_no_folder() -> None:
     try:
         Path.cwd()
     except OSError:
-        raise ActError(
-            Problem(
-                code="no-working-folder",
-                headline="the working folder is not there any more",
-                why="what is to be looked at is looked for from there",
-                fixes=('cd "$PWD"   (where a folder of that name is there again)',),
-            )
+        raise ActError.of(
+            code="no-working-folder",
+            headline="the working folder is not there any more",
+            why="what is to be looked at is looked for from there",
+            fixes=('cd "$PWD"   (where a folder of that name is there again)',),
         ) from None
 
 

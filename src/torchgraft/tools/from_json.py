@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 from ..codec import is_text_value
-from ..errors import Evidence, Problem, SnapshotError
+from ..errors import SnapshotError
 
 T = TypeVar("T")
 
@@ -46,14 +46,12 @@ def from_json_text(kind: type[T], text: str, *, source: str) -> T:
 
 
 def _refusal(source: str, path: str, what: str) -> SnapshotError:
-    return SnapshotError(
-        Problem(
-            code="bad-snapshot",
-            headline=f"{source}: {path + ' ' if path else ''}{what}"[:400],
-            evidence=(Evidence(label="wanted", text="a file written by 'torchgraft snapshot' of this version"),),
-            why="a plan made from a misread snapshot would be a plan for no machine",
-            fixes=("torchgraft snapshot > snapshot.json",),
-        )
+    return SnapshotError.of(
+        code="bad-snapshot",
+        headline=f"{source}: {path + ' ' if path else ''}{what}"[:400],
+        wanted="a file written by 'torchgraft snapshot' of this version",
+        why="a plan made from a misread snapshot would be a plan for no machine",
+        fixes=("torchgraft snapshot > snapshot.json",),
     )
 
 

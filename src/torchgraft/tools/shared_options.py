@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import ActError, ConfigError, Problem, install_command
+from ..errors import ActError, ConfigError, install_command
 from ..files import joined, real
 from ..settings.config import TABLE, Source, settings
 
@@ -45,7 +45,7 @@ def add_consumer_argument(parser: argparse.ArgumentParser, said: str) -> None:
 def bad_argument(command: str, headline: str, why: str = "") -> ConfigError:
     """Return the error of arguments that contradict each other, or that mean nothing here."""
     fixes = (f"torchgraft {command} --help",)
-    return ConfigError(Problem(code="bad-argument", headline=headline, why=why, fixes=fixes))
+    return ConfigError.of(code="bad-argument", headline=headline, why=why, fixes=fixes)
 
 
 def refuse_no_project(command: str, folder: Path, files: Sequence[str]) -> None:
@@ -54,13 +54,11 @@ def refuse_no_project(command: str, folder: Path, files: Sequence[str]) -> None:
     :raises ConfigError: if there is none
     """
     if not any((folder / name).exists() for name in files):
-        raise ConfigError(
-            Problem(
-                code="no-project",
-                headline=f"there is no project in {real(folder)}",
-                why=f"it has none of {', '.join(files)}",
-                fixes=(f"torchgraft {command} PATH",),
-            )
+        raise ConfigError.of(
+            code="no-project",
+            headline=f"there is no project in {real(folder)}",
+            why=f"it has none of {', '.join(files)}",
+            fixes=(f"torchgraft {command} PATH",),
         )
 
 
@@ -113,12 +111,10 @@ def require_extra(command: str, *modules: str) -> None:
     """
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
-        raise ActError(
-            Problem(
-                code="missing-extra",
-                headline=f"torchgraft {command} needs {' and '.join(missing)}, which no build needs",
-                fixes=(extra_command(Path(sys.prefix), missing, command=command, installer=own_installer()),),
-            )
+        raise ActError.of(
+            code="missing-extra",
+            headline=f"torchgraft {command} needs {' and '.join(missing)}, which no build needs",
+            fixes=(extra_command(Path(sys.prefix), missing, command=command, installer=own_installer()),),
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from ..codec import json_text, to_json
 from ..compile.compilers import find_compilers
 from ..compile.plan_compilers import no_compiler
-from ..errors import PlanError, Problem, SnapshotError, shown
+from ..errors import PlanError, SnapshotError, shown
 from ..hook.plan import plan_build, plan_pass_through
 from ..hook.plan_text import plan_text
 from ..model.decision import Plan
@@ -320,11 +320,9 @@ def _snapshot_text(path: Path) -> str:
         with path.open("rb") as file:
             return file.read(_LARGEST_SNAPSHOT_BYTES).decode("utf-8", errors="replace")
     except OSError as error:
-        raise SnapshotError(
-            Problem(
-                code="bad-snapshot",
-                headline=f"{path}: {error.strerror or error}",
-                why="there is nothing to decide from",
-                fixes=("torchgraft snapshot > snapshot.json",),
-            )
+        raise SnapshotError.of(
+            code="bad-snapshot",
+            headline=f"{path}: {error.strerror or error}",
+            why="there is nothing to decide from",
+            fixes=("torchgraft snapshot > snapshot.json",),
         ) from None

@@ -305,10 +305,10 @@ def bad_wheel(wheel: str, said: str) -> Problem:
     :param wheel: the name of its file
     :param said: what is wrong with it
     """
-    return Problem(
+    return Problem.of(
         code="bad-wheel",
         headline=f"the delegate's wheel {wheel} is not a wheel",
-        evidence=(Evidence(label="found", text=said),),
+        found=said,
         why="a wheel without a right RECORD cannot be installed",
         fixes=("export TORCHGRAFT_PROVIDE=off   (and the same command: the delegate alone)",),
     )

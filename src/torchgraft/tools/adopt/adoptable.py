@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ...errors import ConfigError, Problem
+from ...errors import ConfigError
 from ...files import find_text, walk
 from ...project.cmake import find_torch_search
 from ...project.import_names import MATCHED, PROVIDERS
@@ -188,13 +188,11 @@ def read_exact_text(path: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError:
-        raise ConfigError(
-            Problem(
-                code="bad-toml",
-                headline=f"{path.name} is not UTF-8",
-                why="bytes that cannot be read cannot be kept as they are",
-                fixes=("save it as UTF-8",),
-            )
+        raise ConfigError.of(
+            code="bad-toml",
+            headline=f"{path.name} is not UTF-8",
+            why="bytes that cannot be read cannot be kept as they are",
+            fixes=("save it as UTF-8",),
         ) from None
 
 

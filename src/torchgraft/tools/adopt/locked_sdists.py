@@ -11,7 +11,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from ...errors import ConfigError, Evidence, Problem
+from ...errors import ConfigError
 from ...files import UnreadableError
 from ...installed.markers import best_wheel, wheel_name
 from ...model.observation import Python
@@ -59,13 +59,11 @@ def read_locked_sdists(
         found = list(_files_of(file, data))
     except (UnreadableError, LockError) as error:
         reason = str(error)
-        raise ConfigError(
-            Problem(
-                code="bad-lock",
-                headline=f"{file} cannot be used",
-                evidence=(Evidence(label="reason", text=reason),),
-                fixes=("uv lock   (or poetry lock, pdm lock: make it anew)",),
-            )
+        raise ConfigError.of(
+            code="bad-lock",
+            headline=f"{file} cannot be used",
+            reason=reason,
+            fixes=("uv lock   (or poetry lock, pdm lock: make it anew)",),
         ) from None
     sdists: dict[tuple[str, str], NamedSdist] = {}
     for item, files in found:

@@ -12,7 +12,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from ...errors import ConfigError, Problem
+from ...errors import ConfigError
 from ...project.import_names import MATCHED, OF_SETUPTOOLS, PROVIDERS
 from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
@@ -92,13 +92,11 @@ def _build_system(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
     elif not _is_strings(table.get("backend-path", [])):
         wrong = "[build-system] backend-path is no list of strings"
     if wrong:
-        raise ConfigError(
-            Problem(
-                code="wrong-type",
-                headline=f"pyproject.toml: {wrong}",
-                why="no front end could build this",
-                fixes=("mend pyproject.toml first",),
-            )
+        raise ConfigError.of(
+            code="wrong-type",
+            headline=f"pyproject.toml: {wrong}",
+            why="no front end could build this",
+            fixes=("mend pyproject.toml first",),
         )
     return dict(table)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...errors import ConfigError, Problem
+from ...errors import ConfigError
 from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
 
@@ -52,13 +52,11 @@ def rewrite_pyproject(text: str | None, edits: Edits) -> str:
         new = _BARE_LF.sub("\r\n", draft) if "\r\n" in old and not _BARE_LF.search(old) else draft
         if _says(new, wanted):
             return mark + new
-    raise ConfigError(
-        Problem(
-            code="cannot-rewrite",
-            headline="pyproject.toml is written in a way that cannot be changed without touching the rest of it",
-            why="every byte outside of [build-system] has to stay as it is",
-            fixes=("write [build-system] as a table of its own, with a header",),
-        )
+    raise ConfigError.of(
+        code="cannot-rewrite",
+        headline="pyproject.toml is written in a way that cannot be changed without touching the rest of it",
+        why="every byte outside of [build-system] has to stay as it is",
+        fixes=("write [build-system] as a table of its own, with a header",),
     )
 
 
@@ -84,13 +82,11 @@ def edit_toml(text: str, change: Callable[[Any], None], name: str) -> str:
     draft = draft.rstrip("\r\n") + text[len(text.rstrip("\r\n")) :] if text.endswith("\n") else draft
     new = _BARE_LF.sub("\r\n", draft) if "\r\n" in text and not _BARE_LF.search(text) else draft
     if _without_empty(_tables(new)) != _without_empty(wanted):
-        raise ConfigError(
-            Problem(
-                code="cannot-rewrite",
-                headline=f"{name} is written in a way that cannot be changed without touching the rest of it",
-                why="every other byte of it has to stay as it is",
-                fixes=("write each table of it with a header of its own",),
-            )
+        raise ConfigError.of(
+            code="cannot-rewrite",
+            headline=f"{name} is written in a way that cannot be changed without touching the rest of it",
+            why="every other byte of it has to stay as it is",
+            fixes=("write each table of it with a header of its own",),
         )
     return new
 

@@ -49,16 +49,14 @@ class Resolver:
         self._variables = {**variables, "NO_COLOR": "1"}
         self._uv = next(iter(find_programs("uv", variables)), "")
         if not self._uv:
-            raise ActError(
-                Problem(
-                    code="no-resolver",
-                    headline="there is no lock, and no uv to say what would be installed",
-                    fixes=(
-                        "pip install uv",
-                        "torchgraft adopt --lock FILE",
-                        "torchgraft adopt NAME==VERSION --no-deps",
-                    ),
-                )
+            raise ActError.of(
+                code="no-resolver",
+                headline="there is no lock, and no uv to say what would be installed",
+                fixes=(
+                    "pip install uv",
+                    "torchgraft adopt --lock FILE",
+                    "torchgraft adopt NAME==VERSION --no-deps",
+                ),
             )
         self._folder, self._scratch, self._options = folder, scratch, tuple(options)
         self._links = scratch / "links"
@@ -128,14 +126,12 @@ def _no_answer(said: str) -> ActError:
     lines = [line.strip() for line in said.splitlines() if line.strip()] or ["nothing"]
     if match := _FROM_GIT.search(said):
         source = GitSource(name=canonicalize_name(match[1]), url=match[2], commit=match[3] or "")
-        return ActError(
-            Problem(
-                code="no-resolution",
-                headline=f"{source.name} comes from git, not from an sdist that could be changed",
-                evidence=(Evidence(label="uv", text=without_credentials(lines[0])[:200]),),
-                why="uv would have to build it to know what it requires",
-                fixes=(f"{git_commands(source)}   (then depend on that folder, or on a fork with its commit)",),
-            )
+        return ActError.of(
+            code="no-resolution",
+            headline=f"{source.name} comes from git, not from an sdist that could be changed",
+            uv=without_credentials(lines[0])[:200],
+            why="uv would have to build it to know what it requires",
+            fixes=(f"{git_commands(source)}   (then depend on that folder, or on a fork with its commit)",),
         )
     return ActError(
         Problem(

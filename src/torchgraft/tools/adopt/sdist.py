@@ -98,13 +98,11 @@ def _publish(draft: Path, target: Path) -> None:
     except FileExistsError:
         if target.read_bytes() == draft.read_bytes():
             return
-        raise ActError(
-            Problem(
-                code="file-exists",
-                headline=f"{target} is there already",
-                why="a file that somebody made is never written over",
-                fixes=("--output FOLDER   (another one)",),
-            )
+        raise ActError.of(
+            code="file-exists",
+            headline=f"{target} is there already",
+            why="a file that somebody made is never written over",
+            fixes=("--output FOLDER   (another one)",),
         ) from None
     except OSError:
         # A file system without hard links.
@@ -232,11 +230,6 @@ def write_project_file(path: Path, text: str) -> None:
 
 def not_written(path: Path, error: OSError, fix: str) -> ActError:
     """Return the error that says why a file or folder cannot be written."""
-    return ActError(
-        Problem(
-            code="not-written",
-            headline=f"{path} cannot be written",
-            evidence=(Evidence(label="reason", text=error.strerror or str(error)),),
-            fixes=(fix,),
-        )
+    return ActError.of(
+        code="not-written", headline=f"{path} cannot be written", reason=error.strerror or str(error), fixes=(fix,)
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ...errors import Evidence, PlanError, Problem
+from ...errors import PlanError
 from ...files import is_file, is_folder, open_file, read_start, real
 from ...installed.dist_info import Installed, choose_installed, find_installed, read_direct_url, read_lines, version_of
 from ...link.linkage import Format, Module
@@ -99,13 +99,11 @@ def read_package_file(path: Path) -> InstalledPackage:
             others = [_unread(name, _member_start(archive, name)) for name in sorted(names)]
             record = read_wheel_record(archive)
     except (OSError, *ZIP_FAULTS) as error:
-        raise PlanError(
-            Problem(
-                code="bad-wheel",
-                headline=f"{path.name} is not a wheel",
-                evidence=(Evidence(label="found", text=str(error)),),
-                why="its libraries cannot be looked at",
-            )
+        raise PlanError.of(
+            code="bad-wheel",
+            headline=f"{path.name} is not a wheel",
+            found=str(error),
+            why="its libraries cannot be looked at",
         ) from None
     name, version = [*path.name.split("-"), ""][:2]
     modules = (*read, *(module for module in others if module is not None))

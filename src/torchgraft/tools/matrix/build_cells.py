@@ -71,9 +71,7 @@ class Workplace:
         self._variables.pop("VIRTUAL_ENV", None)
         self._uv = next(iter(find_programs("uv", self._variables)), "")
         if not self._uv:
-            raise ActError(
-                Problem(code="no-uv", headline="there is no uv to make environments", fixes=("pip install uv",))
-            )
+            raise ActError.of(code="no-uv", headline="there is no uv to make environments", fixes=("pip install uv",))
         # It meets the sources and torch at the same paths, whichever Python it is for.
         if config.compiler_cache is CompilerCaching.AUTO and find_programs("sccache", self._variables):
             self._variables[variable_name("compiler-cache")] = "sccache"

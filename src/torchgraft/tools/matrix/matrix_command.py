@@ -10,7 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ...child import interruptions_raised
 from ...codec import json_text
-from ...errors import ConfigError, PlanError, Problem
+from ...errors import ConfigError, PlanError
 from ...model.torch_values import requirement_of, torch_among
 from ...project.read_project import read_project
 from ...settings.choices import Cuda
@@ -78,12 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.build:
         return _build(settings, cells, arguments)
     if arguments.format == "cibuildwheel" and len({cell.torch for cell in cells}) > 1:
-        raise ConfigError(
-            Problem(
-                code="bad-argument",
-                headline="there is more than one torch, and cibuildwheel builds one wheel for each Python",
-                fixes=(f"torchgraft matrix --format cibuildwheel --torch {cells[0].public} --cuda {cells[0].build}",),
-            )
+        raise ConfigError.of(
+            code="bad-argument",
+            headline="there is more than one torch, and cibuildwheel builds one wheel for each Python",
+            fixes=(f"torchgraft matrix --format cibuildwheel --torch {cells[0].public} --cuda {cells[0].build}",),
         )
     if arguments.format == "github" and len(cells) > _GITHUBS_MOST:
         print(f"torchgraft: {len(cells)} cells, and GitHub runs {_GITHUBS_MOST}: say less of torch", file=sys.stderr)
@@ -116,8 +114,8 @@ def _range(settings: Settings, arguments: argparse.Namespace) -> Range:
     try:
         pythons = SpecifierSet(python) & (arguments.python or SpecifierSet())
     except InvalidSpecifier:
-        raise ConfigError(
-            Problem(code="bad-value", headline=f"requires-python = {python!r} is no range", fixes=("'>=3.10'",))
+        raise ConfigError.of(
+            code="bad-value", headline=f"requires-python = {python!r} is no range", fixes=("'>=3.10'",)
         ) from None
     torch = (SpecifierSet(settings.config.torch), own.specifier if own else SpecifierSet())
     cuda = arguments.cuda or (CPU if settings.config.cuda is Cuda.OFF else None)

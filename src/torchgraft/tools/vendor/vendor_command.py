@@ -6,7 +6,7 @@ import argparse
 import json
 
 from ...codec import to_json
-from ...errors import ConfigError, Evidence, Problem, quoted
+from ...errors import ConfigError, Problem, quoted
 from ...settings.sources import read_pyproject
 from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable, read_exact_text
 from ..adopt.adoption import IN_TREE, Adoptable, adoption_text
@@ -112,10 +112,10 @@ def _is_setuptools(found: Adoptable) -> bool:
 
 def _altered(altered: tuple[str, ...], arguments: argparse.Namespace) -> Problem:
     shown = ", ".join(altered[:5]) + (f" and {len(altered) - 5} more" if len(altered) > 5 else "")
-    return Problem(
+    return Problem.of(
         code="copy-changed",
         headline=f"{IN_TREE} holds files that are not as torchgraft made them",
-        evidence=(Evidence(label="files", text=shown),),
+        files=shown,
         why="a new copy would be written over what somebody has changed there",
         fixes=(f"torchgraft vendor {quoted(str(arguments.path))} --force{' --write' if arguments.write else ''}",),
     )

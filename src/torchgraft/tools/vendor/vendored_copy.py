@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ... import __version__
 from ...codec import json_text
-from ...errors import ActError, ConfigError, Problem, install_command
+from ...errors import ActError, ConfigError, install_command
 from ...files import UnreadableError, digest_of, read_whole, walk
 from ..adopt.adoption import IN_TREE, OWN_NAME
 from ..adopt.plan_need import required_name
@@ -68,8 +68,8 @@ def read_copy(project: Path) -> Copy:
     try:
         text = read_whole(manifest, _LARGEST_BYTES).decode("utf-8") if manifest.exists() else ""
     except (UnreadableError, ValueError) as error:
-        raise ConfigError(
-            Problem(code="bad-snapshot", headline=f"{manifest} {error}", fixes=("torchgraft vendor",))
+        raise ConfigError.of(
+            code="bad-snapshot", headline=f"{manifest} {error}", fixes=("torchgraft vendor",)
         ) from None
     found = from_json_text(Manifest, text, source=str(manifest)) if text else None
     files = {path.relative_to(folder).as_posix(): digest_of(path) for path in _files(folder) if path != manifest}
@@ -98,13 +98,11 @@ def _licence() -> Path:
 
 
 def _not_installed(reason: str) -> ActError:
-    return ActError(
-        Problem(
-            code="not-installed",
-            headline=f"torchgraft is not installed as it should be: {reason}",
-            why="a copy holds its licence, and names what it needs",
-            fixes=(install_command(sys.prefix, ["--force-reinstall", "torchgraft"], by_uv=own_installer() == "uv"),),
-        )
+    return ActError.of(
+        code="not-installed",
+        headline=f"torchgraft is not installed as it should be: {reason}",
+        why="a copy holds its licence, and names what it needs",
+        fixes=(install_command(sys.prefix, ["--force-reinstall", "torchgraft"], by_uv=own_installer() == "uv"),),
     )
 
 
