@@ -99,11 +99,11 @@ def _requiring(plan: Plan, said: str) -> Iterator[str]:
     provider = PROVIDERS.get(match[1].partition(".")[0]) if match else None
     if provider is None:
         return
-    wanted = quoted(provider.requirement)
-    yield f'add "{provider.requirement}" to requires in [build-system]   (for its maintainers)'
+    wanted = quoted(provider)
+    yield f'add "{provider}" to requires in [build-system]   (for its maintainers)'
     if plan.rule is Rule.IMPORTABLE and plan.consumer is not None:
         yield f"{install_words(plan)} {wanted}"
-    elif plan.front_end.name is FrontEndName.PIP and "<" in provider.requirement:
+    elif plan.front_end.name is FrontEndName.PIP and "<" in provider:
         # pip never replaces what [build-system] requires brought in; before 25.3 it knew no PIP_BUILD_CONSTRAINT.
         yield f'echo {wanted} > c.txt; export PIP_CONSTRAINT="$PWD/c.txt" PIP_BUILD_CONSTRAINT="$PWD/c.txt"'
     else:

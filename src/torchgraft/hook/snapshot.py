@@ -36,7 +36,7 @@ from ..model.observation import (
     Snapshot,
 )
 from ..model.source_tree import HashFile, Project
-from ..model.torch_values import Locked, Torch, Wanted, requirement_of, torch_among
+from ..model.torch_values import Locked, Torch, Wanted, required_name, torch_among
 from ..project.read_project import read_project, with_metadata
 from ..settings.config import Config
 from ..settings.sources import Settings
@@ -304,4 +304,4 @@ def _is_rival(one: Consumer, chosen: Consumer | None) -> bool:
 
 def names_required(requirements: tuple[str, ...]) -> set[str]:
     """Return the names of requirements; what is none is left to the front end to refuse."""
-    return {canonicalize_name(one.name) for text in requirements if (one := requirement_of(text)) is not None}
+    return set(map(required_name, requirements)) - {""}

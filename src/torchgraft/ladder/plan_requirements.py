@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from ..model.decision import Delegate, Graft, LateInstall, Planned
 from ..model.observation import Rung, Snapshot, Way
-from ..model.torch_values import Torch, requirement_of
+from ..model.torch_values import Torch, required_name
 from ..settings.choices import Cuda
 from ..settings.config import Config
 from ..untrusted import parse_version
@@ -147,8 +146,7 @@ def without_torch(requirements: Iterable[str], way: Way, graft: Graft | None = N
     """Return what a delegate asks for, but for torch and what is made for it: builds get the consumer's."""
     names = ("torch", *(graft.names if graft else ()))
     matched = {name for name in names if name.startswith("torch") and way is not Way.OFF}
-    found = ((text, requirement_of(text)) for text in requirements)
-    return [text for text, one in found if one is None or canonicalize_name(one.name) not in matched]
+    return [text for text in requirements if required_name(text) not in matched]
 
 
 def _setuptools(config: Config, snapshot: Snapshot, delegate: Delegate, reach: Reach) -> Iterator[Planned]:
@@ -164,7 +162,7 @@ def _setuptools(config: Config, snapshot: Snapshot, delegate: Delegate, reach: R
         yield from (
             Planned(text=text, reason=f"setup_requires in {file}")
             for text in without_torch(requirements, reach.way)
-            if requirement_of(text)
+            if required_name(text)
         )
     version = snapshot.build.version_of("setuptools")
     release = parse_version(version)

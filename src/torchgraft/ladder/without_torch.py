@@ -11,14 +11,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from ..codec import json_text
 from ..errors import DelegateError, Problem, install_command
 from ..files import read_text
 from ..model.decision import Plan
 from ..model.observation import FrontEndName, Way
-from ..model.torch_values import Knowledge, Origin, Torch, requirement_of
+from ..model.torch_values import Knowledge, Origin, Torch, required_name
 from ..project.read_project import meson_project_alone
 from ..values import dataclass
 from .plan_way import GUESSES
@@ -48,8 +46,7 @@ def computed_metadata(found: Sequence[str]) -> str:
 
 def _is_on_torch(line: str) -> bool:
     field, _, text = line.partition(":")
-    requirement = requirement_of(text.strip()) if field.lower() == "requires-dist" else None
-    return requirement is not None and canonicalize_name(requirement.name) == "torch"
+    return field.lower() == "requires-dist" and required_name(text.strip()) == "torch"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,6 @@ _CONFIGURED = "/etc/ld.so.conf"
 _MOST_CONFIGURED = 100
 _ORIGIN = ("$ORIGIN", "${ORIGIN}")
 _ORIGIN_ENTRY = re.compile(r"^\$(?:ORIGIN|\{ORIGIN\})")
-# Of the driver of a GPU, which the machine may get later.
-_OF_DRIVER = re.compile(r"lib(?:cuda|nvidia|nvml|ze_loader)\b|linux-vdso|ld-linux")
 
 
 def read_system_versions(
@@ -162,26 +160,6 @@ def read_runtimes(
     """
     needed = {name for module in modules for name in module.needed if CUDART.fullmatch(name)}
     return {name: _found(name, modules, torch, folders) for name in sorted(needed - names_of(modules) - {loaded})}
-
-
-def find_lost(
-    modules: Iterable[Module], torch: Path, *, folders: Mapping[str, Path], provided: Collection[str]
-) -> Mapping[str, tuple[str, ...]]:
-    """Return of each installed extension module the libraries that it needs, and that are nowhere where it looks.
-
-    Nor are they torch's, which is loaded before, nor of any package, which may load them for it.
-
-    :param provided: the names of all libraries that packages have here
-    """
-    system = [torch / "lib", *system_folders(torch)]
-    found = {}
-    for module in modules:
-        known = module.inits and module.file in folders
-        needed = module.needed if known else ()
-        others = [name for name in needed if name not in provided and not _OF_DRIVER.match(name)]
-        places = [*_places(module, torch, folders), *system]
-        found[module.file] = tuple(name for name in others if first_file(name, places) is None)
-    return {file: names for file, names in found.items() if names}
 
 
 def _found(name: str, modules: tuple[Module, ...], torch: Path, folders: Mapping[str, Path]) -> WhetherFound:

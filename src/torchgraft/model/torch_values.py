@@ -227,6 +227,12 @@ def requirement_of(text: str) -> Requirement | None:
         return None
 
 
+def required_name(text: str) -> str:
+    """Return the normalized name of what is required, "" where that is no requirement."""
+    requirement = requirement_of(text)
+    return canonicalize_name(requirement.name) if requirement else ""
+
+
 def without_marker(requirement: Requirement) -> str:
     """Return a requirement that applies as a front end takes it."""
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""

@@ -95,14 +95,14 @@ def inspect_wheel(
     try:
         with zipfile.ZipFile(path) as archive:
             stem = _stem(archive)
-            metadata = _metadata(archive, f"{stem}.dist-info/METADATA")
+            metadata, _ = parse_email(_bytes(archive, f"{stem}.dist-info/METADATA", _LARGEST_METADATA_BYTES))
             _check_identity(metadata, stem, wheel.name, wheel.version)
             file = f"{stem}-{_fitting_tags(archive, stem, tags)}.whl"
             if prepared is None:
                 _check_torch(metadata, torch)
             else:
                 added = read_record(prepared).get("runtime_torch")
-                _check_prepared(metadata, _parsed((prepared / "METADATA").read_bytes()), added=added)
+                _check_prepared(metadata, parse_email((prepared / "METADATA").read_bytes())[0], added=added)
             _check_files(archive, f"{stem}.dist-info")
     except (OSError, *ZIP_FAULTS) as error:
         raise UnfitError(f"it is no wheel: {type(error).__name__}: {error}".splitlines()[0][:200]) from None
@@ -128,18 +128,10 @@ def _is_unsafe(name: str) -> bool:
     return name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/")
 
 
-def _metadata(archive: zipfile.ZipFile, member: str) -> RawMetadata:
-    return _parsed(_bytes(archive, member, _LARGEST_METADATA_BYTES))
-
-
 def _bytes(archive: zipfile.ZipFile, member: str, limit_bytes: int) -> bytes:
     if archive.getinfo(member).file_size > limit_bytes:
         raise UnfitError(f"its {member.rpartition('/')[2]} is too large")
     return archive.read(member)
-
-
-def _parsed(data: bytes) -> RawMetadata:
-    return parse_email(data)[0]
 
 
 def _check_identity(metadata: RawMetadata, stem: str, name: str, version: str) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -25,6 +26,10 @@ _CHUNK_BYTES = 1 << 20
 
 class StoreServerError(Exception):
     """Why a server did not do it, in one line."""
+
+
+class _AbsentError(StoreServerError):
+    """The server has no such file."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -64,7 +69,7 @@ def get_file(address: str, target: Path, *, token: str, largest_bytes: int, tota
     :raises StoreServerError: if the server has it, and does not give it
     """
     try:
-        with contextlib.closing(Connections(total_s)) as connections:
+        with _one_line(), contextlib.closing(Connections(total_s)) as connections:
             with _open(_request(address, token), connections) as answer, target.open("wb") as file:
                 while chunk := answer.read1(_CHUNK_BYTES):
                     largest_bytes -= len(chunk)
@@ -72,15 +77,8 @@ def get_file(address: str, target: Path, *, token: str, largest_bytes: int, tota
                         raise StoreServerError("what it gives is too large")
                     file.write(chunk)
             connections.refuse_after_time()  # what was cut off may look like all
-    except DownloadError as error:
-        raise StoreServerError(str(error)) from None
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code in {404, 410}:
-                return False
-            raise StoreServerError(f"the server says {error.code}") from None
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise StoreServerError(_reason(error)) from None
+    except _AbsentError:
+        return False
     return True
 
 
@@ -90,18 +88,25 @@ def put_file(address: str, source: Path, *, token: str, total_s: float = TOTAL_S
     :param total_s: how long all of it may take
     :raises StoreServerError: if the server does not take it
     """
+    with _one_line(), source.open("rb") as file, contextlib.closing(Connections(total_s)) as connections:
+        request = _request(address, token)
+        request.method, request.data = "PUT", file
+        request.add_header("content-length", str(source.stat().st_size))
+        request.add_header("content-type", "application/octet-stream")
+        _open(request, connections).close()
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """Have a StoreServerError say what else goes wrong."""
     try:
-        with source.open("rb") as file, contextlib.closing(Connections(total_s)) as connections:
-            request = _request(address, token)
-            request.method, request.data = "PUT", file
-            request.add_header("content-length", str(source.stat().st_size))
-            request.add_header("content-type", "application/octet-stream")
-            _open(request, connections).close()
+        yield
     except DownloadError as error:
         raise StoreServerError(str(error)) from None
     except urllib.error.HTTPError as error:
         with error:
-            raise StoreServerError(f"the server says {error.code}") from None
+            kind = _AbsentError if error.code in {404, 410} else StoreServerError
+            raise kind(f"the server says {error.code}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise StoreServerError(_reason(error)) from None
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from .. import __version__
 from ..disks import refusal
-from ..errors import OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, TorchgraftError, problem_text
+from ..errors import INTERRUPTED, OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, TorchgraftError, problem_text
 from ..files import fill_streams
 
 PROGRAM = "torchgraft"
@@ -60,7 +60,6 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
         },
     }
 )
-_INTERRUPTED = 130
 _DESCRIPTION = """Build torch extensions against the PyTorch that they will run with. pip, uv and all the others
 call torchgraft by themselves when they build a project that names it in [build-system]. These commands are for people.
 """
@@ -99,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
         return 0  # The reader (head, less) has seen enough.
     except Exception as error:  # noqa: BLE001 - the one error boundary of the command line

@@ -11,11 +11,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..codec import json_text
 from ..compile.plan_facts import plan_facts
 from ..errors import PlanError, shown
+from ..installed.markers import wheel_ranks
 from ..ladder.plan_torch import Choice
 from ..model.decision import Compiling, PlannedPrebuilt
 from ..model.observation import Hook, Python, Snapshot, Way
@@ -40,9 +40,6 @@ EPILOG = """examples:
 
 Each combination is one line. The exit status is 1 if one is missing, so that you can check a release.
 """
-if TYPE_CHECKING:
-    from packaging.tags import Tag
-
 _LIMITS = Limits(total_s=60, tries=2)
 
 
@@ -144,15 +141,8 @@ def _looked_up(wheel: PlannedPrebuilt, python: Python, scratch: Path) -> tuple[s
         return wheel.url, wheel.refused or wheel.awaits
     try:
         if wheel.listed:
-            wheel = read_listed(wheel, scratch, _ranks(python))
+            wheel = read_listed(wheel, scratch, dict(wheel_ranks(python)))
         is_there(wheel.url, limits=_LIMITS)
     except (DownloadError, RefusedError) as error:
         return wheel.url, str(error)
     return wheel.url, ""
-
-
-def _ranks(python: Python) -> dict[Tag, int]:
-    """Return tags of wheels that an interpreter takes, the best first."""
-    from ..installed.markers import wheel_ranks
-
-    return dict(wheel_ranks(python))

@@ -18,7 +18,7 @@ from ..consumer.uv import find_member, is_on_project, project_root, workspace_me
 from ..files import UnreadableError, is_file, read_start, real
 from ..installed.markers import Chosen, MarkerError
 from ..model.observation import FrontEndName, Python
-from ..model.torch_values import Locked, requirement_of
+from ..model.torch_values import Locked, required_name
 from ..untrusted import find_toml, read_toml, strings, table, tables
 from .local_projects import LocalProjects
 from .locked_torch import LockError, ReadLock, locked_answer, undecided_answer
@@ -96,7 +96,7 @@ def project_lines(
     reader.resolves = everything
     # For a project uv heeds these of its settings here alone, whatever a uv.toml says.
     data = find_toml(root / "pyproject.toml")
-    overrides = tuple(text for text in find_overrides(data, command.program) if _is_on_torch(text))
+    overrides = tuple(text for text in find_overrides(data, command.program) if required_name(text) == "torch")
     if overrides:
         return tuple(reader.read_settings(root, overrides))
     chosen = Chosen(all_extras=True, all_groups=True) if everything else chosen_by(command)
@@ -105,11 +105,6 @@ def project_lines(
     lines = [line for one in folders for line in reader.read(one, chosen)]
     limits = strings(tool_table(data, FrontEndName.UV).get("constraint-dependencies")) if is_uv else ()
     return (*lines, *reader.read_settings(root, limits))
-
-
-def _is_on_torch(text: str) -> bool:
-    requirement = requirement_of(text)
-    return requirement is not None and canonicalize_name(requirement.name) == "torch"
 
 
 def _leaves_torch_alone(command: CommandLine) -> str | None:

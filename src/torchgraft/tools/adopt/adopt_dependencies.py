@@ -15,12 +15,12 @@ from packaging.utils import canonicalize_name
 
 from ...codec import to_json
 from ...errors import quoted
-from ...files import is_file
+from ...files import digest_of, is_file
 from ...settings.sources import read_pyproject
 from ..front_end_settings import find_front_end_settings, setting_text
 from ..terminal import diff_text
 from .adoptable import read_exact_text
-from .adopted_folder import CONSTRAINTS, AdoptedSdist, digest_of, is_intact, read_adopted
+from .adopted_folder import CONSTRAINTS, AdoptedSdist, is_intact, read_adopted
 from .adoption import Advice, adoption_text
 from .find_sdists import LookedAt, Scope, Search
 from .front_end_files import FileEdit, front_end_of, place_of, plan_edits, record_edit

@@ -5,13 +5,12 @@ May not make an sdist, nor remove what that file does not name.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from ...files import read_text
+from ...files import digest_of, read_text
 from ...values import dataclass
 
 CONSTRAINTS = "constraints.txt"
@@ -88,8 +87,3 @@ def is_intact(folder: Path, one: AdoptedSdist) -> bool:
     """Return whether the file is there, as it was made."""
     path = folder / one.file
     return path.is_file() and digest_of(path) == one.sha256
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

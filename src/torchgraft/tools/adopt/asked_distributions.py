@@ -11,12 +11,16 @@ import sys
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ...project.import_names import MATCHED, OF_SETUPTOOLS, PROVIDERS, VARIANTS
+from ...project.import_names import PROVIDERS
 from ...project.setup_script import VERSION_CALLS, name_of
+from .adoption import MATCHED, OF_SETUPTOOLS
 
 _PAIR = 2
 # What lists all distributions that are there.
 _LISTS = frozenset({"by_key", "distributions", "packages_distributions", "working_set"})
+# Distributions of which an environment has one, whichever it is.
+_OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
+_VARIANTS = {"cv2": _OPENCV, "onnxruntime": ("onnxruntime", "onnxruntime-gpu")}
 
 
 def asked_distributions(nodes: list[ast.AST]) -> tuple[str, ...]:
@@ -59,7 +63,7 @@ def asked_distributions(nodes: list[ast.AST]) -> tuple[str, ...]:
         name = top.replace("_", "-").lower()
         alike = [one for one in named if one == name or one.startswith(f"{name}-")]
         alike = [] if top in {*PROVIDERS, *MATCHED} else alike
-        found += VARIANTS.get(top, alike if name else [])
+        found += _VARIANTS.get(top, alike if name else [])
     left_out = {*MATCHED, *OF_SETUPTOOLS, *sys.stdlib_module_names}
     return tuple(dict.fromkeys(name for name in found if name not in left_out))
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ...project.import_names import OF_SETUPTOOLS
 from ...project.setup_script import VERSION_CALLS, name_of
+from .adoption import OF_SETUPTOOLS
 
 TEXT_METHODS = frozenset({"lower", "upper", "strip", "casefold"})
 

@@ -13,20 +13,31 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from ...errors import ConfigError
-from ...project.import_names import MATCHED, OF_SETUPTOOLS, PROVIDERS
+from ...model.torch_values import required_name, requirement_of
+from ...project.import_names import PROVIDERS
 from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
 from ...settings.vocabulary import can_leave_cuda_out
 from ...settings.vocabulary_words import VOCABULARY
 from ...untrusted import table
-from .adoption import BACKEND, IN_TREE, OWN_NAME, Adoptable, Adoption, Advice, Change, Import, Script
+from .adoption import (
+    BACKEND,
+    IN_TREE,
+    MATCHED,
+    OF_SETUPTOOLS,
+    OWN_NAME,
+    Adoptable,
+    Adoption,
+    Advice,
+    Change,
+    Import,
+    Script,
+)
 from .plan_need import (
     asked_words,
     is_narrow,
     merged_requirement,
-    parsed_requirement,
     relative_in_vocabulary,
-    required_name,
     requirement_key,
     stated_versions,
     top_name,
@@ -36,6 +47,8 @@ from .plan_need import (
 from .pyproject_text import Edits, rewrite_pyproject
 
 _SETUPTOOLS = "setuptools.build_meta"
+# Small, and a build script that puts up with the absence of one does less without it.
+_EVEN_GUARDED = frozenset({"ninja", "packaging", "wheel"})
 _LEGACY = "setuptools.build_meta:__legacy__"
 # The first that reads all of today's [project] tables (PEP 639).
 _NEW_SETUPTOOLS = "setuptools>=77"
@@ -200,8 +213,8 @@ class _Plan:
             name for name in map(required_name, self.found.setup_requires) if name in MATCHED and name != "torch"
         ]
         for found in self.script.imports:
-            name = MATCHED.get(top_name(found), "torch")
-            if name != "torch" and not found.guarded and not found.late:
+            name = top_name(found)
+            if name in MATCHED and name != "torch" and not found.guarded and not found.late:
                 matched.append(name)
         known = self.settings.get("match", [])
         new = [name for name in sorted(set(matched)) if isinstance(known, list) and name not in known]
@@ -217,7 +230,7 @@ class _Plan:
 
     def _range(self, item: str) -> None:
         """Keep what a build requirement says about torch's versions, where the package does not say it elsewhere."""
-        requirement = parsed_requirement(item)
+        requirement = requirement_of(item)
         depends = any(required_name(dependency) == "torch" for dependency in self.found.dependencies or ())
         if requirement is None or not requirement.specifier or depends or "torch" in self.settings:
             return
@@ -239,7 +252,7 @@ class _Plan:
             return
         if needed is None:
             return
-        stated = [r for r in map(parsed_requirement, self.requires) if r and canonicalize_name(r.name) == "setuptools"]
+        stated = [r for r in map(requirement_of, self.requires) if r and canonicalize_name(r.name) == "setuptools"]
         known = SpecifierSet(",".join(str(r.specifier) for r in stated if str(r.specifier)))
         if not any(known.contains(version) for version in _SETUPTOOLS_SINCE):
             return
@@ -269,9 +282,9 @@ class _Plan:
             provider = PROVIDERS.get(top)
             if provider is None or top == "pkg_resources":
                 continue
-            wanted = not item.guarded or (provider.even_guarded and not item.own)
-            if wanted and required_name(provider.requirement) not in self.taken:
-                self._add(provider.requirement, f"{item.where} imports it")
+            wanted = not item.guarded or (provider in _EVEN_GUARDED and not item.own)
+            if wanted and required_name(provider) not in self.taken:
+                self._add(provider, f"{item.where} imports it")
 
     # What else changes
 
@@ -336,7 +349,7 @@ class _Plan:
                 yield f"{item.where} imports {top}: if a distribution provides it, add that to requires"
         for item in self.script.imports:
             provider = PROVIDERS.get(top_name(item))
-            if provider and item.late and not item.guarded and required_name(provider.requirement) not in self.taken:
+            if provider and item.late and not item.guarded and required_name(provider) not in self.taken:
                 yield f"{item.where} imports {top_name(item)} in a function: if the build calls it, add it to requires"
         if self.found.is_serial:
             yield "setup.py says use_ninja=False: torch compiles one file after the other"

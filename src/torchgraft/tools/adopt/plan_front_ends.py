@@ -6,12 +6,12 @@ May not read or write files: it is given texts, and returns them. What was measu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from ...model.torch_values import requirement_of
+from ...model.torch_values import required_name
 from ...settings.sources import parse_pyproject
 from ...untrusted import strings, table, tables
 from .adopted_folder import CONSTRAINTS, AdoptedSdist
@@ -50,7 +50,8 @@ def uv_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: boo
             if project.get("scripts") or project.get("gui-scripts"):
                 for name in sorted(names.keys() & _direct(project)):
                     _made(uv, "sources")[name] = inline_table(path=names[name])
-                _drop_metadata(uv, names.keys() & _direct(project))
+                # With metadata that a project states for it, uv locks no digest of a path, and then wants one.
+                _drop_named(uv, "dependency-metadata", names.keys() & _direct(project))
             _drop_workarounds(uv, names.keys())
         prune(data, "tool", "uv", "sources")
 
@@ -126,7 +127,7 @@ def pixi_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: b
             if known and options.get("no-build-isolation") is True:
                 del options["no-build-isolation"]
             elif known:
-                _drop_names(options, "no-build-isolation", set(known))
+                _drop_named(options, "no-build-isolation", known.keys())
         prune(root, "pypi-dependencies")
         for name in sorted(missing):
             _made(root, "pypi-dependencies")[name] = inline_table(path=known[name])
@@ -221,8 +222,7 @@ def _direct(project: Mapping[str, Any]) -> set[str]:
     """Return the names of what a project requires itself, extras included."""
     listed = [strings(list(project.get("dependencies", ())))]
     listed += [strings(list(texts)) for texts in table(project.get("optional-dependencies")).values()]
-    found = (requirement_of(str(text)) for texts in listed for text in texts)
-    return {canonicalize_name(one.name) for one in found if one is not None}
+    return {required_name(str(text)) for texts in listed for text in texts} - {""}
 
 
 def _is_first(indexes: Any, place: str) -> bool:
@@ -235,20 +235,12 @@ def _set_index(uv: Any, place: str, *, wanted: bool) -> None:
     """Have the folder be the first index, or none."""
     if wanted and _is_first(uv.get("index", []), place):
         return
-    _drop_index(uv, place)
+    _drop(uv, "index", lambda one: one.get("url") == place)
     entry = {"name": INDEX, "url": place, "format": "flat"}
     if wanted and "index" in uv:
         uv["index"].insert(0, entry)
     elif wanted:
         uv["index"] = [entry]
-
-
-def _drop_index(uv: Any, place: str) -> None:
-    listed = uv.get("index", [])
-    for number in reversed([n for n, one in enumerate(listed) if one.get("url") == place]):
-        del listed[number]
-    if "index" in uv and not listed:
-        del uv["index"]
 
 
 def _drop_sources(sources: Any, place: str) -> None:
@@ -258,32 +250,28 @@ def _drop_sources(sources: Any, place: str) -> None:
         del sources[name]
 
 
-def _drop_metadata(uv: Any, names: Iterable[str]) -> None:
-    """Take out metadata that the project states for them: with it, uv locks no digest of a path, and then wants one."""
-    listed = uv.get("dependency-metadata", [])
-    for number in reversed([n for n, one in enumerate(listed) if canonicalize_name(one.get("name", "")) in set(names)]):
-        del listed[number]
-    if "dependency-metadata" in uv and not listed:
-        del uv["dependency-metadata"]
-
-
 def _drop_workarounds(uv: Any, names: Iterable[str]) -> None:
     """Take out what had them built without isolation, or brought torch into their builds."""
     known = set(names)
     for part in (uv, uv.get("pip", {})):
         if known and part.get("no-build-isolation") is True:
             del part["no-build-isolation"]
-        _drop_names(part, "no-build-isolation-package", known)
+        _drop_named(part, "no-build-isolation-package", known)
         builds = part.get("extra-build-dependencies", {})
         for name in [key for key in builds if canonicalize_name(key) in known]:
             del builds[name]
         prune(part, "extra-build-dependencies")
 
 
-def _drop_names(part: Any, key: str, names: set[str]) -> None:
-    """Take names out of a list, and the list with the last of them."""
+def _drop_named(part: Any, key: str, names: Collection[str]) -> None:
+    """Take names, or tables that have them, out of a list."""
+    _drop(part, key, lambda one: canonicalize_name(one if isinstance(one, str) else one.get("name", "")) in names)
+
+
+def _drop(part: Any, key: str, is_dropped: Callable[[Any], bool]) -> None:
+    """Take entries out of a list, and the list with the last of them."""
     listed = part.get(key, [])
-    for number in reversed([n for n, one in enumerate(listed) if canonicalize_name(one) in names]):
+    for number in reversed([n for n, one in enumerate(listed) if is_dropped(one)]):
         del listed[number]
     if key in part and not listed:
         del part[key]

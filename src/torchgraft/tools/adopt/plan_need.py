@@ -6,18 +6,19 @@ May not decide what changes. Words of a package's own name are set anyway (`plan
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from ...project.import_names import MATCHED
+from ...model.torch_values import required_name, requirement_of
 from ...settings.vocabulary import words_of
 from ...settings.vocabulary_words import VOCABULARY
-from ...untrusted import parse_requirement
-from .adoption import Adoptable, Import
+from .adoption import MATCHED, Adoptable, Import
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 _MOST_MINORS = 20  # torch 1 had 14, and no minor series ten releases
 _FEW = 2
@@ -65,20 +66,12 @@ def why_not_needed(found: Adoptable) -> str:
     return "its setup.py does not import torch"
 
 
-def parsed_requirement(item: str) -> Requirement | None:
-    """Return a requirement, None if it is none."""
-    try:
-        return parse_requirement(item)
-    except InvalidRequirement:
-        return None
-
-
 def merged_requirement(stated: str, needed: str) -> str | None:
     """Return one requirement that says what two of the same distribution say, `stated` itself where that does.
 
     None where no single one can: of different distributions, with an address, or for different machines.
     """
-    old, new = parsed_requirement(stated), parsed_requirement(needed)
+    old, new = requirement_of(stated), requirement_of(needed)
     if old is None or new is None or old.url or new.url or canonicalize_name(old.name) != canonicalize_name(new.name):
         return None
     if old.marker and new.marker and old.marker != new.marker:
@@ -98,15 +91,9 @@ def _floor(specifier: Specifier) -> Version:
     return Version(specifier.version)
 
 
-def required_name(item: str) -> str:
-    """Return the normalized name of a requirement, "" if it is none."""
-    parsed = parsed_requirement(item)
-    return canonicalize_name(parsed.name) if parsed else ""
-
-
 def requirement_key(item: str) -> tuple[str, str, str]:
     """Return what tells a requirement from another of the same distribution: versions, and where it is for."""
-    parsed = parsed_requirement(item)
+    parsed = requirement_of(item)
     return (required_name(item), str(parsed.specifier), str(parsed.marker)) if parsed else ("", item, "")
 
 

@@ -17,14 +17,21 @@ from ...installed.torch import TorchReading, read_torch
 from ...link.libraries import read_libraries
 from ...link.linkage import ModuleReport, Verdict
 from ...link.plan_link import plan_link
-from ...link.system_libraries import find_lost
 from ...model.observation import Rule
 from ...values import dataclass
 from ...wheel.guarding import built_torch
 from ..shared_options import add_consumer_argument, bad_argument
 from ..terminal import line_width, wrapped
 from .checked import CheckedPackage, Fit, Report, differing_facts, is_for_newer_system, plan_fit, report_text, with_lost
-from .packages import InstalledPackage, is_package_file, may_need_torch, read_installed, read_modules, read_package_file
+from .packages import (
+    InstalledPackage,
+    find_lost,
+    is_package_file,
+    may_need_torch,
+    read_installed,
+    read_modules,
+    read_package_file,
+)
 
 DESCRIPTION = """Check whether the packages of an environment whose libraries need torch, or one wheel or library,
 link with the installed torch. Nothing is imported."""

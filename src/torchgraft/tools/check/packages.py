@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from ...files import is_file, is_folder, open_file, read_start, real
 from ...installed.dist_info import Installed, choose_installed, find_installed, read_direct_url, read_lines, version_of
 from ...link.linkage import Format, Module
 from ...link.modules import is_library_name, read_archive_modules, read_file_modules
+from ...link.system_libraries import first_file, run_path_folders, system_folders
 from ...untrusted import parse_version
 from ...values import dataclass
 from ...wheel.archive import ZIP_FAULTS
@@ -29,6 +30,8 @@ from ...wheel.record import read_record, read_wheel_record
 from .package_libraries import find_libraries, read_pythons
 
 _LARGEST_START_BYTES = 4096
+# Of the driver of a GPU, which the machine may get later.
+_OF_DRIVER = re.compile(r"lib(?:cuda|nvidia|nvml|ze_loader)\b|linux-vdso|ld-linux")
 _LIBRARY = re.compile(r"\.(?:so|pyd|dylib|dll)(?:\.\d+)*\Z")
 _LARGEST_OTHER_BYTES = 64_000_000
 _TORCH_NAME = re.compile(rb"\b(?:lib)?(?:c10|torch)(?:_\w+)?\.(?:dylib|dll)\b", re.IGNORECASE)
@@ -214,3 +217,22 @@ def _is_built_here(info: Path, direct: Mapping[str, Any]) -> bool:
     if direct:
         return "archive_info" not in direct or not str(direct.get("url")).partition("#")[0].endswith(".whl")
     return bool(_LOCAL_TAG.search(read_start(info / "WHEEL", _LARGEST_BYTES) or b""))
+
+
+def find_lost(
+    modules: Iterable[Module], torch: Path, *, folders: Mapping[str, Path], provided: Collection[str]
+) -> Mapping[str, tuple[str, ...]]:
+    """Return of each installed extension module the libraries that it needs, and that are nowhere where it looks.
+
+    Nor are they torch's, which is loaded before, nor of any package, which may load them for it.
+
+    :param provided: the names of all libraries that packages have here
+    """
+    system = [torch / "lib", *system_folders(torch)]
+    found = {}
+    for module in modules:
+        if module.inits and module.file in folders:
+            others = [name for name in module.needed if name not in provided and not _OF_DRIVER.match(name)]
+            places = [*run_path_folders(module.run_path, folders[module.file]), *system]
+            found[module.file] = tuple(name for name in others if first_file(name, places) is None)
+    return {file: names for file, names in found.items() if names}

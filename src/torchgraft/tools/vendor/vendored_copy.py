@@ -15,8 +15,8 @@ from ... import __version__
 from ...codec import json_text
 from ...errors import ActError, ConfigError, install_command
 from ...files import UnreadableError, digest_of, read_whole, walk
+from ...model.torch_values import required_name
 from ..adopt.adoption import IN_TREE, OWN_NAME
-from ..adopt.plan_need import required_name
 from ..adopt.sdist import not_written
 from ..from_json import from_json_text
 from ..shared_options import own_installer
