@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..consumer.ownership import foreign_place
 from ..errors import PlanError, shown
 from ..model.decision import Plan
 from ..model.observation import Hook
-from ..settings.choices import Log, Provide, Showing
+from ..settings.choices import Log, Provide
 from ..settings.config import Config
 from ..settings.sources import Settings, take_settings
 from ..values import dataclass
@@ -29,11 +29,9 @@ _RUNNERS = frozenset({"-c", "_in_process.py"})
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A hook call with its plan. `config_settings` are the delegate's part; `variables` what the process inherited.
+    """A hook call with its plan, and the process that waits for this one, `caller`.
 
-    `timeout_s` is what the delegate may take, None for as long as it takes; `cache_age_s` how long the cache keeps
-    what no build uses, and `cache_bytes` how much of it: 0 is for ever, and all; `trust` as in the settings. `caller`
-    is the process that waits for this one.
+    `config_settings` are the delegate's part; `variables` what the process inherited.
     """
 
     plan: Plan
@@ -41,13 +39,8 @@ class Call:
     cache_folder: Path
     config_settings: dict[str, Any] | None
     variables: Mapping[str, str]
-    timeout_s: int | None = None
-    cache_age_s: int = 0
-    cache_bytes: int = 0
-    trust: tuple[str, ...] = ()
+    config: Config = field(default_factory=Config)
     caller: int | None = None
-    progress: Showing = Showing.AUTO
-    store_token: str = ""
 
 
 def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: str | None = None) -> Call:
@@ -78,13 +71,8 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
         cache_folder=settings.cache_folder,
         config_settings=settings.config_settings,
         variables=settings.variables,
-        timeout_s=settings.config.timeout_s or None,
-        cache_age_s=settings.config.cache_age_s,
-        cache_bytes=settings.config.cache_size_bytes,
-        trust=settings.config.trust,
+        config=settings.config,
         caller=caller,
-        progress=settings.config.progress,
-        store_token=settings.config.store_token,
     )
 
 

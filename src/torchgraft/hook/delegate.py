@@ -63,7 +63,7 @@ _REPHRASED = b"torch cannot be imported here"
 def run_hook(call: Call, arguments: Sequence[object]) -> Any:
     """Return what the delegate's hook returns, run as the plan says; again where it fails of what can be helped."""
     plan = call.plan
-    graft = None if plan.graft is None else link_graft(plan.graft, trusted=call.trust)
+    graft = None if plan.graft is None else link_graft(plan.graft, trusted=call.config.trust)
     variables = delegate_variables(plan, call.variables, graft)
     if plan.toolkit is not None:
         from ..compile.cuda_home import assemble_cuda_home
@@ -190,7 +190,8 @@ def _sweep(call: Call) -> None:
     used = [lock_path(call.cache_folder, call.source.resolve()), *([Path(graft.folder)] if graft else [])]
     if toolkit is not None:
         used += [Path(toolkit.home), *(Path(copy.name) for copy in toolkit.copies)]
-    sweep_cache(call.cache_folder, used=tuple(used), keep_s=call.cache_age_s, most_bytes=call.cache_bytes)
+    config = call.config
+    sweep_cache(call.cache_folder, used=tuple(used), keep_s=config.cache_age_s, most_bytes=config.cache_size_bytes)
 
 
 def _run_delegate(call: Call, arguments: Sequence[object], runner: _Runner) -> Any:
@@ -229,7 +230,7 @@ def _run_delegate(call: Call, arguments: Sequence[object], runner: _Runner) -> A
         known = (_with_disks(problem, call, arguments) for problem in told)
         raise DelegateError(*with_switches(plan, (failed, *known))) from None
     except subprocess.TimeoutExpired:
-        raise DelegateError(too_slow(delegate, hook, timedelta(seconds=call.timeout_s or 0))) from None
+        raise DelegateError(too_slow(delegate, hook, timedelta(seconds=call.config.timeout_s))) from None
     wanted = _fault_of(hook, answer, arguments[0])
     if wanted:
         raise DelegateError(delegate_failed(plan, f"it answered {str(answer)[:_MOST_SAID]!r}, not {wanted}"))
@@ -287,7 +288,7 @@ class _Runner:
             environment=environment,
             each_line=self._each_line,
             locks=self._locks,
-            timeout_s=self._call.timeout_s,
+            timeout_s=self._call.config.timeout_s or None,
         )
         if status:
             raise subprocess.CalledProcessError(status, list(cmd))

@@ -15,7 +15,6 @@ from ..errors import Evidence, Problem, install_command, quoted
 from ..ladder.torch_problems import OF_PROJECTS
 from ..model.decision import Delegate, Plan
 from ..model.observation import FrontEndName, Hook, Rule
-from ..project.import_names import PROVIDERS
 from .diagnoses import TellingLines
 
 # What setup.py says where torch has no CUDA, or there is no nvcc: torch.version.cuda is None.
@@ -25,6 +24,27 @@ _ABOUT_CUDA = re.compile(
     re.IGNORECASE,
 )
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+# What is called as its module is, with dashes. Nothing is guessed from the name of an import.
+_OF_ONE_NAME = (
+    *("cffi", "cmake", "cmake_build_extension", "Cython", "einops", "expecttest", "extension_helpers", "filelock"),
+    *("nanobind", "numpy", "pbr", "psutil", "py_cpuinfo", "pybind11", "requests", "scikit_build_core", "scipy"),
+    *("ninja", "packaging", "semver", "setuptools_cpp", "setuptools_git_versioning", "setuptools_rust"),
+    *("setuptools_scm", "six", "tabulate", "toml", "tomli", "tomlkit", "tqdm", "typing_extensions", "urllib3", "wheel"),
+)
+_OF_OTHER_NAMES = {
+    "babel": "Babel",
+    "cpuinfo": "py-cpuinfo",
+    "cv2": "opencv-python-headless",
+    "git": "GitPython",
+    "jinja2": "Jinja2",
+    "mypyc": "mypy",
+    "pkg_resources": "setuptools<81",  # gone since setuptools 82
+    "pynvml": "nvidia-ml-py",
+    "skbuild": "scikit-build",
+    "yaml": "PyYAML",
+}
+# Of modules that build scripts import, the distributions that provide them.
+PROVIDERS = {**{name: name.replace("_", "-") for name in _OF_ONE_NAME}, **_OF_OTHER_NAMES}
 
 
 def too_slow(delegate: Delegate, hook: Hook, limit: timedelta) -> Problem:

@@ -59,7 +59,7 @@ def counted(call: Call, jobs: BuildJobs | None = None) -> Iterator[Counting]:
         jobs=1 if plan.serial else plan.jobs or 0,
     )
     counting = Counting(state)
-    if not plan.hook.builds or plan.way is Way.OFF or call.progress is Showing.OFF:
+    if not plan.hook.builds or plan.way is Way.OFF or call.config.progress is Showing.OFF:
         yield counting
         return
     ended = threading.Event()
@@ -138,7 +138,7 @@ class Telling:
         return ascii_text(shown(f"torchgraft: {state_text(self.state(), time.time())}"))
 
     def _in_log(self) -> None:
-        if self._call.progress is not Showing.TTY and not (self._is_on_stderr() and self._tells_terminal()):
+        if self._call.config.progress is not Showing.TTY and not (self._is_on_stderr() and self._tells_terminal()):
             say(self._text())
 
     def _on_terminal(self) -> None:
@@ -152,7 +152,7 @@ class Telling:
             write_terminal(self._text())
 
     def _tells_terminal(self) -> bool:
-        wanted, variables = self._call.progress, self._call.variables
+        wanted, variables = self._call.config.progress, self._call.variables
         return wanted is Showing.TTY or (wanted is Showing.AUTO and not variables.get("CI"))
 
     @staticmethod

@@ -217,7 +217,7 @@ def _compiled_wheel(call: Call, key: str, directory: str, metadata_directory: st
         if key and not built.run_paths:
             from ..prebuilt.store import keep_wheel
 
-            keep_wheel(call.plan, key, raw, info=built.contents.info, token=call.store_token)
+            keep_wheel(call.plan, key, raw, info=built.contents.info, token=call.config.store_token)
         _hand_on(draft, directory)
     return name
 
@@ -303,7 +303,7 @@ def _take_stored(call: Call, key: str, directory: str, metadata_directory: str |
 
     prepared = None if metadata_directory is None else Path(metadata_directory)
     with _draft_in(directory, call.caller) as draft:
-        found = take_stored(call.plan, key, draft, prepared, token=call.store_token)
+        found = take_stored(call.plan, key, draft, prepared, token=call.config.store_token)
         if found is None or call.plan.store is None:
             return None
         metadata = None if prepared is None else (prepared / "METADATA").read_bytes()

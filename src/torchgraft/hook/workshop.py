@@ -52,7 +52,7 @@ def _moved(call: Call, place: Path, stack: contextlib.ExitStack) -> Call | None:
     call = replace(call, source=source, plan=_with_toolkit_at(place / "toolkit", call))
     if call.plan.graft is None:
         return call
-    _link(link, link_graft(call.plan.graft, trusted=call.trust))
+    _link(link, link_graft(call.plan.graft, trusted=call.config.trust))
     return replace(call, plan=replace(call.plan, graft=replace(call.plan.graft, folder=str(link))))
 
 

@@ -29,7 +29,7 @@ from ..settings.sources import take_settings
 from ..untrusted import parse_version
 from ..values import dataclass
 from .shared_options import add_project_arguments, bad_argument, require_extra
-from .shell_snapshot import take_shell_snapshot
+from .show_snapshot import take_shell_snapshot
 
 DESCRIPTION = """Look for the wheels of this version in the places of [[tool.torchgraft.prebuilt]], and list which
 combinations of torch, CUDA and Python exist. Only pages of an index are downloaded."""

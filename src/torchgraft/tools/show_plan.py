@@ -26,7 +26,7 @@ from ..values import dataclass
 from .from_json import from_json_text
 from .plan_result import result_text
 from .shared_options import add_project_arguments, config_settings, refuse_no_project
-from .shell_snapshot import take_shell_snapshot
+from .show_snapshot import take_shell_snapshot
 from .terminal import line_width, wrapped
 
 _LARGEST_SNAPSHOT_BYTES = 100_000_000

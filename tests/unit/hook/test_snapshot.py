@@ -12,7 +12,7 @@ from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.hook.snapshot import as_pip_sees
 from torchgraft.model.observation import Consumer, Rule
 from torchgraft.settings.sources import take_settings
-from torchgraft.tools.shell_snapshot import take_shell_snapshot
+from torchgraft.tools.show_snapshot import take_shell_snapshot
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from torchgraft.consumer.processes import take_python
 from torchgraft.errors import ConfigError
 from torchgraft.settings.sources import parse_pyproject
 from torchgraft.tools.adopt.adopted_folder import AdoptedSdist, adopted_text, parse_adopted
-from torchgraft.tools.adopt.locked_sdists import GitSource, NamedSdist, read_git_sources, read_locked_sdists
+from torchgraft.tools.adopt.git_sources import GitSource, read_git_sources
+from torchgraft.tools.adopt.locked_sdists import NamedSdist, read_locked_sdists
 from torchgraft.tools.adopt.plan_front_ends import (
     pdm_text,
     pixi_text,

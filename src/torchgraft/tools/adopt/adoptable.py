@@ -15,17 +15,18 @@ from typing import Any
 
 from ...errors import ConfigError
 from ...files import find_text, walk
+from ...hook.delegate_problems import PROVIDERS
 from ...project.cmake import find_torch_search
-from ...project.import_names import PROVIDERS
 from ...project.read_project import read_project, texts_in
 from ...project.setup_script import LARGEST_SCRIPT_BYTES, GuardedVisitor, name_of, parse_script, starts_cmake
 from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
 from ...untrusted import strings, table, text_of
-from .adoption import MATCHED, Adoptable, Import, Script
+from .adoption import Adoptable, Import, Script
 from .asked_distributions import asked_distributions
 from .follow_script import follow
 from .known_values import Reached, absent_hardware, is_for_absent_hardware, truth_of
+from .plan_need import MATCHED
 from .run_files import find_import_folders, find_run_files
 
 _MOST_MODULES = 200

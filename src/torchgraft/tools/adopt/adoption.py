@@ -13,10 +13,6 @@ from ..terminal import diff_text
 IN_TREE = "_torchgraft"
 OWN_NAME = "torchgraft"
 BACKEND = "torchgraft.build_meta"
-# torch itself and what is made for one version of it: matched to the consumer's, never installed for the build.
-MATCHED = frozenset({"torch", "torchvision", "torchaudio"})
-# Modules of setuptools, or always there with it.
-OF_SETUPTOOLS = frozenset({"_distutils_hack", "distutils", "pip", "setuptools"})
 
 
 @dataclass(frozen=True, kw_only=True)

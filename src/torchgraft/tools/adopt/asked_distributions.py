@@ -11,9 +11,9 @@ import sys
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ...project.import_names import PROVIDERS
+from ...hook.delegate_problems import PROVIDERS
 from ...project.setup_script import VERSION_CALLS, name_of
-from .adoption import MATCHED, OF_SETUPTOOLS
+from .plan_need import MATCHED, OF_SETUPTOOLS
 
 _PAIR = 2
 # What lists all distributions that are there.

@@ -26,8 +26,8 @@ from ...wanted.tool_tables import dependency_text, list_poetry
 from .adoptable import read_adoptable
 from .adopted_folder import AdoptedSdist, is_intact, read_adopted
 from .adoption import Adoptable, Adoption, Advice
-from .git_sources import fetch_commit, git_text
-from .locked_sdists import NamedSdist, read_git_sources, read_local_folders, read_locked_sdists
+from .git_sources import fetch_commit, git_text, read_git_sources
+from .locked_sdists import NamedSdist, read_local_folders, read_locked_sdists
 from .package_index import download_sdist, fetch_file, find_indexes
 from .plan_adoption import plan_adoption
 from .plan_front_ends import pixi_parts, uv_settings_text

@@ -1,4 +1,4 @@
-"""What a package that comes from git says of its build, and what is to be done where it needs torch.
+"""The packages that a lock takes from git, what they say of their build, and what is to be done where one needs torch.
 
 May not run any of it: a commit is fetched, its files are read.
 """
@@ -9,13 +9,45 @@ import os
 import re
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from ...errors import quoted
 from ...programs import find_programs, take_answer
 from ...redaction import without_credentials
-from .locked_sdists import GitSource
+from ...untrusted import read_toml, table, tables, text_of
+from ...values import dataclass
 
 _LONGEST_S = 300
 _DIGEST = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitSource:
+    """A package that a lock takes from a commit of a repository."""
+
+    name: str
+    url: str
+    commit: str
+
+
+def read_git_sources(file: Path) -> tuple[GitSource, ...]:
+    """Return the packages that a lock has from git."""
+    data = read_toml(file)
+    found = []
+    for item in [*tables(data.get("package")), *tables(data.get("packages"))]:
+        source, vcs, revision = table(item.get("source")), table(item.get("vcs")), text_of(item.get("revision"))
+        of_uv, of_pdm = text_of(source.get("git")), text_of(item.get("git"))
+        if of_uv:
+            url, _, commit = of_uv.partition("#")
+            url = url.partition("?")[0]
+        elif source.get("type") == "git" or vcs.get("type") == "git":
+            url = text_of(source.get("url")) or text_of(vcs.get("url")) or ""
+            commit = text_of(source.get("resolved_reference")) or text_of(vcs.get("commit-id")) or ""
+        else:
+            url, commit = of_pdm or "", revision or ""
+        if url and commit:
+            found.append(GitSource(name=canonicalize_name(text_of(item.get("name")) or ""), url=url, commit=commit))
+    return tuple(found)
 
 
 def fetch_commit(source: GitSource, folder: Path) -> Path | None:

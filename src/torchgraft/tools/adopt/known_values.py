@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ...project.setup_script import VERSION_CALLS, name_of
-from .adoption import OF_SETUPTOOLS
+from .plan_need import OF_SETUPTOOLS
 
 TEXT_METHODS = frozenset({"lower", "upper", "strip", "casefold"})
 

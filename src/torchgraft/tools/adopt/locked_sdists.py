@@ -36,15 +36,6 @@ class NamedSdist:
     marker: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class GitSource:
-    """A package that a lock takes from a commit of a repository."""
-
-    name: str
-    url: str
-    commit: str
-
-
 def read_locked_sdists(
     file: Path, python: Python | None, *, named: frozenset[str] = frozenset()
 ) -> tuple[NamedSdist, ...]:
@@ -89,26 +80,6 @@ def read_local_folders(file: Path) -> tuple[Path, ...]:
     sources = (table(item.get("source")) for item in tables(data.get("package")))
     places = (text_of(source.get("directory")) or text_of(source.get("editable")) for source in sources)
     return tuple(file.parent / place for place in places if place and place != ".")
-
-
-def read_git_sources(file: Path) -> tuple[GitSource, ...]:
-    """Return the packages that a lock has from git."""
-    data = read_toml(file)
-    found = []
-    for item in [*tables(data.get("package")), *tables(data.get("packages"))]:
-        source, vcs, revision = table(item.get("source")), table(item.get("vcs")), text_of(item.get("revision"))
-        of_uv, of_pdm = text_of(source.get("git")), text_of(item.get("git"))
-        if of_uv:
-            url, _, commit = of_uv.partition("#")
-            url = url.partition("?")[0]
-        elif source.get("type") == "git" or vcs.get("type") == "git":
-            url = text_of(source.get("url")) or text_of(vcs.get("url")) or ""
-            commit = text_of(source.get("resolved_reference")) or text_of(vcs.get("commit-id")) or ""
-        else:
-            url, commit = of_pdm or "", revision or ""
-        if url and commit:
-            found.append(GitSource(name=canonicalize_name(text_of(item.get("name")) or ""), url=url, commit=commit))
-    return tuple(found)
 
 
 def _marker(item: Mapping[str, Any]) -> str:

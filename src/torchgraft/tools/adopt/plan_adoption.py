@@ -13,27 +13,17 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from ...errors import ConfigError
+from ...hook.delegate_problems import PROVIDERS
 from ...model.torch_values import required_name, requirement_of
-from ...project.import_names import PROVIDERS
 from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
 from ...settings.vocabulary import can_leave_cuda_out
 from ...settings.vocabulary_words import VOCABULARY
 from ...untrusted import table
-from .adoption import (
-    BACKEND,
-    IN_TREE,
+from .adoption import BACKEND, IN_TREE, OWN_NAME, Adoptable, Adoption, Advice, Change, Import, Script
+from .plan_need import (
     MATCHED,
     OF_SETUPTOOLS,
-    OWN_NAME,
-    Adoptable,
-    Adoption,
-    Advice,
-    Change,
-    Import,
-    Script,
-)
-from .plan_need import (
     asked_words,
     is_narrow,
     merged_requirement,
@@ -205,19 +195,14 @@ class _Plan:
             name = required_name(item)
             if name in MATCHED:
                 self._drop(index, f"the build gets the {name} that the package will run with")
+                matched.append(name)
             if name == "torch":
                 self._range(item)
-            elif name in MATCHED:
-                matched.append(name)
-        matched += [
-            name for name in map(required_name, self.found.setup_requires) if name in MATCHED and name != "torch"
-        ]
-        for found in self.script.imports:
-            name = top_name(found)
-            if name in MATCHED and name != "torch" and not found.guarded and not found.late:
-                matched.append(name)
+        matched += map(required_name, self.found.setup_requires)
+        matched += [top_name(found) for found in self.script.imports if not found.guarded and not found.late]
         known = self.settings.get("match", [])
-        new = [name for name in sorted(set(matched)) if isinstance(known, list) and name not in known]
+        names = sorted(MATCHED.intersection(matched) - {"torch"})
+        new = [name for name in names if isinstance(known, list) and name not in known]
         reasons = ["made for one version of torch, so it has to be the consumer's too"] if new else []
         taken = {*self.taken, canonicalize_name(self.found.name or ""), *new}
         chosen = [

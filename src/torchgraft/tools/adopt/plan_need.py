@@ -15,11 +15,15 @@ from packaging.version import Version
 from ...model.torch_values import required_name, requirement_of
 from ...settings.vocabulary import words_of
 from ...settings.vocabulary_words import VOCABULARY
-from .adoption import MATCHED, Adoptable, Import
+from .adoption import Adoptable, Import
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
+# torch itself and what is made for one version of it: matched to the consumer's, never installed for the build.
+MATCHED = frozenset({"torch", "torchvision", "torchaudio"})
+# Modules of setuptools, or always there with it.
+OF_SETUPTOOLS = frozenset({"_distutils_hack", "distutils", "pip", "setuptools"})
 _MOST_MINORS = 20  # torch 1 had 14, and no minor series ten releases
 _FEW = 2
 

@@ -18,8 +18,8 @@ from ...errors import ActError, Evidence, Problem
 from ...installed.dist_info import Installed, MetadataHeader, read_header
 from ...programs import Answer, find_programs, take_answer
 from ...redaction import without_credentials
-from .git_sources import git_commands
-from .locked_sdists import GitSource, NamedSdist
+from .git_sources import GitSource, git_commands
+from .locked_sdists import NamedSdist
 
 _ANY = "-py3-none-any.whl"
 _WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

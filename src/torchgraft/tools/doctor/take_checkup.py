@@ -28,7 +28,7 @@ from ...settings.config import VARIABLE_PREFIX, Config
 from ...settings.sources import Settings, take_shell_settings
 from ..cache.cache_folder import read_cache_state
 from ..front_end_settings import find_front_end_settings
-from ..shell_snapshot import take_shell_snapshot
+from ..show_snapshot import take_shell_snapshot
 from .checkup import Checkup, Driver, FrontEndProgram
 
 _CUDA_SOURCES = "a project with CUDA code"

@@ -35,7 +35,7 @@ from ...settings.sources import Settings, take_settings
 from ...settings.tables import Prebuilt
 from ...untrusted import table
 from ...values import dataclass
-from ..shell_snapshot import take_shell_snapshot
+from ..show_snapshot import take_shell_snapshot
 from .plan_cells import Cell
 
 HASHES, STATE = "wheels.sha256", "matrix.json"
