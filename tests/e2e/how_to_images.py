@@ -16,7 +16,8 @@ from .how_to_worlds import World
 _MOUNT = re.compile(r"--mount=(\S+)\s+")
 _JOB = re.compile(r"^  (?P<name>[\w-]+):\n(?P<text>(?:    .*\n)+)", re.MULTILINE)
 _STEP = re.compile(
-    r"^ {6}- (?:run: (?P<run>.+)|uses: (?P<uses>[^@\n]+)@\S+(?:\n {8}with: \{ (?P<with>.+) \})?)$", re.MULTILINE
+    r"^ {6}- (?:run: (?P<run>.+)|uses: (?P<uses>[^@\n]+)@\S+(?: # \S+)?(?:\n {8}with: \{ (?P<with>.+) \})?)$",
+    re.MULTILINE,
 )
 _NOT_COMMITTED = shutil.ignore_patterns(".venv", "build", "dist", "*.egg-info")
 _MATRIX = re.compile(r"matrix: \{ (?P<name>\w+): \[(?P<values>[^\]]*)\] \}")

@@ -415,7 +415,7 @@ def test_the_job_that_is_proposed_installs_it(stubs: Stubs) -> None:
         made.instead.update(index)
         return made
 
-    run_workflow(workflow_text("my-ext"), world.folder, another, bool)
+    run_workflow(workflow_text("my-ext", submodules=True), world.folder, another, bool)
 
 
 def no_laboratory() -> Laboratory:

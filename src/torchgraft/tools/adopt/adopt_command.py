@@ -23,7 +23,7 @@ from ..shared_options import bad_argument, folder_argument, refuse_no_project, r
 from ..terminal import diff_text
 from .adopt_dependencies import DependencyPlan, find_lock, plan_all, plan_json, plan_report, plan_undo, write
 from .adoptable import ADOPTABLE_FILES, read_adoptable, read_exact_text
-from .adoption import Adoptable, Adoption, adoption_text
+from .adoption import Adoptable, Adoption, Advice, adoption_text
 from .find_sdists import Scope, Search
 from .plan_adoption import plan_adoption
 from .pull_request import pull_request_text, stale_diffs
@@ -155,8 +155,8 @@ def _adopt_one(arguments: argparse.Namespace, target: Path) -> int:
 
 def _propose(tree: Path, found: Adoptable, adoption: Adoption) -> int:
     """Print the text for the makers of a project, and apart from it what else would change there."""
-    stale = find_stale_lines(tree, {})
-    print(pull_request_text(found, adoption, stale))
+    stale = find_stale_lines(tree, {}, found.name) if adoption.verdict is not Advice.NOT_NEEDED else ()
+    print(pull_request_text(found, adoption, stale, submodules=is_file(tree / ".gitmodules")))
     if adoption.after is not None:
         print(f"\n{diff_text(found.pyproject, adoption.after, 'pyproject.toml')}")
     texts = {line.file: read_exact_text(tree / line.file) or "" for line in stale}
@@ -279,7 +279,7 @@ def _next_steps(found: Adoptable, written: Path) -> Iterator[str]:
     if found.pyproject is None and any((parent / ".git").exists() for parent in written.absolute().parents):
         yield f"git add {quoted(_near(written))}   (it is new, so `git commit -a` leaves it out)"
     yield f"pip install {folder}   (to try it; uv pip install does the same)"
-    stale = find_stale_lines(written.parent, {})
+    stale = find_stale_lines(written.parent, {}, found.name)
     if stale:
         named = f"{stale[0].file}:{stale[0].number}{f' and {len(stale) - 1} more' if len(stale) > 1 else ''}"
         yield f"torchgraft adopt {folder} --pull-request   (what users need no longer type: {named})"

@@ -11,22 +11,31 @@ from itertools import groupby
 from packaging.utils import canonicalize_name
 
 from ..terminal import diff_text
-from .adoption import Adoptable, Adoption
+from .adoption import Adoptable, Adoption, Advice, adoption_text
 from .stale_lines import StaleLine
 
-_WHY = """\
-`setup.py` imports torch, and an isolated build has none: users have to install torch and the build tools by hand, and
-to turn isolation off, which `uv sync`, `uv tool install` and `uvx` make hard or impossible. [torchgraft][1] is a build
-backend that calls the one of today, with the very torch in place that the package will run with: the one that is
-installed, by links, or else the one that a lock or the command names.
+_NONE = """\
+{reason}, and an isolated build has none: users have to install torch and the build tools by hand, and to turn isolation
+off, which `uv sync`, `uv tool install` and `uvx` make hard or impossible.
+"""
+_ANOTHER = """\
+{reason}: an isolated build downloads a torch of its own, the newest that this allows, whichever one the package will
+run with. Users who need theirs have to turn isolation off and to install the build tools by hand, which `uv sync`, `uv
+tool install` and `uvx` make hard or impossible.
+"""
+_HOW = """\
+[torchgraft][1] is a build backend that calls the one of today, with the very torch in place that the package will run
+with: the one that is installed, by links, or else the one that a lock or the command names.
 
-`setup.py` stays as it is. `--no-build-isolation` still works, with torchgraft among what is installed by hand.
+Nothing but `pyproject.toml` has to change. `--no-build-isolation` still works, with torchgraft among what is installed
+by hand.
 
 [1]: https://pypi.org/project/torchgraft/
 """
 _JOBS = """\
 name: install
 on: [push, pull_request]
+permissions: { contents: read }
 # A runner has no CUDA toolkit: without this, a package that always compiles CUDA sources would stop there.
 env: { TORCHGRAFT_CUDA: "off" }
 jobs:
@@ -35,31 +44,42 @@ _JOB = """\
   {name}:
     runs-on: ubuntu-latest
     steps:
-      - uses: actions/checkout@v4
-      - uses: astral-sh/setup-uv@v6
+      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
+{submodules}      - uses: astral-sh/setup-uv@fac544c07dec837d0ccb6301d7b5580bf5edae39 # v8.2.0
       - run: uv venv --seed && uv pip install torch --index-url https://download.pytorch.org/whl/cpu
       - run: {install}
       - run: .venv/bin/python -I -c "import {module}"
 """
 
 
-def workflow_text(name: str) -> str:
+def workflow_text(name: str, *, submodules: bool) -> str:
     """Return a workflow that installs a project beside a CPU torch, isolated, by pip and by uv.
 
     :param name: of the distribution; what is imported is guessed from it
+    :param submodules: whether the repository has some
     """
     module = canonicalize_name(name).replace("-", "_")
     commands = {"pip": ".venv/bin/pip install .", "uv": "uv pip install ."}
-    jobs = (_JOB.format(name=key, install=command, module=module) for key, command in commands.items())
+    checkout = "        with: { submodules: recursive }\n" if submodules else ""
+    jobs = (
+        _JOB.format(name=key, install=command, module=module, submodules=checkout) for key, command in commands.items()
+    )
     return _JOBS + "".join(jobs)
 
 
-def pull_request_text(found: Adoptable, adoption: Adoption, stale: Iterable[StaleLine]) -> str:
+def pull_request_text(
+    found: Adoptable, adoption: Adoption, stale: Iterable[StaleLine], *, submodules: bool = False
+) -> str:
     """Return the text of a pull request, in Markdown, and below it the differences of what is stale."""
     name = found.name or "the package"
     stale = tuple(stale)
+    if adoption.verdict is Advice.NOT_NEEDED:
+        return adoption_text(found, adoption)
     changes = [f"| `{change.text}` | {change.reason} |" for change in adoption.changes]
-    lines = [f"Build {name} in isolation: plain `pip install {name}` and `uv add {name}`", "", _WHY]
+    is_required = '"' in adoption.reason  # and not only imported
+    why, reason = (_ANOTHER, f"`{adoption.reason}`") if is_required else (_NONE, adoption.reason)
+    lines = [f"Build {name} in isolation: plain `pip install {name}` and `uv add {name}`", ""]
+    lines += [why.format(reason=reason), _HOW] if adoption.verdict is not Advice.ADOPTED else []
     lines += ["## What changes in pyproject.toml", "", "| | |", "| --- | --- |", *changes, ""] if changes else []
     lines += [f"- {note}" for note in adoption.notes] + [""] * bool(adoption.notes)
     if stale:
@@ -67,7 +87,7 @@ def pull_request_text(found: Adoptable, adoption: Adoption, stale: Iterable[Stal
         lines += [f"- {line.file}:{line.number} `{line.text.strip()}`: {line.reason}" for line in stale]
         lines += [""]
     lines += ["## A job that shows it", "", "`.github/workflows/install.yml`:", "", "```yaml"]
-    lines += [workflow_text(name) + "```"]
+    lines += [workflow_text(name, submodules=submodules) + "```"]
     return "\n".join(lines)
 
 
