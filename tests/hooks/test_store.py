@@ -110,10 +110,12 @@ def test_off_is_off(bench: Bench, where: str, tmp_path: Path) -> None:
     assert not (tmp_path / "cache" / "wheels").exists()
 
 
-@pytest.mark.parametrize("damage", ["bytes", "about", "another wheel", "open"])
+@pytest.mark.parametrize(
+    "damage", ["bytes", "about", "half", "another wheel", "open", "open entry", "open above", "endless"]
+)
 def test_what_is_damaged_or_anybody_s_is_compiled_again(bench: Bench, damage: str, tmp_path: Path, capfd: Any) -> None:
-    store = tmp_path / "store"
-    store.mkdir(mode=0o755)
+    store = tmp_path / "above" / "store"
+    store.mkdir(mode=0o755, parents=True)
     variables = {"TORCHGRAFT_STORE": str(store)}
     bench.build(**variables)
     (entry,) = store.iterdir()
@@ -123,6 +125,8 @@ def test_what_is_damaged_or_anybody_s_is_compiled_again(bench: Bench, damage: st
             wheel.write_bytes(wheel.read_bytes()[:-1] + b"x")
         case "about":
             about.write_text("[]")
+        case "half":  # whoever removed it was killed
+            wheel.unlink()
         case "another wheel":  # as it says itself, whatever the digest is
             with zipfile.ZipFile(wheel, "a") as archive:
                 archive.writestr("evil.py", "")
@@ -130,9 +134,29 @@ def test_what_is_damaged_or_anybody_s_is_compiled_again(bench: Bench, damage: st
             about.write_text(json.dumps({**said, "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest()}))
         case "open":
             store.chmod(0o777)
+        case "open entry":
+            entry.chmod(0o777)
+        case "open above":
+            store.parent.chmod(0o777)
+        case "endless":
+            wheel.unlink()
+            wheel.symlink_to("/dev/zero")
     capfd.readouterr()
     assert bench.build(**variables)[1]
     assert f"torchgraft: the store {store} has no wheel for this build that can be used: " in capfd.readouterr().err
+    if damage in {"bytes", "about", "half", "endless"}:  # what was made instead is kept
+        assert not bench.build(**variables)[1]
+    assert [path.name for path in store.iterdir()] == [entry.name]
+
+
+def test_an_entry_without_its_last_file_is_made_again(bench: Bench, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir(mode=0o755)
+    variables = {"TORCHGRAFT_STORE": str(store)}
+    bench.build(**variables)
+    (entry,) = store.iterdir()
+    (entry / "about.json").unlink()
+    assert [bench.build(**variables)[1] for _ in range(2)] == [True, False]
 
 
 def test_who_may_read_the_folder_may_read_what_is_in_it(bench: Bench, tmp_path: Path) -> None:

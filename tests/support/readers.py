@@ -39,7 +39,8 @@ from torchgraft.model.observation import FrontEndName, Snapshot
 from torchgraft.prebuilt.inspect import UnfitError, inspect_prebuilt
 from torchgraft.prebuilt.plan_prebuilt import parse_hashes
 from torchgraft.prebuilt.store import read_about
-from torchgraft.prebuilt.store_key import NoKeyError, read_tree
+from torchgraft.prebuilt.store_key import read_tree
+from torchgraft.prebuilt.surroundings import NoKeyError
 from torchgraft.project.read_project import read_project, read_requirements
 from torchgraft.redaction import without_secrets
 from torchgraft.settings.sources import read_pyproject
@@ -229,9 +230,9 @@ OTHER_READERS: Mapping[str, str] = {
     "ladder/without_torch:problem": _OWN,
     "ladder/without_torch:reads": _OWN,
     "ladder/without_torch:source_of_metadata": _BOUNDED,
-    "prebuilt/store_key:_processor": _KERNEL,
-    "prebuilt/store_key:_system": _BOUNDED,
-    "prebuilt/store_key:_torch_files": _BOUNDED,
+    "prebuilt/surroundings:processor": _KERNEL,
+    "prebuilt/surroundings:machine_system": _BOUNDED,
+    "prebuilt/surroundings:_digest_of_files": _BOUNDED,
     "prebuilt/store_server": "up to a bound of time and size; a server that never ends has its test",
     "prebuilt/take:_expected": "a file that was downloaded up to a bound; its parser is in the list",
     "prebuilt/take:_without_local": _INSPECTED,

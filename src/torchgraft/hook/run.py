@@ -210,8 +210,12 @@ def _compiled_wheel(call: Call, key: str, directory: str, metadata_directory: st
         from .finish import finish_wheel
 
         raw = draft.with_name("raw.whl")
-        if key:
-            shutil.copyfile(draft / name, raw)
+        try:
+            if key:
+                shutil.copyfile(draft / name, raw)
+        except OSError:  # the disk is nearly full: the wheel itself may have room
+            key = ""
+            raw.unlink(missing_ok=True)
         built = finish_wheel(there, draft / name, metadata)
         # Which run paths have to go depends on where it was built.
         if key and not built.run_paths:
@@ -282,17 +286,19 @@ def _store_key(call: Call) -> str:
     if store is None or store.refused:
         return ""
     from ..child import say
-    from ..prebuilt.store_key import NoKeyError, wheel_key
+    from ..prebuilt.store_key import key_of, read_facts
+    from ..prebuilt.surroundings import NoKeyError
     from .delegate import delegate_variables
 
     variables = delegate_variables(call.plan, call.variables, None)
     try:
-        return wheel_key(
+        facts = read_facts(
             call.plan, call.source, variables=variables, user=call.variables, config_settings=call.config_settings
         )
     except (NoKeyError, OSError) as reason:
         say(shown(f"torchgraft: the wheel is not kept for the next build: {reason}"))
         return ""
+    return key_of(facts)
 
 
 def _take_stored(call: Call, key: str, directory: str, metadata_directory: str | None) -> str | None:

@@ -32,7 +32,7 @@ _IDLE_SETTINGS = frozenset(
     }
 )
 # Variables of the plan that decide how fast, or name places of which other facts say what is there.
-_IDLE_VARIABLES = frozenset(
+IDLE_VARIABLES = frozenset(
     {
         *("CC", "CCACHE_BASEDIR", "CCACHE_NOHASHDIR", "CMAKE_BUILD_PARALLEL_LEVEL", "CUDACXX", "CUDAToolkit_ROOT"),
         *("CMAKE_CUDA_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER", "CMAKE_C_COMPILER_LAUNCHER", "CUDA_HOME"),
@@ -41,7 +41,7 @@ _IDLE_VARIABLES = frozenset(
     }
 )
 # What carries the hooks, and changes without changing what is built.
-_OWN = frozenset({"torchgraft", "pyproject-hooks", "psutil", "urllib3"})
+OWN_DISTRIBUTIONS = frozenset({"torchgraft", "pyproject-hooks", "psutil", "urllib3"})
 
 
 def plan_store(  # noqa: PLR0913 - all that decides a wheel
@@ -100,12 +100,12 @@ def _facts(
     yield "project", _text((snapshot.project.name, snapshot.project.version))
     yield "toolkit", compiling.toolkit.version if compiling.toolkit else ""
     yield "gpus", _text(hardware.gpus if hardware else ())
-    here = [pair for pair in snapshot.build.distributions if pair[0] not in _OWN]
+    here = [pair for pair in snapshot.build.distributions if pair[0] not in OWN_DISTRIBUTIONS]
     linked = [(d.name, d.version) for d in (consumer.distributions if consumer else ())]
     yield "distributions", _digest((sorted(here), sorted(linked)))
     said = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name not in _IDLE_SETTINGS}
     yield "settings", _digest({name: to_json(value) for name, value in said.items()})
-    yield "variables", _digest([(v.name, v.value) for v in variables if v.name not in _IDLE_VARIABLES])
+    yield "variables", _digest([(v.name, v.value) for v in variables if v.name not in IDLE_VARIABLES])
 
 
 def _text(value: object) -> str:

@@ -7,6 +7,7 @@ that fails is no error: the wheel can be compiled.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from ..child import say
+from ..consumer.ownership import read_exposures
 from ..errors import shown
-from ..files import digest_of, read_text
+from ..files import digest_of, open_file, read_text
 from ..model.decision import Plan, PlannedPrebuilt
-from ..own_files import make_own_folder
+from ..model.observation import Exposure
+from ..own_files import make_own_folder, remove_in_one_step
 from ..redaction import without_secrets
 from ..untrusted import json_table
 from .inspect import UnfitError, inspect_prebuilt
@@ -31,6 +34,7 @@ from .store_server import StoreServerError, get_file, put_file
 ABOUT = "about.json"
 _LARGEST_ABOUT_BYTES = 100_000
 _LARGEST_WHEEL_BYTES = 4_000_000_000
+_CHUNK_BYTES = 1 << 20
 
 
 def take_stored(plan: Plan, key: str, folder: Path, prepared: Path | None, *, token: str = "") -> Path | None:
@@ -116,21 +120,29 @@ def _fetch(place: str, key: str, about: Path, wheel: Path, token: str) -> bool:
     entry = folder / key
     if not (entry / ABOUT).is_file():
         return False
-    _refuse_open(folder)
-    shutil.copyfile(entry / ABOUT, about)
-    shutil.copyfile(entry / "wheel.whl", wheel)
+    _refuse_open(folder, entry, entry / ABOUT, entry / "wheel.whl")
+    _copy(entry / ABOUT, about, _LARGEST_ABOUT_BYTES)
+    _copy(entry / "wheel.whl", wheel, _LARGEST_WHEEL_BYTES)
     with contextlib.suppress(OSError):  # when it was used last; a store may be read-only
         os.utime(entry)
     return True
 
 
+def _copy(path: Path, target: Path, largest_bytes: int) -> None:
+    """Copy a regular file up to a size; more of it is not what was put there."""
+    with open_file(path) as file, target.open("wb") as copy:
+        while largest_bytes > 0 and (chunk := file.read(_CHUNK_BYTES)):
+            largest_bytes -= len(chunk)
+            copy.write(chunk)
+
+
 def _put(folder: Path, key: str, wheel: Path, about: Mapping[str, Any]) -> None:
-    """Make an entry in one step. Who may read the folder may read what is in it."""
+    """Make an entry in one step, unless there is a whole one. Who may read the folder may read what is in it."""
     if not folder.is_dir():
         make_own_folder(folder)
-    if (folder / key).exists():
-        return
     _refuse_open(folder)
+    if _is_whole(folder / key):
+        return
     draft = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=folder))
     try:
         mode = stat.S_IMODE(folder.stat().st_mode)
@@ -142,19 +154,32 @@ def _put(folder: Path, key: str, wheel: Path, about: Mapping[str, Any]) -> None:
                 shutil.copyfile(copy, file)
             file.chmod(mode & 0o666)
         draft.chmod(mode & 0o777)
-        with contextlib.suppress(FileExistsError):
+        if os.path.lexists(folder / key):  # damaged, or left by who was killed while removing it
+            remove_in_one_step(folder / key)
+        try:
             draft.rename(folder / key)
+        except OSError as error:  # another build was quicker
+            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _refuse_open(folder: Path) -> None:
-    """Refuse a folder in which anybody can put what builds then hand out.
+def _is_whole(entry: Path) -> bool:
+    try:
+        return digest_of(entry / "wheel.whl") == read_about(entry)["sha256"]
+    except (OSError, UnfitError):
+        return False
+
+
+def _refuse_open(*places: Path) -> None:
+    """Refuse a place in which anybody can put what builds then hand out.
 
     :raises UnfitError: if it is one
     """
-    if os.name == "posix" and folder.stat().st_mode & stat.S_IWOTH:
-        raise UnfitError("any user can change what is there")
+    exposed = next((e for e in read_exposures(places) if e.by == Exposure.EVERYBODY), None)
+    if exposed is not None:
+        raise UnfitError(f"any user can change {exposed.path}")
 
 
 def read_about(entry: Path) -> Mapping[str, str]:

@@ -10,36 +10,51 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import stat
 import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..compile.compilers import machine_libc
 from ..consumer.environment import python_path_of
 from ..consumer.processes import take_hook_process
 from ..files import digest_of, read_start, read_text, walk
-from ..installed.dist_info import LARGEST_LIST_BYTES, find_installed
+from ..installed.dist_info import LARGEST_LIST_BYTES
 from ..model.decision import Plan
-from ..programs import take_answer
+from .plan_store import IDLE_VARIABLES
+from .surroundings import (
+    NoKeyError,
+    asks_processor,
+    installed_files,
+    machine_system,
+    processor,
+    programs,
+    state_of,
+)
 
 _MOST_FILES, _MOST_BYTES, _LARGEST_RUN_BYTES = 100_000, 2_000_000_000, 20_000_000
 _CHUNK_BYTES = 1 << 20
 # What builds leave in a tree that is unpacked once and built several times; a note says for which torch it was.
-_OUTPUT = re.compile(r"build/(?:lib|temp|bdist)[^/]*|(?:.*/)?(?:__pycache__|\.git)")
-# Files that run while a wheel is built, or say what is to be done.
-_RUNS = re.compile(r"(?:.*\.(?:py|pyx|cfg|toml|ini|json|cmake|sh|mk|in|build|txt)|Makefile[^/]*|configure[^/]*)")
-_WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
-_ALL_VARIABLES = re.compile(rb"\benviron(?:b?)\.(?:items|keys|values)\(|\bin (?:os\.)?environ\b(?!\.get)|printenv")
-# This machine's processor decides: -march=native, or a look at what it can do.
-_PROCESSOR = re.compile(rb"=native|cpuinfo|cpu_info|platform\.processor|/arch:|xhost", re.IGNORECASE)
+_OUTPUT = re.compile(r"build/(?:temp|bdist)[^/]*|build/lib[^/]*/.*\.(?:so|pyd|o|obj)|(?:.*/)?(?:__pycache__|\.git)")
+_COPIED = re.compile(r"build/lib[^/]*(?:/.*)?")
+# What is compiled, read by people, or for who looks after the sources: nothing of it runs while a wheel is built.
+_NEVER_RUNS = re.compile(
+    r"(?:.*/)?(?:\.github|\.circleci)/.*|.*\.(?:c|cc|cpp|cxx|cu|cuh|h|hh|hpp|hxx|hip|inl|md|rst|html|svg|ya?ml|ipynb)"
+)
+# A place that a tree names, and that is not of the distribution.
+_PLACE = re.compile(rb"(?<![\w.:/$}])(?:~|/(?:data|etc|home|mnt|opt|root|srv|usr/local))/[\w./+-]+")
+_WORD = re.compile(rb"(?<![%\w])[A-Za-z_]\w*|(?<=%[srd])\w+")
+_ALL_VARIABLES = re.compile(
+    rb"\benviron(?:b?)\.(?:items|keys|values)\(|\bfor\b[^\n]{1,200}\bin (?:os\.)?environ\b(?!\.get|\[)|printenv"
+    rb"|\b(?:sorted|list|set|tuple|filter|map|iter)\([^()\n]{0,200}\benviron\b(?!\.get|\[)"
+)
+_COPY_OF_VARIABLES = re.compile(rb"\b(\w{1,80})\s*=\s*(?:dict\(\s*|\{\s*\*\*)?(?:os\.)?environ\b(?!\.get|\[)")
 # Variables that compilers, linkers and build tools read, whatever the tree names.
 _READ_BY_TOOLS = re.compile(
     r"(?:AR|ARCHFLAGS|AS|CC|CFLAGS|CL|COMPILER_PATH|CPATH|CPP|CPPFLAGS|CXX|CXXFLAGS|FORCE_CUDA|INCLUDE|LD|LDFLAGS"
-    r"|LDSHARED|LDCXXSHARED|LIB|LIBRARY_PATH|LINK|LD_RUN_PATH|NM|OBJC_INCLUDE_PATH|RANLIB|SOURCE_DATE_EPOCH|STRIP"
-    r"|_PYTHON_HOST_PLATFORM|_PYTHON_SYSCONFIGDATA_NAME|C_INCLUDE_PATH|CPLUS_INCLUDE_PATH"
+    r"|LDSHARED|LDCXXSHARED|LIB|LIBRARY_PATH|LINK|LD_LIBRARY_PATH|LD_PRELOAD|LD_RUN_PATH|NM|OBJC_INCLUDE_PATH|RANLIB"
+    r"|SOURCE_DATE_EPOCH|STRIP|_PYTHON_HOST_PLATFORM|_PYTHON_SYSCONFIGDATA_NAME|C_INCLUDE_PATH|CPLUS_INCLUDE_PATH"
+    r"|DIST_EXTRA_CONFIG|MAKEFLAGS|PYTHONOPTIMIZE"
     r"|(?:CMAKE|CUDA|CUDNN|NVCC|NCCL|TORCH|PYTORCH|SETUPTOOLS|DISTUTILS|SKBUILD|HATCH|PDM|PBR|MESON|CYTHON|PYBIND11|NPY"
     r"|GCC|MACOSX|PKG_CONFIG|VERSIONINGIT|VERSIONEER|ROCM|HIP|MAX)(?:_|\d|[A-Z]).*|CUDAFLAGS|CUDAHOSTCXX)"
 )
@@ -47,31 +62,31 @@ _READ_BY_TOOLS = re.compile(
 _IDLE = re.compile(
     r"(?:PATH|HOME|PWD|OLDPWD|TMPDIR|TEMP|TMP|USER|LOGNAME|SHELL|SHLVL|TERM|COLUMNS|LINES|HOSTNAME|VIRTUAL_ENV|CONDA_.*|_"
     r"|PYTHONPATH|MAX_JOBS|CMAKE_BUILD_PARALLEL_LEVEL|CUDA_HOME|CUDA_PATH|CUDACXX|CC|CXX|CUDA_VISIBLE_DEVICES"
+    r"|CUDA_CACHE_PATH|TORCH_EXTENSIONS_DIR|TORCH_HOME|TORCHINDUCTOR_.*"
     r"|TORCH_NO_COMPILER_WRAPPER|PYTORCH_NVCC|(?:PIP|UV|XDG|SSH|PEP517|TORCHGRAFT|CCACHE|SCCACHE"
     r"|PYPROJECT_HOOKS|_PYPROJECT_HOOKS)_.*)"
 )
+# Where CMake's find_package(NAME) looks, and what packages call the folder of another one.
+_WHERE = re.compile(r"(?P<name>.+)_(?:ROOT|DIR|ROOT_DIR|HOME|PREFIX|INCLUDE|INCLUDE_DIRS?|LIB|LIBRARY|LIBRARIES)")
 _SYSCONFIG = (
     *("AR", "ARFLAGS", "BASECFLAGS", "CC", "CCSHARED", "CFLAGS", "CPPFLAGS", "CXX", "LDCXXSHARED", "LDFLAGS"),
     *("LDSHARED", "OPT", "SHLIB_SUFFIX"),
 )
 
 
-class NoKeyError(Exception):
-    """Why it cannot be told what decides a wheel."""
-
-
 class _Tree(NamedTuple):
-    """The digest of a source tree; the words of what runs in it, and whether the processor of this machine counts."""
+    """The digest of a source tree, and what is said by all that runs in it: words, places elsewhere, the processor."""
 
     digest: str
     words: frozenset[str]
+    places: frozenset[str]
     by_processor: bool
 
 
-def wheel_key(
+def read_facts(
     plan: Plan, source: Path, *, variables: Mapping[str, str], user: Mapping[str, str], config_settings: object
-) -> str:
-    """Return the key of the wheel that a plan builds.
+) -> Mapping[str, object]:
+    """Return all that decides the wheel that a plan builds, by name.
 
     :param variables: those of the delegate
     :param user: those that the hook has inherited
@@ -79,22 +94,35 @@ def wheel_key(
     :raises NoKeyError: if it cannot be told what decides it
     """
     tree = read_tree(source)
-    facts: dict[str, Any] = dict(plan.store.facts if plan.store else ())
-    facts |= {
+    process = take_hook_process()
+    planned = {v.name: v.value for v in plan.variables if v.name not in IDLE_VARIABLES}
+    told = deciding_variables(user, tree.words | planned.keys())
+    if plan.toolkit is None:  # a package looks for a toolkit, whatever torch has
+        told |= {name: user[name] for name in ("CUDA_HOME", "CUDA_PATH", "CUDACXX") if name in user}
+    python_path, config = python_path_of(process), {name: sysconfig.get_config_var(name) for name in _SYSCONFIG}
+    options = json.dumps(config_settings or {}, sort_keys=True)
+    said = [*told.values(), *(value for value in planned.values() if value), options, *python_path]
+    known = [process.prefix, str(source)]
+    known += [place.folder for place in (plan.torch, plan.graft) if place] + (
+        [plan.toolkit.home] if plan.toolkit else []
+    )
+    by_processor = tree.by_processor or asks_processor(" ".join([*said, *map(str, config.values())]).encode())
+    return {
+        **dict(plan.store.facts if plan.store else ()),
         "sources": tree.digest,
-        "torch files": _torch_files(plan),
-        "compilers": list(_compilers(plan, variables)),
-        "config_settings": config_settings or {},  # uv hands over an empty mapping, pip nothing
-        "environment": deciding_variables(user, tree.words | {v.name for v in plan.variables}),
-        "python path": python_path_of(take_hook_process()),
-        "sysconfig": {name: sysconfig.get_config_var(name) for name in _SYSCONFIG},
-        "system": _system(),
-        "processor": _processor() if tree.by_processor else "",
+        "files": installed_files(plan, process.sys_path),
+        "programs": programs(plan, variables, tree.words, [config["CC"], config["CXX"]], process.sys_path),
+        "config_settings": options,  # uv hands over an empty mapping, pip nothing
+        "environment": told,
+        "places": state_of(said, tree.places, known),
+        "python path": python_path,
+        "sysconfig": config,
+        "system": machine_system(),
+        "processor": processor() if by_processor else "",
     }
-    return key_of(facts)
 
 
-def key_of(facts: Mapping[str, Any]) -> str:
+def key_of(facts: Mapping[str, object]) -> str:
     """Return the key of all that decides a wheel."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -104,33 +132,58 @@ def read_tree(source: Path) -> _Tree:
 
     :raises NoKeyError: if that cannot be told
     """
-    total, words, by_processor = hashlib.sha256(), set[str](), False
+    total, words, places, by_processor = hashlib.sha256(), set[str](), set[str](), False
+    contents, copies = set[tuple[str, str]](), list[tuple[str, str]]()
     left = _MOST_BYTES
     for number, (name, path) in enumerate(_entries(source)):
         facts = path.lstat()
         left -= facts.st_size
         if number > _MOST_FILES or left < 0:
             raise NoKeyError("the source tree is too large")
+        base = name.rpartition("/")[2]
         if stat.S_ISLNK(facts.st_mode):
             target = os.readlink(path)  # noqa: PTH115 - as it is spelled
             if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source)):
                 raise NoKeyError(f"{name} leads out of the source tree")
             row: tuple[object, ...] = (name, "link", target)
         elif stat.S_ISREG(facts.st_mode):
-            row = (name, bool(facts.st_mode & stat.S_IXUSR), digest_of(path))
-            if _RUNS.fullmatch(name.rpartition("/")[2]):
-                content = read_start(path, _LARGEST_RUN_BYTES + 1) or b""
-                if len(content) > _LARGEST_RUN_BYTES:
-                    raise NoKeyError(f"{name} is too large to be looked through")
-                if name.endswith(".py") and _ALL_VARIABLES.search(content):
-                    raise NoKeyError(f"{name} may read all variables")
-                words.update({match[0].decode() for match in _WORD.finditer(content)})
-                by_processor = by_processor or _PROCESSOR.search(content) is not None
+            digest = digest_of(path)
+            row = (name, bool(facts.st_mode & stat.S_IXUSR), digest)
+            if _COPIED.fullmatch(name):
+                copies.append((base, digest))
+                continue
+            contents.add((base, digest))
+            content = b"" if _NEVER_RUNS.fullmatch(name) else _text_of(path, name)
+            words.update({match[0].decode("ascii", "replace") for match in _WORD.finditer(content)})
+            places.update(match[0].decode("utf-8", "replace") for match in _PLACE.finditer(content))
+            by_processor = by_processor or asks_processor(content)
+        elif _COPIED.fullmatch(name):
+            continue
         else:
             row = (name, "folder" if stat.S_ISDIR(facts.st_mode) else "other")
         total.update(json.dumps(row).encode() + b"\n")
+    # setuptools copies into build/lib, and packs all that lies there: what is no copy came with the sources.
+    total.update(json.dumps(sorted(set(copies) - contents)).encode())
     total.update(json.dumps(_version_control(source / ".git")).encode())
-    return _Tree(total.hexdigest(), frozenset(words), by_processor)
+    return _Tree(total.hexdigest(), frozenset(words), frozenset(places), by_processor)
+
+
+def _text_of(path: Path, name: str) -> bytes:
+    """Return what a file says that may run while a wheel is built; b"" of what is no text.
+
+    :raises NoKeyError: if that may depend on anything
+    """
+    content = read_start(path, _LARGEST_RUN_BYTES + 1) or b""
+    if b"\0" in content[:_CHUNK_BYTES]:
+        return b""
+    if len(content) > _LARGEST_RUN_BYTES:
+        raise NoKeyError(f"{name} is too large to be looked through")
+    if name.endswith(".py"):
+        copies = {match[1] for match in _COPY_OF_VARIABLES.finditer(content)}
+        looked_through = (rb"\b%s\.(?:items|keys|values)\(|\bin %s\s*(?:[:\])]|if\b)" % (name, name) for name in copies)
+        if _ALL_VARIABLES.search(content) or any(re.search(pattern, content) for pattern in looked_through):
+            raise NoKeyError(f"{name} may read all variables")
+    return content
 
 
 def _entries(source: Path) -> Iterator[tuple[str, Path]]:
@@ -165,61 +218,33 @@ def _version_control(git: Path) -> list[tuple[str, str]]:
     for kind in ("heads", "tags"):
         refs = sorted(Path(parent, name) for parent, _, files in walk(git / "refs" / kind) for name in files)
         found += [(path.relative_to(git).as_posix(), read_text(path)) for path in refs]
+    for parent, folders, files in walk(git / "modules"):
+        folders.sort()
+        if "HEAD" in files and "refs" in folders:
+            found += [
+                (os.path.relpath(parent, git), f"{name} {value}") for name, value in _version_control(Path(parent))
+            ]
     return found
 
 
 def deciding_variables(user: Mapping[str, str], words: frozenset[str]) -> dict[str, str]:
     """Return the variables that a build may depend on: those of tools, and those that the source tree names.
 
-    A name may be put together: what begins or ends with a word such as `FLASH_ATTENTION_` or `_FORCE_BUILD` counts.
+    A name may be put together: what begins or ends with a word such as `FLASH_ATTENTION_` or `_FORCE_BUILD` counts,
+    and `OpenCV_DIR` where the tree says find_package(OpenCV).
     """
+    lowered = {word.lower() for word in words}
     starts = tuple(word for word in words if word.endswith("_") and word.isupper())
     ends = tuple(word for word in words if word.startswith("_") and word.isupper())
     return {
         name: value
         for name, value in user.items()
         if not _IDLE.fullmatch(name)
-        and (name in words or _READ_BY_TOOLS.fullmatch(name) or name.startswith(starts) or name.endswith(ends))
+        and (
+            name in words
+            or _READ_BY_TOOLS.fullmatch(name)
+            or name.startswith(starts)
+            or name.endswith(ends)
+            or ((where := _WHERE.fullmatch(name)) and where["name"].lower() in lowered)
+        )
     }
-
-
-def _torch_files(plan: Plan) -> str:
-    """Return a digest of the headers and libraries of torch, as its RECORD has them: a version may be built twice.
-
-    :raises NoKeyError: if its RECORD has no digests
-    """
-    torch = plan.torch
-    site = Path(torch.folder).parent if torch else Path()
-    found = find_installed((str(site),)).get("torch", ())
-    if torch is None or len(found) != 1:
-        raise NoKeyError("torch has no metadata, or several")
-    data = read_start(found[0].information / "RECORD", LARGEST_LIST_BYTES) or b""
-    rows = [row.strip() for row in data.splitlines() if row.startswith(b"torch/") and b".pyc," not in row]
-    if not any(row.startswith(b"torch/version.py,sha256=") for row in rows):
-        raise NoKeyError("nothing says which files torch has")
-    return hashlib.sha256(b"\n".join(sorted(rows))).hexdigest()
-
-
-def _compilers(plan: Plan, variables: Mapping[str, str]) -> Iterator[str]:
-    """Yield what the compilers say of themselves."""
-    nvcc = [str(Path(plan.toolkit.home) / "bin" / "nvcc")] if plan.toolkit else []
-    for command in (variables.get("CC") or "cc", variables.get("CXX") or "c++", *nvcc):
-        answer = take_answer([*command.split(), "--version"], variables)
-        program = shutil.which(command.split()[0], path=variables.get("PATH", ""))
-        if answer.fault or program is None:
-            raise NoKeyError(f"{command} does not answer")
-        # A script may add flags, and say the same version. The first line has its name as it was called.
-        yield f"{digest_of(Path(program))} {answer.text.partition(' ')[2]}"
-
-
-def _system() -> list[str]:
-    words = re.findall(r"^(?:ID|VERSION_ID)=.*$", read_text(Path("/etc/os-release")), re.MULTILINE)
-    return [machine_libc(), *words]
-
-
-def _processor() -> str:
-    said = read_text(Path("/proc/cpuinfo"), _CHUNK_BYTES)
-    rows = re.findall(r"^(?:model name|flags|Features|CPU part)\s*:.*$", said, re.MULTILINE)
-    if not rows:
-        raise NoKeyError("the build depends on a processor that is not known")
-    return hashlib.sha256("\n".join(sorted(set(rows))).encode()).hexdigest()

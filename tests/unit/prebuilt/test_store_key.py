@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import os
 import random
 import shutil
@@ -15,7 +17,8 @@ from support import snapshots
 from support.compiling import hardware, plan
 from torchgraft.model.decision import Plan
 from torchgraft.model.observation import Hook
-from torchgraft.prebuilt.store_key import NoKeyError, deciding_variables, read_tree, wheel_key
+from torchgraft.prebuilt.store_key import deciding_variables, key_of, read_facts, read_tree
+from torchgraft.prebuilt.surroundings import NoKeyError
 
 SETUP = """
 import os
@@ -55,9 +58,9 @@ def planned(torch: Any, **changes: Any) -> Plan:
     return plan(torch, hardware(**changes.pop("machine", {})), config=config, hook=Hook.BUILD_WHEEL, project=project)
 
 
-def key(made: Plan, source: Path, *, user: Any = None, config_settings: Any = None) -> str:
-    variables = {"PATH": os.environ["PATH"]}
-    return wheel_key(made, source, variables=variables, user=user or {}, config_settings=config_settings)
+def key(made: Plan, source: Path, *, user: Any = None, config_settings: Any = None, **variables: str) -> str:
+    variables = {"PATH": os.environ["PATH"], **variables}
+    return key_of(read_facts(made, source, variables=variables, user=user or {}, config_settings=config_settings))
 
 
 def test_two_hundred_random_changes_of_the_sources_are_two_hundred_keys(source: Path) -> None:
@@ -99,7 +102,7 @@ def test_the_bit_that_makes_a_script_counts_and_what_umask_says_does_not(source:
     assert read_tree(source).digest != before
 
 
-@pytest.mark.parametrize("name", ["build/lib/ext/a.py", "build/temp.linux-x86_64/a.o", "ext/__pycache__/a.pyc"])
+@pytest.mark.parametrize("name", ["build/lib/ext/a.so", "build/temp.linux-x86_64/a.o", "ext/__pycache__/a.pyc"])
 def test_what_builds_leave_does_not_count(source: Path, name: str) -> None:
     before = read_tree(source).digest
     (source / name).parent.mkdir(parents=True)
@@ -217,12 +220,202 @@ def test_a_compiler_of_the_same_version_that_is_another_program_is_another_key(
         compiler = tmp_path / "g++"
         compiler.write_text(f'#!/bin/sh\nexec c++ {flags} "$@"\n')
         compiler.chmod(0o755)
-        variables = {"PATH": os.environ["PATH"], "CXX": str(compiler)}
-        found.add(wheel_key(made, source, variables=variables, user={}, config_settings=None))
+        found.add(key(made, source, CXX=str(compiler)))
     assert len(found) == 2
 
 
-@pytest.mark.parametrize(("text", "counts"), [("-march=native", True), ("open('/proc/cpuinfo')", True), ("-O2", False)])
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [("-march=native", True), ("f'-march={x}', 'native'", True), ("open('/proc/cpuinfo')", True), ("-O2", False)],
+)
 def test_a_build_that_asks_the_processor_is_for_that_one(source: Path, text: str, counts: bool) -> None:  # noqa: FBT001
     (source / "flags.py").write_text(f'"{text}"')
     assert read_tree(source).by_processor == counts
+
+
+@pytest.mark.parametrize(("flags", "counts"), [("-O2", False), ("-march=native", True)])
+def test_variables_that_name_the_processor_make_it_count(torch: Any, source: Path, flags: str, counts: bool) -> None:  # noqa: FBT001
+    facts = read_facts(
+        planned(torch), source, variables={"PATH": os.environ["PATH"]}, user={"CFLAGS": flags}, config_settings=None
+    )
+    assert bool(facts["processor"]) == counts
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("find_package(OpenCV)", "OpenCV_DIR"),
+        ("os.environ['%s_METAL' % name]", "EXTRA_METAL"),
+        ("$ENV{OTHER_${x}}", "OTHER_ANY"),
+    ],
+)
+@pytest.mark.parametrize("file", ["tools/generate", "cmake/x.cmake", "tools/gen.pl", "rules.bzl"])
+def test_whatever_may_run_names_variables(source: Path, text: str, name: str, file: str) -> None:
+    assert name not in deciding_variables({name: "1"}, read_tree(source).words)
+    (source / file).parent.mkdir(exist_ok=True)
+    (source / file).write_text(text)
+    assert name in deciding_variables({name: "1"}, read_tree(source).words)
+
+
+@pytest.mark.parametrize("file", ["README.md", ".github/workflows/ci.py", "ci.yml", "csrc/x.cpp"])
+def test_what_does_not_run_names_none(source: Path, file: str) -> None:
+    (source / file).parent.mkdir(parents=True, exist_ok=True)
+    (source / file).write_text("GITHUB_RUN_ID")
+    assert not deciding_variables({"GITHUB_RUN_ID": "1"}, read_tree(source).words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "for name in os.environ: print(name)",
+        "[n for n, v in sorted(os.environ.items())]",
+        "sorted(os.environ)",
+        "env = os.environ.copy()\nfor name in env: pass",
+        "env = dict(os.environ)\nprint(env.items())",
+    ],
+)
+def test_a_tree_that_may_read_all_variables_has_no_key(source: Path, text: str) -> None:
+    (source / "tool.py").write_text(text)
+    with pytest.raises(NoKeyError, match=r"tool\.py may read all variables"):
+        read_tree(source)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if 'FORCE_CUDA' in os.environ: pass",
+        "[x for x in os.environ['A'].split()]",
+        "env = os.environ.copy()\nenv['A'] = '1'\nrun(x, env=env)",
+        "env = os.environ.get('A')\nfor x in env.split(): pass",
+    ],
+)
+def test_one_that_asks_for_its_own_has_one(source: Path, text: str) -> None:
+    (source / "tool.py").write_text(text)
+    read_tree(source)
+
+
+def test_what_lies_in_build_lib_and_is_no_copy_came_with_the_sources(source: Path) -> None:
+    before = read_tree(source).digest
+    copied = source / "build" / "lib" / "ext" / "setup.py"
+    copied.parent.mkdir(parents=True)
+    copied.write_text(SETUP)
+    assert read_tree(source).digest == before
+    copied.with_name("more.py").write_text("x")
+    assert read_tree(source).digest != before
+
+
+def test_the_commit_of_a_submodule_counts(source: Path) -> None:
+    module = source / ".git" / "modules" / "cutlass"
+    (module / "refs").mkdir(parents=True)
+    (module / "HEAD").write_text("0123\n")
+    before = read_tree(source).digest
+    (module / "HEAD").write_text("4567\n")
+    assert read_tree(source).digest != before
+    other = source.with_name("other")
+    shutil.copytree(source, other, symlinks=True)
+    assert read_tree(other).digest == read_tree(source).digest
+
+
+def test_what_lies_at_places_that_variables_name_counts(torch: Any, source: Path, tmp_path: Path) -> None:
+    header = tmp_path / "own" / "include" / "x.h"
+    header.parent.mkdir(parents=True)
+    header.write_text("1")
+    made, user = planned(torch), {"CFLAGS": f"-O2 -I{header.parent}"}
+    before = key(made, source, user=user)
+    assert key(made, source, user=user) == before
+    header.write_text("22")
+    changed = key(made, source, user=user)
+    (header.parent / "y.h").write_text("")
+    assert len({before, changed, key(made, source, user=user)}) == 3
+    with pytest.raises(NoKeyError, match=r"-I\.\./include leads out of the source tree"):
+        key(made, source, user={"CFLAGS": "-I../include"})
+    key(made, source, user={"LDFLAGS": "-Wl,-rpath,$ORIGIN/../torch/lib"})
+
+
+def test_a_file_that_the_tree_names_counts(torch: Any, source: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (source / "site.py").write_text("open('~/.ext.cfg')")
+    made, found = planned(torch), set[str]()
+    for text in ("", "a", "b"):
+        if text:
+            (tmp_path / ".ext.cfg").write_text(text)
+        found.add(key(made, source))
+    (tmp_path / ".pydistutils.cfg").write_text("[build_ext]")
+    assert len({*found, key(made, source)}) == 4
+
+
+def test_a_header_of_torch_that_is_changed_in_place_is_another_key(torch: Any, source: Path) -> None:
+    site = Path(torch.folder).parent
+    header = site / "torch" / "include" / "c10" / "x.h"
+    header.parent.mkdir(parents=True)
+    header.write_text("ab")
+    record = site / "torch-2.13.0+cpu.dist-info" / "RECORD"
+    os.utime(header, (1, 1))
+    before = key(planned(torch), source)
+    header.write_text("cd")
+    os.utime(header, (2**31, 2**31))
+    changed = key(planned(torch), source)
+    header.write_text("ab" * 2)
+    os.utime(header, (1, 1))
+    assert len({before, changed, key(planned(torch), source)}) == 3
+    digest = base64.urlsafe_b64encode(hashlib.sha256(b"abab").digest()).decode().rstrip("=")
+    record.write_text(record.read_text().replace("sha256=bb,2", f"sha256={digest},4"))
+    listed = key(planned(torch), source)
+    os.utime(header, (2**31, 2**31))  # as in an environment that is a copy
+    assert key(planned(torch), source) == listed
+
+
+def test_a_build_requirement_of_the_same_version_with_other_files_is_another_key(
+    torch: Any, source: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    info = tmp_path / "here" / "pybind11-3.0.dist-info"
+    info.mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(info.parent))
+    found = set()
+    for digest in ("aa", "bb"):
+        (info / "RECORD").write_text(f"pybind11/x.h,sha256={digest},1\n../../bin/pybind11-config,sha256=cc,1\n")
+        found.add(key(planned(torch), source))
+    (info / "RECORD").write_text("pybind11/x.h,sha256=bb,1\n../../bin/pybind11-config,sha256=of another folder,1\n")
+    assert len(found) == 2
+    assert key(planned(torch), source) in found
+
+
+def test_programs_that_the_build_looks_for_count(torch: Any, source: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    made, folder = planned(torch), tmp_path / "programs"
+    folder.mkdir()
+
+    def found() -> str:
+        return key(made, source, PATH=f"{folder}:{os.environ['PATH']}")
+
+    keys = {found()}
+    for name, counts in (("nvcc", True), ("swig", False), ("ls", False)):
+        (folder / name).write_text(f"#!/bin/sh\n# {name}")
+        (folder / name).chmod(0o755)
+        assert (found() not in keys) == counts, name
+        keys.add(found())
+    (source / "setup.py").write_text("run('swig')")
+    keys.add(found())
+    (folder / "swig").write_text("#!/bin/sh\n# of another version")
+    assert found() not in keys
+    keys.add(found())
+    site = tmp_path / "lib" / "site-packages"
+    (site / "swig-4.dist-info").mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(site))  # then it is a distribution's, which counts by its files
+    beside = found()
+    (folder / "swig").write_text("#!/of/another/folder")
+    assert found() == beside
+
+
+def test_a_compiler_behind_another_program_counts(torch: Any, source: Path, tmp_path: Path) -> None:
+    made, found = planned(torch), set()
+    for name in ("launch", "g++"):
+        (tmp_path / name).write_text('#!/bin/sh\nexec "$@"\n' if name == "launch" else "")
+        (tmp_path / name).chmod(0o755)
+    for flags in ("-O2", "-O3"):
+        (tmp_path / "g++").write_text(f'#!/bin/sh\nexec c++ {flags} "$@"\n')
+        found.add(key(made, source, CXX=f"{tmp_path}/launch {tmp_path}/g++"))
+    assert len(found) == 2
+
+
+def test_without_a_toolkit_of_the_plan_the_user_s_counts(torch: Any, source: Path) -> None:
+    assert key(planned(torch), source, user={"CUDA_HOME": "/opt/cuda"}) != key(planned(torch), source)
