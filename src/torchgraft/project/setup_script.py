@@ -328,7 +328,8 @@ def _strings(nodes: Iterable[ast.AST]) -> list[str]:
 
 def starts_cmake(strings: Iterable[str], modules: Iterable[str]) -> bool:
     """Return whether a script with these constants and imports may start cmake, itself or by another module."""
-    programs = {string.partition(" ")[0].rpartition("/")[2] for string in strings}
+    commands = (command.split(maxsplit=1) for string in strings for command in re.split(r"[\n;&|]+", string))
+    programs = {words[0].rpartition("/")[2] for words in commands if words}
     return not programs.isdisjoint({"cmake", "cmake3"}) or not _CMAKE_MODULES.isdisjoint(modules)
 
 

@@ -535,6 +535,9 @@ def test_what_is_made_for_one_torch_needs_it(tmp_path: Path) -> None:
 
 CMAKE = {
     "a setup.py that starts it": ("import subprocess\nsubprocess.run(['cmake', '.'])\nsetup()", "", Advice.ADOPT),
+    "a shell that it starts": ("cd = 'x'\nos.system(f'\\n cd {cd}\\n\\n cmake ..\\n make')\nsetup()", "", Advice.ADOPT),
+    "one that goes on": ("import os\nos.system('mkdir b && cd b && cmake ..')\nsetup()", "", Advice.ADOPT),
+    "a word": ("raise SystemExit('install cmake first')\nsetup()", "", Advice.NOT_NEEDED),
     "skbuild": ("from skbuild import setup\nsetup()", "", Advice.ADOPT),
     "for users of C++": ("from setuptools import setup\nsetup()", "", Advice.NOT_NEEDED),
     "a setup.py that never runs": ("from setuptools import setup\nsetup()", "scikit_build_core.build", Advice.ADOPT),

@@ -46,6 +46,13 @@ SCRIPTS = {
     "a variable that is not in": ("if 'X' not in os.environ:\n    import torch", "torch"),
     "a variable by its truth": ("if os.environ.get('X'):\n    import torch", ""),
     "a number": ("if int(os.environ.get('X', '0')):\n    import torch", ""),
+    "strtobool": ("if strtobool(os.getenv('X', 'no')):\n    import torch", ""),
+    "strtobool of distutils": ("if distutils.util.strtobool(os.getenv('X', 'ON')):\n    import torch", "torch"),
+    "a reader of variables": ("if env.bool('X'):\n    import torch", "torch"),
+    "an option": ("if '--cpp_ext' in sys.argv:\n    import torch", ""),
+    "an option that is no dash": ("if 'ext' in sys.argv:\n    import torch", ""),
+    "an option not given": ("if '--no-ext' not in sys.argv:\n    import torch", "torch"),
+    "a command": ("if 'bdist_wheel' in sys.argv:\n    import torch", "torch"),
     "in lower case": ("if os.environ.get('X', 'FALSE').lower() in ('1', 'true'):\n    import torch", ""),
     "through a name": ("flag = os.environ.get('X', '0') == '1'\nif flag:\n    import torch", ""),
     "through a function": (
@@ -183,6 +190,16 @@ CUDA = {
     ),
     "if torch is there, and CUDA": (
         "try:\n    import torch\nexcept ImportError:\n    torch = None\nif torch and CUDA_HOME:\n    CUDAExtension()",
+        False,
+    ),
+    "if the torch that is there says so": (
+        "ok = False\ntry:\n    import torch\n    ok = os.getenv('X') == '1' or torch.cuda.is_available()\n"
+        "except ImportError:\n    pass\nif ok:\n    CUDAExtension()",
+        False,
+    ),
+    "if a function says that torch has CUDA": (
+        "def has():\n    try:\n        import torch\n        return torch.cuda.is_available()\n"
+        "    except ImportError:\n        return False\nif has():\n    CUDAExtension()",
         False,
     ),
     "in a function": ("def f():\n    return [CUDAExtension('x', [])]\nsetup(ext_modules=f())", True),

@@ -157,10 +157,11 @@ class _Walk(KnownNames, ast.NodeVisitor):
             self.lend(function.value)
             if function.attr in TEXT_METHODS and isinstance(text, str) and not given:
                 return getattr(text, function.attr)()
-            return is_there or absent_hardware(node)
-        if isinstance(function, ast.Name):
-            value = converted(function.id, given)
+        if isinstance(function, ast.Name) or name_of(function) == "strtobool":
+            value = converted(name_of(function), given)
             return value if value is not UNKNOWN else is_there or absent_hardware(node)
+        if isinstance(function, ast.Attribute):
+            return is_there or absent_hardware(node)
         self.visit(function)
         return UNKNOWN
 

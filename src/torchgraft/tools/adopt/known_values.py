@@ -15,6 +15,8 @@ from typing import TypeAlias
 from ...project.setup_script import VERSION_CALLS, name_of
 from .plan_need import OF_SETUPTOOLS
 
+_YES, _NO = {"y", "yes", "t", "true", "on", "1"}, {"n", "no", "f", "false", "off", "0"}  # as distutils has it
+_COMMAND = r"(?:bdist|build|clean|develop|dist|editable|egg|install|sdist)(?:_\w+)?"
 TEXT_METHODS = frozenset({"lower", "upper", "strip", "casefold"})
 
 _OTHER_HARDWARE = frozenset(
@@ -56,7 +58,8 @@ def compared(node: ast.Compare, left: object, rights: list[object]) -> object:
     if len(rights) > 1:
         return UNKNOWN
     if isinstance(operator, (ast.In, ast.NotIn)):
-        found = False if _is_environ(named) else _is_among(left, named)
+        absent = _is_environ(named) or (name_of(named) == "argv" and _is_option(left))
+        found = False if absent else _is_among(left, named)
         return UNKNOWN if found is None else found == isinstance(operator, ast.In)
     if isinstance(left, Unknown) or isinstance(right, Unknown):
         return UNKNOWN
@@ -68,6 +71,11 @@ def compared(node: ast.Compare, left: object, rights: list[object]) -> object:
 def _is_environ(node: ast.expr) -> bool:
     """Return whether an expression is os.environ."""
     return name_of(node) == "environ"
+
+
+def _is_option(value: object) -> bool:
+    """Return whether a value is an option of a script, and no command: front ends give those, and nobody else any."""
+    return isinstance(value, str) and not re.fullmatch(_COMMAND, value)
 
 
 def is_environ_get(node: ast.expr) -> bool:
@@ -87,11 +95,14 @@ def _is_among(left: object, node: ast.expr) -> bool | None:
 
 
 def converted(name: str, given: list[object]) -> object:
-    """Return what bool(), int() and str() make of a known value."""
-    if name not in {"bool", "int", "str"} or len(given) != 1 or isinstance(given[0], Unknown):
+    """Return what bool(), int(), str() and strtobool() make of a known value."""
+    if name not in {"bool", "int", "str", "strtobool"} or len(given) != 1 or isinstance(given[0], Unknown):
         return UNKNOWN
     if name == "bool":
         return bool(given[0])
+    if name == "strtobool":
+        word = str(given[0]).lower()
+        return word in _YES if word in _YES | _NO else UNKNOWN
     if name == "int" and isinstance(given[0], (str, int)):
         try:
             return int(given[0])
@@ -151,19 +162,34 @@ def tries_torch_alone(statements: list[ast.stmt]) -> bool:
     return tops == {"torch"}
 
 
-def torch_flags(tree: ast.Module) -> set[str]:
-    """Return the names, of functions too, that say whether torch is there."""
-    flags = {"find_spec"} if _finds_torch(tree) else set()
+def torch_flags(tree: ast.Module) -> dict[str, bool]:
+    """Return the names, of functions too, that say whether torch is there; for each, whether nothing else decides it.
+
+    What asks torch for more than its presence (`torch.cuda.is_available()`) may be false where torch is.
+    """
+    flags = {"find_spec": True} if _finds_torch(tree) else {}
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             tries = any(isinstance(part, ast.Try) and tries_torch_alone(part.body) for part in ast.walk(node))
-            flags |= {node.name} if tries or _finds_torch(node) else set()
+            if tries or _finds_torch(node):
+                returned = [part.value for part in ast.walk(node) if isinstance(part, ast.Return)]
+                flags[node.name] = all(map(_asks_presence, returned))
         elif (isinstance(node, ast.Try) and tries_torch_alone(node.body)) or (
             isinstance(node, (ast.Assign, ast.AnnAssign)) and _finds_torch(node)
         ):
-            names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
-            flags |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+            for part in ast.walk(node):
+                for name in (p.id for p in ast.walk(part) if isinstance(p, ast.Name) and isinstance(p.ctx, ast.Store)):
+                    is_sure = not isinstance(part, (ast.Assign, ast.AnnAssign)) or _asks_presence(part.value)
+                    flags[name] = flags.get(name, True) and is_sure
     return flags
+
+
+def _asks_presence(value: ast.expr | None) -> bool:
+    return value is None or isinstance(value, ast.Constant) or (_finds_torch(value) and not _has_more(value))
+
+
+def _has_more(test: ast.expr) -> bool:
+    return any(isinstance(part, ast.BoolOp) for part in ast.walk(test))
 
 
 def _finds_torch(tree: ast.AST) -> bool:
@@ -171,18 +197,17 @@ def _finds_torch(tree: ast.AST) -> bool:
     return any(isinstance(call.args[0], ast.Constant) and call.args[0].value == "torch" for call in calls if call.args)
 
 
-def branches_of(node: ast.If, flags: set[str]) -> tuple[list[list[ast.stmt]], int, bool]:
+def branches_of(node: ast.If, flags: Mapping[str, bool]) -> tuple[list[list[ast.stmt]], int, bool]:
     """Return what may run where a condition is not known, whether it is one (0 or 1), and whether it asks for torch.
 
     Who adopts has torch, and its CUDA extensions are for ROCm elsewhere: to ask for either is no condition on CUDA.
 
-    :param flags: the names that say whether torch is there
+    :param flags: the names that say whether torch is there, and whether nothing else decides that
     """
     blocks = [block for block in (node.body, node.orelse) if not is_for_absent_hardware(block)]
-    parts = list(ast.walk(node.test))
-    asks_torch = any(name_of(part) in flags for part in parts if isinstance(part, ast.expr))
-    is_alone = asks_torch and not any(isinstance(part, ast.BoolOp) for part in parts)
-    return blocks, int(not is_alone and not _words(node.test) & {"hip", "rocm"}), asks_torch
+    asked = {name_of(part) for part in ast.walk(node.test) if isinstance(part, ast.expr)} & flags.keys()
+    is_alone = bool(asked) and all(flags[name] for name in asked) and not _has_more(node.test)
+    return blocks, int(not is_alone and not _words(node.test) & {"hip", "rocm"}), bool(asked)
 
 
 def absent_hardware(node: ast.expr) -> Unknown:
