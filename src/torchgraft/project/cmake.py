@@ -19,7 +19,10 @@ from .setup_script import LARGEST_SCRIPT_BYTES
 _MOST_FILES = 2000
 _MOST_COMMANDS = 10_000
 _LISTS, _MESON = "CMakeLists.txt", "meson.build"
-_MESON_LOOKS = re.compile(r"^[^#\n]*\b(?:dependency\(\s*'Torch'|import torch\b)", re.IGNORECASE | re.MULTILINE)
+_MESON_LOOKS = re.compile(
+    r"^[^#\n]*\b(?:dependency\(\s*'Torch'|import torch\b|modules\s*:\s*(?:\[[^\]]{0,200})?'torch')",
+    re.IGNORECASE | re.MULTILINE,
+)
 # With what Python says of torch, CMake files find it too: in a child, or by torch.utils.cmake_prefix_path.
 _TOKEN = re.compile(
     r"\b((?:import|from) torch\b|torch\.utils\.cmake_prefix_path|torch/(?:extension|script|torch|all)\.h\b)"

@@ -78,6 +78,11 @@ CASES: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
         (),
         "meson.build",
     ),
+    "meson's python": (
+        {"meson.build": "py = import('python').find_installation('python3', pure: false, modules: ['numpy', 'torch'])"},
+        (),
+        "meson.build",
+    ),
     "meson": (
         {"meson.build": "project('a')\nsubdir('b')", "b/meson.build": "dependency('torch')"},
         (),

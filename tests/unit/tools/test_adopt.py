@@ -508,6 +508,15 @@ HOOKS = {
         f'{BUILD.format("setuptools.build_meta")}[tool.setuptools.cmdclass]\nbuild_ext = "helper.Build"\n',
         "helper.py",
     ),
+    "a version that scikit-build-core asks for": (
+        f"{BUILD.format('scikit_build_core.build')}[tool.scikit-build.metadata.version]\n"
+        'provider = "helper"\nprovider-path = "tools"\n',
+        "tools/helper.py",
+    ),
+    "a version that pdm asks for": (
+        f'{BUILD.format("pdm.backend")}[tool.pdm.version]\nsource = "call"\ngetter = "helper:version"\n',
+        "helper.py",
+    ),
     "a hook of hatch": (f"{BUILD.format('hatchling.build')}[tool.hatch.build.hooks.custom]\n", "hatch_build.py"),
     "a hook of hatch for wheels": (
         f'{BUILD.format("hatchling.build")}[tool.hatch.build.targets.wheel.hooks.custom]\npath = "helper.py"\n',
@@ -521,6 +530,44 @@ def test_what_takes_part_without_a_setup_py(tmp_path: Path, pyproject: str, file
     (tmp_path / "tools").mkdir()
     (tmp_path / file).write_text("def build_wheel(folder):\n    import torch\n")
     assert adopt(tmp_path, pyproject_toml=pyproject).reason == f"{file}:2 imports torch"
+
+
+HATCH = BUILD.format("hatchling.build")
+PROJECT = '[project]\nname = "x"\nversion = "1"\ndependencies = ["torch>=2.4"]\n'
+MATURIN = BUILD.format("maturin")
+TABLES = {
+    "a hook of hatch": (
+        f'{HATCH}[tool.hatch.build.hooks.custom]\ndependencies = ["torch>=2.4"]\n',
+        '[tool.hatch.build.hooks.custom] requires "torch>=2.4"',
+    ),
+    "a wheel of hatch": (
+        f'{HATCH}[tool.hatch.build.targets.wheel]\ndependencies = ["torch"]\n',
+        '[tool.hatch.build.targets.wheel] requires "torch"',
+    ),
+    "what the package runs with": (
+        f"{HATCH}{PROJECT}[tool.hatch.build.targets.wheel.hooks.x]\nrequire-runtime-dependencies = true\n",
+        '[tool.hatch.build.targets.wheel.hooks.x] requires "torch>=2.4"',
+    ),
+    "hatch without": (f'{HATCH}{PROJECT}[tool.hatch.build.hooks.custom]\ndependencies = ["numpy"]\n', ""),
+    "another's table": (f'{MATURIN}[tool.hatch.build.hooks.custom]\ndependencies = ["torch"]\n', ""),
+    "a crate": (f'{MATURIN}[tool.maturin]\nmanifest-path = "rust/Cargo.toml"\n', "rust/Cargo.toml depends on tch"),
+    "no crate": (MATURIN, ""),
+}
+
+
+@pytest.mark.parametrize(("pyproject", "reason"), TABLES.values(), ids=TABLES)
+def test_what_the_tables_of_a_backend_ask_for(tmp_path: Path, pyproject: str, reason: str) -> None:
+    (tmp_path / "rust").mkdir()
+    (tmp_path / "Cargo.toml").write_text('[dependencies]\npyo3 = "0.24"\n')
+    (tmp_path / "rust" / "Cargo.toml").write_text('[dependencies]\npyo3 = "0.24"\ntch = { version = "0.22" }\n')
+    adoption = adopt(tmp_path, pyproject_toml=pyproject)
+    assert adoption.verdict is (Advice.ADOPT if reason else Advice.NOT_NEEDED)
+    assert adoption.reason.startswith(reason)
+
+
+def test_a_backend_that_runs_setup_py_all_the_same(tmp_path: Path) -> None:
+    pyproject = f"{BUILD.format('pdm.backend')}[tool.pdm.build]\nrun-setuptools = true\n"
+    assert adopt(tmp_path, setup_py=SETUP, pyproject_toml=pyproject).reason == "setup.py:1 imports torch"
 
 
 def test_a_folder_of_the_tree_that_is_called_torch(tmp_path: Path) -> None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import ast
 import fnmatch
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from ...errors import ConfigError
 from ...files import find_text, walk
@@ -19,11 +18,10 @@ from ...hook.delegate_problems import PROVIDERS
 from ...project.cmake import find_torch_search
 from ...project.read_project import read_project, texts_in
 from ...project.setup_script import LARGEST_SCRIPT_BYTES, GuardedVisitor, name_of, parse_script, starts_cmake
-from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
-from ...untrusted import strings, table, text_of
 from .adoption import Adoptable, Import, Script
 from .asked_distributions import asked_distributions
+from .backend_scripts import asked_in_tables, hook_modules, script_file
 from .follow_script import follow
 from .known_values import Reached, absent_hardware, is_for_absent_hardware, truth_of
 from .plan_need import MATCHED
@@ -32,13 +30,6 @@ from .run_files import find_import_folders, find_run_files
 _MOST_MODULES = 200
 # One of these makes a folder a project that could be built.
 ADOPTABLE_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "CMakeLists.txt", "meson.build")
-# They never run a setup.py, whatever stands beside them.
-_OTHER_BACKENDS = frozenset(
-    {
-        *("flit_core", "hatchling", "maturin", "mesonpy", "pdm", "poetry", "py_build_cmake", "scikit_build_core"),
-        *("sipbuild", "uv_build"),
-    }
-)
 _SOURCES = frozenset({".c", ".cc", ".cpp", ".cu", ".cxx"})
 
 
@@ -50,57 +41,26 @@ def read_adoptable(folder: Path) -> Adoptable:
     text = read_exact_text(folder / "pyproject.toml")
     pyproject = {} if text is None else parse_pyproject(text.removeprefix("\ufeff"))
     project = read_project(folder, pyproject)
-    file = _script_file(pyproject)
+    file = script_file(pyproject)
     source = find_text(folder / file, LARGEST_SCRIPT_BYTES) if file else None
-    modules, roots = _hook_modules(pyproject)
+    modules, roots = hook_modules(pyproject)
     script = None
     if source is not None or modules:
         script = read_script(source or "", folder, file, modules, [folder / root for root in roots])
         script = script if source is not None or script.imports else None
     literal = project.setup_script if file == "setup.py" else None
     said = (*texts_in(pyproject.get("tool")), *(script.strings if script else ()))
+    # Beside a setup.py that starts no cmake such files are for users of C++ alone.
+    found = find_torch_search(folder, said) if source is None or (script and script.starts_cmake) else ""
     return Adoptable(
         pyproject=text,
         name=project.name,
         script=script,
         dependencies=project.dependencies,
         setup_requires=((literal.setup_requires or ()) if literal else ()) + project.setup_cfg_requires,
-        # Beside a setup.py that starts no cmake such files are for users of C++ alone.
-        finds_torch=find_torch_search(folder, said) if source is None or (script and script.starts_cmake) else "",
+        finds_torch=f"{found} looks for torch" if found else asked_in_tables(folder, pyproject, project.dependencies),
         is_serial=literal is not None and literal.torch_sources > 1 and literal.refuses_ninja,
     )
-
-
-def _script_file(pyproject: Mapping[str, Any]) -> str:
-    """Return the script of a project that its backend runs, "" for one that runs none."""
-    build, tool = table(pyproject.get("build-system")), table(pyproject.get("tool"))
-    named = text_of(build.get("build-backend")) or "setuptools.build_meta"
-    backend = (text_of(table(tool.get(TABLE)).get("backend")) or named).partition(":")[0]
-    if backend.partition(".")[0] not in _OTHER_BACKENDS or backend.startswith("scikit_build_core.setuptools"):
-        return "setup.py"
-    of_hatch = table(table(tool.get("hatch")).get("build"))
-    targets = table(of_hatch.get("targets"))
-    paths = (
-        text_of(table(table(table(one).get("hooks")).get("custom")).get("path"))
-        for one in (of_hatch, targets.get("wheel"))
-    )
-    of_poetry = table(tool.get("poetry")).get("build")
-    files = {
-        "hatchling": next(filter(None, paths), "hatch_build.py"),
-        "pdm": text_of(table(table(tool.get("pdm")).get("build")).get("custom-hook")) or "pdm_build.py",
-        "poetry": text_of(of_poetry) or text_of(table(of_poetry).get("script")),
-    }
-    return files.get(backend.partition(".")[0]) or ""
-
-
-def _hook_modules(pyproject: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the modules of the source tree that pyproject.toml says take part in a build, and where they are."""
-    build, tool = table(pyproject.get("build-system")), table(pyproject.get("tool"))
-    paths = strings(build.get("backend-path")) or strings(table(tool.get(TABLE)).get("backend-path"))
-    named = text_of(table(tool.get(TABLE)).get("backend")) or text_of(build.get("build-backend")) or ""
-    commands = table(table(tool.get("setuptools")).get("cmdclass")).values()
-    modules = [name.rpartition(".")[0] for name in commands if isinstance(name, str)]
-    return tuple(filter(None, [*modules, named.partition(":")[0] if paths else ""])), paths
 
 
 def read_script(

@@ -60,7 +60,7 @@ class Adoptable:
 
     `pyproject` is the text of pyproject.toml with its own line ends and byte order mark, None where there is none.
     `dependencies` are those at run time, None where only running setup.py tells; `setup_requires` are the literal ones
-    of setup.py and setup.cfg. `finds_torch` says which other file looks for torch; `is_serial` that torch compiles
+    of setup.py and setup.cfg. `finds_torch` says what else looks for torch; `is_serial` that torch compiles
     several files, and is told not to have ninja do that.
     """
 

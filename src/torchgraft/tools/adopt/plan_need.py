@@ -47,7 +47,7 @@ def torch_evidence(found: Adoptable, build_system: Mapping[str, Any]) -> list[st
         ]
         shown += script.questions
     if found.finds_torch:
-        shown.append(f"{found.finds_torch} looks for torch")
+        shown.append(found.finds_torch)
     return shown
 
 
