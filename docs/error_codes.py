@@ -54,7 +54,7 @@ found.""",
             "torch-contradicted": """\
 The requirements in the wheel would exclude the torch that it is compiled against. That happens if you run `uv build`
 or `pip wheel` beside another torch than the one that the package pins. `-C torchgraft.consumer=PATH` builds for that
-environment nevertheless.""",
+environment nevertheless, and so does `--no-deps` where you install.""",
             "unsupported-torch": """\
 The package lists the versions that it supports in `[tool.torchgraft] torch`, and the consumer's is not one of them.""",
             "customized-consumer": """\

@@ -94,10 +94,12 @@ def _about_support(config: Config, snapshot: Snapshot, torch: Torch | None) -> I
 def _about_contradiction(snapshot: Snapshot, torch: Torch | None) -> Iterator[Problem]:
     """Yield that the wheel would require another torch than it is built for: it would meet that one everywhere.
 
-    Who names the environment means it.
+    Who names the environment means it, and so does who installs there without dependencies.
     """
-    consumer, required = snapshot.consumer, own_dependency(snapshot)
+    consumer, required, front_end = snapshot.consumer, own_dependency(snapshot), snapshot.front_end
     if torch is None or required is None or consumer is None or consumer.rule is Rule.TOLD:
+        return
+    if front_end.installs and front_end.leaves_dependencies and consumer.certain:
         return
     if required.url or required.accepts(torch.version):
         return

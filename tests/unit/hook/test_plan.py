@@ -817,6 +817,26 @@ def test_a_wheel_that_would_require_another_torch(hook: Hook, dependency: str, r
 
 
 @pytest.mark.parametrize(
+    ("options", "certain", "expected"),
+    [
+        ({"leaves_dependencies": True}, True, []),
+        ({"leaves_dependencies": True}, False, ["torch-contradicted"]),
+        ({"leaves_dependencies": True, "installs": False}, True, ["torch-contradicted"]),
+    ],
+)
+def test_who_installs_without_dependencies_means_the_torch_that_is_there(
+    options: dict[str, bool], *, certain: bool, expected: list[str]
+) -> None:
+    made = plan(
+        hook=Hook.BUILD_WHEEL,
+        front_end=FrontEnd(name=FrontEndName.PIP, command="pip install", **options),
+        consumer=snapshots.consumer(certain=certain),
+        project=snapshots.project(dependencies=("torch==2.8.0",)),
+    )
+    assert codes(made) == expected
+
+
+@pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({}, ["torch-unclear"]),
