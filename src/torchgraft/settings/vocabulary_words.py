@@ -295,7 +295,8 @@ VOCABULARY: tuple[Word, ...] = (
     ),
     *_words(
         ("pytorch3d",),
-        "https://github.com/facebookresearch/pytorch3d/blob/ef43b8ddbf6480c9cf49d0f076fb7d12c0ecf285/setup.py",
+        "https://github.com/facebookresearch/pytorch3d/blob/9381c4016376345bb795b97c45a6c2de66db354a/setup.py",
+        ("FORCE_CUDA", "1", _ROCM, "the same variable says it for ROCm"),
         ("PYTORCH3D_FORCE_NO_CUDA", "1", _NO_CUDA, "leaves the CUDA sources out, whatever the machine has"),
     ),
     *_on_pypi(
