@@ -39,7 +39,7 @@ _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
     """Return the facts of a source tree that a plan may depend on."""
-    setup_cfg = _setup_cfg(_text(folder / "setup.cfg"))
+    setup_cfg = parse_setup_cfg(_text(folder / "setup.cfg"))
     script_text = _text(folder / "setup.py")
     script = None if script_text is None else parse_setup_script(script_text)
     project = table(pyproject.get("project"))
@@ -84,7 +84,7 @@ def read_requirements(folder: Path, pyproject: Mapping[str, Any]) -> StatedRequi
     if not is_setuptools and "dependencies" in dynamic:
         return StatedRequirements(dependencies=None, extras=None if "optional-dependencies" in dynamic else stated)
     script = None if script_text is None else parse_setup_script(script_text)
-    dependencies = _dependencies(folder, pyproject, _setup_cfg(cfg_text), script)
+    dependencies = _dependencies(folder, pyproject, parse_setup_cfg(cfg_text), script)
     if "optional-dependencies" not in dynamic:
         return StatedRequirements(dependencies=dependencies, extras=stated)
     of_script = {} if script_text is None else _script_extras(script_text)
@@ -263,7 +263,8 @@ def _dependencies(
     return None if of_script is None else stated + of_script + of_files + of_cfg
 
 
-def _setup_cfg(text: str | None) -> dict[str, tuple[str, ...]]:
+def parse_setup_cfg(text: str | None) -> dict[str, tuple[str, ...]]:
+    """Return what is read of a setup.cfg, by its keys."""
     if not text:
         return {}
     parser = _parsed_cfg(text)

@@ -570,6 +570,36 @@ def test_a_backend_that_runs_setup_py_all_the_same(tmp_path: Path) -> None:
     assert adopt(tmp_path, setup_py=SETUP, pyproject_toml=pyproject).reason == "setup.py:1 imports torch"
 
 
+BY_ATTRIBUTE = '[tool.setuptools.dynamic]\nversion = {attr = "own.__version__"}\n'
+VERSIONS = {
+    "of a module of its own": ("import torch\nfrom ._version import __version__\n", "own/__init__.py:1 imports torch"),
+    "computed": ("__version__ = '.'.join(PARTS)\nimport torch\n", "own/__init__.py:2 imports torch"),
+    "in what that imports": ("from .ops import f\nfrom ._version import __version__\n", "own/ops.py:1 imports torch"),
+    "a literal": ("import torch\n__version__ = '1'\n", ""),
+    "a literal with its type": ("import torch\n__version__: str = '1'\n", ""),
+    "where the absence of torch is put up with": (
+        "try:\n    import torch\nexcept ImportError:\n    pass\nfrom ._version import __version__\n",
+        "",
+    ),
+    "in a function": ("def f():\n    import torch\nfrom ._version import __version__\n", ""),
+}
+
+
+@pytest.mark.parametrize("file", ["pyproject_toml", "setup_cfg"])
+@pytest.mark.parametrize(("module", "reason"), VERSIONS.values(), ids=VERSIONS)
+def test_a_version_for_which_setuptools_imports_the_package(
+    tmp_path: Path, module: str, reason: str, file: str
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/__init__.py").write_text(module)
+    (tmp_path / "own/_version.py").write_text("__version__ = '1'\n")
+    (tmp_path / "own/ops.py").write_text("import torch\n")
+    text = BY_ATTRIBUTE if file == "pyproject_toml" else "[metadata]\nversion = attr: own.__version__\n"
+    adoption = adopt(tmp_path, **{file: text})
+    assert adoption.verdict is (Advice.ADOPT if reason else Advice.NOT_NEEDED)
+    assert adoption.reason.startswith(reason)
+
+
 def test_a_folder_of_the_tree_that_is_called_torch(tmp_path: Path) -> None:
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "ops.py").touch()

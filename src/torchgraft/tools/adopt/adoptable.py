@@ -21,7 +21,7 @@ from ...project.setup_script import LARGEST_SCRIPT_BYTES, GuardedVisitor, name_o
 from ...settings.sources import parse_pyproject
 from .adoption import Adoptable, Import, Script
 from .asked_distributions import asked_distributions
-from .backend_scripts import asked_in_tables, hook_modules, script_file
+from .backend_scripts import asked_in_tables, hook_modules, script_file, version_attribute
 from .follow_script import follow
 from .known_values import Reached, absent_hardware, is_for_absent_hardware, truth_of
 from .plan_need import MATCHED
@@ -48,6 +48,9 @@ def read_adoptable(folder: Path) -> Adoptable:
     if source is not None or modules:
         script = read_script(source or "", folder, file, modules, [folder / root for root in roots])
         script = script if source is not None or script.imports else None
+    imported = _imported_for_version(OwnTree(folder), version_attribute(folder, pyproject))
+    if imported:
+        script = replace(script or Script(), imports=(*(script.imports if script else ()), *imported))
     literal = project.setup_script if file == "setup.py" else None
     said = (*texts_in(pyproject.get("tool")), *(script.strings if script else ()))
     # Beside a setup.py that starts no cmake such files are for users of C++ alone.
@@ -61,6 +64,15 @@ def read_adoptable(folder: Path) -> Adoptable:
         finds_torch=f"{found} looks for torch" if found else asked_in_tables(folder, pyproject, project.dependencies),
         is_serial=literal is not None and literal.torch_sources > 1 and literal.refuses_ninja,
     )
+
+
+def _imported_for_version(own_tree: OwnTree, attribute: str) -> tuple[Import, ...]:
+    """Return what a module needs that setuptools imports for the version, as it does where that is no literal."""
+    module, _, name = attribute.rpartition(".")
+    if not module or own_tree.has_literal(module, name):
+        return ()
+    found = (item for item in own_tree.follow([(module, False)]) if not item.guarded and not item.late)
+    return tuple(item for item in found if item.module.partition(".")[0] not in sys.stdlib_module_names)
 
 
 def read_script(
@@ -188,6 +200,19 @@ class OwnTree:
     def has(self, module: str) -> bool:
         """Return whether the source tree has the module, in its root or in what setup.py may add to the path."""
         return any(self._is_in(root, module) for root in self._roots)
+
+    def has_literal(self, module: str, name: str) -> bool:
+        """Return whether a module binds a name to a literal (`setuptools.config.expand.StaticModule`)."""
+        *_, (path, _) = ((Path(), ""), *self._files(module))
+        parsed = parse_script(find_text(path, LARGEST_SCRIPT_BYTES) or "")
+        bound = [node for node in parsed[0].body if isinstance(node, (ast.Assign, ast.AnnAssign))] if parsed else []
+        values = (
+            node.value
+            for node in bound
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            if name_of(target) == name
+        )
+        return any(isinstance(value, (ast.Constant, ast.Tuple, ast.List)) for value in values)
 
     def follow(self, modules: Iterable[tuple[str, bool]], files: Collection[Path] = ()) -> Iterator[Import]:
         """Yield what the modules of the source tree import in turn; what may never run is marked as late.

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...files import find_text
 from ...project.import_names import MATCHED
+from ...project.read_project import parse_setup_cfg
 from ...project.setup_script import LARGEST_SCRIPT_BYTES
 from ...settings.config import TABLE
 from ...untrusted import load_toml, strings, table, text_of
@@ -63,6 +64,16 @@ def hook_modules(pyproject: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[s
     plugins = [table(one) for one in table(table(tool.get("scikit-build")).get("metadata")).values()]
     modules += [text_of(one.get("provider")) or "" for one in plugins if one.get("provider-path")]
     return tuple(filter(None, modules)), (*paths, *filter(None, (text_of(one.get("provider-path")) for one in plugins)))
+
+
+def version_attribute(folder: Path, pyproject: Mapping[str, Any]) -> str:
+    """Return the dotted name that setuptools takes the version from, "" if there is none."""
+    if _backend(pyproject).partition(".")[0] != "setuptools":
+        return ""
+    dynamic = table(table(table(pyproject.get("tool")).get("setuptools")).get("dynamic"))
+    stated = text_of(table(dynamic.get("version")).get("attr"))
+    of_cfg = next(iter(parse_setup_cfg(find_text(folder / "setup.cfg", LARGEST_SCRIPT_BYTES)).get("version", ())), "")
+    return stated or (of_cfg.removeprefix("attr:").strip() if of_cfg.startswith("attr:") else "")
 
 
 def asked_in_tables(folder: Path, pyproject: Mapping[str, Any], dependencies: tuple[str, ...] | None) -> str:
