@@ -203,6 +203,17 @@ CUDA = {
         False,
     ),
     "in a function": ("def f():\n    return [CUDAExtension('x', [])]\nsetup(ext_modules=f())", True),
+    "under another name": (
+        "from x import CppExtension, CUDAExtension\nCPU = False\ndef f():\n    if CPU:\n        E = CppExtension\n"
+        "    else:\n        E = CUDAExtension\n    E('x', [])\nf()",
+        True,
+    ),
+    "under a name that may be another": (
+        "from x import CppExtension, CUDAExtension\nE = CppExtension\nif torch.cuda.is_available():\n"
+        "    E = CUDAExtension\nE('x', [])",
+        False,
+    ),
+    "imported under another name": ("from x import CUDAExtension as E\nE('x', [])", True),
     "in a loop": ("for name in names:\n    e.append(CUDAExtension(name, []))", True),
     "unless a variable says so": ("if os.getenv('SKIP') != '1':\n    CUDAExtension()", True),
     "unless it is for ROCm": ("if is_rocm():\n    pass\nelse:\n    CUDAExtension()", True),

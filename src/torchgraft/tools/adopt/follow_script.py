@@ -142,7 +142,7 @@ class _Walk(KnownNames, ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> object:
         certain = not self._conditions and not any(self._returned)
-        is_there = self.reached.ask(node, guarded=bool(self.guards), certain=certain)
+        is_there = self.reached.ask(node, self.called(node.func), guarded=bool(self.guards), certain=certain)
         given = [self.visit(argument) for argument in node.args]
         named = {keyword.arg: self.visit(keyword.value) for keyword in node.keywords}
         for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
@@ -157,11 +157,9 @@ class _Walk(KnownNames, ast.NodeVisitor):
             self.lend(function.value)
             if function.attr in TEXT_METHODS and isinstance(text, str) and not given:
                 return getattr(text, function.attr)()
-        if isinstance(function, ast.Name) or name_of(function) == "strtobool":
-            value = converted(name_of(function), given)
+        if isinstance(function, (ast.Name, ast.Attribute)):
+            value = converted(function, given)
             return value if value is not UNKNOWN else is_there or absent_hardware(node)
-        if isinstance(function, ast.Attribute):
-            return is_there or absent_hardware(node)
         self.visit(function)
         return UNKNOWN
 
@@ -211,8 +209,7 @@ class _Walk(KnownNames, ast.NodeVisitor):
     def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
         self.reached.imports[node] = bool(self.guards) and self.reached.imports.get(node, True)
         for alias in node.names:
-            if alias.name != "TYPE_CHECKING":
-                self.bind((alias.asname or alias.name).partition(".")[0], UNKNOWN)
+            self.bind_import(alias)
 
     visit_ImportFrom = visit_Import
 

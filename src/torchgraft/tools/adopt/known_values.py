@@ -37,6 +37,7 @@ class Unknown:
 
 UNKNOWN = Unknown()
 TRUE = Unknown(truth=True)
+CUDA_EXTENSION = Unknown(truth=True)  # under whatever name
 
 
 def truth_of(value: object) -> bool | None:
@@ -94,8 +95,11 @@ def _is_among(left: object, node: ast.expr) -> bool | None:
     return left in [item.value for item in node.elts if isinstance(item, ast.Constant)]
 
 
-def converted(name: str, given: list[object]) -> object:
+def converted(function: ast.Name | ast.Attribute, given: list[object]) -> object:
     """Return what bool(), int(), str() and strtobool() make of a known value."""
+    name = name_of(function)
+    if isinstance(function, ast.Attribute) and name != "strtobool":
+        return UNKNOWN
     if name not in {"bool", "int", "str", "strtobool"} or len(given) != 1 or isinstance(given[0], Unknown):
         return UNKNOWN
     if name == "bool":
@@ -123,9 +127,8 @@ class Reached:
     questions: list[tuple[str, int]] = field(default_factory=list)
     cuda: list[int] = field(default_factory=list)
 
-    def ask(self, node: ast.Call, *, guarded: bool, certain: bool) -> str | None:
+    def ask(self, node: ast.Call, name: str, *, guarded: bool, certain: bool) -> str | None:
         """Note what a call imports, or asks of torch; return a text that stands for what it finds, if that is there."""
-        name = name_of(node.func)
         first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
         if isinstance(first, str) and name in {"import_module", "__import__"} and not first.startswith("."):
             self.named.append((first, node.lineno, guarded))
@@ -303,6 +306,16 @@ class KnownNames:
                 outside = scope is self.globals and len(self.scopes) > 1
                 return UNKNOWN if outside and name in self.often else scope[name]
         return UNKNOWN
+
+    def bind_import(self, alias: ast.alias) -> None:
+        if alias.name != "TYPE_CHECKING":
+            value = CUDA_EXTENSION if alias.name == "CUDAExtension" else UNKNOWN
+            self.bind((alias.asname or alias.name).partition(".")[0], value)
+
+    def called(self, function: ast.expr) -> str:
+        """Return the name of a function, that of CUDAExtension under any name."""
+        name = name_of(function)
+        return "CUDAExtension" if self.read(name) is CUDA_EXTENSION else name
 
     def forget(self, *roots: ast.AST) -> None:
         """Know nothing any more of the names that these nodes bind or change."""
