@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ...files import find_text
+from ...model.torch_values import required_name
 from ...project.read_project import parse_setup_cfg
 from ...project.setup_script import LARGEST_SCRIPT_BYTES
 from ...settings.config import TABLE
 from ...untrusted import load_toml, strings, table, text_of
-from .plan_need import MATCHED, required_name
+from .plan_need import MATCHED
 
 # They never run a setup.py, whatever stands beside them.
 _OTHER_BACKENDS = frozenset(
