@@ -11,9 +11,27 @@ from typing import Any
 
 from .values import dataclass
 
-# Of URLs: user and password, which may hold an @ too, and what comes after the question mark, which signs those of
-# private storage. Where one was taken for a path, a slash is gone.
-_CREDENTIALS = re.compile(r"(?:(?<=://)|(?<=http:/)|(?<=https:/))[^/\s\"]+@")
+# Of URLs: user and password, which may hold an @ too, or a slash, or be cut off before the @; and what comes after the
+# question mark, which signs those of private storage. Where one was taken for a path, a slash is gone.
+_CREDENTIALS = re.compile(
+    r"(?:(?<=://)|(?<=http:/)|(?<=https:/))"
+    r"(?:[^/\s\"]+@|[^/\s\":@\[]*:(?!\d{0,5}(?:[/\s\"'`?#,;.)\]>]|$))(?:[^\s\"]*@|[^\s\"]*))"
+)
+# Those of a proxy, whose address needs no scheme.
+_BARE_CREDENTIALS = re.compile(
+    r"(?<![^\s=,;(\"'])[^\s=,;(\"'/@:]+:[^\s\"'/@]{1,200}@(?=[\w.-]+(?::\d{1,5})?(?:[/\s\"',;)]|$))"
+)
+# What is called a secret, where it is written as NAME=VALUE, in JSON, or as a header.
+_CALLED = (
+    r"(?:TOKEN|PASSW(?:OR)?D|PASSPHRASE|SECRET|CREDENTIAL|COOKIE|AUTHORIZATION"
+    r"|(?:ACCESS|ACCOUNT|API|DEPLOY|PRIVATE|SIGNING|STORAGE)[_-]?KEY|(?<![A-Z])(?:AUTH|PAT|PW))S?(?![A-Z])"
+)
+_SECRET_NAME = re.compile(rf"[\w-]*{_CALLED}[\w-]*", re.IGNORECASE)
+_SECRET_VALUE = re.compile(
+    rf"({_CALLED}[\w-]{{0,40}}[\"']?(?: ?= ?|: ?)(?:(?:Bearer|Basic|token) )?[\"']?)"
+    r"(?:(?<=[\"'])[^\"'\n]+|[^\s\"'&,;)}]+)",
+    re.IGNORECASE,
+)
 # It matches without a question mark, too: what has been looked through is not looked through again.
 _QUERY = re.compile(r"(?:(?<=[a-z]://)|(?<=https:/)|(?<=http:/))([^\s?\"'<>]+)(\?[^\s#\"'<>)]+)?", re.IGNORECASE)
 _HOMES = re.compile(r"(?P<above>/(?:home|Users)/)(?P<name>[^/\s:;,\"'()]+)")
@@ -39,7 +57,13 @@ def without_credentials(text: str) -> str:
 
 def without_secrets(text: str) -> str:
     """Return a text without the credentials and queries of URLs."""
-    return _QUERY.sub(lambda url: f"{url[1]}?..." if url[2] else url[1], _CREDENTIALS.sub("...@", text))
+    text = _QUERY.sub(lambda url: f"{url[1]}?..." if url[2] else url[1], _CREDENTIALS.sub("...@", text))
+    return _SECRET_VALUE.sub(r"\1...", _BARE_CREDENTIALS.sub("...@", text))
+
+
+def shown_value(name: str, value: str) -> str:
+    """Return the value of a variable as it may be shown: not that of one that is called a secret."""
+    return "..." if _SECRET_NAME.fullmatch(name) else without_secrets(value)
 
 
 def redacted(text: str, names: Names) -> str:
@@ -56,12 +80,20 @@ def redacted(text: str, names: Names) -> str:
     return text
 
 
-def redacted_json(data: Any, names: Names | None) -> Any:
-    """Return what the json module writes, every string redacted; only without secrets, where no names are given."""
+def redacted_json(data: Any, names: Names | None, key: str = "") -> Any:
+    """Return what the json module writes, every string redacted; only without secrets, where no names are given.
+
+    :param key: what it is called
+    """
     if isinstance(data, str):
-        return without_secrets(data) if names is None else redacted(data, names)
+        text = shown_value(key, data)
+        return text if names is None else redacted(text, names)
     if isinstance(data, list):
-        return [redacted_json(item, names) for item in data]
+        return [redacted_json(item, names, key) for item in data]
     if isinstance(data, Mapping):
-        return {redacted_json(key, names): redacted_json(item, names) for key, item in data.items()}
+        name = str(data.get("name"))
+        return {
+            redacted_json(key, names): redacted_json(item, names, name if key == "value" else key)
+            for key, item in data.items()
+        }
     return data

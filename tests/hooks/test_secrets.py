@@ -26,6 +26,8 @@ prebuilt = [{{ url = "{address("{name}-{version}.whl")}", hashes = "{address("ha
 
 [tool.torchgraft.env]
 MY_INDEX = "{address("simple")}"
+MY_PROXY = "{CANARY}4:{CANARY}5@127.0.0.1:9"
+MY_TOKEN = "{CANARY}6 {CANARY}7"
 
 [tool.uv]
 extra-index-url = ["{address("uv")}"]
@@ -34,11 +36,21 @@ VARIABLES = {name: address(name) for name in ("PIP_INDEX_URL", "UV_INDEX", "UV_I
 PURE = "from setuptools import setup\nsetup()\n"
 
 
+ADOPT = ("adopt", "--force")
+
+
 @pytest.mark.parametrize(
-    "command", [("plan",), ("plan", "-v"), ("plan", "--json"), ("snapshot",), ("doctor",), ("doctor", "--json")]
+    "command",
+    [
+        *(("plan",), ("plan", "-v"), ("plan", "--json"), ("snapshot",), ("doctor",), ("doctor", "--json"), ("vendor",)),
+        *(ADOPT, (*ADOPT, "--json"), (*ADOPT, "--pull-request")),
+    ],
 )
 def test_no_command_shows_a_secret(make_project: Any, consumer: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
     project = make_project({"setup.py": PURE}, extra=PROJECT)
+    if command[0] in {"adopt", "vendor"}:  # what they show is a difference
+        page = project / "pyproject.toml"
+        page.write_text(page.read_text().replace("torchgraft.build_meta", "setuptools.build_meta"))
     settings = {"TORCHGRAFT_CACHE_DIR": str(tmp_path / "cache"), "TORCHGRAFT_CONSUMER": str(consumer)}
     variables = {**os.environ, **VARIABLES, **settings}
     done = subprocess.run(

@@ -61,3 +61,47 @@ def test_the_names_of_this_account() -> None:
     assert {"ada", "countess"} <= set(names.people)
     assert "/srv/people/countess" in names.homes
     assert all(names.hosts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PROXY=me:S3CRET@proxy:3128  (env)",
+        "http_proxy = 'me:S3CRET@proxy.example.org/'",
+        "https://me:S3/CRET@h/x",
+        "https://me:S3CRET-that-is-cut-o...",
+        "redis://:S3CRET@h:6379/0",
+        "MY_TOKEN=S3CRET  (env)",
+        "-DAPI_KEY='S3C RET'",
+        '-DTOKEN="S3CRET"',
+        "--password=S3CRET --x",
+        '{"x-token": "S3CRET"}',
+        "Authorization: Bearer S3CRET",
+        "https://h/x#access_token=S3CRET",
+        "_auth=S3CRET",
+        "GH_PAT=S3CRET",
+    ],
+)
+def test_credentials_without_a_scheme_and_what_is_called_a_secret(text: str) -> None:
+    assert "S3" not in without_secrets(text)
+    assert without_secrets(without_secrets(text)) == without_secrets(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://localhost:8080/a@b https://[::1]:80/x@y http://h:80, http://h:",
+        "git@github.com:a/b x:y@ z store_key.py: 1 nvidia/cuda:12.8@sha256:00 file://C:/x",
+        "TOKENIZERS_PARALLELISM=false PWD=/x PATH=/y SCCACHE_S3_KEY_PREFIX=z key=1 AUTHOR=me",
+        "#sha256=00&subdirectory=x",
+    ],
+)
+def test_what_only_looks_like_a_secret_stays(text: str) -> None:
+    assert without_secrets(text) == text
+
+
+def test_a_value_in_json_is_one_of_its_name() -> None:
+    kept = {"variables": [{"name": "A", "value": "b"}], "a/token.py": "b"}
+    data = {**kept, "password": {"name": "A_TOKEN", "value": "S3CRET"}, "api-keys": ["S3CRET"]}
+    shown = {**kept, "password": {"name": "A_TOKEN", "value": "..."}, "api-keys": ["..."]}
+    assert redacted_json(data, None) == redacted_json(data, Names()) == shown

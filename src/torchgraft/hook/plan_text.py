@@ -29,6 +29,8 @@ def torch_text(torch: Torch) -> str:
 
 def plan_text(plan: Plan) -> str:
     """Return the plan as a person reads it, every line with its reason."""
+    from ..redaction import shown_value
+
     lines = [
         f"front end  {_front_end_text(plan)}",
         f"consumer   {plan.consumer.reason if plan.consumer else 'none found'}",
@@ -67,7 +69,9 @@ def plan_text(plan: Plan) -> str:
     lines += _section(
         "variables",
         [
-            f"{v.name}={v.value}  ({v.reason})" if v.value is not None else f"{v.name}  ({v.reason})"
+            f"{v.name}={shown_value(v.name, v.value)}  ({v.reason})"
+            if v.value is not None
+            else f"{v.name}  ({v.reason})"
             for v in plan.variables
         ],
     )
@@ -161,9 +165,7 @@ def _prebuilt_text(wheel: PlannedPrebuilt) -> str:
 def _store_text(store: PlannedStore) -> str:
     if store.refused:
         return f"the wheel is not kept: {store.refused}"
-    from ..redaction import without_secrets
-
-    return f"a wheel of the same is looked for, and kept, in {', '.join(map(without_secrets, store.places))}"
+    return f"a wheel of the same is looked for, and kept, in {', '.join(store.places)}"
 
 
 def _rung_line(answer: RungAnswer, *, chosen: bool) -> str:

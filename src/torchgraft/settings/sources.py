@@ -277,7 +277,9 @@ class _SettingsReader:
         self._has_listed = self._has_listed or not close
 
     def _refuse_value(self, origin: str, shown: str, data: object, wanted: str) -> None:
-        found = ", ".join(map(repr, data)) if isinstance(data, tuple) else repr(data)
+        from ..redaction import shown_value
+
+        found = shown_value(shown, ", ".join(map(repr, data)) if isinstance(data, tuple) else repr(data))
         self._refuse(
             f"{shown} is not what it has to be" if origin == shown else f"{origin}: {shown} is wrong",
             "a value that is not understood cannot be obeyed",

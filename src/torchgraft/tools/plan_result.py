@@ -12,6 +12,7 @@ from ..errors import problems_text
 from ..hook.plan_text import SERIAL
 from ..model.decision import Plan
 from ..model.observation import Way
+from ..redaction import shown_value
 from .terminal import wrapped
 
 _MORE = "torchgraft plan -v   (how this torch was found, and all that is decided)"
@@ -83,6 +84,7 @@ def _value(name: str, value: str | None, width: int) -> str:
     """Return what a variable is set to; a path that does not fit is shown from site-packages on, and whole with -v."""
     if value is None:
         return ""
+    value = shown_value(name, value)
     head, folder, rest = value.partition("/site-packages/")
     is_short = len(name) + len(value) + 3 <= width or not folder or " " in head
     return f"={value}" if is_short else f"=...{folder}{rest}"

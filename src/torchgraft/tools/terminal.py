@@ -14,6 +14,7 @@ import textwrap
 from typing import TextIO
 
 from ..errors import shown
+from ..redaction import without_secrets
 
 _NARROWEST, _WIDEST = 60, 110
 _PLAIN = "\x1b[0m"
@@ -68,14 +69,14 @@ _COLOURS = {"+": Colour.GREEN, "-": Colour.RED, "@": Colour.BOLD}
 def diff_text(before: str | None, after: str, name: str) -> str:
     """Return a unified diff, which patch and git understand; in colour on a terminal, unless NO_COLOR is set.
 
-    Line ends are shown as they are, so that a file keeps them.
+    Line ends are shown as they are, so that a file keeps them; secrets are not.
     """
     old = "/dev/null" if before is None else f"a/{name}"
     lines = list(
         difflib.unified_diff(_lines(before or ""), _lines(after), fromfile=old, tofile=f"b/{name}", lineterm="\n")
     )
     ended = [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines]
-    return "".join(_coloured(line) for line in ended)
+    return "".join(_coloured(without_secrets(line)) for line in ended)
 
 
 def _lines(text: str) -> list[str]:

@@ -18,6 +18,7 @@ from ...consumer.uv import project_root
 from ...errors import problems_text, quoted
 from ...files import is_file
 from ...programs import find_programs
+from ...redaction import redacted_json, without_secrets
 from ..front_end_settings import find_front_end_settings, setting_text
 from ..shared_options import bad_argument, folder_argument, refuse_no_project, require_extra
 from ..terminal import diff_text
@@ -156,7 +157,7 @@ def _adopt_one(arguments: argparse.Namespace, target: Path) -> int:
 def _propose(tree: Path, found: Adoptable, adoption: Adoption) -> int:
     """Print the text for the makers of a project, and apart from it what else would change there."""
     stale = find_stale_lines(tree, {}, found.name) if adoption.verdict is not Advice.NOT_NEEDED else ()
-    print(pull_request_text(found, adoption, stale, submodules=is_file(tree / ".gitmodules")))
+    print(without_secrets(pull_request_text(found, adoption, stale, submodules=is_file(tree / ".gitmodules"))))
     if adoption.after is not None:
         print(f"\n{diff_text(found.pyproject, adoption.after, 'pyproject.toml')}")
     texts = {line.file: read_exact_text(tree / line.file) or "" for line in stale}
@@ -238,7 +239,7 @@ def _finish(arguments: argparse.Namespace, plan: DependencyPlan) -> int:
     if arguments.json:
         print(plan_json(plan, written))
     else:
-        print(plan_report(plan))
+        print(without_secrets(plan_report(plan)))
         for path in written:
             print(f"{'' if path != written[0] else chr(10)}written: {_near(path)}")
         if arguments.check:
@@ -259,9 +260,9 @@ def _near(path: Path) -> str:
 def _show(arguments: argparse.Namespace, found: Adoptable, adoption: Adoption, written: Path | None) -> None:
     if arguments.json:
         report = {**to_json(adoption), "name": found.name, "written": None if written is None else str(written)}
-        print(json.dumps(report, indent=2))
+        print(json.dumps(redacted_json(report, None), indent=2))
         return
-    print(adoption_text(found, adoption))
+    print(without_secrets(adoption_text(found, adoption)))
     if written is not None:
         print(f"\nwritten: {written}")
         print("\n".join(["\nnow:", *(f"  {step}" for step in _next_steps(found, written))]))

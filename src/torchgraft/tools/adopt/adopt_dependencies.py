@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from ...codec import to_json
 from ...errors import quoted
 from ...files import digest_of, is_file
+from ...redaction import redacted_json
 from ...settings.sources import read_pyproject
 from ..front_end_settings import find_front_end_settings, setting_text
 from ..terminal import diff_text
@@ -192,7 +193,7 @@ def plan_json(plan: DependencyPlan, written: tuple[Path, ...]) -> str:
         "next": list(plan.next),
         "written": [str(path) for path in written],
     }
-    return json.dumps(report, indent=2)
+    return json.dumps(redacted_json(report, None), indent=2)
 
 
 def plan_report(plan: DependencyPlan) -> str:

@@ -7,6 +7,7 @@ import json
 
 from ...codec import to_json
 from ...errors import ConfigError, Problem, quoted
+from ...redaction import redacted_json, without_secrets
 from ...settings.sources import read_pyproject
 from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable, read_exact_text
 from ..adopt.adoption import IN_TREE, Adoptable, adoption_text
@@ -89,7 +90,7 @@ def _vendor(arguments: argparse.Namespace) -> int:
     if arguments.json:
         texts = {"manifest_in": after["MANIFEST.in"], "gitattributes": after[".gitattributes"]}
         report = {**to_json(adoption), **texts, "version": own.version, "written": arguments.write}
-        print(json.dumps(report, indent=2))
+        print(json.dumps(redacted_json(report, None), indent=2))
         return 0
     lines = [f"{IN_TREE} is torchgraft {own.version} now, {len(own.files)} files; commit it", "", _LINTERS, ""]
     lines.append("[build-system] requires has to have what it needs:")
@@ -102,7 +103,7 @@ def _vendor(arguments: argparse.Namespace) -> int:
         lines += ["", f"See that {IN_TREE} is in the sdist: its backend does not know that it has to be."]
     if any(text is not None for text in (adoption.after, *after.values())):
         lines += ["", "written" if arguments.write else "these files are not changed without --write"]
-    print("\n".join(lines))
+    print(without_secrets("\n".join(lines)))
     return 0
 
 
