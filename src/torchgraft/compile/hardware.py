@@ -12,8 +12,9 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ..consumer.ownership import NOBODY, who_may
 from ..files import is_folder, read_text, real
 from ..installed.torch import read_architectures
 from ..model.hardware_values import Hardware
@@ -87,6 +88,8 @@ def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
         compilers=compilers,
         cudas=() if hook.asks or locked else tuple(torch.cuda for torch in torches if torch.cuda),
         build_paths=build_paths,
+        guess=consumer is not None and not consumer.is_named and consumer.prefix != build.prefix,
+        trusting=who_may(config.trust, settings.source),
     )
     return replace(hardware, caches=_caches(settings.variables)) if hook.builds else hardware
 
@@ -110,6 +113,8 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
     compilers: bool = False,
     cudas: tuple[str, ...] = (),
     build_paths: Collection[str] = (),
+    guess: bool = False,
+    trusting: Mapping[str, Any] = NOBODY,
 ) -> Hardware:
     """Return what the machine offers to the build; without any of these needs, processors and memory alone.
 
@@ -120,6 +125,8 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
     :param gpus: whether a rule of the package is about them, `compilers` the same
     :param cudas: versions of CUDA that may be compiled for, empty where that is not known
     :param build_paths: those of `search_paths` that are the build environment's
+    :param guess: whether the others are those of a consumer that is a guess
+    :param trusting: who may change what is run without being named, as `who_may` returns it
     """
     users_jobs = variables.get("MAX_JOBS", "")  # torch asks isdigit(), too
     hardware = replace(read_machine(), users_jobs=int(users_jobs) if re.fullmatch(r"[0-9]{1,9}", users_jobs) else 0)
@@ -147,7 +154,13 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
     from .toolkits import find_toolkits, find_wheel_names
 
     search = find_toolkits(
-        variables, search_paths=search_paths, prefixes=prefixes, cudas=cudas, build_paths=build_paths
+        variables,
+        search_paths=search_paths,
+        prefixes=prefixes,
+        cudas=cudas,
+        build_paths=build_paths,
+        guess=guess,
+        trusting=trusting,
     )
     return replace(
         hardware,

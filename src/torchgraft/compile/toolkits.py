@@ -12,9 +12,12 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from ..consumer.ownership import NOBODY, read_exposures
 from ..files import is_file, is_folder, names_in, real
 from ..model.hardware_values import Toolkit
+from ..model.observation import Exposure
 from ..programs import find_programs
 from ..values import dataclass
 from .nvcc import (
@@ -41,6 +44,7 @@ PLACES = (
 
 # Of homes, in torch's order. What is wrong with one begins with NAME=VALUE.
 _VARIABLES = ("CUDA_HOME", "CUDA_PATH")
+_ON_PATH = "nvcc on PATH"
 # Since CUDA 13 all of a toolkit is in one folder; before, each wheel had its own. cudnn, nccl, nvshmem and cusparselt
 # are no part of a toolkit, and have generic header names.
 _TREE = re.compile(r"cu\d+")
@@ -84,20 +88,21 @@ class WheelTree:
 class _Candidate:
     """An nvcc that may be there. `home` is the folder it was looked for in, None where only nvcc was named.
 
-    `fault` says what it means that there is none; "" where that is nothing to speak of.
+    `fault` says what it means that there is none; "" where that is nothing to speak of. `guess`: nobody has named it.
     """
 
     nvcc: str
     source: str
     home: str | None = None
     fault: str = ""
+    guess: bool = False
 
 
 class _UnusableError(Exception):
     """A candidate that cannot be used; the text says why."""
 
 
-def find_toolkits(
+def find_toolkits(  # noqa: PLR0913 - each is another place to look in
     variables: Mapping[str, str],
     *,
     search_paths: tuple[str, ...],
@@ -105,6 +110,8 @@ def find_toolkits(
     cudas: tuple[str, ...] = (),
     build_paths: Collection[str] = (),
     places: tuple[str, ...] = PLACES,
+    guess: bool = False,
+    trusting: Mapping[str, Any] = NOBODY,
 ) -> ToolkitSearch:
     """Return every toolkit that is named, on PATH, in a usual place, in a conda environment, or made of wheels.
 
@@ -116,6 +123,8 @@ def find_toolkits(
         (3 ms; from a network drive more), the next one where it does not; all of them where this is empty
     :param build_paths: those of `search_paths` that are the build environment's
     :param places: patterns of homes
+    :param guess: whether `prefixes`, and what is not the build environment's, are a guess
+    :param trusting: who may change what is run without being named, as `who_may` returns it
     """
     trees = find_wheel_trees(search_paths, build_paths=build_paths)
     found: dict[str, tuple[_Candidate, Toolkit]] = {}
@@ -123,10 +132,11 @@ def find_toolkits(
     seen: set[tuple[str, str]] = set()
     candidates = itertools.chain(
         _named(variables),
-        (_Candidate(nvcc=path, source="nvcc on PATH") for path in find_programs(NVCC, variables)),
+        (_Candidate(nvcc=path, source=_ON_PATH) for path in find_programs(NVCC, variables)),
         _placed(places),
-        _in_environments((*prefixes, variables.get("CONDA_PREFIX", ""))),
-        (_in_home(tree.folder, source=tree.owner) for tree in trees),
+        _in_environments((variables.get("CONDA_PREFIX", ""),)),
+        _in_environments(prefixes, guess=guess),
+        (_in_home(tree.folder, source=tree.owner, guess=guess and not tree.in_build) for tree in trees),
     )
     for candidate in candidates:
         # Not the real path of nvcc: a home of links has another one's nvcc, and other headers.
@@ -136,6 +146,9 @@ def find_toolkits(
         seen.add(key)
         if not is_file(Path(candidate.nvcc)):
             faults += [candidate.fault] if candidate.fault else []
+            continue
+        if others := _others(candidate, trusting):
+            faults.append(f"{candidate.nvcc} ({candidate.source}) is not used: {others}")
             continue
         try:
             toolkit = _read(candidate, variables, trees=trees, known=found)
@@ -209,18 +222,28 @@ def _placed(places: tuple[str, ...]) -> Iterator[_Candidate]:
         # /usr/local/cuda is a link to one of the others.
         for folder in dict.fromkeys(real(Path(path)) for path in sorted(glob.glob(pattern))):  # noqa: PTH207
             if is_folder(Path(folder)):
-                yield _in_home(folder, source=_fixed_part(pattern), fault=f"{folder} has no bin/{NVCC}")
+                fault = f"{folder} has no bin/{NVCC}"
+                yield _in_home(folder, source=_fixed_part(pattern), fault=fault, guess=True)
 
 
-def _in_environments(prefixes: tuple[str, ...]) -> Iterator[_Candidate]:
+def _in_environments(prefixes: tuple[str, ...], *, guess: bool = False) -> Iterator[_Candidate]:
     for prefix in dict.fromkeys(prefixes):
         if prefix and is_folder(Path(prefix, "conda-meta")):
-            yield _in_home(prefix, source=f"the conda environment {prefix}")
+            yield _in_home(prefix, source=f"the conda environment {prefix}", guess=guess)
 
 
-def _in_home(home: str, *, source: str, fault: str = "") -> _Candidate:
+def _in_home(home: str, *, source: str, fault: str = "", guess: bool = False) -> _Candidate:
     folder = Path(home).absolute()
-    return _Candidate(nvcc=str(folder / "bin" / NVCC), source=source, home=str(folder), fault=fault)
+    return _Candidate(nvcc=str(folder / "bin" / NVCC), source=source, home=str(folder), fault=fault, guess=guess)
+
+
+def _others(candidate: _Candidate, trusting: Mapping[str, Any]) -> str:
+    """Return who could have put another nvcc where we found one that nobody named: it is about to be started."""
+    if candidate.source in {*_VARIABLES, "CUDACXX", _ON_PATH}:
+        return ""
+    found = read_exposures([Path(candidate.nvcc), Path(candidate.nvcc).parent], **trusting)
+    others = (one for one in found if candidate.guess or one.by == Exposure.EVERYBODY)
+    return next((f"{one.by} can change {one.path}" for one in others), "")
 
 
 def _fixed_part(pattern: str) -> str:

@@ -10,15 +10,19 @@ import functools
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
+from ..files import names_in, real
 from ..model.observation import Consumer, Exposure
 
 _ROOT = 0
-# Files of torch that are looked at: all of them take 0.15 s, which only compiling is worth.
-_MOST_FILES, _MOST_FILES_UNBUILT = 50_000, 500
+NOBODY: Mapping[str, Any] = MappingProxyType({})  # is trusted
+# Files of torch and the like that are looked at: all take 0.2 s, which only compiling is worth.
+_MOST_FILES, _MOST_FILES_UNBUILT = 50_000, 1000
 # Who is in one of these may become root anyway; Debian's staff installs into /usr/local without.
 _GROUPS_OF_ROOT = frozenset({"wheel", "admin"} if sys.platform == "darwin" else {"wheel", "sudo", "staff"})
 
@@ -39,29 +43,30 @@ def read_exposures(
         return ()
     roots = frozenset(os.path.realpath(os.path.expanduser(path)) for path in trusted)  # noqa: PTH111 - Path's raises
     ours = frozenset({_ROOT, os.geteuid(), *owners})
+    places = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - without a look at its links
+    places = [place for place in places if not _is_below(place, roots)]
     found: dict[str, str] = {}
-    passed: set[str] = set()
-    for place in (os.path.abspath(path) for path in paths):  # noqa: PTH100 - without a look at its links
-        if roots and _is_below(place, roots):
-            continue
-        for entry, facts in chain([(place, _facts(place))], _below(place, most_below)):
-            if by := _who(entry, facts, ours, is_way=False):
-                found.setdefault(entry, by)
-        way = [place]
+    passed: set[tuple[str, bool]] = set()
+    way = [(place, False) for place in reversed(places)]
+    for below, about in chain([("", None)], _below(places, most_below)):
+        if by := _who(below, about, ours, is_way=False):
+            found.setdefault(below, by)
+        if about is not None and stat.S_ISLNK(about.st_mode):
+            way.append((below, False))
         while way:
-            entry = way.pop()
-            if entry in passed:
+            entry, is_way = way.pop()
+            if (entry, is_way) in passed:
                 continue
-            passed.add(entry)
+            passed.add((entry, is_way))
             facts = _facts(entry)
-            if by := _who(entry, facts, ours, is_way=True):
+            if by := _who(entry, facts, ours, is_way=is_way):
                 found.setdefault(entry, by)
             folder = entry.rpartition("/")[0] or "/"
-            way.append(folder)
+            way.append((folder, True))
             if facts is not None and stat.S_ISLNK(facts.st_mode):
                 with contextlib.suppress(OSError):
-                    way.append(os.path.normpath(Path(folder, Path(entry).readlink())))
-    return tuple(Exposure(path=place, by=by) for place, by in sorted(found.items()))
+                    way.append((os.path.normpath(Path(folder, Path(entry).readlink())), is_way))
+    return tuple(Exposure(path=place, by=by) for place, by in sorted(found.items()) if not _is_below(place, roots))
 
 
 def read_graft_exposures(
@@ -70,14 +75,25 @@ def read_graft_exposures(
     """Return what others can change of all that a graft links: they could make the build run anything."""
     if consumer.torch is None:
         return ()
-    targets = {Path(link.target) for distribution in consumer.distributions for link in distribution.links}
     torch = Path(consumer.torch.folder)
-    linked = {*targets, *(target.parent for target in targets), torch.parent, Path(consumer.prefix, "pyvenv.cfg")}
+    targets = {link.target for distribution in consumer.distributions for link in distribution.links}
+    linked = [torch, *(Path(target) for target in sorted(targets) if target != str(torch))]
+    # Where more is imported from, and what says where torch is.
+    sites = (Path(folder) for folder in consumer.search_path)
+    paths = (site / name for site in sites for name in names_in(site) if name.endswith(".pth") or name[:4] == "__ed")
+    around = sorted({*(path.parent for path in linked), Path(consumer.prefix, "pyvenv.cfg"), *paths})
     most = _MOST_FILES if compiles else _MOST_FILES_UNBUILT
-    return (
-        *read_exposures(sorted(linked), trusted=trusted, owners=owners),
-        *read_exposures([torch], trusted=trusted, owners=owners, most_below=most),
+    exposures = (
+        *read_exposures(around, trusted=trusted, owners=owners),
+        *read_exposures(linked, trusted=trusted, owners=owners, most_below=most),
     )
+    return tuple(dict.fromkeys(exposures))
+
+
+def who_may(trust: Iterable[str], source: Path) -> dict[str, Any]:
+    """Return who is trusted: whose source tree is built makes the build run anything anyway."""
+    owner = owner_of(source)
+    return {"trusted": trust, "owners": () if owner is None else (owner,)}
 
 
 def foreign_place(folder: Path, *, trusted: Iterable[str] = ()) -> str:
@@ -103,6 +119,8 @@ def owner_of(path: Path) -> int | None:
 
 
 def _is_below(place: str, roots: frozenset[str]) -> bool:
+    if not roots:
+        return False
     with contextlib.suppress(OSError, ValueError):
         return any(os.path.commonpath([root, os.path.realpath(place)]) == root for root in roots)
     return False
@@ -115,17 +133,20 @@ def _facts(path: str) -> os.stat_result | None:
         return None
 
 
-def _below(path: str, most: int) -> Iterator[tuple[str, os.stat_result | None]]:
-    folders, left = [path], most
+def _below(places: Iterable[str], most: int) -> Iterator[tuple[str, os.stat_result | None]]:
+    folders, left, seen = list(places), most, set[str]()
     while folders and left > 0:
         folder = folders.pop(0)
+        if (place := real(Path(folder))) in seen:
+            continue
+        seen.add(place)
         with contextlib.suppress(OSError, ValueError), os.scandir(folder) as entries:
-            for entry in entries:
+            for entry in islice(entries, left):
                 left -= 1
                 # Of one that cannot be looked at, as where it has just gone, nothing is known; of those behind it, all.
                 facts = _facts(entry.path)
                 yield entry.path, facts
-                if facts is not None and stat.S_ISDIR(facts.st_mode):
+                if facts is not None and (stat.S_ISDIR(facts.st_mode) or stat.S_ISLNK(facts.st_mode)):
                     folders.append(entry.path)
 
 

@@ -9,14 +9,13 @@ import dataclasses
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import canonicalize_name
 
 from ..compile.plan_needs import concerns_compilers, users_switch, uses_ninja, with_users_switch
 from ..consumer.environment import holds_torch, is_throw_away, python_path_of, read_environment
 from ..consumer.front_end import Caller, find_caller
-from ..consumer.ownership import owner_of, read_exposures, read_graft_exposures
+from ..consumer.ownership import read_exposures, read_graft_exposures, who_may
 from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
 from ..consumer.rules import find_consumer
 from ..installed.distributions import find_unmet, list_distributions, read_distributions
@@ -124,9 +123,10 @@ def take_snapshot_at(settings: Settings, hook: Hook, place: Place, python: Pytho
         others = [read(found) for found in look(torch_importable=False).found]
         passing = Passing(consumer=_with_torch_first(others), chosen=_is_torch_chosen(settings, place.project, caller))
     rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))
+    trusting = who_may(settings.config.trust, settings.source)
     if consumer is not None:
         torch = _with_architectures(settings.config, place.project, hook, consumer.torch)
-        exposures = read_graft_exposures(consumer, compiles=hook.builds, **_who_may(settings))
+        exposures = read_graft_exposures(consumer, compiles=hook.builds, **trusting)
         consumer = dataclasses.replace(consumer, torch=torch, writable_by_others=exposures)
     return Snapshot(
         hook=hook,
@@ -137,7 +137,7 @@ def take_snapshot_at(settings: Settings, hook: Hook, place: Place, python: Pytho
         rivals=rivals,
         passing=passing,
         locked=wanted.locked,
-        lock_exposures=read_exposures([Path(wanted.locked.file)], **_who_may(settings)) if wanted.locked else (),
+        lock_exposures=read_exposures([Path(wanted.locked.file)], **trusting) if wanted.locked else (),
         asked_for=wanted.asked_for,
         asked_faults=wanted.faults,
         unmet=_unmet(place.project, wanted, passing.consumer if passing else consumer, python, caller),
@@ -288,12 +288,6 @@ def _env_conditions_met(settings: Settings) -> tuple[str, ...]:
     from ..settings.tables import env_conditions_met
 
     return env_conditions_met(settings.config.when, settings.variables)
-
-
-def _who_may(settings: Settings) -> dict[str, Any]:
-    """Return who is trusted: whose source tree is built makes the build run anything anyway."""
-    owner = owner_of(settings.source)
-    return {"trusted": settings.config.trust, "owners": () if owner is None else (owner,)}
 
 
 def _is_rival(one: Consumer, chosen: Consumer | None) -> bool:

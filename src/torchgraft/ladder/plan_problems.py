@@ -138,7 +138,7 @@ def _about_trust(snapshot: Snapshot, choice: Choice, way: Way) -> tuple[Problem,
 
 def _is_given(snapshot: Snapshot, consumer: Consumer) -> bool:
     """Return whether an environment was named, is the front end's, or is where the hook runs anyway."""
-    return consumer.certain or consumer.rule is Rule.TOLD or consumer.prefix == snapshot.build.prefix
+    return consumer.is_named or consumer.prefix == snapshot.build.prefix
 
 
 def _exposed(exposures: tuple[Exposure, ...], verb: str, place: str, guess: str, cure: str) -> list[Problem]:

@@ -211,6 +211,11 @@ class Consumer:
     writable_by_others: tuple[Exposure, ...] = ()
     customized: str = ""
 
+    @property
+    def is_named(self) -> bool:
+        """Whether a setting names it, or the front end shows it; else it is a guess."""
+        return self.certain or self.rule is Rule.TOLD
+
 
 @dataclass(frozen=True, kw_only=True)
 class RuleAnswer:

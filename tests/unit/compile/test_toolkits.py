@@ -48,6 +48,20 @@ def only(found: ToolkitSearch) -> Toolkit:
     return found.toolkits[0]
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_nothing_is_started_that_nobody_named_and_others_may_have_put_there(tmp_path: Path, mode: int) -> None:
+    home, site = install_toolkit(tmp_path / "open" / "cuda-12.8", "12.8"), tmp_path / "site"
+    (site / "nvidia").mkdir(parents=True)
+    (site / "nvidia" / "cu13").symlink_to(home)
+    (home / "bin").chmod(mode)
+    for found in (search(places=(tmp_path / "open" / "cuda*",)), search(paths=(site,))):
+        assert found.toolkits == ()
+        assert "is not used: any user can change" in found.faults[0]
+    assert runs(home) == []
+    search({"CUDA_HOME": str(home)})
+    assert runs(home)
+
+
 @pytest.mark.parametrize(("version", "gcc"), [("12.4", 13), ("12.8", 14), ("13.0", 15), ("13.4", 16)])
 def test_the_newest_gcc_that_a_toolkit_takes(version: str, gcc: int) -> None:
     assert parse_highest_gcc((HOST_CONFIG / f"{version}.h").read_text()) == gcc

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.consumer.ownership import owner_of, read_exposures
+from support import sites
+from torchgraft.consumer.ownership import owner_of, read_exposures, read_graft_exposures
+from torchgraft.installed.torch import read_torch
+from torchgraft.model.observation import Consumer, Distribution, Link, Rule
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX permissions")
 ROOT = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
@@ -48,6 +51,47 @@ def test_links_are_followed(tmp_path: Path) -> None:
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "link").symlink_to("open/site")
     assert exposed(tmp_path / "link") == {str(tmp_path / "open"): "any user"}
+
+
+def test_what_links_below_lead_to(tmp_path: Path) -> None:
+    for name in ("torch", "elsewhere/folder", "sticky"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "sticky").chmod(0o1777)
+    for name in ("elsewhere/a.py", "elsewhere/folder/b.py"):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o666)
+    for name, target in (("a.py", "elsewhere/a.py"), ("b", "elsewhere/folder"), ("c", "sticky"), ("loop", "torch")):
+        (tmp_path / "torch" / name).symlink_to(tmp_path / target)
+    assert set(exposed(tmp_path / "torch", most_below=99)) == {
+        *(str(tmp_path / name) for name in ("elsewhere/a.py", "torch/b/b.py", "sticky"))
+    }
+    assert list(exposed(tmp_path / "torch" / "c")) == [str(tmp_path / "sticky")]
+    assert exposed(tmp_path / "torch" / "c", tmp_path / "torch" / "a.py", trusted=(str(tmp_path / "sticky"),)) == {
+        str(tmp_path / "elsewhere" / "a.py"): "any user"
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["torch-2.8.0.dist-info/entry_points.txt", "extra.pth", "__editable___torch_2_8_0_finder.py", "dep/a/b.py"]
+)
+def test_what_is_linked_beside_torch(tmp_path: Path, name: str) -> None:
+    site = tmp_path / "lib/python3.11/site-packages"
+    sites.install_torch(site)
+    sites.write(site, {name: ""})
+    (site / name).chmod(0o666)
+    torch = read_torch((str(site),), architectures=False).torch
+    linked = ("torch", "torch-2.8.0.dist-info", "dep")
+    links = tuple(Link(name=name, target=str(site / name)) for name in linked)
+    consumer = Consumer(
+        prefix=str(tmp_path),
+        rule=Rule.TOLD,
+        certain=True,
+        why="",
+        search_path=(str(site),),
+        distributions=(Distribution(name="torch", version="2.8.0", links=links),),
+        torch=torch,
+    )
+    assert [one.path for one in read_graft_exposures(consumer, compiles=True)] == [str(site / name)]
 
 
 def test_what_is_trusted_with_what_is_above_it(tmp_path: Path) -> None:

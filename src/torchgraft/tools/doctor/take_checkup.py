@@ -17,6 +17,7 @@ from ... import __version__
 from ...compile.gpus import NVML_NAMES, opened_nvml
 from ...compile.hardware import take_hardware
 from ...consumer.environment import is_environment
+from ...consumer.ownership import who_may
 from ...consumer.processes import take_python
 from ...errors import ConfigError, Problem
 from ...model.hardware_values import Hardware
@@ -78,6 +79,8 @@ def _take_hardware(settings: Settings, snapshot: Snapshot) -> Hardware:
         search_paths=consumer.search_path if consumer else (),
         prefixes=(consumer.prefix,) if consumer else (),
         cuda=True,
+        guess=consumer is not None and not consumer.is_named,
+        trusting=who_may(settings.config.trust, settings.source),
     )
 
 
