@@ -92,3 +92,8 @@ def check(
     assert "has a bug" not in said
     assert "torchgraft/hook" not in said.rpartition("Traceback")[2] if "Traceback" in said else True
     assert f"error[{code}]" in said if code else "error[" not in said
+
+
+def test_a_folder_for_metadata_that_is_not_there(make_project: Any, make_caller: Any, tmp_path: Path) -> None:
+    caller = make_caller(make_project({"setup.py": PURE}))
+    assert caller.prepare_metadata_for_build_wheel(str(tmp_path / "not" / "there")).endswith(".dist-info")

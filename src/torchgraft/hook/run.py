@@ -46,6 +46,7 @@ def prepare_metadata(hook: Hook, directory: str, config_settings: Mapping[str, A
     call = _plan_with_dependencies(hook, config_settings)
     if call.plan.way is Way.OFF:
         return str(run_hook(call, (directory, call.config_settings)))
+    Path(directory).mkdir(parents=True, exist_ok=True)
     try:
         with metadata_alone(Path(directory), from_files=call.plan.from_files):
             name, reads = _delegates_metadata(call, directory)
