@@ -28,7 +28,7 @@ _CALLED = (
 )
 _SECRET_NAME = re.compile(rf"[\w-]*{_CALLED}[\w-]*", re.IGNORECASE)
 _SECRET_VALUE = re.compile(
-    rf"({_CALLED}[\w-]{{0,40}}[\"']?(?: ?= ?|: ?)(?:(?:Bearer|Basic|token) )?[\"']?)"
+    rf"({_CALLED}[\w-]{{0,40}}[\"']?(?: ?= ?|(?<=[\"']): ?|: ?(?=(?:Bearer|Basic) ))(?:(?:Bearer|Basic|token) )?[\"']?)"
     r"(?:(?<=[\"'])[^\"'\n]+|[^\s\"'&,;)}]+)",
     re.IGNORECASE,
 )

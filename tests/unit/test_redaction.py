@@ -91,7 +91,7 @@ def test_credentials_without_a_scheme_and_what_is_called_a_secret(text: str) -> 
     "text",
     [
         "http://localhost:8080/a@b https://[::1]:80/x@y http://h:80, http://h:",
-        "git@github.com:a/b x:y@ z store_key.py: 1 nvidia/cuda:12.8@sha256:00 file://C:/x",
+        "git@github.com:a/b x:y@ z store_key.py: 1 /etc/passwd: 3 kB in nvidia/cuda:12.8@sha256:00 file://C:/x",
         "TOKENIZERS_PARALLELISM=false PWD=/x PATH=/y SCCACHE_S3_KEY_PREFIX=z key=1 AUTHOR=me",
         "#sha256=00&subdirectory=x",
     ],
