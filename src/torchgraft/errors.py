@@ -43,9 +43,12 @@ class Problem:
     fixes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, *, code: str, headline: str, why: str = "", fixes: tuple[str, ...] = (), **evidence: str) -> Problem:
-        """Return a problem with its evidence by name: `torch="2.8.0 in ..."`."""
-        found = tuple(Evidence(label=label, text=text) for label, text in evidence.items())
+    def of(
+        cls, *, code: str, headline: str, why: str = "", fixes: tuple[str, ...] = (), **evidence: str | Iterable[str]
+    ) -> Problem:
+        """Return a problem with its evidence by name, `torch="2.8.0 in ..."`, one line or several."""
+        lines = ((label, [said] if isinstance(said, str) else said) for label, said in evidence.items())
+        found = tuple(Evidence(label=label, text=text) for label, texts in lines for text in texts)
         return cls(code=code, headline=headline, evidence=found, why=why, fixes=fixes)
 
 
@@ -63,7 +66,13 @@ class TorchgraftError(Exception):
 
     @classmethod
     def of(  # noqa: PYI019 - Python 3.10 has no Self
-        cls: type[E], *, code: str, headline: str, why: str = "", fixes: tuple[str, ...] = (), **evidence: str
+        cls: type[E],
+        *,
+        code: str,
+        headline: str,
+        why: str = "",
+        fixes: tuple[str, ...] = (),
+        **evidence: str | Iterable[str],
     ) -> E:
         """Return the error of one problem."""
         return cls(Problem.of(code=code, headline=headline, why=why, fixes=fixes, **evidence))

@@ -106,11 +106,11 @@ def _version_in(command: str, path: str, variables: Mapping[str, str]) -> str:
 
 def _default(variables: Mapping[str, str], path: str, *, known: Collection[str]) -> Iterator[HostCompiler]:
     """Yield what is used where nothing is set: torch takes c++, nvcc gcc, make and CMake cc and c++."""
-    seen = set(known)
+    taken = set(known)
     for name, other in (("cc", "c++"), ("gcc", "g++"), ("clang", "clang++")):
         cc, cxx = _program(name, path), _program(other, path)
-        if cc and cxx and real(Path(cxx)) not in seen:
-            seen.add(real(Path(cxx)))
+        if cc and cxx and real(Path(cxx)) not in taken:
+            taken.add(real(Path(cxx)))
             family = _driver(cxx).family
             version = _take_version([cxx], family, variables)
             if version:

@@ -10,7 +10,7 @@ import string
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..errors import Evidence, Problem
+from ..errors import Problem
 from ..model.hardware_values import HostCompiler
 from ..model.observation import Snapshot
 from ..model.torch_values import Torch
@@ -89,10 +89,10 @@ def no_compiler(compilers: tuple[HostCompiler, ...] = ()) -> Problem:
 
     :param compilers: those that the user has set, and that cannot be used
     """
-    return Problem(
+    return Problem.of(
         code="no-compiler",
         headline="there is no C++ compiler",
-        evidence=tuple(Evidence(label="set", text=_unusable(compiler)) for compiler in compilers),
+        set=map(_unusable, compilers),
         why="an extension has to be compiled; nvcc compiles for GPUs alone, and needs gcc or clang for the rest",
         fixes=("apt-get install g++", "conda install -c conda-forge gxx"),
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import Evidence, Problem
+from ..errors import Problem
 from ..ladder.torch_problems import install_fix
 from ..model.decision import Compiling, Planned, PlannedToolkit, PlannedVariable
 from ..model.observation import Hook, Rule, Snapshot
@@ -220,10 +220,10 @@ def _not_installed(snapshot: Snapshot, torch: Torch, requirement: Planned) -> Pr
     consumer = snapshot.consumer
     faults = snapshot.hardware.toolkit_faults if snapshot.hardware else ()
     if consumer is None or consumer.rule is Rule.IMPORTABLE or consumer.torch is not None:
-        return Problem(
+        return Problem.of(
             code="no-cuda-toolkit",
             headline=f"the front end did not install {requirement.text} for the build",
-            evidence=tuple(Evidence(label="unfit", text=fault) for fault in faults[:3]),
+            unfit=faults[:3],
             why=f"{requirement.reason}; without build isolation nothing is installed",
             fixes=(install_fix(snapshot, consumer, requirement.text), "leave out --no-build-isolation"),
         )

@@ -5,7 +5,7 @@ May not start hipcc or icpx, nor set up oneAPI's environment: its own script set
 
 from __future__ import annotations
 
-from ..errors import Evidence, Problem
+from ..errors import Problem
 from ..model.decision import Compiling, PlannedVariable
 from ..model.hardware_values import RocmToolkit
 from ..model.observation import Snapshot
@@ -86,13 +86,11 @@ def plan_sycl(config: Config, snapshot: Snapshot, torch: Torch) -> Problem | Non
         return None
     found = hardware.sycl[:1]
     script = found[0].setvars if found and found[0].setvars else "/opt/intel/oneapi/setvars.sh"
-    return Problem(
+    return Problem.of(
         code="no-sycl-compiler",
         headline=f"icpx, which compiles SYCL code for torch {torch.version}, is not on PATH",
-        evidence=(
-            Evidence(label="torch", text=torch_place(torch)),
-            *(Evidence(label="icpx", text=f"{c.icpx} ({c.source}), not on PATH") for c in found),
-        ),
+        torch=torch_place(torch),
+        icpx=[f"{c.icpx} ({c.source}), not on PATH" for c in found],
         why="torch runs oneAPI's compiler from PATH alone",
         fixes=(
             *(() if found else ("apt-get install intel-oneapi-dpcpp-cpp   (from Intel's repository)",)),

@@ -1,6 +1,6 @@
 """Which CUDA toolkit compiles for the chosen torch, and with the C library of the machine.
 
-May not assemble one; the plan only says from which trees.
+May not assemble one; the plan only says from which folders.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from ..errors import Evidence, Problem
+from ..errors import Problem
 from ..ladder.torch_problems import install_fix
 from ..model.decision import Planned, PlannedToolkit
 from ..model.hardware_values import Hardware, HostCompiler, Toolkit
@@ -110,9 +110,9 @@ def _local(snapshot: Snapshot, hardware: Hardware, torch: Torch, toolkit: Toolki
     if is_other_minor(toolkit.version, torch):
         notes.append(f"the toolkit is CUDA {toolkit.version}, torch's is {torch.cuda}: the same major version works")
         notes += _faults_of_others(hardware)  # one of the same minor version may be among them
-    trees = _trees(snapshot, hardware, major(toolkit.version))
-    layers = (toolkit.home, *(tree for tree in trees if tree != toolkit.home))
-    from_wheels = toolkit.home in trees
+    of_wheels = _wheel_folders(snapshot, hardware, major(toolkit.version))
+    layers = (toolkit.home, *(tree for tree in of_wheels if tree != toolkit.home))
+    from_wheels = toolkit.home in of_wheels
     planned = PlannedToolkit(home=toolkit.home, version=toolkit.version, reason=reason)
     if from_wheels or (toolkit.missing_headers and len(layers) > 1):
         if not from_wheels:
@@ -132,7 +132,7 @@ def _local(snapshot: Snapshot, hardware: Hardware, torch: Torch, toolkit: Toolki
     )
 
 
-def _trees(snapshot: Snapshot, hardware: Hardware, cuda: int) -> tuple[str, ...]:
+def _wheel_folders(snapshot: Snapshot, hardware: Hardware, cuda: int) -> tuple[str, ...]:
     """Return the folders of NVIDIA's wheels of one major version: nvidia/cu13, or nvidia/cublas and the like."""
     wanted = re.compile(f"cu{cuda}" if cuda >= _FIRST_ON_PYPI else r"(?!cu[0-9]+\Z).*")
     return tuple(tree for tree in hardware.wheel_trees if wanted.fullmatch(snapshot.python.path(tree).name))
@@ -194,14 +194,12 @@ def _mismatch(hardware: Hardware, torch: Torch) -> Problem:
     package = f"cuda-toolkit-{cuda.replace('.', '-')}"
     found = hardware.toolkits
     what = f"nvcc {found[0].version} cannot compile" if found else "no CUDA toolkit to compile"
-    return Problem(
+    return Problem.of(
         code="cuda-mismatch" if found else "no-cuda-toolkit",
         headline=f"{what} for a PyTorch built with CUDA {torch.cuda}",
-        evidence=(
-            Evidence(label="torch", text=torch_place(torch)),
-            *(Evidence(label="nvcc", text=f"{t.version} at {t.nvcc} ({t.source})") for t in found[:3]),
-            *(Evidence(label="unfit", text=fault) for fault in hardware.toolkit_faults[:3]),
-        ),
+        torch=torch_place(torch),
+        nvcc=[f"{t.version} at {t.nvcc} ({t.source})" for t in found[:3]],
+        unfit=hardware.toolkit_faults[:3],
         why=f"an extension and its PyTorch must share CUDA's major version, and PyPI has no nvcc for CUDA {its_major}",
         fixes=(
             f"conda install -c nvidia cuda-toolkit={cuda}",

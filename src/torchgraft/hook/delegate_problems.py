@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from ..errors import Evidence, Problem, install_command, quoted
+from ..errors import Problem, install_command, quoted
 from ..ladder.torch_problems import OF_PROJECTS
 from ..model.decision import Delegate, Plan
 from ..model.observation import FrontEndName, Hook, Rule
@@ -93,10 +93,10 @@ def delegate_failed(plan: Plan, how: str, *, telling: TellingLines | None = None
     """
     said = telling.error if telling else ""
     place = telling.place if telling and _NO_MODULE.match(said) else ""
-    return Problem(
+    return Problem.of(
         code="delegate-failed",
         headline=f"{plan.delegate.backend} failed in {plan.hook.value}: {how}",
-        evidence=(Evidence(label="said", text=said),) if said else (),
+        said=[said] if said else (),
         why=f"torch itself imports it, in {place}" if "torch" in Path(place).parts else "",
         fixes=tuple(_requiring(plan, said)),
     )

@@ -103,13 +103,15 @@ def download_text(plan: Plan) -> str:
     """Return what is said before the front end downloads a torch for a wheel of which nobody knows where it goes."""
     command = "python -m build" if plan.front_end.name is FrontEndName.BUILD else plan.front_end.command
     takes_settings = plan.front_end.name in {FrontEndName.BUILD, FrontEndName.PDM, FrontEndName.PIP, FrontEndName.UV}
-    typed = f"{command} -C torchgraft.{{}}={{}}" if takes_settings else f"TORCHGRAFT_{{}}={{}} {command}"
-    names = ("consumer", "torch") if takes_settings else ("CONSUMER", "TORCH")
+    consumer, torch_setting = (
+        f"{command} -C torchgraft.{key}={value}" if takes_settings else f"TORCHGRAFT_{key.upper()}={value} {command}"
+        for key, value in (("consumer", "PATH"), ("torch", "VERSION"))
+    )
     torch = next((line.text for line in plan.requirements if line.text.startswith("torch")), "torch")
     lines = (
         f"{torch} is downloaded for this build, gigabytes where it is for CUDA, and is a guess: {plan.guess}",
-        f"  {typed.format(names[0], 'PATH')}   (to build for an environment that has torch, without a download)",
-        f"  {typed.format(names[1], 'VERSION')}   (to build for that one)",
+        f"  {consumer}   (to build for an environment that has torch, without a download)",
+        f"  {torch_setting}   (to build for that one)",
     )
     return "\n".join(shown(f"torchgraft: {line}") for line in lines)
 

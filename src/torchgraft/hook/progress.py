@@ -184,8 +184,8 @@ def read_state(path: Path) -> BuildState | None:
         state = BuildState(**data)
     except (ValueError, TypeError):
         return None
-    kinds = {key: (int, float) if isinstance(getattr(blank, key), (int, float)) else str for key in data}
-    return state if all(isinstance(data[key], kind) for key, kind in kinds.items()) else None
+    types = {key: (int, float) if isinstance(getattr(blank, key), (int, float)) else str for key in data}
+    return state if all(isinstance(data[key], kind) for key, kind in types.items()) else None
 
 
 def sweep(folder: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..child import say
-from ..errors import ActError, Evidence, Problem, shown
+from ..errors import ActError, Problem, shown
 from ..file_lock import FileLock
 from ..files import find_text, is_file, read_start
 from ..model.decision import Rebuild
@@ -84,8 +84,8 @@ def noted_build(source: Path, rebuild: Rebuild | None, *, cache_folder: Path, in
     if rebuild is not None and anew:
         _write(Path(rebuild.config), _FORCED, is_vital=True)
     # What an editable build leaves in a build/ that was not there before is for its torch, too.
-    kinds = {in_place, in_place and (source / "build").exists()}
-    notes = [note_path(cache_folder, source, in_place=kind) for kind in kinds]
+    both = {in_place, in_place and (source / "build").exists()}
+    notes = [note_path(cache_folder, source, in_place=one) for one in both]
     for note in notes:
         # What stands in a note that stays would be believed of objects that are made now.
         _write(note, UNKNOWN if anew else identity, is_vital=anew or note.exists())
@@ -105,10 +105,10 @@ def _write(path: Path, text: str, *, is_vital: bool) -> None:
 def _unnoted(path: Path, error: OSError) -> Problem:
     from ..disks import disk_text, is_full
 
-    return Problem(
+    return Problem.of(
         code="cache-unusable",
         headline=f"{path} cannot be written: {error.strerror or error}",
-        evidence=(Evidence(label="disk", text=disk_text(path)),) if is_full(error) else (),
+        disk=[disk_text(path)] if is_full(error) else (),
         why="setuptools would hand out what it has compiled for another torch: that it may not has to stand there",
         fixes=(
             "make room on that disk, or export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own, with some space left)",

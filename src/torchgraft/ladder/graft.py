@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..consumer.ownership import foreign_place
-from ..errors import ActError, Evidence, Problem, quoted
+from ..errors import ActError, Problem, quoted
 from ..model.decision import Graft
 from ..own_files import made_in_one_step, make_own_folder, remove_in_one_step
 
@@ -51,15 +51,13 @@ def note_use(folder: Path) -> None:
 
 def cache_problem(folder: Path, error: OSError) -> Problem:
     """Return why the cache folder cannot be used."""
-    found = [Evidence(label="found", text=f"{error.strerror or error}: {error.filename or folder}")]
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        from ..disks import disk_text
+    from ..disks import disk_text, is_full
 
-        found.append(Evidence(label="disk", text=disk_text(folder)))
-    return Problem(
+    return Problem.of(
         code="cache-unusable",
         headline=f"the cache folder {folder} cannot be used",
-        evidence=tuple(found),
+        found=f"{error.strerror or error}: {error.filename or folder}",
+        disk=[disk_text(folder)] if is_full(error) else (),
         why="the links to the consumer's torch have to be kept somewhere",
         fixes=("export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own, with some space left)",),
     )

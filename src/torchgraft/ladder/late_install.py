@@ -11,7 +11,7 @@ from pathlib import Path
 from ..consumer.environment import is_uv_build
 from ..consumer.front_end import Caller
 from ..consumer.processes import HookProcess
-from ..errors import ActError, Evidence, Problem
+from ..errors import ActError, Problem
 from ..model.decision import LateInstall
 from ..model.observation import FrontEndName, Installer
 
@@ -64,10 +64,10 @@ def install_late(late: LateInstall, *, python: str, variables: Mapping[str, str]
 def _problem(late: LateInstall, said: str) -> Problem:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     is_torch = late.requirement.startswith("torch")
-    return Problem(
+    return Problem.of(
         code="torch-not-installed" if is_torch else "no-cuda-toolkit",
         headline=f"uv could not install {late.requirement} for the build",
-        evidence=tuple(Evidence(label="uv", text=line) for line in lines[-_SHOWN_LINES:]),
+        uv=lines[-_SHOWN_LINES:],
         why=late.reason,
         fixes=("run the same command again   (uv.lock is there now, and uv asks what the build requires)",)
         if is_torch

@@ -148,10 +148,10 @@ def _exposed(exposures: tuple[Exposure, ...], verb: str, place: str, guess: str,
         return []
     # Trust in a folder is trust in whoever can replace it. What is imported may also lie elsewhere (.pth, PYTHONPATH).
     trusted = dict.fromkeys(place if _is_around(exposure.path, place) else exposure.path for exposure in exposures)
-    problem = Problem(
+    problem = Problem.of(
         code="writable-by-others",
         headline=f"{shown[0].by} of this machine can change what the build would {verb}",
-        evidence=tuple(Evidence(label="open", text=f"{exposure.path} ({exposure.by})") for exposure in shown),
+        open=[f"{exposure.path} ({exposure.by})" for exposure in shown],
         why="; ".join(filter(None, (guess, "the build would run what somebody else may have put there"))),
         fixes=(
             *(f"chmod o-w {quoted(exposure.path)}" for exposure in shown if open_),

@@ -143,9 +143,9 @@ def _guess_of_consumer(snapshot: Snapshot, command: str) -> str:
 
 def applying(texts: Iterable[str], python: Python) -> list[Requirement]:
     """Return the requirements whose markers are true for an interpreter; what is none is left to the front end."""
-    parsed = (requirement for text in texts if (requirement := requirement_of(text)))
+    found = (requirement for text in texts if (requirement := requirement_of(text)))
     # No extra is chosen: a requirement of an extra is not one of the package.
-    return [requirement for requirement in parsed if applies(requirement, python)]
+    return [requirement for requirement in found if applies(requirement, python)]
 
 
 def supported_range(config: Config) -> TorchRequirement:

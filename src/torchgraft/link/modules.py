@@ -207,7 +207,7 @@ def walk_tree(root: Path, *, is_package: bool, most_files: int = _MOST_FILES) ->
     walked = {real(root)}
     ahead = [(root, is_package)]
     faults: list[str] = []
-    seen = 0
+    count = 0
     while ahead:
         folder, inside = ahead.pop()
         # A link to a package is followed, one to data is not.
@@ -223,9 +223,9 @@ def walk_tree(root: Path, *, is_package: bool, most_files: int = _MOST_FILES) ->
             for name in sorted(files):
                 if is_library_name(name):
                     libraries[(here / name).relative_to(root).as_posix()] = here / name
-            seen += len(files)
-            if seen > most_files:
-                faults.append(f"only {seen} of its files were looked at")
+            count += len(files)
+            if count > most_files:
+                faults.append(f"only {count} of its files were looked at")
                 return Tree(libraries=libraries, fault=faults[0])
     return Tree(libraries=libraries, fault=next(iter(faults), ""))
 

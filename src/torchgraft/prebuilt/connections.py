@@ -141,10 +141,10 @@ def _proxied(proxy: str) -> PoolManager:
     from urllib3.util import parse_url
 
     try:
-        parsed = parse_url(proxy if "://" in proxy else f"http://{proxy}")
-        headers = {"proxy-authorization": basic_authorization(unquote_to_bytes(parsed.auth))} if parsed.auth else None
-        if parsed.host:
-            return urllib3.ProxyManager(parsed.url, proxy_headers=headers)
+        url = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+        headers = {"proxy-authorization": basic_authorization(unquote_to_bytes(url.auth))} if url.auth else None
+        if url.host:
+            return urllib3.ProxyManager(url.url, proxy_headers=headers)
     except urllib3.exceptions.ProxySchemeUnknown:
         raise DownloadError("the proxy speaks neither HTTP nor HTTPS") from None
     except (urllib3.exceptions.HTTPError, ValueError):

@@ -234,8 +234,8 @@ def deciding_variables(user: Mapping[str, str], words: frozenset[str]) -> dict[s
     and `OpenCV_DIR` where the tree says find_package(OpenCV).
     """
     lowered = {word.lower() for word in words}
-    starts = tuple(word for word in words if word.endswith("_") and word.isupper())
-    ends = tuple(word for word in words if word.startswith("_") and word.isupper())
+    prefixes = tuple(word for word in words if word.endswith("_") and word.isupper())
+    suffixes = tuple(word for word in words if word.startswith("_") and word.isupper())
     return {
         name: value
         for name, value in user.items()
@@ -243,8 +243,8 @@ def deciding_variables(user: Mapping[str, str], words: frozenset[str]) -> dict[s
         and (
             name in words
             or _READ_BY_TOOLS.fullmatch(name)
-            or name.startswith(starts)
-            or name.endswith(ends)
+            or name.startswith(prefixes)
+            or name.endswith(suffixes)
             or ((where := _WHERE.fullmatch(name)) and where["name"].lower() in lowered)
         )
     }

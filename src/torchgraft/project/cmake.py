@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from ..files import find_text, walk
+from ..files import read_text, walk
 from ..model.source_tree import NOT_SOURCES
 from .setup_script import LARGEST_SCRIPT_BYTES
 
@@ -40,27 +40,23 @@ def find_torch_search(folder: Path, said: Iterable[str] = ()) -> str:
     files = dict(_files(folder))
     meson = [name for name in sorted(files) if name.rpartition("/")[2] == _MESON]
     if _MESON in files:
-        return next((name for name in meson if _MESON_LOOKS.search(_text(files[name]))), "")
+        return next((name for name in meson if _MESON_LOOKS.search(read_text(files[name], LARGEST_SCRIPT_BYTES))), "")
     words = {word for text in said for word in re.split(r"[^\w.-]+", text)}
     lists = [name for name in sorted(files) if name.rpartition("/")[2] == _LISTS]
     return _followed([name for name in lists if {*PurePosixPath(name).parent.parts} <= words], files, words)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    seen = 0
+    count = 0
     for parent, folders, names in walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in NOT_SOURCES)
         for name in sorted(names):
             if name in {_LISTS, _MESON} or name.endswith(".cmake"):
                 path = Path(parent) / name
-                seen += 1
+                count += 1
                 yield path.relative_to(folder).as_posix(), path
-        if seen > _MOST_FILES:
+        if count > _MOST_FILES:
             return
-
-
-def _text(path: Path) -> str:
-    return find_text(path, LARGEST_SCRIPT_BYTES) or ""
 
 
 def _followed(starts: Iterable[str], files: Mapping[str, Path], words: set[str]) -> str:
@@ -71,7 +67,7 @@ def _followed(starts: Iterable[str], files: Mapping[str, Path], words: set[str])
         if name in seen:
             continue
         seen.add(name)
-        for command, given in _commands(_text(files[name]), words, off):
+        for command, given in _commands(read_text(files[name], LARGEST_SCRIPT_BYTES), words, off):
             if command == "find_package" and given in {"Torch", "torch"}:
                 return name
             if len(todo) < _MOST_FILES:

@@ -96,11 +96,11 @@ def read_requirements(folder: Path, pyproject: Mapping[str, Any]) -> StatedRequi
 
 def _script_extras(text: str) -> dict[str, tuple[str, ...]] | None:
     """Return what the extras of a setup.py require: none if it certainly has none, None if they are not literal."""
-    parsed = parse_script(text)
-    calls = [] if parsed is None else setup_calls(parsed[1])
-    if parsed is None or len(calls) != 1:
+    script = parse_script(text)
+    calls = [] if script is None else setup_calls(script[1])
+    if script is None or len(calls) != 1:
         return None
-    constants = Constants(*parsed)
+    constants = Constants(*script)
     given = next((keyword.value for keyword in calls[0].keywords if keyword.arg == "extras_require"), None)
     if given is None:
         return None if any(keyword.arg is None for keyword in calls[0].keywords) else {}
@@ -195,12 +195,12 @@ def _cuda_sources(folder: Path, script: SetupScript | None, pyproject: Mapping[s
 
 def source_folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     """Yield the folders that may hold sources, with the names of the files in each."""
-    seen = 0
+    count = 0
     for parent, folders, files in walk(folder):
         folders[:] = sorted(name for name in folders if _has_sources(Path(parent), name))
         yield Path(parent), sorted(files)
-        seen += len(files)
-        if seen > _MOST_FILES:
+        count += len(files)
+        if count > _MOST_FILES:
             return
 
 

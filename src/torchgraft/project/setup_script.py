@@ -100,9 +100,9 @@ def parse_setup_script(text: str) -> SetupScript:
     A script that is no Python or beyond us (`parse_script`), or that calls no setup() of its own, is one of which
     nothing is certain.
     """
-    parsed = parse_script(text)
+    script = parse_script(text)
     try:
-        return _UNKNOWN if parsed is None else _read(*parsed)
+        return _UNKNOWN if script is None else _read(*script)
     except RecursionError:  # names that are bound to each other
         return _UNKNOWN
 

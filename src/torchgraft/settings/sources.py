@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import ConfigError, Evidence, Problem
+from ..errors import ConfigError, Problem
 from ..files import find_text, real
 from ..untrusted import load_toml, table
 from ..values import dataclass
@@ -265,8 +265,8 @@ class _SettingsReader:
 
         # What all have in common makes nothing alike.
         common = next((start for start in (f"-C {TABLE}.", VARIABLE_PREFIX) if shown.startswith(start)), "")
-        ends = {name.removeprefix(common): name for name in spelt}
-        close = [ends[end] for end in difflib.get_close_matches(shown.removeprefix(common), ends, n=1, cutoff=0.6)]
+        short = {name.removeprefix(common): name for name in spelt}
+        close = [short[name] for name in difflib.get_close_matches(shown.removeprefix(common), short, n=1, cutoff=0.6)]
         self._refuse(
             f"{where} has no key '{shown}'",
             "a misspelt key would be ignored and the build would quietly use the default",
@@ -290,8 +290,7 @@ class _SettingsReader:
         )
 
     def _refuse(self, headline: str, why: str, *fixes: str, code: str, **evidence: str) -> None:
-        lines = tuple(Evidence(label=label, text=text) for label, text in evidence.items())
-        self.problems.append(Problem(code=code, headline=headline, evidence=lines, why=why, fixes=fixes))
+        self.problems.append(Problem.of(code=code, headline=headline, why=why, fixes=fixes, **evidence))
 
 
 def _spelling(key: str, source: Source) -> str:

@@ -152,8 +152,8 @@ def _run(arguments: Sequence[str]) -> int:
     if chosen and chosen not in names:
         near = difflib.get_close_matches(chosen, names, n=1)
         parser.error(f"there is no command {chosen!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    parsed = parser.parse_args(arguments)
-    status = int(parsed.run(parsed))
+    given = parser.parse_args(arguments)
+    status = int(given.run(given))
     sys.stdout.flush()
     return status
 

@@ -75,8 +75,8 @@ def _cuda(plan: Plan) -> str:
         return f"CUDA from PyPI ({asked})"
     names = {variable.name: variable.value for variable in plan.variables}
     if plan.toolkit is not None:
-        kinds = names.get("TORCH_CUDA_ARCH_LIST")
-        return f"CUDA {plan.toolkit.version}{f' for {kinds}' if kinds else ''}"
+        architectures = names.get("TORCH_CUDA_ARCH_LIST")
+        return f"CUDA {plan.toolkit.version}{f' for {architectures}' if architectures else ''}"
     return "ROCm" if "ROCM_HOME" in names else "no CUDA"
 
 

@@ -128,9 +128,9 @@ def _ask(
     config: Config, snapshot: Snapshot, torches: Sequence[Torch], pythons: Sequence[Python], scratch: Path
 ) -> Iterator[Combination]:
     for torch, python in itertools.product(torches, pythons):
-        seen = replace(snapshot, python=python)
-        facts = plan_facts(seen, Choice(rungs=()), torch, Compiling())
-        for wheel in plan_prebuilt(config, seen, facts, Way.GRAFT):
+        other = replace(snapshot, python=python)
+        facts = plan_facts(other, Choice(rungs=()), torch, Compiling())
+        for wheel in plan_prebuilt(config, other, facts, Way.GRAFT):
             url, missing = _looked_up(wheel, python, scratch)
             yield Combination(torch=torch.version, python=python.minor_version, url=url, missing=missing)
 

@@ -204,10 +204,10 @@ def undecided_answer(lock: ReadLock, file: Path, by_option: Mapping[str, ReadLoc
 
 
 def _by_version(version: str | None) -> TorchRequirement:
-    parsed = parse_version(version)
-    if parsed is None:
+    release = parse_version(version)
+    if release is None:
         raise LockError(f"the version of torch is none: {(version or '')[:60]!r}")
-    return TorchRequirement(specifier=SpecifierSet(f"=={parsed}"))
+    return TorchRequirement(specifier=SpecifierSet(f"=={release}"))
 
 
 def _by_url(wheel: LockedWheel) -> TorchRequirement:

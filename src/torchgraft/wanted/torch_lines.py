@@ -67,11 +67,11 @@ def _requirement(text: str, folder: Path) -> tuple[TorchRequirement | None, str]
         return (
             TorchRequirement(specifier=at_version(at[2], at[3])) if canonicalize_name(at[1]) == "torch" else None
         ), ""
-    parsed = parse_requirement(text)
-    if canonicalize_name(parsed.name) != "torch":
+    requirement = parse_requirement(text)
+    if canonicalize_name(requirement.name) != "torch":
         return None, ""
-    url = (_wheel_url(parsed.url, folder) or parsed.url) if parsed.url else ""
-    return TorchRequirement(specifier=parsed.specifier, url=url), str(parsed.marker or "")
+    url = (_wheel_url(requirement.url, folder) or requirement.url) if requirement.url else ""
+    return TorchRequirement(specifier=requirement.specifier, url=url), str(requirement.marker or "")
 
 
 def _wheel_url(place: str, folder: Path) -> str | None:

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
-from ..errors import ActError, Evidence, Problem
+from ..errors import ActError, Problem
 from ..installed.dist_info import LARGEST_LIST_BYTES, ListedFile, parse_file_list
 from ..values import dataclass
 from .reproducible import settled_mode, source_date
@@ -289,11 +289,12 @@ def _text(digest: bytes) -> str:
 def _unwritable(wheel: Path, error: OSError) -> Problem:
     from ..disks import cure_of_full, disk_text, is_full
 
-    disk = [Evidence(label="disk", text=disk_text(wheel))] if is_full(error) else []
-    return Problem(
+    disk = [disk_text(wheel)] if is_full(error) else []
+    return Problem.of(
         code="wheel-unwritable",
         headline=f"the wheel cannot be finished in {wheel.parent}",
-        evidence=(Evidence(label="found", text=f"{error.strerror or error}"), *disk),
+        found=f"{error.strerror or error}",
+        disk=disk,
         why="the record of what it was built with goes into it",
         fixes=(cure_of_full(wheel.parent) if disk else "name another folder, or one that can be written",),
     )

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ..errors import Evidence, Problem
+from ..errors import Problem
 from ..installed.dist_info import TO_SITE_PACKAGES
 from ..model.decision import Planned, RuntimeRequirement
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot
@@ -74,15 +74,15 @@ def _requirement(wanted: RuntimeTorch, version: str) -> str | None:
     `==2.8.0` is met by 2.8.0+cu128 (PEP 440, "Version matching"). A nightly or vendor build is a pre-release, which
     is met only where the requirement names one.
     """
-    parsed = parse_version(version)
-    if parsed is None:
+    release = parse_version(version)
+    if release is None:
         return None
     if wanted is RuntimeTorch.EXACT:
-        return f"torch=={parsed.public}"
-    minor = f"{parsed.major}.{parsed.minor}"
+        return f"torch=={release.public}"
+    minor = f"{release.major}.{release.minor}"
     if wanted is RuntimeTorch.MINOR:
-        return f"torch=={minor}.*,>={parsed.public}" if parsed.is_prerelease else f"torch=={minor}.*"
-    return f"torch>={parsed.public}" if parsed.is_prerelease else f"torch>={minor}"
+        return f"torch=={minor}.*,>={release.public}" if release.is_prerelease else f"torch=={minor}.*"
+    return f"torch>={release.public}" if release.is_prerelease else f"torch>={minor}"
 
 
 def plan_run_paths(
@@ -178,10 +178,10 @@ def lost_library_problem(run_paths: Iterable[PlannedRunPath]) -> Problem | None:
     for change in run_paths:
         if change.lost:
             name = posixpath.basename(change.lost[0])
-            return Problem(
+            return Problem.of(
                 code="lost-library",
                 headline=f"{change.file} needs {name}, which nobody will find after the build",
-                evidence=tuple(Evidence(label="found", text=path) for path in change.lost[:3]),
+                found=change.lost[:3],
                 why="that folder is gone after the build, and the wheel does not have the library",
                 fixes=(f"put {name} into the package, beside the module, and link with the run path '$ORIGIN'",),
             )

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ...errors import ConfigError
-from ...files import find_text, walk
+from ...files import find_text, read_text, walk
 from ...hook.delegate_problems import PROVIDERS
 from ...project.cmake import find_torch_search
 from ...project.read_project import read_project, texts_in
@@ -83,10 +83,10 @@ def read_script(
     :param modules: more modules that take part
     :param roots: folders that they may be in
     """
-    parsed = parse_script(source)
-    if parsed is None:
+    read = parse_script(source)
+    if read is None:
         return Script(certain=False)
-    tree, everything = parsed
+    tree, everything = read
     reached = follow(tree)
     imports = list(_reached_imports(reached, file))
     all_imports = [
@@ -266,10 +266,10 @@ class OwnTree:
                 yield place.with_suffix(".py"), ".".join(parts[: end - 1])
 
     def _read(self, path: Path, package: str) -> list[tuple[Import, tuple[str, ...]]]:
-        parsed = parse_script(find_text(path, LARGEST_SCRIPT_BYTES) or "")
-        if parsed is None:
+        read = parse_script(read_text(path, LARGEST_SCRIPT_BYTES))
+        if read is None:
             return []
-        tree, nodes = parsed
+        tree, nodes = read
         self.strings |= {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
         imports = _ModuleImports(path.relative_to(self._folder).as_posix(), package)
         imports.visit(tree)

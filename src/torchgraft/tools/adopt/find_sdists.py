@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ...consumer.processes import take_python
 from ...errors import TorchgraftError, quoted
-from ...files import find_text, is_file
+from ...files import is_file, read_text
 from ...installed.markers import Chosen
 from ...prebuilt.index_page import IndexFile
 from ...settings.sources import read_pyproject
@@ -110,8 +111,15 @@ class Search:
         elif scope.deep:
             wanted = self._resolved()
         else:
-            return tuple(filter(None, map(self._look_at_named, scope.requirements)))
-        return tuple(filter(None, map(self._try, wanted)))
+            return tuple(self._without_faults(self._look_at_named, scope.requirements))
+        return tuple(self._without_faults(self._look_at, wanted))
+
+    def _without_faults(self, look_at: Callable[[Any], LookedAt], wanted: Iterable[Any]) -> Iterator[LookedAt]:
+        for one in wanted:
+            try:
+                yield look_at(one)
+            except TorchgraftError as error:
+                self.faults.append(error)
 
     def _note_folders(self, lock: Path) -> None:
         """Note the local projects that need torch: these are somebody's own, and changed where they are."""
@@ -154,7 +162,7 @@ class Search:
                 yield from ("pyproject.toml", "--all-extras", *(word for name in groups for word in ("--group", name)))
             if scope.anew:
                 settings = self.scratch / "uv.toml"
-                text = find_text(scope.base / "pyproject.toml", _LARGEST_BYTES) or ""
+                text = read_text(scope.base / "pyproject.toml", _LARGEST_BYTES)
                 place = os.path.relpath(scope.folder, scope.base).replace(os.sep, "/")
                 settings.write_text(uv_settings_text(text, place, scope.base.resolve().as_uri()), encoding="utf-8")
                 yield from ("--config-file", str(settings))
@@ -202,22 +210,11 @@ class Search:
             if "://" in url and one.get("format") != "flat":
                 yield url.rstrip("/")
 
-    def _look_at_named(self, requirement: Requirement) -> LookedAt | None:
-        try:
-            print(f"asking for {requirement}", file=sys.stderr)
-            path = download_sdist(requirement, self._indexes, self._folder_for(requirement.name))
-            name, version = path.name.removesuffix(".tar.gz").removesuffix(".zip").rpartition("-")[::2]
-            return self._read(NamedSdist(name=canonicalize_name(name), version=version, file=path.name), path)
-        except TorchgraftError as error:
-            self.faults.append(error)
-            return None
-
-    def _try(self, sdist: NamedSdist) -> LookedAt | None:
-        try:
-            return self._look_at(sdist)
-        except TorchgraftError as error:
-            self.faults.append(error)
-            return None
+    def _look_at_named(self, requirement: Requirement) -> LookedAt:
+        print(f"asking for {requirement}", file=sys.stderr)
+        path = download_sdist(requirement, self._indexes, self._folder_for(requirement.name))
+        name, version = path.name.removesuffix(".tar.gz").removesuffix(".zip").rpartition("-")[::2]
+        return self._read(NamedSdist(name=canonicalize_name(name), version=version, file=path.name), path)
 
     def _look_at(self, sdist: NamedSdist) -> LookedAt:
         key = (sdist.name, sdist.version)

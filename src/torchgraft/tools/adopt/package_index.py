@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 
-from ...errors import ActError, Evidence
+from ...errors import ActError
 from ...prebuilt.connections import DownloadError, MissingError
 from ...prebuilt.download import Limits, download, may_lead
 from ...prebuilt.index_page import ACCEPT, IndexFile, parse_index_page
@@ -95,8 +95,8 @@ def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: 
             return fetch_file(chosen, scratch)
     raise no_sdist(
         f"no index has an sdist for {requirement}",
-        *(Evidence(label="asked", text=text) for text in asked or ("no index: pip is told to use none",)),
         fix="--index-url URL   (another index)",
+        asked=asked or "no index: pip is told to use none",
     )
 
 
@@ -126,7 +126,5 @@ def fetch_file(file: IndexFile, folder: Path) -> Path:
 
 
 def _failed(url: str, reason: str) -> ActError:
-    evidence = Evidence(label="reason", text=reason)
-    return no_sdist(
-        f"{url} could not be downloaded", evidence, fix="download the sdist by hand, and give its path instead"
-    )
+    fix = "download the sdist by hand, and give its path instead"
+    return no_sdist(f"{url} could not be downloaded", fix=fix, reason=reason)

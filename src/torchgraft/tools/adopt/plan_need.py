@@ -97,8 +97,8 @@ def _floor(specifier: Specifier) -> Version:
 
 def requirement_key(item: str) -> tuple[str, str, str]:
     """Return what tells a requirement from another of the same distribution: versions, and where it is for."""
-    parsed = requirement_of(item)
-    return (required_name(item), str(parsed.specifier), str(parsed.marker)) if parsed else ("", item, "")
+    requirement = requirement_of(item)
+    return (required_name(item), str(requirement.specifier), str(requirement.marker)) if requirement else ("", item, "")
 
 
 def top_name(item: Import) -> str:

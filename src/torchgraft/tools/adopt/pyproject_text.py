@@ -72,7 +72,7 @@ def edit_toml(text: str, change: Callable[[Any], None], name: str) -> str:
         change(wanted)
         if wanted == data:
             return text
-        document = _parsed(text)
+        document = _document(text)
         change(document)
         draft = document.as_string()
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, AssertionError):
@@ -202,7 +202,7 @@ def _tables(text: str) -> Mapping[str, Any] | None:
         return None
 
 
-def _parsed(text: str) -> Any:
+def _document(text: str) -> Any:
     """Return a document of tomlkit that gives back the very text.
 
     :raises ValueError: if tomlkit cannot do that
@@ -223,7 +223,7 @@ def _with_table(text: str, edits: Edits, *, array: _Array, together: bool) -> st
     import tomlkit
 
     start, end = _table_span(text, "build-system")
-    document = _parsed(text[start:end])
+    document = _document(text[start:end])
     table = document["build-system"]
     if "requires" not in table:
         table["requires"] = edits.added
@@ -299,7 +299,7 @@ def _with_settings(text: str, edits: Edits) -> str:
         gap = "" if text.endswith(("\n\n", "\n\r\n")) or not text else "\n"
         return f"{_ended(text)}{gap}" + "\n".join(lines) + "\n"
     start, end = _table_span(text, "tool", TABLE)
-    document = _parsed(text[start:end])
+    document = _document(text[start:end])
     for key, value in edits.settings.items():
         document["tool"][TABLE][key] = value
     return text[:start] + tomlkit.dumps(document) + text[end:]

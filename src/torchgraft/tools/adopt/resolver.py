@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from ...errors import ActError, Evidence, Problem
+from ...errors import ActError
 from ...installed.dist_info import Installed, MetadataHeader, read_header
 from ...programs import Answer, find_programs, take_answer
 from ...redaction import without_credentials
@@ -52,11 +52,7 @@ class Resolver:
             raise ActError.of(
                 code="no-resolver",
                 headline="there is no lock, and no uv to say what would be installed",
-                fixes=(
-                    "pip install uv",
-                    "torchgraft adopt --lock FILE",
-                    "torchgraft adopt NAME==VERSION --no-deps",
-                ),
+                fixes=("pip install uv", *_FIXES),
             )
         self._folder, self._scratch, self._options = folder, scratch, tuple(options)
         self._links = scratch / "links"
@@ -133,12 +129,10 @@ def _no_answer(said: str) -> ActError:
             why="uv would have to build it to know what it requires",
             fixes=(f"{git_commands(source)}   (then depend on that folder, or on a fork with its commit)",),
         )
-    return ActError(
-        Problem(
-            code="no-resolution",
-            headline="uv cannot say what would be installed",
-            evidence=tuple(Evidence(label="uv", text=without_credentials(line)[:200]) for line in lines[:4]),
-            why="what has to be adopted is found in its answer, or in a lock",
-            fixes=_FIXES,
-        )
+    return ActError.of(
+        code="no-resolution",
+        headline="uv cannot say what would be installed",
+        uv=[without_credentials(line)[:200] for line in lines[:4]],
+        why="what has to be adopted is found in its answer, or in a lock",
+        fixes=_FIXES,
     )

@@ -5,6 +5,7 @@ May not change an sdist, nor write over one, nor decide what is written.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gzip
 import lzma
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from ...errors import ActError, Evidence, Problem
+from ...errors import ActError
 
 PYPROJECT = "pyproject.toml"
 
@@ -52,11 +53,9 @@ def write_sdist(path: Path, target: Path, pyproject: str) -> Path:
 
     :raises ActError: if there is another file already, or it cannot be written
     """
-    data = pyproject.encode("utf-8")
-    try:
-        _write_sdist(path, target, data)
-    except OSError as error:
-        raise not_written(target, error, "--output FOLDER   (one that you may write to)") from None
+    rewrite = _rewrite_zip if zipfile.is_zipfile(path) else _rewrite_tar
+    with _new_file(target) as draft:
+        rewrite(path, draft, pyproject.encode("utf-8"))
     return target
 
 
@@ -65,30 +64,27 @@ def place_sdist(made: Path, target: Path) -> Path:
 
     :raises ActError: if there is another file already, or it cannot be written
     """
+    with _new_file(target) as draft:
+        shutil.copyfile(made, draft)
+    return target
+
+
+@contextlib.contextmanager
+def _new_file(target: Path) -> Iterator[Path]:
+    """Yield where a file is to be written that gets its name when it is finished.
+
+    :raises ActError: if there is another file already, or it cannot be written
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            shutil.copyfile(made, draft)
+            yield draft
             _publish(draft, target)
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:
         raise not_written(target, error, "--output FOLDER   (one that you may write to)") from None
-    return target
-
-
-def _write_sdist(path: Path, target: Path, data: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        if zipfile.is_zipfile(path):
-            _rewrite_zip(path, draft, data)
-        else:
-            _rewrite_tar(path, draft, data)
-        _publish(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _publish(draft: Path, target: Path) -> None:
@@ -209,12 +205,12 @@ def _reason(path: Path, error: Exception) -> str:
 
 def _broken(path: Path, reason: str) -> ActError:
     fix = "python -m build --sdist   (in the source tree; or download it again)"
-    return no_sdist(f"{path} is no sdist", Evidence(label="reason", text=reason), fix=fix)
+    return no_sdist(f"{path} is no sdist", fix=fix, reason=reason)
 
 
-def no_sdist(headline: str, *evidence: Evidence, fix: str) -> ActError:
+def no_sdist(headline: str, *, fix: str, **evidence: Any) -> ActError:
     """Return the error that says why there is no sdist to look at."""
-    return ActError(Problem(code="no-sdist", headline=headline, evidence=evidence, fixes=(fix,)))
+    return ActError.of(code="no-sdist", headline=headline, fixes=(fix,), **evidence)
 
 
 def write_project_file(path: Path, text: str) -> None:

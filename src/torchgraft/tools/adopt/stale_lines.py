@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from ...files import find_text, walk
+from ...files import read_text, walk
 from ...model.source_tree import NOT_SOURCES
 from ...values import dataclass
 from ..front_end_settings import find_front_end_settings, setting_text
@@ -85,28 +85,28 @@ def find_stale_lines(folder: Path, variables: Mapping[str, str], name: str | Non
             and not is_of_others
             and not (place := os.path.relpath(setting.source, folder)).startswith("..")
         ):
-            text = (find_text(Path(setting.source), _LARGEST_BYTES) or "").splitlines()[setting.line - 1]
+            text = read_text(Path(setting.source), _LARGEST_BYTES).splitlines()[setting.line - 1]
             reason = setting_text(setting)[1] or _NEEDLESS
             found[place, setting.line] = StaleLine(file=place, number=setting.line, text=text, reason=reason)
     return tuple(found[key] for key in sorted(found))
 
 
 def _files(folder: Path) -> Iterator[str]:
-    seen = 0
+    count = 0
     for parent, folders, files in walk(folder):
         kept = (name for name in folders if name not in NOT_SOURCES - {"docs"} and name not in {".git", ".venv"})
         folders[:] = sorted(kept)
         for name in sorted(files):
             place = os.path.relpath(Path(parent, name), folder).replace(os.sep, "/")
             if _READ.fullmatch(place.rpartition("/")[2]) and not _HISTORY.match(name):
-                seen += 1
+                count += 1
                 yield place
-        if seen > _MOST_FILES:
+        if count > _MOST_FILES:
             return
 
 
 def _stale_in(folder: Path, file: str, own: str) -> Iterator[StaleLine]:
-    text = find_text(folder / file, _LARGEST_BYTES) or ""
+    text = read_text(folder / file, _LARGEST_BYTES)
     lines, name = text.split("\n"), file.rpartition("/")[2]
     is_prose, by_hand = _PROSE.fullmatch(name) is not None, _SCRIPT.search(text) is not None
     for index, line in enumerate(lines):

@@ -225,13 +225,13 @@ def _add_editable(
         packages.update(modules)
         lost += [] if modules else [there[0] / top]
     places = dict.fromkeys([*([] if listed else there), *filter(is_folder, hooked)])
-    trees = [folder for folder in places if folder not in packages.values()]
+    others = [folder for folder in places if folder not in packages.values()]
     for name, path in packages.items():
         found.add_place(name, path)
-    for folder in trees:
+    for folder in others:
         found.add_tree("", folder, is_package=False)
     found.unseen.update({str(path): "it is not there" for path in lost})
-    return bool(packages or trees or lost)
+    return bool(packages or others or lost)
 
 
 def _named_paths(hook: Path, site: Path, source: Path | None) -> Iterator[Path]:

@@ -51,7 +51,7 @@ def plan_findings(config: Config, checkup: Checkup) -> tuple[DoctorLine, ...]:
         *_about_compiling(checkup, asked, built),
         *_about_cache(checkup),
     )
-    return tuple(dataclasses.replace(f, fixes=tuple(_typed(fix, checkup) for fix in f.fixes)) for f in findings)
+    return tuple(dataclasses.replace(f, fixes=tuple(_fix_here(fix, checkup) for fix in f.fixes)) for f in findings)
 
 
 def is_well(findings: tuple[DoctorLine, ...]) -> bool:
@@ -59,7 +59,7 @@ def is_well(findings: tuple[DoctorLine, ...]) -> bool:
     return all(finding.verdict is not Health.PROBLEM for finding in findings)
 
 
-def _typed(fix: str, checkup: Checkup) -> str:
+def _fix_here(fix: str, checkup: Checkup) -> str:
     """Return a fix with the front end that there is: an environment that uv made has no pip."""
     there = {program.name for program in checkup.front_ends}
     if FrontEndName.UV not in there or FrontEndName.PIP in there:
@@ -226,10 +226,10 @@ def _about_toolkit(hardware: Hardware, asked: Plan, built: Plan) -> Iterator[Doc
 
 
 def _other_toolkits(hardware: Hardware, built: Plan) -> Iterator[DoctorLine]:
-    trees = (built.toolkit.home, *built.toolkit.layers) if built.toolkit else ()
+    taken = (built.toolkit.home, *built.toolkit.layers) if built.toolkit else ()
     for toolkit in hardware.toolkits:
-        if toolkit.home not in trees:
-            also = "also there: " if trees else ""
+        if toolkit.home not in taken:
+            also = "also there: " if taken else ""
             yield _ok("toolkit", f"{also}CUDA {toolkit.version} in {toolkit.home} ({toolkit.source})")
     for fault in hardware.toolkit_faults:
         named = re.match(r"(CUDA_HOME|CUDA_PATH|CUDACXX)=", fault)

@@ -20,7 +20,7 @@ from packaging.utils import parse_wheel_filename
 
 from ...codec import to_json
 from ...compile.plan_facts import plan_facts
-from ...errors import ActError, Evidence, Problem, shown
+from ...errors import ActError, shown
 from ...files import digest_of, find_text
 from ...hook.build_state import duration_text
 from ...ladder.plan_torch import Choice
@@ -147,14 +147,14 @@ class Workplace:
         """Return what the wheel is called where it is published: that of the project's template, for this torch."""
         name, version, _, _ = parse_wheel_filename(wheel.name)
         settings = take_settings(self._settings.source, {"torchgraft.consumer": [str(environment)]})
-        seen = take_shell_snapshot(settings, hook=Hook.BUILD_WHEEL)
-        seen = replace(seen, project=replace(seen.project, name=name, version=str(version)))
-        torch = seen.consumer.torch if seen.consumer else None
+        snapshot = take_shell_snapshot(settings, hook=Hook.BUILD_WHEEL)
+        snapshot = replace(snapshot, project=replace(snapshot.project, name=name, version=str(version)))
+        torch = snapshot.consumer.torch if snapshot.consumer else None
         if torch is None:
             raise LookupError("its torch cannot be read")
-        facts = plan_facts(seen, Choice(rungs=()), torch, Compiling())
+        facts = plan_facts(snapshot, Choice(rungs=()), torch, Compiling())
         config = replace(settings.config, prebuilt=(replace(self.place, hashes=""),), use_prebuilt=UsePrebuilt.ON)
-        (planned,) = plan_prebuilt(config, seen, facts, Way.GRAFT)
+        (planned,) = plan_prebuilt(config, snapshot, facts, Way.GRAFT)
         if planned.refused:
             raise LookupError(planned.refused)
         return unquote(planned.file)
@@ -170,11 +170,10 @@ class Workplace:
         said = take_answer(command, self._variables, timeout_s=_LONGEST_S).text
         found = next(folder.glob("*.tar.gz"), None)
         if found is None:
-            evidence = tuple(Evidence(label="uv", text=shown(line)) for line in said.strip().splitlines()[-3:])
-            raise ActError(
-                Problem(
-                    code="no-sdist", headline="no sdist can be made, which the wheels are built from", evidence=evidence
-                )
+            raise ActError.of(
+                code="no-sdist",
+                headline="no sdist can be made, which the wheels are built from",
+                uv=map(shown, said.strip().splitlines()[-3:]),
             )
         with tarfile.open(found) as archive:
             members = ((member.name, archive.extractfile(member)) for member in archive if member.isfile())
