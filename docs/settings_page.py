@@ -1,6 +1,6 @@
 """The settings as a JSON schema and as a page of the reference.
 
-May not say anything that `config` does not.
+May not say anything that `config` and `settings_texts` do not.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import settings_texts
+
 from torchgraft.settings.config import TABLE, USER, Config, Setting, Source, TablesKind, settings, variable_name
 from torchgraft.settings.kinds import VARIABLES
-from torchgraft.settings.tables import RULE_CONDITIONS, RULE_EFFECTS, Key
-from torchgraft.settings.template import FACTS
+from torchgraft.settings.tables import RULE_CONDITIONS, RULE_EFFECTS, Key, Tables
+from torchgraft.settings.template import FACTS, OF_MACHINE
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema (draft 7) of `[tool.torchgraft]`, as editors and validate-pyproject take it."""
     properties = {
-        setting.key: {"description": setting.doc, **setting.kind.schema()}
-        for setting in settings().values()
+        setting.key: {"description": settings_texts.SETTINGS[name], **_setting_schema(setting)}
+        for name, setting in settings().items()
         if Source.TOML in setting.sources
     }
     return {
@@ -31,6 +33,18 @@ def json_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": properties,
     }
+
+
+def _setting_schema(setting: Setting) -> Mapping[str, Any]:
+    return _tables_schema(setting.kind.tables) if isinstance(setting.kind, TablesKind) else setting.kind.schema()
+
+
+def _tables_schema(tables: Tables) -> Mapping[str, Any]:
+    properties = {key.key: {"description": settings_texts.KEYS[key.key], **key.kind.schema()} for key in tables.keys}
+    items = {"type": "object", "additionalProperties": False, "properties": properties}
+    either = {"oneOf": [{"required": [key]} for key in tables.one_of]} if tables.one_of else {}
+    array = {"type": "array", "items": {**items, **either}}
+    return array if tables.off is None else {"anyOf": [array, {"const": tables.off}]}
 
 
 @dataclass(frozen=True)
@@ -96,28 +110,29 @@ def reference_text() -> str:
     :raises ValueError: if a setting is in no group, or in two
     """
     known = settings()
-    if sorted(name for group in GROUPS for name in group.names) != sorted(known):
-        raise ValueError("every setting stands in one group of docs/settings_page.py")
+    if not sorted(name for group in GROUPS for name in group.names) == sorted(known) == sorted(settings_texts.SETTINGS):
+        raise ValueError("every setting stands in one group of docs/settings_page.py, and in docs/settings_texts.py")
     rows = ["| setting | what it does | default |", "| --- | --- | --- |"]
     for group in GROUPS:
         rows.append(f"| **[{group.title}](#{_anchor(group.title)})** | | |")
         for name in group.names:
             link = f"[`{known[name].key}`](#{_anchor(_heading(known[name]))})"
-            rows.append(f"| {link} | {_first_sentence(known[name].doc)} | {_default_text(getattr(Config(), name))} |")
+            said = _first_sentence(settings_texts.SETTINGS[name])
+            rows.append(f"| {link} | {said} | {_default_text(getattr(Config(), name))} |")
     rows.append("")
     for group in GROUPS:
         rows += [f"## {group.title}", "", group.about, ""]
         rows += ["```toml", f"[tool.{TABLE}]", *group.example.splitlines(), "```", ""]
         for name in group.names:
-            rows += _setting_text(known[name], getattr(Config(), name))
+            rows += _setting_text(known[name], settings_texts.SETTINGS[name], getattr(Config(), name))
     return "\n".join(rows)
 
 
-def _setting_text(setting: Setting, default: object) -> list[str]:
+def _setting_text(setting: Setting, said: str, default: object) -> list[str]:
     return [
         f"### {_heading(setting)}",
         "",
-        setting.doc,
+        said,
         "",
         f"- value: {setting.kind.name}",
         f"- default: {_default_text(default)}",
@@ -144,8 +159,8 @@ def _first_sentence(text: str) -> str:
 def rules_text() -> str:
     """Return conditions, effects and facts as the Markdown at the end of docs/reference/rules.md."""
     facts = [
-        f"| `{fact.name}` | {fact.doc}{' (of the machine)' if fact.of_machine else ''} | `{fact.example}` |"
-        for fact in FACTS.values()
+        f"| `{name}` | {meaning}{' (of the machine)' if name in OF_MACHINE else ''} | `{example}` |"
+        for name, (meaning, example) in ((name, settings_texts.FACTS[name]) for name in FACTS)
     ]
     return "\n".join(
         [
@@ -166,7 +181,10 @@ def rules_text() -> str:
 
 
 def _keys_text(keys: tuple[Key, ...]) -> list[str]:
-    rows = [f"| `{key.key}` | {key.kind.name.replace('|', 'or')} | {_in_table(key.doc)} |" for key in keys]
+    rows = [
+        f"| `{key.key}` | {key.kind.name.replace('|', 'or')} | {_in_table(settings_texts.KEYS[key.key])} |"
+        for key in keys
+    ]
     return ["| key | value | meaning |", "| --- | --- | --- |", *rows, ""]
 
 

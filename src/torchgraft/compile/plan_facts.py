@@ -18,7 +18,7 @@ from ..model.observation import Snapshot
 from ..model.torch_values import Knowledge, Torch
 from ..settings.choices import Cuda
 from ..settings.config import Config
-from ..settings.template import FACTS
+from ..settings.template import OF_MACHINE
 from ..untrusted import parse_version
 from ..values import dataclass
 
@@ -36,7 +36,7 @@ class Facts:
 
     def missing(self, name: str) -> str:
         """Return why a fact has no value."""
-        if FACTS[name].of_machine:
+        if name in OF_MACHINE:
             return f"{{{name}}} has no value here: nothing is compiled, or nothing that needs it"
         if name in {"name", "version"}:
             return f"{{{name}}} has no value: no file states it"

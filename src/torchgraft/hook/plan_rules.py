@@ -23,7 +23,7 @@ from ..model.observation import Hook, Snapshot
 from ..model.torch_values import Knowledge, Torch, TorchRequirement
 from ..prebuilt.plan_prebuilt import asks_identity, plan_client, plan_prebuilt
 from ..settings.config import Config
-from ..settings.template import FACTS, filled, template_names
+from ..settings.template import OF_MACHINE, filled, template_names
 from ..untrusted import parse_version
 from ..values import dataclass
 
@@ -270,7 +270,7 @@ def _from_settings(config: Config, rules: Wishes) -> Iterator[PlannedVariable]:
 def _filled(variable: PlannedVariable, facts: Facts) -> PlannedVariable:
     """Return a variable with the facts in its value; without a value where one of them has none."""
     names = template_names(variable.value or "")
-    of_machine = variable.of_machine or any(FACTS[name].of_machine for name in names)
+    of_machine = variable.of_machine or any(name in OF_MACHINE for name in names)
     missing = next((name for name in names if name not in facts.values), None)
     if missing is not None:
         reason = f"not set: {facts.missing(missing)}; {variable.reason}"

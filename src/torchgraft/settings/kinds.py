@@ -51,7 +51,12 @@ class Kind:
     """A kind of value: how TOML and text become it, and what the schema and the docs say about it."""
 
     def __init__(
-        self, name: str, parse: Callable[[object], Any], schema: Callable[[], Mapping[str, Any]], *, no_text: str = ""
+        self,
+        name: str,
+        parse: Callable[[object], Any],
+        schema: Callable[[], Mapping[str, Any]] = dict,
+        *,
+        no_text: str = "",
     ) -> None:
         """Make a kind of which a source of text may give one value; none where `no_text` says what else is wanted."""
         self.name, self.parse, self.schema, self._no_text = name, parse, schema, no_text

@@ -54,11 +54,10 @@ class Prebuilt:
 
 
 class Key(NamedTuple):
-    """A key of such a table: what it may be, and what the docs say of it."""
+    """A key of such a table, and what it may be."""
 
     key: str
     kind: Kind
-    doc: str
 
     @property
     def field(self) -> str:
@@ -120,71 +119,29 @@ class Tables(NamedTuple):
             faults.append(Fault(path, data, wanted))
         return value
 
-    def schema(self) -> Mapping[str, Any]:
-        """Return the JSON schema of the array."""
-        properties = {key.key: {"description": key.doc, **key.kind.schema()} for key in self.keys}
-        items = {"type": "object", "additionalProperties": False, "properties": properties}
-        either = {"oneOf": [{"required": [key]} for key in self.one_of]} if self.one_of else {}
-        array = {"type": "array", "items": {**items, **either}}
-        return array if self.off is None else {"anyOf": [array, {"const": self.off}]}
-
 
 RULE_CONDITIONS = (
-    Key("torch", kinds.SPECIFIERS, "The version of torch. A nightly or vendor build counts as its release too."),
-    Key("cuda", kinds.SPECIFIERS, "The CUDA version that torch was built with. Never holds without one."),
-    Key("python", kinds.SPECIFIERS, "The version of the interpreter that builds."),
-    Key("gcc", kinds.SPECIFIERS, "The version of the gcc that compiles. Never holds where another compiler does."),
-    Key(
-        "gpu",
-        kinds.SPECIFIERS,
-        "The compute capability of a GPU that is visible, any of them, such as `>=9.0`; without a GPU, of"
-        " `cuda-architectures`.",
-    ),
-    Key("accelerator", some_of(ACCELERATORS), "What torch is built for."),
-    Key("platform", table_kinds.PATTERN, "The whole of `sys.platform`: `linux`, `darwin`, `win32`."),
-    Key("machine", table_kinds.PATTERN, "The whole of `platform.machine()`, such as `x86_64|AMD64`."),
-    Key(
-        "if-env",
-        table_kinds.CONDITIONS,
-        "Variables of the user. `true`: set, and not to 0, no, off, false, n or f; `false`: otherwise; a string:"
-        " set, and the regular expression matches the whole value.",
-    ),
+    Key("torch", kinds.SPECIFIERS),
+    Key("cuda", kinds.SPECIFIERS),
+    Key("python", kinds.SPECIFIERS),
+    Key("gcc", kinds.SPECIFIERS),
+    Key("gpu", kinds.SPECIFIERS),
+    Key("accelerator", some_of(ACCELERATORS)),
+    Key("platform", table_kinds.PATTERN),
+    Key("machine", table_kinds.PATTERN),
+    Key("if-env", table_kinds.CONDITIONS),
 )
 RULE_EFFECTS = (
-    Key("requires", kinds.REQUIREMENTS, "Further build requirements of a wheel, as the setting of that name."),
-    Key(
-        "env",
-        kinds.VARIABLES,
-        "Variables for the delegate, as the setting of that name. A later rule beats an earlier one, and both the"
-        " setting in `pyproject.toml`; `-C torchgraft.env.NAME` and a variable that the user has set beat them all.",
-    ),
-    Key(
-        "error",
-        kinds.TEXT,
-        "A message with which the build of a wheel stops before anything is compiled. Metadata and sdists are made"
-        " all the same.",
-    ),
+    Key("requires", kinds.REQUIREMENTS),
+    Key("env", kinds.VARIABLES),
+    Key("error", kinds.TEXT),
 )
 PREBUILT_KEYS = (
-    Key("url", table_kinds.ADDRESS, "Where the wheel is, with facts between braces."),
-    Key(
-        "index",
-        table_kinds.ADDRESS,
-        "A simple index (PEP 503, PEP 691) that lists the wheel, instead of `url`. Its digest has to stand there.",
-    ),
-    Key(
-        "local",
-        table_kinds.LOCAL,
-        "The local part that the version of the wheel has in that index, with facts between braces, such as"
-        " `cu{cuda_digits}torch{torch_minor}`. Without it, it has none.",
-    ),
-    Key("sha256", table_kinds.DIGESTS, "Its SHA-256 digest; of several, one has to be it."),
-    Key(
-        "hashes",
-        table_kinds.ADDRESS_OR_FILE,
-        "A file of digests as `sha256sum` writes it, in the source tree or at another address. A wheel that it"
-        " does not name is not used.",
-    ),
+    Key("url", table_kinds.ADDRESS),
+    Key("index", table_kinds.ADDRESS),
+    Key("local", table_kinds.LOCAL),
+    Key("sha256", table_kinds.DIGESTS),
+    Key("hashes", table_kinds.ADDRESS_OR_FILE),
 )
 
 

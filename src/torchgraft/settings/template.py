@@ -8,48 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
 
 # In this order: doubled braces stand for one, a name in braces for a fact, and a brace that is left is a mistake.
 _TOKEN = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_]*)\}|[{}]")
 _DOUBLED = {"{{": "{", "}}": "}"}
 
 
-class Fact(NamedTuple):
-    """What a fact is. `of_machine`: it is about the machine that compiles, and known only when it does."""
-
-    name: str
-    doc: str
-    example: str
-    of_machine: bool = False
-
-
-_FACTS = (
-    Fact("torch", "torch's version without its local part", "2.8.0"),
-    Fact("torch_minor", "its first two parts", "2.8"),
-    Fact("torch_digits", "its first two parts without the dot", "28"),
-    Fact("torch_local", "the local part of torch's version", "cu128"),
-    Fact("accelerator", "what torch is built for: `cuda`, `rocm`, `xpu` or `cpu`", "cuda"),
-    Fact("cuda", "the CUDA version that torch was built with", "12.8"),
-    Fact("cuda_major", "its first part", "12"),
-    Fact("cuda_digits", "its first two parts without the dot", "128"),
-    Fact("hip", "the first two parts of the HIP version that torch was built with", "6.3"),
-    Fact("cxx11abi", "whether torch uses the new C++ ABI: `TRUE` or `FALSE`", "TRUE"),
-    Fact("python", "the interpreter, as wheels name it", "cp311"),
-    Fact("python_minor", "the first two parts of its version", "3.11"),
-    Fact("abi", "its ABI, as wheels name it", "cp311"),
-    Fact("platform", "the platform, as wheels name it", "linux_x86_64"),
-    Fact("machine", "the processor, as the system names it", "x86_64"),
-    Fact("name", "the distribution, with underscores as in the names of wheels", "flash_attn"),
-    Fact("version", "the version of the distribution", "2.8.3"),
-    Fact("jobs", "how many compilers run at once", "8", of_machine=True),
-    Fact("cuda_home", "the CUDA toolkit's folder", "/usr/local/cuda-12.8", of_machine=True),
-    Fact("nvcc", "the CUDA toolkit's version", "12.8", of_machine=True),
-    Fact("cuda_architectures", "what TORCH_CUDA_ARCH_LIST is set to", "8.0;9.0", of_machine=True),
-)
-FACTS = {fact.name: fact for fact in _FACTS}
+# What texts may have between braces; of the machine that compiles, what is known only when it does.
+OF_MACHINE = ("jobs", "cuda_home", "nvcc", "cuda_architectures")
 # An address is the same on each machine that has the same torch.
-ADDRESS_FACTS = tuple(fact.name for fact in _FACTS if not fact.of_machine)
+ADDRESS_FACTS = (
+    *("torch", "torch_minor", "torch_digits", "torch_local", "accelerator", "cuda", "cuda_major", "cuda_digits"),
+    *("hip", "cxx11abi", "python", "python_minor", "abi", "platform", "machine", "name", "version"),
+)
+FACTS = (*ADDRESS_FACTS, *OF_MACHINE)
 
 
 def template_fault(text: str, known: Collection[str]) -> str:
