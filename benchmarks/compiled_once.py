@@ -1,11 +1,11 @@
 """What the second build of the same sources costs: by the store, by ccache, by sccache, against the first.
 
-    python benchmarks/compiled_once.py WHEEL --torch ENVIRONMENT [--files N] [--header HEADER] [--ways ccache]
+    python benchmarks/compiled_once.py WHEEL --torch ENVIRONMENT [--files N] [--header HEADER] [--ways "store ccache"]
 
 ENVIRONMENT has a torch, and is not changed. The sdist of a C++ extension is built three times for each way: by pip, by
-pip with another temporary folder, and by uv. `ccache` and `sccache` have to be on PATH; each way has its own cache,
-and the store is off where it is not what is measured. CPU seconds are those of all children, which is where compilers
-are, but for those that sccache's server runs.
+pip with another temporary folder, and by uv; with the store once more by the hook alone, as a front end calls it.
+`ccache` and `sccache` have to be on PATH; each way has its own cache, and the store is off where it is not what is
+measured. CPU seconds are those of all children, which is where compilers are, but for those that sccache's server runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import tarfile
 from pathlib import Path
 
 from isolated_install import wheelhouse
-from measuring import Table, columns, main, run, timed, uv_program
+from measuring import Table, columns, main, make_environment, run, timed, uv_program
 
 SETUP = """
 from setuptools import setup
@@ -81,7 +81,24 @@ def second_builds(way: str, sdist: Path, house: Path, folder: Path, options: arg
         found[title] = f"{wall / first[0]:.2f} x ({wall:.1f} s), CPU {cpu / first[1]:.2f} x{hits(way, variables)}"
     if way == "sccache":
         run("sccache", "--stop-server", **variables)
+    if way == "store":
+        took = hook_alone(sdist, house, place / "hook", variables)
+        found["the hook alone"] = f"{took / first[0]:.2f} x ({took:.1f} s)"
     return found
+
+
+def hook_alone(sdist: Path, house: Path, place: Path, variables: dict[str, str]) -> float:
+    """Return how long build_wheel takes in its process, in an environment as front ends make them."""
+    python = make_environment(
+        place / "tools", "--no-index", f"--find-links={house}", "torchgraft", "setuptools", "ninja"
+    )
+    with tarfile.open(sdist) as archive:
+        archive.extractall(place, filter="data")
+    call = "import torchgraft.build_meta as backend; backend.build_wheel('..')"
+    took = timed(python, "-c", call, cwd=place / "many-1", **variables, PYTHONPATH="")
+    if (place / "many-1" / "build").exists():
+        raise RuntimeError("it was compiled again")
+    return took
 
 
 def hits(way: str, variables: dict[str, str]) -> str:

@@ -1,11 +1,12 @@
 """Every way to build an extension against a torch, side by side, and the page of them: docs/benchmarks.md.
 
-    python benchmarks/suite.py WHEEL --torch ENVIRONMENT [--only WAY ...] [--results FILE] [--page]
+    python benchmarks/suite.py WHEEL --torch ENVIRONMENT [--project NAME ...] [--only WAY ...] [--results FILE] [--page]
 
 WHEEL is one of torchgraft, ENVIRONMENT has a torch, of which pip can find the wheel too. Run it on a machine with
-nothing else to do. A line of JSON is written for each row as it is done, and
-what is there already is not measured again. --page writes the table and the plot of what is there. No index is asked
-while the clock runs, and `ccache` and `sccache` are not used.
+nothing else to do. A line of JSON is written for each row as it is done, to docs/benchmarks.jsonl if no other file is
+named, and what is there already is not measured again: `--project torchsort` measures that package's rows alone. --page
+writes the table and the plot of what is there. No index is asked while the clock runs, and `ccache` and `sccache` are
+not used.
 """
 
 from __future__ import annotations
@@ -68,12 +69,13 @@ DOWNLOADS = ("setuptools>=77", "rapids-build-backend>=0.4", "scikit-build-core>=
 CORPUS = "torchsort==0.1.10"
 CORPUS_SHA256 = "416a7dd2ab88332b27e98318d7fb2e0243b9fb6f1fffcf77760d63103d70dd04"
 EXPLAINED = """\
-One run: compare, and do not quote seconds. *Cold*: nothing of the build is kept. *Again*: the same sdist into the same
-environment, without the wheels that the front end keeps. *Other environment*: the same into another one. *No-op*: the
-same command, and it is installed. *One line changed*: an editable installation after a change of one file. Ways with
-torch in `requires` take its wheel from a folder; from an index it would be downloaded first. Memory is what all
-processes had at once; written is what they wrote, links not counted. `uv sync` puts torch into its environment, too,
-when that is new. No compiler cache is used; torchgraft's wheel store is, which is why it builds nothing again."""
+Compare rows of one project, and do not quote seconds. *Cold*: nothing of the build is kept. *Again*: the same sdist
+into the same environment, without the wheels that the front end keeps. *Other environment*: the same into another one.
+*No-op*: the same command, and it is installed. *One line changed*: an editable installation after a change of one
+file. Ways with torch in `requires` take its wheel from a folder; from an index it would be downloaded first. Memory is
+what all processes had at once; written is what they wrote, links not counted. `uv sync` puts torch into its
+environment, too, when that is new. No compiler cache is used; torchgraft's wheel store is, which is why it builds
+nothing again."""
 STEPS = ("cold", "again", "other environment", "no-op", "one line changed")
 _COUNT = 'import os\nwith open(os.environ["COUNTED"], "a") as file:\n    file.write("{}\\n")\n'
 SCRIPT = (
@@ -278,8 +280,8 @@ class Runner:
         )
 
 
-def rows(project: str, way: str, place: Place) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield what each step took, for one project in one way."""
+def rows(project: str, way: str, place: Place, steps: Sequence[str]) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield what each of these steps took, for one project in one way; the first is made in any case."""
     with tempfile.TemporaryDirectory(prefix="suite-", dir=place.folder) as scratch:
         folder = Path(scratch)
         if project == "torchsort":
@@ -288,9 +290,10 @@ def rows(project: str, way: str, place: Place) -> Iterator[tuple[str, dict[str, 
             tree = write_project(folder / "many", way, PROJECTS[project][0], place.version)
         sdist = packed(tree)
         runner = Runner(way, place, folder, "torchsort" if project == "torchsort" else "many")
-        steps = PROJECTS[project][1]
         one = runner.environment("one")
-        yield "cold", measured(lambda: runner.install(sdist, one), place.counted)
+        cold = measured(lambda: runner.install(sdist, one), place.counted)
+        if "cold" in steps:
+            yield "cold", cold
         if "again" in steps:
             runner.forget()
             yield "again", measured(lambda: runner.install(sdist, one, anew=True), place.counted)
@@ -309,7 +312,7 @@ def rows(project: str, way: str, place: Place) -> Iterator[tuple[str, dict[str, 
 
 
 PROJECTS = {
-    "one file": (1, STEPS[:-1]),
+    "one file": (1, STEPS),
     "ten files": (10, ("cold", "again", "one line changed")),
     "torchsort": (0, ("cold",)),
 }
@@ -368,17 +371,22 @@ def measure(options: argparse.Namespace) -> None:
 
 def measure_all(place: Place, options: argparse.Namespace) -> None:
     """Measure what is not there yet, in one place."""
+    there = {(row["project"], row["way"], row["step"]) for row in known_rows(options.results)}
+    left = {
+        (project, way): [step for step in PROJECTS[project][1] if (project, way, step) not in there]
+        for project in options.project or PROJECTS
+        for way in ways_of(project)
+        if not options.only or way in options.only
+    }
     # Once before the clock runs: uv unpacks the wheels, files are read from the disk.
     for way in ("torchgraft, uv", "uv sync, match-runtime"):
-        next(rows("ten files", way, place))
-    there = {(row["project"], row["way"], row["step"]) for row in known_rows(options.results)}
-    for project, way in [(name, way) for name in PROJECTS for way in ways_of(name)]:
-        last = PROJECTS[project][1][-1]
-        if (options.only and way not in options.only) or (project, way, last) in there:
-            continue
+        if any(steps and name == way for (_, name), steps in left.items()):
+            next(rows("one file", way, place, ("cold",)))
+    for (project, way), steps in left.items():
         try:
-            for step, found in rows(project, way, place):
+            for step, found in rows(project, way, place, steps) if steps else ():
                 row = {"project": project, "way": way, "step": step, "torch": place.version, **found}
+                row["measured"] = date_and_machine()
                 with options.results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
                 print(json.dumps(row), flush=True)
@@ -386,17 +394,17 @@ def measure_all(place: Place, options: argparse.Namespace) -> None:
             print(f"{project}, {way}: FAILED\n{error}", file=sys.stderr, flush=True)
 
 
-def page_text(found: Sequence[dict[str, object]], command: str) -> str:
+def page_text(found: Sequence[dict[str, object]]) -> str:
     """Return the page."""
     lines = [
         "# Benchmarks",
         "",
         "<!-- Written by benchmarks/suite.py; do not edit. -->",
         "",
-        f"Measured on {date_and_machine()} with torch {found[0]['torch']}, and nothing else running, by",
+        "Measured with nothing else running, by",
         "",
         "```text",
-        command,
+        "python benchmarks/suite.py WHEEL --torch ENVIRONMENT --page",
         "```",
         "",
         *EXPLAINED.splitlines(),
@@ -409,9 +417,12 @@ def page_text(found: Sequence[dict[str, object]], command: str) -> str:
         if not mine:
             continue
         lines += [f"## {project.capitalize()}", ""]
+        at = dict.fromkeys(f"{row['measured']} with torch {row['torch']}" for row in mine)
+        lines += [f"Measured on {', and on '.join(at)}.", ""]
         lines += ["| way | step | wall | CPU | memory | written | `setup.py` ran | torch imported |"]
         lines += ["| --- | --- | --- | --- | --- | --- | --- | --- |"]
-        for row in mine:
+        order = list(dict.fromkeys(row["way"] for row in mine))
+        for row in sorted(mine, key=lambda row: (order.index(row["way"]), STEPS.index(str(row["step"])))):
             way = row["way"] if row["step"] == "cold" else ""
             values = [
                 f"{row['wall_s']:.1f} s",
@@ -457,10 +468,10 @@ def plot_text(found: Sequence[dict[str, object]]) -> str:
     return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *parts, "</svg>", ""])
 
 
-def write_page(results: Path, command: str) -> None:
+def write_page(results: Path) -> None:
     """Write the page, its picture and its numbers, and name it in the index of the documentation."""
     found = known_rows(results)
-    PAGE.write_text(page_text(found, command), encoding="utf-8")
+    PAGE.write_text(page_text(found), encoding="utf-8")
     PAGE.with_suffix(".svg").write_text(plot_text(found), encoding="utf-8")
     kept = PAGE.with_suffix(".jsonl")
     if results.resolve() != kept:
@@ -477,13 +488,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("wheel", type=Path, metavar="WHEEL")
     parser.add_argument("--torch", type=Path, required=True, metavar="ENVIRONMENT")
-    parser.add_argument("--results", type=Path, default=CHECKOUT / ".environments" / "suite.jsonl", metavar="FILE")
+    parser.add_argument("--results", type=Path, default=PAGE.with_suffix(".jsonl"), metavar="FILE")
+    parser.add_argument("--project", nargs="+", choices=list(PROJECTS), metavar="NAME")
     parser.add_argument("--only", nargs="+", choices=list(WAYS), metavar="WAY")
     parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     measure(options)
     if options.page:
-        write_page(options.results, f"python benchmarks/suite.py {options.wheel.name} --torch ENVIRONMENT --page")
+        write_page(options.results)
 
 
 if __name__ == "__main__":
