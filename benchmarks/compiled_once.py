@@ -95,7 +95,8 @@ def hook_alone(sdist: Path, house: Path, place: Path, variables: dict[str, str])
     with tarfile.open(sdist) as archive:
         archive.extractall(place, filter="data")
     call = "import torchgraft.build_meta as backend; backend.build_wheel('..')"
-    took = timed(python, "-c", call, cwd=place / "many-1", **variables, PYTHONPATH="")
+    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    took = timed(python, "-c", call, cwd=place / "many-1", **variables, PATH=path)
     if (place / "many-1" / "build").exists():
         raise RuntimeError("it was compiled again")
     return took

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.server
 import json
+import os
 import shutil
+import socket
+import subprocess
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -240,3 +245,45 @@ def test_no_server_costs_a_line(bench: Bench, capfd: Any) -> None:
     said = capfd.readouterr().err
     assert "torchgraft: the store http://...@127.0.0.1:9/w has no wheel for this build that can be used: " in said
     assert "secret" not in said
+
+
+@pytest.mark.slow
+def test_nginx_as_the_page_sets_it_up(bench: Bench, tmp_path: Path, capfd: Any) -> None:
+    """Everybody reads, and CI writes: nginx with its module for WebDAV (`apt-get install nginx-light`)."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("no nginx: apt-get install nginx-light")
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "compile-once.md").read_text(encoding="utf-8")
+    location = page.partition("```text\nlocation ")[2].partition("```")[0]
+    location = location.replace("/srv/wheels", str(tmp_path / "srv")).replace("/etc/nginx/ci", str(tmp_path / "ci"))
+    (tmp_path / "srv" / "torchgraft").mkdir(parents=True)
+    (tmp_path / "ci").write_text("ci:{PLAIN}s3cret\n")
+    for path in (tmp_path / "srv", tmp_path / "srv" / "torchgraft"):
+        path.chmod(0o777)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = tmp_path / "nginx.conf"
+    config.write_text(
+        f"daemon off; pid {tmp_path}/pid; error_log stderr; worker_processes 1; events {{}}\n"
+        f"http {{ access_log off; client_body_temp_path {tmp_path}/body;\n"
+        f"server {{ listen 127.0.0.1:{port}; location {location} }} }}\n"
+    )
+    url = f"http://127.0.0.1:{port}/torchgraft"
+    told = {"NO_PROXY": "127.0.0.1", "TORCHGRAFT_STORE_WRITE": "true"}
+    with subprocess.Popen([program, "-c", str(config)]) as server:
+        try:
+            for _ in range(600):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                    break
+                time.sleep(0.1)
+            assert bench.build(TORCHGRAFT_STORE=url, **told)[1]
+            assert f"the store {url} did not take the wheel: the server says 401" in capfd.readouterr().err
+            assert bench.build(TORCHGRAFT_STORE=url.replace("//", "//ci:s3cret@"), **told)[1]
+            assert not bench.build(TORCHGRAFT_STORE=url, **told)[1]
+            (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ci password s3cret\n")
+            (tmp_path / ".netrc").chmod(0o600)
+            assert bench.build(TORCHGRAFT_STORE=url, HOME=str(tmp_path), CFLAGS="-O1", **told)[1]
+            assert not bench.build(TORCHGRAFT_STORE=url, CFLAGS="-O1", **told)[1]
+        finally:
+            server.terminate()

@@ -33,7 +33,7 @@ from ...settings.choices import CompilerCaching, UsePrebuilt
 from ...settings.config import variable_name
 from ...settings.sources import Settings, take_settings
 from ...settings.tables import Prebuilt
-from ...untrusted import table
+from ...untrusted import json_table, table
 from ...values import dataclass
 from ..show_snapshot import take_shell_snapshot
 from .plan_cells import Cell
@@ -83,7 +83,7 @@ class Workplace:
     def build(self, cells: Sequence[Cell]) -> Iterator[BuiltCell]:
         """Yield what becomes of each; the files of digests and of finished cells are written after each of them."""
         text = find_text(self._out / STATE, _LARGEST_STATE_BYTES) or "{}"
-        before = table(json.loads(text))
+        before = json_table(text)
         known = dict(table(before.get("cells"))) if before.get("sources") == self._sources else {}
         for cell in cells:
             done = self._finished(cell, table(known.get(cell.name))) or self._built(cell)
