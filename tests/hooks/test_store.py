@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import getpass
 import hashlib
 import http.server
 import json
@@ -258,14 +259,12 @@ def test_nginx_as_the_page_sets_it_up(bench: Bench, tmp_path: Path, capfd: Any) 
     location = location.replace("/srv/wheels", str(tmp_path / "srv")).replace("/etc/nginx/ci", str(tmp_path / "ci"))
     (tmp_path / "srv" / "torchgraft").mkdir(parents=True)
     (tmp_path / "ci").write_text("ci:{PLAIN}s3cret\n")
-    for path in (tmp_path / "srv", tmp_path / "srv" / "torchgraft"):
-        path.chmod(0o777)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     config = tmp_path / "nginx.conf"
     config.write_text(
-        f"daemon off; pid {tmp_path}/pid; error_log stderr; worker_processes 1; events {{}}\n"
+        f"user {getpass.getuser()}; daemon off; pid {tmp_path}/pid; error_log stderr; worker_processes 1; events {{}}\n"
         f"http {{ access_log off; client_body_temp_path {tmp_path}/body;\n"
         f"server {{ listen 127.0.0.1:{port}; location {location} }} }}\n"
     )
