@@ -100,6 +100,15 @@ SCRIPTS = {
         "try:\n    import torch\nexcept ImportError:\n    raise ImportError('torch first')",
         "torch",
     ),
+    "an error where a wheel is built": (
+        "builds = COMMANDS.intersection(sys.argv)\ntry:\n    import torch\nexcept ImportError as e:\n"
+        "    if builds:\n        raise SystemExit(e)",
+        "torch",
+    ),
+    "an error where a variable asks for it": (
+        "try:\n    import torch\nexcept ImportError:\n    if os.environ.get('X') == '1':\n        raise",
+        "torch?",
+    ),
     "a message and the end": ("try:\n    import torch\nexcept ImportError:\n    print('no')\n    exit(1)", "torch"),
     "behind whether torch is there": (
         "try:\n    import torch\n    ok = True\nexcept ImportError:\n    ok = False\nif ok:\n    import torch.version",

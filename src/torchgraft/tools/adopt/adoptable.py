@@ -23,9 +23,10 @@ from .adoption import Adoptable, Import, Script
 from .asked_distributions import asked_distributions
 from .backend_scripts import asked_in_tables, hook_modules, script_file, version_attribute
 from .follow_script import follow
-from .known_values import Reached, absent_hardware, is_for_absent_hardware, truth_of
+from .known_values import Reached, truth_of
 from .plan_need import MATCHED
 from .run_files import find_import_folders, find_run_files
+from .torch_conditions import absent_hardware, is_for_absent_hardware
 
 _MOST_MODULES = 200
 # One of these makes a folder a project that could be built.

@@ -18,18 +18,13 @@ from .known_values import (
     KnownNames,
     Reached,
     Stop,
-    Unknown,
-    absent_hardware,
     bound_arguments,
-    branches_of,
-    compared,
     converted,
     is_environ_get,
     parameters,
-    torch_flags,
-    tries_torch_alone,
     truth_of,
 )
+from .torch_conditions import absent_hardware, branches_of, torch_flags, tries_torch_alone
 
 _DEEPEST = 12
 _MOST_STEPS = 10_000
@@ -51,7 +46,7 @@ def follow(tree: ast.Module) -> Reached:
     return walk.reached
 
 
-class _Walk(KnownNames, ast.NodeVisitor):
+class _Walk(KnownNames):
     """Follows statements with what is known of the names that they bind, and what a call or a name leads to."""
 
     def __init__(self, tree: ast.Module) -> None:
@@ -63,6 +58,7 @@ class _Walk(KnownNames, ast.NodeVisitor):
         self._returned = [False]  # it may have returned, without an error
         self.guards = 0
         self._conditions = 0  # around this place, of which nothing is known
+        self._raised = 0
         self._steps = 0
         self._flags = torch_flags(tree)
 
@@ -72,9 +68,6 @@ class _Walk(KnownNames, ast.NodeVisitor):
         """Follow all that is in a node; its value is not known."""
         super().generic_visit(node)
         return UNKNOWN
-
-    def visit_Constant(self, node: ast.Constant) -> object:
-        return node.value
 
     def visit_Name(self, node: ast.Name) -> object:
         if isinstance(node.ctx, ast.Load) and node.id in self.functions:
@@ -87,36 +80,6 @@ class _Walk(KnownNames, ast.NodeVisitor):
         self.lend(node.value)
         return False if node.attr == "TYPE_CHECKING" else absent_hardware(node)
 
-    def visit_List(self, node: ast.List | ast.Tuple | ast.Set) -> object:
-        for item in node.elts:
-            self.visit(item)
-        return [] if not node.elts else TRUE if not any(isinstance(i, ast.Starred) for i in node.elts) else UNKNOWN
-
-    visit_Tuple = visit_List
-    visit_Set = visit_List
-
-    def visit_Dict(self, node: ast.Dict) -> object:
-        for item in (*node.keys, *node.values):
-            if item is not None:
-                self.visit(item)
-        return {} if not node.keys else TRUE if all(node.keys) else UNKNOWN
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> object:
-        truth = truth_of(self.visit(node.operand))
-        return UNKNOWN if truth is None or not isinstance(node.op, ast.Not) else not truth
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> object:
-        decides = isinstance(node.op, ast.Or)
-        value: object = UNKNOWN
-        sure = True
-        for operand in node.values:
-            value = self.visit(operand)
-            truth = truth_of(value)
-            if truth is decides:
-                return value if sure else Unknown(truth=decides)
-            sure = sure and truth is not None
-        return value if sure else UNKNOWN
-
     def visit_IfExp(self, node: ast.IfExp) -> object:
         truth = truth_of(self.visit(node.test))
         if truth is not None:
@@ -126,19 +89,6 @@ class _Walk(KnownNames, ast.NodeVisitor):
         self.visit(node.orelse)
         self._conditions -= 1
         return UNKNOWN
-
-    def visit_Compare(self, node: ast.Compare) -> object:
-        left = self.visit(node.left)
-        return compared(node, left, [self.visit(right) for right in node.comparators])
-
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> object:
-        value = self.visit(node.value)
-        self.bind(node.target.id, value)
-        return value
-
-    def visit_Lambda(self, node: ast.Lambda) -> object:
-        self.visit(node.body)
-        return TRUE
 
     def visit_Call(self, node: ast.Call) -> object:
         certain = not self._conditions and not any(self._returned)
@@ -235,6 +185,7 @@ class _Walk(KnownNames, ast.NodeVisitor):
 
     def visit_Raise(self, node: ast.Raise) -> Stop:
         self.generic_visit(node)
+        self._raised += 1
         return Stop(failed=True)
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -299,7 +250,7 @@ class _Walk(KnownNames, ast.NodeVisitor):
         return self._joined([stop, None]) if guarded else stop
 
     def visit_Try(self, node: ast.Try) -> Stop | None:
-        guarded = any(catches_import_error(handler) for handler in node.handlers)
+        guarded = any(catches_import_error(handler) and not self._raises(handler.body) for handler in node.handlers)
         before = self.state()
         self.guards += guarded
         stop = self.block(node.body)
@@ -319,6 +270,16 @@ class _Walk(KnownNames, ast.NodeVisitor):
         return last or (stops[0] if len(stops) == 1 else self._joined(stops))
 
     visit_TryStar = visit_Try
+
+    def _raises(self, statements: list[ast.stmt]) -> bool:
+        """Return whether statements may give up, as far as is known of their conditions."""
+        before, count = self.state(), self._raised
+        kept = (self.reached, set(self._perhaps_called))
+        self.reached = Reached()
+        self.block(statements)
+        self.restore(before)
+        self.reached, self._perhaps_called = kept
+        return self._raised > count
 
     def visit_Match(self, node: ast.Match) -> Stop | None:
         self.visit(node.subject)

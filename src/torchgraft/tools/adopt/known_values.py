@@ -7,24 +7,16 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ...project.setup_script import VERSION_CALLS, name_of
-from .plan_need import OF_SETUPTOOLS
 
 _YES, _NO = {"y", "yes", "t", "true", "on", "1"}, {"n", "no", "f", "false", "off", "0"}  # as distutils has it
 _COMMAND = r"(?:bdist|build|clean|develop|dist|editable|egg|install|sdist)(?:_\w+)?"
 TEXT_METHODS = frozenset({"lower", "upper", "strip", "casefold"})
 
-_OTHER_HARDWARE = frozenset(
-    {
-        *("ascend", "diopi", "dipu", "gaudi", "gcu", "habana", "hpu", "ipu"),
-        *("mlu", "musa", "neuronx", "npu", "sdaa", "tpu", "xla"),
-    }
-)
 Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
 
 
@@ -156,91 +148,6 @@ def _asked_of_others(call: ast.Call) -> Iterator[tuple[str, int]]:
                 yield "asks pip for torch", node.lineno
 
 
-def tries_torch_alone(statements: list[ast.stmt]) -> bool:
-    """Return whether all that statements import is torch, which is there where torchgraft builds."""
-    nodes = [node for statement in statements for node in ast.walk(statement)]
-    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    found |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
-    tops = {name.partition(".")[0] for name in found} - OF_SETUPTOOLS - sys.stdlib_module_names
-    return tops == {"torch"}
-
-
-def torch_flags(tree: ast.Module) -> dict[str, bool]:
-    """Return the names, of functions too, that say whether torch is there; for each, whether nothing else decides it.
-
-    What asks torch for more than its presence (`torch.cuda.is_available()`) may be false where torch is.
-    """
-    flags = {"find_spec": True} if _finds_torch(tree) else {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            tries = any(isinstance(part, ast.Try) and tries_torch_alone(part.body) for part in ast.walk(node))
-            if tries or _finds_torch(node):
-                returned = [part.value for part in ast.walk(node) if isinstance(part, ast.Return)]
-                flags[node.name] = all(map(_asks_presence, returned))
-        elif (isinstance(node, ast.Try) and tries_torch_alone(node.body)) or (
-            isinstance(node, (ast.Assign, ast.AnnAssign)) and _finds_torch(node)
-        ):
-            for part in ast.walk(node):
-                for name in (p.id for p in ast.walk(part) if isinstance(p, ast.Name) and isinstance(p.ctx, ast.Store)):
-                    is_sure = not isinstance(part, (ast.Assign, ast.AnnAssign)) or _asks_presence(part.value)
-                    flags[name] = flags.get(name, True) and is_sure
-    return flags
-
-
-def _asks_presence(value: ast.expr | None) -> bool:
-    return value is None or isinstance(value, ast.Constant) or (_finds_torch(value) and not _has_more(value))
-
-
-def _has_more(test: ast.expr) -> bool:
-    return any(isinstance(part, ast.BoolOp) for part in ast.walk(test))
-
-
-def _finds_torch(tree: ast.AST) -> bool:
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and name_of(node.func) == "find_spec"]
-    return any(isinstance(call.args[0], ast.Constant) and call.args[0].value == "torch" for call in calls if call.args)
-
-
-def branches_of(node: ast.If, flags: Mapping[str, bool]) -> tuple[list[list[ast.stmt]], int, bool]:
-    """Return what may run where a condition is not known, whether it is one (0 or 1), and whether it asks for torch.
-
-    Who adopts has torch, and its CUDA extensions are for ROCm elsewhere: to ask for either is no condition on CUDA.
-
-    :param flags: the names that say whether torch is there, and whether nothing else decides that
-    """
-    blocks = [block for block in (node.body, node.orelse) if not is_for_absent_hardware(block)]
-    asked = {name_of(part) for part in ast.walk(node.test) if isinstance(part, ast.expr)} & flags.keys()
-    is_alone = bool(asked) and all(flags[name] for name in asked) and not _has_more(node.test)
-    return blocks, int(not is_alone and not _words(node.test) & {"hip", "rocm"}), bool(asked)
-
-
-def absent_hardware(node: ast.expr) -> Unknown:
-    """Return what is known of an expression: asking for hardware that torchgraft never builds for finds none."""
-    is_denied = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
-    return Unknown(truth=is_denied) if _is_of_other_hardware(node) else UNKNOWN
-
-
-def is_for_absent_hardware(block: list[ast.stmt]) -> bool:
-    """Return whether a block imports what only such hardware has: torch_mlu, torch_npu."""
-    imports = [node for node in block if isinstance(node, (ast.Import, ast.ImportFrom))]
-    return any(map(_is_of_other_hardware, imports))
-
-
-def _is_of_other_hardware(node: ast.AST) -> bool:
-    words = _words(node)
-    return bool(words & _OTHER_HARDWARE) and not words & {"cuda", "gpu"}
-
-
-def _words(node: ast.AST) -> set[str]:
-    """Return all words in the names and texts of an expression or an import."""
-    texts = []
-    for part in ast.walk(node):
-        if isinstance(part, ast.Constant):
-            texts.append(str(part.value))
-        else:
-            texts += [str(getattr(part, key, None) or "") for key in ("id", "attr", "name", "module")]
-    return {word for text in texts for word in re.split(r"[^a-z0-9]+", text.lower())}
-
-
 def parameters(function: Function) -> list[str]:
     """Return the names of all parameters."""
     arguments = function.args
@@ -286,8 +193,8 @@ def _bound_often(tree: ast.Module) -> set[str]:
     return {name for name, count in counts.items() if count > 1}
 
 
-class KnownNames:
-    """What is known of the names of a script: those of the module, and those of the function that runs."""
+class KnownNames(ast.NodeVisitor):
+    """What is known of the names of a script, those of the module and of the function that runs, and of expressions."""
 
     def __init__(self, tree: ast.Module) -> None:
         self.functions = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
@@ -345,3 +252,51 @@ class KnownNames:
         for scope, known in zip(self.scopes, state, strict=True):
             scope.clear()
             scope.update(known)
+
+    # Expressions
+
+    def visit_Constant(self, node: ast.Constant) -> object:
+        return node.value
+
+    def visit_List(self, node: ast.List | ast.Tuple | ast.Set) -> object:
+        for item in node.elts:
+            self.visit(item)
+        return [] if not node.elts else TRUE if not any(isinstance(i, ast.Starred) for i in node.elts) else UNKNOWN
+
+    visit_Tuple = visit_List
+    visit_Set = visit_List
+
+    def visit_Dict(self, node: ast.Dict) -> object:
+        for item in (*node.keys, *node.values):
+            if item is not None:
+                self.visit(item)
+        return {} if not node.keys else TRUE if all(node.keys) else UNKNOWN
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> object:
+        truth = truth_of(self.visit(node.operand))
+        return UNKNOWN if truth is None or not isinstance(node.op, ast.Not) else not truth
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> object:
+        decides = isinstance(node.op, ast.Or)
+        value: object = UNKNOWN
+        sure = True
+        for operand in node.values:
+            value = self.visit(operand)
+            truth = truth_of(value)
+            if truth is decides:
+                return value if sure else Unknown(truth=decides)
+            sure = sure and truth is not None
+        return value if sure else UNKNOWN
+
+    def visit_Compare(self, node: ast.Compare) -> object:
+        left = self.visit(node.left)
+        return compared(node, left, [self.visit(right) for right in node.comparators])
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> object:
+        value = self.visit(node.value)
+        self.bind(node.target.id, value)
+        return value
+
+    def visit_Lambda(self, node: ast.Lambda) -> object:
+        self.visit(node.body)
+        return TRUE
