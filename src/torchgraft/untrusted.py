@@ -81,6 +81,16 @@ def json_table(content: str | bytes) -> Mapping[str, Any]:
         return {}
 
 
+def is_json_table(data: object) -> bool:
+    """Return whether a value is a table that JSON can hold."""
+    import json
+
+    try:
+        return isinstance(data, Mapping) and all(isinstance(key, str) for key in data) and bool(json.dumps(dict(data)))
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
 def table(data: object) -> Mapping[str, Any]:
     """Return `data` if it is a table, else an empty one."""
     return data if isinstance(data, dict) else {}

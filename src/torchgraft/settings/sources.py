@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import ConfigError, Problem
 from ..files import find_text, real
-from ..untrusted import load_toml, table
+from ..untrusted import is_json_table, load_toml, table
 from ..values import dataclass
 from .choices import RuntimeTorch
 from .config import TABLE, VARIABLE_PREFIX, Config, Setting, Source, settings, variable_name
@@ -85,7 +85,17 @@ def split_config_settings(
 
     The argument stays as it is, and what is not ours is passed on untouched: the standard leaves its meaning
     to the backend (PEP 517, "Config settings").
+
+    :raises ConfigError: if they are no table that JSON can hold
     """
+    if config_settings and not is_json_table(config_settings):
+        raise ConfigError.of(
+            code="wrong-type",
+            headline="the front end gives settings to the hook that are none",
+            found=repr(config_settings)[:120],
+            why="config_settings is a table that JSON can hold (PEP 517): it is passed on to a process",
+            fixes=("-C KEY=VALUE",),
+        )
     ours: dict[str, tuple[str, ...]] = {}
     theirs: dict[str, Any] = {}
     for key, value in (config_settings or {}).items():

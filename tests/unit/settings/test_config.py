@@ -135,6 +135,12 @@ def test_config_settings_are_split_and_never_changed() -> None:
     assert split_config_settings({}) == ({}, {})
 
 
+@pytest.mark.parametrize("odd", [5, "x", [1], {1: "2"}, {None: None}, {"x": object()}, {"x": {3, 4}}])
+def test_config_settings_that_no_front_end_can_mean(odd: Any) -> None:
+    with pytest.raises(ConfigError, match=r"error\[wrong-type\]: the front end gives settings"):
+        split_config_settings(odd)
+
+
 @pytest.mark.parametrize(
     "table", [{"provide": "off"}, {"match": ["torch"]}, {"env": {"A": "1"}}, {"torch": ">=2"}, {"requires": ["x>1"]}]
 )
