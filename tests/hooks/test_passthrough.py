@@ -12,6 +12,7 @@ SOME = (
     ("c extension", "wheel"),
     ("compiled bytecode", "wheel"),
     ("in-tree backend", "wheel"),
+    ("no hook but the mandatory", "wheel"),
     ("modes", "sdist"),
     ("symbolic links", "sdist"),
     ("editable, strict", "editable"),

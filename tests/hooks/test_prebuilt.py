@@ -324,6 +324,15 @@ def test_one_that_is_not_there(bench: Bench) -> None:
     assert bench.build(bench.project()).refusal == "the server says 404 Not Found"
 
 
+def test_a_server_that_does_not_answer_is_asked_once(bench: Bench) -> None:
+    address = "https://127.0.0.1:9"
+    more = "".join(f'[[tool.torchgraft.prebuilt]]\nurl = "{address}/{number}/{SCHEME}"\n' for number in range(30))
+    project = bench.make_project(PURE, extra=more)
+    reasons = [tried["refused"] for tried in bench.build(project).record["prebuilt"]]
+    assert "refused" in reasons[0]
+    assert set(reasons[1:]) == {"not asked for, since 127.0.0.1 did not answer"}
+
+
 def test_a_server_error_and_then_the_wheel(bench: Bench) -> None:
     bench.server.serve(PATH, status(500), content(bench.prebuilt()))
     assert bench.build(bench.project()).is_prebuilt

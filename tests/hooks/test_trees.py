@@ -126,6 +126,22 @@ def test_a_wheel_that_was_built_for_its_metadata_is_finished_before_it_is_handed
         assert "ext-1.0.dist-info/torchgraft.json" in archive.namelist()
 
 
+def test_metadata_that_come_from_files_are_not_written_into_the_wheel_again(
+    make_project: Any, make_caller: Any, consumer: Path, tmp_path: Path
+) -> None:
+    project = make_project()
+    caller = make_caller(project, TORCHGRAFT_CONSUMER=str(consumer))
+    prepared = tmp_path / "metadata"
+    prepared.mkdir()
+    info = prepared / caller.prepare_metadata_for_build_wheel(str(prepared))
+    assert json.loads((info / "torchgraft.json").read_text())["metadata"] == {"made_from": "files"}
+    found = []
+    for folder in (None, str(info)):
+        with zipfile.ZipFile(tmp_path / caller.build_wheel(str(tmp_path), None, folder)) as archive:
+            found.append([(member.filename, member.external_attr) for member in archive.infolist()])
+    assert found[0] == found[1]
+
+
 def test_a_torch_that_only_pythonpath_brings_is_there(
     make_project: Any, make_caller: Any, consumer: Path, tmp_path: Path
 ) -> None:

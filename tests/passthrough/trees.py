@@ -29,6 +29,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     print("in tree", config_settings)
     return _theirs.build_wheel(wheel_directory, config_settings, metadata_directory)
 """
+MANDATORY = "from setuptools.build_meta import build_editable, build_sdist, build_wheel\n"
 
 
 def project(name: str, *lines: str, build_system: str = "") -> str:
@@ -66,7 +67,8 @@ class Tree:
                 file.write(f'[tool.torchgraft]\nbackend-path = ["{self.backend_path}"]\n')
 
 
-def _git(folder: Path) -> None:
+def make_repository(folder: Path) -> None:
+    """Make a git repository of a folder, always with the same commit."""
     identity = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     dates = {"GIT_AUTHOR_DATE": "2024-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2024-01-01T00:00:00Z"}
     nothing = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
@@ -186,7 +188,7 @@ TREES: dict[str, Tree] = {
             ".gitignore": "_v.py\n*.egg-info\nbuild\n",
         },
         needs=("setuptools_scm",),
-        prepare=_git,
+        prepare=make_repository,
     ),
     "cffi_modules": Tree(
         files={
@@ -222,6 +224,11 @@ TREES: dict[str, Tree] = {
         backend="mine",
         backend_path="_build",
         settings={"mine": "yes"},
+    ),
+    "no hook but the mandatory": Tree(
+        files={**PURE, "_build/mine.py": MANDATORY},
+        backend="mine",
+        backend_path="_build",
     ),
     "data files and scripts": Tree(
         files={
@@ -370,7 +377,10 @@ TREES: dict[str, Tree] = {
         prepare=_modes,
     ),
     "version with words": Tree(
-        files={**PURE, "pyproject.toml": project("A_b.C", 'version = "1.0-beta.2+local.7"'), "a_b_c.py": ""}
+        files={
+            "pyproject.toml": project("A_b.C", 'version = "1.0-beta.2+local.7"'),
+            "a_b_c.py": "",
+        }
     ),
     "build with commands of its own": Tree(
         files={

@@ -16,6 +16,7 @@ from ..model.torch_values import Torch
 from ..settings.choices import CompilerCaching
 from ..settings.config import Config
 from ..untrusted import parse_version
+from .plan_needs import outlives_build
 
 # With it, torch does not call ccache or sccache by itself, as it does since 2.13 (_wrap_compiler in cpp_extension.py).
 SWITCH = "TORCH_NO_COMPILER_WRAPPER"
@@ -44,7 +45,11 @@ def with_compiler_cache(compiling: Compiling, config: Config, snapshot: Snapshot
     version = parse_version(torch.version)
     # torch takes the first one, too.
     by_torch = version is not None and version >= _WRAPS_SINCE and found == programs[0]
-    more = () if by_torch else (_variable(SWITCH, "1", "compilers are called through the cache by a script of ours"),)
+    more = (
+        ()
+        if by_torch or outlives_build(config, snapshot.hook)
+        else (_variable(SWITCH, "1", "compilers are called through the cache by a script of ours"),)
+    )
     variables = (*compiling.variables, *more, *_variables(compiling, cache, snapshot))
     return replace(compiling, cache=cache, variables=variables)
 

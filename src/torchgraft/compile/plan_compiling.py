@@ -17,7 +17,7 @@ from ..model.observation import Hook, Rule, Snapshot
 from ..model.torch_values import Torch
 from ..settings.choices import Cuda
 from ..settings.config import Config
-from .plan_needs import RESERVE_BYTES, TOOLKIT_VARIABLES, cuda_need, rocm_need, sycl_need
+from .plan_needs import RESERVE_BYTES, TOOLKIT_VARIABLES, cuda_need, outlives_build, rocm_need, sycl_need
 
 if TYPE_CHECKING:
     from .plan_compilers import Architectures
@@ -81,6 +81,8 @@ def _with_precompiled_header(compiling: Compiling, config: Config, snapshot: Sna
     asked = f"{_PRECOMPILED} ({config.origin(_PRECOMPILED)})"
     if not snapshot.python.platform.startswith("linux") or not compilers or compilers[0].name != "gcc":
         why_not = "only gcc on Linux is known to do it"
+    elif outlives_build(config, snapshot.hook):
+        why_not = "the compiler that is found is called again by what is installed"
     elif count < _FEWEST_USERS:
         why_not = f"of {_FEWEST_USERS} C++ files that have to begin with it there are {count}"
     else:

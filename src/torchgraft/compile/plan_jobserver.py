@@ -12,7 +12,7 @@ from ..model.observation import Snapshot
 from ..settings.choices import Budgeting
 from ..settings.config import Config
 from ..values import dataclass
-from .plan_needs import RESERVE_BYTES, plan_ninja, uses_ninja
+from .plan_needs import RESERVE_BYTES, outlives_build, plan_ninja, uses_ninja
 
 _MOST_NAMED = 3
 # With a setup.py that imports nothing else, setuptools compiles one file after the other.
@@ -58,11 +58,11 @@ def _is_serial(config: Config, snapshot: Snapshot) -> bool:
 def _asks(config: Config, snapshot: Snapshot) -> bool:
     """Return whether ninja compiles, found on PATH: torch runs it, or meson-python.
 
-    CMake is told a number, and writes into its cache which ninja it has found.
+    CMake is told a number, and writes into its cache which ninja it has found, as editable wheels of meson-python do.
     """
     script = snapshot.project.setup_script
     by_torch = uses_ninja(snapshot.project) and script is not None and not script.starts_cmake
-    return config.backend == "mesonpy" or by_torch
+    return by_torch or (config.backend == "mesonpy" and not outlives_build(config, snapshot.hook))
 
 
 @dataclass(frozen=True, kw_only=True)

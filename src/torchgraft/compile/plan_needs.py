@@ -54,6 +54,14 @@ def asks_for_compilers(config: Config) -> bool:
     return any(rule.gcc for rule in config.when)
 
 
+def outlives_build(config: Config, hook: Hook) -> bool:
+    """Return whether the folder of a build goes on naming its programs: those of editable wheels of Meson and CMake do.
+
+    They are built again without us, also as they are imported. No script of the cache folder may stand for a program.
+    """
+    return hook is Hook.BUILD_EDITABLE and not config.backend.startswith("setuptools.")
+
+
 def concerns_compilers(config: Config, project: Project, hook: Hook) -> bool:
     """Return whether a hook may have to know anything of compilers, toolkits or GPUs: it compiles, or gets ready to."""
     if hook.builds or config.cuda is Cuda.REQUIRED or asks_for_gpus(config) or asks_for_compilers(config):

@@ -69,15 +69,15 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> Buil
     built = BuiltWheel(contents=contents, modules=made, report=report, run_paths=run_paths, guard=guard)
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     facts = built_facts(plan, built, reproducible=bool(epoch))
+    before = read_wheel_file(wheel, f"{contents.info}/METADATA")
     if metadata is None and plan.runtime_torch is not None and plan.runtime_torch.text is not None:
-        before = read_wheel_file(wheel, f"{contents.info}/METADATA")
         metadata = with_requirement(before, plan.runtime_torch.text)
         plan = as_required(plan) if metadata == before else plan
     name, bill = (f"{contents.info}/{file}" for file in (RECORD_NAME, BILL_NAME))
     is_prebuilt = any(tried.used for tried in plan.prebuilt)
     original = read_record_of(wheel) if is_prebuilt else None
     added = {name: record_text(plan, original=original, built=facts).encode("ascii")}
-    if metadata is not None:
+    if metadata is not None and metadata != before:
         added[f"{contents.info}/METADATA"] = metadata
     # What a prebuilt wheel says of its own build is better known than what can be said of it here.
     if plan.sbom and not (is_prebuilt and bill in contents.files):

@@ -335,11 +335,11 @@ def _take_prebuilt(call: Call, directory: str, metadata_directory: str | None) -
 
     plan = call.plan
     prepared = None if metadata_directory is None else Path(metadata_directory)
-    tried: list[PlannedPrebuilt] = []
+    tried, silent = list[PlannedPrebuilt](), set[str]()
     for index, wheel in enumerate(plan.prebuilt):
         try:
             with _draft_in(directory, call.caller) as draft:
-                found, used = fetch_prebuilt(wheel, draft, prepared, plan.torch)
+                found, used = fetch_prebuilt(wheel, draft, prepared, plan.torch, silent)
                 after = replace(plan, prebuilt=(*tried, used, *plan.prebuilt[index + 1 :]))
                 # What a front end resolves by is the same as in the metadata that were prepared.
                 metadata = None if prepared is None else (prepared / "METADATA").read_bytes()

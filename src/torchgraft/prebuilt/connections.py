@@ -11,13 +11,17 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
 
+from ..untrusted import split_address
+
 if TYPE_CHECKING:
     from urllib3 import PoolManager
+
+_MOST_SILENT = 3
 
 
 class DownloadError(Exception):
@@ -26,6 +30,29 @@ class DownloadError(Exception):
 
 class MissingError(DownloadError):
     """A file that is not there."""
+
+
+class SilentError(DownloadError):
+    """A server that gave no answer to any of the tries, or none but that it is in trouble."""
+
+
+@contextlib.contextmanager
+def asking(url: str, silent: set[str]) -> Iterator[None]:
+    """Refuse to ask a server that was silent before, or any after some were: each of 300 addresses takes a minute.
+
+    :param silent: the names of those servers; what is asked inside adds to them
+    :raises DownloadError: if it is not asked
+    """
+    host = split_address(url).hostname or ""
+    if host in silent or len(silent) >= _MOST_SILENT:
+        raise DownloadError(
+            f"not asked for, since {host if host in silent else f'{_MOST_SILENT} servers'} did not answer"
+        )
+    try:
+        yield
+    except SilentError:
+        silent.add(host)
+        raise
 
 
 class Connections:
@@ -85,7 +112,7 @@ class Connections:
     def refuse_after_time(self) -> None:
         """Go no further when the time is over."""
         if self._is_over:
-            raise DownloadError(f"it takes longer than {self._total_s:g} s")
+            raise SilentError(f"it takes longer than {self._total_s:g} s")
 
     def _shut(self) -> None:
         self._is_over = True

@@ -22,7 +22,15 @@ from .. import __version__
 from ..errors import shown
 from ..files import open_file
 from ..values import dataclass
-from .connections import Connections, DownloadError, MissingError, basic_authorization, connection_pool, proxy_of
+from .connections import (
+    Connections,
+    DownloadError,
+    MissingError,
+    SilentError,
+    basic_authorization,
+    connection_pool,
+    proxy_of,
+)
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -76,7 +84,7 @@ def download(url: str, target: Path, *, limits: Limits, accept: str = "") -> str
             connections.refuse_after_time()
             if last:
                 time.sleep(limits.pause_s)
-    raise DownloadError(said)
+    raise SilentError(said)
 
 
 def is_there(url: str, *, limits: Limits) -> None:
@@ -96,7 +104,7 @@ def is_there(url: str, *, limits: Limits) -> None:
             with _followed(url, limits, connections, ""):
                 pass
         except (HTTPError, OSError, ValueError) as error:
-            raise DownloadError(_reason(error)) from None
+            raise SilentError(_reason(error)) from None
 
 
 def _copy(url: str, target: Path, limits: Limits) -> str:
@@ -138,7 +146,8 @@ def _followed(url: str, limits: Limits, connections: Connections, accept: str) -
                 if answer.status == 404:
                     raise MissingError(f"the server says 404 {answer.reason or ''}".rstrip())
                 if answer.status != 200:
-                    raise DownloadError(f"the server says {answer.status} {answer.reason or ''}".rstrip())
+                    kind = SilentError if answer.status in _PASSING else DownloadError
+                    raise kind(f"the server says {answer.status} {answer.reason or ''}".rstrip())
                 yield answer
                 return
             url = _redirected(url, answer.headers.get("Location", ""))

@@ -49,17 +49,18 @@ def _read(source: Path, name: str) -> HashFile:
 
 
 def fetch_prebuilt(
-    wheel: PlannedPrebuilt, folder: Path, prepared: Path | None, torch: Torch | None
+    wheel: PlannedPrebuilt, folder: Path, prepared: Path | None, torch: Torch | None, silent: set[str]
 ) -> tuple[Path, PlannedPrebuilt]:
     """Return a wheel that was downloaded into a folder and fits, and the planned one with its digest.
 
     :param prepared: the `.dist-info` folder that was made for this build, None if there is none
     :param torch: the one that it will meet
+    :param silent: the servers that gave no answer; see `asking`
     :raises RefusedError: if it cannot be had, or does not fit
     """
     from ..consumer.processes import take_python
     from ..installed.markers import wheel_ranks
-    from .connections import DownloadError
+    from .connections import DownloadError, asking
     from .download import Limits, download
     from .inspect import UnfitError, inspect_prebuilt
 
@@ -67,9 +68,10 @@ def fetch_prebuilt(
         raise RefusedError(wheel.refused or f"its address is still not known: {wheel.awaits}")
     draft = folder / "download"
     try:
-        wheel = read_listed(wheel, folder, wheel_ranks(take_python())) if wheel.listed else wheel
-        expected = _expected(wheel, folder)
-        digest = download(wheel.url, draft, limits=Limits())
+        wheel = read_listed(wheel, folder, wheel_ranks(take_python()), silent) if wheel.listed else wheel
+        expected = _expected(wheel, folder, silent)
+        with asking(wheel.url, silent):
+            digest = download(wheel.url, draft, limits=Limits())
         if expected and digest not in expected:
             raise RefusedError(f"its SHA-256 is {digest}, not {' or '.join(expected)}")
         local = f"+{wheel.local}" if wheel.local else ""
@@ -80,19 +82,23 @@ def fetch_prebuilt(
     return _without_local(found, wheel) if wheel.local else found, replace(wheel, sha256=(digest,), used=True)
 
 
-def read_listed(wheel: PlannedPrebuilt, folder: Path, tags: Mapping[Tag, int]) -> PlannedPrebuilt:
+def read_listed(wheel: PlannedPrebuilt, folder: Path, tags: Mapping[Tag, int], silent: set[str]) -> PlannedPrebuilt:
     """Return the planned wheel with the address and the digest that the page of an index says.
 
     :param folder: where the page is written
     :param tags: those that fit, by rank
+    :param silent: the servers that gave no answer; see `asking`
     :raises RefusedError: if it lists none that fits
     :raises DownloadError: if the page cannot be had
     """
+    from .connections import asking
     from .download import Limits, download, may_lead
     from .index_page import ACCEPT, choose_wheel, parse_index_page
 
     page = folder / "page"
-    download(wheel.url, page, limits=Limits(total_s=_HASHES_S, largest_bytes=_LARGEST_PAGE_BYTES), accept=ACCEPT)
+    limits = Limits(total_s=_HASHES_S, largest_bytes=_LARGEST_PAGE_BYTES)
+    with asking(wheel.url, silent):
+        download(wheel.url, page, limits=limits, accept=ACCEPT)
     files = parse_index_page(page.read_text(encoding="utf-8", errors="replace"), wheel.url)
     version = f"{wheel.version}+{wheel.local}" if wheel.local else wheel.version
     chosen, why = choose_wheel(files, wheel.name, version, tags)
@@ -122,16 +128,17 @@ def _without_local(path: Path, wheel: PlannedPrebuilt) -> Path:
     return path.rename(path.with_name(f"{new}-{tags}.whl"))
 
 
-def _expected(wheel: PlannedPrebuilt, folder: Path) -> tuple[str, ...]:
+def _expected(wheel: PlannedPrebuilt, folder: Path, silent: set[str]) -> tuple[str, ...]:
     """Return the digests that it may have; none where nobody said."""
     if not wheel.hashes:
         return wheel.sha256
-    from .connections import DownloadError
+    from .connections import DownloadError, asking
     from .download import Limits, download
 
     file = folder / "hashes"
     try:
-        download(wheel.hashes, file, limits=Limits(total_s=_HASHES_S, largest_bytes=_LARGEST_HASHES_BYTES))
+        with asking(wheel.hashes, silent):
+            download(wheel.hashes, file, limits=Limits(total_s=_HASHES_S, largest_bytes=_LARGEST_HASHES_BYTES))
     except DownloadError as error:
         raise RefusedError(f"{wheel.hashes}: {error}") from None
     found = parse_hashes(file.read_text(encoding="utf-8", errors="replace")).get(wheel.file)

@@ -128,9 +128,9 @@ def flag_or(members: type[enum.Enum]) -> Kind:
 
 
 def parse_text(data: object) -> str:
-    """Return a string that is not empty; raise ValueProblem for all else."""
-    if not isinstance(data, str) or not data.strip():
-        raise ValueProblem("a string that is not empty")
+    """Return a string that is not empty, without NUL, which no path has; raise ValueProblem for all else."""
+    if not isinstance(data, str) or not data.strip() or "\0" in data:
+        raise ValueProblem("a string that is not empty" if "\0" not in str(data) else "a string without NUL")
     return data.strip()
 
 

@@ -20,7 +20,7 @@ from ..ladder.plan_torch import Choice
 from ..model.decision import Compiling, PlannedPrebuilt
 from ..model.observation import Hook, Python, Snapshot, Way
 from ..model.torch_values import Origin, Torch
-from ..prebuilt.connections import DownloadError
+from ..prebuilt.connections import DownloadError, asking
 from ..prebuilt.download import Limits, is_there
 from ..prebuilt.plan_prebuilt import plan_prebuilt
 from ..prebuilt.take import RefusedError, read_listed
@@ -127,22 +127,24 @@ def _other_python(own: Python, text: str) -> Python:
 def _ask(
     config: Config, snapshot: Snapshot, torches: Sequence[Torch], pythons: Sequence[Python], scratch: Path
 ) -> Iterator[Combination]:
+    silent: set[str] = set()
     for torch, python in itertools.product(torches, pythons):
         other = replace(snapshot, python=python)
         facts = plan_facts(other, Choice(rungs=()), torch, Compiling())
         for wheel in plan_prebuilt(config, other, facts, Way.GRAFT):
-            url, missing = _looked_up(wheel, python, scratch)
+            url, missing = _looked_up(wheel, python, scratch, silent)
             yield Combination(torch=torch.version, python=python.minor_version, url=url, missing=missing)
 
 
-def _looked_up(wheel: PlannedPrebuilt, python: Python, scratch: Path) -> tuple[str, str]:
+def _looked_up(wheel: PlannedPrebuilt, python: Python, scratch: Path, silent: set[str]) -> tuple[str, str]:
     """Return where a wheel is, and why it is not there."""
     if wheel.refused or wheel.awaits:
         return wheel.url, wheel.refused or wheel.awaits
     try:
         if wheel.listed:
-            wheel = read_listed(wheel, scratch, dict(wheel_ranks(python)))
-        is_there(wheel.url, limits=_LIMITS)
+            wheel = read_listed(wheel, scratch, dict(wheel_ranks(python)), silent)
+        with asking(wheel.url, silent):
+            is_there(wheel.url, limits=_LIMITS)
     except (DownloadError, RefusedError) as error:
         return wheel.url, str(error)
     return wheel.url, ""

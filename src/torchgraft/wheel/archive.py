@@ -91,9 +91,15 @@ def rewrite_wheel(wheel: Path, changes: WheelChanges) -> None:
 
 
 def read_wheel_file(wheel: Path, name: str) -> bytes:
-    """Return a file of a wheel."""
-    with zipfile.ZipFile(wheel) as archive:
-        return archive.read(name)
+    """Return a file of a wheel.
+
+    :raises ActError: if it has none of that name, or is none
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return archive.read(name)
+    except ZIP_FAULTS as error:
+        raise ActError(bad_wheel(wheel.name, str(error))) from None
 
 
 def extract_wheel_file(wheel: Path, name: str, path: Path) -> None:

@@ -86,6 +86,16 @@ def test_debuggers_of_an_editable_installation_find_its_sources() -> None:
     assert "CCACHE_BASEDIR" not in values(made)
 
 
+def test_what_is_built_again_without_us_names_no_script_of_ours() -> None:
+    """What the build folder of an editable wheel names is called as it is imported; the cache folder may be pruned."""
+    backends = ("setuptools.build_meta", "mesonpy", "scikit_build_core.build")
+    made = [
+        plan(OLD, hardware(caches=(CCACHE,)), config={"backend": one}, hook=Hook.BUILD_EDITABLE) for one in backends
+    ]
+    assert [values(one).get(SWITCH) for one in made] == ["1", None, None]
+    assert {values(one)["CMAKE_CXX_COMPILER_LAUNCHER"] for one in made} == {CCACHE}
+
+
 @pytest.mark.parametrize(("passing", "said"), [(True, "1"), (False, None)])
 def test_nvcc_writes_no_dependencies_in_a_tree_that_is_thrown_away(passing: bool, said: str | None) -> None:  # noqa: FBT001
     project = snapshots.project(cuda_sources="csrc/a.cu", passing=passing)

@@ -112,6 +112,8 @@ BY_NINJA = SetupScript(imports=("setuptools", "torch"), torch_sources=3)
         (SetupScript(imports=("setuptools", "subprocess")), {}, False, 0),
         (SetupScript(), {}, False, 0),  # it cannot be read
         (None, {"config": {"backend": "mesonpy"}}, True, 0),
+        (None, {"config": {"backend": "mesonpy"}, "hook": Hook.BUILD_EDITABLE}, False, 0),
+        (BY_NINJA, {"ninja": "/bin/ninja", "hook": Hook.BUILD_EDITABLE}, True, 0),
         (None, {"config": {"backend": "scikit_build_core.build"}}, False, 0),
         (None, {}, False, 1),
     ],

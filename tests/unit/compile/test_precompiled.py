@@ -27,11 +27,15 @@ from torchgraft.model.source_tree import SetupScript
 CLANG = dataclasses.replace(GCC_12, name="clang")
 
 
-def planned(users: int, *, wanted: bool = True, sources: int = 0, **changes: Any) -> Any:
+def planned(
+    users: int, *, wanted: bool = True, sources: int = 0, backend: str = "setuptools.build_meta", **changes: Any
+) -> Any:
     script = SetupScript(torch_sources=sources) if sources else None
     project = snapshots.project(header_users=users, setup_script=script)
     changes = {"hook": Hook.BUILD_WHEEL, "seen": hardware(), **changes}
-    return plan(snapshots.CPU_TORCH, config={"precompiled_headers": wanted}, project=project, **changes)
+    return plan(
+        snapshots.CPU_TORCH, config={"precompiled_headers": wanted, "backend": backend}, project=project, **changes
+    )
 
 
 def test_four_files_are_enough() -> None:
@@ -51,6 +55,7 @@ def test_four_files_are_enough() -> None:
         (planned(9, sources=2), "of 4 C++ files that have to begin with it there are 2"),
         (planned(9, seen=hardware(compilers=(CLANG,))), "only gcc on Linux"),
         (planned(9, seen=hardware(compilers=())), "only gcc on Linux"),
+        (planned(9, backend="mesonpy", hook=Hook.BUILD_EDITABLE), "called again by what is installed"),
     ],
 )
 def test_the_plan_says_why_not(made: Any, said: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from torchgraft.prebuilt import connections
 from torchgraft.prebuilt import download as module
-from torchgraft.prebuilt.connections import DownloadError
+from torchgraft.prebuilt.connections import DownloadError, SilentError, asking
 
 
 def test_a_redirect_to_what_is_no_address() -> None:
@@ -93,3 +93,28 @@ def test_an_address_of_a_proxy_is_never_said(proxy: str) -> None:
         DownloadError, match=r"^the (address of the proxy is none|proxy speaks neither HTTP nor HTTPS)$"
     ):
         connections._proxied(proxy)
+
+
+def test_a_server_that_gave_no_answer_is_not_asked_again() -> None:
+    silent: set[str] = set()
+    for host in ("a", "b", "c"):
+        with pytest.raises(SilentError, match="timed out"), asking(f"https://{host}.example/1", silent):
+            raise SilentError("timed out")
+        with pytest.raises(DownloadError, match=f"since {host}.example did not answer"):
+            ask(f"https://me@{host}.example:8443/2", silent)
+        if host != "c":
+            ask("https://d.example/3", silent)
+    with pytest.raises(DownloadError, match="since 3 servers did not answer"):
+        ask("https://d.example/4", silent)
+
+
+def test_a_server_that_has_another_answer_is_asked_again() -> None:
+    silent: set[str] = set()
+    with pytest.raises(DownloadError, match="403"), asking("https://a.example/1", silent):
+        raise DownloadError("the server says 403")
+    ask("https://a.example/2", silent)
+
+
+def ask(url: str, silent: set[str]) -> None:
+    with asking(url, silent):
+        pass

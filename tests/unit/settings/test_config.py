@@ -79,6 +79,8 @@ MISTAKES = [
     ({"backend": "os.system('x')"}, {}, {}, "bad-value", "an object reference"),
     ({"backend-path": ["../x"]}, {}, {}, "wrong-type", "folders inside the source tree"),
     ({"backend-path": ["/x"]}, {}, {}, "wrong-type", "folders inside the source tree"),
+    ({"backend-path": ["a\0b"]}, {}, {}, "wrong-type", "a string without NUL"),
+    ({}, {}, {"trust": "/a\0b"}, "bad-value", "a string without NUL"),
     ({"backend": "torchgraft.build_meta"}, {}, {}, "bad-value", "another backend than torchgraft"),
     ({"consumer": "/x"}, {}, {}, "wrong-source", "cannot be set there"),
     ({}, {"TORCHGRAFT_ENV": "x"}, {}, "wrong-source", "cannot be set there"),

@@ -14,7 +14,7 @@ from installer.records import RecordEntry, parse_record_file
 from installer.sources import WheelFile
 
 from torchgraft.errors import ActError
-from torchgraft.wheel.archive import WheelChanges, rewrite_wheel
+from torchgraft.wheel.archive import WheelChanges, read_wheel_file, rewrite_wheel
 
 INFO = "ext-1.0.dist-info"
 TIME = (2026, 1, 2, 3, 4, 6)
@@ -246,3 +246,11 @@ def test_a_member_that_is_not_where_the_directory_says(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(ActError, match="is not a wheel"):
         rewrite_wheel(path, CHANGES["moving"])
+
+
+def test_a_wheel_without_metadata_is_none(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
+        archive.writestr("x-1.dist-info/RECORD", "")
+    with pytest.raises(ActError, match="is not a wheel") as caught:
+        read_wheel_file(tmp_path / "x.whl", "x-1.dist-info/METADATA")
+    assert caught.value.problems[0].code == "bad-wheel"
