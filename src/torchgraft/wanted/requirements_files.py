@@ -75,6 +75,11 @@ class RequirementsReader:
         self.script: Mapping[str, object] = {}
         self._read: set[str] = set()
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that were read."""
+        return tuple(sorted(self._read))
+
     def read(self, name: str, *, folder: Path | None = None, chain: tuple[str, ...] = ()) -> Iterator[Line]:
         """Return the requirements in a file and in those that it names.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from torchgraft.consumer.processes import take_python
 from torchgraft.errors import ConfigError
 from torchgraft.settings.sources import parse_pyproject
 from torchgraft.tools.adopt.adopted_folder import AdoptedSdist, adopted_text, parse_adopted
+from torchgraft.tools.adopt.find_sdists import Scope, read_nested
+from torchgraft.tools.adopt.front_end_files import plan_edits
 from torchgraft.tools.adopt.git_sources import GitSource, read_git_sources
 from torchgraft.tools.adopt.locked_sdists import NamedSdist, read_locked_sdists
 from torchgraft.tools.adopt.plan_front_ends import (
@@ -382,6 +386,8 @@ def test_a_lock_with_an_index(
     assert main(["adopt", "--project", ".", "--check"]) == 1
     assert main(["adopt", "--project", ".", "--write"]) == 1
     assert "error[file-exists]" in capsys.readouterr().err
+    assert main(["adopt", "--project", ".", "--undo", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["next"] == ["pdm lock", "pdm install"]
     # The index has another one than the lock.
     (app / "adopted" / "ext-1.0.tar.gz").unlink()
     (app / "pdm.lock").write_text((app / "pdm.lock").read_text().replace(digest, SHA))
@@ -491,3 +497,71 @@ def test_without_a_lock_and_without_uv(
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     assert main(["adopt", "--project", str(tmp_path)]) == 1
     assert "error[no-resolver]" in capsys.readouterr().err
+
+
+def test_an_index_of_somebody_may_be_called_the_same() -> None:
+    text = '[tool.uv]\nindex = [{ name = "adopted", url = "https://x" }]  # ours\n'
+    (first, second) = parse_pyproject(uv_text(text, ADOPTED, "adopted"))["tool"]["uv"]["index"]
+    assert (first["name"], first["url"], second["name"]) == ("adopted-2", "adopted", "adopted")
+    assert uv_text(uv_text(text, ADOPTED, "adopted"), ADOPTED, "adopted", undo=True) == text
+
+
+def test_what_is_in_an_extra_is_not_installed_without_it() -> None:
+    (group,) = parse_pyproject(poetry_text("", ADOPTED, "adopted"))["tool"]["poetry"]["group"].values()
+    assert group["optional"] is True
+
+
+def test_files_of_requirements_that_others_name(tmp_path: Path) -> None:
+    main_file, nested = tmp_path / "all.txt", tmp_path / "more" / "base.txt"
+    nested.parent.mkdir()
+    main_file.write_bytes(b"-r more/base.txt\r\ntorch\r\n")
+    nested.write_text(f"--index-url https://x\nflash-attn==2.8.3 \\\n  --hash=sha256:{SHA}\n")
+    scope = Scope(base=tmp_path, folder=tmp_path / "adopted", files=(main_file,))
+    texts = {edit.path.name: edit.after for edit in plan_edits(scope, ADOPTED)}
+    assert texts["all.txt"] == "-c adopted/constraints.txt\r\n-r more/base.txt\r\ntorch\r\n"
+    assert texts["base.txt"] == nested.read_text().replace(SHA, NEW)
+    assert read_nested((main_file,)) == ((nested,), True)
+
+
+def test_files_that_somebody_has_in_the_folder_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, _, _ = app_with_a_uv_lock(tmp_path, monkeypatch, sdist)
+    (app / "adopted").mkdir()
+    for name in ("constraints.txt", "undo.json"):
+        (app / "adopted" / name).write_text("numpy<2\n")
+        assert main(["adopt", "--project", ".", "--write"]) == 1
+        assert main(["adopt", "--project", ".", "--undo", "--write"]) == 1
+        assert capsys.readouterr().err.count("error[file-exists]") == 2
+        assert [path.read_text() for path in (app / "adopted").iterdir()] == ["numpy<2\n"]
+        (app / "adopted" / name).unlink()
+
+
+def test_an_sdist_that_is_gone_is_made_again_and_git_may_ignore_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, _, _ = app_with_a_uv_lock(tmp_path, monkeypatch, sdist)
+    assert main(["adopt", "--project", ".", "--write"]) == 0
+    assert "git ignores" not in capsys.readouterr().out
+    texts = {path: path.read_bytes() for path in app.rglob("*") if path.is_file()}
+    subprocess.run(["git", "init", "-q", app], check=True)
+    (app / ".gitignore").write_text("*.tar.gz\n")
+    (app / "adopted/ext-1.0.tar.gz").unlink()
+    assert main(["adopt", "--project", ".", "--check"]) == 1
+    assert main(["adopt", "--project", ".", "--write"]) == 0
+    said = capsys.readouterr().out
+    assert "note: git ignores what is in adopted, which others need, too: git add --force adopted\n" in said
+    assert {path: path.read_bytes() for path in texts} == texts
+
+
+def test_what_went_wrong_is_not_called_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, _, lock = app_with_a_uv_lock(tmp_path, monkeypatch, sdist)
+    lock.write_text(re.sub("sha256:[0-9a-f]+", f"sha256:{SHA}", lock.read_text()))
+    assert main(["adopt", "--project", ".", "--check"]) == 1
+    said = capsys.readouterr()
+    assert "error[no-sdist]" in said.err
+    assert "all of it is there" not in said.out
+    assert "nothing here" not in said.out
+    assert not (app / "adopted").exists()

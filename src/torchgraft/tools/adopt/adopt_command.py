@@ -242,7 +242,9 @@ def _finish(arguments: argparse.Namespace, plan: DependencyPlan) -> int:
         print(without_secrets(plan_report(plan)))
         for path in written:
             print(f"{'' if path != written[0] else chr(10)}written: {_near(path)}")
-        if arguments.check:
+        if plan.failed:
+            pass  # what went wrong is said in the end
+        elif arguments.check:
             print("\nto be written with: torchgraft adopt ... --write" if plan.changes else "all of it is there")
         elif plan.changes and not told:
             print(f"\n{_NOT_WRITTEN}")

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from ...codec import to_json
 from ...errors import quoted
 from ...files import digest_of, is_file
+from ...programs import find_programs, take_answer
 from ...redaction import redacted_json
 from ...settings.sources import read_pyproject
 from ..front_end_settings import find_front_end_settings, setting_text
@@ -30,6 +31,8 @@ from .plan_front_ends import next_commands
 from .sdist import place_sdist, write_project_file, write_sdist
 from .undo_record import UNDO, parse_undo
 
+_GIT_S = 20
+
 
 @dataclass(kw_only=True)
 class DependencyPlan:
@@ -43,6 +46,7 @@ class DependencyPlan:
     edits: tuple[FileEdit, ...] = ()
     notes: tuple[str, ...] = ()
     next: tuple[str, ...] = ()
+    failed: bool = False
 
     @property
     def changes(self) -> bool:
@@ -58,6 +62,7 @@ def find_lock(folder: Path) -> Path | None:
 def plan_all(scope: Scope, search: Search, scratch: Path) -> DependencyPlan:
     """Return what is to be done; new sdists are made in the scratch folder."""
     plan = DependencyPlan(scope=scope, looked=search.find())
+    plan.failed = bool(search.faults)
     before = read_adopted(scope.folder)
     found: list[AdoptedSdist] = []
     for looked in plan.looked:
@@ -76,7 +81,19 @@ def plan_all(scope: Scope, search: Search, scratch: Path) -> DependencyPlan:
         plan.edits += tuple(record_edit(scope, plan.edits))
     moved = sorted({one.name for one in plan.gone} & names)
     plan.next = tuple(_next(scope, plan, tuple(moved)))
+    plan.notes += tuple(_ignored_note(scope, plan))
     return plan
+
+
+def _ignored_note(scope: Scope, plan: DependencyPlan) -> Iterator[str]:
+    """Yield what git leaves out of a commit of adopted sdists: *.tar.gz is ignored by many."""
+    git = next(iter(find_programs("git", os.environ)), "")
+    paths = [str(scope.folder.absolute() / one.file) for one in plan.adopted]
+    words = [git, "-C", str(scope.base), "check-ignore", "--", *paths]
+    ignored = take_answer(words, os.environ, timeout_s=_GIT_S).text.splitlines() if git and paths else []
+    if any(line in paths for line in ignored):
+        place = quoted(os.path.relpath(scope.folder))
+        yield f"git ignores what is in {place}, which others need, too: git add --force {place}"
 
 
 def _isolation_notes(scope: Scope, names: frozenset[str]) -> Iterator[str]:
@@ -124,6 +141,8 @@ def plan_undo(scope: Scope) -> DependencyPlan:
     after = next((edit.after for edit in plan.edits if edit.path == lock), read_exact_text(lock)) or ""
     if scope.is_project and plan.gone and f'registry = "{place_of(scope)}"' in after:
         plan.next = (" ".join(["uv lock", *(f"-P {one.name}" for one in plan.gone)]),)
+    elif plan.gone and front_end_of(scope) not in {"uv", "pip"}:
+        plan.next = tuple(next_commands(front_end_of(scope), ()))
     return plan
 
 
@@ -209,7 +228,7 @@ def plan_report(plan: DependencyPlan) -> str:
             lines.append(f"{title} {one.adoption.verdict.value}: {one.adoption.reason}")
             notes = one.adoption.notes if one.adoption.verdict is Advice.ADOPT else ()
             lines += [f"  note: {note}" for note in notes]
-    if not plan.looked and not plan.gone:
+    if not plan.looked and not plan.gone and not plan.failed:
         lines.append("nothing here is built from an sdist")
     lines += [f"note: {note}" for note in plan.notes]
     lines += [f"{one.file} is removed" for one in plan.gone]

@@ -62,6 +62,11 @@ def parse_adopted(text: str) -> tuple[AdoptedSdist, ...]:
     )
 
 
+def is_adopted_text(text: str) -> bool:
+    """Return whether a constraints file is one of ours."""
+    return text.startswith(_HEAD.partition("\n")[0])
+
+
 def adopted_text(adopted: tuple[AdoptedSdist, ...], place: str) -> str:
     """Return the constraints file.
 

@@ -6,9 +6,10 @@ May not write anything but below a scratch folder.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ...prebuilt.index_page import IndexFile
 from ...settings.sources import read_pyproject
 from ...untrusted import find_toml, table, tables, text_of
 from ...wanted.locked_torch import local_path
+from ...wanted.requirements_files import RequirementsReader
 from ...wanted.tool_tables import dependency_text, list_poetry
 from .adoptable import read_adoptable
 from .adopted_folder import AdoptedSdist, is_intact, read_adopted
@@ -36,6 +38,7 @@ from .resolver import Resolver
 from .sdist import unpack_sdist
 
 _LARGEST_BYTES = 1_000_000
+_INDEX_LINE = re.compile(r"^\s*(-i|--index-url)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,17 @@ class Scope:
     def named(self) -> frozenset[str]:
         """The names that somebody has typed."""
         return frozenset(canonicalize_name(one.name) for one in self.requirements)
+
+
+def read_nested(files: tuple[Path, ...]) -> tuple[tuple[Path, ...], bool]:
+    """Return the files that requirements files name in turn, and whether one says which index is the main one."""
+    reader = RequirementsReader(Path(), [])
+    for file in files:
+        for _ in reader.read(str(file.absolute())):
+            pass
+    given = {os.path.normpath(file.absolute()) for file in files}
+    texts = (read_text(Path(path), _LARGEST_BYTES) for path in reader.files)
+    return tuple(Path(path) for path in reader.files if path not in given), any(map(_INDEX_LINE.search, texts))
 
 
 def pixi_file(base: Path) -> Path | None:
@@ -187,7 +201,9 @@ class Search:
             return os.environ
         main, *others = self._indexes
         taken = {key: value for key, value in os.environ.items() if key not in {"UV_INDEX_URL", "UV_EXTRA_INDEX_URL"}}
-        return {**taken, "UV_DEFAULT_INDEX": main, "UV_INDEX": " ".join(others)}
+        # pip prefers the index of a requirements file to its settings, and uv the other way round.
+        is_in_file = not self.scope.index_url and read_nested(self.scope.files)[1]
+        return {**taken, **({} if is_in_file else {"UV_DEFAULT_INDEX": main}), "UV_INDEX": " ".join(others)}
 
     def _of_tables(self) -> Iterator[str]:
         """Yield what poetry's and pixi's own tables require, as uv reads it; paths are somebody's own."""
@@ -220,6 +236,7 @@ class Search:
         key = (sdist.name, sdist.version)
         if key not in self._looked:
             before = self._before(sdist)
+            sdist = sdist if before else self._original(sdist)
             path = self.scope.folder / before.file if before else self._fetch(sdist)
             self._looked[key] = LookedAt(sdist=sdist, path=path, adopted=before) if before else self._read(sdist, path)
         return self._looked[key]
@@ -232,6 +249,13 @@ class Search:
             if same and (own == self.scope.folder.resolve() or sdist.sha256 in {"", one.origin, one.sha256}):
                 return one
         return None
+
+    def _original(self, sdist: NamedSdist) -> NamedSdist:
+        """Return the sdist that an adopted one was made of which a lock names, and which is not there any more."""
+        own = sdist.url.startswith("file:") and Path(local_path(sdist.url)).parent == self.scope.folder.resolve()
+        origins = (one.origin for one in self._known if one.file == sdist.file and (own or one.sha256 == sdist.sha256))
+        origin = next(origins, "" if own else sdist.sha256)
+        return replace(sdist, url="" if own else sdist.url, sha256=origin)
 
     def _fetch(self, sdist: NamedSdist) -> Path:
         folder = self._folder_for(f"{sdist.name}-{sdist.version}")

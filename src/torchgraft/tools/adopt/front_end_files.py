@@ -16,9 +16,10 @@ from ...settings.sources import read_pyproject
 from ...values import dataclass
 from ...wanted.tool_tables import tool_table
 from .adoptable import read_exact_text
-from .adopted_folder import CONSTRAINTS, AdoptedSdist, adopted_text, read_adopted
-from .find_sdists import Scope, pixi_file
+from .adopted_folder import CONSTRAINTS, AdoptedSdist, adopted_text, is_adopted_text, read_adopted
+from .find_sdists import Scope, pixi_file, read_nested
 from .plan_front_ends import (
+    hashes_text,
     pdm_text,
     pixi_text,
     poetry_text,
@@ -28,6 +29,7 @@ from .plan_front_ends import (
     uv_settings_with,
     uv_text,
 )
+from .sdist import there_already
 from .undo_record import UNDO, Passage, parse_undo, passages_between, undo_text, undone
 
 _TEXTS = {"uv": uv_text, "poetry": poetry_text, "pdm": pdm_text, "pixi": pixi_text}
@@ -66,6 +68,10 @@ def plan_edits(scope: Scope, adopted: tuple[AdoptedSdist, ...], *, undo: bool = 
     """
     known, place = read_adopted(scope.folder), place_of(scope)
     before = read_exact_text(scope.folder / UNDO)
+    for name, is_ours in ((CONSTRAINTS, is_adopted_text), (UNDO, parse_undo)):
+        there = read_exact_text(scope.folder / name)
+        if there is not None and not is_ours(there):
+            raise there_already(scope.folder / name)
     record = parse_undo(before or "") if undo else {}
     texts: dict[Path, str | None] = {scope.folder / CONSTRAINTS: adopted_text(adopted, place) if adopted else None}
     left: dict[str, tuple[Passage, ...]] = {}
@@ -104,6 +110,8 @@ def _changes(
     for file in scope.files:
         near = os.path.relpath(scope.folder, file.parent).replace(os.sep, "/")
         yield file, partial(requirements_text, adopted=adopted, place=near, undo=undo)
+    for file in read_nested(scope.files)[0]:
+        yield file, partial(hashes_text, adopted=adopted, undo=undo)
 
 
 def _with_digests(path: Path, adopted: Iterable[AdoptedSdist]) -> str:

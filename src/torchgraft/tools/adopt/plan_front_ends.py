@@ -5,6 +5,7 @@ May not read or write files: it is given texts, and returns them. What was measu
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
@@ -69,7 +70,7 @@ def uv_settings_with(text: str, adopted: Iterable[AdoptedSdist], place: str, *, 
     return edit_toml(text, change, "uv.toml")
 
 
-def poetry_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: bool = False) -> str:
+def poetry_text(text: str, adopted: Collection[AdoptedSdist], place: str, *, undo: bool = False) -> str:
     """Return a pyproject.toml with which poetry takes adopted sdists.
 
     It has no source that is a folder. A path in a group of the project counts for whoever requires the package.
@@ -78,10 +79,14 @@ def poetry_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo:
     def change(data: Any) -> None:
         group = table_in(data, "tool", "poetry", "group", _GROUP, "dependencies")
         _drop_sources(group, place)
-        if not undo:
+        if not undo and adopted:
+            # Optional: what is in an extra or in another group is still only installed with that.
+            _made(data, "tool", "poetry", "group", _GROUP)["optional"] = True
+            made = _made(data, "tool", "poetry", "group", _GROUP, "dependencies")
             for one in adopted:
-                made = _made(data, "tool", "poetry", "group", _GROUP, "dependencies")
                 made[one.name] = inline_table(path=f"{place}/{one.file}")
+        elif not group:
+            table_in(data, "tool", "poetry", "group", _GROUP).pop("optional", None)
         prune(data, "tool", "poetry", "group", _GROUP, "dependencies")
 
     return edit_toml(text, change, "pyproject.toml")
@@ -191,16 +196,20 @@ def pylock_text(text: str, adopted: Iterable[AdoptedSdist], place: str) -> str:
 
 
 def requirements_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: bool = False) -> str:
-    """Return a requirements file that names the constraints of a folder; pip and uv read them relative to the file.
+    """Return a requirements file that names the constraints of a folder; pip and uv read them relative to the file."""
+    text = hashes_text(text, adopted, undo=undo)
+    line = f"-c {place}/{CONSTRAINTS}"
+    lines = [one for one in text.splitlines(keepends=True) if one.strip() != line]
+    end = "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
+    return "".join(lines) if undo else "".join([f"{line}{end}", *lines])
 
-    Where it has digests, the new ones take the place of those that the sdists were made from.
-    """
+
+def hashes_text(text: str, adopted: Iterable[AdoptedSdist], *, undo: bool = False) -> str:
+    """Return a requirements file in which the digests of adopted sdists stand for those that they were made from."""
     for one in adopted:
         was, now = (one.sha256, one.origin) if undo else (one.origin, one.sha256)
         text = text.replace(f"sha256:{was}", f"sha256:{now}") if was and now else text
-    line = f"-c {place}/{CONSTRAINTS}"
-    lines = [one for one in text.splitlines(keepends=True) if one.strip() != line]
-    return "".join(lines) if undo else "".join([f"{line}\n", *lines])
+    return text
 
 
 def uv_settings_text(text: str, place: str, base: str) -> str:
@@ -236,9 +245,13 @@ def _set_index(uv: Any, place: str, *, wanted: bool) -> None:
     if wanted and _is_first(uv.get("index", []), place):
         return
     _drop(uv, "index", lambda one: one.get("url") == place)
-    entry = {"name": INDEX, "url": place, "format": "flat"}
+    taken = {one.get("name") for one in uv.get("index", [])}
+    numbered = (f"{INDEX}-{number}" for number in itertools.count(2))
+    name = next(name for name in itertools.chain((INDEX,), numbered) if name not in taken)
+    entry = {"name": name, "url": place, "format": "flat"}
     if wanted and "index" in uv:
-        uv["index"].insert(0, entry)
+        is_inline = not hasattr(uv["index"], "body")
+        uv["index"].insert(0, inline_table(**entry) if is_inline else entry)
     elif wanted:
         uv["index"] = [entry]
 

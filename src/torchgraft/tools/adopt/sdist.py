@@ -94,16 +94,21 @@ def _publish(draft: Path, target: Path) -> None:
     except FileExistsError:
         if target.read_bytes() == draft.read_bytes():
             return
-        raise ActError.of(
-            code="file-exists",
-            headline=f"{target} is there already",
-            why="a file that somebody made is never written over",
-            fixes=("--output FOLDER   (another one)",),
-        ) from None
+        raise there_already(target) from None
     except OSError:
         # A file system without hard links.
         with target.open("xb") as file, draft.open("rb") as made:
             shutil.copyfileobj(made, file)
+
+
+def there_already(target: Path) -> ActError:
+    """Return the error that says that a file is somebody else's."""
+    return ActError.of(
+        code="file-exists",
+        headline=f"{target} is there already",
+        why="a file that somebody made is never written over",
+        fixes=("--output FOLDER   (another one)",),
+    )
 
 
 def _unpack(path: Path, folder: Path) -> None:
