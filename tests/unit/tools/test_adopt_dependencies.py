@@ -19,7 +19,7 @@ from torchgraft.errors import ConfigError
 from torchgraft.settings.sources import parse_pyproject
 from torchgraft.tools.adopt.adopted_folder import AdoptedSdist, adopted_text, parse_adopted
 from torchgraft.tools.adopt.find_sdists import Scope, read_nested
-from torchgraft.tools.adopt.front_end_files import plan_edits
+from torchgraft.tools.adopt.front_end_files import plan_edits, record_edit
 from torchgraft.tools.adopt.git_sources import GitSource, read_git_sources
 from torchgraft.tools.adopt.locked_sdists import NamedSdist, read_locked_sdists
 from torchgraft.tools.adopt.plan_front_ends import (
@@ -517,10 +517,18 @@ def test_files_of_requirements_that_others_name(tmp_path: Path) -> None:
     main_file.write_bytes(b"-r more/base.txt\r\ntorch\r\n")
     nested.write_text(f"--index-url https://x\nflash-attn==2.8.3 \\\n  --hash=sha256:{SHA}\n")
     scope = Scope(base=tmp_path, folder=tmp_path / "adopted", files=(main_file,))
-    texts = {edit.path.name: edit.after for edit in plan_edits(scope, ADOPTED)}
+    before = main_file.read_bytes().decode(), nested.read_text()
+    edits = tuple(plan_edits(scope, ADOPTED))
+    texts = {edit.path.name: edit.after for edit in edits}
     assert texts["all.txt"] == "-c adopted/constraints.txt\r\n-r more/base.txt\r\ntorch\r\n"
     assert texts["base.txt"] == nested.read_text().replace(SHA, NEW)
-    assert read_nested((main_file,)) == ((nested,), True)
+    assert read_nested(scope) == ((nested,), True)
+    scope.folder.mkdir()
+    for edit in (*edits, *record_edit(scope, edits)):
+        edit.path.write_bytes((edit.after or "").encode())
+    assert tuple(plan_edits(scope, ADOPTED)) == ()
+    undone = {edit.path.name: edit.after for edit in plan_edits(scope, (), undo=True)}
+    assert undone == {"all.txt": before[0], "base.txt": before[1], "constraints.txt": None, "undo.json": None}
 
 
 def test_files_that_somebody_has_in_the_folder_stay(

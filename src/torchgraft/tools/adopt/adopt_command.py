@@ -177,7 +177,7 @@ def _scope(arguments: argparse.Namespace) -> Scope:
         base = lock.parent
     is_there = any(is_file(base / name) for name in _PROJECTS)
     is_project = (arguments.project or lock) is not None and is_there
-    files = tuple(arguments.requirement)
+    files = tuple(Path(os.path.relpath(file)) for file in arguments.requirement)
     for file in filter(None, (*files, lock)):
         if not is_file(file):
             raise bad_argument("adopt", f"there is no file called {file}")

@@ -66,15 +66,16 @@ class Scope:
         return frozenset(canonicalize_name(one.name) for one in self.requirements)
 
 
-def read_nested(files: tuple[Path, ...]) -> tuple[tuple[Path, ...], bool]:
+def read_nested(scope: Scope) -> tuple[tuple[Path, ...], bool]:
     """Return the files that requirements files name in turn, and whether one says which index is the main one."""
     reader = RequirementsReader(Path(), [])
-    for file in files:
+    for file in scope.files:
         for _ in reader.read(str(file.absolute())):
             pass
-    given = {os.path.normpath(file.absolute()) for file in files}
     texts = (read_text(Path(path), _LARGEST_BYTES) for path in reader.files)
-    return tuple(Path(path) for path in reader.files if path not in given), any(map(_INDEX_LINE.search, texts))
+    near = (scope.base / os.path.relpath(path, scope.base) for path in reader.files)
+    nested = (path for path in near if path not in scope.files and path.parent != scope.folder)
+    return tuple(nested), any(map(_INDEX_LINE.search, texts))
 
 
 def pixi_file(base: Path) -> Path | None:
@@ -202,7 +203,7 @@ class Search:
         main, *others = self._indexes
         taken = {key: value for key, value in os.environ.items() if key not in {"UV_INDEX_URL", "UV_EXTRA_INDEX_URL"}}
         # pip prefers the index of a requirements file to its settings, and uv the other way round.
-        is_in_file = not self.scope.index_url and read_nested(self.scope.files)[1]
+        is_in_file = not self.scope.index_url and read_nested(self.scope)[1]
         return {**taken, **({} if is_in_file else {"UV_DEFAULT_INDEX": main}), "UV_INDEX": " ".join(others)}
 
     def _of_tables(self) -> Iterator[str]:

@@ -110,7 +110,7 @@ def _changes(
     for file in scope.files:
         near = os.path.relpath(scope.folder, file.parent).replace(os.sep, "/")
         yield file, partial(requirements_text, adopted=adopted, place=near, undo=undo)
-    for file in read_nested(scope.files)[0]:
+    for file in read_nested(scope)[0]:
         yield file, partial(hashes_text, adopted=adopted, undo=undo)
 
 
