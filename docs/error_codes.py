@@ -17,7 +17,8 @@ torchgraft found no torch for this build. The message lists each place where it 
 environment first, or name another environment with `-C torchgraft.consumer=PATH`.""",
             "torch-not-installed": """\
 torchgraft asked the front end to install torch for the build, but the build environment has none. That happens
-without build isolation (`--no-build-isolation`, `--no-isolation`), because then the front end installs nothing.
+without build isolation (`--no-build-isolation`, `--no-isolation`), because then the front end installs nothing. A torch
+that the command is about to replace does not count.
 
 It can also happen in the first `uv sync`, `uv run` or `uv add` of a project: uv makes dynamic metadata before there
 is a lock file, and then builds the wheel in the same environment. torchgraft tells uv to install the locked torch

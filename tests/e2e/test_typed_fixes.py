@@ -120,6 +120,11 @@ def not_isolated(desk: Desk) -> str:
     return desk.lay_out(*PLAIN_REQUIRES, depends="torch==2.8.0") + " --no-build-isolation"
 
 
+def replaced_without_isolation(desk: Desk) -> str:
+    desk.lay_out("torch==2.9.0", *PLAIN_REQUIRES)
+    return desk.install("torch==2.8.0 ./ext --no-build-isolation")
+
+
 def said_on_standard_input(desk: Desk) -> str:
     desk.lay_out()
     file = "/dev/stdin" if desk.by == PIP else "-"
@@ -256,6 +261,7 @@ LAYOUTS: tuple[tuple[str, Callable[[Desk], str], tuple[str, ...]], ...] = (
     ("no-torch", no_torch_but_a_dependency_that_decides, (PIP, BY_UV)),
     ("no-torch", no_torch_in_a_project, (BY_UV,)),
     ("torch-not-installed", not_isolated, (PIP, BY_UV)),
+    ("torch-not-installed", replaced_without_isolation, (PIP, BY_UV)),
     ("torch-unclear", said_on_standard_input, (PIP, BY_UV)),
     ("torch-required-twice", required_twice, (PIP,)),
     ("broken-torch", broken, (PIP, BY_UV)),

@@ -94,8 +94,13 @@ def find_caller(hook: HookProcess, ancestors: tuple[Process, ...]) -> Caller | N
     """Return the nearest front end among the ancestors, None where there is none.
 
     uv starts hooks itself, so that it has to be the direct parent: a uv farther up is a `uv run make`. And a
-    command that `uv run` or `uvx` starts is no hook, unless it runs where only hooks do.
+    command that `uv run` or `uvx` starts is no hook, unless it runs where only hooks do. A program that calls pip as a
+    function (`python -c`, an IDE's) is pip without a word that can be read.
     """
+    nearest = next(iter(ancestors), None)
+    if hook.by_pip and nearest and not (nearest.command_line and nearest.command_line.program is FrontEndName.PIP):
+        command = _with_variables(CommandLine(program=FrontEndName.PIP), nearest)
+        return Caller(front_end=describe_front_end(command, None), process=nearest, command=command, hook=hook)
     is_isolated_by_uv = is_uv_build(Path(hook.prefix))
     for distance, process in enumerate(ancestors):
         command = process.command_line

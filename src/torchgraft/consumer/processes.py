@@ -77,7 +77,7 @@ class Process(_SeenProcess):
 class HookProcess(_SeenProcess):
     """The process in which a hook runs, as it sees itself, at the start of the hook.
 
-    `pyvenv_cfg` is the text of its environment's own, "" if none.
+    `pyvenv_cfg` is the text of its environment's own, "" if none; `by_pip` whether pip's own script runs the hook.
     """
 
     prefix: str
@@ -85,6 +85,7 @@ class HookProcess(_SeenProcess):
     purelib: str
     sys_path: tuple[str, ...]
     pyvenv_cfg: str = ""
+    by_pip: bool = False
 
 
 def take_hook_process() -> HookProcess:
@@ -97,6 +98,7 @@ def take_hook_process() -> HookProcess:
         sys_path=tuple(sys.path),
         variables=_ours(os.environ),
         pyvenv_cfg=read_text(Path(sys.prefix, "pyvenv.cfg")),
+        by_pip="/pip/_vendor/" in sys.argv[0].replace(os.sep, "/"),
     )
 
 

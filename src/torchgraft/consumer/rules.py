@@ -161,7 +161,7 @@ def _is_pip_isolated(scene: Scene) -> bool:
 def _pip_targets(scene: Scene) -> tuple[str, ...]:
     """Return the folders of `pip install --target` and `--prefix`, which beat PIP_TARGET and PIP_PREFIX."""
     caller = scene.called_by(FrontEndName.PIP)
-    if caller is None or caller.command.words != ("install",):
+    if caller is None or caller.command.words not in (("install",), ()):
         return ()
     targets = []
     for variable, *options in (("PIP_TARGET", "--target", "-t"), ("PIP_PREFIX", "--prefix")):

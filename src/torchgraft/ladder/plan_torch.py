@@ -13,13 +13,16 @@ from packaging.specifiers import SpecifierSet
 
 from ..installed.markers import applies
 from ..model.decision import RungAnswer
-from ..model.observation import Consumer, Python, Rule, Rung, Snapshot
-from ..model.torch_values import TorchRequirement, requirement_of, torch_among
+from ..model.observation import Consumer, FrontEndName, Python, Rule, Rung, Snapshot
+from ..model.torch_values import Torch, TorchRequirement, requirement_of, torch_among
 from ..settings.config import Config
 from ..values import dataclass
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
+
+# Whoever asks for the build has chosen where it is to see torch.
+_NAMED = frozenset({Rule.TOLD, Rule.IMPORTABLE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +99,7 @@ def plan_guess(snapshot: Snapshot, choice: Choice) -> str:
     if choice.rung is Rung.TOLD:
         return "" if _comes_as_told(snapshot, choice) else f"nothing tells {command} to install the torch that was told"
     if choice.rung is Rung.INSTALLED:
-        return _guess_of_consumer(snapshot, command)
+        return _guess_of_consumer(snapshot, choice, command)
     is_asked = choice.rung is Rung.ASKED_FOR or requirement == own_dependency(snapshot)
     if is_asked and (requirement.pinned or requirement.url):
         return ""
@@ -118,21 +121,33 @@ def _comes_as_told(snapshot: Snapshot, choice: Choice) -> bool:
     return not snapshot.front_end.installs or bool(told and version and told.accepts(version))
 
 
-def _guess_of_consumer(snapshot: Snapshot, command: str) -> str:
-    consumer = snapshot.consumer
-    if consumer is None:
+def _guess_of_consumer(snapshot: Snapshot, choice: Choice, command: str) -> str:
+    consumer, passing = snapshot.consumer, snapshot.passing
+    if consumer is None or consumer.torch is None:
         return ""
-    if consumer.rule is Rule.TOLD:
-        return "" if consumer.certain else f"{command} installs into another environment than the one that was told"
-    if consumer.rule is Rule.IMPORTABLE:
-        is_chosen = snapshot.passing is None or snapshot.passing.chosen
-        return "" if is_chosen else "nothing says who brought that torch into the build environment"
+    if consumer.rule is Rule.TOLD and not consumer.certain:
+        return f"{command} installs into another environment than the one that was told"
+    if consumer.rule is Rule.IMPORTABLE and passing is not None:
+        return "" if passing.chosen else "nothing says who brought that torch into the build environment"
     if not consumer.certain:
         return f"no one names the environment that the wheel is for: one was guessed ({consumer.rule.value})"
     if not snapshot.front_end.installs:
-        return f"{command} installs nothing: that the wheel is for the environment it works in was guessed"
-    if _installs_anew(snapshot):
+        said = f"{command} installs nothing: that the wheel is for the environment it works in was guessed"
+        return said * (consumer.rule not in _NAMED)
+    return _guess_of_changes(snapshot, choice, consumer, consumer.torch)
+
+
+def _guess_of_changes(snapshot: Snapshot, choice: Choice, consumer: Consumer, torch: Torch) -> str:
+    """Return why the command may put another torch into its environment than the one that is there."""
+    front_end, is_named = snapshot.front_end, consumer.rule in _NAMED
+    command = front_end.command or front_end.name.value
+    if command == "pip" or (front_end.name is FrontEndName.UNKNOWN and not is_named):
+        return "a program started this build, and what else it installs is not seen"
+    if _ignores_torch(snapshot, consumer):
         return f"{command} installs dependencies anew: the torch that is there may not stay"
+    said = (answer.torch for answer in choice.rungs if answer.rung in {Rung.LOCKED, Rung.ASKED_FOR})
+    if is_named and any(one and not one.accepts(torch.version) for one in said):
+        return f"{command} installs another torch than the one that is there"
     if snapshot.asked_faults:
         return "the command may name another torch where it cannot be read"
     asked = TorchRequirement.all_of(item.requirement for item in snapshot.asked_for)
@@ -214,11 +229,13 @@ def _declared(config: Config, snapshot: Snapshot) -> RungAnswer:
 def _installs_anew(snapshot: Snapshot) -> bool:
     """Return whether the wheel will not meet the installed torch: it goes into a folder that has none, say."""
     consumer = snapshot.consumer
-    if consumer is None or consumer.torch is None or consumer.rule in {Rule.IMPORTABLE, Rule.TOLD}:
-        return False
-    path = snapshot.python.path
-    in_target = any(path(target) in path(consumer.torch.folder).parents for target in consumer.targets)
-    return snapshot.front_end.ignores_installed and not in_target
+    return consumer is not None and consumer.rule not in _NAMED and _ignores_torch(snapshot, consumer)
+
+
+def _ignores_torch(snapshot: Snapshot, consumer: Consumer) -> bool:
+    path, torch = snapshot.python.path, consumer.torch
+    in_target = torch and any(path(target) in path(torch.folder).parents for target in consumer.targets)
+    return torch is not None and snapshot.front_end.ignores_installed and not in_target
 
 
 def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, declared: RungAnswer) -> RungAnswer | None:
@@ -227,15 +244,19 @@ def _replacement(snapshot: Snapshot, locked: RungAnswer, asked: RungAnswer, decl
     if consumer is None or consumer.torch is None:
         return None
     installed = consumer.torch.version
-    if consumer.rule in {Rule.IMPORTABLE, Rule.TOLD}:
-        # What is importable in the build already is what the front end chose for it.
+    is_here = consumer.rule is Rule.IMPORTABLE
+    if consumer.rule is Rule.TOLD or (is_here and snapshot.passing is not None):
+        # What was brought into the build already is what the front end chose for it.
         return None
     is_idle = all(item.idle for item in snapshot.asked_for)
     has_locked = bool(locked.torch) and not _is_unasked(snapshot)
-    for answer, counts in ((locked, has_locked), (asked, not is_idle)):
+    # Without isolation uv has brought what the lock says before it builds; arguments come true afterwards.
+    for answer, counts in ((locked, has_locked and not is_here), (asked, not is_idle)):
         if counts and answer.torch and not answer.torch.accepts(installed):
             return answer
-    if has_locked or asked.torch or not snapshot.front_end.installs or snapshot.front_end.leaves_dependencies:
+    if is_here or has_locked or asked.torch:
+        return None
+    if not snapshot.front_end.installs or snapshot.front_end.leaves_dependencies:
         return None
     # Only the package's own dependency makes a front end replace torch; a supported range is checked, not installed.
     dependency = own_dependency(snapshot)

@@ -43,7 +43,9 @@ def _pip(command: CommandLine, variables: Mapping[str, str], folder: str) -> Sou
         # pip-tools; the others that it takes without being told of are setup.py and pyproject.toml, the project itself.
         files = command.positional or ("requirements.in",)
         return Sources(files=files, constraints=command.values("-c", "--constraint"))
-    if command.words not in (("install",), ("wheel",), ("download",), ("lock",)):
+    # A program that calls pip as a function says no word: pip's variables and settings count all the same.
+    is_silent = not (command.words or command.positional)
+    if command.words not in (("install",), ("wheel",), ("download",), ("lock",)) and not is_silent:
         return Sources()
     from .pip_settings import named_files
 

@@ -211,6 +211,7 @@ def _sayings() -> Iterator[Saying]:
     yield from _with_options("an argument", argument, with_=f"--with {argument}")
     yield from _with_options("a requirements file", "-r requirements.txt", with_="--with-requirements requirements.txt")
     yield from _with_options("standard input", "-r -", with_="--with-requirements -", end=" < requirements.txt")
+    yield from _functions()
     yield from _constraints_and_overrides()
     yield from _projects()
     yield from _locks()
@@ -245,6 +246,11 @@ def _with_options(place: str, option: str, *, with_: str, end: str = "") -> Iter
         f"uv run {with_} --with ./ext python -m ext",
     ):
         yield _uv(place, command + end)
+
+
+def _functions() -> Iterator[Saying]:
+    call = 'import pip; pip.main(["install", "torch==2.8.0", "./ext"])'
+    yield from _pips("a program that calls pip", f"python -c '{call}'", old=False)
 
 
 def _constraints_and_overrides() -> Iterator[Saying]:

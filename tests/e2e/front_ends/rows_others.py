@@ -22,6 +22,7 @@ from .situations import (
     POETRY_PROJECT,
     POETRY_TORCH,
     THERE,
+    TOOL,
     TOX_EDITABLE,
     TOX_SDIST,
     TOX_WHEEL,
@@ -108,4 +109,6 @@ def _pipx_rows() -> Iterator[Row]:
     again = Expected("2.8.0", "R1", "asked for", "present")
     # pipx installs the tool alone at first, with the newest torch; then what was injected.
     yield Row(PIPX, FOLDER, "pipx reinstall ext", again, before=inject, use=APP_S, others=("2.9.0",), slow=True)
+    injected = {"before": ("pipx install ./app",), "use": "../home/.local/bin/app"}
+    yield Row(PIPX, TOOL, "pipx inject app ./ext", graft, slow=True, **injected)
     yield Row(PIPX, FOLDER, "pipx run --spec ./ext ext", declared, use="", slow=True)

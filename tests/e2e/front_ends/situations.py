@@ -195,6 +195,20 @@ HATCH = """
 [tool.hatch.envs.default]
 dependencies = ["torch==2.8.0"]
 """
+TOOL_APP = """
+[build-system]
+requires = ["flit_core>=3.11"]
+build-backend = "flit_core.buildapi"
+
+[project]
+name = "app"
+version = "1.0"
+description = "Uses the package"
+dependencies = ["torch==2.8.0"]
+
+[project.scripts]
+app = "app:main"
+"""
 TOX = """
 [tox]
 env_list = main
@@ -268,3 +282,7 @@ NOX_PIP = Situation(
 )
 NOX_UV = Situation(name="the session installs 2.8.0 first; backend uv", lay_out=_nox_uv)
 FOLDER = Situation(name="not there", lay_out=_beside("notes.txt", ""))
+TOOL = Situation(
+    name="2.8.0 is installed by pipx install",
+    lay_out=_beside("app/pyproject.toml", TOOL_APP, ("app/app.py", "from ext.__main__ import main\n")),
+)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from torchgraft.consumer.front_end import find_caller
@@ -140,6 +142,21 @@ def test_a_command_that_leaves_the_project_alone_installs_all_the_same_what_it_i
 def test_other_programs_are_none(command: str) -> None:
     other = Process(executable="/bin/x", arguments=tuple(command.split()), folder="/work")
     assert nearest(hook(), (other,)) == FrontEnd(name=FrontEndName.UNKNOWN)
+
+
+@pytest.mark.parametrize("parents", [("python -c pip",), ("python ide.py install .", "python /x/nox"), ("nox",)])
+def test_a_program_that_calls_pip_as_a_function_is_pip_that_says_nothing(parents: tuple[str, ...]) -> None:
+    ours = replace(hook("/v", ""), by_pip=True)
+    caller = find_caller(ours, tuple(map(process, parents)))
+    assert caller
+    assert (caller.front_end.name, caller.front_end.command, caller.front_end.installs) == (
+        FrontEndName.PIP,
+        "pip",
+        True,
+    )
+    assert caller.process == process(parents[0])
+    assert nearest(ours, (process("python -m pip wheel ."),)).command == "pip wheel"
+    assert nearest(ours, ()).name is FrontEndName.UNKNOWN
 
 
 def test_the_executable_counts_where_the_first_argument_was_changed() -> None:

@@ -16,6 +16,8 @@ from torchgraft.settings.config import Config
 NONE = snapshots.consumer(None)
 BUILD_TORCH = dataclasses.replace(snapshots.CPU_TORCH, folder="/builds-v0/x/lib/python3.11/site-packages/torch")
 IMPORTED = snapshots.consumer(BUILD_TORCH, rule=Rule.IMPORTABLE, prefix="/builds-v0/x")
+HERE = snapshots.consumer(rule=Rule.IMPORTABLE)
+PIP_CALLED = FrontEnd(name=FrontEndName.PIP, command="pip")
 PIP_WHEEL = FrontEnd(name=FrontEndName.PIP, command="pip wheel", installs=False)
 UPGRADE = FrontEnd(name=FrontEndName.UV, command="uv pip install", ignores_installed=True)
 UV_BUILD = FrontEnd(name=FrontEndName.UV, command="uv build", installs=False)
@@ -53,7 +55,9 @@ def guess(snapshot: Snapshot, **config: Any) -> str:
         ({}, {}),
         ({}, {"unmet": ("vllm",), **asked("torch==2.13.0")}),
         ({}, {"consumer": snapshots.consumer(rule=Rule.TOLD, certain=True), "front_end": PIP_WHEEL}),
-        ({}, {"consumer": snapshots.consumer(rule=Rule.IMPORTABLE), "front_end": PIP_WHEEL}),
+        ({}, {"consumer": HERE, "front_end": PIP_WHEEL}),
+        ({}, {"consumer": HERE, "front_end": FrontEnd(name=FrontEndName.UNKNOWN)}),
+        ({}, {"consumer": snapshots.consumer(rule=Rule.TOLD), "front_end": FrontEnd(name=FrontEndName.UNKNOWN)}),
         ({}, {"consumer": NONE, **locked("2.8.0")}),
         ({}, {"consumer": NONE, **asked("torch==2.8.0"), "front_end": PIP_WHEEL}),
         ({}, {"consumer": NONE, **asked("torch @ https://x.example/torch-2.8.0-cp311-cp311-linux_x86_64.whl")}),
@@ -63,7 +67,17 @@ def guess(snapshot: Snapshot, **config: Any) -> str:
     ],
     ids=[
         *("told", "told-and-there", "told-and-asked-for", "told-and-required"),
-        *("installed", "others-and-a-pin", "told-consumer", "not-isolated", "locked", "pinned-by-arguments", "address"),
+        *(
+            "installed",
+            "others-and-a-pin",
+            "told-consumer",
+            "not-isolated",
+            "no-front-end",
+            "told-program",
+            "locked",
+            "pinned-by-arguments",
+            "address",
+        ),
         *("own-pin", "own-pin-and-range", "no-torch"),
     ],
 )
@@ -90,6 +104,13 @@ def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> Non
         ({}, {"unmet": ("vllm",), **asked("torch>=2.8")}, "vllm will be installed too"),
         ({}, {"front_end": UPGRADE, **depends()}, "installs dependencies anew"),
         ({}, {"asked_faults": ("-r -: cannot be read",)}, "cannot be read"),
+        ({}, {"front_end": FrontEnd(name=FrontEndName.UNKNOWN)}, "a program started this build"),
+        ({}, {"front_end": PIP_CALLED, "consumer": HERE}, "a program started this build"),
+        # What is there without isolation may be replaced afterwards, as may that of a consumer that was told.
+        ({}, {"front_end": UPGRADE, "consumer": HERE}, "installs dependencies anew"),
+        ({}, {"unmet": ("vllm",), "consumer": HERE}, "vllm will be installed too"),
+        ({}, {**locked("2.8.0"), "consumer": HERE}, "installs another torch"),
+        ({}, {**asked("torch==2.8.0"), "consumer": snapshots.consumer(rule=Rule.TOLD)}, "installs another torch"),
     ],
     ids=[
         "told-consumer-elsewhere",
@@ -107,6 +128,12 @@ def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> Non
         "others-and-a-range",
         "upgrade",
         "unread",
+        "unknown-program",
+        "pip-called",
+        "upgrade-here",
+        "others-here",
+        "lock-here",
+        "told-consumer-changes",
     ],
 )
 def test_what_is_a_guess(config: dict[str, Any], changes: dict[str, Any], words: str) -> None:

@@ -58,6 +58,13 @@ LOCKING = FrontEnd(name=FrontEndName.UV, command="uv lock", installs=False)
             Rung.INSTALLED,
             "torch===2.13.0+cpu",
         ),
+        # Without isolation, what the arguments name comes afterwards.
+        (
+            {},
+            {"consumer": snapshots.consumer(rule=Rule.IMPORTABLE), "asked_for": ASKED},
+            Rung.ASKED_FOR,
+            "torch==2.6.0",
+        ),
         ({}, {"consumer": snapshots.consumer(rule=Rule.TOLD), "locked": LOCKED}, Rung.INSTALLED, "torch===2.13.0+cpu"),
     ],
 )

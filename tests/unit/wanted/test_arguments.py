@@ -246,6 +246,8 @@ def test_files_that_pips_settings_name(tmp_path: Path, monkeypatch: pytest.Monke
     assert requirements(ask(tmp_path, PIP, "install", "ext", PIP_CONSTRAINT="b.txt")) == ["torch==2.7.0"]
     assert requirements(ask(tmp_path, UV, "pip", "install", "ext")) == []
     assert requirements(ask(tmp_path, PIP, "--isolated", "install", "ext", PIP_CONSTRAINT="b.txt")) == ["torch==2.6.0"]
+    # A program that calls pip as a function shows no arguments.
+    assert requirements(ask(tmp_path, PIP, PIP_CONSTRAINT="b.txt")) == ["torch==2.7.0"]
 
 
 def test_which_settings_of_pip_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
