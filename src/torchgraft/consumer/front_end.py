@@ -6,7 +6,7 @@ May not hold a rule. The front end is told by the command lines of the hook's an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,8 +30,9 @@ _MAKER = r"(?P<python>.+?) -m (?:venv|virtualenv)\b.*"
 _TORCH = r"(?i)torch(?![\w.-])"
 # What pip and uv take for false in a variable.
 _OFF = frozenset({"", "0", "false", "f", "no", "n", "off"})
-# Those of pip that decide whether an installed torch stays: `PIP_UPGRADE=1` is --upgrade.
-PIP_UPGRADES = ("force-reinstall", "ignore-installed", "upgrade")
+# Those of pip that decide which torch will be there: `PIP_UPGRADE=1` is --upgrade; the others have a value.
+_PIP_FLAGS = ("force-reinstall", "ignore-installed", "no-deps", "upgrade")
+_PIP_VALUES = ("group", "prefix", "target", "upgrade-strategy")
 # They start any program at all: a hook below one of them is somebody else's. (`uv run` does build, itself.)
 _RUNNERS = frozenset({"poetry run", "poetry shell", "pdm run", "hatch run", "hatch shell"})
 # What never makes a wheel that is used, only metadata.
@@ -99,8 +100,8 @@ def find_caller(hook: HookProcess, ancestors: tuple[Process, ...]) -> Caller | N
     """
     nearest = next(iter(ancestors), None)
     if hook.by_pip and nearest and not (nearest.command_line and nearest.command_line.program is FrontEndName.PIP):
-        command = _with_variables(CommandLine(program=FrontEndName.PIP), nearest)
-        return Caller(front_end=describe_front_end(command, None), process=nearest, command=command, hook=hook)
+        called = _with_variables(CommandLine(program=FrontEndName.PIP), nearest, hook)
+        return Caller(front_end=describe_front_end(called, None), process=nearest, command=called, hook=hook)
     is_isolated_by_uv = is_uv_build(Path(hook.prefix))
     for distance, process in enumerate(ancestors):
         command = process.command_line
@@ -110,7 +111,7 @@ def find_caller(hook: HookProcess, ancestors: tuple[Process, ...]) -> Caller | N
             starts_commands = command.words[:1] in {("run",), ("tool",)}
             if distance > 0 or (starts_commands and not is_isolated_by_uv):
                 continue
-        command = _with_variables(command, process)
+        command = _with_variables(command, process, hook)
         # Otherwise the file was written by whatever uv made the environment.
         has_version = command.program is FrontEndName.UV and is_isolated_by_uv
         version = parse_pyvenv_cfg(hook.pyvenv_cfg).get("uv") if has_version else None
@@ -123,13 +124,19 @@ def is_switched_on(value: str | None) -> bool:
     return value is not None and value.lower() not in _OFF
 
 
-def _with_variables(command: CommandLine, process: Process) -> CommandLine:
+def _with_variables(command: CommandLine, process: Process, hook: HookProcess) -> CommandLine:
     """Return a command line of pip with the options for which its variables stand."""
     if command.program is not FrontEndName.PIP or command.has("--isolated"):
         return command
-    said = {name: process.variable(f"PIP_{name.replace('-', '_').upper()}") for name in PIP_UPGRADES}
-    options = [(f"--{name}", "") for name, value in said.items() if is_switched_on(value)]
-    options += [("--target", target)] if (target := process.variable("PIP_TARGET")) else []
+    names = {name: f"PIP_{name.replace('-', '_').upper()}" for name in (*_PIP_FLAGS, *_PIP_VALUES)}
+    said = {name: process.variable(variable) or hook.variable(variable) for name, variable in names.items()}
+    return with_pip_options(command, {name: value for name, value in said.items() if value})
+
+
+def with_pip_options(command: CommandLine, said: Mapping[str, str]) -> CommandLine:
+    """Return a command line with options that are said elsewhere, which those in it beat."""
+    options = [(f"--{name}", "") for name in _PIP_FLAGS if is_switched_on(said.get(name))]
+    options += [(f"--{name}", said[name]) for name in _PIP_VALUES if said.get(name)]
     return replace(command, options=(*options, *command.options)) if options else command
 
 

@@ -159,16 +159,12 @@ def _is_pip_isolated(scene: Scene) -> bool:
 
 
 def _pip_targets(scene: Scene) -> tuple[str, ...]:
-    """Return the folders of `pip install --target` and `--prefix`, which beat PIP_TARGET and PIP_PREFIX."""
+    """Return the folders of `pip install --target` and `--prefix`."""
     caller = scene.called_by(FrontEndName.PIP)
     if caller is None or caller.command.words not in (("install",), ()):
         return ()
-    targets = []
-    for variable, *options in (("PIP_TARGET", "--target", "-t"), ("PIP_PREFIX", "--prefix")):
-        said = None if caller.command.has("--isolated") else caller.variable(variable)
-        if value := caller.command.value(*options) or said:
-            targets.append(str(caller.path(value)))
-    return tuple(targets)
+    values = (caller.command.value("--target", "-t"), caller.command.value("--prefix"))
+    return tuple(str(caller.path(value)) for value in values if value)
 
 
 def _find_maker(scene: Scene) -> Iterator[RuleVerdict]:

@@ -171,8 +171,7 @@ def as_pip_sees(found: Consumer, caller: Caller | None) -> Consumer:
     """Return an environment without a prefix that pip installs into, and does not look into: it brings torch anew."""
     if caller is None or caller.command.text != "pip install" or caller.command.leaves_dependencies:
         return found
-    is_unseen = caller.command.has("--prefix") or caller.variable("PIP_PREFIX") is not None
-    is_unseen = is_unseen and not holds_torch(Path(found.prefix))
+    is_unseen = caller.command.has("--prefix") and not holds_torch(Path(found.prefix))
     return dataclasses.replace(found, targets=()) if is_unseen else found
 
 

@@ -60,6 +60,7 @@ class LocalProjects:
         knows its plain dependencies. `variables` become those that other projects have for its build.
     :param tool: the front end whose own tables say where distributions come from, None where none counts
     `resolves` says that it is for metadata alone: a pin counts without a local part that nobody can know.
+    `without_source` are those that come from no place of their own.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class LocalProjects:
         self.building = building
         self.tool = tool
         self.resolves = False
+        self.without_source: frozenset[str] = frozenset()
         self.variables: dict[str, str] = {}
         self._read: set[tuple[str, Chosen, bool]] = set()
 
@@ -232,7 +234,8 @@ class LocalProjects:
     ) -> tuple[Path, Mapping[str, Any]]:
         """Return the source that counts, and the folder that its path is relative to."""
         name = canonicalize_name(requirement.name)
-        named = ((place.folder, sources) for place in places if (sources := find_sources(place.data, self.tool, name)))
+        tool = None if name in self.without_source else self.tool
+        named = ((place.folder, sources) for place in places if (sources := find_sources(place.data, tool, name)))
         folder, found = next(named, (self.folder, []))
         for source in found:
             extra, group = text_of(source.get("extra")), text_of(source.get("group"))

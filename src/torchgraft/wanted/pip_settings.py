@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from ..consumer.command_line import CommandLine
 from ..consumer.environment import is_throw_away, prefix_of_interpreter
-from ..consumer.front_end import PIP_UPGRADES, is_switched_on
+from ..consumer.front_end import with_pip_options
 from ..files import is_file, joined, read_text
 
 _ETC = Path("/etc")
@@ -35,10 +34,8 @@ def named_files(command: CommandLine, key: str, variables: Mapping[str, str], fo
 
 
 def with_settings_of_pip(command: CommandLine, folder: str) -> CommandLine:
-    """Return a command line with the options of upgrades for which settings stand, unless a variable says otherwise."""
-    said = {key: value for key, value in _settings_of(command, folder).items() if key in PIP_UPGRADES}
-    options = tuple((f"--{key}", "") for key, value in said.items() if is_switched_on(value))
-    return replace(command, options=(*command.options, *options)) if options else command
+    """Return a command line with the options for which settings stand; variables and arguments beat them."""
+    return with_pip_options(command, _settings_of(command, folder))
 
 
 def _settings_of(command: CommandLine, folder: str) -> dict[str, str]:

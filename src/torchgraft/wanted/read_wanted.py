@@ -285,8 +285,9 @@ def read_asked_for(
         faults += RequirementsReader(Path(folder), []).pins_for_builds(sources.for_builds, python)
         build_variables = projects.variables
     if command.program is FrontEndName.UV:
-        from .uv_settings import lowest_first, pip_lines
+        from .uv_settings import lowest_first, pip_lines, stated_lines
 
+        lines += stated_lines(command, variables, Path(folder), building.name or "") if building else ()
         limits += pip_lines(command, variables, Path(folder), "constraint-dependencies")
         overrides += pip_lines(command, variables, Path(folder), "override-dependencies")
         is_direct = any(torch_in_line(line, python, []) for line in lines)
@@ -325,7 +326,10 @@ def _readers(
     is_uv = command.program is FrontEndName.UV
     reader = RequirementsReader(folder, faults, extras=extras, reads_scripts=is_uv)
     tool = FrontEndName.UV if is_uv and not (command.has("--no-sources") or variables.get("UV_NO_SOURCES")) else None
-    return reader, LocalProjects(folder, python, faults, building=building, tool=tool)
+    projects = LocalProjects(folder, python, faults, building=building, tool=tool)
+    named = (*command.values("--no-sources-package"), *variables.get("UV_NO_SOURCES_PACKAGE", "").split())
+    projects.without_source = frozenset(map(canonicalize_name, named))
+    return reader, projects
 
 
 def _names_torch(project: Project, python: Python) -> bool:

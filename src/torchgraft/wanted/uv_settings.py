@@ -18,14 +18,22 @@ from ..consumer.command_line import CommandLine
 from ..consumer.front_end import Caller, is_switched_on
 from ..consumer.uv import project_root
 from ..files import is_file, joined
-from ..untrusted import find_toml, strings, table
-from .requirements_files import shown_path
+from ..untrusted import find_toml, strings, table, tables, text_of
+from .requirements_files import RequirementsReader, shown_path
 from .torch_lines import Line
 
 _PLACES = ("UV_CONFIG_FILE", "UV_NO_CONFIG", "XDG_CONFIG_HOME", "APPDATA")
 _SYSTEM = Path("/etc/uv/uv.toml")
-# What decides whether an installed torch stays.
-_DECIDING = ("upgrade", "upgrade-package", "reinstall", "reinstall-package", "no-deps")
+# What decides whether an installed torch stays, and where another would come from.
+_DECIDING = (
+    "upgrade",
+    "upgrade-package",
+    "reinstall",
+    "reinstall-package",
+    "no-deps",
+    "no-sources",
+    "no-sources-package",
+)
 _TORCH = re.compile(r"torch\s*($|[\[@<>=!~;,(])", re.IGNORECASE)
 
 
@@ -90,6 +98,16 @@ def pip_lines(command: CommandLine, variables: Mapping[str, str], folder: Path, 
         yield from (Line(text, file.parent, f"{shown_path(file, folder)} ({key})") for text in strings(value))
 
 
+def stated_lines(command: CommandLine, variables: Mapping[str, str], folder: Path, name: str) -> Iterator[Line]:
+    """Yield what the settings say that a package requires, in the place of its own metadata (`dependency-metadata`)."""
+    if command.words[:1] in (("pip",), ("tool",)) or command.runs_with:
+        for file, value in values_of(command, variables, folder, "dependency-metadata"):
+            for one in tables(value):
+                if canonicalize_name(text_of(one.get("name")) or "") == canonicalize_name(name):
+                    source = f"{shown_path(file, folder)} (dependency-metadata)"
+                    yield from (Line(text, file.parent, source) for text in strings(one.get("requires-dist")))
+
+
 def values_of(
     command: CommandLine, variables: Mapping[str, str], folder: Path, key: str
 ) -> Iterator[tuple[Path, object]]:
@@ -124,6 +142,12 @@ def with_settings_of_uv(command: CommandLine, variables: Mapping[str, str], fold
     said = [(key, next((part[key] for _, part in parts if key in part), None)) for key in _DECIDING]
     options = [(f"--{key}", "") for key, value in said if value is True]
     options += [(f"--{key}", text) for key, value in said for text in strings(value)]
+    # Nothing brings a torch that is excluded: the one that is there stays, as with --no-deps.
+    reader = RequirementsReader(folder, [])
+    files = (*command.values("--excludes", "--exclude"), *variables.get("UV_EXCLUDE", "").split())
+    excluded = [line.text for file in files for line in reader.read(file)]
+    excluded += next((strings(part["exclude-dependencies"]) for _, part in parts if "exclude-dependencies" in part), ())
+    options += [("--no-deps", "")] * any(canonicalize_name(name) == "torch" for name in excluded)
     return replace(command, options=(*command.options, *options)) if options else command
 
 

@@ -283,8 +283,10 @@ def test_an_option_beats_its_variable() -> None:
         executable="pip",
         arguments=("pip", "install", "-t", "mine", "."),
         folder="/work",
-        variables=(("PIP_TARGET", "theirs"),),
+        variables=(("PIP_GROUP", "gpu"), ("PIP_NO_DEPS", "1"), ("PIP_TARGET", "theirs")),
     )
     caller = find_caller(hook(), (one,))
     assert caller is not None
     assert caller.command.value("--target", "-t") == "mine"
+    assert caller.command.values("--group") == ("gpu",)
+    assert caller.front_end.leaves_dependencies

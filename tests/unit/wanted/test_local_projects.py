@@ -359,6 +359,7 @@ def workspace(tmp_path: Path) -> Path:
         (UV, "pip install -r pyproject.toml", ["torch==2.8.0+cu128"]),
         (UV, "pip install ./members/core[gpu]", ["torch==2.8.0+cu128"]),
         (UV, "pip install --no-sources ./members/app", []),
+        (UV, "pip install --no-sources-package Torch ./members/app", ["torch==2.8.0"]),
         (UV, "pip install ./members/core", []),
         (PIP, "install ./members/app", []),
     ],

@@ -167,12 +167,40 @@ def test_who_upgrades_a_torch_that_the_command_names(tmp_path: Path, command: st
     assert front_end_of(caller, read_wanted(caller, (process,), PYTHON)).ignores_installed is upgrades
 
 
-def test_a_setting_that_leaves_dependencies(tmp_path: Path) -> None:
-    (tmp_path / "uv.toml").write_text("[pip]\nno-deps = true\n")
-    caller, _ = start(tmp_path, "uv pip install ext", UV_CONFIG_FILE=str(tmp_path / "uv.toml"))
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [
+        ("uv pip install ext", "[pip]\nno-deps = true\n"),
+        ("pip install ext", "[install]\nno-deps = true\n"),
+        # Nothing can bring a torch that is excluded.
+        ("uv pip install ext", 'exclude-dependencies = ["torch"]\n'),
+        ("uv pip install ext --excludes names.txt", ""),
+        ("UV_EXCLUDE uv tool install ext", ""),
+    ],
+)
+def test_settings_that_leave_dependencies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, settings: str
+) -> None:
+    (tmp_path / "names.txt").write_text("numpy\nTorch\n")
+    (tmp_path / "settings").write_text(settings)
+    variables = {"UV_EXCLUDE": "names.txt"} if command.startswith("UV_EXCLUDE") else {}
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "settings"))
+    words = command.removeprefix("UV_EXCLUDE ")
+    caller, _ = start(tmp_path, words, UV_CONFIG_FILE=str(tmp_path / "settings"), **variables)
     caller = with_settings(caller)
     assert caller.front_end.leaves_dependencies
     assert caller.command.leaves_dependencies
+
+
+def test_pips_settings_say_where_it_installs_unless_an_argument_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pip.conf").write_text("[install]\ntarget = there\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    for command, place in (("pip install ext", "there"), ("pip install ext --target here", "here")):
+        caller, _ = start(tmp_path, command)
+        assert with_settings(caller).command.value("--target") == place
+        assert with_settings(caller).front_end.ignores_installed
 
 
 def test_without_a_lock_an_isolated_run_takes_what_the_project_requires(project: Path) -> None:

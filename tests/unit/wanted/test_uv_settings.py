@@ -82,6 +82,23 @@ def test_constraints_among_uvs_settings(tmp_path: Path, command: str, expected: 
     assert [item.requirement.text for item in asked.requirements] == replaced
 
 
+def test_what_the_settings_say_that_the_package_requires(tmp_path: Path) -> None:
+    stated = '[[dependency-metadata]]\nname = "EXT"\nrequires-dist = ["torch==2.7.0", "numpy"]\n'
+    sites.write(tmp_path, {"uv.toml": stated})
+    for command, name, expected in (
+        ("uv pip install ./ext", "ext", ["torch==2.7.0"]),
+        ("uv run --with ./ext python", "ext", ["torch==2.7.0"]),
+        ("uv pip install ./ext", "other", []),
+        ("uv sync", "ext", []),  # the lock has it
+    ):
+        line = Process(executable="/usr/bin/uv", arguments=tuple(command.split()), folder="/").command_line
+        assert line
+        variables = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+        building = snapshots.project(name=name)
+        asked = read_asked_for(line, folder=str(tmp_path), variables=variables, python=PYTHON, building=building)
+        assert [item.requirement.text for item in asked.requirements] == expected
+
+
 def test_where_the_settings_are_is_what_the_hook_has_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sites.write(tmp_path, {"own.toml": 'constraint-dependencies = ["torch==2.8.0"]\n'})
     line = Process(executable="/usr/bin/uv", arguments=("uv", "pip", "install", "ext"), folder="/").command_line
