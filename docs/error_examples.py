@@ -24,7 +24,7 @@ _SETTINGS = (
     "[tool.torchgraft]\nmax-jobs = [4]",
     '[tool.torchgraft]\ntorch = "newest"',
     '[tool.torchgraft]\nconsumer = "/home/me/.venv"',
-    '[project]\nname = "ext"\nversion = "1"\n[tool.torchgraft]\nruntime-torch = "compatible"',
+    '[project]\nname = "ext"\nversion = "1"\n[tool.torchgraft]\nruntime-torch = "minor"',
 )
 _UV = FrontEnd(name=FrontEndName.UV, command="uv sync")
 _BUILDS = FrontEnd(name=FrontEndName.UV, command="uv build", installs=False)

@@ -17,6 +17,7 @@ OUR_OWN_BUG = 3
 INTERRUPTED = 130  # what shells say of what Ctrl-C has ended
 
 _WIDTH = 80
+_FIX_WIDTH = 90
 _INDENT = "  "
 _COLUMN = 8
 
@@ -140,7 +141,11 @@ def problem_text(problem: Problem) -> str:
         lines += _labelled("why", problem.why, column)
     for fix in problem.fixes:
         # A command is never wrapped: it must run as typed.
-        lines.append(f"{_INDENT}{'fix:':<{column}}{shown(fix)}")
+        line = f"{_INDENT}{'fix:':<{column}}{shown(fix)}"
+        command, gap, comment = line.partition("   (")
+        is_long = bool(gap) and len(line) > _FIX_WIDTH
+        head = " " * (len(_INDENT) + column)
+        lines += [command, *_wrapped(f"({comment}", head, column, width=_FIX_WIDTH)] if is_long else [line]
     return "\n".join(lines)
 
 
@@ -150,12 +155,15 @@ def problems_text(problems: Iterable[Problem]) -> str:
 
 
 def _labelled(label: str, text: str, column: int) -> list[str]:
-    head = f"{_INDENT}{printable_text(label) + ':':<{column}}"
+    return _wrapped(shown(text), f"{_INDENT}{printable_text(label) + ':':<{column}}", column)
+
+
+def _wrapped(text: str, head: str, column: int, *, width: int = _WIDTH) -> list[str]:
     import textwrap
 
     return textwrap.wrap(
-        shown(text),
-        width=_WIDTH,
+        text,
+        width=width,
         initial_indent=head,
         subsequent_indent=" " * (len(_INDENT) + column),
         break_long_words=False,

@@ -38,6 +38,13 @@ def test_long_evidence_is_wrapped_and_a_fix_never_is() -> None:
     assert command in text
 
 
+def test_a_comment_that_does_not_fit_stands_below_its_command() -> None:
+    command = "pip --python /home/somebody/projects/training/.venv install 'torch>=2.14'"
+    comment = "(first; then the same command, which finds the torch that is there by then)"
+    lines = problem_text(Problem(code="x", headline="h", fixes=(f"{command}   {comment}",))).splitlines()
+    assert lines[1:] == [f"  fix:    {command}", f"          {comment}"]
+
+
 def test_text_is_printable_and_that_of_hooks_ascii() -> None:
     text = problem_text(Problem(code="x", headline="caf\xe9\x1b[31m \u2192 \u202e"))
     assert text == "error[x]: caf\xe9\\x1b[31m \u2192 \\u202e"

@@ -200,7 +200,7 @@ def _mismatch(hardware: Hardware, torch: Torch) -> Problem:
         torch=torch_place(torch),
         nvcc=[f"{t.version} at {t.nvcc} ({t.source})" for t in found[:3]],
         unfit=hardware.toolkit_faults[:3],
-        why=f"an extension and its PyTorch must share CUDA's major version, and PyPI has no nvcc for CUDA {its_major}",
+        why=f"only a toolkit of CUDA {its_major} will do, and PyPI has none to download",
         fixes=(
             f"conda install -c nvidia cuda-toolkit={cuda}",
             f"apt-get install {package}   (from NVIDIA's repository; any {its_major}.x will do)",

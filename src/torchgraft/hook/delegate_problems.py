@@ -24,6 +24,8 @@ _ABOUT_CUDA = re.compile(
     re.IGNORECASE,
 )
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+# What setuptools says before 70.1, which has it itself.
+_NO_WHEEL = "error: invalid command 'bdist_wheel'"
 # What is called as its module is, with dashes. Nothing is guessed from the name of an import.
 _OF_ONE_NAME = (
     *("cffi", "cmake", "cmake_build_extension", "Cython", "einops", "expecttest", "extension_helpers", "filelock"),
@@ -52,27 +54,33 @@ def too_slow(delegate: Delegate, hook: Hook, limit: timedelta) -> Problem:
     return Problem(
         code="timed-out",
         headline=f"{delegate.backend} was ended in {hook.value}: it took longer than {limit}",
-        why="the setting timeout, or TORCHGRAFT_TIMEOUT, allows no more   (hours:minutes:seconds)",
+        why="the setting timeout, or TORCHGRAFT_TIMEOUT, allows no more (hours:minutes:seconds)",
         fixes=("-C torchgraft.timeout=off   (or a longer time; what is compiled already is kept where the tree is)",),
     )
 
 
 def unavailable(delegate: Delegate, said: str) -> Problem:
     """Return that a delegate is not there, and what Python said of it."""
-    module = delegate.backend.partition(":")[0]
+    module = delegate.backend.partition(":")[0].partition(".")[0]
+    # Only where the whole package is missing does another requirement bring it.
+    is_missing = f"'{module}'" in said
     return Problem.of(
         code="no-delegate",
-        headline=f"the delegate {delegate.backend} cannot be imported",
+        headline=f"the backend {delegate.backend} cannot be imported",
         found=said.strip().splitlines()[-1] if said.strip() else "nothing",
-        why="torchgraft wraps it, and leaves the work to it",
-        fixes=(f"add the distribution of {module.partition('.')[0]} to [build-system] requires",),
+        why="torchgraft leaves the work to this backend",
+        fixes=(
+            f'add "{module}" to requires in [build-system]   (or whatever package has it)'
+            if is_missing
+            else "correct backend in [tool.torchgraft] of pyproject.toml",
+        ),
     )
 
 
 def lacks_hook(plan: Plan, hook: str, source: Path) -> Problem:
     """Return that a delegate has no hook of that name, where the standards have no substitute for it."""
     front_end, consumer = plan.front_end, plan.consumer.text if plan.consumer else None
-    fixes: tuple[str, ...] = ("name another backend",)
+    fixes: tuple[str, ...] = ("name another backend in [tool.torchgraft] of pyproject.toml",)
     if "editable" in hook and front_end.command in OF_PROJECTS:
         fixes = (f"{front_end.command} --no-editable",)
     elif "editable" in hook:
@@ -80,7 +88,7 @@ def lacks_hook(plan: Plan, hook: str, source: Path) -> Problem:
         fixes = (f"{install_command(consumer, [str(source)], by_uv=by_uv)}   (not editable)",)
     return Problem(
         code="delegate-lacks-hook",
-        headline=f"the delegate {plan.delegate.backend} has no hook {hook}",
+        headline=f"the backend {plan.delegate.backend} has no hook {hook}",
         why="PEP 660 has no substitute for it" if "editable" in hook else "PEP 517 makes it mandatory",
         fixes=fixes,
     )
@@ -91,12 +99,13 @@ def delegate_failed(plan: Plan, how: str, *, telling: TellingLines | None = None
 
     :param telling: what of its output says most about it
     """
-    said = telling.error if telling else ""
+    said = telling.error or telling.last if telling else ""
+    label = "said" if telling and telling.error else "last"
     place = telling.place if telling and _NO_MODULE.match(said) else ""
     return Problem.of(
         code="delegate-failed",
         headline=f"{plan.delegate.backend} failed in {plan.hook.value}: {how}",
-        said=[said] if said else (),
+        **{label: [said] if said else ()},
         why=f"torch itself imports it, in {place}" if "torch" in Path(place).parts else "",
         fixes=tuple(_requiring(plan, said)),
     )
@@ -116,7 +125,8 @@ def with_switches(plan: Plan, problems: tuple[Problem, ...]) -> tuple[Problem, .
 def _requiring(plan: Plan, said: str) -> Iterator[str]:
     """Yield what brings a module that an isolated build has not, where that is what was said."""
     match = _NO_MODULE.match(said)
-    provider = PROVIDERS.get(match[1].partition(".")[0]) if match else None
+    module = match[1].partition(".")[0] if match else "wheel" if said == _NO_WHEEL else ""
+    provider = PROVIDERS.get(module)
     if provider is None:
         return
     wanted = quoted(provider)

@@ -36,7 +36,7 @@ OUT_OF_MEMORY = _row(
     "the compiler was killed for lack of memory",
     "each compiler needs gigabytes; with fewer jobs, or for fewer GPUs, it is less",
     "-C torchgraft.max-jobs=1   (where it was more than one)",
-    "-C torchgraft.cuda-architectures=9.0   (only those that are needed), or more memory, or swap",
+    "-C torchgraft.cuda-architectures=9.0   (those of your GPUs alone, where CUDA is compiled)",
 )
 # What subprocess says of a child that was killed.
 KILLED = "Killed"
@@ -182,13 +182,14 @@ class TellingLines:
 
     `error` is the first one that a compiler or linker has called an error, else the last exception; "" without either.
     It stands above a hundred lines of how setuptools and torch came to call the compiler. `place` is the file that
-    raised an exception.
+    raised an exception. `last` is the last line of all: what ends without either says why there.
     """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.error = ""
         self.place = ""
+        self._last = b""
         self._file = ""
         self._in_traceback = False
         self._codes: frozenset[str] = frozenset()
@@ -198,6 +199,8 @@ class TellingLines:
         """Keep a line if it tells of a failure of which none has told before."""
         # Patterns take the square of a line's length; none of them needs what is behind.
         line = line[:_LONGEST_BYTES]
+        if line.strip():
+            self._last = line
         if frame := _FRAME.match(line):
             self._file = frame[1].decode("utf-8", errors="replace")
             self._in_traceback = True
@@ -217,3 +220,8 @@ class TellingLines:
         if new:
             self._codes |= new
             self.lines.append(text)
+
+    @property
+    def last(self) -> str:
+        """The last line that is not empty."""
+        return self._last.decode("utf-8", errors="replace").strip()[:_MOST_SAID]

@@ -123,7 +123,7 @@ def _refuse_another_torch(plan: Plan) -> None:
         return
     raise ActError.of(
         code="torch-changed",
-        headline=f"torch {before.version} is not there any more: it changed while the wheel was built",
+        headline="torch changed while the wheel was built",
         before=f"{before.version} in {before.folder}",
         now=now.torch.version if now.torch else now.fault or "no torch is there",
         why="an extension works only with the torch that it was compiled against",

@@ -123,10 +123,11 @@ def summary_text(plan: Plan) -> str:
     if plan.torch is None:
         what = next((line.text for line in plan.requirements if line.text.startswith("torch")), "no torch")
         return shown(f"torchgraft: building with {what} ({plan.way.value}: {plan.way_reason})")
-    where = f" of {plan.consumer.reason}" if plan.consumer and plan.way is not Way.INSTALL else ""
+    how = {Way.GRAFT: ", through links", Way.PRESENT: ", which the build environment has"}.get(plan.way, "")
+    where = f" of {plan.consumer.text}" if plan.consumer and plan.way is Way.GRAFT else ""
     guess = (f"this torch is a guess: {plan.guess}",) if plan.guess else ()
     serial = (f"{SERIAL}: {plan.serial}",) if plan.serial else ()
-    lines = (f"building against torch {plan.torch.version}{where}, {plan.way.value}", *guess, *serial, *plan.overrides)
+    lines = (f"building against torch {plan.torch.version}{where}{how}", *guess, *serial, *plan.overrides)
     return "\n".join(shown(f"torchgraft: {line}") for line in lines)
 
 

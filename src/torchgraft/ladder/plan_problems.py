@@ -43,9 +43,9 @@ def _about_the_told_consumer(config: Config, snapshot: Snapshot) -> Iterator[Pro
     yield Problem.of(
         code="no-consumer",
         headline=f"there is no environment at {consumer.prefix}",
-        told=f"{config.consumer} ({config.origin('consumer')})",
-        why="the consumer that was named has neither a pyvenv.cfg nor an interpreter",
-        fixes=("name the folder of an environment, or its interpreter, or leave it out",),
+        named=f"{config.consumer} ({config.origin('consumer')})",
+        why="an environment has a pyvenv.cfg or an interpreter",
+        fixes=("-C torchgraft.consumer=PATH   (the folder of an environment, or its interpreter)",),
     )
 
 
@@ -58,13 +58,12 @@ def _about_rivals(snapshot: Snapshot) -> Iterator[Problem]:
     everyone = (snapshot.consumer, *rivals)
     yield Problem(
         code="ambiguous-consumer",
-        headline=f"{len(everyone)} environments may be the consumer, and their torch differs",
+        headline=f"{len(everyone)} environments may be meant, and they have different torches",
         evidence=tuple(
-            Evidence(label=rival.rule.value, text=f"{torch_text(rival)} in {rival.prefix} ({rival.why})")
-            for rival in everyone
+            Evidence(label="found", text=f"{torch_text(rival)} in {rival.prefix} ({rival.why})") for rival in everyone
         ),
         why="an extension works only with the torch that it was compiled against",
-        fixes=(_fix_of_rivals(snapshot, everyone[0]),),
+        fixes=tuple(dict.fromkeys(_fix_of_rivals(snapshot, one) for one in everyone[:3])),
     )
 
 
@@ -72,7 +71,7 @@ def _fix_of_rivals(snapshot: Snapshot, one: Consumer) -> str:
     if one.rule is Rule.TOX:
         return "set package = sdist in the tox configuration"
     if snapshot.front_end.command == "uv tool upgrade":
-        return f"uv tool upgrade {snapshot.python.path(one.prefix).name}   (and the others, one by one)"
+        return f"uv tool upgrade {snapshot.python.path(one.prefix).name}   (one after the other)"
     return f"-C {quoted(f'torchgraft.consumer={one.prefix}')}"
 
 
@@ -108,7 +107,7 @@ def _about_contradiction(snapshot: Snapshot, torch: Torch | None) -> Iterator[Pr
     name = snapshot.project.name or "this package"
     yield Problem.of(
         code="torch-contradicted",
-        headline=f"the wheel of {name} would require {required.text} and be built for torch {torch.version}",
+        headline=f"{name} requires {required.text}, and would be built for {torch.version}",
         torch=f"{torch.version} in {torch.folder}",
         wanted=f"{required.text}, the package's own dependency",
         why="wherever the wheel is installed, it would meet another torch than the one it was compiled against",
@@ -143,7 +142,7 @@ def _is_given(snapshot: Snapshot, consumer: Consumer) -> bool:
 
 def _exposed(exposures: tuple[Exposure, ...], verb: str, place: str, guess: str, cure: str) -> list[Problem]:
     open_ = [exposure for exposure in exposures if exposure.by == Exposure.EVERYBODY]
-    shown = (open_ or list(exposures if guess else ()))[:3]
+    shown = list(dict.fromkeys(open_ or (exposures if guess else ())))[:3]
     if not shown:
         return []
     # Trust in a folder is trust in whoever can replace it. What is imported may also lie elsewhere (.pth, PYTHONPATH).

@@ -130,7 +130,7 @@ def _guess_of_consumer(snapshot: Snapshot, choice: Choice, command: str) -> str:
     if consumer.rule is Rule.IMPORTABLE and passing is not None:
         return "" if passing.chosen else "nothing says who brought that torch into the build environment"
     if not consumer.certain:
-        return f"no one names the environment that the wheel is for: one was guessed ({consumer.rule.value})"
+        return f"no one names the environment that the wheel is for: one was guessed ({consumer.why})"
     if not snapshot.front_end.installs:
         said = f"{command} installs nothing: that the wheel is for the environment it works in was guessed"
         return said * (consumer.rule not in _NAMED)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ..consumer.environment import is_throw_away
 from ..errors import Evidence, Problem, install_command, quoted
-from ..model.observation import Consumer, FrontEndName, Snapshot
+from ..model.observation import Consumer, FrontEndName, Rung, Snapshot
 from ..model.torch_values import Locked, Torch, torch_among, without_marker
 from .plan_torch import Choice, applying
 from .plan_way import Reach
@@ -28,8 +28,8 @@ def not_installed(snapshot: Snapshot, choice: Choice) -> Problem:
         code="torch-not-installed",
         headline=f"the front end did not install {_text(choice)} for the build",
         build=f"{snapshot.build.prefix} has no torch that fits",
-        chosen=_rung_text(choice),
-        why="get_requires_for_build_wheel asked for it; without build isolation nothing is installed",
+        wanted=_rung_text(choice),
+        why="without build isolation, a front end installs nothing for a build",
         fixes=(install_fix(snapshot, snapshot.consumer, _text(choice)), "leave out --no-build-isolation"),
     )
 
@@ -75,9 +75,9 @@ def required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem:
     """Pip never replaces what [build-system] requires brought in (pip, `BuildEnvironment.check_requirements`)."""
     return Problem.of(
         code="torch-required-twice",
-        headline=f"pip put torch {torch.version} into the build, and {_text(choice)} will be installed",
+        headline=f"pip builds with torch {torch.version}, and installs {_text(choice)}",
         build=f"torch {torch.version}, for 'torch' in [build-system] requires",
-        chosen=_rung_text(choice),
+        wanted=_rung_text(choice),
         why="pip cannot replace a build requirement once it is there",
         fixes=(
             f"{install_fix(snapshot, snapshot.consumer, _text(choice))}   (first; then the same command)",
@@ -116,10 +116,10 @@ def customized(snapshot: Snapshot, consumer: Consumer, choice: Choice) -> Proble
     module = name.parent.name if name.name == "__init__.py" else name.name.removesuffix(".py")
     return Problem.of(
         code="customized-consumer",
-        headline=f"which torch {consumer.prefix} has cannot be seen: it has a {module}",
-        found=f"{consumer.customized}, and no torch where it can be seen",
-        chosen=_rung_text(choice),
-        why="it may add folders as Python starts, and it is not run here: a guess could be wrong",
+        headline=f"a {module} may add a torch that cannot be seen from here",
+        found=f"{consumer.customized}, and no torch in {consumer.prefix}",
+        wanted=_rung_text(choice),
+        why="it runs when Python starts, and is not run here: a guess could be wrong",
         fixes=(
             "-C torchgraft.torch=VERSION   (the one that 'import torch' finds there, or is to find)",
             "-C torchgraft.consumer=PATH   (if another environment is meant)",
@@ -153,7 +153,11 @@ def no_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Problem:
     return Problem(
         code="no-torch",
         headline=f"no torch to build {snapshot.project.name or 'this package'} against",
-        evidence=tuple(Evidence(label=answer.rung.value, text=answer.said) for answer in choice.rungs),
+        evidence=tuple(
+            Evidence(label=answer.rung.value, text=answer.said)
+            for answer in choice.rungs
+            if answer.rung is not Rung.TOLD or choice.rung is Rung.TOLD
+        ),
         why=reach.reason,
         fixes=(
             *_first_fixes(snapshot, consumer if consumer and consumer.exists else None),
@@ -173,7 +177,7 @@ def _first_fixes(snapshot: Snapshot, consumer: Consumer | None) -> Iterator[str]
 
 
 def _rung_text(choice: Choice) -> str:
-    return next((f"{one.rung.value}: {one.said}" for one in choice.rungs if one.rung is choice.rung), "none")
+    return next((one.said for one in choice.rungs if one.rung is choice.rung), "none")
 
 
 def _text(choice: Choice) -> str:

@@ -136,9 +136,10 @@ def parse_pyproject(text: str) -> Mapping[str, Any]:
     except ValueError as error:
         raise ConfigError.of(
             code="bad-toml",
-            headline=f"pyproject.toml is not TOML: {error}",
+            headline="pyproject.toml is not TOML",
+            found=str(error),
             why="settings that cannot be read would silently be the default ones",
-            fixes=("mend the line that is named above",),
+            fixes=("correct that line of pyproject.toml",),
         ) from None
 
 
@@ -217,10 +218,10 @@ class _SettingsReader:
         if wanted is RuntimeTorch.OFF or (isinstance(dynamic, list) and "dependencies" in dynamic):
             return
         self._refuse(
-            f'runtime-torch = "{wanted.value}" adds a dependency, and [project] allows no more',
+            f'runtime-torch = "{wanted.value}" adds a dependency, which [project] rules out',
             "what is stated there is final (PEP 621); only to what is dynamic may a backend add (PEP 808)",
             'dynamic = ["dependencies"]   (in [project]; setuptools has to find them elsewhere then)',
-            'runtime-torch = "off"',
+            'runtime-torch = "off"   (in [tool.torchgraft])',
             code="static-dependencies",
             found='pyproject.toml: no "dependencies" in [project] dynamic',
         )
@@ -237,9 +238,8 @@ class _SettingsReader:
             self._refuse(
                 f"{where}: '{shown}' cannot be set there",
                 f"it describes {whose}",
-                f"set '{key}' there instead",
+                *(_place(key, allowed) for allowed in known[0][1].sources),
                 code="wrong-source",
-                where=", ".join(s.value for s in known[0][1].sources),
             )
         else:
             self._refuse_key(where, shown, source)
@@ -278,7 +278,7 @@ class _SettingsReader:
         short = {name.removeprefix(common): name for name in spelt}
         close = [short[name] for name in difflib.get_close_matches(shown.removeprefix(common), short, n=1, cutoff=0.6)]
         self._refuse(
-            f"{where} has no key '{shown}'",
+            f"{where} has no {'key' if where.startswith('pyproject') else 'setting'} '{shown}'",
             "a misspelt key would be ignored and the build would quietly use the default",
             f"rename it to '{close[0]}'" if close else "remove it",
             code="unknown-key",
@@ -291,8 +291,8 @@ class _SettingsReader:
 
         found = shown_value(shown, ", ".join(map(repr, data)) if isinstance(data, tuple) else repr(data))
         self._refuse(
-            f"{shown} is not what it has to be" if origin == shown else f"{origin}: {shown} is wrong",
-            "a value that is not understood cannot be obeyed",
+            f"{shown} has a wrong value" if origin == shown else f"{origin}: {shown} is wrong",
+            "",
             f"change {shown}",
             code="bad-value" if isinstance(data, (str, tuple)) else "wrong-type",
             found=found if len(found) <= 120 else found[:117] + "...",
@@ -301,6 +301,13 @@ class _SettingsReader:
 
     def _refuse(self, headline: str, why: str, *fixes: str, code: str, **evidence: str) -> None:
         self.problems.append(Problem.of(code=code, headline=headline, why=why, fixes=fixes, **evidence))
+
+
+def _place(key: str, source: Source) -> str:
+    """Return what sets a key in a source that may set it."""
+    if source is Source.TOML:
+        return f"set {key} in [tool.{TABLE}] of pyproject.toml"
+    return f"{'export ' if source is Source.VARIABLE else ''}{_spelling(key, source)}=VALUE"
 
 
 def _spelling(key: str, source: Source) -> str:

@@ -314,8 +314,8 @@ def bad_wheel(wheel: str, said: str) -> Problem:
     """
     return Problem.of(
         code="bad-wheel",
-        headline=f"the delegate's wheel {wheel} is not a wheel",
+        headline=f"what the backend made, {wheel}, is not a wheel",
         found=said,
         why="a wheel without a right RECORD cannot be installed",
-        fixes=("export TORCHGRAFT_PROVIDE=off   (and the same command: the delegate alone)",),
+        fixes=("export TORCHGRAFT_PROVIDE=off   (and the same command: the backend alone)",),
     )

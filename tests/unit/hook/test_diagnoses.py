@@ -202,6 +202,20 @@ def failed(*lines: str, front_end: FrontEndName = FrontEndName.UV, rule: Rule | 
     return delegate_failed(plan, "x", telling=telling)
 
 
+@pytest.mark.parametrize("last", ["needs CUDA 12", "error: package directory 'nope' does not exist"])
+def test_what_nothing_calls_an_error_is_told_by_the_last_line(last: str) -> None:
+    problem = failed("running bdist_wheel", last, "   ", "")
+    assert problem_text(problem).splitlines()[-1] == f"  last:   {last}"
+    assert failed("ValueError: no", last).evidence[0].text == "ValueError: no"
+
+
+def test_a_command_that_an_old_setuptools_leaves_to_wheel() -> None:
+    assert failed("error: invalid command 'bdist_wheel'", rule=Rule.IMPORTABLE).fixes == (
+        'add "wheel" to requires in [build-system]   (for its maintainers)',
+        "uv pip install --python /v wheel",
+    )
+
+
 def test_what_brings_a_module_that_the_build_has_not() -> None:
     assert failed("ModuleNotFoundError: No module named 'Cython.Build'").fixes == (
         'add "Cython" to requires in [build-system]   (for its maintainers)',

@@ -323,7 +323,6 @@ def test_no_torch_anywhere() -> None:
     made = plan(hook=WHEEL, consumer=NONE, project=snapshots.project(dependencies=()))
     assert codes(made) == ["no-torch"]
     assert [item.label for item in made.problems[0].evidence] == [
-        "told",
         "installed",
         "locked",
         "asked for",
@@ -427,7 +426,8 @@ def test_what_a_sitecustomize_may_bring_is_not_guessed() -> None:
 
 
 def test_a_consumer_that_others_can_write_to() -> None:
-    made = plan(consumer=snapshots.consumer(writable_by_others=(snapshots.OPEN,)))
+    made = plan(consumer=snapshots.consumer(writable_by_others=(snapshots.OPEN, snapshots.OPEN)))
+    assert len(made.problems[0].evidence) == 1
     assert codes(made) == ["writable-by-others"]
     assert f"chmod o-w {snapshots.SITE}" in made.problems[0].fixes
 
@@ -492,7 +492,12 @@ def test_two_consumers_whose_torch_differs() -> None:
     upgrading = FrontEnd(name=FrontEndName.UV, command="uv tool upgrade")
     rival, tool = (dataclasses.replace(one, rule=Rule.UV_GUESS) for one in (rival, snapshots.consumer(prefix="/t/app")))
     made = plan(hook=WHEEL, consumer=tool, rivals=(rival,), front_end=upgrading)
-    assert made.problems[0].fixes == ("uv tool upgrade app   (and the others, one by one)",)
+    assert made.problems[0].fixes == tuple(
+        f"uv tool upgrade {name}   (one after the other)" for name in ("app", "other")
+    )
+    named = plan(hook=WHEEL, rivals=(rival,)).problems[0]
+    assert named.fixes == ("-C torchgraft.consumer=/env", "-C torchgraft.consumer=/other")
+    assert {item.label for item in named.evidence} == {"found"}
 
 
 def test_a_read_only_source() -> None:
@@ -612,7 +617,7 @@ def test_the_summary_names_a_guess() -> None:
 
 
 def test_the_summary_names_torch_and_where_it_is() -> None:
-    assert summary_text(plan()).startswith("torchgraft: building against torch 2.13.0+cpu of /env")
+    assert summary_text(plan()) == "torchgraft: building against torch 2.13.0+cpu of /env, through links"
 
 
 def test_an_editable_or_source_built_torch_is_grafted_like_any_other() -> None:

@@ -95,7 +95,7 @@ def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> Non
         # Nothing of these is in the metadata that a resolver sees.
         ({"torch": "==2.8.0"}, {"consumer": NONE, **depends("torch")}, "requires no such torch at run time"),
         ({}, {"consumer": NONE, **depends(requires=("torch==2.8.0",))}, "requires no such torch at run time"),
-        ({}, {"consumer": snapshots.consumer(rule=Rule.UV_GUESS, certain=False)}, "was guessed (R2g)"),
+        ({}, {"consumer": snapshots.consumer(rule=Rule.UV_GUESS, certain=False)}, "was guessed (pip's isolation"),
         ({}, {"front_end": PIP_WHEEL}, "pip wheel installs nothing"),
         ({"told_torch": "2.8.0"}, {"consumer": NONE}, "nothing tells pip install to install"),
         ({"told_torch": "2.8.0"}, {}, "nothing tells pip install"),

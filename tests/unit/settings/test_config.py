@@ -82,11 +82,11 @@ MISTAKES = [
     ({"backend-path": ["a\0b"]}, {}, {}, "wrong-type", "a string without NUL"),
     ({}, {}, {"trust": "/a\0b"}, "bad-value", "a string without NUL"),
     ({"backend": "torchgraft.build_meta"}, {}, {}, "bad-value", "another backend than torchgraft"),
-    ({"consumer": "/x"}, {}, {}, "wrong-source", "cannot be set there"),
-    ({}, {"TORCHGRAFT_ENV": "x"}, {}, "wrong-source", "cannot be set there"),
+    ({"consumer": "/x"}, {}, {}, "wrong-source", "fix:    -C torchgraft.consumer=VALUE"),
+    ({}, {"TORCHGRAFT_ENV": "x"}, {}, "wrong-source", r"fix:    set env in \[tool.torchgraft\] of pyproject.toml"),
     ({}, {}, {"env": "x"}, "bad-value", "a name after it"),
     ({}, {}, {"provide__x": "off"}, "unknown-key", "provide.x"),
-    ({}, {}, {"": "off"}, "unknown-key", "has no key"),
+    ({}, {}, {"": "off"}, "unknown-key", "has no setting"),
 ]
 
 

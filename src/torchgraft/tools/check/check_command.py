@@ -181,7 +181,7 @@ def take_shell_environment(told: str | None) -> ShellEnvironment:
                 )
             )
     if not candidates:
-        said = tuple(Evidence(label=answer.rule.value, text=answer.said) for answer in finding.answers[-3:])
+        said = tuple(Evidence(label="found", text=answer.said) for answer in finding.answers[-3:] if not told)
         raise PlanError(
             Problem(
                 code="no-environment",
