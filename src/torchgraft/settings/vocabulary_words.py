@@ -86,13 +86,13 @@ def _on_pypi(
 def _own_build(package: str, prefix: str, source: str) -> tuple[Word, ...]:
     """Return the three words of packages whose wheel command first looks for a wheel on GitHub."""
     skip, force = f"{prefix}_SKIP_CUDA_BUILD", f"{prefix}_FORCE_BUILD"
-    no_wheel = "without CUDA there is no wheel to be found, and looking for one fails"
-    compiles = "compiles, instead of downloading a wheel whose name fits"
+    no_wheel = "without CUDA there is no prebuilt wheel, and looking for one fails"
+    compiles = "compiles, instead of downloading a wheel by its name"
     return (
         *_words(
             (package,),
             source,
-            (skip, "TRUE", _NO_CUDA, "leaves the CUDA extension out"),
+            (skip, "TRUE", _NO_CUDA, "builds without the CUDA extension"),
             # Who leaves the extension out by that variable may want the wheel, as uv's documentation does.
             (force, "TRUE", _BY_SETTING, no_wheel),
         ),
@@ -109,7 +109,7 @@ VOCABULARY: tuple[Word, ...] = (
             "1",
             _TOOLKIT,
             (
-                "setup.py asks torch.cuda.is_available(), which is about the machine that builds; read by"
+                "otherwise setup.py checks for a GPU on the machine that builds; read by"
                 " torch-scatter, torchvision, mmcv, xformers, detectron2, pytorch3d, pyg-lib and others"
             ),
         ),
@@ -117,17 +117,17 @@ VOCABULARY: tuple[Word, ...] = (
     *_words(
         (*_PYG, "detectron2", "torchvision"),
         "https://github.com/pytorch/vision/blob/004ebb5cd46514e67a2f21bfdae64e74cc11bb13/setup.py",
-        ("FORCE_CUDA", "1", _ROCM, "the same variable says it for ROCm"),
+        ("FORCE_CUDA", "1", _ROCM, "the same variable is for ROCm, too"),
     ),
     *_words(
         _PYG,
         "https://pypi.org/project/torch-cluster/1.6.3/ setup.py",
-        ("FORCE_ONLY_CPU", "1", _NO_CUDA, "leaves the CUDA extensions out, whatever the machine has"),
+        ("FORCE_ONLY_CPU", "1", _NO_CUDA, "builds without the CUDA extensions, even with a toolkit"),
     ),
     *_words(
         ("pyg-lib",),
         "https://github.com/pyg-team/pyg-lib/blob/00e75095e2653c88c71216a37c3145a94b513fa7/setup.py",
-        ("FORCE_CUDA", "0", _NO_CUDA, "any value beats torch.cuda.is_available()"),
+        ("FORCE_CUDA", "0", _NO_CUDA, "otherwise it checks for a GPU on the machine that builds"),
     ),
     *_on_pypi(
         "flash-attn/2.8.3.post2/ setup.py",
@@ -135,12 +135,12 @@ VOCABULARY: tuple[Word, ...] = (
             "FLASH_ATTN_CUDA_ARCHS",
             "{numbers}",
             _TOOLKIT,
-            "it passes -gencode itself, so that torch ignores TORCH_CUDA_ARCH_LIST",
+            "it passes -gencode itself, so torch ignores TORCH_CUDA_ARCH_LIST",
         ),
         known=("80", "90", "100", "120"),
     ),
     *_words(
-        ("flash-attn",), _FLASH, ("GPU_ARCHS", "{gfx}", _ROCM, "by default it asks the GPU of the machine that builds")
+        ("flash-attn",), _FLASH, ("GPU_ARCHS", "{gfx}", _ROCM, "the default is the GPU of the machine that builds")
     ),
     *_own_build("flash-attn", "FLASH_ATTENTION", _FLASH),
     *_own_build("flash-attn-3", "FLASH_ATTENTION", "https://pypi.org/project/flash-attn/2.8.3.post2/ hopper/setup.py"),
@@ -151,7 +151,7 @@ VOCABULARY: tuple[Word, ...] = (
     *_words(
         ("causal-conv1d", "mamba-ssm"),
         _CAUSAL,
-        ("HIP_ARCHITECTURES", "{one_gfx}", _ROCM, "it stands behind one --offload-arch, and is native by default"),
+        ("HIP_ARCHITECTURES", "{one_gfx}", _ROCM, "the value of the only --offload-arch; the default is native"),
     ),
     *_on_pypi(
         "xformers/0.0.35/ setup.py",
@@ -159,34 +159,34 @@ VOCABULARY: tuple[Word, ...] = (
             "HIP_ARCHITECTURES",
             "{gfx_words}",
             _ROCM,
-            "without it nothing is compiled for ROCm where the machine has no GPU",
+            "otherwise nothing is compiled for ROCm on a machine without a GPU",
         ),
         (
             "XFORMERS_CK_FLASH_ATTN",
             "0",
             _BY_SETTING,
-            "leaves the extension for ROCm out; there is none that leaves the one for CUDA out",
+            "builds without the ROCm extension; CUDA has no such variable",
         ),
     ),
     *_words(
         ("transformer-engine", "transformer-engine-cu12", "transformer-engine-cu13", "transformer-engine-torch"),
         _ENGINE_TOOLS,
-        ("NVTE_CUDA_ARCHS", "{numbers}", _TOOLKIT, "its CMake project knows no TORCH_CUDA_ARCH_LIST"),
+        ("NVTE_CUDA_ARCHS", "{numbers}", _TOOLKIT, "its CMake project does not read TORCH_CUDA_ARCH_LIST"),
     ),
     *_words(
         ("transformer-engine",),
         _ENGINE_TOOLS,
-        ("NVTE_FRAMEWORK", "pytorch", _TOOLKIT, "leaves jax out, where the build could import it"),
+        ("NVTE_FRAMEWORK", "pytorch", _TOOLKIT, "builds without jax, even if it can be imported"),
         asked=True,
     ),
     *_on_pypi(
         "natten/0.21.7/ setup.py",
-        ("NATTEN_CUDA_ARCH", "{dotted}", _TOOLKIT, "without it nothing is compiled where the machine has no GPU"),
+        ("NATTEN_CUDA_ARCH", "{dotted}", _TOOLKIT, "otherwise nothing is compiled on a machine without a GPU"),
         (
             "NATTEN_N_WORKERS",
             "{jobs}",
             _TOOLKIT,
-            "its own number of jobs, by default a quarter of all processors whatever the memory",
+            "its own number of jobs; by default a quarter of the processors, whatever the memory",
         ),
     ),
     *_words(
@@ -196,23 +196,23 @@ VOCABULARY: tuple[Word, ...] = (
             "TCNN_CUDA_ARCHITECTURES",
             "{numbers}",
             _TOOLKIT,
-            "it empties TORCH_CUDA_ARCH_LIST, and fails where the machine has no GPU",
+            "it clears TORCH_CUDA_ARCH_LIST, and fails on a machine without a GPU",
         ),
     ),
     *_on_pypi(
         "deepspeed/0.19.8/ op_builder/builder.py",
-        ("DS_SKIP_CUDA_CHECK", "1", _OTHER_MINOR, "it refuses a toolkit of another minor version"),
+        ("DS_SKIP_CUDA_CHECK", "1", _OTHER_MINOR, "otherwise it refuses a toolkit with another minor version"),
         (
             "DS_NVCC_THREADS",
             "1",
             _TOOLKIT,
-            "its own number of threads of each nvcc, by default up to eight; the jobs are counted with one",
+            "its own number of threads per nvcc, by default up to eight; MAX_JOBS is for one",
         ),
     ),
     *_on_pypi(
         "deepspeed/0.19.8/ setup.py",
-        ("DS_BUILD_OPS", "1", _TOOLKIT, "compiles all operations that can be, instead of each at its first use"),
-        ("DS_ENABLE_NINJA", "1", _TOOLKIT, "MAX_JOBS counts only with ninja"),
+        ("DS_BUILD_OPS", "1", _TOOLKIT, "compiles all operations now, not each at its first use"),
+        ("DS_ENABLE_NINJA", "1", _TOOLKIT, "MAX_JOBS has no effect without ninja"),
         asked=True,
     ),
     *_on_pypi(
@@ -221,19 +221,19 @@ VOCABULARY: tuple[Word, ...] = (
             "DS_ACCELERATOR",
             "cuda",
             _TOOLKIT,
-            "it asks for a GPU of the machine that builds; its requirements depend on the answer",
+            "otherwise it looks for a GPU on the machine that builds; its requirements depend on that",
         ),
         (
             "DS_ACCELERATOR",
             "cuda",
             _ROCM,
-            "it asks for a GPU of the machine that builds, and calls those of AMD the same",
+            "otherwise it looks for a GPU on the machine that builds; AMD is cuda, too",
         ),
         (
             "DS_ACCELERATOR",
             "cpu",
             _NO_CUDA,
-            "it asks for a GPU of the machine that builds, and writes the answer into the wheel",
+            "otherwise it looks for a GPU on the machine that builds, and writes that into the wheel",
         ),
         asked=True,
     ),
@@ -244,9 +244,9 @@ VOCABULARY: tuple[Word, ...] = (
             "EXT_PARALLEL",
             "1",
             _TOOLKIT,
-            "by default as many extensions at once as MAX_JOBS says, each with as many compilers",
+            "otherwise MAX_JOBS extensions at once, each with MAX_JOBS compilers",
         ),
-        ("SAGEATTN_SKIP_CUDA_BUILD", "1", _NO_CUDA, "leaves the CUDA extensions out"),
+        ("SAGEATTN_SKIP_CUDA_BUILD", "1", _NO_CUDA, "builds without the CUDA extensions"),
     ),
     *_on_pypi(
         "vllm/0.33.0/ setup.py",
@@ -254,64 +254,64 @@ VOCABULARY: tuple[Word, ...] = (
             "VLLM_TARGET_DEVICE",
             "cpu",
             _NO_CUDA,
-            "by default it is what torch is built for; version and requirements depend on it",
+            "the default is what torch was built for; version and requirements depend on it",
         ),
         asked=True,
     ),
     *_words(
         ("torchaudio",),
         _AUDIO,
-        ("USE_CUDA", "1", _TOOLKIT, "by default it is what torch.cuda.is_available() says"),
-        ("USE_CUDA", "0", _NO_CUDA, "leaves CUDA out"),
-        ("USE_ROCM", "1", _ROCM, "by default it is what torch.cuda.is_available() says"),
+        ("USE_CUDA", "1", _TOOLKIT, "the default is whether the machine that builds has a GPU"),
+        ("USE_CUDA", "0", _NO_CUDA, "builds without CUDA"),
+        ("USE_ROCM", "1", _ROCM, "the default is whether the machine that builds has a GPU"),
     ),
     *_words(
         ("torchvision",),
         "https://github.com/pytorch/vision/blob/004ebb5cd46514e67a2f21bfdae64e74cc11bb13/setup.py",
-        ("PYTORCH_VERSION", "{torch}", _TORCH, "its metadata then requires the very torch that it was built against"),
+        ("PYTORCH_VERSION", "{torch}", _TORCH, "its metadata then requires exactly the torch of the build"),
         asked=True,
     ),
     *_words(
         ("torchaudio",),
         "https://github.com/pytorch/audio/blob/00dad72cbccb0ba5b9564d6b30ddc504a0a1be21/setup.py",
-        ("PYTORCH_VERSION", "{torch}", _TORCH, "its metadata then requires the very torch that it was built against"),
+        ("PYTORCH_VERSION", "{torch}", _TORCH, "its metadata then requires exactly the torch of the build"),
         asked=True,
     ),
     *_words(
         ("apex",),
         _APEX,
-        ("APEX_CPP_EXT", "1", _TOOLKIT, "without it only Python is installed"),
-        ("APEX_CUDA_EXT", "1", _TOOLKIT, "without it only Python is installed"),
+        ("APEX_CPP_EXT", "1", _TOOLKIT, "otherwise only the Python code is installed"),
+        ("APEX_CUDA_EXT", "1", _TOOLKIT, "otherwise only the Python code is installed"),
         asked=True,
     ),
     *_on_pypi(
         "fairscale/0.4.9/ setup.py",
-        ("BUILD_CUDA_EXTENSIONS", "1", _TOOLKIT, "without it only Python is installed"),
+        ("BUILD_CUDA_EXTENSIONS", "1", _TOOLKIT, "otherwise only the Python code is installed"),
         asked=True,
     ),
     *_on_pypi(
         "torch-points-kernels/0.7.0/ setup.py",
-        ("FORCE_ONLY_CPU", "1", _NO_CUDA, "leaves the CUDA extension out, whatever the machine has"),
+        ("FORCE_ONLY_CPU", "1", _NO_CUDA, "builds without the CUDA extension, even with a toolkit"),
     ),
     *_words(
         ("pytorch3d",),
         "https://github.com/facebookresearch/pytorch3d/blob/9381c4016376345bb795b97c45a6c2de66db354a/setup.py",
-        ("FORCE_CUDA", "1", _ROCM, "the same variable says it for ROCm"),
-        ("PYTORCH3D_FORCE_NO_CUDA", "1", _NO_CUDA, "leaves the CUDA sources out, whatever the machine has"),
+        ("FORCE_CUDA", "1", _ROCM, "the same variable is for ROCm, too"),
+        ("PYTORCH3D_FORCE_NO_CUDA", "1", _NO_CUDA, "builds without the CUDA sources, even with a toolkit"),
     ),
     *_on_pypi(
-        "exllamav2/0.0.4/ setup.py", ("EXLLAMA_NOCOMPILE", "1", _NO_CUDA, "leaves the CUDA extension to its first use")
+        "exllamav2/0.0.4/ setup.py", ("EXLLAMA_NOCOMPILE", "1", _NO_CUDA, "leaves compiling to the first use")
     ),
-    *_on_pypi("nerfacc/0.5.3/ setup.py", ("BUILD_NO_CUDA", "1", _NO_CUDA, "leaves the CUDA extension out")),
-    *_on_pypi("gsplat/1.5.3/ setup.py", ("BUILD_NO_CUDA", "1", _NO_CUDA, "leaves the CUDA extension out")),
-    *_on_pypi(
-        "gptqmodel/5.6.0/ setup.py",
-        ("BUILD_CUDA_EXT", "0", _NO_CUDA, "leaves the CUDA extensions out"),
-        ("BUILD_CUDA_EXT", "1", _TOOLKIT, "by default it is what an nvcc on PATH or the driver says"),
-    ),
+    *_on_pypi("nerfacc/0.5.3/ setup.py", ("BUILD_NO_CUDA", "1", _NO_CUDA, "builds without the CUDA extension")),
+    *_on_pypi("gsplat/1.5.3/ setup.py", ("BUILD_NO_CUDA", "1", _NO_CUDA, "builds without the CUDA extension")),
     *_on_pypi(
         "gptqmodel/5.6.0/ setup.py",
-        ("GPTQMODEL_FORCE_BUILD", "1", _TOOLKIT, "compiles, instead of downloading a wheel whose name fits"),
+        ("BUILD_CUDA_EXT", "0", _NO_CUDA, "builds without the CUDA extensions"),
+        ("BUILD_CUDA_EXT", "1", _TOOLKIT, "the default depends on an nvcc on PATH, or on the driver"),
+    ),
+    *_on_pypi(
+        "gptqmodel/5.6.0/ setup.py",
+        ("GPTQMODEL_FORCE_BUILD", "1", _TOOLKIT, "compiles, instead of downloading a wheel by its name"),
         asked=True,
     ),
     *_words(
@@ -321,9 +321,9 @@ VOCABULARY: tuple[Word, ...] = (
             "K2_CMAKE_ARGS",
             "-DCMAKE_BUILD_TYPE=Release -DK2_WITH_CUDA=OFF",
             _NO_CUDA,
-            "leaves CUDA out; by default it is in where there is an nvcc, whatever torch has",
+            "builds without CUDA; otherwise an nvcc turns it on, whatever torch has",
         ),
-        ("K2_MAKE_ARGS", "-j{jobs}", _TOOLKIT, "its own number of jobs, by default four whatever the memory"),
+        ("K2_MAKE_ARGS", "-j{jobs}", _TOOLKIT, "its own number of jobs; by default four, whatever the memory"),
     ),
     *_words(
         ("sgl-kernel", "sglang-kernel"),
@@ -332,8 +332,8 @@ VOCABULARY: tuple[Word, ...] = (
             "CMAKE_ARGS",
             "-DSGL_KERNEL_COMPILE_THREADS=1",
             _TOOLKIT,
-            "its own number of threads of each nvcc, by default 32; the jobs are counted with one",
+            "its own number of threads per nvcc, by default 32; MAX_JOBS is for one",
         ),
     ),
-    *_on_pypi("auto-gptq/0.7.1/ setup.py", ("BUILD_CUDA_EXT", "0", _NO_CUDA, "leaves the CUDA extensions out")),
+    *_on_pypi("auto-gptq/0.7.1/ setup.py", ("BUILD_CUDA_EXT", "0", _NO_CUDA, "builds without the CUDA extensions")),
 )
