@@ -54,7 +54,8 @@ def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> C
     if any(need(config, project, torch) for need in (cuda_need, rocm_need, sycl_need)):
         compiling = _accelerated(config, snapshot, torch)
     else:
-        compiling = _with_jobs(Compiling(), plan_jobs(config, snapshot, cuda=False)) if hook.builds else Compiling()
+        jobs = plan_jobs(config, snapshot, cuda=False) if hook.builds else None
+        compiling = _with_jobs(Compiling(), jobs, snapshot)
     if hook.builds:
         from .plan_compiler_cache import with_compiler_cache
         from .plan_jobserver import plan_budget
@@ -144,10 +145,10 @@ def _accelerated(config: Config, snapshot: Snapshot, torch: Torch) -> Compiling:
         notes=(*choice.notes, *rocm.notes, *((threads_note,) if says_threads else ()), *notes),
         problems=problems,
     )
-    return _with_host(_with_jobs(compiling, jobs, cuda=cuda), snapshot, choice)
+    return _with_host(_with_jobs(compiling, jobs, snapshot, cuda=cuda), snapshot, choice)
 
 
-def _with_jobs(compiling: Compiling, jobs: Count | None, *, cuda: bool = False) -> Compiling:
+def _with_jobs(compiling: Compiling, jobs: Count | None, snapshot: Snapshot, *, cuda: bool = False) -> Compiling:
     if jobs is None:
         return compiling
     names = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL")
@@ -156,6 +157,13 @@ def _with_jobs(compiling: Compiling, jobs: Count | None, *, cuda: bool = False) 
         threads = max(1, min(jobs.threads, len(compiling.architectures)))
         why = "MAX_JOBS leaves room for them" if threads > 1 else "jobs are a better use of memory than threads"
         variables.append(_of_machine("NVCC_THREADS", str(threads), why))
+    # torch hands 0 to ninja, which then starts all at once, and leaves to ninja what is no number.
+    if "MAX_JOBS" in snapshot.variables_set and snapshot.hardware and not snapshot.hardware.users_jobs:
+        compiling = replace(
+            compiling,
+            forced=(*compiling.forced, "MAX_JOBS"),
+            overrides=(*compiling.overrides, "MAX_JOBS is not used: it is not a whole number from 1"),
+        )
     bytes_each = jobs.memory_bytes
     return replace(compiling, jobs=jobs.number, job_bytes=bytes_each, variables=(*variables, *compiling.variables))
 

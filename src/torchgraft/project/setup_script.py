@@ -307,8 +307,18 @@ def _names(expression: ast.expr) -> set[str]:
 
 
 def _refuses_ninja(node: ast.AST, constants: Constants) -> bool:
-    value = constants.resolve(node.value) if isinstance(node, ast.keyword) and node.arg == "use_ninja" else None
-    return isinstance(value, ast.Constant) and value.value is False
+    """Return whether a node says so: `use_ninja=False`, `options["use_ninja"] = False`, or `{"use_ninja": False}`."""
+    values: list[ast.expr] = []
+    if isinstance(node, ast.keyword) and node.arg == "use_ninja":
+        values = [node.value]
+    elif isinstance(node, ast.Assign):
+        keys = [target.slice for target in node.targets if isinstance(target, ast.Subscript)]
+        values = [node.value for key in keys if isinstance(key, ast.Constant) and key.value == "use_ninja"]
+    elif isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        values = [value for key, value in pairs if isinstance(key, ast.Constant) and key.value == "use_ninja"]
+    resolved = map(constants.resolve, values)
+    return any(isinstance(value, ast.Constant) and value.value is False for value in resolved)
 
 
 def _most_sources(nodes: Iterable[ast.AST], constants: Constants) -> int:

@@ -299,9 +299,7 @@ VOCABULARY: tuple[Word, ...] = (
         ("FORCE_CUDA", "1", _ROCM, "the same variable is for ROCm, too"),
         ("PYTORCH3D_FORCE_NO_CUDA", "1", _NO_CUDA, "builds without the CUDA sources, even with a toolkit"),
     ),
-    *_on_pypi(
-        "exllamav2/0.0.4/ setup.py", ("EXLLAMA_NOCOMPILE", "1", _NO_CUDA, "leaves compiling to the first use")
-    ),
+    *_on_pypi("exllamav2/0.0.4/ setup.py", ("EXLLAMA_NOCOMPILE", "1", _NO_CUDA, "leaves compiling to the first use")),
     *_on_pypi("nerfacc/0.5.3/ setup.py", ("BUILD_NO_CUDA", "1", _NO_CUDA, "builds without the CUDA extension")),
     *_on_pypi("gsplat/1.5.3/ setup.py", ("BUILD_NO_CUDA", "1", _NO_CUDA, "builds without the CUDA extension")),
     *_on_pypi(

@@ -403,6 +403,9 @@ def test_the_users_number_of_jobs_counts_for_all_that_follows_from_jobs() -> Non
     assert "CMAKE_BUILD_PARALLEL_LEVEL=3  (as MAX_JOBS says)" in plan_text(made)
     # More than the memory allows: the user has said it.
     assert plan(CU130, hardware(NVCC_13_0, users_jobs=99, memory_bytes=1)).jobs == 99
+    wrong = plan(CU130, hardware(NVCC_13_0), variables_set=("MAX_JOBS",))
+    assert "MAX_JOBS is not used: it is not a whole number from 1" in wrong.overrides
+    assert {v.name: v.value for v in wrong.variables}["MAX_JOBS"] == str(wrong.jobs)
 
 
 def test_few_jobs_of_the_users_leave_room_for_threads() -> None:

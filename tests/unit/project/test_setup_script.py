@@ -303,6 +303,8 @@ NINJA = {
     "found": (f"{TORCH}setup(ext_modules=[CppExtension('x', glob.glob('*.cpp'))])", MANY, False),
     "elsewhere": (f"{TORCH}setup(ext_modules=extensions())", MANY, False),
     "off": (f"{TORCH}setup(cmdclass={{'b': BuildExtension.with_options(use_ninja=False)}})", MANY, True),
+    "item": (f"{TORCH}class B(BuildExtension):\n  def f(self, k):\n    k['use_ninja'] = False\n", MANY, True),
+    "dict": (f"{TORCH}setup(cmdclass={{'b': BuildExtension.with_options(**{{'use_ninja': False}})}})", MANY, True),
     "on": (f"{TORCH}setup(cmdclass={{'b': BuildExtension.with_options(use_ninja=True)}})", MANY, False),
     "another name": ("from torch.utils.cpp_extension import BuildExtension as B\nsetup()", MANY, False),
     "not torch's": ("import x\nsetup(ext_modules=[E('x', ['a', 'b'])], cmdclass={'b': BuildExtension})", 0, False),
