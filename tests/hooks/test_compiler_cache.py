@@ -14,6 +14,7 @@ from support import snapshots
 from support.compiling import hardware, plan
 from torchgraft.compile.compiler_cache import _SCRIPT, compiler_script, through_cache
 from torchgraft.file_lock import FileLock
+from torchgraft.files import names_in
 from torchgraft.model.observation import Hook
 
 # What torch's BuildExtension does with CXX; a launcher of the project's own is in front of it where LAUNCHER is set.
@@ -46,11 +47,17 @@ def program(folder: Path, name: str, text: str) -> str:
     folder.mkdir(exist_ok=True)
     (folder / name).write_text(text)
     (folder / name).chmod(0o755)
-    others = [
-        entry
-        for entry in os.environ["PATH"].split(os.pathsep)
-        if not any((Path(entry) / cache).exists() for cache in ("ccache", "sccache"))
-    ]
+    others = []
+    for number, entry in enumerate(dict.fromkeys(os.environ["PATH"].split(os.pathsep))):
+        names = names_in(Path(entry))
+        if not {"ccache", "sccache"} & set(names):
+            others.append(entry)
+            continue
+        links = folder.with_name(f"{folder.name}-{number}")  # /usr/bin, where c++ is too
+        links.mkdir(exist_ok=True)
+        for other in set(names) - {"ccache", "sccache", *names_in(links)}:
+            (links / other).symlink_to(Path(entry, other))
+        others.append(str(links))
     return os.pathsep.join([str(folder), *others])
 
 
@@ -68,8 +75,9 @@ def build(make_project: Any, make_caller: Any, tmp_path: Path) -> Any:
 
 
 def test_compilers_are_called_through_it(build: Any, tmp_path: Path) -> None:
-    log, seen = build(program(tmp_path / "bin", "ccache", LOGS))
-    compiler = shutil.which("c++")
+    path = program(tmp_path / "bin", "ccache", LOGS)
+    log, seen = build(path)
+    compiler = shutil.which("c++", path=path)
     probe, compiled = log.splitlines()
     assert probe.startswith(f"{compiler} ")
     assert compiled == f"{compiler} ext.cpp"
