@@ -170,6 +170,20 @@ def test_a_project_without_a_lock_by_what_uv_would_install(stubs: Stubs, place: 
     assert "now:\n  uv lock -P axolotl -P deepspeed -P flash-attn" in said
 
 
+def test_a_workspace_without_a_lock(place: Workplace) -> None:
+    root = place.folder / "work"
+    (root / "parts").mkdir(parents=True)
+    (root / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["parts/*"]\n', encoding="utf-8")
+    write_app(root / "parts" / "one", "torch==2.8.0", lines=["[dependency-groups]", 'dev = ["flash-attn"]'])
+    assert place.run([UV, "sync", "--all-packages"], cwd=root).status
+
+    said = adopt(place, "--project", ".", "--write", cwd=root / "parts" / "one").succeeded().said
+
+    assert "flash-attn 1.0 adopts torchgraft" in said
+    assert_clean(place.run([UV, "sync", "--all-packages", "--all-groups"], cwd=root))
+    assert_built_for(ask(place, root / ".venv/bin/python", FLASH), PINNED_TORCH)
+
+
 def test_requirements_for_pip_and_for_uv(stubs: Stubs, place: Workplace) -> None:
     home = place.folder / "here"
     home.mkdir()

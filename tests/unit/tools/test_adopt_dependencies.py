@@ -531,6 +531,17 @@ def test_files_of_requirements_that_others_name(tmp_path: Path) -> None:
     assert undone == {"all.txt": before[0], "base.txt": before[1], "constraints.txt": None, "undo.json": None}
 
 
+def test_a_wheel_for_the_python_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path) -> None:
+    app, _, lock = app_with_a_uv_lock(tmp_path, monkeypatch, sdist)
+    lock.write_text(lock.read_text().replace("ext-1.0-cp27-cp27m-win32", "ext-1.0-cp399-none-any"))
+    assert main(["adopt", "--project", ".", "--check"]) == 1
+    (app / ".python-version").write_text("3.99\n")
+    assert main(["adopt", "--project", ".", "--check"]) == 0
+    (app / ".venv").mkdir()
+    (app / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\nversion_info = 3.98.1\n")
+    assert main(["adopt", "--project", ".", "--check"]) == 1
+
+
 def test_files_that_somebody_has_in_the_folder_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -573,3 +584,21 @@ def test_what_went_wrong_is_not_called_complete(
     assert "all of it is there" not in said.out
     assert "nothing here" not in said.out
     assert not (app / "adopted").exists()
+
+
+def test_a_password_in_a_file_of_the_project_is_shown_and_written_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, pyproject, _ = app_with_a_uv_lock(tmp_path, monkeypatch, sdist)
+    index = '[[tool.uv.index]]\nname = "corp"\nurl = "https://bob:s3cret@corp.example/simple"\n'
+    pyproject.write_text(f"{pyproject.read_text()}{index}")
+    before = pyproject.read_bytes()
+    assert main(["adopt", "--project", ".", "--write"]) == 0
+    said = capsys.readouterr()
+    assert "corp.example" in said.out
+    assert "s3cret" not in said.out + said.err
+    assert [path.name for path in app.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()] == [
+        "pyproject.toml"
+    ]
+    assert main(["adopt", "--project", ".", "--undo", "--write"]) == 0
+    assert pyproject.read_bytes() == before

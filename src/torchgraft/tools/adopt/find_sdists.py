@@ -16,10 +16,13 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ...consumer.environment import python_versions
 from ...consumer.processes import take_python
+from ...consumer.uv import workspace_members
 from ...errors import TorchgraftError, quoted
 from ...files import is_file, read_text
 from ...installed.markers import Chosen
+from ...model.observation import Python
 from ...prebuilt.index_page import IndexFile
 from ...settings.sources import read_pyproject
 from ...untrusted import find_toml, table, tables, text_of
@@ -78,6 +81,16 @@ def read_nested(scope: Scope) -> tuple[tuple[Path, ...], bool]:
     return tuple(nested), any(map(_INDEX_LINE.search, texts))
 
 
+def _take_python_of(base: Path) -> Python:
+    """Return the Python that a project runs on, as its environment or .python-version say; else our own."""
+    own = take_python()
+    stated = re.findall(r"^(?:cpython@?)?(\d+\.\d+)", read_text(base / ".python-version"), re.MULTILINE)
+    version = next(iter((*python_versions(base / ".venv"), *stated)), own.minor_version)
+    if version == own.minor_version:
+        return own
+    return replace(own, version=f"{version}.0", implementation="cpython", abi=f"cp{version.replace('.', '')}")
+
+
 def pixi_file(base: Path) -> Path | None:
     """Return where pixi's tables of a project are, None if it has none."""
     if is_file(base / "pixi.toml"):
@@ -120,7 +133,7 @@ class Search:
         """
         scope = self.scope
         if scope.lock is not None and not scope.anew:
-            wanted = read_locked_sdists(scope.lock, take_python())
+            wanted = read_locked_sdists(scope.lock, _take_python_of(scope.base))
             self._note_folders(scope.lock)
             self._note_git(scope.lock)
         elif scope.deep:
@@ -171,10 +184,12 @@ class Search:
         """Yield what uv is asked, in its own words."""
         scope = self.scope
         if scope.is_project:
-            data = read_pyproject(scope.base)
-            groups = table(data.get("dependency-groups"))
-            if data.get("project") or not self._listed:
-                yield from ("pyproject.toml", "--all-extras", *(word for name in groups for word in ("--group", name)))
+            members = {folder: read_pyproject(folder) for folder in workspace_members(scope.base) or (scope.base,)}
+            projects = {folder: data for folder, data in members.items() if data.get("project")}
+            for folder, data in (projects or ({} if self._listed else members)).items():
+                file = (Path(os.path.relpath(folder, scope.base)) / "pyproject.toml").as_posix()
+                groups = table(data.get("dependency-groups"))
+                yield from (file, "--all-extras", *(word for name in groups for word in ("--group", f"{file}:{name}")))
             if scope.anew:
                 settings = self.scratch / "uv.toml"
                 text = read_text(scope.base / "pyproject.toml", _LARGEST_BYTES)

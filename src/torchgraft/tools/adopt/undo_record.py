@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...codec import to_json
+from ...redaction import without_credentials
 from ...untrusted import json_table, tables
 from ...values import dataclass
 
@@ -29,15 +30,20 @@ class Passage:
 def passages_between(now: str, was: str) -> tuple[Passage, ...]:
     """Return what takes a text back to what it was."""
     after, before = now.splitlines(keepends=True), was.splitlines(keepends=True)
-    groups = difflib.SequenceMatcher(None, after, before, autojunk=False).get_grouped_opcodes(_AROUND)
-    return tuple(
-        Passage(
-            line=group[0][1],
-            now="".join(after[group[0][1] : group[-1][2]]),
-            was="".join(before[group[0][3] : group[-1][4]]),
+    passages: tuple[Passage, ...] = ()
+    for around in range(_AROUND, -1, -1):
+        passages = tuple(
+            Passage(
+                line=group[0][1],
+                now="".join(after[group[0][1] : group[-1][2]]),
+                was="".join(before[group[0][3] : group[-1][4]]),
+            )
+            for group in difflib.SequenceMatcher(None, after, before, autojunk=False).get_grouped_opcodes(around)
         )
-        for group in groups
-    )
+        # A password in a line that did not change does not go into one more file.
+        if all(text == without_credentials(text) for one in passages for text in (one.now, one.was)):
+            break
+    return passages
 
 
 def undone(text: str, passages: Iterable[Passage]) -> tuple[str, tuple[Passage, ...]]:
