@@ -602,3 +602,20 @@ def test_a_password_in_a_file_of_the_project_is_shown_and_written_nowhere_else(
     ]
     assert main(["adopt", "--project", ".", "--undo", "--write"]) == 0
     assert pyproject.read_bytes() == before
+
+
+def test_a_source_of_a_project_is_not_asked_any_more() -> None:
+    lines = [
+        "[tool.uv.sources]",
+        'flash_attn = { index = "corp" }  # ours',
+        'other = { path = "vendor/other-1.tar.gz" }',
+    ]
+    text = "\n".join([*lines, 'third = { path = "third" }', ""])
+    new = uv_text(text, ADOPTED, "adopted")
+    sources = parse_pyproject(new)["tool"]["uv"]["sources"]
+    assert sources["flash_attn"] == {"path": "adopted/flash_attn-2.8.3.tar.gz"}
+    assert {"other", "third"} < sources.keys()
+    assert uv_text(new, ADOPTED, "adopted") == new
+    newer = (replace(ADOPTED[0], version="2.9", file="flash_attn-2.9.tar.gz"),)
+    moved = parse_pyproject(uv_text(new, newer, "adopted"))["tool"]["uv"]["sources"]
+    assert moved["flash_attn"] == {"path": "adopted/flash_attn-2.9.tar.gz"}

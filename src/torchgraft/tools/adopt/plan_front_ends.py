@@ -42,17 +42,25 @@ def uv_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: boo
 
     def change(data: Any) -> None:
         tool = data.get("tool", {})
-        _drop_sources(table_in(tool, "uv", "sources"), place)
         is_wanted = not undo and bool(names)
+        sources = table_in(tool, "uv", "sources")
+        # A source comes before all indexes: one of another index, or of a file, is not the folder.
+        stated = {key: canonicalize_name(key) for key, one in sources.items() if is_wanted and _is_of_file(one)}
+        for key in (key for key, name in stated.items() if name in names and sources[key] != {"path": names[name]}):
+            sources[key] = inline_table(path=names[stated[key]])
+        _drop_sources(sources, place, kept=names.values() if is_wanted else ())
         uv = _made(data, "tool", "uv") if is_wanted else tool.get("uv", {})
         _set_index(uv, place, wanted=is_wanted)
         if is_wanted:
             project = data.get("project", {})
+            by_path = names.keys() & {*stated.values()}
             if project.get("scripts") or project.get("gui-scripts"):
-                for name in sorted(names.keys() & _direct(project)):
+                for name in sorted((names.keys() & _direct(project)) - by_path):
                     _made(uv, "sources")[name] = inline_table(path=names[name])
+                by_path |= names.keys() & _direct(project)
+            if by_path:
                 # With metadata that a project states for it, uv locks no digest of a path, and then wants one.
-                _drop_named(uv, "dependency-metadata", names.keys() & _direct(project))
+                _drop_named(uv, "dependency-metadata", by_path)
             _drop_workarounds(uv, names.keys())
         prune(data, "tool", "uv", "sources")
 
@@ -256,10 +264,16 @@ def _set_index(uv: Any, place: str, *, wanted: bool) -> None:
         uv["index"] = [entry]
 
 
-def _drop_sources(sources: Any, place: str) -> None:
-    """Take out what is taken from the folder."""
-    ours = [name for name, one in sources.items() if str(table(one).get("path", "")).startswith(f"{place}/")]
-    for name in ours:
+def _is_of_file(source: Any) -> bool:
+    """Return whether a source is an index, or one file."""
+    place = str(table(source).get("path") or table(source).get("url") or "")
+    return "index" in table(source) or place.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip"))
+
+
+def _drop_sources(sources: Any, place: str, *, kept: Collection[str] = ()) -> None:
+    """Take out what is taken from the folder, but for what is still in it."""
+    paths = {name: str(table(one).get("path", "")) for name, one in sources.items()}
+    for name in (name for name, path in paths.items() if path.startswith(f"{place}/") and path not in kept):
         del sources[name]
 
 
