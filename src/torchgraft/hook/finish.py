@@ -5,7 +5,6 @@ It is imported when there is a wheel: after the delegate.
 
 from __future__ import annotations
 
-import os
 import sysconfig
 import tempfile
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -33,6 +32,7 @@ from ..wheel.plan_finishing import (
     staying_run_paths_text,
 )
 from ..wheel.record import BILL_NAME, RECORD_NAME, BuiltWheel, bill_text, built_facts, read_record_of, record_text
+from ..wheel.reproducible import source_date
 from ..wheel.run_paths import change_run_path, find_run_path_places
 from .call import Call
 from .plan_variables import build_identity
@@ -67,8 +67,8 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> Buil
         unread = [module.file for module in made if module.format is not Format.ELF]
         guard = plan_guessed(guard, plan.torch, contents.files, unread=unread)
     built = BuiltWheel(contents=contents, modules=made, report=report, run_paths=run_paths, guard=guard)
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    facts = built_facts(plan, built, reproducible=bool(epoch))
+    date = source_date()
+    facts = built_facts(plan, built, reproducible=date is not None)
     before = read_wheel_file(wheel, f"{contents.info}/METADATA")
     if metadata is None and plan.runtime_torch is not None and plan.runtime_torch.text is not None:
         metadata = with_requirement(before, plan.runtime_torch.text)
@@ -81,7 +81,7 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> Buil
         added[f"{contents.info}/METADATA"] = metadata
     # What a prebuilt wheel says of its own build is better known than what can be said of it here.
     if plan.sbom and not (is_prebuilt and bill in contents.files):
-        added[bill] = bill_text(plan, built, epoch=epoch).encode("ascii")
+        added[bill] = bill_text(plan, built, date=date).encode("ascii")
     files = guard_files(guard or Guard(), info=contents.info)
     with tempfile.TemporaryDirectory(prefix="torchgraft-") as folder:
         changes = WheelChanges(

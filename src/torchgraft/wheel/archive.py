@@ -31,6 +31,7 @@ from ..values import dataclass
 from .reproducible import settled_mode, source_date
 
 _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+_LATEST_ZIP_TIME = (2107, 12, 31, 23, 59, 58)
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _LOCAL_MAGIC = b"PK\3\4"
 _HAS_DESCRIPTOR = 0x08
@@ -285,7 +286,7 @@ def _member(name: str, like: zipfile.ZipInfo) -> zipfile.ZipInfo:
 
 
 def _zip_time(moment_s: int) -> tuple[int, int, int, int, int, int]:
-    return max(time.gmtime(moment_s)[:6], _EARLIEST_ZIP_TIME)
+    return min(max(time.gmtime(moment_s)[:6], _EARLIEST_ZIP_TIME), _LATEST_ZIP_TIME)
 
 
 def _text(digest: bytes) -> str:

@@ -181,10 +181,10 @@ def built_facts(plan: Plan, wheel: BuiltWheel, *, reproducible: bool) -> dict[st
     return facts
 
 
-def bill_text(plan: Plan, wheel: BuiltWheel, *, epoch: str) -> str:
+def bill_text(plan: Plan, wheel: BuiltWheel, *, date: int | None) -> str:
     """Return the bill of materials of a wheel (PEP 770), as CycloneDX 1.6 has it: the same text for the same contents.
 
-    :param epoch: SOURCE_DATE_EPOCH, its time; "" for none
+    :param date: its time, by SOURCE_DATE_EPOCH
     """
     torch = plan.torch
     parts = []
@@ -198,8 +198,8 @@ def bill_text(plan: Plan, wheel: BuiltWheel, *, epoch: str) -> str:
     tools = {tool["bom-ref"]: tool for tool in _tools(plan, wheel)}
     needs = [{"ref": own["bom-ref"], **({"dependsOn": [part["bom-ref"] for part in parts]} if parts else {})}]
     metadata: dict[str, Any] = {"component": own, "tools": {"components": [tools[ref] for ref in sorted(tools)]}}
-    if epoch.isdigit():
-        metadata["timestamp"] = datetime.fromtimestamp(int(epoch), tz=timezone.utc).isoformat()
+    if date is not None:
+        metadata["timestamp"] = datetime.fromtimestamp(date, tz=timezone.utc).isoformat()
     data = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import tarfile
 import zlib
 from pathlib import Path
@@ -15,9 +16,9 @@ _LATEST_OF_GZIP = 0xFFFFFFFF  # RFC 1952 has four bytes for it
 
 
 def source_date() -> int | None:
-    """Return the time that SOURCE_DATE_EPOCH says (reproducible-builds.org), None where it is not set."""
+    """Return the time that SOURCE_DATE_EPOCH says (reproducible-builds.org), None where it is not set, or says none."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return int(epoch) if epoch.isdigit() else None
+    return int(epoch) if re.fullmatch(r"[0-9]{1,11}", epoch) else None  # up to the year 5138
 
 
 def settled_mode(mode: int) -> int:

@@ -126,14 +126,14 @@ def test_compilers_say_who_they_are() -> None:
     assert compilers_of([replace(MODULE, compilers=texts)]) == ("clang 14.0.0", "gcc 13.3.1")
 
 
-def bill(*, epoch: str = "", cuda: bool = True, **changes: Any) -> dict[str, Any]:
+def bill(*, date: int | None = None, cuda: bool = True, **changes: Any) -> dict[str, Any]:
     """Return a bill that is valid: as the schema of CycloneDX 1.6 has it, and as others read it."""
     torch = snapshots.CUDA_TORCH if cuda else snapshots.CPU_TORCH
     plan = plan_build(Config(), snapshots.snapshot(consumer=snapshots.consumer(torch)))
     wheel = BuiltWheel(contents=replace(CONTENTS, **changes), modules=(MODULE,), report=LinkReport())
-    text = bill_text(plan, wheel, epoch=epoch)
+    text = bill_text(plan, wheel, date=date)
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
-    assert text == bill_text(plan, wheel, epoch=epoch)
+    assert text == bill_text(plan, wheel, date=date)
     found: dict[str, Any] = json.loads(text)
     return found
 
@@ -155,7 +155,7 @@ def test_the_serial_number_of_a_bill_is_that_of_its_contents() -> None:
 
 def test_the_time_of_a_bill_is_the_one_that_is_given() -> None:
     assert "timestamp" not in bill()["metadata"]
-    assert bill(epoch="1700000000")["metadata"]["timestamp"] == "2023-11-14T22:13:20+00:00"
+    assert bill(date=1_700_000_000)["metadata"]["timestamp"] == "2023-11-14T22:13:20+00:00"
 
 
 def test_names_and_versions_in_a_bill_are_as_in_package_urls() -> None:
@@ -170,7 +170,7 @@ def test_no_two_entries_of_a_bill_have_the_same_reference() -> None:
     two = ("GCC: (GNU) 9.3.0", "GCC: (GNU) 12.2.0")
     plan = plan_build(Config(), snapshots.snapshot())
     wheel = BuiltWheel(contents=CONTENTS, modules=(replace(MODULE, compilers=two),), report=LinkReport())
-    found = json.loads(bill_text(plan, wheel, epoch=""))
+    found = json.loads(bill_text(plan, wheel, date=None))
     components = [found["metadata"]["component"], *found["metadata"]["tools"]["components"]]
     assert len({component["bom-ref"] for component in components}) == len(components) == 5
 

@@ -15,6 +15,7 @@ from installer.sources import WheelFile
 
 from torchgraft.errors import ActError
 from torchgraft.wheel.archive import WheelChanges, read_wheel_file, rewrite_wheel
+from torchgraft.wheel.reproducible import source_date
 
 INFO = "ext-1.0.dist-info"
 TIME = (2026, 1, 2, 3, 4, 6)
@@ -183,6 +184,14 @@ def test_no_time_is_later_than_source_date_epoch(
         assert {member.date_time for member in archive.infolist()} == {(2023, 11, 14, 22, 13, 20)}
 
 
+@pytest.mark.parametrize("epoch", ["0", "99999999999"])
+def test_a_date_that_no_archive_can_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: str) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    path = make_wheel(tmp_path)
+    rewrite_wheel(path, WheelChanges(added=ADDED))
+    assert_it_is_whole(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK", b"not a zip"])
 def test_what_is_no_wheel_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "ext-1.0-py3-none-any.whl"
@@ -254,3 +263,13 @@ def test_a_wheel_without_metadata_is_none(tmp_path: Path) -> None:
     with pytest.raises(ActError, match="is not a wheel") as caught:
         read_wheel_file(tmp_path / "x.whl", "x-1.dist-info/METADATA")
     assert caught.value.problems[0].code == "bad-wheel"
+
+
+@pytest.mark.parametrize(
+    ("epoch", "date"),
+    [("0", 0), ("1700000000", 1_700_000_000), ("9" * 11, 99_999_999_999)]
+    + [(odd, None) for odd in ("", "-1", "abc", " 5", "1e9", "\u00b2", "9" * 12, "9" * 5000)],
+)
+def test_what_source_date_epoch_says(monkeypatch: pytest.MonkeyPatch, epoch: str, date: int | None) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    assert source_date() == date
