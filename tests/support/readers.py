@@ -182,7 +182,7 @@ READERS: Mapping[str, Reader] = {
     "arguments": lambda folder: parse_command_line(("pip", *_text(folder / "arguments").split(" "))),
     "marker": lambda folder: marker_holds(_text(folder / "marker"), _PYTHON),
     "etc/pip.conf": lambda folder: find_front_end_settings({}, folder, etc=folder / "etc"),
-    "README.md": lambda folder: find_stale_lines(folder, {}),
+    "README.md": lambda folder: find_stale_lines(folder, {}, None),
     ".venv": project_venv,
     "pyvenv.cfg of a venv": lambda folder: maker_of(_text(folder / "pyvenv.cfg")),
     "lib/python3.11/site-packages/a_module.py": _startup_code,
