@@ -11,17 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import DelegateError, LacksHookError, PlanError, TorchgraftError, shown
+from ..errors import DelegateError, LacksHookError, PlanError
 from ..files import find_text
-from ..model.decision import PlannedPrebuilt
 from ..model.observation import Hook, Way
 from ..model.torch_values import Torch
 from .call import Call, plan_call
 from .plan_variables import build_identity
 
 _BUILT = "PYPROJECT_HOOKS_ALREADY_BUILT_WHEEL"
-_DRAFT = ".torchgraft-"
-_DRAFT_LOCKED_S = 2  # a draft of a hook that lives is locked by then
 
 
 def answer_requires(hook: Hook, config_settings: Mapping[str, Any] | None) -> list[str]:
@@ -126,11 +123,12 @@ def build_sdist(hook: Hook, directory: str, config_settings: Mapping[str, Any] |
     from ..ladder.without_torch import lack_of_torch_told
     from ..wheel.reproducible import settle_sdist
     from .delegate import run_hook
+    from .drafts import draft_in, hand_on
 
     call = plan_call(hook, config_settings)
     if call.plan.way is Way.OFF:
         return str(run_hook(call, (directory, call.config_settings)))
-    with _draft_in(directory, call.caller) as draft:
+    with draft_in(directory, call.caller) as draft:
         arguments = (str(draft), call.config_settings)
         if call.plan.stand_in is not None:
             name = _with_stand_in(call, call.plan.stand_in, arguments)[0]
@@ -138,7 +136,7 @@ def build_sdist(hook: Hook, directory: str, config_settings: Mapping[str, Any] |
             with lack_of_torch_told(call.plan):
                 name = str(run_hook(call, arguments))
         settle_sdist(draft / name)
-        _hand_on(draft, directory)
+        hand_on(draft, directory)
     return name
 
 
@@ -176,15 +174,19 @@ def build_wheel(
             return Path(shutil.copy2(before[0], directory)).name
         metadata_directory = None  # beside which pyproject_hooks would find that wheel
     if call.plan.prebuilt:
-        call, taken = _take_prebuilt(call, directory, metadata_directory)
+        from .ready_wheels import take_prebuilt
+
+        call, taken = take_prebuilt(call, directory, metadata_directory)
         if taken is not None:
             return taken
         if call.plan.compile_problems:
             raise PlanError(*call.plan.compile_problems)
     if call.plan.way is Way.OFF:
         return str(run_hook(call, (directory, call.config_settings, metadata_directory)))
-    key = _store_key(call)
-    stored = _take_stored(call, key, directory, metadata_directory) if key else None
+    from .ready_wheels import store_key, take_from_store
+
+    key = store_key(call)
+    stored = take_from_store(call, key, directory, metadata_directory) if key else None
     return stored or _compiled_wheel(call, key, directory, metadata_directory)
 
 
@@ -194,6 +196,7 @@ def _compiled_wheel(call: Call, key: str, directory: str, metadata_directory: st
 
     from ..wheel.metadata import delegates_metadata
     from .delegate import run_hook
+    from .drafts import draft_in, hand_on
     from .workshop import moved
 
     metadata = None
@@ -203,7 +206,7 @@ def _compiled_wheel(call: Call, key: str, directory: str, metadata_directory: st
         metadata_directory = None
     # In a folder of its own: what is not finished never gets where the front end looks for it.
     with (
-        _draft_in(directory, call.caller) as draft,
+        draft_in(directory, call.caller) as draft,
         delegates_metadata(metadata_directory) as prepared,
         moved(call) as there,
     ):
@@ -223,50 +226,8 @@ def _compiled_wheel(call: Call, key: str, directory: str, metadata_directory: st
             from ..prebuilt.store import keep_wheel
 
             keep_wheel(call.plan, key, raw, info=built.contents.info, token=call.config.store_token)
-        _hand_on(draft, directory)
+        hand_on(draft, directory)
     return name
-
-
-def _hand_on(draft: Path, directory: str) -> None:
-    for made in sorted(draft.iterdir()):
-        made.replace(Path(directory) / made.name)
-
-
-@contextlib.contextmanager
-def _draft_in(directory: str, caller: int | None) -> Iterator[Path]:
-    """Yield a folder beside where a wheel or an sdist will be; those of hooks that were killed are swept."""
-    import tempfile
-
-    from ..child import interruptions_raised
-    from ..file_lock import FileLock
-
-    Path(directory).mkdir(parents=True, exist_ok=True)
-    _sweep_drafts(directory)
-    with interruptions_raised(caller), tempfile.TemporaryDirectory(prefix=_DRAFT, dir=directory) as folder:
-        lock = FileLock(Path(folder, "lock"))
-        with contextlib.suppress(OSError):  # a file system without locks
-            lock.acquire(timeout_s=0)
-        draft = Path(folder, "wheel")
-        draft.mkdir()
-        try:
-            yield draft
-        finally:
-            lock.release()
-    _sweep_drafts(directory)  # one that was new before is not any more
-
-
-def _sweep_drafts(directory: str) -> None:
-    """Remove the drafts of hooks that were killed."""
-    import shutil
-    import time
-
-    from ..file_lock import is_file_locked
-
-    for left in Path(directory).glob(f"{_DRAFT}*"):
-        with contextlib.suppress(OSError):  # another build removes it
-            is_new = time.time() - left.stat().st_mtime < _DRAFT_LOCKED_S
-            if not is_new and is_file_locked(left / "lock") is False:
-                shutil.rmtree(left)
 
 
 @contextlib.contextmanager
@@ -279,79 +240,3 @@ def _asked_metadata(call: Call) -> Iterator[str]:
     plan = replace(call.plan, hook=Hook.PREPARE_METADATA_FOR_BUILD_WHEEL)
     with tempfile.TemporaryDirectory(prefix="torchgraft-") as folder:
         yield str(Path(folder) / run_hook(replace(call, plan=plan), (folder, call.config_settings)))
-
-
-def _store_key(call: Call) -> str:
-    """Return the key of the wheel in a store; "" where none is looked for."""
-    store = call.plan.store
-    if store is None or store.refused:
-        return ""
-    from ..child import say
-    from ..prebuilt.store_key import key_of, read_facts
-    from ..prebuilt.surroundings import NoKeyError
-    from .delegate import delegate_variables
-
-    variables = delegate_variables(call.plan, call.variables, None)
-    try:
-        facts = read_facts(
-            call.plan, call.source, variables=variables, user=call.variables, config_settings=call.config_settings
-        )
-    except (NoKeyError, OSError) as reason:
-        say(shown(f"torchgraft: the wheel is not kept for the next build: {reason}"))
-        return ""
-    return key_of(facts)
-
-
-def _take_stored(call: Call, key: str, directory: str, metadata_directory: str | None) -> str | None:
-    """Return the name of the wheel that was built before, now in `directory`; None where there is none that fits."""
-    from ..child import say
-    from ..prebuilt.store import take_stored
-    from .finish import finish_wheel
-
-    prepared = None if metadata_directory is None else Path(metadata_directory)
-    with _draft_in(directory, call.caller) as draft:
-        found = take_stored(call.plan, key, draft, prepared, token=call.config.store_token)
-        if found is None or call.plan.store is None:
-            return None
-        metadata = None if prepared is None else (prepared / "METADATA").read_bytes()
-        plan = replace(call.plan, jobs=None, store=replace(call.plan.store, used=True))
-        try:
-            finish_wheel(replace(call, plan=plan), found, metadata)
-        except TorchgraftError as error:
-            say(shown(f"torchgraft: it is compiled all the same: {error.problems[0].headline}"))
-            return None
-        found.replace(Path(directory) / found.name)
-        return found.name
-
-
-def _take_prebuilt(call: Call, directory: str, metadata_directory: str | None) -> tuple[Call, str | None]:
-    """Return the name of the first wheel that is built already and fits, now in `directory`; None where none does.
-
-    What does not fit is no error: the wheel can be compiled. The plan that is returned says what became of each.
-    """
-    from ..child import say
-    from ..prebuilt.take import RefusedError, fetch_prebuilt
-    from .finish import finish_wheel
-
-    plan = call.plan
-    prepared = None if metadata_directory is None else Path(metadata_directory)
-    tried, silent = list[PlannedPrebuilt](), set[str]()
-    for index, wheel in enumerate(plan.prebuilt):
-        try:
-            with _draft_in(directory, call.caller) as draft:
-                found, used = fetch_prebuilt(wheel, draft, prepared, plan.torch, silent)
-                after = replace(plan, prebuilt=(*tried, used, *plan.prebuilt[index + 1 :]))
-                # What a front end resolves by is the same as in the metadata that were prepared.
-                metadata = None if prepared is None else (prepared / "METADATA").read_bytes()
-                built_elsewhere = replace(after, variables=(), jobs=None, toolkit=None)
-                finish_wheel(replace(call, plan=built_elsewhere), found, metadata)
-                found.replace(Path(directory) / found.name)
-        except (RefusedError, TorchgraftError) as error:
-            # It stands in the wheel's record, and an address may hold a password.
-            reason = shown(error.problems[0].headline if isinstance(error, TorchgraftError) else str(error))
-            say(shown(f"torchgraft: {wheel.url} is not used: {reason}"))
-            tried.append(replace(wheel, refused=reason))
-        else:
-            say(shown(f"torchgraft: {wheel.url} is used: it is whole, and fits"))
-            return replace(call, plan=after), found.name
-    return replace(call, plan=replace(plan, prebuilt=tuple(tried))), None

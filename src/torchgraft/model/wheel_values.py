@@ -41,14 +41,15 @@ class RunPathPlaces:
     """Where run paths may point to. `sites` are folders of installed distributions, of grafts too.
 
     `passing` are folders that are gone or changed after the build; `lasting` are those among them that are not, and
-    `staying` source trees that do. `libraries` are the names in the folders that run paths name, `found` those that are
-    found without one.
+    `staying` source trees that do. `source` is what relative ones were written from. `libraries` are the names in the
+    folders that run paths name, `found` those that are found without one.
     """
 
     sites: tuple[str, ...] = ()
     passing: tuple[str, ...] = ()
     lasting: tuple[str, ...] = ()
     staying: tuple[str, ...] = ()
+    source: str = ""
     libraries: tuple[tuple[str, tuple[str, ...]], ...] = ()
     found: tuple[str, ...] = ()
 

@@ -127,10 +127,13 @@ def _kept(entry: str, file: str, places: RunPathPlaces, held: list[str | None]) 
 
     :param held: where in the wheel the libraries are that are needed of it, None for one that the wheel does not have
     """
-    if not entry.startswith("/"):
+    is_relative = not entry.startswith("/")
+    if is_relative and not held:
         return [entry]
     # Two slashes at the start stay two (POSIX), and lead to the same place.
-    path = posixpath.normpath(f"/{entry.lstrip('/')}")
+    path = posixpath.normpath(f"/{posixpath.join(places.source, entry).lstrip('/')}")
+    # What is relative to the folder that a process runs in leads to the library in the source tree alone.
+    entry = path if is_relative else entry
     folder = _folder(file)
     for site in sorted(places.sites, key=len, reverse=True):
         rest = _below(path, site)

@@ -27,8 +27,10 @@ def find_run_path_places(plan: Plan, source: Path, modules: Iterable[Module]) ->
     """Return them as they are called here, and as they are called with all links followed."""
     # torch's own are loaded before.
     needed = {name for module in modules for name in module.needed if not TORCH_LIBRARY.fullmatch(name)}
-    named = {entry for module in modules for entry in module.run_path if entry.startswith("/")}
-    libraries = {entry: tuple(name for name in names_in(Path(entry)) if name in needed) for entry in sorted(named)}
+    # Others begin with $ORIGIN or @loader_path.
+    named = {entry for module in modules for entry in module.run_path if entry[:1] not in "$@"}
+    folders = {entry: names_in(source / entry) for entry in sorted(named)}
+    libraries = {entry: tuple(name for name in names if name in needed) for entry, names in folders.items()}
     held = {name for names in libraries.values() for name in names}
     elsewhere = system_folders(Path(plan.torch.folder)) if held and plan.torch is not None else []
     consumer = plan.consumer.text if plan.consumer else ""
@@ -42,6 +44,7 @@ def find_run_path_places(plan: Plan, source: Path, modules: Iterable[Module]) ->
         # Environments are made in temporary folders too.
         lasting=_both([consumer] if consumer else []),
         staying=_both([str(source)]) if stays(source) else (),
+        source=str(source),
         libraries=tuple((entry, names) for entry, names in libraries.items() if names),
         found=tuple(name for name in sorted(held) if first_file(name, elsewhere)),
     )

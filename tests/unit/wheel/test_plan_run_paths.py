@@ -78,7 +78,10 @@ def test_two_entries_that_become_one() -> None:
 TREES = replace(
     PLACES,
     staying=("/src/project",),
+    source="/src/project",
     libraries=(
+        ("lib", ("libspeed.so",)),
+        ("build/ext", ("libown.so",)),
         ("/src/project/lib", ("libspeed.so",)),
         ("/src/project/build/ext", ("libown.so",)),
         ("/temporary/lib", ("libspeed.so", "libz.so.1")),
@@ -91,6 +94,9 @@ TREES = replace(
     ("needed", "run_path", "entries", "lost"),
     [
         (["libspeed.so"], ["/src/project/lib"], ["/src/project/lib"], []),
+        (["libspeed.so"], ["lib"], ["/src/project/lib"], []),
+        (["libown.so"], ["build/ext"], ["$ORIGIN/libs"], []),
+        (["libother.so"], ["lib"], ["lib"], []),
         (["libother.so"], ["/src/project/lib"], [], []),
         (["libown.so"], ["/src/project/build/ext"], ["$ORIGIN/libs"], []),
         (["libspeed.so"], ["/temporary/lib"], [], ["/temporary/lib/libspeed.so"]),
@@ -122,11 +128,12 @@ def test_which_source_trees_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     write(tmp_path, {"mine/lib/libspeed.so": "", "cache/CACHEDIR.TAG": "", "cache/x/a": "", "temporary/x/a": ""})
     library, made = str(tmp_path / "mine" / "lib"), plan_build(Config(), snapshots.snapshot(hook=Hook.BUILD_WHEEL))
-    module = Module(file="_C.so", format=Format.ELF, run_path=(library, "$ORIGIN"), needed=("libspeed.so", "libc10.so"))
+    run_path = (library, "$ORIGIN", "lib", "nothing")
+    module = Module(file="_C.so", format=Format.ELF, run_path=run_path, needed=("libspeed.so", "libc10.so"))
 
     def places(source: Path) -> RunPathPlaces:
         return find_run_path_places(made, source, [module])
 
     assert places(tmp_path / "mine").staying == (str(tmp_path / "mine"),)
-    assert places(tmp_path / "mine").libraries == ((library, ("libspeed.so",)),)
+    assert places(tmp_path / "mine").libraries == tuple((entry, ("libspeed.so",)) for entry in (library, "lib"))
     assert places(tmp_path / "cache" / "x").staying == places(tmp_path / "temporary" / "x").staying == ()
