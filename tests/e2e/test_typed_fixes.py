@@ -323,6 +323,11 @@ def test_each_fix_cures(code: str, layout: Callable[[Desk], str], by: str, stubs
             desk.run(f"{command} {typed}").succeeded()
         else:
             desk.run(f"set -e; {typed}; {command}").succeeded()
+        if named := re.search(
+            r"torchgraft\.consumer=([^'\s]+)", typed
+        ):  # the wheel is for the environment that is named
+            desk.consumer = Environment(Path(named[1]))
+            desk.after = desk.after and f"uv pip install --python {named[1]} --no-deps dist/*.whl"
         if desk.after:
             desk.run(desk.after).succeeded()
         report = ask(desk.place, desk.consumer.python)
