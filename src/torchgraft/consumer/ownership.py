@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..files import names_in, real
+from ..files import names_in
 from ..model.observation import Consumer, Exposure
 
 _ROOT = 0
@@ -134,13 +134,15 @@ def _facts(path: str) -> os.stat_result | None:
 
 
 def _below(places: Iterable[str], most: int) -> Iterator[tuple[str, os.stat_result | None]]:
-    folders, left, seen = list(places), most, set[str]()
+    folders, left, looked_at = list(places), most, set[tuple[int, int]]()
     while folders and left > 0:
         folder = folders.pop(0)
-        if (place := real(Path(folder))) in seen:
-            continue
-        seen.add(place)
         with contextlib.suppress(OSError, ValueError), os.scandir(folder) as entries:
+            # Following all links of its path instead would take longer than all the rest.
+            about = os.stat(folder)  # noqa: PTH116 - as the others
+            if about.st_ino and (about.st_dev, about.st_ino) in looked_at:
+                continue
+            looked_at.add((about.st_dev, about.st_ino))
             for entry in islice(entries, left):
                 left -= 1
                 # Of one that cannot be looked at, as where it has just gone, nothing is known; of those behind it, all.
