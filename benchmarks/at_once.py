@@ -2,7 +2,7 @@
 
     python benchmarks/at_once.py WHEEL --torch ENVIRONMENT [--files N] [--limit BYTES] [--header H] [--ways WAYS]
 
-As it stands it takes about eight minutes on two cores. ENVIRONMENT has a torch; a copy of it is the project's. Each
+As it stands it takes about ten minutes on two cores. ENVIRONMENT has a torch; a copy of it is the project's. Each
 way gets a control group of its own (v1 or v2), with the limit: who may not make one, or has swap, gets no figures.
 Kills are those that the kernel counts there. `2 x 1` is two builds at once (UV_CONCURRENT_BUILDS) with MAX_JOBS=1
 each; where no number is said, uv builds all four. WAYS are names of ways with commas; `4 x 1` is made if it is named.
