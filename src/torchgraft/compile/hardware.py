@@ -150,7 +150,7 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
         hardware = replace(hardware, compilers=with_libc(pairs, variables, machine=machine_libc()) if cuda else pairs)
     if not cuda:
         return hardware
-    from ..project.nvcc_flags import appended_threads
+    from ..project.extension_options import appended_threads
     from .toolkits import find_toolkits, find_wheel_names
 
     search = find_toolkits(

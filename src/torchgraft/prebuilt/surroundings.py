@@ -39,20 +39,8 @@ _OF_SYSTEM = re.compile(r"/(?:usr(?!/local(?:/|\Z))|bin|lib\w*|sbin|proc|sys|dev
 _ALWAYS = ("nvcc", "hipcc", "icpx")
 _NAMED = (
     *("bison", "cargo", "clang", "clang++", "cmake", "flex", "g++", "gcc", "gfortran", "git", "ispc", "llvm-config"),
-    *(
-        "make",
-        "mpicc",
-        "mpicxx",
-        "nasm",
-        "ninja",
-        "nvidia-smi",
-        "patchelf",
-        "pkg-config",
-        "protoc",
-        "ptxas",
-        "rocm-smi",
-    ),
-    *("rocminfo", "rustc", "swig", "yasm"),
+    *("make", "mpicc", "mpicxx", "nasm", "ninja", "nvidia-smi", "patchelf", "pkg-config", "protoc", "ptxas"),
+    *("rocm-smi", "rocminfo", "rustc", "swig", "yasm"),
 )
 
 

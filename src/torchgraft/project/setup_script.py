@@ -130,11 +130,18 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
         nvcc_threads=_nvcc_threads(nodes, constants),
         # torch then adds none of its own (`_get_cuda_arch_flags`)
         names_gencode=any("-gencode" in string for string in _strings(nodes)),
-        torch_sources=_most_sources(nodes, constants) if "BuildExtension" in named and "torch" in imports else 0,
-        refuses_ninja=any(_refuses_ninja(node, constants) for node in nodes),
         starts_cmake=starts_cmake(_strings(nodes), imports),
         run_paths=_run_paths(nodes),
     )
+    if "BuildExtension" in named and "torch" in imports:
+        from .extension_options import most_sources, refuses_ninja
+
+        extensions = [n for n in nodes if isinstance(n, ast.Call) and name_of(n.func).endswith("Extension")]
+        known = replace(
+            known,
+            torch_sources=most_sources(extensions, constants.strings),
+            refuses_ninja=any(refuses_ninja(node, constants.resolve) for node in nodes),
+        )
     calls = setup_calls(nodes)
     if len(calls) != 1:
         return replace(known, may_set_requires=True, setup_requires=None, install_requires=None, version=None)
@@ -306,32 +313,6 @@ def _names(expression: ast.expr) -> set[str]:
     return {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
 
 
-def _refuses_ninja(node: ast.AST, constants: Constants) -> bool:
-    """Return whether a node says so: `use_ninja=False`, `options["use_ninja"] = False`, or `{"use_ninja": False}`."""
-    values: list[ast.expr] = []
-    if isinstance(node, ast.keyword) and node.arg == "use_ninja":
-        values = [node.value]
-    elif isinstance(node, ast.Assign):
-        keys = [target.slice for target in node.targets if isinstance(target, ast.Subscript)]
-        values = [node.value for key in keys if isinstance(key, ast.Constant) and key.value == "use_ninja"]
-    elif isinstance(node, ast.Dict):
-        pairs = zip(node.keys, node.values, strict=True)
-        values = [value for key, value in pairs if isinstance(key, ast.Constant) and key.value == "use_ninja"]
-    resolved = map(constants.resolve, values)
-    return any(isinstance(value, ast.Constant) and value.value is False for value in resolved)
-
-
-def _most_sources(nodes: Iterable[ast.AST], constants: Constants) -> int:
-    """Return how many sources the extension with the most of them has; what an expression computes are many."""
-    given = [
-        [k.value for k in node.keywords if k.arg == "sources"] or node.args[1:2]
-        for node in nodes
-        if isinstance(node, ast.Call) and name_of(node.func).endswith("Extension")
-    ]
-    found = [constants.strings(sources[0]) if sources else None for sources in given]
-    return max((_MOST_STRINGS if sources is None else len(sources) for sources in found), default=_MOST_STRINGS)
-
-
 def _strings(nodes: Iterable[ast.AST]) -> list[str]:
     return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
@@ -354,6 +335,6 @@ def _run_paths(nodes: list[ast.AST]) -> str:
 def _nvcc_threads(nodes: list[ast.AST], constants: Constants) -> int | None:
     if not any("-t" in string for string in _strings(nodes)):
         return None
-    from .nvcc_flags import nvcc_threads  # few scripts tell nvcc how many
+    from .extension_options import nvcc_threads  # few scripts tell nvcc how many
 
     return nvcc_threads(nodes, constants.resolve)

@@ -138,3 +138,17 @@ def settings() -> Mapping[str, Setting]:
 def variable_name(key: str) -> str:
     """Return the variable of a setting: TORCHGRAFT_CACHE_DIR for cache-dir."""
     return VARIABLE_PREFIX + key.upper().replace("-", "_")
+
+
+def spelling_of(key: str, source: Source) -> str:
+    """Return a setting as it is spelled in a source."""
+    if source is Source.VARIABLE:
+        return variable_name(key)
+    return f"-C {TABLE}.{key}" if source is Source.ARGUMENT else key
+
+
+def place_of(key: str, source: Source) -> str:
+    """Return what sets a key in a source that may set it."""
+    if source is Source.TOML:
+        return f"set {key} in [tool.{TABLE}] of pyproject.toml"
+    return f"{'export ' if source is Source.VARIABLE else ''}{spelling_of(key, source)}=VALUE"

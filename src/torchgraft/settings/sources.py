@@ -18,7 +18,7 @@ from ..files import find_text, real
 from ..untrusted import is_json_table, load_toml, table
 from ..values import dataclass
 from .choices import RuntimeTorch
-from .config import TABLE, VARIABLE_PREFIX, Config, Setting, Source, settings, variable_name
+from .config import TABLE, VARIABLE_PREFIX, Config, Setting, Source, place_of, settings, spelling_of
 from .kinds import VARIABLES, Fault, TableProblem, ValueProblem
 
 _LARGEST_PYPROJECT_BYTES = 2_000_000
@@ -238,7 +238,7 @@ class _SettingsReader:
             self._refuse(
                 f"{where}: '{shown}' cannot be set there",
                 f"it describes {whose}",
-                *(_place(key, allowed) for allowed in known[0][1].sources),
+                *(place_of(key, allowed) for allowed in known[0][1].sources),
                 code="wrong-source",
             )
         else:
@@ -268,7 +268,7 @@ class _SettingsReader:
 
     def _refuse_key(self, where: str, shown: str, source: Source) -> None:
         known = sorted({setting.key for setting in settings().values() if source in setting.sources})
-        self._refuse_unknown(where, shown, known, [_spelling(key, source) for key in known])
+        self._refuse_unknown(where, shown, known, [spelling_of(key, source) for key in known])
 
     def _refuse_unknown(self, where: str, shown: str, known: Sequence[str], spelt: Sequence[str]) -> None:
         import difflib
@@ -301,19 +301,6 @@ class _SettingsReader:
 
     def _refuse(self, headline: str, why: str, *fixes: str, code: str, **evidence: str) -> None:
         self.problems.append(Problem.of(code=code, headline=headline, why=why, fixes=fixes, **evidence))
-
-
-def _place(key: str, source: Source) -> str:
-    """Return what sets a key in a source that may set it."""
-    if source is Source.TOML:
-        return f"set {key} in [tool.{TABLE}] of pyproject.toml"
-    return f"{'export ' if source is Source.VARIABLE else ''}{_spelling(key, source)}=VALUE"
-
-
-def _spelling(key: str, source: Source) -> str:
-    if source is Source.VARIABLE:
-        return variable_name(key)
-    return f"-C {TABLE}.{key}" if source is Source.ARGUMENT else key
 
 
 def _refuse_cache_inside(source: Path, settings: Settings) -> None:

@@ -110,10 +110,8 @@ def _rough(key: str, value: object) -> str:
 def _text_of_both(
     module: str, said: str, info: Path, built: Mapping[str, Any], here: Mapping[str, Any], differing: list[str]
 ) -> str:
-    shown = [
-        "version",
-        *(key for key in differing if key != "version" and (key != "git_version" or len(differing) == 1)),
-    ]
+    more = (key for key in differing if key != "version" and (key != "git_version" or len(differing) == 1))
+    shown = ["version", *more]
     then, now = (", ".join(f"{_WORDS[key]}{torch.get(key)}" for key in shown) for torch in (built, here))
     lines = [
         f"{module} was built for torch {then}, {said} {now}",

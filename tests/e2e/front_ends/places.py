@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .situations import APP
 from .tools import PIP, PIP_OLD, UV
 
 if TYPE_CHECKING:
@@ -36,22 +37,6 @@ _SCRIPT = """# /// script
 from ext.__main__ import main
 
 main()
-"""
-_PYPROJECT = """[build-system]
-requires = ["flit_core>=3.11"]
-build-backend = "flit_core.buildapi"
-
-[project]
-name = "app"
-version = "1.0"
-description = "Uses the package"
-requires-python = ">=3.10"
-dependencies = [{torch}{ext}]
-
-[project.scripts]
-app = "ext.__main__:main"
-
-{more}
 """
 _FROM_CU128 = """[tool.uv.sources]
 torch = { index = "cu128" }
@@ -149,8 +134,8 @@ def _write_app(bench: Bench, saying: Saying) -> None:
     torch = f'"{saying.app}", ' if saying.app else ""
     ext = '"ext @ file://{work}/ext"' if saying.tool.name == "pip" else '"ext"'
     more = saying.more + ("" if saying.tool.name == "pip" else "\n" + _FROM_FOLDER)
-    text = _PYPROJECT.replace("{torch}", torch).replace("{ext}", ext).replace("{more}", more)
-    bench.write("app/pyproject.toml", text)
+    text = APP.format(dependencies=torch + ext, script="ext.__main__:main")
+    bench.write("app/pyproject.toml", f"{text}\n{more}\n")
     bench.write("app/app.py", "")
 
 

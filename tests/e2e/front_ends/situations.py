@@ -195,8 +195,7 @@ HATCH = """
 [tool.hatch.envs.default]
 dependencies = ["torch==2.8.0"]
 """
-TOOL_APP = """
-[build-system]
+APP = """[build-system]
 requires = ["flit_core>=3.11"]
 build-backend = "flit_core.buildapi"
 
@@ -204,11 +203,13 @@ build-backend = "flit_core.buildapi"
 name = "app"
 version = "1.0"
 description = "Uses the package"
-dependencies = ["torch==2.8.0"]
+requires-python = ">=3.10"
+dependencies = [{dependencies}]
 
 [project.scripts]
-app = "app:main"
+app = "{script}"
 """
+TOOL_APP = APP.format(dependencies='"torch==2.8.0"', script="app:main")
 TOX = """
 [tox]
 env_list = main
@@ -284,5 +285,9 @@ NOX_UV = Situation(name="the session installs 2.8.0 first; backend uv", lay_out=
 FOLDER = Situation(name="not there", lay_out=_beside("notes.txt", ""))
 TOOL = Situation(
     name="2.8.0 is installed by pipx install",
-    lay_out=_beside("app/pyproject.toml", TOOL_APP, ("app/app.py", "from ext.__main__ import main\n")),
+    lay_out=_beside(
+        "app/pyproject.toml",
+        APP.format(dependencies='"torch==2.8.0"', script="app:main"),
+        ("app/app.py", "from ext.__main__ import main\n"),
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchgraft.project.nvcc_flags import appended_threads
+from torchgraft.project.extension_options import appended_threads
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""How many threads nvcc is told to take, in the flags of a setup.py and in the user's own.
+"""What a setup.py tells those who compile its extensions: torch's BuildExtension, and nvcc.
 
-May not run nvcc. What comes from a variable that is ours to set does not count.
+May not run any of them. What comes from a variable that is ours to set does not count.
 """
 
 from __future__ import annotations
@@ -15,6 +15,35 @@ _FLAG = re.compile(r"--threads|-t")
 _WITH_VALUE = re.compile(r"(?:--threads=|-t=?)(\d{1,4})")
 _NUMBER = re.compile(r"\d{1,4}")
 _OURS = "NVCC_THREADS"
+_MANY = 1000
+
+
+def refuses_ninja(node: ast.AST, resolve: Callable[[ast.expr], ast.expr]) -> bool:
+    """Return whether a node says so: `use_ninja=False`, `options["use_ninja"] = False`, or `{"use_ninja": False}`.
+
+    :param resolve: returns what a name is bound to, or the same node
+    """
+    values: list[ast.expr] = []
+    if isinstance(node, ast.keyword) and node.arg == "use_ninja":
+        values = [node.value]
+    elif isinstance(node, ast.Assign):
+        keys = [target.slice for target in node.targets if isinstance(target, ast.Subscript)]
+        values = [node.value for key in keys if isinstance(key, ast.Constant) and key.value == "use_ninja"]
+    elif isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        values = [value for key, value in pairs if isinstance(key, ast.Constant) and key.value == "use_ninja"]
+    resolved = map(resolve, values)
+    return any(isinstance(value, ast.Constant) and value.value is False for value in resolved)
+
+
+def most_sources(extensions: Iterable[ast.Call], strings: Callable[[ast.expr], tuple[str, ...] | None]) -> int:
+    """Return how many sources the extension with the most of them has; what an expression computes are many.
+
+    :param strings: returns a literal list of strings, or None
+    """
+    given = [[k.value for k in call.keywords if k.arg == "sources"] or call.args[1:2] for call in extensions]
+    found = [strings(sources[0]) if sources else None for sources in given]
+    return max((_MANY if sources is None else len(sources) for sources in found), default=_MANY)
 
 
 def nvcc_threads(nodes: Iterable[ast.AST], resolve: Callable[[ast.expr], ast.expr]) -> int | None:
