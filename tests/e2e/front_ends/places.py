@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .situations import APP
+from .situations import INSTALLABLE_APP
 from .tools import PIP, PIP_OLD, UV
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _write_app(bench: Bench, saying: Saying) -> None:
     torch = f'"{saying.app}", ' if saying.app else ""
     ext = '"ext @ file://{work}/ext"' if saying.tool.name == "pip" else '"ext"'
     more = saying.more + ("" if saying.tool.name == "pip" else "\n" + _FROM_FOLDER)
-    text = APP.format(dependencies=torch + ext, script="ext.__main__:main")
+    text = INSTALLABLE_APP.format(dependencies=torch + ext, script="ext.__main__:main")
     bench.write("app/pyproject.toml", f"{text}\n{more}\n")
     bench.write("app/app.py", "")
 

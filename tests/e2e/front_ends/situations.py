@@ -195,7 +195,7 @@ HATCH = """
 [tool.hatch.envs.default]
 dependencies = ["torch==2.8.0"]
 """
-APP = """[build-system]
+INSTALLABLE_APP = """[build-system]
 requires = ["flit_core>=3.11"]
 build-backend = "flit_core.buildapi"
 
@@ -209,7 +209,7 @@ dependencies = [{dependencies}]
 [project.scripts]
 app = "{script}"
 """
-TOOL_APP = APP.format(dependencies='"torch==2.8.0"', script="app:main")
+TOOL_APP = INSTALLABLE_APP.format(dependencies='"torch==2.8.0"', script="app:main")
 TOX = """
 [tox]
 env_list = main
@@ -287,7 +287,7 @@ TOOL = Situation(
     name="2.8.0 is installed by pipx install",
     lay_out=_beside(
         "app/pyproject.toml",
-        APP.format(dependencies='"torch==2.8.0"', script="app:main"),
+        TOOL_APP,
         ("app/app.py", "from ext.__main__ import main\n"),
     ),
 )
