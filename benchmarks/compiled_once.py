@@ -51,10 +51,11 @@ def measure(wheels: list[Path], folder: Path, options: argparse.Namespace) -> Ta
     sdist = write_sdist(folder, options.files, options.header)
     houses = [wheelhouse(wheel, folder / f"wheels-{i}", "ninja") for i, wheel in enumerate(wheels)]
     for way in options.ways.split():
-        if way == "store" or shutil.which(way):
-            found = [second_builds(way, sdist, house, folder, options) for house in houses]
-            for title in found[0]:
-                table.add(f"{way}: {title}", [one[title] for one in found])
+        if way != "store" and shutil.which(way) is None:
+            raise SystemExit(f"{way} is not on PATH: install it, or leave it out of --ways")
+        found = [second_builds(way, sdist, house, folder, options) for house in houses]
+        for title in found[0]:
+            table.add(f"{way}: {title}", [one[title] for one in found])
     return table
 
 
