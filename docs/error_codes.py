@@ -230,8 +230,9 @@ The command needs packages that builds do not need, so they are not installed wi
 command for the way in which you installed it: `uv tool install 'torchgraft[cli]'`, `pipx inject torchgraft tomlkit`,
 `uvx --from 'torchgraft[cli]' torchgraft ...`, or `pip install 'torchgraft[cli]'`.""",
             "no-resolution": """\
-`adopt` asked uv what would be installed, and uv found no solution. The message shows what it said. With a lock file,
-uv is not asked.""",
+`adopt` asked uv what would be installed, and uv found no solution. The message shows what it said. Or the project
+computes its requirements when it is built, which `adopt` does not do, and names no file that lists them. With a lock
+file, neither is needed.""",
             "no-resolver": """\
 There is no lock file, and no uv on `PATH` to find out what would be installed.""",
             "no-sdist": """\

@@ -184,6 +184,43 @@ def test_a_workspace_without_a_lock(place: Workplace) -> None:
     assert_built_for(ask(place, root / ".venv/bin/python", FLASH), PINNED_TORCH)
 
 
+def test_a_project_whose_requirements_conflict_and_stand_in_another_file(place: Workplace) -> None:
+    app = place.folder / "app"
+    app.mkdir()
+    text = '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndynamic = ["dependencies"]\n'
+    text += '[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
+    text += '[tool.setuptools]\npy-modules = []\n[tool.setuptools.dynamic]\ndependencies = { file = "requires.txt" }\n'
+    text += '[dependency-groups]\nold = ["torch==2.8.0"]\nnew = ["torch==2.9.0"]\n'
+    text += '[tool.uv]\nconflicts = [[{ group = "old" }, { group = "new" }]]\n'
+    (app / "pyproject.toml").write_text(text, encoding="utf-8")
+    (app / "requires.txt").write_text("axolotl\n", encoding="utf-8")
+    assert place.run([UV, "sync", "--group", "old"], cwd=app).status
+
+    assert "now:\n  uv sync\n" in adopt(place, "--project", ".", "--write", cwd=app).succeeded().said
+
+    # uv has built none of it yet, and is not to build any for this.
+    assert "all of it is there" in adopt(place, "--project", ".", "--check", cwd=app).succeeded().said
+    assert_clean(place.run([UV, "sync", "--group", "old"], cwd=app))
+    assert_built_for(ask(place, app / ".venv/bin/python", AXOLOTL), PINNED_TORCH)
+    adopt(place, "--project", ".", "--undo", "--write", cwd=app).succeeded()
+    assert (app / "pyproject.toml").read_text() == text
+
+
+def test_a_setup_script_alone(stubs: Stubs, place: Workplace) -> None:
+    app = place.folder / "app"
+    app.mkdir()
+    script = 'from setuptools import setup\nsetup(name="app", install_requires=["torch==2.8.0", "deepspeed"])\n'
+    (app / "setup.py").write_text(script, encoding="utf-8")
+    consumer = environment(place, stubs)
+
+    said = adopt(place, "--project", ".", "--write", cwd=app).succeeded().said
+
+    assert "now:\n  pip install -c adopted/constraints.txt .   (or uv pip install)" in said
+    typed = [UV, "pip", "install", "--python", consumer.python, "-c", "adopted/constraints.txt", "."]
+    assert_clean(place.run(typed, cwd=app, PWD=str(app)))
+    assert_built_for(ask(place, consumer.python, DEEPSPEED), PINNED_TORCH)
+
+
 def test_requirements_for_pip_and_for_uv(stubs: Stubs, place: Workplace) -> None:
     home = place.folder / "here"
     home.mkdir()

@@ -287,6 +287,7 @@ def test_settings_of_resolution_without_the_folder() -> None:
     own = FOLDER.replace('"adopted"', '"own"')
     text = f"{PROJECT}\n{FOLDER}\n{own}[tool.uv]\npackage = false\n"
     found = parse_pyproject(uv_settings_text(text, "adopted", "file:///app"))
+    assert found == parse_pyproject(uv_settings_text((FOLDER + own).replace("tool.uv.", ""), "adopted", "file:///app"))
     assert found == {"index": [{"name": "own", "url": "file:///app/own", "format": "flat"}]}
 
 
@@ -413,6 +414,7 @@ def test_projects_of_ones_own_are_noted(
     (tmp_path / "ext").mkdir()
     (tmp_path / "ext" / "setup.py").write_text("import torch\n")
     (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "setup.py").write_text("import torch\n")
     source = '[[package]]\nname = "ext"\nversion = "1"\nsource = { editable = "ext" }\n'
     (tmp_path / "uv.lock").write_text(f"version = 1\n{source}")
     monkeypatch.chdir(tmp_path)
@@ -420,6 +422,7 @@ def test_projects_of_ones_own_are_noted(
     said = capsys.readouterr().out
     assert "nothing here is built from an sdist" in said
     assert "note: ext needs torch for its build, too: torchgraft adopt ext --write" in said
+    assert "note: . needs torch for its build, too: torchgraft adopt . --write" in said
 
 
 def test_undone_to_the_last_byte(

@@ -48,7 +48,7 @@ No code of the project or the sdists is run. Adopting changes only [build-system
 that make a front end find the adopted sdists. Adopting twice changes nothing.
 """
 _NOT_WRITTEN = "nothing is written yet: the same command with --write does it"
-_PROJECTS = ("pyproject.toml", "pixi.toml")
+_PROJECTS = ("pyproject.toml", "pixi.toml", "setup.py")
 _SDISTS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 
 
@@ -170,7 +170,9 @@ def _scope(arguments: argparse.Namespace) -> Scope:
     lock: Path | None = arguments.lock
     base = Path()
     if arguments.project is not None:
-        base = project_root(arguments.project) or arguments.project
+        base = arguments.project
+        if is_file(base / "pyproject.toml") or not is_file(base / "setup.py"):
+            base = project_root(base) or base
         refuse_no_project("adopt", base, _PROJECTS)
         lock = find_lock(base)
     elif lock is not None:

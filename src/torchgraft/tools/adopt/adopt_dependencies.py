@@ -159,7 +159,7 @@ def _next(scope: Scope, plan: DependencyPlan, moved: tuple[str, ...]) -> Iterato
     if named:
         yield f"pip install -r {quoted(os.path.relpath(named[0]))}   (or uv pip install)"
     elif kind == "pip":
-        names = " ".join(str(one) for one in scope.requirements)
+        names = " ".join(map(str, scope.requirements)) or "."
         yield f"pip install -c {quoted(f'{place}/{CONSTRAINTS}')} {names}   (or uv pip install)"
         yield f"export UV_FIND_LINKS=$PWD/{place}   (for uv tool install, uvx and all else)"
 

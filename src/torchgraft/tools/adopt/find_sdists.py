@@ -18,17 +18,14 @@ from packaging.utils import canonicalize_name
 
 from ...consumer.environment import python_versions
 from ...consumer.processes import take_python
-from ...consumer.uv import workspace_members
 from ...errors import TorchgraftError, quoted
-from ...files import is_file, read_text
-from ...installed.markers import Chosen
+from ...files import read_text
 from ...model.observation import Python
 from ...prebuilt.index_page import IndexFile
 from ...settings.sources import read_pyproject
-from ...untrusted import find_toml, table, tables, text_of
+from ...untrusted import table, tables, text_of
 from ...wanted.locked_torch import local_path
 from ...wanted.requirements_files import RequirementsReader
-from ...wanted.tool_tables import dependency_text, list_poetry
 from .adoptable import read_adoptable
 from .adopted_folder import AdoptedSdist, is_intact, read_adopted
 from .adoption import Adoptable, Adoption, Advice
@@ -36,9 +33,10 @@ from .git_sources import fetch_commit, git_text, read_git_sources
 from .locked_sdists import NamedSdist, read_local_folders, read_locked_sdists
 from .package_index import download_sdist, fetch_file, find_indexes
 from .plan_adoption import plan_adoption
-from .plan_front_ends import pixi_parts, uv_settings_text
+from .plan_front_ends import uv_settings_text
 from .resolver import Resolver
 from .sdist import unpack_sdist
+from .stated_requirements import Stated, read_stated
 
 _LARGEST_BYTES = 1_000_000
 _INDEX_LINE = re.compile(r"^\s*(-i|--index-url)\b", re.MULTILINE)
@@ -91,13 +89,6 @@ def _take_python_of(base: Path) -> Python:
     return replace(own, version=f"{version}.0", implementation="cpython", abi=f"cp{version.replace('.', '')}")
 
 
-def pixi_file(base: Path) -> Path | None:
-    """Return where pixi's tables of a project are, None if it has none."""
-    if is_file(base / "pixi.toml"):
-        return base / "pixi.toml"
-    return base / "pyproject.toml" if "pixi" in table(read_pyproject(base).get("tool")) else None
-
-
 @dataclass(frozen=True, kw_only=True)
 class LookedAt:
     """An sdist that was read: `path` is where it lies, `adopted` what was made of it before, if anything."""
@@ -124,7 +115,9 @@ class Search:
         own = (self.scope.index_url.rstrip("/"),) if self.scope.index_url else find_indexes(os.environ)
         of_project = () if self.scope.index_url or not self.scope.is_project else tuple(self._indexes_of_project())
         self._indexes = (*own, *of_project)
-        self._listed = tuple(self._of_tables()) if self.scope.is_project else ()
+        has_lock = self.scope.lock is not None and not self.scope.anew
+        self._stated = read_stated(self.scope.base) if self.scope.is_project and not has_lock else Stated()
+        self.notes.extend(self._stated.notes)
 
     def find(self) -> tuple[LookedAt, ...]:
         """Return all sdists that would be built, each of them read.
@@ -132,9 +125,9 @@ class Search:
         :raises TorchgraftError: if nobody can say which
         """
         scope = self.scope
+        self._note_folders()
         if scope.lock is not None and not scope.anew:
             wanted = read_locked_sdists(scope.lock, _take_python_of(scope.base))
-            self._note_folders(scope.lock)
             self._note_git(scope.lock)
         elif scope.deep:
             wanted = self._resolved()
@@ -149,9 +142,10 @@ class Search:
             except TorchgraftError as error:
                 self.faults.append(error)
 
-    def _note_folders(self, lock: Path) -> None:
+    def _note_folders(self) -> None:
         """Note the local projects that need torch: these are somebody's own, and changed where they are."""
-        for folder in read_local_folders(lock):
+        own = (self.scope.base,) if self.scope.is_project else ()
+        for folder in (*own, *(read_local_folders(self.scope.lock) if self.scope.lock else ())):
             if folder.is_dir() and plan_adoption(read_adoptable(folder)).verdict is Advice.ADOPT:
                 place = os.path.relpath(folder)
                 self.notes.append(f"{place} needs torch for its build, too: torchgraft adopt {quoted(place)} --write")
@@ -169,39 +163,36 @@ class Search:
             self.notes.append(git_text(source, reason))
 
     def _resolved(self) -> tuple[NamedSdist, ...]:
-        resolver = Resolver(self.scope.base, self.scratch, tuple(self._options()), self._variables())
-        stopped: list[NamedSdist] = []
-        while True:
-            answer = resolver.resolve()
-            if isinstance(answer, Path):
-                found = read_locked_sdists(answer, None, named=self.scope.named)
-                names = {one.name for one in stopped}
-                return (*stopped, *(one for one in found if one.name not in names))
-            resolver.give(answer, self._tree(self._look_at(answer)))
-            stopped.append(answer)
+        preferred = ((one.name, one.version) for one in self._known)
+        resolver = Resolver(self.scope.base, self.scratch, self._variables(), preferred)
+        found: dict[tuple[str, str], NamedSdist] = {}
+        common = tuple(self._options())
+        for question in self._stated.questions():
+            while not isinstance(answer := resolver.resolve((*question, *common)), Path):
+                resolver.give(answer, self._tree(self._look_at(answer)))
+                found[answer.name, answer.version] = answer
+            for one in read_locked_sdists(answer, None, named=self.scope.named):
+                found.setdefault((one.name, one.version), one)
+        return tuple(found.values())
 
     def _options(self) -> Iterator[str]:
-        """Yield what uv is asked, in its own words."""
+        """Yield what uv is asked besides what a project states, in its own words."""
         scope = self.scope
-        if scope.is_project:
-            members = {folder: read_pyproject(folder) for folder in workspace_members(scope.base) or (scope.base,)}
-            projects = {folder: data for folder, data in members.items() if data.get("project")}
-            for folder, data in (projects or ({} if self._listed else members)).items():
-                file = (Path(os.path.relpath(folder, scope.base)) / "pyproject.toml").as_posix()
-                groups = table(data.get("dependency-groups"))
-                yield from (file, "--all-extras", *(word for name in groups for word in ("--group", f"{file}:{name}")))
-            if scope.anew:
-                settings = self.scratch / "uv.toml"
-                text = read_text(scope.base / "pyproject.toml", _LARGEST_BYTES)
-                place = os.path.relpath(scope.folder, scope.base).replace(os.sep, "/")
-                settings.write_text(uv_settings_text(text, place, scope.base.resolve().as_uri()), encoding="utf-8")
-                yield from ("--config-file", str(settings))
-                names = (one.name for one in read_adopted(scope.folder))
-                yield from (word for name in names for word in ("--no-sources-package", name))
+        before = read_adopted(scope.folder) if scope.is_project else ()
+        if before:
+            # What was adopted is to be found as if it had not been: uv would have to build that, too.
+            settings = self.scratch / "uv.toml"
+            names = ("uv.toml", "pyproject.toml")
+            text = next(filter(None, (read_text(scope.base / name, _LARGEST_BYTES) for name in names)), "")
+            place = os.path.relpath(scope.folder, scope.base).replace(os.sep, "/")
+            settings.write_text(uv_settings_text(text, place, scope.base.resolve().as_uri()), encoding="utf-8")
+            yield from ("--config-file", str(settings))
+            yield from (word for one in before for word in ("--no-sources-package", one.name))
         yield from map(str, scope.files)
-        if scope.requirements or self._listed:
+        if scope.requirements or self._stated.lines:
             listed = self.scratch / "requirements.in"
-            listed.write_text("".join(f"{one}\n" for one in (*scope.requirements, *self._listed)), encoding="utf-8")
+            lines = (*scope.requirements, *self._stated.lines)
+            listed.write_text("".join(f"{one}\n" for one in lines), encoding="utf-8")
             yield str(listed)
         if self._asks_ours and not self._indexes:
             yield "--no-index"
@@ -209,7 +200,7 @@ class Search:
     @property
     def _asks_ours(self) -> bool:
         """Whether uv is told which indexes: where no project says so, those of pip count too."""
-        return bool(self.scope.index_url or self.scope.requirements or self.scope.files or self._listed)
+        return bool(self.scope.index_url or self.scope.requirements or self.scope.files or self._stated.lines)
 
     def _variables(self) -> Mapping[str, str]:
         """Return variables for uv; an address may hold a password, which everybody would see on a command line."""
@@ -220,19 +211,6 @@ class Search:
         # pip prefers the index of a requirements file to its settings, and uv the other way round.
         is_in_file = not self.scope.index_url and read_nested(self.scope)[1]
         return {**taken, **({} if is_in_file else {"UV_DEFAULT_INDEX": main}), "UV_INDEX": " ".join(others)}
-
-    def _of_tables(self) -> Iterator[str]:
-        """Yield what poetry's and pixi's own tables require, as uv reads it; paths are somebody's own."""
-        data = read_pyproject(self.scope.base)
-        everything = Chosen(all_extras=True, anything=True)
-        texts = [text for text, _, _ in list_poetry(data, everything, plain=True)]
-        file = pixi_file(self.scope.base)
-        root = find_toml(file) if file else {}
-        root = root if file and file.name == "pixi.toml" else table(table(root.get("tool")).get("pixi"))
-        for part in pixi_parts(root):
-            for name, value in table(part.get("pypi-dependencies")).items():
-                texts += [dependency_text(str(name), value, everything)]
-        yield from (text for text in dict.fromkeys(texts) if text and (" @ " not in text or "://" in text))
 
     def _indexes_of_project(self) -> Iterator[str]:
         tool = table(read_pyproject(self.scope.base).get("tool"))

@@ -17,7 +17,7 @@ from ...values import dataclass
 from ...wanted.tool_tables import tool_table
 from .adoptable import read_exact_text
 from .adopted_folder import CONSTRAINTS, AdoptedSdist, adopted_text, is_adopted_text, read_adopted
-from .find_sdists import Scope, pixi_file, read_nested
+from .find_sdists import Scope, read_nested
 from .plan_front_ends import (
     hashes_text,
     pdm_text,
@@ -30,6 +30,7 @@ from .plan_front_ends import (
     uv_text,
 )
 from .sdist import there_already
+from .stated_requirements import pixi_file
 from .undo_record import UNDO, Passage, parse_undo, passages_between, undo_text, undone
 
 _TEXTS = {"uv": uv_text, "poetry": poetry_text, "pdm": pdm_text, "pixi": pixi_text}
@@ -45,14 +46,18 @@ class FileEdit:
 
 
 def front_end_of(scope: Scope) -> str:
-    """Return the front end of a project: that of its lock, else that of its tables, else uv."""
+    """Return the front end of a project: that of its lock, else that of its tables, else uv.
+
+    uv has no project without `[project]`: one of setup.py or setup.cfg is pip's.
+    """
     name = scope.lock.name if scope.lock else ""
     if not scope.is_project:
         return "pip"
     by_lock = {"uv.lock": "uv", "poetry.lock": "poetry", "pdm.lock": "pdm"}
     data = read_pyproject(scope.base)
     tables = (tool.value for tool in (FrontEndName.POETRY, FrontEndName.PDM) if tool_table(data, tool))
-    return by_lock.get(name) or ("pixi" if pixi_file(scope.base) else next(tables, "uv"))
+    is_pips = not data.get("project") and any(is_file(scope.base / name) for name in ("setup.py", "setup.cfg"))
+    return by_lock.get(name) or ("pixi" if pixi_file(scope.base) else next(tables, "pip" if is_pips else "uv"))
 
 
 def place_of(scope: Scope) -> str:

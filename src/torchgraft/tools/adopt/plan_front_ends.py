@@ -221,13 +221,14 @@ def hashes_text(text: str, adopted: Iterable[AdoptedSdist], *, undo: bool = Fals
 
 
 def uv_settings_text(text: str, place: str, base: str) -> str:
-    """Return a uv.toml that says what a pyproject.toml says of resolution, but for the folder of adopted sdists.
+    """Return a uv.toml that says what a file of uv's settings says of resolution, but for the folder of adopted sdists.
 
     :param base: the folder that addresses in it are relative to, as an address
     """
     import tomlkit
 
-    uv = table(table(parse_pyproject(text.removeprefix("\ufeff")).get("tool")).get("uv"))
+    data = parse_pyproject(text.removeprefix("\ufeff"))
+    uv = table(table(data.get("tool")).get("uv")) or data
     kept: dict[str, Any] = {key: uv[key] for key in _OF_RESOLUTION if key in uv}
     indexes = [dict(one) for one in tables(kept.pop("index", [])) if one.get("url") != place]
     for one in indexes:

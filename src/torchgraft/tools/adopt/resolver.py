@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -41,11 +41,13 @@ class Resolver:
     """Asks uv, in a scratch folder, again and again until it has an answer.
 
     :param folder: where uv is called, whose settings it heeds
-    :param options: requirements, files of them, and indexes, as `uv pip compile` takes them
+    :param preferred: versions that are taken where they are allowed, by name
     :raises ActError: if there is no uv, or it finds no interpreter
     """
 
-    def __init__(self, folder: Path, scratch: Path, options: Sequence[str], variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, scratch: Path, variables: Mapping[str, str], preferred: Iterable[tuple[str, str]]
+    ) -> None:
         self._variables = {**variables, "NO_COLOR": "1"}
         self._uv = next(iter(find_programs("uv", variables)), "")
         if not self._uv:
@@ -54,7 +56,9 @@ class Resolver:
                 headline="there is no lock, and no uv to say what would be installed",
                 fixes=("pip install uv", *_FIXES),
             )
-        self._folder, self._scratch, self._options = folder, scratch, tuple(options)
+        self._folder, self._scratch = folder, scratch
+        listed = (f'[[packages]]\nname = "{name}"\nversion = "{version}"\n' for name, version in preferred)
+        self._preferred = "".join(listed)
         self._links = scratch / "links"
         self._links.mkdir()
         environment = scratch / "environment"
@@ -66,19 +70,23 @@ class Resolver:
         (sites[0] / "_torchgraft_watch.py").write_text(_WATCH, encoding="utf-8")
         (sites[0] / "_torchgraft_watch.pth").write_text("import _torchgraft_watch\n", encoding="utf-8")
 
-    def resolve(self) -> Path | NamedSdist:
+    def resolve(self, options: Sequence[str]) -> Path | NamedSdist:
         """Return a pylock.toml, or the sdist at which uv stopped.
 
+        :param options: requirements, files of them, and indexes, as `uv pip compile` takes them
         :raises ActError: if uv has none
         """
         lock = self._scratch / "pylock.toml"
+        lock.unlink(missing_ok=True)
+        if self._preferred:
+            lock.write_text(f'lock-version = "1.0"\ncreated-by = "torchgraft"\n{self._preferred}', encoding="utf-8")
         isolation = ("--python", self._python, "--no-build-isolation", "--find-links", str(self._links))
         answer = self._ask(
             *("pip", "compile", "--quiet", "--format", "pylock.toml", "--output-file", str(lock)),
             *isolation,
-            *self._options,
+            *options,
         )
-        if lock.is_file():
+        if not answer.fault and answer.status == 0:
             return lock
         match = _STOPPED.search(answer.text)
         stopped = match and NamedSdist(name=canonicalize_name(match[1]), version=match[2])
@@ -88,7 +96,7 @@ class Resolver:
 
     def give(self, stopped: NamedSdist, tree: Path) -> None:
         """Let uv know what an unpacked sdist says of itself."""
-        header = _read_metadata(tree)
+        header = read_metadata(tree)
         wheel = self._wheel(stopped)
         stem = wheel.name.removesuffix(_ANY)
         lines = ["Metadata-Version: 2.1", f"Name: {stopped.name}", f"Version: {stopped.version}"]
@@ -106,7 +114,7 @@ class Resolver:
         return take_answer(command, self._variables, timeout_s=_LONGEST_S)
 
 
-def _read_metadata(tree: Path) -> MetadataHeader:
+def read_metadata(tree: Path) -> MetadataHeader:
     """Return what an sdist says that it requires: in PKG-INFO, or where old setuptools wrote it."""
     places = [tree, *sorted(tree.glob("*.egg-info")), *sorted(tree.glob("*/*.egg-info"))]
     found = (
