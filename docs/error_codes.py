@@ -90,7 +90,7 @@ The value has the wrong type, such as a number instead of a list.""",
 The value is not valid: not a requirement, not a version, or not one of the allowed words.""",
             "wrong-source": """\
 The key exists, but you cannot set it there: a package cannot know a user's environment, and a user cannot know which
-folders of the source tree contain the delegate.""",
+folders of the source tree contain the wrapped backend.""",
             "bad-toml": """\
 `pyproject.toml` is not valid TOML. Most front ends notice that first.""",
             "pyproject-unreadable": """\
@@ -121,22 +121,22 @@ environment, or trust it with `TORCHGRAFT_TRUST`.""",
 The cache folder cannot be created or written to, or the disk is full. Use another one: `TORCHGRAFT_CACHE_DIR`. If
 others can write to it, torchgraft uses a private folder in `TMPDIR` for this build instead.""",
         },
-        "The delegate": {
+        "The wrapped backend": {
             "no-delegate": """\
 The backend that `backend` names cannot be imported in the build environment. Add its package to `[build-system]
 requires`.""",
             "delegate-lacks-hook": """\
-The delegate lacks a hook that the standards require, or that cannot be replaced: usually `build_editable`. torchgraft
+The wrapped backend lacks a hook that is mandatory or that nothing can replace, usually `build_editable`. torchgraft
 has all hooks, so front ends call this one and see it fail. Without torchgraft, pip would report the missing hook, or
 run `setup.py develop` if there is a `setup.py` (before 25.3). If `prepare_metadata_for_build_wheel` is missing, the
 wheel is built once instead, as front ends do. A missing `get_requires_for_...` counts as an empty list.""",
             "delegate-failed": """\
-The delegate, usually `setup.py`, failed. Its own output is above the message. If torchgraft
-[knows](#what-compilers-say) what it means, that is below. `-C torchgraft.log=plan` shows what
-the delegate was given.""",
+The wrapped backend failed, usually in `setup.py`. Its own output is above the message. If torchgraft
+[knows](#what-compilers-say) what it means, that is below. `-C torchgraft.log=plan` shows what the
+backend was given.""",
             "timed-out": """\
-The setting `timeout` limits the time of the delegate in each hook. It was stopped, with all compilers that it had
-started. What was compiled stays in the source tree, and the next build continues from there, unless the front end
+The setting `timeout` limits how long the wrapped backend may take for each hook. It was stopped, with all compilers
+that it had started. What was compiled stays in the source tree, and the next build continues from there, unless the front end
 builds in a copy of the tree.""",
         },
         "The wheel": {
@@ -149,14 +149,14 @@ the first symbols and the likely reason.
 - *another version of torch*, *another CUDA*: objects of an earlier build were linked again. Remove `build/`.
 - *not linked with the library that has them*: CMake's `${TORCH_LIBRARIES}` lacks `libtorch_python`.
 - *a newer C library*, *C++ library*, or *version of another library*: it was compiled with newer ones than this
-  machine has. Another torch is no help, nor is the same build once more: compile on a machine, or for one, that is old
-  enough (a manylinux container, a sysroot), or take an environment that has them.
+  machine has. Neither another torch nor the same build again helps. Compile on an older system (a manylinux container,
+  a sysroot), or use an environment that has these versions.
 - *another accelerator*: it needs parts of torch, or a CUDA runtime, that a torch for this accelerator does not load.
 - *another C library*: it was compiled for musl (Alpine, `musl-gcc`) and this Python runs on glibc, or the reverse.
 
 The [record](record.md) says how a module is checked. `link-check = false` lets the wheel pass.""",
             "bad-wheel": """\
-The delegate made a file that is not a wheel, or a wheel without `RECORD`; or `check` was given a damaged one.""",
+The wrapped backend made a file that is not a wheel, or a wheel without `RECORD`; or you gave `check` a damaged one.""",
             "wheel-unwritable": """\
 The wheel could not be written to the folder that the front end named: the disk is full, or there is no permission.""",
             "lost-library": """\
@@ -179,7 +179,8 @@ torch was built with CUDA 12, the package has CUDA sources, and there is no tool
 
 Or torch was built with CUDA 13, and the toolkit from PyPI is not in the build environment. Without build isolation
 nothing is installed. And if torch itself is only installed for the build, its CUDA version is unknown in advance,
-unless a lock file tells it, or a version with a local part (`2.14.1+cu130`); uv then installs the toolkit later.""",
+unless it follows from a lock file, or from a version with a local part (`2.14.1+cu130`); uv then installs the
+toolkit later.""",
             "torch-without-cuda": """\
 The package needs CUDA (`cuda = "required"`), but the torch that it would be built against is a CPU build.""",
             "compiler-too-new": """\
@@ -236,8 +237,8 @@ file, neither is needed.""",
             "no-resolver": """\
 There is no lock file, and no uv on `PATH` to find out what would be installed.""",
             "no-sdist": """\
-What was named is no sdist, no index has one, or it could not be downloaded with the digest that the index or the lock
-says. `matrix --build` makes one of the project: the message shows what uv said.""",
+What you named is not an sdist, no index has one, or what was downloaded does not have the digest in the index or the
+lock. `matrix --build` makes one of the project: the message shows what uv said.""",
             "no-uv": """\
 `matrix --build` makes environments and wheels with uv, which is not on `PATH`.""",
             "machine-refuses": """\

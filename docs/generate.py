@@ -26,8 +26,9 @@ overrides `pyproject.toml`. An empty variable counts as not set. In a variable o
 commas or spaces, and put each requirement on its own line, or in its own `-C`. Unknown keys, wrong types and invalid
 values are errors. They are all reported at once, with exit status 2.
 
-A few words: the *consumer* is the environment that the package is built for, the *delegate* is the backend that does
-the actual work, and the *plan* lists everything that a build will do ([how it works](../how-it-works.md)).
+A few words: the *consumer* is the environment that the package is built for, the *wrapped backend* does the
+actual work (setuptools, unless you name another), and the *plan* lists everything that a build will do
+([how it works](../how-it-works.md)).
 
 """
 
@@ -57,8 +58,8 @@ RULES_HEAD = """# Rules and facts
 
 <!-- Written by docs/generate.py from src/torchgraft/settings/conditions.py and src/torchgraft/settings/facts.py. -->
 
-A rule is a table `[[tool.torchgraft.when]]` in `pyproject.toml`. It has conditions, and what happens if all of them
-are met.
+A rule is a table `[[tool.torchgraft.when]]` in `pyproject.toml`. It has conditions, and says what happens if all of
+them are met.
 
 ```toml
 [[tool.torchgraft.when]]
@@ -83,17 +84,17 @@ rules      1 applies: torch 2.8.0+cu128 is >=2.4,<2.9, accelerator cuda is cuda
 
 If a condition is about something that is not known yet, its rule does not apply, and the plan says *not known yet*.
 
-- If the front end still has to install torch, its version is known if a lock, an argument or a dependency names
-  exactly one. Its CUDA version and accelerator are known if that version has a local part (`2.8.0+cu128`): without
+- If the front end still has to install torch, its version is known if a lock file, an argument or a dependency
+  names exactly one. Its CUDA version and accelerator are known if that version has a local part (`2.8.0+cu128`): without
   one, 2.8.0 is a CUDA build on one platform and a CPU build on another. When the wheel is built, torch is there, and
   everything is known.
 - `gcc` and `gpu` are about the machine that compiles, so they are unknown for metadata and sdists. torchgraft looks
   for compilers and GPUs only if a rule asks for them, or if CUDA code is compiled.
 
-So conditions of a rule with `requires` should be known when the front end asks for the build requirements. If it
+So the conditions of a rule with `requires` should be known when the front end asks for the build requirements. If it
 turns out later that such a rule applies, the notes of the plan list what is missing in the build environment.
 
-Metadata never depend on rules about the machine, because the front end may prepare them elsewhere.
+Metadata never depend on rules about the machine, because a front end may prepare them on another one.
 
 """
 
@@ -110,11 +111,12 @@ contains, so they are only used for packages that the setting names. `vocabulary
 Variables that the user has set, and those in `env` or in a rule, override the vocabulary. Nothing is forced if torch
 has no CUDA, or if there is no toolkit. Each row was found in the given file; other releases may read other variables.
 
-In braces: `numbers` are architectures such as `80;90`, `dotted` such as `8.0;9.0`, limited to those that the package
-has code for; `gfx` are AMD's, such as `gfx90a;gfx942`, `gfx_words` the same with spaces, `one_gfx` only if there is
-exactly one; `jobs` is MAX_JOBS, `torch` is torch's version without its local part.
+A value in braces is filled in: `numbers` with architectures such as `80;90`, `dotted` with `8.0;9.0` (both limited to
+those that the package has code for), `gfx` with AMD's, such as `gfx90a;gfx942`, `gfx_words` with the same separated by
+spaces, `one_gfx` with AMD's if there is exactly one, `jobs` with MAX_JOBS, `torch` with torch's version without its
+local part.
 
-| package | variable | set where | why | seen in |
+| package | variable | set if | why | seen in |
 | --- | --- | --- | --- | --- |
 """
 
@@ -123,54 +125,54 @@ exactly one; `jobs` is MAX_JOBS, `torch` is torch's version without its local pa
 WITHOUT_WORDS = (
     (
         "apex",
-        "`setup.py` asks nvcc for its version in any case: nothing leaves CUDA out, no CPU torch can build it",
+        "`setup.py` always runs nvcc. CUDA cannot be left out, so it cannot be built with a CPU build of torch",
         "https://github.com/NVIDIA/apex/blob/6424da3b4faa6c8f062da4a48c424fff3f02d42d/setup.py",
     ),
     (
         "bitsandbytes",
-        "its build needs no torch, and compiles for processors unless told `-C cmake.define.COMPUTE_BACKEND=cuda`",
+        "its build does not need torch, and compiles for the CPU unless you pass `-C cmake.define.COMPUTE_BACKEND=cuda`",
         "https://github.com/bitsandbytes-foundation/bitsandbytes/blob/95f9af309d4d5793847169c39288dcd3fcbdf564/setup.py",
     ),
     (
         "detectron2",
-        "`FORCE_CUDA` says all; with a CPU build of torch it compiles its C++ sources",
+        "`FORCE_CUDA` is enough; with a CPU build of torch it compiles its C++ sources",
         "https://github.com/facebookresearch/detectron2/blob/02b5c4e295e990042a714712c21dc79b731e8833/setup.py",
     ),
     (
         "gptqmodel 7",
-        "its build needs no torch: kernels are compiled at their first use",
+        "its build does not need torch: kernels are compiled when they are first used",
         "https://pypi.org/project/gptqmodel/7.7.0/",
     ),
     (
         "MinkowskiEngine",
-        "it reads arguments of `setup.py` alone: where the machine that builds has no GPU, it compiles for processors",
+        "it only reads arguments of `setup.py`. On a machine without a GPU it compiles for the CPU",
         "https://github.com/NVIDIA/MinkowskiEngine/blob/02fc608bea4c0549b0a7b00ca1bf15dee4a0b228/setup.py",
     ),
     (
         "natten",
-        "nothing has to leave CUDA out: without `NATTEN_CUDA_ARCH` and a GPU it is plain Python",
+        "without a GPU and without `NATTEN_CUDA_ARCH` it is pure Python",
         "https://pypi.org/project/natten/0.21.7/",
     ),
     (
         "nvdiffrast",
-        "it compiles for CUDA in any case, and reads no variable: a CPU build of torch cannot build it",
+        "it always compiles for CUDA and reads no variable, so it cannot be built with a CPU build of torch",
         "https://github.com/NVlabs/nvdiffrast/blob/253ac4fcea7de5f396371124af597e6cc957bfae/setup.py",
     ),
     (
         "sageattention 1",
-        "the releases on PyPI are plain Python; the row is for the sources on GitHub",
+        "the releases on PyPI are pure Python; the row above is for the sources on GitHub",
         "https://pypi.org/project/sageattention/1.0.6/",
     ),
     (
         "xformers",
-        "with a CPU build of torch it compiles its C++ sources, without asking for anything",
+        "with a CPU build of torch it compiles its C++ sources, without any variable",
         "https://pypi.org/project/xformers/0.0.35/",
     ),
 )
 
 
 def without_words_text() -> str:
-    """Return the packages that were read for the table, and for which nothing is to be said to them."""
+    """Return the packages that were read for the table and need no row."""
     lines = [
         f"- {package}: {why} ([{address.rstrip('/').rpartition('/')[2]}]({address}))."
         for package, why, address in WITHOUT_WORDS

@@ -8,21 +8,20 @@ from __future__ import annotations
 # By the fields of Config.
 SETTINGS = {
     "backend": (
-        "The delegate: the backend that does the actual work. `setuptools.build_meta:__legacy__` is for a `setup.py` "
-        "that imports modules of its own source tree."
+        "The wrapped backend, which does the actual work. `setuptools.build_meta:__legacy__` is for a `setup.py` that "
+        "imports modules of its own source tree."
     ),
-    "backend_path": "Folders of the source tree that contain the delegate.",
+    "backend_path": "Folders of the source tree that contain the wrapped backend.",
     "match": (
-        "The matched distributions: packages that have to be the same in the build and at run time. torch is always "
-        "one of them."
+        "Packages that have to be the same in the build and at run time. torch is always one of them."
     ),
     "borrow": (
         "More packages that the build gets links to, if the consumer has them and the build environment does not."
     ),
     "requires": "More build requirements. The front end installs them to build a wheel, but not for an sdist.",
     "env": (
-        "Variables for the delegate. A variable that the user has set keeps the user's value. A value may contain "
-        "facts of the plan in braces, such as `{cuda_major}`; double a brace that is meant literally."
+        "Variables for the wrapped backend. A variable that the user has set keeps the user's value. A value may "
+        "contain facts of the plan in braces, such as `{cuda_major}`; double a brace that is meant literally."
     ),
     "when": (
         "Rules: what else is required, set or refused if all conditions of a table are met. [Rules and "
@@ -63,7 +62,7 @@ SETTINGS = {
     "provide": (
         "How torch gets into the build. `graft`: by links to the consumer's torch. `install`: the front end installs "
         "it into the build environment. `auto`: whichever fits. `off`: not at all, torchgraft only calls the "
-        "delegate."
+        "wrapped backend."
     ),
     "cuda": (
         "Whether the build needs a CUDA toolkit. `auto`: if torch is a CUDA build and the project has CUDA sources, "
@@ -104,7 +103,7 @@ SETTINGS = {
         "Only with gcc. See [compile once](../how-to/compile-once.md#precompiled-headers)."
     ),
     "timeout_s": (
-        "How long the delegate may take for one hook, such as `90min` or `2h`. Then it is stopped, with everything "
+        "How long the wrapped backend may take for one hook, such as `90min` or `2h`. Then it is stopped, with everything "
         "that it has started. `off`, the default: no limit."
     ),
     "runtime_torch": (
@@ -144,41 +143,41 @@ SETTINGS = {
 # By the keys of [[tool.torchgraft.when]] and [[tool.torchgraft.prebuilt]].
 KEYS = {
     "torch": "The version of torch. A nightly or vendor build counts as its release too.",
-    "cuda": "The CUDA version that torch was built with. Never holds without one.",
+    "cuda": "The CUDA version that torch was built with. Never true for a torch without CUDA.",
     "python": "The version of the interpreter that builds.",
-    "gcc": "The version of the gcc that compiles. Never holds where another compiler does.",
+    "gcc": "The version of gcc. Never true with another compiler.",
     "gpu": (
-        "The compute capability of a GPU that is visible, any of them, such as `>=9.0`; without a GPU, of "
+        "The compute capability of any visible GPU, such as `>=9.0`; without a GPU, any of those in "
         "`cuda-architectures`."
     ),
     "accelerator": "What torch is built for.",
-    "platform": "The whole of `sys.platform`: `linux`, `darwin`, `win32`.",
-    "machine": "The whole of `platform.machine()`, such as `x86_64|AMD64`.",
+    "platform": "Has to match all of `sys.platform`: `linux`, `darwin`, `win32`.",
+    "machine": "Has to match all of `platform.machine()`, such as `x86_64|AMD64`.",
     "if-env": (
-        "Variables of the user. `true`: set, and not to 0, no, off, false, n or f; `false`: otherwise; a string: set,"
-        " and the regular expression matches the whole value."
+        "Variables of the user. `true`: set, and not to 0, no, off, false, n or f. `false`: the opposite. A string: "
+        "set, and the regular expression matches the whole value."
     ),
-    "requires": "Further build requirements of a wheel, as the setting of that name.",
+    "requires": "More build requirements for a wheel, like the setting `requires`.",
     "env": (
-        "Variables for the delegate, as the setting of that name. A later rule beats an earlier one, and both the "
-        "setting in `pyproject.toml`; `-C torchgraft.env.NAME` and a variable that the user has set beat them all."
+        "Variables to set, like the setting `env`. A later rule overrides an earlier one, and both override the "
+        "setting in `pyproject.toml`. `-C torchgraft.env.NAME`, and variables that the user has set, override all."
     ),
     "error": (
-        "A message with which the build of a wheel stops before anything is compiled. Metadata and sdists are made "
-        "all the same."
+        "The build of a wheel stops with this message before anything is compiled. Metadata and sdists can still be "
+        "made."
     ),
-    "url": "Where the wheel is, with facts between braces.",
+    "url": "The address of the wheel, with facts in braces.",
     "index": (
-        "A simple index (PEP 503, PEP 691) that lists the wheel, instead of `url`. Its digest has to stand there."
+        "A simple index (PEP 503, PEP 691) that lists the wheel and its digest, instead of `url`."
     ),
     "local": (
-        "The local part that the version of the wheel has in that index, with facts between braces, such as "
-        "`cu{cuda_digits}torch{torch_minor}`. Without it, it has none."
+        "The local part of the wheel's version in that index, with facts in braces, such as "
+        "`cu{cuda_digits}torch{torch_minor}`. The default is none."
     ),
-    "sha256": "Its SHA-256 digest; of several, one has to be it.",
+    "sha256": "The wheel's SHA-256 digest, or a list of digests, one of which has to match.",
     "hashes": (
-        "A file of digests as `sha256sum` writes it, in the source tree or at another address. A wheel that it does "
-        "not name is not used."
+        "A file of digests as written by `sha256sum`, in the source tree or at an address. A wheel that is not listed "
+        "there is not used."
     ),
 }
 # Their meaning, and an example.

@@ -107,7 +107,9 @@ class DelegateError(TorchgraftError):
 
 
 class LacksHookError(DelegateError):
-    """The delegate lacks a hook."""
+    """The delegate lacks a hook: another one has to be named."""
+
+    exit_code = 2
 
 
 class UnsupportedOperation(Exception):  # noqa: N818 - PEP 517 has named it

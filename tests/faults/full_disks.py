@@ -120,7 +120,7 @@ class Trial:
         elif status and "Traceback" in said and "torchgraft/" in said.rpartition("Traceback")[2].partition("error[")[0]:
             faults.append(f"a traceback of ours: {said[-1200:]}")
         left = " and ".join(f"{count} {what}" for what, count in room.items())
-        yield Step("built all the same" if status == 0 else "told so", [f"{left} free: {fault}" for fault in faults])
+        yield Step("built anyway" if status == 0 else "stopped with a message", [f"{left} free: {fault}" for fault in faults])
         status, said = self.build()
         faults = self.faults(is_built=True) if status == 0 else [f"exit status {status}: {said[-600:]}"]
         yield Step("built afterwards", [f"after {left} free: {fault}" for fault in faults])
@@ -151,7 +151,7 @@ def main(told: dict[str, Any]) -> None:
             steps = list(trial.step(**{kind: amount}))
             for step in steps:
                 print(json.dumps(asdict(step)), flush=True)
-            if steps[0].what == "built all the same" and amount > 1:
+            if steps[0].what == "built anyway" and amount > 1:
                 break
 
 

@@ -207,7 +207,7 @@ def test_no_torch_to_compare_with(
     environment.install("pure", None, built=torches[0])
     status, text = check(capsys, environment.prefix)
     assert status == 0
-    assert text.startswith(f"no torch in {environment.prefix} (as told)\n")
+    assert text.startswith(f"no torch in {environment.prefix} (as named)\n")
     environment.install("strings_ext", modules["strings"], built=torches[0])
     environment.install("foreign", modules["strings"], installer="conda")
     status, text = check(capsys, environment.prefix)
@@ -324,7 +324,7 @@ def test_what_is_called_a_library_and_is_none(
     environment.install("other", without)
     assert check(capsys, environment.prefix) == (
         0,
-        f"torch 2.9.0 in {environment.prefix} (as told)\nno package needs it\n",
+        f"torch 2.9.0 in {environment.prefix} (as named)\nno package needs it\n",
     )
     environment.install("fetched", text)
     environment.install("foreign", other)

@@ -141,9 +141,21 @@ def test_a_delegate_with_the_mandatory_hooks_alone(
     assert "2.8.0" in member(next((tmp_path / "other").iterdir()), "torchgraft.json")
     with pytest.raises(pyproject_hooks.UnsupportedOperation, match="there is no git"):
         caller.build_sdist(tmp_path)
-    with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 2"):
         caller.build_editable(tmp_path)
     assert "error[delegate-lacks-hook]" in capfd.readouterr().err
+
+
+def test_a_delegate_without_a_mandatory_hook(make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any) -> None:
+    extra = '[tool.torchgraft]\nbackend = "own_backend"\nbackend-path = ["tools"]'
+    caller = make_caller(make_project({"tools/own_backend.py": "print('mine')"}, extra=extra))
+    for hook in (caller.build_wheel, caller.build_sdist):
+        with pytest.raises(subprocess.CalledProcessError, match="exit status 2"):
+            hook(tmp_path)
+        out, err = capfd.readouterr()
+        assert "mine" in out
+        assert f"error[delegate-lacks-hook]: the backend own_backend has no hook {hook.__name__}\n" in err
+        assert "Traceback" not in err
 
 
 def test_the_legacy_delegate_sees_its_own_tree(make_project: Any, make_caller: Any, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def _why_not(choice: Choice, torch: Torch) -> str:
     if torch.known is Knowledge.SEEN:
         return ""
     if choice.requirement is None:
-        return "no rung of the ladder knows a torch"
+        return "nothing says which torch"
     what = f"torch {torch.version}" if torch.known is Knowledge.NAMED else choice.requirement.text
     return f"{what} is not installed yet"
 

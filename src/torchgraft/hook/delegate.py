@@ -56,6 +56,7 @@ _HOOKS_PREFIX = "_PYPROJECT_HOOKS_"
 # uv answers these words with the advice to list torch as a build requirement, which is the wrong one here.
 _MISLEADING = b"No module named 'torch'"
 _MOST_SAID = 200
+_MOST_HELD_BYTES = 100_000
 _SIGKILL = -9  # as subprocess has it; the module signal has no such name on Windows
 _REPHRASED = b"torch cannot be imported here"
 
@@ -225,6 +226,8 @@ def _run_delegate(call: Call, arguments: Sequence[object], runner: _Runner) -> A
         # pyproject_hooks reads an answer that was never written.
         raise DelegateError(delegate_failed(plan, "it ended without an answer, as if all was well")) from None
     except subprocess.CalledProcessError as error:
+        if runner.lacks_hook():
+            raise LacksHookError(lacks_hook(plan, hook.value, call.source)) from None
         failed = delegate_failed(plan, status_text(error.returncode), telling=runner.telling)
         told = diagnose(runner.telling_lines(error.returncode), install=install_words(plan))
         known = (_with_disks(problem, call, arguments) for problem in told)
@@ -277,6 +280,7 @@ class _Runner:
         self._call, self._locks, self._counting = call, locks, counting
         self._killings = _read_killings()
         self.telling = TellingLines()
+        self._held = b""
 
     def __call__(
         self, cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
@@ -290,8 +294,15 @@ class _Runner:
             locks=self._locks,
             timeout_s=self._call.config.timeout_s or None,
         )
+        if self._held:
+            say(self._held.decode("utf-8", errors="replace").rstrip())
         if status:
             raise subprocess.CalledProcessError(status, list(cmd))
+
+    def lacks_hook(self) -> bool:
+        """Return whether it ended for want of a hook that is mandatory: pyproject_hooks does not look for those."""
+        is_hooks = Path(self.telling.place).name == "_in_process.py"
+        return is_hooks and self.telling.error.endswith(f" has no attribute '{self._call.plan.hook.value}'")
 
     def telling_lines(self, status: int) -> list[str]:
         """Return the lines that tell why it ended with a status."""
@@ -305,4 +316,9 @@ class _Runner:
         line = line.replace(_MISLEADING, _REPHRASED) if self._call.plan.way is not Way.OFF else line
         self.telling.see(line)
         self._counting.see(line)
-        return line
+        # A traceback is held until it has said what was raised: of a hook that is not there, our message says it.
+        held, self._held = self._held + line, b""
+        if line.startswith(b"Traceback (most ") or (line[:1] == b" " and len(line) < len(held) < _MOST_HELD_BYTES):
+            self._held = held
+            return b""
+        return b"" if len(line) < len(held) and self.lacks_hook() else held

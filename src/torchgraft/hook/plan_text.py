@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..errors import problems_text, shown
 from ..model.decision import Plan, PlannedPrebuilt, PlannedStore, RungAnswer
-from ..model.observation import FrontEndName, Way
+from ..model.observation import FrontEndName, Rung, Way
 from ..model.torch_values import Knowledge, Torch
 from ..settings.choices import Log
 
@@ -61,7 +61,7 @@ def plan_text(plan: Plan) -> str:
     if plan.from_files:
         lines.append(f"metadata   from files alone: {_from_files_text(plan)}")
     if plan.stand_in:
-        said = "as the ladder says" if plan.stand_in.known is not Knowledge.GUESSED else "a guess"
+        said = "the one it will meet" if plan.stand_in.known is not Knowledge.GUESSED else "a guess"
         lines.append(f"metadata   setup.py runs against a stand-in for torch {plan.stand_in.version} ({said})")
     if plan.runtime_torch:
         lines.append(f"run time   {plan.runtime_torch.text or 'no requirement'}: {plan.runtime_torch.reason}")
@@ -79,7 +79,7 @@ def plan_text(plan: Plan) -> str:
     lines += _section("prebuilt", [_prebuilt_text(wheel) for wheel in plan.prebuilt])
     lines += _section("store", [_store_text(plan.store)] if plan.store else [])
     asked = "asked for requirements" if plan.delegate.asked else "not asked for requirements"
-    lines.append(f"delegate   {plan.delegate.backend}, {asked}: {plan.delegate.reason}")
+    lines.append(f"backend    {plan.delegate.backend}, {asked}: {plan.delegate.reason}")
     lines += _section("overrides", list(plan.overrides))
     lines += _section("notes", list(plan.notes))
     lines += _section("compiling", [f"impossible here: {problem.headline}" for problem in plan.compile_problems])
@@ -172,7 +172,8 @@ def _store_text(store: PlannedStore) -> str:
 
 
 def _rung_line(answer: RungAnswer, *, chosen: bool) -> str:
-    return f"  {'->' if chosen else '  '} {answer.rung.value:<10} {answer.said}"
+    name = "named" if answer.rung is Rung.TOLD else answer.rung.value
+    return f"  {'->' if chosen else '  '} {name:<10} {answer.said}"
 
 
 def _section(title: str, lines: list[str]) -> list[str]:

@@ -97,7 +97,7 @@ def plan_guess(snapshot: Snapshot, choice: Choice) -> str:
     if choice.rung is Rung.LOCKED:
         return f"{command} does not install the extra or group that has torch in the lock" * _is_unasked(snapshot)
     if choice.rung is Rung.TOLD:
-        return "" if _comes_as_told(snapshot, choice) else f"nothing tells {command} to install the torch that was told"
+        return "" if _comes_as_told(snapshot, choice) else f"nothing tells {command} to install the torch that a setting names"
     if choice.rung is Rung.INSTALLED:
         return _guess_of_consumer(snapshot, choice, command)
     is_asked = choice.rung is Rung.ASKED_FOR or requirement == own_dependency(snapshot)
@@ -126,7 +126,7 @@ def _guess_of_consumer(snapshot: Snapshot, choice: Choice, command: str) -> str:
     if consumer is None or consumer.torch is None:
         return ""
     if consumer.rule is Rule.TOLD and not consumer.certain:
-        return f"{command} installs into another environment than the one that was told"
+        return f"{command} installs into another environment than the one that a setting names"
     if consumer.rule is Rule.IMPORTABLE and passing is not None:
         return "" if passing.chosen else "nothing says who brought that torch into the build environment"
     if not consumer.certain:
@@ -181,7 +181,7 @@ def own_dependency(snapshot: Snapshot) -> TorchRequirement | None:
 
 def _told(config: Config) -> RungAnswer:
     if not config.told_torch:
-        return RungAnswer(rung=Rung.TOLD, torch=None, said="no version was told")
+        return RungAnswer(rung=Rung.TOLD, torch=None, said="no setting names a version")
     torch = TorchRequirement(specifier=SpecifierSet(f"=={config.told_torch}"))
     return RungAnswer(rung=Rung.TOLD, torch=torch, said=f"{config.origin('torch')} says {config.told_torch}")
 

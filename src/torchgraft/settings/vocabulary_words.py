@@ -12,11 +12,11 @@ from typing import NamedTuple
 class Decision(enum.Enum):
     """What has to have been decided for a variable to be set."""
 
-    TOOLKIT = "a CUDA toolkit compiles"
-    OTHER_MINOR = "the toolkit is of another minor version than torch's CUDA"
+    TOOLKIT = "CUDA code is compiled"
+    OTHER_MINOR = "the toolkit's minor version differs from that of torch's CUDA"
     NO_CUDA = 'cuda = "off"'
     NO_CUDA_BY_SETTING = 'cuda = "off" in the settings'
-    ROCM = "a ROCm toolkit compiles"
+    ROCM = "ROCm code is compiled"
     TORCH = "torch's version is known"
 
     @property

@@ -86,7 +86,7 @@ def _assignment(text: str) -> str:
     if not key or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
     if key in {setting.key for setting in settings().values() if Source.ARGUMENT in setting.sources}:
-        raise argparse.ArgumentTypeError(f"{key!r} is the delegate's; a setting of torchgraft is {TABLE}.{key}=...")
+        raise argparse.ArgumentTypeError(f"{key!r} would go to the backend: it is {TABLE}.{key}=...")
     return text
 
 

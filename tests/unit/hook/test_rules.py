@@ -146,7 +146,7 @@ def test_a_lock_with_an_address_knows_the_version() -> None:
 
 def test_without_any_torch_it_says_so() -> None:
     found = outcome({"torch": ">=2"}, hook=METADATA, consumer=NOT_INSTALLED, project=snapshots.project(dependencies=()))
-    assert found == (Outcome.NOT_KNOWN, "torch >=2: no rung of the ladder knows a torch")
+    assert found == (Outcome.NOT_KNOWN, "torch >=2: nothing says which torch")
 
 
 def test_a_condition_that_does_not_hold_counts_more_than_one_that_is_not_known() -> None:

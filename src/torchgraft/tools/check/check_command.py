@@ -45,7 +45,7 @@ exit status: 0 if everything links, also if no package needs torch, or if a libr
 does not link, if it needs torch and there is none, or if there is no environment; 2 if the arguments are wrong
 """
 # What the rules say of hooks, in the words of a command.
-_WHY = {Rule.TOLD: "as told", Rule.IMPORTABLE: "torchgraft is installed in it"}
+_WHY = {Rule.TOLD: "as named", Rule.IMPORTABLE: "torchgraft is installed in it"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

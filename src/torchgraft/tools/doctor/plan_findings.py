@@ -110,7 +110,7 @@ def _about_consumer(checkup: Checkup, plan: Plan) -> Iterator[DoctorLine]:
         yield _problem("consumer", text, "torchgraft doctor --consumer PATH")
     elif not problems:
         versions = f", Python {' and '.join(consumer.python_versions)}" if consumer.python_versions else ""
-        said = "as told" if consumer.rule is Rule.TOLD else consumer.why
+        said = "as named" if consumer.rule is Rule.TOLD else consumer.why
         yield _ok("consumer", f"{consumer.prefix}{versions} ({said})")
 
 
