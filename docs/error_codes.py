@@ -136,8 +136,8 @@ The wrapped backend failed, usually in `setup.py`. Its own output is above the m
 backend was given.""",
             "timed-out": """\
 The setting `timeout` limits how long the wrapped backend may take for each hook. It was stopped, with all compilers
-that it had started. What was compiled stays in the source tree, and the next build continues from there, unless the front end
-builds in a copy of the tree.""",
+that it had started. What was compiled stays in the source tree, and the next build continues from there, unless the
+front end builds in a copy of the tree.""",
         },
         "The wheel": {
             "does-not-link": """\

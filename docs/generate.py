@@ -85,9 +85,9 @@ rules      1 applies: torch 2.8.0+cu128 is >=2.4,<2.9, accelerator cuda is cuda
 If a condition is about something that is not known yet, its rule does not apply, and the plan says *not known yet*.
 
 - If the front end still has to install torch, its version is known if a lock file, an argument or a dependency
-  names exactly one. Its CUDA version and accelerator are known if that version has a local part (`2.8.0+cu128`): without
-  one, 2.8.0 is a CUDA build on one platform and a CPU build on another. When the wheel is built, torch is there, and
-  everything is known.
+  names exactly one. Its CUDA version and accelerator are known if that version has a local part (`2.8.0+cu128`):
+  without one, 2.8.0 is a CUDA build on one platform and a CPU build on another. When the wheel is built, torch is
+  there, and everything is known.
 - `gcc` and `gpu` are about the machine that compiles, so they are unknown for metadata and sdists. torchgraft looks
   for compilers and GPUs only if a rule asks for them, or if CUDA code is compiled.
 
@@ -130,7 +130,7 @@ WITHOUT_WORDS = (
     ),
     (
         "bitsandbytes",
-        "its build does not need torch, and compiles for the CPU unless you pass `-C cmake.define.COMPUTE_BACKEND=cuda`",
+        "its build needs no torch, and compiles for the CPU unless you pass `-C cmake.define.COMPUTE_BACKEND=cuda`",
         "https://github.com/bitsandbytes-foundation/bitsandbytes/blob/95f9af309d4d5793847169c39288dcd3fcbdf564/setup.py",
     ),
     (

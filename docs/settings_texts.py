@@ -12,9 +12,7 @@ SETTINGS = {
         "imports modules of its own source tree."
     ),
     "backend_path": "Folders of the source tree that contain the wrapped backend.",
-    "match": (
-        "Packages that have to be the same in the build and at run time. torch is always one of them."
-    ),
+    "match": ("Packages that have to be the same in the build and at run time. torch is always one of them."),
     "borrow": (
         "More packages that the build gets links to, if the consumer has them and the build environment does not."
     ),
@@ -103,8 +101,8 @@ SETTINGS = {
         "Only with gcc. See [compile once](../how-to/compile-once.md#precompiled-headers)."
     ),
     "timeout_s": (
-        "How long the wrapped backend may take for one hook, such as `90min` or `2h`. Then it is stopped, with everything "
-        "that it has started. `off`, the default: no limit."
+        "How long the wrapped backend may take for one hook, such as `90min` or `2h`. Then it is stopped, with "
+        "everything that it has started. `off`, the default: no limit."
     ),
     "runtime_torch": (
         "Which requirement on torch to add to the metadata, for the torch that the wheel is built against: "
@@ -167,9 +165,7 @@ KEYS = {
         "made."
     ),
     "url": "The address of the wheel, with facts in braces.",
-    "index": (
-        "A simple index (PEP 503, PEP 691) that lists the wheel and its digest, instead of `url`."
-    ),
+    "index": ("A simple index (PEP 503, PEP 691) that lists the wheel and its digest, instead of `url`."),
     "local": (
         "The local part of the wheel's version in that index, with facts in braces, such as "
         "`cu{cuda_digits}torch{torch_minor}`. The default is none."

@@ -120,7 +120,9 @@ class Trial:
         elif status and "Traceback" in said and "torchgraft/" in said.rpartition("Traceback")[2].partition("error[")[0]:
             faults.append(f"a traceback of ours: {said[-1200:]}")
         left = " and ".join(f"{count} {what}" for what, count in room.items())
-        yield Step("built anyway" if status == 0 else "stopped with a message", [f"{left} free: {fault}" for fault in faults])
+        yield Step(
+            "built anyway" if status == 0 else "stopped with a message", [f"{left} free: {fault}" for fault in faults]
+        )
         status, said = self.build()
         faults = self.faults(is_built=True) if status == 0 else [f"exit status {status}: {said[-600:]}"]
         yield Step("built afterwards", [f"after {left} free: {fault}" for fault in faults])

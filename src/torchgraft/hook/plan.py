@@ -189,4 +189,6 @@ def _notes(snapshot: Snapshot, way: Way) -> list[str]:
     script = snapshot.project.setup_script
     if way is Way.INSTALL and script is not None and script.may_set_requires and script.setup_requires is None:
         notes.append("setup.py may compute setup_requires: name them in [tool.torchgraft] requires")
+    if snapshot.hook.builds and script is not None and script.torch_sources > 1 and script.refuses_ninja is None:
+        notes.append("setup.py computes use_ninja: if it is false, one file is compiled after the other")
     return notes

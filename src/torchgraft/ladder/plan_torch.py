@@ -97,7 +97,7 @@ def plan_guess(snapshot: Snapshot, choice: Choice) -> str:
     if choice.rung is Rung.LOCKED:
         return f"{command} does not install the extra or group that has torch in the lock" * _is_unasked(snapshot)
     if choice.rung is Rung.TOLD:
-        return "" if _comes_as_told(snapshot, choice) else f"nothing tells {command} to install the torch that a setting names"
+        return "" if _comes_as_told(snapshot, choice) else f"nothing tells {command} to install the torch of a setting"
     if choice.rung is Rung.INSTALLED:
         return _guess_of_consumer(snapshot, choice, command)
     is_asked = choice.rung is Rung.ASKED_FOR or requirement == own_dependency(snapshot)

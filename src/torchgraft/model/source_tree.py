@@ -28,7 +28,7 @@ class SetupScript:
     `starts_cmake` says that it may start cmake; `run_paths` what in it may give run paths to libraries, "" if nothing.
     `only_compiles` says that setup() gets nothing that metadata are made of beside `[project]`.
     `torch_sources` is how many sources torch's BuildExtension compiles, of the extension that has the most of them, 0
-    where it is not used; `refuses_ninja` says that it is told not to use ninja.
+    where it is not used; `refuses_ninja` says that it is told not to use ninja, None that an expression decides.
     """
 
     may_set_requires: bool = False
@@ -49,7 +49,7 @@ class SetupScript:
     run_paths: str = ""
     only_compiles: bool = False
     torch_sources: int = 0
-    refuses_ninja: bool = False
+    refuses_ninja: bool | None = False
 
 
 @dataclass(frozen=True, kw_only=True)

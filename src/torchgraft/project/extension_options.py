@@ -18,11 +18,20 @@ _OURS = "NVCC_THREADS"
 _MANY = 1000
 
 
-def refuses_ninja(node: ast.AST, resolve: Callable[[ast.expr], ast.expr]) -> bool:
-    """Return whether a node says so: `use_ninja=False`, `options["use_ninja"] = False`, or `{"use_ninja": False}`.
+def refuses_ninja(nodes: Iterable[ast.AST], resolve: Callable[[ast.expr], ast.expr]) -> bool | None:
+    """Return whether one says so: `use_ninja=False`, `options["use_ninja"] = False`, or `{"use_ninja": False}`.
+
+    None where an expression decides it.
 
     :param resolve: returns what a name is bound to, or the same node
     """
+    resolved = [resolve(value) for node in nodes for value in _ninja_values(node)]
+    if any(isinstance(value, ast.Constant) and value.value is False for value in resolved):
+        return True
+    return False if all(isinstance(value, ast.Constant) for value in resolved) else None
+
+
+def _ninja_values(node: ast.AST) -> list[ast.expr]:
     values: list[ast.expr] = []
     if isinstance(node, ast.keyword) and node.arg == "use_ninja":
         values = [node.value]
@@ -32,8 +41,7 @@ def refuses_ninja(node: ast.AST, resolve: Callable[[ast.expr], ast.expr]) -> boo
     elif isinstance(node, ast.Dict):
         pairs = zip(node.keys, node.values, strict=True)
         values = [value for key, value in pairs if isinstance(key, ast.Constant) and key.value == "use_ninja"]
-    resolved = map(resolve, values)
-    return any(isinstance(value, ast.Constant) and value.value is False for value in resolved)
+    return values
 
 
 def most_sources(extensions: Iterable[ast.Call], strings: Callable[[ast.expr], tuple[str, ...] | None]) -> int:

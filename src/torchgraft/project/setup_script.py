@@ -140,7 +140,7 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
         known = replace(
             known,
             torch_sources=most_sources(extensions, constants.strings),
-            refuses_ninja=any(refuses_ninja(node, constants.resolve) for node in nodes),
+            refuses_ninja=refuses_ninja(nodes, constants.resolve),
         )
     calls = setup_calls(nodes)
     if len(calls) != 1:

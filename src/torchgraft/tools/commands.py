@@ -10,18 +10,20 @@ import contextlib
 import difflib
 import importlib
 import io
+import itertools
 import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import __version__
 from ..disks import refusal
 from ..errors import INTERRUPTED, OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, TorchgraftError, problem_text
 from ..files import fill_streams
+from .terminal import wrapped
 
 PROGRAM = "torchgraft"
 
@@ -43,7 +45,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
             "check": Command("find packages that do not fit the installed torch", ".check.check_command"),
             "prebuilt": Command("list which prebuilt wheels of a project exist", ".prebuilt_command"),
             "matrix": Command(
-                "list the wheels of a project for every Python, torch and CUDA, or build them", ".matrix.matrix_command"
+                "list, or build, a project's wheels for every Python and torch", ".matrix.matrix_command"
             ),
             "watch": Command("show running builds, and how long the last ones took", ".watch_command"),
             "snapshot": Command("print everything that a plan depends on, as JSON", ".show_snapshot"),
@@ -53,31 +55,31 @@ GROUPS: Mapping[str, Mapping[str, Command]] = MappingProxyType(
             "vendor": Command("put a copy of the backend into a project", ".vendor.vendor_command"),
         },
         "this program": {
-            "cache": Command(
-                "list what torchgraft has cached, and remove what is no longer needed", ".cache.cache_command"
-            ),
+            "cache": Command("list what torchgraft has cached, and remove what is not needed", ".cache.cache_command"),
             "completion": Command("print a script for shell completion", ".completion"),
         },
     }
 )
-_DESCRIPTION = """Build torch extensions against the PyTorch that they will run with. pip, uv and all the others
-call torchgraft by themselves when they build a project that names it in [build-system]. These commands are for people.
+_DESCRIPTION = """Build torch extensions against the PyTorch that they will run with. pip, uv and
+other front ends call torchgraft by themselves, for every project that names it
+in [build-system]. These commands are for people.
 """
 _EPILOG = """examples:
-  torchgraft doctor                           is everything here that a CUDA extension needs?
-  torchgraft doctor --report                  the same, to be pasted into a bug
-  torchgraft plan                             what would a build of the project in this folder get?
-  torchgraft plan --consumer ~/train/.venv    ... and for that environment?
-  torchgraft check                            do the installed packages fit the torch that is there?
-  torchgraft adopt                            what would have to change in this project?
+  torchgraft doctor                         can CUDA extensions be built here?
+  torchgraft doctor --report                the same, for a bug report
+  torchgraft plan                           what would a build here do?
+  torchgraft plan --consumer ~/train/.venv  ... and for that environment?
+  torchgraft check                          do the installed packages fit torch?
+  torchgraft adopt                          what has to change in this project?
 
-Every command has --help with its own options and examples, and --json for programs. Nothing is coloured where
-standard output is no terminal, or NO_COLOR is set.
+`torchgraft COMMAND --help` shows options and examples. Every command that
+prints a result has --json. There are no colours if standard output is not a
+terminal, or if NO_COLOR is set.
 
 exit status:
-  0    all is well
-  1    the machine must change (no torch, another Python, something does not link, ...)
-  2    the settings or arguments must change
+  0    everything is fine
+  1    something on the machine has to change (no torch, another Python, ...)
+  2    a setting or an argument has to change
   3    a bug in torchgraft
   130  interrupted
 """
@@ -118,9 +120,9 @@ def command_parser(only: str | None = None) -> argparse.ArgumentParser:
     """
     parser = _Parser(prog=PROGRAM, description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_CommandParser)
     for name, command in (pair for group in GROUPS.values() for pair in group.items()):
-        below = commands.add_parser(name, help=command.said, formatter_class=argparse.RawDescriptionHelpFormatter)
+        below = commands.add_parser(name, help=command.said, formatter_class=_Formatter)
         if only in {None, name}:
             module = importlib.import_module(command.module, __package__)
             below.description, below.epilog = module.DESCRIPTION, module.EPILOG
@@ -139,6 +141,39 @@ class _Parser(argparse.ArgumentParser):
         for title, commands in GROUPS.items():
             lines += ["", f"{title}:", *(f"  {name:<12}{command.said}" for name, command in commands.items())]
         return "\n".join([*lines, "", _EPILOG])
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Fills paragraphs as wide as the terminal; where an example is too long for a line, what it does goes below it."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines: list[str] = []
+        for is_text, block in itertools.groupby(text.splitlines(), lambda line: line[:1] not in {"", " "}):
+            if is_text:
+                lines += wrapped(" ".join(block), width, indent)
+            else:
+                lines += itertools.chain.from_iterable(_fit(line, width) for line in list(block))
+        return "\n".join(lines)
+
+
+def _fit(line: str, width: int) -> list[str]:
+    command, _, said = line.rpartition("  ")
+    if len(line) <= width or not line.startswith(f"  {PROGRAM} "):
+        return [line]
+    return [command.rstrip(), *wrapped(f"      {said}", width)]
+
+
+class _CommandParser(argparse.ArgumentParser):
+    """Says of an option that there is not which one may be meant, before its value is taken for something else."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        options = [option for action in self._actions for option in action.option_strings]
+        for word in () if self._subparsers else itertools.takewhile("--".__ne__, args or ()):
+            name = word.partition("=")[0]
+            if name.startswith("--") and not any(option.startswith(name) for option in options):
+                near = difflib.get_close_matches(name, options, n=1)
+                self.error(f"there is no option {name}" + (f"; did you mean {near[0]}?" if near else ""))
+        return super().parse_known_args(args, namespace)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -164,7 +164,10 @@ def plan_wheel(asked: Plan, built: Plan) -> Plan:
 
 def rules_text(snapshot: Snapshot) -> str:
     """Return what each rule for finding the consumer said, in the order in which they were asked."""
-    lines = [f"  {'named' if answer.rule is Rule.TOLD else answer.rule.value:<5} {shown(answer.said)}" for answer in snapshot.rules]
+    lines = [
+        f"  {'named' if answer.rule is Rule.TOLD else answer.rule.value:<5} {shown(answer.said)}"
+        for answer in snapshot.rules
+    ]
     return "\n".join(["how the consumer was looked for", *(lines or ["  no rule was asked"])])
 
 
@@ -174,7 +177,12 @@ def _other_backend(settings: Settings) -> str:
     name = system.get("build-backend", "setuptools.build_meta:__legacy__")
     if system.get("backend-path") or str(name).partition(".")[0] == "torchgraft":
         return ""
-    said = f"{name} builds this project; what follows is for after `torchgraft adopt --write`"
+    from .adopt.adoptable import read_adoptable
+    from .adopt.plan_need import torch_evidence, why_not_needed
+
+    found = read_adoptable(settings.source)
+    needless = "" if torch_evidence(found, system) else f", and seems to need no torch ({why_not_needed(found)})"
+    said = f"{name} builds this project{needless}; what follows is for after `torchgraft adopt --write`"
     return shown(f"torchgraft: {said}") + "\n"
 
 

@@ -281,6 +281,14 @@ def test_without_isolation_ninja_is_not_asked_for_and_the_plan_says_what_comes_o
     assert serial in summary_text(made)
 
 
+def test_a_script_that_computes_use_ninja_is_noted() -> None:
+    project = snapshots.project(setup_script=SetupScript(torch_sources=10, refuses_ninja=None))
+    assert [
+        note for note in plan(project=project, hook=Hook.BUILD_WHEEL).notes if "setup.py computes use_ninja" in note
+    ]
+    assert not [note for note in plan(project=MANY, hook=Hook.BUILD_WHEEL).notes if "use_ninja" in note]
+
+
 def test_who_refuses_ninja_is_told_what_comes_of_that() -> None:
     project = snapshots.project(setup_script=SetupScript(torch_sources=10, refuses_ninja=True))
     made = plan(hook=Hook.BUILD_WHEEL, project=project)

@@ -127,6 +127,9 @@ def test_wrong_settings_exit_with_2(project: Path, recorded: Path, capsys: pytes
         (["nonsense"], "there is no command 'nonsense'"),
         (["docter"], "did you mean 'doctor'?"),
         (["--nonsense"], "required: COMMAND"),
+        (["plan", "--cosumer", "x"], "there is no option --cosumer; did you mean --consumer?"),
+        (["cache", "prune", "--dryrun=1"], "there is no option --dryrun; did you mean --dry-run?"),
+        (["check", "--write"], "there is no option --write\n"),
         (["plan", "/nowhere/at/all"], "'/nowhere/at/all' is not there"),
         (["plan", __file__], "is no folder"),
         (["plan", "-C", "torchgraft.torch"], "is not KEY=VALUE"),
@@ -145,9 +148,21 @@ def test_settings_of_the_delegate_pass(recorded: Path, project: Path) -> None:
     assert main(["plan", str(project), "--snapshot", str(recorded), "-C", "cmake.define.MAX=4"]) == 0
 
 
+@pytest.mark.parametrize("command", ["doctor", "plan", "matrix", "adopt", "cache", "cache prune", "vendor"])
+def test_help_fits_a_terminal(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit, match="0"):
+        main([*command.split(), "--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
-    assert "examples:" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "examples:" in said
+    assert max(map(len, said.splitlines())) <= 80
 
 
 def test_help_has_every_command_in_its_group(capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,6 +259,7 @@ def test_a_plan_of_a_project_that_does_not_name_torchgraft_says_so(
     printed = capsys.readouterr()
     assert "torchgraft does nothing here: provide (-C torchgraft.provide) is off." in printed.out
     assert ("after `torchgraft adopt --write`" in printed.err) == bool(said)
+    assert ("need no torch (nothing in it asks for torch" in printed.err) == bool(said)
     assert said in printed.err
 
 

@@ -63,7 +63,7 @@ def read_adoptable(folder: Path) -> Adoptable:
         dependencies=project.dependencies,
         setup_requires=((literal.setup_requires or ()) if literal else ()) + project.setup_cfg_requires,
         finds_torch=f"{found} looks for torch" if found else asked_in_tables(folder, pyproject, project.dependencies),
-        is_serial=literal is not None and literal.torch_sources > 1 and literal.refuses_ninja,
+        is_serial=literal is not None and literal.torch_sources > 1 and literal.refuses_ninja is True,
     )
 
 

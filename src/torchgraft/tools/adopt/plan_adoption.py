@@ -75,7 +75,7 @@ def plan_adoption(found: Adoptable, *, vendored: tuple[str, ...] = (), force: bo
     after = rewrite_pyproject(found.pyproject, plan.edits) if plan.changes else None
     return Adoption(
         verdict=verdict,
-        reason=f'build-backend is "{BACKEND}"' if adopted else evidence[0] if evidence else "--force",
+        reason=f'build-backend is "{BACKEND}"' if adopted else evidence[0] if evidence else "as you asked",
         changes=tuple(plan.changes),
         notes=tuple(dict.fromkeys(plan.notes())),
         requires=plan.requires if after is None else _requires(after),

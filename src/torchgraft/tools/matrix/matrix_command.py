@@ -22,8 +22,8 @@ from .matrix_text import cibuildwheel_text, github_text, slurm_text, table_text
 from .plan_cells import CPU, Cell, Range, plan_cells
 from .torch_releases import RELEASES
 
-DESCRIPTION = """List the wheels that a project should have: one for each existing combination of Python (requires-
-python), torch ([tool.torchgraft] torch, and the project's requirements) and CUDA, on Linux for
+DESCRIPTION = """List the wheels that a project should have: one for each existing combination of Python
+(requires-python), torch ([tool.torchgraft] torch, and the project's requirements) and CUDA, on Linux for
 x86-64, for the newest release of each minor version of torch. No index is asked. --build builds
 them here, one after the other."""
 EPILOG = """examples:

@@ -24,7 +24,7 @@ EPILOG = f"""The copy is the folder {IN_TREE}, with a manifest of its version an
 
 exit status of --check:
   0  the copy is unmodified, and pyproject.toml uses it
-  1  a file was changed, is missing or does not belong there, or pyproject.toml does not use it
+  1  a file was changed, is missing or does not belong there, or it is not used
 """
 
 _LINTERS = (
