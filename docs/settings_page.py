@@ -14,9 +14,8 @@ from typing import Any
 import settings_texts
 
 from torchgraft.settings.config import TABLE, USER, Config, Setting, Source, TablesKind, settings, variable_name
-from torchgraft.settings.kinds import VARIABLES
+from torchgraft.settings.kinds import FACTS, OF_MACHINE, VARIABLES
 from torchgraft.settings.tables import RULE_CONDITIONS, RULE_EFFECTS, Key, Tables
-from torchgraft.settings.template import FACTS, OF_MACHINE
 
 
 def json_schema() -> dict[str, Any]:

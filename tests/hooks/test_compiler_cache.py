@@ -13,9 +13,9 @@ import pytest
 from support import snapshots
 from support.compiling import hardware, plan
 from torchgraft.compile.compiler_cache import _SCRIPT, compiler_script, through_cache
-from torchgraft.file_lock import FileLock
 from torchgraft.files import names_in
 from torchgraft.model.observation import Hook
+from torchgraft.own_files import FileLock
 
 # What torch's BuildExtension does with CXX; a launcher of the project's own is in front of it where LAUNCHER is set.
 COMPILES = """

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from support import sites
-from torchgraft.file_lock import FileLock
 from torchgraft.hook.cache_sweep import sweep_cache
 from torchgraft.ladder.graft import link_graft
 from torchgraft.model.decision import Graft
 from torchgraft.model.observation import Link
+from torchgraft.own_files import FileLock
 
 from .conftest import PYTHON_FOLDER, ROOT, write_consumer
 

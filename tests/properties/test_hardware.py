@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import sites
-from torchgraft.compile.compilers import find_compilers
+from torchgraft.compile.compilers import find_compilers, find_rocm
 from torchgraft.compile.gpus import Drivers, find_gpus
 from torchgraft.compile.hardware import read_machine
 from torchgraft.compile.nvcc import (
@@ -22,7 +22,6 @@ from torchgraft.compile.nvcc import (
     parse_wrapper,
     resolve_nvcc,
 )
-from torchgraft.compile.other_toolkits import find_rocm
 from torchgraft.compile.toolkits import find_toolkits
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the folders are those of Linux")

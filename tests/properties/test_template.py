@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchgraft.settings.template import filled, template_fault, template_names
+from torchgraft.settings.kinds import filled, template_fault, template_names
 
 KNOWN = ("cuda_major", "jobs")
 

@@ -20,8 +20,7 @@ from torchgraft.model.decision import Plan
 from torchgraft.model.observation import BuildEnvironment, Hook, Rule, Snapshot
 from torchgraft.model.torch_values import AskedFor, Locked, TorchRequirement, torch_among
 from torchgraft.project.setup_script import parse_setup_script
-from torchgraft.settings.choices import Provide
-from torchgraft.settings.config import Config, settings, variable_name
+from torchgraft.settings.config import Config, Provide, settings, variable_name
 from torchgraft.settings.sources import parse_pyproject, resolve_config
 from torchgraft.tools.from_json import from_json_text
 from torchgraft.untrusted import requirement_lines

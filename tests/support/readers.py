@@ -14,6 +14,7 @@ from typing import Any
 
 from support import sites, snapshots
 from torchgraft.compile.compilation import begins_with
+from torchgraft.compile.compilers import find_rocm
 from torchgraft.compile.hardware import parse_cpu_list, parse_groups
 from torchgraft.compile.nvcc import (
     parse_architectures,
@@ -22,7 +23,6 @@ from torchgraft.compile.nvcc import (
     parse_profile,
     parse_wrapper,
 )
-from torchgraft.compile.other_toolkits import find_rocm
 from torchgraft.consumer.command_line import parse_arguments, parse_command_line
 from torchgraft.consumer.environment import pth_folders, read_environment, read_pyvenv_cfg, started_modules
 from torchgraft.consumer.front_end import maker_of, project_venv
@@ -52,10 +52,10 @@ from torchgraft.tools.check.packages import may_need_torch, read_modules, read_p
 from torchgraft.tools.from_json import from_json_text
 from torchgraft.tools.front_end_settings import find_front_end_settings
 from torchgraft.tools.vendor.vendored_copy import read_copy
+from torchgraft.wanted.command_sources import read_injected, read_receipts
 from torchgraft.wanted.lock_files import read_lock
 from torchgraft.wanted.pip_settings import pip_settings
 from torchgraft.wanted.read_wanted import read_asked_for
-from torchgraft.wanted.tool_receipts import read_injected, read_receipts
 from torchgraft.wanted.uv_settings import read_uv_settings
 from torchgraft.wheel.contents import read_wheel_contents
 from torchgraft.wheel.record import read_record, read_record_of

@@ -21,8 +21,7 @@ from ..model.hardware_values import Hardware
 from ..model.observation import BuildEnvironment, Consumer, Hook
 from ..model.source_tree import Project
 from ..model.torch_values import Locked, Torch
-from ..settings.choices import Cuda
-from ..settings.config import Config
+from ..settings.config import Config, Cuda
 from ..settings.sources import Settings
 from .plan_needs import asks_for_compilers, asks_for_gpus, cuda_need, rocm_need, sycl_need
 
@@ -136,7 +135,7 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
         found = find_gpus(variables)
         hardware = replace(hardware, gpus=found.capabilities, gpus_source=found.source)
     if rocm or sycl:
-        from .other_toolkits import find_rocm, find_sycl
+        from .compilers import find_rocm, find_sycl
 
         hardware = replace(
             hardware,

@@ -27,10 +27,9 @@ from shlex import quote
 from ..child import say
 from ..codec import json_text
 from ..errors import shown
-from ..file_lock import FileLock, is_file_locked, remove_lock_file
 from ..files import read_text
 from ..model.decision import Budget, Plan
-from ..own_files import make_own_folder
+from ..own_files import FileLock, is_file_locked, make_own_folder, remove_lock_file
 from ..programs import ask_program
 from ..settings.config import variable_name
 from ..settings.vocabulary import JOB_LIMITS, JOB_VARIABLES

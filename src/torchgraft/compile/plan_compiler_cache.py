@@ -13,8 +13,7 @@ from packaging.version import Version
 from ..model.decision import Compiling, Planned, PlannedVariable
 from ..model.observation import Hook, Snapshot
 from ..model.torch_values import Torch
-from ..settings.choices import CompilerCaching
-from ..settings.config import Config
+from ..settings.config import CompilerCaching, Config
 from ..untrusted import parse_version
 from .plan_needs import outlives_build
 

@@ -15,8 +15,7 @@ from ..ladder.torch_problems import install_fix
 from ..model.decision import Compiling, Planned, PlannedToolkit, PlannedVariable
 from ..model.observation import Hook, Rule, Snapshot
 from ..model.torch_values import Torch
-from ..settings.choices import Cuda
-from ..settings.config import Config
+from ..settings.config import Config, Cuda
 from .plan_needs import RESERVE_BYTES, TOOLKIT_VARIABLES, cuda_need, outlives_build, rocm_need, sycl_need
 
 if TYPE_CHECKING:
@@ -98,8 +97,7 @@ def _accelerated(config: Config, snapshot: Snapshot, torch: Torch) -> Compiling:
     CUDAExtension raises where it finds no CUDA_HOME, but nothing is compiled, and many a setup.py does without. Some
     ask for a GPU of the machine, unless TORCH_CUDA_ARCH_LIST says what they want to know.
     """
-    from .plan_compilers import plan_architectures
-    from .plan_rocm_and_sycl import plan_rocm, plan_sycl
+    from .plan_compilers import plan_architectures, plan_rocm, plan_sycl
     from .plan_toolkit import is_other_minor, plan_toolkit
 
     choice, rocm = plan_toolkit(config, snapshot, torch), plan_rocm(config, snapshot, torch)

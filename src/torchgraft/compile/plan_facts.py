@@ -16,9 +16,8 @@ from ..ladder.plan_torch import Choice
 from ..model.decision import Compiling, PlannedVariable
 from ..model.observation import Snapshot
 from ..model.torch_values import Knowledge, Torch
-from ..settings.choices import Cuda
-from ..settings.config import Config
-from ..settings.template import OF_MACHINE
+from ..settings.config import Config, Cuda
+from ..settings.kinds import OF_MACHINE
 from ..untrusted import parse_version
 from ..values import dataclass
 

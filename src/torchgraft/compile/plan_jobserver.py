@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 from ..model.decision import Budget, Compiling
 from ..model.observation import Snapshot
-from ..settings.choices import Budgeting
-from ..settings.config import Config
+from ..settings.config import Budgeting, Config
 from ..values import dataclass
 from .plan_needs import RESERVE_BYTES, outlives_build, plan_ninja, uses_ninja
 

@@ -14,8 +14,7 @@ from ..model.hardware_values import Toolkit
 from ..model.observation import FrontEndName, Hook, Rule, Snapshot
 from ..model.source_tree import Project
 from ..model.torch_values import Torch
-from ..settings.choices import Cuda
-from ..settings.config import Config, Source
+from ..settings.config import Config, Cuda, Source
 
 # Variables by which the user names a toolkit.
 TOOLKIT_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDACXX")

@@ -23,9 +23,8 @@ from pathlib import Path
 
 from ..child import say
 from ..errors import shown
-from ..file_lock import FileLock
 from ..files import is_file, names_in, read_text
-from ..own_files import made_in_one_step, write_own_file
+from ..own_files import FileLock, made_in_one_step, write_own_file
 from .compilation import (
     HEADER,
     Compilation,

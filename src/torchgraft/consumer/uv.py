@@ -15,9 +15,9 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from ..file_lock import is_file_locked
 from ..files import UnreadableError, is_file, is_folder, joined, names_in, read_text, real
 from ..model.observation import FrontEndName, Rule
+from ..own_files import is_file_locked
 from ..untrusted import find_toml, parse_version, read_toml, strings, table
 from ..values import dataclass
 from .command_line import CommandLine

@@ -12,9 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..file_lock import remove_lock_file
 from ..files import names_in
-from ..own_files import remove_in_one_step
+from ..own_files import remove_in_one_step, remove_lock_file
 from .source_lock import source_of_lock
 
 _PARTS = ("grafts", "toolkits", "compilers", "headers", "wheels", "bytecode")

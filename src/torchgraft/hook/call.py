@@ -17,8 +17,7 @@ from ..consumer.ownership import foreign_place
 from ..errors import PlanError, shown
 from ..model.decision import Plan
 from ..model.observation import Hook
-from ..settings.choices import Log, Provide
-from ..settings.config import Config
+from ..settings.config import Config, Log, Provide
 from ..settings.sources import Settings, take_settings
 from ..values import dataclass
 from .plan import plan_build, plan_pass_through
@@ -57,7 +56,7 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
     if settings.config.provide is not Provide.OFF:
         settings, note = _with_own_cache(settings)
         if is_uv_build(Path(sys.prefix)) and not sys.dont_write_bytecode:
-            from .kept_bytecode import link_bytecode
+            from ..ladder.graft import link_bytecode
 
             link_bytecode(Path(sys.prefix), settings.cache_folder)
     plan = _plan(settings, hook)

@@ -24,8 +24,7 @@ from ..model.decision import (
 )
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot, Way
 from ..model.torch_values import Knowledge, Torch
-from ..settings.choices import Guarding, RuntimeTorch
-from ..settings.config import Config
+from ..settings.config import Config, Guarding, RuntimeTorch
 from .plan_variables import plan_rebuild, plan_variables
 
 _ASKS = "setup.py is asked what the package requires, with a stand-in for torch: nothing else says which torch"
@@ -127,7 +126,7 @@ def _store(
 ) -> PlannedStore | None:
     if snapshot.hook is not Hook.BUILD_WHEEL:
         return None
-    from ..prebuilt.plan_store import plan_store
+    from ..prebuilt.plan_prebuilt import plan_store
 
     return plan_store(
         config,

@@ -23,7 +23,7 @@ from ..model.observation import Hook, Snapshot
 from ..model.torch_values import Knowledge, Torch, TorchRequirement
 from ..prebuilt.plan_prebuilt import asks_identity, plan_client, plan_prebuilt
 from ..settings.config import Config
-from ..settings.template import OF_MACHINE, filled, template_names
+from ..settings.kinds import OF_MACHINE, filled, template_names
 from ..untrusted import parse_version
 from ..values import dataclass
 

@@ -11,7 +11,7 @@ from ..errors import problems_text, shown
 from ..model.decision import Plan, PlannedPrebuilt, PlannedStore, RungAnswer
 from ..model.observation import FrontEndName, Rung, Way
 from ..model.torch_values import Knowledge, Torch
-from ..settings.choices import Log
+from ..settings.config import Log
 
 SERIAL = "torch compiles one file after the other"
 

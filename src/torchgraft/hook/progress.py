@@ -22,7 +22,7 @@ from ..errors import ascii_text, shown
 from ..files import names_in, read_text
 from ..model.observation import Way
 from ..own_files import write_own_file
-from ..settings.choices import Showing
+from ..settings.config import Showing
 from .build_state import BuildState, Counting, state_text
 from .call import Call
 

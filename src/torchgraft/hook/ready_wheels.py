@@ -16,8 +16,8 @@ from ..prebuilt.store_key import key_of, read_facts
 from ..prebuilt.surroundings import NoKeyError
 from .call import Call
 from .delegate import delegate_variables
-from .drafts import draft_in
 from .finish import finish_wheel
+from .workshop import draft_in
 
 
 def store_key(call: Call) -> str:

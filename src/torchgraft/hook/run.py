@@ -123,7 +123,7 @@ def build_sdist(hook: Hook, directory: str, config_settings: Mapping[str, Any] |
     from ..ladder.without_torch import lack_of_torch_told
     from ..wheel.reproducible import settle_sdist
     from .delegate import run_hook
-    from .drafts import draft_in, hand_on
+    from .workshop import draft_in, hand_on
 
     call = plan_call(hook, config_settings)
     if call.plan.way is Way.OFF:
@@ -196,8 +196,7 @@ def _compiled_wheel(call: Call, key: str, directory: str, metadata_directory: st
 
     from ..wheel.metadata import delegates_metadata
     from .delegate import run_hook
-    from .drafts import draft_in, hand_on
-    from .workshop import moved
+    from .workshop import draft_in, hand_on, moved
 
     metadata = None
     if metadata_directory is not None and call.plan.from_files:

@@ -15,11 +15,10 @@ from pathlib import Path
 
 from ..child import say
 from ..errors import ActError, Problem, shown
-from ..file_lock import FileLock
 from ..files import find_text, is_file, read_start
 from ..model.decision import Rebuild
 from ..model.source_tree import Project
-from ..own_files import make_own_folder, write_own_file
+from ..own_files import FileLock, make_own_folder, write_own_file
 from ..wheel.run_paths import stays
 from .plan_variables import UNKNOWN
 

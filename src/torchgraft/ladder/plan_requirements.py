@@ -12,8 +12,7 @@ from packaging.version import Version
 from ..model.decision import Delegate, Graft, LateInstall, Planned
 from ..model.observation import Rung, Snapshot, Way
 from ..model.torch_values import Torch, required_name
-from ..settings.choices import Cuda
-from ..settings.config import Config
+from ..settings.config import Config, Cuda
 from ..untrusted import parse_version
 from .plan_torch import Choice
 from .plan_way import Reach

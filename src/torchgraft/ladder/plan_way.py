@@ -14,8 +14,7 @@ from ..installed.markers import torch_version_in
 from ..model.decision import Graft
 from ..model.observation import Consumer, Distribution, Hook, Link, Rung, Snapshot, Way
 from ..model.torch_values import Knowledge, Origin, Torch
-from ..settings.choices import Provide
-from ..settings.config import Config
+from ..settings.config import Config, Provide
 from ..values import dataclass
 from .plan_torch import Choice
 

@@ -18,8 +18,7 @@ from pathlib import Path
 from ..files import names_in, open_file, read_text
 from ..model.torch_values import Torch
 from .elf import BROKEN, Dynamic, ElfFile, SymbolTable
-from .linkage import CUDART, TORCH_LIBRARY, Libraries, Library, Module, WhetherFound
-from .loading import Loading, names_of
+from .linkage import CUDART, TORCH_LIBRARY, Libraries, Library, Loading, Module, WhetherFound, names_of
 from .system_libraries import first_file, read_runtimes, read_system_versions, run_path_folders, system_folders
 
 # What has no symbol of torch, wherever it is: nobody looks for it.

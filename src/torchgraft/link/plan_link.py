@@ -19,13 +19,13 @@ from .linkage import (
     Format,
     Libraries,
     LinkReport,
+    Loading,
     Module,
     ModuleReport,
     Reason,
     Verdict,
     WhetherFound,
 )
-from .loading import Loading
 
 _MOST_SHOWN = 2
 _LONGEST_NAME = 120

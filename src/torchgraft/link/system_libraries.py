@@ -17,8 +17,7 @@ from pathlib import Path
 from ..files import is_file, names_in, open_file, read_text
 from ..installed.dist_info import TO_SITE_PACKAGES
 from .elf import BROKEN, ElfFile, defined_versions
-from .linkage import CUDART, Module, VersionNeed, WhetherFound
-from .loading import names_of
+from .linkage import CUDART, Module, VersionNeed, WhetherFound, names_of
 
 _CONFIGURED = "/etc/ld.so.conf"
 _MOST_CONFIGURED = 100

@@ -21,7 +21,7 @@ from ..consumer.processes import take_hook_process
 from ..files import digest_of, read_start, read_text, walk
 from ..installed.dist_info import LARGEST_LIST_BYTES
 from ..model.decision import Plan
-from .plan_store import IDLE_VARIABLES
+from .plan_prebuilt import IDLE_VARIABLES
 from .surroundings import (
     NoKeyError,
     asks_processor,

@@ -22,7 +22,7 @@ from ..files import digest_of, names_in, read_start, read_text, walk
 from ..installed.dist_info import LARGEST_LIST_BYTES, find_installed, parse_file_list
 from ..model.decision import Plan
 from ..programs import take_answer
-from .plan_store import OWN_DISTRIBUTIONS
+from .plan_prebuilt import OWN_DISTRIBUTIONS
 
 _MOST_ENTRIES, _MOST_BYTES, _CPU_BYTES = 50_000, 2_000_000_000, 1 << 20
 # This machine's processor decides: -march=native, or a look at what it can do.

@@ -14,11 +14,101 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..values import dataclass
-from . import choices, kinds
+from . import kinds
 from .kinds import Kind, ListKind, choice, flag_or
 
 if TYPE_CHECKING:
     from .tables import Prebuilt, Tables, When
+
+
+class Provide(enum.Enum):
+    """How torch may be brought into the build."""
+
+    AUTO = "auto"
+    GRAFT = "graft"
+    INSTALL = "install"
+    OFF = "off"
+
+
+class Cuda(enum.Enum):
+    """Whether the project needs a CUDA toolkit."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    OFF = "off"
+
+
+class ArchFormat(enum.Enum):
+    """How a package's own variable names architectures."""
+
+    NUMBERS = "numbers"
+    DOTTED = "dotted"
+    SM = "sm"
+
+
+class RuntimeTorch(enum.Enum):
+    """Which torch a wheel says that it needs at run time."""
+
+    EXACT = "exact"
+    MINOR = "minor"
+    AT_LEAST = "at-least"
+    OFF = "off"
+
+
+class Guarding(enum.Enum):
+    """Which wheels are guarded: those whose torch was a guess, all, or none."""
+
+    AUTO = "auto"
+    ALWAYS = "true"
+    NEVER = "false"
+
+
+class CompilerCaching(enum.Enum):
+    """Which program keeps what compilers make."""
+
+    AUTO = "auto"
+    CCACHE = "ccache"
+    SCCACHE = "sccache"
+    OFF = "off"
+
+
+class Budgeting(enum.Enum):
+    """Whether the compilers of all builds of a user share one budget."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
+class UsePrebuilt(enum.Enum):
+    """Whether wheels that are built already are used."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class Storing(enum.Enum):
+    """Whether wheels of a package may be kept for the next build of the same."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
+class Log(enum.Enum):
+    """How much is said on stderr."""
+
+    QUIET = "quiet"
+    SUMMARY = "summary"
+    PLAN = "plan"
+
+
+class Showing(enum.Enum):
+    """Where it is said how far a build is: `AUTO` is on the terminal unless CI is set, and in the log."""
+
+    AUTO = "auto"
+    OFF = "off"
+    TTY = "tty"
+    LOG = "log"
+
 
 TABLE = "torchgraft"
 VARIABLE_PREFIX = "TORCHGRAFT_"
@@ -87,37 +177,35 @@ class Config:
     env: Mapping[str, str] = _setting(MappingProxyType({}), kinds.VARIABLES, Source.TOML, Source.ARGUMENT)
     when: tuple[When, ...] = _setting((), TablesKind("when"), Source.TOML)
     prebuilt: tuple[Prebuilt, ...] = _setting((), TablesKind("prebuilt"), Source.TOML)
-    use_prebuilt: choices.UsePrebuilt = _setting(
-        choices.UsePrebuilt.ON, choice(choices.UsePrebuilt), *USER, key="prebuilt"
-    )
+    use_prebuilt: UsePrebuilt = _setting(UsePrebuilt.ON, choice(UsePrebuilt), *USER, key="prebuilt")
     require_hashes: bool = _setting(False, kinds.FLAG)
     torch: str = _setting("", kinds.SPECIFIERS, Source.TOML)
-    stored: choices.Storing = _setting(choices.Storing.AUTO, choice(choices.Storing), Source.TOML, key="store")
+    stored: Storing = _setting(Storing.AUTO, choice(Storing), Source.TOML, key="store")
     store: tuple[str, ...] = _setting(("auto",), kinds.STORES, *USER)
     store_write: bool = _setting(False, kinds.FLAG, *USER)
     store_token: str = _setting("", kinds.TEXT, Source.VARIABLE)
     told_torch: str = _setting("", kinds.VERSION, *USER, key="torch")
     consumer: str = _setting("", kinds.PATH, *USER)
     trust: tuple[str, ...] = _setting((), kinds.PATHS, *USER)
-    provide: choices.Provide = _setting(choices.Provide.AUTO, choice(choices.Provide))
-    cuda: choices.Cuda = _setting(choices.Cuda.AUTO, choice(choices.Cuda))
+    provide: Provide = _setting(Provide.AUTO, choice(Provide))
+    cuda: Cuda = _setting(Cuda.AUTO, choice(Cuda))
     cuda_components: tuple[str, ...] = _setting((), kinds.COMPONENTS, Source.TOML)
     cuda_architectures: tuple[str, ...] = _setting((), kinds.ARCHITECTURES)
     cuda_arch_variable: str = _setting("", kinds.VARIABLE_NAME, Source.TOML)
-    cuda_arch_format: choices.ArchFormat = _setting(choices.ArchFormat.NUMBERS, choice(choices.ArchFormat), Source.TOML)
+    cuda_arch_format: ArchFormat = _setting(ArchFormat.NUMBERS, choice(ArchFormat), Source.TOML)
     vocabulary: tuple[str, ...] = _setting((), VOCABULARY)
     max_jobs: int = _setting(0, kinds.COUNT)
     memory_per_job: int = _setting(0, kinds.SIZE)
-    jobserver: choices.Budgeting = _setting(choices.Budgeting.AUTO, choice(choices.Budgeting))
-    compiler_cache: choices.CompilerCaching = _setting(choices.CompilerCaching.AUTO, choice(choices.CompilerCaching))
+    jobserver: Budgeting = _setting(Budgeting.AUTO, choice(Budgeting))
+    compiler_cache: CompilerCaching = _setting(CompilerCaching.AUTO, choice(CompilerCaching))
     precompiled_headers: bool = _setting(False, kinds.FLAG)
     timeout_s: int = _setting(0, kinds.DURATION, key="timeout")
-    runtime_torch: choices.RuntimeTorch = _setting(choices.RuntimeTorch.OFF, choice(choices.RuntimeTorch), Source.TOML)
-    guard: choices.Guarding = _setting(choices.Guarding.AUTO, flag_or(choices.Guarding), Source.TOML)
+    runtime_torch: RuntimeTorch = _setting(RuntimeTorch.OFF, choice(RuntimeTorch), Source.TOML)
+    guard: Guarding = _setting(Guarding.AUTO, flag_or(Guarding), Source.TOML)
     link_check: bool = _setting(True, kinds.FLAG)
     sbom: bool = _setting(True, kinds.FLAG)
-    log: choices.Log = _setting(choices.Log.SUMMARY, choice(choices.Log))
-    progress: choices.Showing = _setting(choices.Showing.AUTO, choice(choices.Showing), *USER)
+    log: Log = _setting(Log.SUMMARY, choice(Log))
+    progress: Showing = _setting(Showing.AUTO, choice(Showing), *USER)
     cache_dir: str = _setting("", kinds.PATH, *USER)
     cache_age_s: int = _setting(180 * 86_400, kinds.DURATION, *USER, key="cache-age")
     cache_size_bytes: int = _setting(10 * 10**9, kinds.SIZE, *USER, key="cache-size")

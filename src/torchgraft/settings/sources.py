@@ -17,8 +17,7 @@ from ..errors import ConfigError, Problem
 from ..files import find_text, real
 from ..untrusted import is_json_table, load_toml, table
 from ..values import dataclass
-from .choices import RuntimeTorch
-from .config import TABLE, VARIABLE_PREFIX, Config, Setting, Source, place_of, settings, spelling_of
+from .config import TABLE, VARIABLE_PREFIX, Config, RuntimeTorch, Setting, Source, place_of, settings, spelling_of
 from .kinds import VARIABLES, Fault, TableProblem, ValueProblem
 
 _LARGEST_PYPROJECT_BYTES = 2_000_000

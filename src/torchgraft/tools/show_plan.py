@@ -19,8 +19,7 @@ from ..hook.plan import plan_build, plan_pass_through
 from ..hook.plan_text import plan_text
 from ..model.decision import Plan
 from ..model.observation import Hook, Rule, Snapshot, Way
-from ..settings.choices import Provide
-from ..settings.config import Config
+from ..settings.config import Config, Provide
 from ..settings.sources import Settings, take_settings
 from ..values import dataclass
 from .from_json import from_json_text

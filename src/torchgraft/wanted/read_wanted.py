@@ -53,7 +53,7 @@ def read_wanted(
         for command, process in callers
     ]
     if any(command.text in _REINSTALLS for command, _ in callers):
-        from .tool_receipts import read_injected
+        from .command_sources import read_injected
 
         faults: list[str] = []
         # pipx runs pip and uv in the folder of the environment.
@@ -176,8 +176,8 @@ def _by_hatch(ancestors: tuple[Process, ...], python: Python, building: Project 
     for process in ancestors:
         command = process.command_line
         if command is not None and command.program is FrontEndName.HATCH and command.words[:1] != ("build",):
+            from .command_sources import read_hatch
             from .local_projects import LocalProjects
-            from .tool_receipts import read_hatch
 
             faults: list[str] = []
             projects = LocalProjects(Path(process.folder), python, faults, building=building, tool=None)
@@ -275,7 +275,7 @@ def read_asked_for(
         limits += (line for file in sources.constraints for line in reader.read(file))
         overrides += (line for file in sources.overrides for line in reader.read(file))
         if tools:
-            from .tool_receipts import read_receipts
+            from .command_sources import read_receipts
 
             required = read_receipts(tools, faults, "requirements")
             lines += (line for one in required for line in projects.with_projects(one))

@@ -19,8 +19,7 @@ from ..model.decision import Planned, RuntimeRequirement
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot
 from ..model.torch_values import Torch
 from ..model.wheel_values import Guard, GuardedModule, PlannedRunPath, RunPathPlaces
-from ..settings.choices import RuntimeTorch
-from ..settings.config import Config
+from ..settings.config import Config, RuntimeTorch
 from ..untrusted import parse_version
 
 if TYPE_CHECKING:

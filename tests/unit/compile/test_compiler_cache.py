@@ -10,7 +10,7 @@ import pytest
 from support import snapshots
 from support.compiling import CU130, NVCC_13_0, hardware, plan, values
 from torchgraft.model.observation import Hook
-from torchgraft.settings.choices import CompilerCaching
+from torchgraft.settings.config import CompilerCaching
 
 CCACHE, SCCACHE = "/usr/bin/ccache", "/opt/bin/sccache"
 OLD = dataclasses.replace(snapshots.CPU_TORCH, version="2.8.0+cpu")

@@ -29,7 +29,7 @@ from torchgraft.hook.plan_text import plan_text, said_text, summary_text
 from torchgraft.model.hardware_values import HostCompiler
 from torchgraft.model.observation import Hook
 from torchgraft.model.source_tree import SetupScript
-from torchgraft.settings.choices import ArchFormat, Cuda, Log
+from torchgraft.settings.config import ArchFormat, Cuda, Log
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 

@@ -18,8 +18,7 @@ from torchgraft.model.hardware_values import Hardware
 from torchgraft.model.observation import BuildEnvironment, Hook
 from torchgraft.model.source_tree import SetupScript
 from torchgraft.model.torch_values import Locked, Torch, TorchRequirement
-from torchgraft.settings.choices import Cuda
-from torchgraft.settings.config import Config
+from torchgraft.settings.config import Config, Cuda
 from torchgraft.settings.sources import Settings
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")

@@ -20,7 +20,7 @@ from torchgraft.hook.plan_text import plan_text
 from torchgraft.model.decision import Budget
 from torchgraft.model.observation import Hook
 from torchgraft.model.source_tree import SetupScript
-from torchgraft.settings.choices import Budgeting
+from torchgraft.settings.config import Budgeting
 
 BUDGET = Budget(cores=8, memory_bytes=20, limit="the memory", job_bytes=4, asked=True)
 OWN = Share(name="own", memory_bytes=20, job_bytes=4, since_s=5)

@@ -7,7 +7,7 @@ import pytest
 
 from support import sites
 from support.toolkits import script
-from torchgraft.compile.other_toolkits import find_rocm
+from torchgraft.compile.compilers import find_rocm
 from torchgraft.model.hardware_values import RocmToolkit
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ROCm is on Linux alone")

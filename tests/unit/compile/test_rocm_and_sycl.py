@@ -12,7 +12,7 @@ from support.compiling import codes, hardware, plan, values
 from torchgraft.model.hardware_values import RocmToolkit, SyclCompiler
 from torchgraft.model.observation import Hook
 from torchgraft.model.source_tree import SetupScript
-from torchgraft.settings.choices import Cuda
+from torchgraft.settings.config import Cuda
 
 ASK = Hook.GET_REQUIRES_FOR_BUILD_WHEEL
 ROCM_TORCH = dataclasses.replace(snapshots.CPU_TORCH, version="2.9.0+rocm6.4", hip="6.4.43482")

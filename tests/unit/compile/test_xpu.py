@@ -7,8 +7,8 @@ import pytest
 
 from support import sites
 from support.toolkits import script
+from torchgraft.compile.compilers import find_sycl
 from torchgraft.compile.hardware import take_hardware
-from torchgraft.compile.other_toolkits import find_sycl
 from torchgraft.model.hardware_values import SyclCompiler
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")

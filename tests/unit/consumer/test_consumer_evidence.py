@@ -13,8 +13,8 @@ from torchgraft.consumer.environment import read_environment
 from torchgraft.consumer.front_end import find_caller
 from torchgraft.consumer.processes import Process
 from torchgraft.consumer.rules import find_consumer
-from torchgraft.file_lock import is_file_locked
 from torchgraft.model.observation import FrontEndName, Python, Rule
+from torchgraft.own_files import is_file_locked
 
 RECORDINGS = load_recordings()
 # The front end that calls the hook is not always the program that was started.

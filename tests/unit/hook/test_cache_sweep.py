@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.file_lock import FileLock
 from torchgraft.hook.cache_sweep import size_of, sweep_cache
 from torchgraft.hook.source_lock import hold_source, lock_path, note_path, source_of_lock
+from torchgraft.own_files import FileLock
 
 DAY_S = 86_400
 

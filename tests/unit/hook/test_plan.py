@@ -28,8 +28,7 @@ from torchgraft.model.observation import (
 )
 from torchgraft.model.source_tree import SetupScript
 from torchgraft.model.torch_values import AskedFor, Knowledge, Locked, Origin, TorchRequirement
-from torchgraft.settings.choices import Guarding, Log, Provide
-from torchgraft.settings.config import Config
+from torchgraft.settings.config import Config, Guarding, Log, Provide
 from torchgraft.tools.show_plan import plan_wheel
 
 WHEEL = Hook.GET_REQUIRES_FOR_BUILD_WHEEL

@@ -12,6 +12,7 @@ from torchgraft.link.linkage import (
     Libraries,
     Library,
     LinkReport,
+    Loading,
     Module,
     ModuleReport,
     Reason,
@@ -20,7 +21,6 @@ from torchgraft.link.linkage import (
     is_of_stable_abi,
     is_of_torch,
 )
-from torchgraft.link.loading import Loading
 from torchgraft.tools.from_json import from_json_text
 
 OF_TORCH = [

@@ -14,8 +14,7 @@ from torchgraft.hook.plan_text import plan_text
 from torchgraft.model.decision import Plan
 from torchgraft.model.observation import Distribution, Hook, Rule
 from torchgraft.model.torch_values import Origin
-from torchgraft.settings.choices import Storing
-from torchgraft.settings.config import Config
+from torchgraft.settings.config import Config, Storing
 
 TORCH = snapshots.CPU_TORCH
 

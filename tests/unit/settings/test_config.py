@@ -7,8 +7,7 @@ import pytest
 from settings_page import json_schema, reference_text
 
 from torchgraft.errors import ConfigError
-from torchgraft.settings.choices import Log, Provide
-from torchgraft.settings.config import Config, settings, variable_name
+from torchgraft.settings.config import Config, Log, Provide, settings, variable_name
 from torchgraft.settings.sources import parse_pyproject, resolve_config, split_config_settings
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchgraft.settings.template import ADDRESS_FACTS, FACTS, filled, template_fault, template_names
+from torchgraft.settings.kinds import ADDRESS_FACTS, FACTS, filled, template_fault, template_names
 
 KNOWN = ("cuda_major", "jobs")
 

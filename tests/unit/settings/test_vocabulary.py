@@ -14,8 +14,7 @@ from torchgraft.compile.plan_facts import covered
 from torchgraft.errors import ConfigError
 from torchgraft.model.hardware_values import RocmToolkit
 from torchgraft.model.observation import Hook
-from torchgraft.settings.choices import Cuda
-from torchgraft.settings.config import Config
+from torchgraft.settings.config import Config, Cuda
 from torchgraft.settings.sources import resolve_config
 from torchgraft.settings.vocabulary import PACKAGES, switch_of, words_of
 from torchgraft.settings.vocabulary_words import VOCABULARY, Decision

@@ -16,7 +16,7 @@ from torchgraft.hook.source_lock import hold_source, note_path
 from torchgraft.ladder.graft import link_graft
 from torchgraft.model.decision import Graft
 from torchgraft.model.observation import Link
-from torchgraft.prebuilt.plan_store import STORE_FORMAT
+from torchgraft.prebuilt.plan_prebuilt import STORE_FORMAT
 from torchgraft.tools.cache.cache_folder import (
     CacheEntry,
     CacheKind,

@@ -12,8 +12,7 @@ from torchgraft.hook.plan import plan_build
 from torchgraft.hook.plan_text import plan_text
 from torchgraft.model.decision import RuntimeRequirement
 from torchgraft.model.observation import FrontEnd, FrontEndName, Hook
-from torchgraft.settings.choices import RuntimeTorch
-from torchgraft.settings.config import Config
+from torchgraft.settings.config import Config, RuntimeTorch
 from torchgraft.settings.sources import resolve_config
 from torchgraft.wheel.plan_finishing import plan_runtime_torch
 

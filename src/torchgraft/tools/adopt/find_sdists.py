@@ -21,7 +21,7 @@ from ...consumer.processes import take_python
 from ...errors import TorchgraftError, quoted
 from ...files import read_text
 from ...model.observation import Python
-from ...prebuilt.index_page import IndexFile
+from ...prebuilt.take import IndexFile
 from ...settings.sources import read_pyproject
 from ...untrusted import table, tables, text_of
 from ...wanted.locked_torch import local_path

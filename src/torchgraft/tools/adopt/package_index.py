@@ -15,7 +15,7 @@ from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist
 from ...errors import ActError
 from ...prebuilt.connections import DownloadError, MissingError
 from ...prebuilt.download import Limits, download, may_lead
-from ...prebuilt.index_page import ACCEPT, IndexFile, parse_index_page
+from ...prebuilt.take import ACCEPT, IndexFile, parse_index_page
 from ...wanted.pip_settings import pip_settings
 from .sdist import no_sdist
 

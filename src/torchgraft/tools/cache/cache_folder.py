@@ -15,11 +15,10 @@ from pathlib import Path
 
 from ...consumer.ownership import foreign_place
 from ...errors import quoted
-from ...file_lock import is_file_locked, remove_lock_file
 from ...files import is_folder, names_in
 from ...hook.cache_sweep import below, size_of
 from ...hook.source_lock import source_of_lock
-from ...own_files import remove_in_one_step
+from ...own_files import is_file_locked, remove_in_one_step, remove_lock_file
 from ...prebuilt.inspect import UnfitError
 from ...prebuilt.store import read_about
 from ...values import dataclass

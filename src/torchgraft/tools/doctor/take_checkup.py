@@ -24,8 +24,7 @@ from ...model.hardware_values import Hardware
 from ...model.observation import FrontEndName, Hook, Snapshot
 from ...model.source_tree import Project, SetupScript
 from ...programs import ask_program, find_programs
-from ...settings.choices import Cuda
-from ...settings.config import VARIABLE_PREFIX, Config
+from ...settings.config import VARIABLE_PREFIX, Config, Cuda
 from ...settings.sources import Settings, take_shell_settings
 from ..cache.cache_folder import read_cache_state
 from ..front_end_settings import find_front_end_settings

@@ -29,8 +29,7 @@ from ...model.observation import Hook, Way
 from ...own_files import write_own_file
 from ...prebuilt.plan_prebuilt import plan_prebuilt
 from ...programs import find_programs, take_answer
-from ...settings.choices import CompilerCaching, UsePrebuilt
-from ...settings.config import variable_name
+from ...settings.config import CompilerCaching, UsePrebuilt, variable_name
 from ...settings.sources import Settings, take_settings
 from ...settings.tables import Prebuilt
 from ...untrusted import json_table, table

@@ -13,7 +13,7 @@ from ...codec import json_text
 from ...errors import ConfigError, PlanError
 from ...model.torch_values import requirement_of, torch_among
 from ...project.read_project import read_project
-from ...settings.choices import Cuda
+from ...settings.config import Cuda
 from ...settings.sources import Settings, take_settings
 from ...untrusted import table, text_of
 from ..shared_options import bad_argument, folder_argument
