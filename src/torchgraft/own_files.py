@@ -1,4 +1,4 @@
-"""Files and folders that torchgraft makes for itself: nobody else may enter one, or see half of it."""
+"""Files and folders that torchgraft makes for itself: nobody else may enter one, or see half of it; and their locks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+_POLL_S = 0.05
 
 
 def make_own_folder(folder: Path) -> None:
@@ -94,8 +96,6 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
-
-_POLL_S = 0.05
 
 
 class FileLock:

@@ -4,5 +4,3 @@ May not look for torch. For others: `hardware` (what the machine has), `plan_com
 `plan_needs` (whether anything is needed at all), `plan_facts` (what is known, for rules, templates and the vocabulary),
 `cuda_home` (put a toolkit together), and for rules about gcc `plan_toolkit` and `plan_compilers`.
 """
-
-from __future__ import annotations

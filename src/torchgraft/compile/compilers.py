@@ -1,4 +1,4 @@
-"""The pairs of a C and a C++ compiler that nvcc and torch could use, with the C library whose headers they take.
+"""The compilers beside nvcc: pairs of a C and a C++ compiler, homes of ROCm that have hipcc, and oneAPI's icpx.
 
 May not choose one, nor compile anything.
 """
@@ -30,6 +30,14 @@ _VERSION = re.compile(r"^\d+(?:\.\d+)*$", re.MULTILINE)
 _TIMEOUT_S = 5.0
 _GLIBC = re.compile(r"glibc (\d+\.\d+)")
 _GLIBC_MACROS = re.compile(r"^#define __GLIBC(|_MINOR)__ (\d+)$", re.MULTILINE)
+ROCM_PLACES = ("/opt/rocm*",)
+ONEAPI_PLACES = ("/opt/intel/oneapi",)
+_HIPCC = "hipcc"
+_WHEEL = "_rocm_sdk_core"  # of the distribution rocm-sdk-core, which has a whole toolkit
+_ROCM_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?")
+_VERSION_FILES = (".info/version", ".info/version-dev", ".info/version-hip-libraries", "share/rocm/version")
+_ICPX = "icpx"
+_MOST_PARENTS = 5
 
 
 def find_compilers(variables: Mapping[str, str], path: str) -> tuple[HostCompiler, ...]:
@@ -177,17 +185,6 @@ def _libc_of(compiler: str, variables: Mapping[str, str]) -> str:
     return f"{said['']}.{said['_MINOR']}" if len(said) == len(("major", "minor")) else ""
 
 
-ROCM_PLACES = ("/opt/rocm*",)
-ONEAPI_PLACES = ("/opt/intel/oneapi",)
-
-_HIPCC = "hipcc"
-_WHEEL = "_rocm_sdk_core"  # of the distribution rocm-sdk-core, which has a whole toolkit
-_VERSION = re.compile(r"(\d+\.\d+(?:\.\d+)?)")
-_VERSION_FILES = (".info/version", ".info/version-dev", ".info/version-hip-libraries", "share/rocm/version")
-_ICPX = "icpx"
-_MOST_PARENTS = 5
-
-
 def find_rocm(
     variables: Mapping[str, str], *, search_paths: tuple[str, ...] = (), places: tuple[str, ...] = ROCM_PLACES
 ) -> tuple[RocmToolkit, ...]:
@@ -228,9 +225,9 @@ def _rocm_candidates(
 def _rocm_version(home: Path) -> str:
     """Return the version (6.4.1) that a home's files say; "" where there are none, as in Debian's /usr."""
     for name in _VERSION_FILES:
-        match = _VERSION.match(read_text(home / name).strip())
+        match = _ROCM_VERSION.match(read_text(home / name).strip())
         if match:
-            return match[1]
+            return match[0]
     return ""
 
 

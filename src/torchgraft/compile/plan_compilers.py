@@ -1,4 +1,4 @@
-"""Which host compiler nvcc and torch use, and for which GPU architectures.
+"""Which host compiler nvcc and torch use, for which GPU architectures, and what compiles for ROCm and SYCL.
 
 May not ask a compiler or a driver: what they know is in the snapshot.
 """
@@ -25,6 +25,8 @@ from .plan_toolkit import minor_version, takes, torch_place
 _USERS = frozenset({"CC", "CXX", "CC and CXX"})
 
 _LETTERS = string.ascii_lowercase
+_CAUSAL_CONV = "kernels of causal-conv1d give wrong results on a B300, those for sm_100 are exact there"
+_NAMED = frozenset({"ROCM_HOME", "ROCM_PATH"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,6 @@ class KnownBad(NamedTuple):
     source: str
 
 
-_CAUSAL_CONV = "kernels of causal-conv1d give wrong results on a B300, those for sm_100 are exact there"
 KNOWN_BAD = (
     KnownBad(
         "13.2",
@@ -209,9 +210,6 @@ def _of_torch(torch: Torch) -> tuple[str, ...]:
 def _is_known(name: str, known: tuple[str, ...]) -> bool:
     number = name.removesuffix("+PTX").replace(".", "")
     return not known or number in known or number.rstrip(_LETTERS) in known
-
-
-_NAMED = frozenset({"ROCM_HOME", "ROCM_PATH"})
 
 
 def plan_rocm(config: Config, snapshot: Snapshot, torch: Torch) -> Compiling:

@@ -3,5 +3,3 @@
 May not know a topic's inside. `run` is the beginning, a function for each kind of hook; `call` looks and decides,
 `delegate` runs the wrapped backend. For others: `plan` and `plan_text`, `snapshot`, `source_lock` (a tree's notes).
 """
-
-from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A fixed place to build in, for source trees that are copies for one build: each has another folder.
+"""Where a build works: what it makes is in a folder of its own until it is finished, and the place may be a fixed one.
 
 sccache knows what nvcc makes by the real path of the source, and by the paths of what it includes: links and relative
 paths do not help. May not touch the tree that was given.
@@ -22,6 +22,9 @@ from ..model.decision import Plan
 from ..own_files import FileLock, is_file_locked, make_own_folder
 from .call import Call
 from .delegate import delegate_variables
+
+_DRAFT = ".torchgraft-"
+_DRAFT_LOCKED_S = 2  # a draft of a hook that lives is locked by then
 
 
 @contextlib.contextmanager
@@ -76,10 +79,6 @@ def _link(link: Path, target: Path) -> None:
     make_own_folder(link.parent)
     link.unlink(missing_ok=True)
     link.symlink_to(target)
-
-
-_DRAFT = ".torchgraft-"
-_DRAFT_LOCKED_S = 2  # a draft of a hook that lives is locked by then
 
 
 def hand_on(draft: Path, directory: str) -> None:

@@ -4,5 +4,3 @@ May not read the front end's words. Others use the `plan_` modules in the order 
 `plan_way`, `plan_requirements`, `plan_problems`; and what carries them out: `graft`, `late_install`,
 `without_torch`.
 """
-
-from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Make a graft: the folder of links that the plan names.
+"""Make links for the build environment: to the consumer's torch as the plan names them, and to bytecode that is kept.
 
-May not choose links, nor write anywhere but in the cache folder.
+May not choose links.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from ..own_files import made_in_one_step, make_own_folder, remove_in_one_step
 
 if sys.platform == "win32":
     from _winapi import CreateJunction
+PART = "bytecode"
+_FOLDER = "__pycache__"
 
 
 def link_graft(graft: Graft, *, trusted: Iterable[str] = ()) -> Path:
@@ -128,10 +130,6 @@ def _link(path: Path, target: str) -> None:
             shutil.copyfile(target, path)
         return
     path.symlink_to(target)
-
-
-PART = "bytecode"
-_FOLDER = "__pycache__"
 
 
 def link_bytecode(prefix: Path, cache_folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whether libraries link: what modules need of torch, what its libraries define, and the verdict.
+"""Whether libraries link: what modules need of torch, what its libraries define, what is loaded with what, the verdict.
 
 May not look at a file: every type here is frozen, keyword-only, and round-trips through JSON (see `codec`).
 

@@ -4,5 +4,3 @@ May not import a room, or ask anything of the interpreter that runs it. Every ty
 JSON. Anybody may use all of it: `observation` with `source_tree` and `hardware_values`, `decision`,
 `torch_values`, `wheel_values`.
 """
-
-from __future__ import annotations

@@ -3,5 +3,3 @@
 May not compile. Others use `plan_prebuilt` (which are tried) and `take` (fetches one that fits); `download` is for
 whatever else is fetched.
 """
-
-from __future__ import annotations

@@ -1,37 +1,35 @@
-"""Which prebuilt wheels are tried before anything is compiled.
+"""Which wheels are tried before anything is compiled: those of the maintainer, and those kept by a build before.
 
-May not ask a server: what is planned here is shown before it is downloaded.
+May not ask a server: what is planned here is shown before it is downloaded. Nor look at the source tree or the machine
+(see `store_key`): a wheel is kept where all that is known to decide one can be told; better compiled twice than wrong.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from packaging.utils import canonicalize_name
 
+from ..codec import to_json
+from ..compile.plan_compiler_cache import SWITCH
 from ..compile.plan_facts import Facts
-from ..model.decision import Planned, PlannedPrebuilt
-from ..model.observation import Hook, Snapshot, Way
-from ..settings.config import Config, UsePrebuilt
+from ..model.decision import Compiling, Planned, PlannedPrebuilt, PlannedStore, PlannedVariable
+from ..model.observation import Hook, Rule, Snapshot, Way
+from ..model.torch_values import Knowledge, Origin, Torch
+from ..settings.config import Config, Storing, UsePrebuilt
 from ..settings.kinds import filled, template_names
+from ..settings.vocabulary import JOB_VARIABLES
 
 if TYPE_CHECKING:
     from ..settings.tables import Prebuilt
-import dataclasses
-import hashlib
-import json
-from collections.abc import Iterator
 
-from ..codec import to_json
-from ..compile.plan_compiler_cache import SWITCH
-from ..model.decision import Compiling, PlannedStore, PlannedVariable
-from ..model.observation import Rule
-from ..model.torch_values import Knowledge, Origin, Torch
-from ..settings.config import Storing
-from ..settings.vocabulary import JOB_VARIABLES
 
 CLIENT = "urllib3>=2.3"
 # The ask for it too: what compiling lacks is no reason to stop there.
@@ -42,6 +40,28 @@ _IDENTITY = ("name", "version")
 _ROW = re.compile(r"\\?(?P<digest>[0-9a-fA-F]{64}) [ *](?P<file>.+)")
 # As BSD writes it, and `sha256sum --tag`.
 _BSD_ROW = re.compile(r"\\?SHA256 \((?P<file>.+)\) = (?P<digest>[0-9a-fA-F]{64})")
+# What is in a stored wheel, and what its key is made of: another number, another key.
+STORE_FORMAT = 1
+# Settings that say how fast, how loud or where, and what finishing a wheel does each time anew.
+_IDLE_SETTINGS = frozenset(
+    {
+        *("cache_age_s", "cache_dir", "cache_size_bytes", "compiler_cache", "consumer", "guard", "link_check", "log"),
+        *("jobserver", "precompiled_headers", "progress"),
+        *("max_jobs", "memory_per_job", "origins", "prebuilt", "require_hashes", "runtime_torch", "sbom", "store"),
+        *("store_token", "store_write", "stored", "timeout_s", "told_torch", "trust", "use_prebuilt"),
+    }
+)
+# Variables of the plan that decide how fast, or name places of which other facts say what is there.
+IDLE_VARIABLES = frozenset(
+    {
+        *("CC", "CCACHE_BASEDIR", "CCACHE_NOHASHDIR", "CMAKE_BUILD_PARALLEL_LEVEL", "CUDACXX", "CUDAToolkit_ROOT"),
+        *("CMAKE_CUDA_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER", "CMAKE_C_COMPILER_LAUNCHER", "CUDA_HOME"),
+        *("CUDA_PATH", "CXX", "DIST_EXTRA_CONFIG", "MAX_JOBS", "NVCC_THREADS", "PYTHONDONTWRITEBYTECODE", "Torch_DIR"),
+        *("SCCACHE_IGNORE_SERVER_IO_ERROR", "TORCH_EXTENSION_SKIP_NVCC_GEN_DEPENDENCIES", SWITCH, *JOB_VARIABLES),
+    }
+)
+# What carries the hooks, and changes without changing what is built.
+OWN_DISTRIBUTIONS = frozenset({"torchgraft", "pyproject-hooks", "psutil", "urllib3"})
 
 
 def parse_hashes(text: str) -> dict[str, str]:
@@ -119,30 +139,6 @@ def _with_hash(planned: PlannedPrebuilt, file: str, snapshot: Snapshot) -> Plann
     if digest is None:
         return replace(planned, refused=f"{file} does not name {planned.file}")
     return replace(planned, sha256=(digest,))
-
-
-# What is in a stored wheel, and what its key is made of: another number, another key.
-STORE_FORMAT = 1
-# Settings that say how fast, how loud or where, and what finishing a wheel does each time anew.
-_IDLE_SETTINGS = frozenset(
-    {
-        *("cache_age_s", "cache_dir", "cache_size_bytes", "compiler_cache", "consumer", "guard", "link_check", "log"),
-        *("jobserver", "precompiled_headers", "progress"),
-        *("max_jobs", "memory_per_job", "origins", "prebuilt", "require_hashes", "runtime_torch", "sbom", "store"),
-        *("store_token", "store_write", "stored", "timeout_s", "told_torch", "trust", "use_prebuilt"),
-    }
-)
-# Variables of the plan that decide how fast, or name places of which other facts say what is there.
-IDLE_VARIABLES = frozenset(
-    {
-        *("CC", "CCACHE_BASEDIR", "CCACHE_NOHASHDIR", "CMAKE_BUILD_PARALLEL_LEVEL", "CUDACXX", "CUDAToolkit_ROOT"),
-        *("CMAKE_CUDA_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER", "CMAKE_C_COMPILER_LAUNCHER", "CUDA_HOME"),
-        *("CUDA_PATH", "CXX", "DIST_EXTRA_CONFIG", "MAX_JOBS", "NVCC_THREADS", "PYTHONDONTWRITEBYTECODE", "Torch_DIR"),
-        *("SCCACHE_IGNORE_SERVER_IO_ERROR", "TORCH_EXTENSION_SKIP_NVCC_GEN_DEPENDENCIES", SWITCH, *JOB_VARIABLES),
-    }
-)
-# What carries the hooks, and changes without changing what is built.
-OWN_DISTRIBUTIONS = frozenset({"torchgraft", "pyproject-hooks", "psutil", "urllib3"})
 
 
 def plan_store(  # noqa: PLR0913 - all that decides a wheel

@@ -1,7 +1,8 @@
 """The wheel store: wheels as the delegate made them, in folders and on servers, by the keys of what decides them.
 
 May not decide what that is, nor finish a wheel: record, guard and link check are made anew for who gets one. A store
-that fails is no error: the wheel can be compiled.
+that fails is no error: the wheel can be compiled. Servers are asked with what comes with Python; no redirect is
+followed, which would show a token to somebody else, and no address is said, which may hold a password.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ ABOUT = "about.json"
 _LARGEST_ABOUT_BYTES = 100_000
 _LARGEST_WHEEL_BYTES = 4_000_000_000
 _CHUNK_BYTES = 1 << 20
+_SILENCE_S = 15.0
+TOTAL_S = 900.0
 
 
 def take_stored(plan: Plan, key: str, folder: Path, prepared: Path | None, *, token: str = "") -> Path | None:
@@ -209,11 +212,6 @@ def _is_server(place: str) -> bool:
 
 def _say(place: str, what: str) -> None:
     say(shown(f"torchgraft: the store {without_secrets(place)} {what}"))
-
-
-_SILENCE_S = 15.0
-TOTAL_S = 900.0
-_CHUNK_BYTES = 1 << 20
 
 
 class StoreServerError(Exception):

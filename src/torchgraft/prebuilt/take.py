@@ -1,44 +1,41 @@
-"""Fetch a wheel that is built already, and the digests of some.
+"""Fetch a wheel that is built already: by its address, or by the page of an index (PEP 503, 691); and digests of some.
 
 May not judge one, nor finish it. What does not fit is no error, since the wheel can be compiled.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urljoin
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from ..files import open_file
 from ..model.decision import PlannedPrebuilt
 from ..model.source_tree import HashFile
 from ..model.torch_values import Torch
 from ..settings.config import Config, UsePrebuilt
+from ..untrusted import json_table, parse_version, split_address, table, tables, text_of
+from ..values import dataclass
 from ..wheel.archive import WheelChanges, rewrite_wheel
 from .plan_prebuilt import parse_hashes
 
 if TYPE_CHECKING:
     from packaging.tags import Tag
-import contextlib
-from collections.abc import Iterable, Iterator
-from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urljoin
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-
-from ..untrusted import json_table, parse_version, split_address, table, tables, text_of
-from ..values import dataclass
-
-if TYPE_CHECKING:
-    from packaging.tags import Tag
 
 _LARGEST_HASHES_BYTES = 10_000_000
 _LARGEST_PAGE_BYTES = 100_000_000
 _HASHES_S = 60
+# As pip asks.
+ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 
 class RefusedError(Exception):
@@ -105,7 +102,6 @@ def read_listed(wheel: PlannedPrebuilt, folder: Path, tags: Mapping[Tag, int], s
     """
     from .connections import asking
     from .download import Limits, download, may_lead
-    from .take import ACCEPT, choose_wheel, parse_index_page
 
     page = folder / "page"
     limits = Limits(total_s=_HASHES_S, largest_bytes=_LARGEST_PAGE_BYTES)
@@ -157,10 +153,6 @@ def _expected(wheel: PlannedPrebuilt, folder: Path, silent: set[str]) -> tuple[s
     if found is None:
         raise RefusedError(f"{wheel.hashes} does not name {wheel.file}")
     return (found,)
-
-
-# As pip asks.
-ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 
 @dataclass(frozen=True, kw_only=True)

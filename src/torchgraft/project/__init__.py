@@ -3,5 +3,3 @@
 May not run any of it, nor know how the wheel is made. For others: `read_project` (the whole tree), `setup_script` (a
 setup.py's syntax tree), `extension_options` (what it tells compilers), `cmake` (who looks for torch).
 """
-
-from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The settings: one dataclass that feeds the parsers of all three sources, the JSON schema and the reference page.
+"""The settings and their words: one dataclass that feeds the parsers of all sources, the schema and the reference page.
 
 May not read files or variables. To add a setting, add a field, and say what it does in `docs/settings_texts.py`.
 """
@@ -19,6 +19,9 @@ from .kinds import Kind, ListKind, choice, flag_or
 
 if TYPE_CHECKING:
     from .tables import Prebuilt, Tables, When
+
+TABLE = "torchgraft"
+VARIABLE_PREFIX = "TORCHGRAFT_"
 
 
 class Provide(enum.Enum):
@@ -108,10 +111,6 @@ class Showing(enum.Enum):
     OFF = "off"
     TTY = "tty"
     LOG = "log"
-
-
-TABLE = "torchgraft"
-VARIABLE_PREFIX = "TORCHGRAFT_"
 
 
 class Source(enum.Enum):

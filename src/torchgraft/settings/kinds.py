@@ -1,6 +1,7 @@
 """The kinds of values that a setting may have: how TOML and text become them, and what schema and docs say.
 
-May not know any setting.
+Texts with facts in them are parsed strictly and filled by name: `str.format` could reach attributes of our values. May
+not know any setting, nor the value of a fact: `compile.plan_facts` does.
 """
 
 from __future__ import annotations
@@ -21,6 +22,17 @@ from ..untrusted import parse_requirement, parse_specifier, parse_version
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _UNITS = {"KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
+# In this order: doubled braces stand for one, a name in braces for a fact, and a brace that is left is a mistake.
+_TOKEN = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_]*)\}|[{}]")
+_DOUBLED = {"{{": "{", "}}": "}"}
+# What texts may have between braces; of the machine that compiles, what is known only when it does.
+OF_MACHINE = ("jobs", "cuda_home", "nvcc", "cuda_architectures")
+# An address is the same on each machine that has the same torch.
+ADDRESS_FACTS = (
+    *("torch", "torch_minor", "torch_digits", "torch_local", "accelerator", "cuda", "cuda_major", "cuda_digits"),
+    *("hip", "cxx11abi", "python", "python_minor", "abi", "platform", "machine", "name", "version"),
+)
+FACTS = (*ADDRESS_FACTS, *OF_MACHINE)
 
 
 class ValueProblem(Exception):  # noqa: N818 - never leaves the settings: it becomes a Problem
@@ -219,8 +231,6 @@ def _duration(data: object) -> int:
 
 
 def _variables(data: object) -> Mapping[str, str]:
-    from .kinds import FACTS, template_fault
-
     if not isinstance(data, dict):
         raise ValueProblem("a table of strings")
     for name, value in data.items():
@@ -272,21 +282,6 @@ VARIABLES = Kind(
     lambda: {"type": "object", "additionalProperties": {"type": "string"}},
     no_text="a name after it, as in -C torchgraft.env.NAME=VALUE",
 )
-
-
-# In this order: doubled braces stand for one, a name in braces for a fact, and a brace that is left is a mistake.
-_TOKEN = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_]*)\}|[{}]")
-_DOUBLED = {"{{": "{", "}}": "}"}
-
-
-# What texts may have between braces; of the machine that compiles, what is known only when it does.
-OF_MACHINE = ("jobs", "cuda_home", "nvcc", "cuda_architectures")
-# An address is the same on each machine that has the same torch.
-ADDRESS_FACTS = (
-    *("torch", "torch_minor", "torch_digits", "torch_local", "accelerator", "cuda", "cuda_major", "cuda_digits"),
-    *("hip", "cxx11abi", "python", "python_minor", "abi", "platform", "machine", "name", "version"),
-)
-FACTS = (*ADDRESS_FACTS, *OF_MACHINE)
 
 
 def template_fault(text: str, known: Collection[str]) -> str:

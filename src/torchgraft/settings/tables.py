@@ -27,6 +27,14 @@ from .kinds import (
     template_fault,
 )
 
+# Of a regular expression: as often as it likes.
+_REPEAT = r"[*+]|\{\d*,\d*\}"
+_MOST_REPEATS = 3
+# Where files are taken from. What is no HTTPS is on this machine: wheels are tried there before they are published.
+_OPEN_ADDRESS = r"https://[^/\s]|file:///[^/\s]|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?/"
+ACCELERATORS = ("cuda", "rocm", "xpu", "cpu")
+_FALSE = frozenset({"", "n", "no", "off", "false", "f"})
+
 
 def one_or_more(name: str, parse: Callable[[object], tuple[str, ...]], **item: Any) -> Kind:
     """Return the kind of a string or a list of some."""
@@ -45,11 +53,6 @@ def some_of(known: tuple[str, ...]) -> Kind:
 
     name = " | ".join(f'"{word}"' for word in known) + ", or a list of them"
     return one_or_more(name, parse, enum=list(known))
-
-
-# Of a regular expression: as often as it likes.
-_REPEAT = r"[*+]|\{\d*,\d*\}"
-_MOST_REPEATS = 3
 
 
 def _pattern(data: object) -> str:
@@ -83,10 +86,6 @@ def _conditions(data: object) -> Mapping[str, str | bool]:
         if not isinstance(value, bool):
             _pattern(value)
     return MappingProxyType(dict(data))
-
-
-# Where files are taken from. What is no HTTPS is on this machine: wheels are tried there before they are published.
-_OPEN_ADDRESS = r"https://[^/\s]|file:///[^/\s]|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?/"
 
 
 def _template(data: object) -> str:
@@ -134,10 +133,6 @@ CONDITIONS = Kind(
     _conditions,
     lambda: {"type": "object", "minProperties": 1, "additionalProperties": {"type": ["boolean", "string"]}},
 )
-
-
-ACCELERATORS = ("cuda", "rocm", "xpu", "cpu")
-_FALSE = frozenset({"", "n", "no", "off", "false", "f"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
-"""Where the arguments and variables of a front end name requirements: as text, in files, in groups.
+"""Where a front end's command names requirements: as text, in files, in groups; and what a tool was installed with.
 
-May open no file but pip's settings, which name others. One function for each front end.
+May not resolve anything, nor raise: what cannot be read becomes a sentence. One function for each front end.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from ..untrusted import find_toml, json_table, read_toml, strings, table, tables
 from .local_projects import LocalProjects
 from .tool_tables import list_hatch, tool_table
 from .torch_lines import Line
+
+_LARGEST_BYTES = 10_000_000
 
 
 class Sources(NamedTuple):
@@ -188,9 +190,6 @@ def _split_commas(text: str) -> Iterator[str]:
             yield text[start:place]
             start = place + 1
     yield text[start:]
-
-
-_LARGEST_BYTES = 10_000_000
 
 
 def read_receipts(tools: Sequence[Path], faults: list[str], key: str) -> Iterator[Line]:

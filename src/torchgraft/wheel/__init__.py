@@ -4,5 +4,3 @@ May not judge whether it links. Others use `plan_finishing` (what is decided), `
 a wheel, and written down about it), `metadata`, `run_paths`, `guard` and `archive` (what changes it). `guarding` is the
 module that is put into guarded wheels, and has the commands that cure them.
 """
-
-from __future__ import annotations
