@@ -38,7 +38,6 @@ def run_child(
 
     :param each_line: is given every line of output, and returns what is passed on of it; very long ones come in parts
     :param locks: descriptors of locks that stay locked until it has ended
-    :param timeout_s: None for as long as it takes
     :raises subprocess.TimeoutExpired: if it takes longer
     """
     _flush()

@@ -42,10 +42,7 @@ _REFUSALS = {
 
 
 def refusal(error: Exception, *written: Path) -> Problem | None:
-    """Return what the machine has refused; None for an error that may be a fault of our own.
-
-    :param written: the folders that were being written to, where the error does not say
-    """
+    """Return what the machine refused, in `written` if it names no place; None for what may be our own fault."""
     number, place, said = (error.errno, error.filename, error.strerror) if isinstance(error, OSError) else (None,) * 3
     if isinstance(error, MemoryError):
         number, said = errno.ENOMEM, "out of memory"
@@ -92,11 +89,7 @@ def disk_text(path: Path) -> str:
 def with_disks(
     problem: Problem, written: Iterable[Path], *, source: Path | None = None, cache_folder: Path | None = None
 ) -> Problem:
-    """Return a problem of a full disk with the file systems that are full, and for each what moves it.
-
-    :param written: what may have been written to
-    :param source: the tree that is built
-    """
+    """Return a problem of a full disk with the file systems that are full, and for each what moves it."""
     free = {place: _free_bytes(place) for place in dict.fromkeys(written)}
     full = [place for place in free if free[place] < _LITTLE_BYTES] or [min(free, key=lambda place: free[place])]
     disks = dict.fromkeys(map(disk_text, full))

@@ -35,10 +35,7 @@ def fill_streams() -> None:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Return a file that is opened for reading; a pipe is not waited for, and no device is read.
-
-    :raises OSError: if it cannot be opened, or is no regular file
-    """
+    """Return a file opened for reading, waiting for no pipe; raise OSError if it cannot be, or is no regular file."""
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # what a folder is, opening it says
         raise OSError(None, "it is no regular file")
@@ -46,10 +43,7 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def read_whole(path: Path, limit_bytes: int) -> bytes:
-    """Return the content of a file.
-
-    :raises UnreadableError: if it cannot be read, or is larger
-    """
+    """Return the content of a file; raise UnreadableError if it cannot be read, or is larger."""
     try:
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -67,10 +61,7 @@ def read_whole(path: Path, limit_bytes: int) -> bytes:
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 digest of a file.
-
-    :raises OSError: if it cannot be read
-    """
+    """Return the SHA-256 digest of a file; raise OSError if it cannot be read."""
     import hashlib
 
     total = hashlib.sha256()

@@ -28,8 +28,6 @@ def private_folder(is_ours: Callable[[Path], bool], *, within: str = "") -> Path
     """Return a temporary folder that only we can enter: the same one every time, so that locks in it are of use.
 
     Who has made it before us would own it: then another one is made, and removed as this process ends.
-
-    :param within: where it is; "" where temporary files are
     """
     import tempfile
 
@@ -48,10 +46,7 @@ def private_folder(is_ours: Callable[[Path], bool], *, within: str = "") -> Path
 
 @contextlib.contextmanager
 def made_in_one_step(folder: Path) -> Iterator[Path]:
-    """Yield a draft beside a folder, which becomes that folder afterwards: other builds see all of it, or nothing.
-
-    :raises OSError: if it cannot be made, or there is one already
-    """
+    """Yield a draft that becomes a folder afterwards: builds see all of it, or none; raise OSError if there is one."""
     import shutil
     import tempfile
 
@@ -82,10 +77,7 @@ def remove_in_one_step(folder: Path) -> None:
 
 
 def write_own_file(path: Path, text: str) -> None:
-    """Write a file in one step: other builds read it.
-
-    :raises OSError: if it cannot be written
-    """
+    """Write a file in one step: other builds read it; raise OSError if it cannot be written."""
     make_own_folder(path.parent)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     draft.write_text(text, encoding="utf-8")
@@ -109,10 +101,7 @@ class FileLock:
         self.descriptor: int | None = None
 
     def acquire(self, *, timeout_s: float) -> bool:
-        """Return whether the lock was had within a time; 0 asks once.
-
-        :raises OSError: if there is no place for the file, or its file system has no locks
-        """
+        """Return whether the lock was had in a time, 0 asks once; raise OSError if there is no place, or no locks."""
         until = time.monotonic() + timeout_s
         while True:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -174,10 +163,7 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def _try(descriptor: int) -> bool:
-    """Return whether the lock was free. The descriptor is closed on errors.
-
-    :raises OSError: if the file system has no locks
-    """
+    """Return whether the lock was free; close the descriptor, and raise OSError, if the file system has no locks."""
     try:
         if sys.platform == "win32":
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)

@@ -66,8 +66,6 @@ def take_answer(
     """Return what a command prints, or why it cannot be run.
 
     That it fails is no fault: nvcc does in many ways after it has answered.
-
-    :param folder: where it runs
     """
     try:
         # A session of its own: a wrapper script's child would otherwise outlive it, and hold the pipe open.

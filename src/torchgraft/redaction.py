@@ -81,10 +81,7 @@ def redacted(text: str, names: Names) -> str:
 
 
 def redacted_json(data: Any, names: Names | None, key: str = "") -> Any:
-    """Return what the json module writes, every string redacted; only without secrets, where no names are given.
-
-    :param key: what it is called
-    """
+    """Return what the json module writes under a key, every string redacted; without names only without secrets."""
     if isinstance(data, str):
         text = shown_value(key, data)
         return text if names is None else redacted(text, names)

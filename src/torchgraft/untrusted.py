@@ -31,10 +31,7 @@ _DEEP_KEY = r"(?:\.[^,\n=\[\]{}.]*){300}"
 
 
 def load_toml(text: str) -> Mapping[str, Any]:
-    """Return what stands in TOML.
-
-    :raises ValueError: if it does not parse, is nested too deeply, or has a number of thousands of digits
-    """
+    """Return what stands in TOML; raise ValueError if it does not parse, is too deep, or a number has thousands of digits."""
     # What parses them takes memory by the square of their parts: a gigabyte for a file of 30 kB.
     if re.search(_DEEP_KEY, text):
         raise ValueError("nested too deeply")
@@ -45,10 +42,7 @@ def load_toml(text: str) -> Mapping[str, Any]:
 
 
 def read_toml(path: Path) -> Mapping[str, Any]:
-    """Return what stands in a TOML file.
-
-    :raises UnreadableError: if it cannot be read, or does not parse
-    """
+    """Return what stands in a TOML file; raise UnreadableError if it cannot be read, or does not parse."""
     return parse_toml(read_whole(path, _LARGEST_TOML_BYTES))
 
 
@@ -61,10 +55,7 @@ def find_toml(path: Path) -> Mapping[str, Any]:
 
 
 def parse_toml(content: bytes) -> Mapping[str, Any]:
-    """Return what stands in TOML.
-
-    :raises UnreadableError: if it does not parse
-    """
+    """Return what stands in TOML; raise UnreadableError if it does not parse."""
     try:
         return load_toml(content.decode("utf-8-sig"))
     except ValueError as error:
@@ -138,10 +129,7 @@ def parse_requirement(text: str) -> Requirement:
 
 
 def parse_specifier(text: str) -> SpecifierSet:
-    """Return specifiers of versions, as `parse_requirement` does.
-
-    :raises InvalidSpecifier: if they are none
-    """
+    """Return specifiers of versions, as `parse_requirement` does; raise InvalidSpecifier if they are none."""
     if text.count(",") > _MOST_BOUNDS:
         raise InvalidSpecifier("they have too many bounds")
     return SpecifierSet(text)

@@ -54,7 +54,6 @@ def held_in_job(process: int, kernel32: Any = None) -> Iterator[None]:
     process is on its own.
 
     :param process: its number; it is a Python, which starts nothing before it is held
-    :param kernel32: the system's library
     """
     if kernel32 is None and sys.platform == "win32":
         kernel32 = ctypes.WinDLL("kernel32")

@@ -88,8 +88,6 @@ def header_flags(compilation: Compilation, *, folder: str, header: str) -> tuple
 
     Left out is what differs from module to module, or from build to build, and is not about headers of others: the
     name of the module, and what the folder of the source tree is called in debug information.
-
-    :param folder: where it is compiled
     """
     return tuple(
         flag for flag in compilation.flags if not flag.startswith(_OF_MODULE) and not _is_of_tree(flag, folder, header)

@@ -45,10 +45,7 @@ def fixed_folder() -> Path:
 
 
 def through_cache(plan: Plan, variables: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Return the variables of the delegate with which its compilers are called through the plan's cache.
-
-    :param folder: where scripts are kept that call a compiler through a cache
-    """
+    """Return the delegate's variables by which its compilers are called through the plan's cache, by scripts."""
     cache = plan.compiler_cache
     if cache is None:
         return dict(variables)
@@ -89,10 +86,7 @@ def plain_compiler(variables: Mapping[str, str]) -> Path | None:
 
 
 def _fault(cache: str, compilers: Mapping[str, Path | None], variables: Mapping[str, str]) -> str:
-    """Return why a cache cannot be used, going by what it does with a file of one line; "" if it can.
-
-    :param compilers: by the endings of what they compile
-    """
+    """Return why a cache cannot be used with compilers (by the endings of their sources), by trying; "" if it can."""
     folder = fixed_folder()  # the files stay, so that they are found in the cache the next time
     for ending, compiler in compilers.items():
         if compiler is None:
@@ -113,10 +107,7 @@ def _fault(cache: str, compilers: Mapping[str, Path | None], variables: Mapping[
 
 
 def compiler_script(folder: Path, template: str, compiler: Path, **words: str) -> Path:
-    """Return the script that stands for a compiler, made if it is not there.
-
-    :param template: its text, with {state}, {compiler} and these words
-    """
+    """Return the script for a compiler, made if it is not there of a template with {state}, {compiler} and `words`."""
     facts = compiler.stat()
     state = f"{real(compiler)!a} {facts.st_size} {facts.st_mtime_ns}"
     quoted_words = {name: quote(word) for name, word in words.items()}

@@ -72,10 +72,7 @@ def machine_libc() -> str:
 def with_libc(
     compilers: tuple[HostCompiler, ...], variables: Mapping[str, str], *, machine: str
 ) -> tuple[HostCompiler, ...]:
-    """Return compilers with the glibc whose headers they take: conda's have older ones of their own.
-
-    :param machine: the release of the machine's; nobody is asked where it clashes with nothing
-    """
+    """Return compilers with the glibc whose headers they take (conda's is old), where the machine's may clash."""
     if first_cuda(machine) is None:
         return compilers
     return tuple(replace(c, libc=_libc_of(c.cxx, variables)) if c.name else c for c in compilers)
@@ -191,9 +188,6 @@ def find_rocm(
     """Return the homes that have hipcc: those that the user named, AMD's wheels, that of PATH, then the usual places.
 
     torch looks in the same order (torch/utils/cpp_extension.py, `_find_rocm_home`).
-
-    :param search_paths: where distributions are looked for
-    :param places: patterns of homes
     """
     found: dict[str, RocmToolkit] = {}
     for home, source in _rocm_candidates(variables, search_paths, places):
@@ -232,10 +226,7 @@ def _rocm_version(home: Path) -> str:
 
 
 def find_sycl(variables: Mapping[str, str], *, places: tuple[str, ...] = ONEAPI_PLACES) -> tuple[SyclCompiler, ...]:
-    """Return each icpx once: those on PATH, those that oneAPI's variables name, those of the usual place.
-
-    :param places: folders of whole oneAPI installations, which hold compiler/2025.1/bin/icpx
-    """
+    """Return each icpx once: those on PATH, those that oneAPI's variables name, those of the usual place."""
     found: dict[str, SyclCompiler] = {}
     for path, source, on_path in _sycl_candidates(variables, places):
         if is_file(path) and real(path) not in found:

@@ -125,10 +125,7 @@ def _load(names: tuple[str, ...]) -> ctypes.CDLL | None:
 
 @contextlib.contextmanager
 def opened_nvml(names: tuple[str, ...] = NVML_NAMES) -> Iterator[ctypes.CDLL | None]:
-    """Yield NVIDIA's management library, ready to be asked; None where it is not there, or does not start.
-
-    :raises AttributeError: if it lacks a function
-    """
+    """Yield NVIDIA's management library, None where it does not start; raise AttributeError if it lacks a function."""
     library = _load(names)
     if library is None or library.nvmlInit_v2() != 0:
         yield None

@@ -117,9 +117,7 @@ def take_hardware(  # noqa: PLR0913 - each is another thing to look for
 ) -> Hardware:
     """Return what the machine offers to the build; without any of these needs, processors and memory alone.
 
-    :param variables: the user's
     :param search_paths: where distributions are looked for, the build environment's and the consumer's
-    :param prefixes: of both
     :param cuda: whether CUDA code is compiled, `rocm` the same by ROCm, `sycl` SYCL code
     :param gpus: whether a rule of the package is about them, `compilers` the same
     :param cudas: versions of CUDA that may be compiled for, empty where that is not known

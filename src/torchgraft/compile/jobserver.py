@@ -77,10 +77,7 @@ class Pool:
 
     @contextlib.contextmanager
     def seen(self) -> Iterator[list[Share]]:
-        """Yield the shares of the others, none of which changes meanwhile; ours is written afterwards.
-
-        :raises OSError: where that cannot be had
-        """
+        """Yield the shares of the others, which stay so until ours is written; raise OSError where they cannot be had."""
         if not self._mutex.acquire(timeout_s=_IDLE_S):
             raise TimeoutError(f"{self._mutex.path} is locked")
         try:
@@ -146,10 +143,7 @@ class BuildJobs:
 
     @contextlib.contextmanager
     def taken(self, cache_folder: Path) -> Iterator[None]:
-        """Wait for a share, and have it. Without a place for it, the build has what was planned.
-
-        :param cache_folder: builds that have it in common share a budget
-        """
+        """Wait for a share of what builds with this cache folder have; without a place for it, have what was planned."""
         try:
             try:
                 self._take(cache_folder)

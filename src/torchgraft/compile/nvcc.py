@@ -54,10 +54,7 @@ class Nvcc:
 
 
 def parse_profile(text: str, here: str) -> str | None:
-    """Return the home that an nvcc.profile names as TOP; None where that is beyond us.
-
-    :param here: the folder of nvcc
-    """
+    """Return the home that an nvcc.profile names as TOP; None where that is beyond us. `here` is the folder of nvcc."""
     match = _TOP.search(text)
     top = match[1].strip().replace("$(_HERE_)", here) if match else ""
     return top if PurePath(top).is_absolute() and "$" not in top.replace(here, "") and "\0" not in top else None

@@ -88,10 +88,7 @@ def _unusable(default: HostCompiler) -> str:
 
 
 def no_compiler(compilers: tuple[HostCompiler, ...] = ()) -> Problem:
-    """Return that there is no host compiler.
-
-    :param compilers: those that the user has set, and that cannot be used
-    """
+    """Return that there is no host compiler; none of those that the user has set can be used."""
     return Problem.of(
         code="no-compiler",
         headline="there is no C++ compiler",

@@ -43,10 +43,7 @@ class Count(NamedTuple):
 
 
 def plan_compiling(config: Config, snapshot: Snapshot, torch: Torch | None) -> Compiling:
-    """Return what this hook has to know of compilers; for metadata and sdists the toolkit alone, if there is one.
-
-    :param torch: what the build sees, or will see as far as that is certain
-    """
+    """Return what this hook has to know of compilers; for metadata and sdists the toolkit alone, if there is one."""
     hook, project = snapshot.hook, snapshot.project
     if hook is Hook.GET_REQUIRES_FOR_BUILD_SDIST or torch is None:
         return Compiling()
@@ -286,8 +283,6 @@ def plan_threads(snapshot: Snapshot, architectures: tuple[str, ...]) -> Count | 
 
     A thread is for an architecture (nvcc --help, `--threads`). Where setup.py has flags of its own for these, or the
     user has set them, how many there are is not known: then every thread counts.
-
-    :param architectures: those of TORCH_CUDA_ARCH_LIST, as they were decided
     """
     script, hardware = snapshot.project.setup_script, snapshot.hardware
     if hardware is None:

@@ -43,10 +43,7 @@ class Facts:
 
 
 def plan_facts(snapshot: Snapshot, choice: Choice, torch: Torch, compiling: Compiling) -> Facts:
-    """Return the facts that have a value in this hook.
-
-    :param torch: the one that the wheel will meet, as far as it is known
-    """
+    """Return the facts that have a value in this hook, of the torch that the wheel will meet, as far as known."""
     values = dict([*_of_torch(torch), *_of_project(snapshot), *_of_machine(compiling)])
     python = snapshot.python
     abi = python.abi

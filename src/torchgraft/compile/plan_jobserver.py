@@ -107,11 +107,7 @@ def first_jobs(budget: Budget, own: Share, others: Sequence[Share]) -> int:
 
 
 def next_jobs(budget: Budget, own: Share, others: Sequence[Share], *, unread: int, is_idle: bool) -> int:
-    """Return how many jobs a build should have: fewer, as many, or more.
-
-    :param unread: how many of them its ninja has not taken
-    :param is_idle: whether there have been such for long
-    """
+    """Return how many jobs a build should have, where its ninja has not taken `unread` of them, `is_idle` for long."""
     needy = [share for share in others if share.wants]
     if unread:
         gives = is_idle or any(share.jobs + 1 < own.jobs for share in needy)

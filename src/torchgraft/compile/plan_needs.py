@@ -34,10 +34,7 @@ def users_switch(config: Config, project: Project, variables: Mapping[str, str])
 
 
 def with_users_switch(config: Config, switched_off: str) -> Config:
-    """Return the settings with what the user has said in the package's own words: that means cuda = "off".
-
-    :param switched_off: as in `Snapshot`
-    """
+    """Return the settings with what the user has said in the package's own words: that means cuda = "off"."""
     if not switched_off:
         return config
     return replace(config, cuda=Cuda.OFF, origins={**config.origins, "cuda": switched_off})

@@ -127,10 +127,7 @@ def main() -> None:
 
 
 def _dependencies(entry: Path, *, is_whole: bool) -> str:
-    """Return the headers in it, as gcc names them in a rule of make without a precompiled one: ninja goes by that.
-
-    :param is_whole: whether those of the system are named, too
-    """
+    """Return the headers in it as gcc names them in a rule of make, with those of the system if it `is_whole`."""
     about = json.loads(read_text(entry / _ABOUT, _LARGEST_BYTES))
     folders = tuple(f"{name}/" for option, name in about["folders"] if option == "-I")
     files = [file for file in about["files"] if is_whole or file.startswith(folders)]
@@ -205,11 +202,7 @@ def _state(path: str) -> list[int]:
 
 
 def _make(compiler: str, compilation: Compilation, header: str, flags: tuple[str, ...], entry: Path) -> None:
-    """Make the header.
-
-    :raises OSError: if it cannot be made
-    :raises ValueError: if it would hold headers of the source tree
-    """
+    """Make the header; raise OSError if it cannot be made, ValueError if it would hold headers of the source tree."""
     if shutil.disk_usage(entry.parent).free < _FREE_BYTES:
         raise ValueError(f"less than {_FREE_BYTES / 1e9:g} GB are free in {entry.parent}")
     started = time.monotonic()

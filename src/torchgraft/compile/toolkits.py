@@ -118,11 +118,9 @@ def find_toolkits(  # noqa: PLR0913 - each is another place to look in
     A toolkit that is found twice keeps what the user called it by first.
 
     :param search_paths: where distributions are looked for, the consumer's and the build environment's
-    :param prefixes: of environments that conda may have made
     :param cudas: versions of CUDA that may be compiled for. Only an nvcc that would be taken for one of them is started
         (3 ms; from a network drive more), the next one where it does not; all of them where this is empty
     :param build_paths: those of `search_paths` that are the build environment's
-    :param places: patterns of homes
     :param guess: whether `prefixes`, and what is not the build environment's, are a guess
     :param trusting: who may change what is run without being named, as `who_may` returns it
     """
@@ -256,10 +254,7 @@ def _fixed_part(pattern: str) -> str:
 def _read(
     candidate: _Candidate, variables: Mapping[str, str], *, trees: Iterable[WheelTree], known: Collection[str]
 ) -> Toolkit | None:
-    """Return the toolkit of an nvcc that exists; None where it is known already.
-
-    :raises _UnusableError: if it cannot be used
-    """
+    """Return the toolkit of an nvcc, None where it is known already; raise _UnusableError if it is of no use."""
     if not os.access(candidate.nvcc, os.X_OK):
         raise _UnusableError(f"{_who(candidate, candidate.nvcc)} cannot be run: its nvcc is not executable")
     nvcc = resolve_nvcc(candidate.nvcc, variables)
@@ -322,10 +317,7 @@ def _wheel_version(tree: WheelTree) -> str | None:
 
 
 def find_wheel_trees(search_paths: tuple[str, ...], *, build_paths: Collection[str] = ()) -> tuple[WheelTree, ...]:
-    """Return each tree once, the build environment's first.
-
-    :param build_paths: those of `search_paths` that are the build environment's; the others are the consumer's
-    """
+    """Return each tree once, the build environment's first: those of its `build_paths`."""
     builds = {real(Path(path)) for path in build_paths}
     found: dict[str, WheelTree] = {}
     for site in sorted(dict.fromkeys(search_paths), key=lambda path: real(Path(path)) not in builds):

@@ -302,10 +302,7 @@ def _is_python_folder(folder: Path) -> bool:
 
 
 def site_folders(prefix: Path, names: Iterable[str]) -> tuple[Path, ...]:
-    """Return the folders that exist where an environment's distributions are, in the order of its `sys.path`.
-
-    :param names: of the folders of the Python in question, as python3.11
-    """
+    """Return the folders of distributions that exist for Pythons by name (python3.11), in the order of `sys.path`."""
     names = tuple(names)
     return unique_folders(
         [

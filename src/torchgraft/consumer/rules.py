@@ -53,7 +53,6 @@ def find_consumer(
 ) -> ConsumerFinding:
     """Return which environments the wheel may be for.
 
-    :param caller: the front end among the ancestors
     :param told: the setting: an environment or an interpreter, relative to where the front end runs
     :param torch_importable: whether the hook's own environment has torch, and not as a build requirement
     """

@@ -243,11 +243,7 @@ def _named_prefix(path: Path) -> Path | None:
 
 
 def tool_environments(command: CommandLine, folder: str, variable: Callable[[str], str | None]) -> tuple[Path, ...]:
-    """Return the environments, which need not exist, of the tools that a command of uv installs or upgrades.
-
-    :param folder: where uv runs
-    :param variable: returns one of its variables
-    """
+    """Return the environments, which need not exist, of the tools that a command of uv installs or upgrades."""
     root = joined(folder, variable("UV_TOOL_DIR") or f"{variable('XDG_DATA_HOME') or '~/.local/share'}/uv/tools")
     names: Iterable[str] = ()
     if command.words == ("tool", "install"):

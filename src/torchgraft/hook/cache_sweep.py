@@ -23,12 +23,7 @@ _DAY_S = 86_400  # what a build may take that has said at its start what it uses
 
 
 def sweep_cache(cache_folder: Path, *, used: tuple[Path, ...], keep_s: int, most_bytes: int) -> None:
-    """Remove what leads nowhere, what was not used for long, and beyond a size what was used longest ago.
-
-    :param used: what this build uses
-    :param keep_s: how long what no build uses is kept; 0 is for ever
-    :param most_bytes: how much all of it may take; 0 is without limit
-    """
+    """Remove what leads nowhere, was not used for a time, or beyond a size was used longest ago; 0: no limit."""
     _sweep_locks(cache_folder / "locks", used, keep_s)
     kept: list[tuple[float, Path]] = []
     for part in _PARTS:

@@ -145,10 +145,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
 
 
 def diagnose(lines: Iterable[str], *, install: str = "pip install") -> tuple[Problem, ...]:
-    """Return what is known of these lines, each failure once, in the order of the table; at most two.
-
-    :param install: the command that installs into the environment of the reader
-    """
+    """Return what is known of these lines, each failure once, in the table's order, two at most."""
     found: dict[str, str] = {}
     for line in lines:
         for row in DIAGNOSES:

@@ -94,10 +94,7 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> Buil
 
 
 def _checked_links(plan: Plan, modules: tuple[Module, ...], wheel: Path) -> LinkReport:
-    """Return whether modules link with the torch that they are for.
-
-    :raises PlanError: if one does not, and that is checked
-    """
+    """Return whether modules link with the torch that they are for; raise PlanError if one does not and is checked."""
     if not modules:  # of Python alone
         return LinkReport()
     from ..link.libraries import read_libraries

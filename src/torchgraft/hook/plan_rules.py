@@ -62,10 +62,7 @@ class _Answer:
 
 
 def plan_rules(config: Config, snapshot: Snapshot, facts: Facts, seen: Torch | None) -> Wishes:
-    """Return what the rules say, in their order; all that apply count.
-
-    :param seen: the torch that the build sees, None if nobody has looked at it yet
-    """
+    """Return what the rules say, in their order, with the torch that the build sees, if any; all that apply count."""
     scene = _Scene(config=config, snapshot=snapshot, facts=facts, seen=seen)
     outcomes = tuple(_outcome(number, rule, scene) for number, rule in enumerate(config.when, start=1))
     applied = [(o, r) for o, r in zip(outcomes, config.when, strict=True) if o.outcome is Outcome.APPLIES]

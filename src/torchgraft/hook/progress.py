@@ -43,10 +43,7 @@ _BELOW = "\x1bD\x1b[A\x1b7\x1b[B\r\x1b[J{}\x1b8"
 
 @contextlib.contextmanager
 def counted(call: Call, jobs: BuildJobs | None = None) -> Iterator[Counting]:
-    """Yield what counts the lines of a build; others are told meanwhile.
-
-    :param jobs: those that it shares with other builds
-    """
+    """Yield what counts the lines of a build, which may share `jobs` with others; those are told meanwhile."""
     plan, now = call.plan, time.time()
     state = BuildState(
         name=plan.name or call.source.name,

@@ -84,10 +84,7 @@ class Place:
 
 
 def take_snapshot_at(settings: Settings, hook: Hook, place: Place, python: Python, *, own_torch: bool) -> Snapshot:
-    """Return what a hook in a place would look like.
-
-    :param own_torch: whether a torch that it can import is there for the build alone, or there is none
-    """
+    """Return what a hook in a place would look like; `own_torch`: no torch but the build's own is there."""
     process, ancestors = place.process, place.ancestors
     caller = find_caller(process, ancestors)
     wanted = Wanted()

@@ -74,7 +74,6 @@ def noted_build(source: Path, rebuild: Rebuild | None, *, cache_folder: Path, in
     the end, and the next build knows. Without a place for notes there is none: the next build compiles anew.
 
     :param rebuild: None where nothing can be forced, so that nobody knows afterwards
-    :param in_place: for an editable installation
     """
     source = source.resolve()
     before = read_note(cache_folder, source)

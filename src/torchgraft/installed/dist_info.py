@@ -216,10 +216,7 @@ def _parse_requires(lines: Iterable[str]) -> Iterator[str]:
 
 
 def parse_file_list(data: bytes) -> list[ListedFile]:
-    """Return the rows of a RECORD.
-
-    :raises ValueError: if it is none
-    """
+    """Return the rows of a RECORD; raise ValueError if it is none."""
     import csv
     import io
 

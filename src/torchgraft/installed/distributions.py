@@ -73,8 +73,6 @@ def read_distributions(
     """Return those of `wanted` that are on a path, with the closure of their requirements, and what to link of each.
 
     Sorted by name. What is not installed is left out: it cannot have been needed there.
-
-    :param python: for which the markers of requirements are evaluated
     """
     there = find_installed(search_path)
     contents = [_read_content(installed, header) for installed, header in _closure(there, wanted, python)]

@@ -99,10 +99,7 @@ def _member_answer(match: re.Match[str], chosen: Chosen) -> str:
 
 
 def applies(requirement: Requirement, python: Python, *, extra: str = "") -> bool:
-    """Return whether a requirement is one for an interpreter; what cannot be compared is.
-
-    :param extra: of the distribution that requires; without one, a requirement of an extra does not apply
-    """
+    """Return whether a requirement (without an extra, one of none) is for an interpreter; in doubt it is."""
     try:
         return requirement.marker is None or requirement.marker.evaluate({**marker_environment(python), "extra": extra})
     except (UndefinedComparison, UndefinedEnvironmentName, ValueError, RecursionError):

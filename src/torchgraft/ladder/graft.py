@@ -32,7 +32,6 @@ def link_graft(graft: Graft, *, trusted: Iterable[str] = ()) -> Path:
     A graft is made beside its place and moved there in one step: a build that runs at the same time sees all of it
     or nothing, and one that is killed leaves nothing that looks like a graft.
 
-    :param trusted: paths that the user trusts, whoever can change them
     :raises ActError: if the cache folder cannot be written, or others can write to it
     """
     folder = Path(graft.folder)

@@ -28,7 +28,6 @@ def plan_delegate(
 ) -> Delegate:
     """Return the delegate and whether its own get_requires hook can say anything that the files do not.
 
-    :param torch: what the build sees, or will see
     :param toolkit: the CUDA toolkit that has to be installed first: CUDAExtension raises without
 
     setuptools runs the whole setup.py for that answer, only to learn setup_requires
@@ -77,10 +76,7 @@ def _ask(config: Config, snapshot: Snapshot, way: Way, toolkit: Planned | None) 
 def plan_requirements(
     config: Config, snapshot: Snapshot, *, choice: Choice, reach: Reach, delegate: Delegate, more: tuple[Planned, ...]
 ) -> tuple[Planned, ...]:
-    """Return the requirements that the hook answers with, besides what the delegate says, each with its reason.
-
-    :param more: those of a wheel that other rooms decide
-    """
+    """Return the requirements that the hook answers with, besides what the delegate says, each with its reason."""
     lines: dict[str, Planned] = {}
     wheel = snapshot.hook.asks
     for planned in (
@@ -176,8 +172,6 @@ def plan_late_install(snapshot: Snapshot, choice: Choice, reach: Reach, toolkit:
     uv makes dynamic metadata before it has resolved, and keeps that environment for the wheel
     (uv-distribution, `build_arena`): what the build requires was asked for when no lock said which torch it will be.
     Which CUDA toolkit fits, on the other hand, is often known only when torch is there.
-
-    :param toolkit: a CUDA toolkit that is on the index and not here
     """
     if not snapshot.hook.builds or snapshot.installer is None:
         return None

@@ -32,10 +32,7 @@ TWO_TORCHES = tuple(
 
 
 def computed_metadata(found: Sequence[str]) -> str:
-    """Return metadata that were made with two torches as one: what follows the torch that is seen is met by any.
-
-    :param found: what came of each; fewer where the delegate failed, so that nothing is known
-    """
+    """Return metadata made with two torches as one: what follows the torch is met by any; "" where one was not made."""
     if len(found) < len(TWO_TORCHES):
         return ""
     one, other = ([line for line in text.splitlines() if _is_on_torch(line)] for text in found)
@@ -78,10 +75,7 @@ class StandInFolder:
 
 @contextlib.contextmanager
 def made_stand_in(facts: Torch, *, hides_version: bool = False) -> Iterator[StandInFolder]:
-    """Make a stand-in that answers with `facts`, for as long as the block lasts.
-
-    :param hides_version: whether importlib.metadata finds no torch
-    """
+    """Make a stand-in that answers with `facts` for the block; importlib.metadata finds it unless `hides_version`."""
     with tempfile.TemporaryDirectory(prefix="torchgraft-") as name:
         folder = Path(name)
         shutil.copytree(_FILES, folder / "torch", ignore=shutil.ignore_patterns("__pycache__"))
@@ -125,10 +119,7 @@ def _torch_first(plan: Plan) -> str:
 
 @contextlib.contextmanager
 def source_of_metadata(source: Path) -> Iterator[Path]:
-    """Make a folder of links to a source tree for as long as the block lasts, without what would need torch.
-
-    That is setup.py, and of meson.build all but project().
-    """
+    """Make a folder of links to a source tree, without setup.py, and of meson.build with project() alone."""
     with tempfile.TemporaryDirectory(prefix="torchgraft-") as name:
         # The last part stays what it is: setuptools guesses names from it.
         folder = Path(name) / source.name

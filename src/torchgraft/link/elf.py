@@ -119,10 +119,7 @@ class ElfFile:
         return next((value for tag, value in self.tags if tag == kind), None)
 
     def at(self, address: int) -> int:
-        """Return where in the file an address is.
-
-        :raises ValueError: if it is in no segment that is loaded
-        """
+        """Return where in the file an address is; raise ValueError if it is in no segment that is loaded."""
         for part in self.segments:
             if part.kind == _PT_LOAD and part.address <= address < part.address + part.size:
                 return address - part.address + part.offset
@@ -135,10 +132,7 @@ class ElfFile:
         return b"" if address is None else self.content(self.at(address), self.tag(_STRSZ) or 0)
 
     def content(self, offset: int, size: int) -> bytes:
-        """Return a part of the file, less where it ends before.
-
-        :raises ValueError: if it is larger than any table is
-        """
+        """Return a part of the file, less where it ends before; raise ValueError if it is larger than any table is."""
         if not 0 <= size <= _LARGEST_TABLE_BYTES:
             raise ValueError("a table of it is too large")
         self._stream.seek(offset)

@@ -236,10 +236,7 @@ def _lacking(modules: tuple[Module, ...], found: Iterable[_Read], wanted: frozen
 def _others(
     modules: tuple[Module, ...], known: Collection[str], folders: Mapping[str, Path], place: _Torch
 ) -> tuple[list[_Read], tuple[str, ...]]:
-    """Return the libraries that are neither torch's nor of these modules, with what those need; and those not found.
-
-    :param known: the names that need not be looked for
-    """
+    """Return the libraries that are neither torch's nor of these modules, with what those need; and those not found."""
     found: dict[str, _Read] = {}
     missing = set()
     system = system_folders(place.folder)

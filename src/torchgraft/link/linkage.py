@@ -252,10 +252,7 @@ class Loading:
         return found
 
     def unresolved(self, module: Module) -> tuple[str, ...]:
-        """Return the symbols of torch that a module needs and cannot find, sorted.
-
-        :param module: one of those given before, that very one
-        """
+        """Return the symbols of torch that a module, one of those given before, needs and cannot find, sorted."""
         start = self._places[id(module)]
         seen: set[int] = set()
         lacking = self._lacking(frozenset(module.undefined), [start], seen)

@@ -44,10 +44,7 @@ _MOST_FILES = 50_000
 
 
 def read_archive_modules(archive: zipfile.ZipFile, same: Mapping[str, Path] | None = None) -> tuple[Module, ...]:
-    """Return the libraries of a wheel, sorted by name.
-
-    :param same: files on disk that are the same as those of these names in the wheel
-    """
+    """Return the libraries of a wheel, sorted by name; those named in `same` are read from files on disk."""
     names = sorted(name for name in archive.namelist() if is_library_name(name))
     on_disk = read_file_modules({name: path for name, path in (same or {}).items() if name in names})
     packed = (_read_member(archive, name) for name in names if name not in (same or {}))
@@ -76,10 +73,7 @@ def is_library_name(name: str) -> bool:
 
 
 def read_module(stream: IO[bytes], file: str) -> Module | None:
-    """Return what a file is; None if it is no library.
-
-    :param file: its name
-    """
+    """Return what a file of a name is; None if it is no library."""
     start = stream.read(4)
     kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
     if kind is not Format.ELF:
@@ -167,10 +161,7 @@ class Ends:
         self._place = offset
 
     def read(self, size: int) -> bytes:
-        """Return what is there, at most so many bytes.
-
-        :raises LetGoError: if a part of it was let go
-        """
+        """Return what is there, at most so many bytes; raise LetGoError if a part of it was let go."""
         first, last = self._place, min(self._place + size, self._size)
         gap = self._size - len(self._end)
         self._place = max(first, last)

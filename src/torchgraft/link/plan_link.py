@@ -45,11 +45,9 @@ _FRESH = "remove build folders and caches of an earlier build (build/, ccache), 
 
 
 def plan_link(modules: Iterable[Module], libraries: Libraries) -> LinkReport:
-    """Return whether modules link.
+    """Return whether the modules of one wheel or distribution link, each with the others too.
 
     Those that need nothing of torch have no part in it, unless the machine's own libraries are too old for them.
-
-    :param modules: all of one wheel or distribution: each may be linked with the others
     """
     modules = tuple(modules)
     judge = _Judge(modules, libraries)
@@ -62,10 +60,7 @@ def plan_link(modules: Iterable[Module], libraries: Libraries) -> LinkReport:
 
 
 def link_problem(report: LinkReport, torch: Torch | None, *, what: str) -> Problem | None:
-    """Return why a build stops; None where nothing says that it does not link.
-
-    :param what: the wheel or folder
-    """
+    """Return why a build stops, with the wheel or folder; None where nothing says that it does not link."""
     failed = [module for module in report.modules if module.verdict is Verdict.DOES_NOT_LINK]
     if not failed:
         return None

@@ -38,7 +38,6 @@ def read_system_versions(
 
     What the modules bring themselves is none of the system's, unless torch has loaded the system's own before it.
 
-    :param torch: the folder of the torch beside which they will run
     :param loaded: the libraries that torch has loaded: run paths do not matter to them any more
     :param folders: where modules are, as in `read_libraries`
     """
@@ -151,12 +150,7 @@ def _versions(path: Path, machine: str, bits: int) -> Iterator[str]:
 def read_runtimes(
     modules: tuple[Module, ...], torch: Path, *, loaded: str, folders: Mapping[str, Path]
 ) -> Mapping[str, WhetherFound]:
-    """Return of each runtime that a module needs whether it is found; of those that modules bring themselves, nothing.
-
-    :param torch: the folder of the torch beside which they will run
-    :param loaded: the runtime that torch loads, "" if none is known
-    :param folders: where modules are, as in `read_libraries`
-    """
+    """Return of each runtime that a module needs whether it is found; of those that torch or modules bring, nothing."""
     needed = {name for module in modules for name in module.needed if CUDART.fullmatch(name)}
     return {name: _found(name, modules, torch, folders) for name in sorted(needed - names_of(modules) - {loaded})}
 

@@ -97,10 +97,7 @@ class TorchRequirement:
 
     @classmethod
     def parse(cls, text: str) -> TorchRequirement:
-        """Return what a text means that names torch.
-
-        :raises ValueError: if it is no requirement
-        """
+        """Return what a text means that names torch; raise ValueError if it is no requirement."""
         requirement = parse_requirement(text)
         return cls(specifier=requirement.specifier, url=requirement.url or "")
 

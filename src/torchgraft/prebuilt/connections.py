@@ -137,10 +137,7 @@ def proxy_of(parts: SplitResult) -> str:
 
 
 def connection_pool(proxy: str, connections: Connections) -> PoolManager:
-    """Return what makes connections through a proxy, or, where it is "", without one; all of them are kept.
-
-    :raises DownloadError: if the proxy's address is none
-    """
+    """Return what makes connections through a proxy, "" for none, and keeps them; raise DownloadError if it is none."""
     import urllib3
     from urllib3.connection import HTTPConnection, HTTPSConnection
 

@@ -88,10 +88,7 @@ def download(url: str, target: Path, *, limits: Limits, accept: str = "") -> str
 
 
 def is_there(url: str, *, limits: Limits) -> None:
-    """Return if a file can be had, without its contents.
-
-    :raises DownloadError: if it cannot
-    """
+    """Return if a file can be had, without its contents; raise DownloadError if it cannot."""
     if urlsplit(url).scheme == "file":
         if not Path(url2pathname(urlsplit(url).path)).is_file():
             raise MissingError("there is no such file")
@@ -136,10 +133,7 @@ def _once(url: str, target: Path, limits: Limits, connections: Connections, acce
 
 @contextlib.contextmanager
 def _followed(url: str, limits: Limits, connections: Connections, accept: str) -> Iterator[BaseHTTPResponse]:
-    """Yield the answer that redirects lead to.
-
-    :raises DownloadError: if it is not the file
-    """
+    """Yield the answer that redirects lead to; raise DownloadError if it is not the file."""
     for _ in range(_MOST_REDIRECTS + 1):
         with _answer(url, limits, connections, accept) as answer:
             if answer.status not in _REDIRECTS:

@@ -48,10 +48,7 @@ TOTAL_S = 900.0
 
 
 def take_stored(plan: Plan, key: str, folder: Path, prepared: Path | None, *, token: str = "") -> Path | None:
-    """Return a wheel that was built before, now in a folder, checked; None where there is none that is right.
-
-    :param prepared: the `.dist-info` folder that was made for this build, None if there is none
-    """
+    """Return a wheel that was built before, now in a folder, checked; None where there is none that is right."""
     for place in plan.store.places if plan.store else ():
         draft, about_file = folder / "stored", folder / ABOUT
         try:
@@ -71,10 +68,7 @@ def take_stored(plan: Plan, key: str, folder: Path, prepared: Path | None, *, to
 
 
 def _inspected(wheel: Path, about: Mapping[str, str], plan: Plan, prepared: Path | None) -> str:
-    """Return the file name of a wheel that is what an entry says, and fits.
-
-    :raises UnfitError: if it is not, or does not
-    """
+    """Return the file name of a wheel that is what an entry says, and fits; raise UnfitError otherwise."""
     if digest_of(wheel) != about["sha256"]:
         raise UnfitError("it is not what was put there")
     if prepared is not None and prepared.name != f"{about['info']}.dist-info":
@@ -84,10 +78,7 @@ def _inspected(wheel: Path, about: Mapping[str, str], plan: Plan, prepared: Path
 
 
 def keep_wheel(plan: Plan, key: str, wheel: Path, *, info: str, token: str = "") -> None:
-    """Keep a wheel that was built, as the delegate has made it, for the next build of the same.
-
-    :param info: the name of its .dist-info folder
-    """
+    """Keep a wheel as the delegate has made it, for the next build of the same; `info` names its .dist-info folder."""
     name, _, version = info.removesuffix(".dist-info").partition("-")
     about = {
         "format": STORE_FORMAT,
@@ -183,20 +174,14 @@ def _is_whole(entry: Path) -> bool:
 
 
 def _refuse_open(*places: Path) -> None:
-    """Refuse a place in which anybody can put what builds then hand out.
-
-    :raises UnfitError: if it is one
-    """
+    """Refuse a place in which anybody can put what builds then hand out; raise UnfitError if it is one."""
     exposed = next((e for e in read_exposures(places) if e.by == Exposure.EVERYBODY), None)
     if exposed is not None:
         raise UnfitError(f"any user can change {exposed.path}")
 
 
 def read_about(entry: Path) -> Mapping[str, str]:
-    """Return what an entry says of itself.
-
-    :raises UnfitError: if that is nothing
-    """
+    """Return what an entry says of itself; raise UnfitError if that is nothing."""
     about = json_table(read_text(entry / ABOUT, _LARGEST_ABOUT_BYTES))
     names = ("sha256", "info", "name", "version")
     if about.get("format") != STORE_FORMAT:
@@ -253,11 +238,7 @@ class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
 
 
 def get_file(address: str, target: Path, *, token: str, largest_bytes: int, total_s: float = TOTAL_S) -> bool:
-    """Write what is at an address to a file; return False if there is nothing.
-
-    :param total_s: how long all of it may take, whatever the server sends
-    :raises StoreServerError: if the server has it, and does not give it
-    """
+    """Write what is at an address to a file; return False if there is none, raise StoreServerError if it fails."""
     try:
         with _one_line(), contextlib.closing(Connections(total_s)) as connections:
             with _open(_request(address, token), connections) as answer, target.open("wb") as file:
@@ -273,11 +254,7 @@ def get_file(address: str, target: Path, *, token: str, largest_bytes: int, tota
 
 
 def put_file(address: str, source: Path, *, token: str, total_s: float = TOTAL_S) -> None:
-    """Write a file to an address.
-
-    :param total_s: how long all of it may take
-    :raises StoreServerError: if the server does not take it
-    """
+    """Write a file to an address in a time; raise StoreServerError if the server does not take it."""
     with _one_line(), source.open("rb") as file, contextlib.closing(Connections(total_s)) as connections:
         request = _request(address, token)
         request.method, request.data = "PUT", file

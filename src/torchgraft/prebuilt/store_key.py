@@ -88,9 +88,6 @@ def read_facts(
 ) -> Mapping[str, object]:
     """Return all that decides the wheel that a plan builds, by name.
 
-    :param variables: those of the delegate
-    :param user: those that the hook has inherited
-    :param config_settings: the delegate's
     :raises NoKeyError: if it cannot be told what decides it
     """
     tree = read_tree(source)
@@ -128,10 +125,7 @@ def key_of(facts: Mapping[str, object]) -> str:
 
 
 def read_tree(source: Path) -> _Tree:
-    """Return what a source tree is.
-
-    :raises NoKeyError: if that cannot be told
-    """
+    """Return what a source tree is; raise NoKeyError if that cannot be told."""
     total, words, places, by_processor = hashlib.sha256(), set[str](), set[str](), False
     contents, copies = set[tuple[str, str]](), list[tuple[str, str]]()
     left = _MOST_BYTES
@@ -169,10 +163,7 @@ def read_tree(source: Path) -> _Tree:
 
 
 def _text_of(path: Path, name: str) -> bytes:
-    """Return what a file says that may run while a wheel is built; b"" of what is no text.
-
-    :raises NoKeyError: if that may depend on anything
-    """
+    """Return what a file says that may run in a build, b"" of no text; raise NoKeyError if it may say anything."""
     content = read_start(path, _LARGEST_RUN_BYTES + 1) or b""
     if b"\0" in content[:_CHUNK_BYTES]:
         return b""
@@ -204,10 +195,7 @@ def _entries(source: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _version_control(git: Path) -> list[tuple[str, str]]:
-    """Return what of git a version may be made of: the commit, branches and tags.
-
-    :raises NoKeyError: if git keeps it elsewhere
-    """
+    """Return what of git a version may be made of (commit, branches, tags); raise NoKeyError if it is elsewhere."""
     if not os.path.lexists(git):
         return []
     if not git.is_dir():

@@ -54,10 +54,7 @@ def asks_processor(text: bytes) -> bool:
 
 
 def processor() -> str:
-    """Return what the processor of this machine is.
-
-    :raises NoKeyError: if that is not known
-    """
+    """Return what the processor of this machine is; raise NoKeyError if that is not known."""
     said = read_text(Path("/proc/cpuinfo"), _CPU_BYTES)
     rows = re.findall(r"^(?:model name|flags|Features|CPU part)\s*:.*$", said, re.MULTILINE)
     if not rows:
@@ -91,7 +88,6 @@ def programs(
 ) -> list[str]:
     """Return what compilers say of themselves, and which programs there are that the build may look for.
 
-    :param words: those of the source tree
     :param configured: the compilers of Python's own configuration, which setuptools takes where nothing else is said
     :param search_path: the build's; programs beside its distributions are theirs, and scripts have their folder in them
     :raises NoKeyError: if a compiler does not answer

@@ -62,8 +62,6 @@ def fetch_prebuilt(
 ) -> tuple[Path, PlannedPrebuilt]:
     """Return a wheel that was downloaded into a folder and fits, and the planned one with its digest.
 
-    :param prepared: the `.dist-info` folder that was made for this build, None if there is none
-    :param torch: the one that it will meet
     :param silent: the servers that gave no answer; see `asking`
     :raises RefusedError: if it cannot be had, or does not fit
     """
@@ -94,9 +92,7 @@ def fetch_prebuilt(
 def read_listed(wheel: PlannedPrebuilt, folder: Path, tags: Mapping[Tag, int], silent: set[str]) -> PlannedPrebuilt:
     """Return the planned wheel with the address and the digest that the page of an index says.
 
-    :param folder: where the page is written
     :param tags: those that fit, by rank
-    :param silent: the servers that gave no answer; see `asking`
     :raises RefusedError: if it lists none that fits
     :raises DownloadError: if the page cannot be had
     """
@@ -166,10 +162,7 @@ class IndexFile:
 
 
 def parse_index_page(text: str, url: str) -> tuple[IndexFile, ...]:
-    """Return the files that a page lists; none if it is no such page.
-
-    :param url: where it was found: addresses in it may be relative
-    """
+    """Return the files that the page at an address lists, which may be relative to it; none if it is no such page."""
     if text.lstrip().startswith("{"):
         return tuple(_json_files(tables(json_table(text).get("files")), url))
     page = _Page(url)
@@ -180,11 +173,7 @@ def parse_index_page(text: str, url: str) -> tuple[IndexFile, ...]:
 def choose_wheel(
     files: Iterable[IndexFile], name: str, version: str, tags: Mapping[Tag, int]
 ) -> tuple[IndexFile | None, str]:
-    """Return the wheel of a version that fits an interpreter best, and "", or None and why there is none.
-
-    :param version: with its local part
-    :param tags: those of the interpreter, by rank: the lowest is the best
-    """
+    """Return the wheel of a version that fits an interpreter best (lowest rank of tags), and ""; or None, and why."""
     wanted, ranked, others = parse_version(version), [], []
     for file in files:
         try:

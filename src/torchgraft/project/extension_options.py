@@ -45,10 +45,7 @@ def _ninja_values(node: ast.AST) -> list[ast.expr]:
 
 
 def most_sources(extensions: Iterable[ast.Call], strings: Callable[[ast.expr], tuple[str, ...] | None]) -> int:
-    """Return how many sources the extension with the most of them has; what an expression computes are many.
-
-    :param strings: returns a literal list of strings, or None
-    """
+    """Return how many sources the extension with the most of them has; what an expression computes are many."""
     given = [[k.value for k in call.keywords if k.arg == "sources"] or call.args[1:2] for call in extensions]
     found = [strings(sources[0]) if sources else None for sources in given]
     return max((_MANY if sources is None else len(sources) for sources in found), default=_MANY)
@@ -58,8 +55,6 @@ def nvcc_threads(nodes: Iterable[ast.AST], resolve: Callable[[ast.expr], ast.exp
     """Return the most threads that a flag gives to nvcc, 0 for one for each processor; None if there is no such flag.
 
     What comes from NVCC_THREADS is not counted: that variable is ours to set. Of another variable the default counts.
-
-    :param resolve: returns what a name is bound to, or the same node
     """
     found = [int(text) for node in nodes for text in _threads(node, resolve)]
     return None if not found else 0 if 0 in found else max(found)

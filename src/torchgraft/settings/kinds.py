@@ -285,10 +285,7 @@ VARIABLES = Kind(
 
 
 def template_fault(text: str, known: Collection[str]) -> str:
-    """Return what is wrong with a text; "" if nothing is.
-
-    :param known: the names of facts that it may have
-    """
+    """Return what is wrong with a text that may have the facts of these names; "" if nothing is."""
     for token in _TOKEN.finditer(text):
         if token[1] is None and token[0] not in _DOUBLED:
             return f"a brace that stands for itself doubled, {token[0] * 2}, or the name of a fact between two"
@@ -303,10 +300,7 @@ def template_names(text: str) -> tuple[str, ...]:
 
 
 def filled(text: str, facts: Mapping[str, str]) -> str:
-    """Return a text with its facts in place.
-
-    :param facts: must have a value for each of `template_names`
-    """
+    """Return a text with its facts in place: each of its `template_names` has a value."""
 
     def value(token: re.Match[str]) -> str:
         return facts[token[1]] if token[1] is not None else _DOUBLED.get(token[0], token[0])

@@ -40,20 +40,14 @@ class Settings:
 
 
 def take_settings(source: Path, config_settings: Mapping[str, Any] | None, *, prepared: str | None = None) -> Settings:
-    """Return the settings for building `source`.
-
-    :raises ConfigError: with every mistake in every source
-    """
+    """Return the settings for building `source`; raise ConfigError with every mistake in every source."""
     settings = _settings(source, read_pyproject(source), config_settings, dict(os.environ), prepared)
     _refuse_cache_inside(source, settings)
     return settings
 
 
 def take_shell_settings(config_settings: Mapping[str, Any], variables: Mapping[str, str]) -> Settings:
-    """Return the settings of a command that is about no project.
-
-    :raises ConfigError: with every mistake in every source
-    """
+    """Return the settings of a command that is about no project; raise ConfigError with all mistakes in them."""
     return _settings(Path.cwd(), {}, config_settings, dict(variables))
 
 
@@ -108,10 +102,7 @@ def split_config_settings(
 
 
 def read_pyproject(folder: Path) -> Mapping[str, Any]:
-    """Return the tables of the project's pyproject.toml; none where there is no such file.
-
-    :raises ConfigError: if it is no TOML, or cannot be read
-    """
+    """Return the tables of pyproject.toml, none without one; raise ConfigError if it is unreadable, or no TOML."""
     path = folder / "pyproject.toml"
     if os.path.lexists(path) and not (path.is_file() and os.access(path, os.R_OK)):
         raise ConfigError.of(
@@ -126,10 +117,7 @@ def read_pyproject(folder: Path) -> Mapping[str, Any]:
 
 
 def parse_pyproject(text: str) -> Mapping[str, Any]:
-    """Return the tables of a pyproject.toml.
-
-    :raises ConfigError: if it is no TOML
-    """
+    """Return the tables of a pyproject.toml; raise ConfigError if it is no TOML."""
     try:
         return load_toml(text)
     except ValueError as error:
@@ -147,7 +135,6 @@ def resolve_config(
 ) -> Config:
     """Return the settings from all three sources: -C beats variable beats pyproject.toml.
 
-    :param variables: the process's variables; others than TORCHGRAFT_* are not looked at
     :param arguments: as `split_config_settings` returns them
     :raises ConfigError: with every mistake in every source at once
     """

@@ -42,10 +42,7 @@ PACKAGES = tuple(sorted({package for word in VOCABULARY for package in word.pack
 
 
 def known_package(data: object) -> str:
-    """Return the name of a package of the vocabulary.
-
-    :raises ValueProblem: if it is none
-    """
+    """Return the name of a package of the vocabulary; raise ValueProblem if it is none."""
     if not isinstance(data, str):
         raise ValueProblem('a list of packages, or "off"')
     name = str(canonicalize_name(data))
@@ -55,11 +52,7 @@ def known_package(data: object) -> str:
 
 
 def words_of(project: str | None, setting: tuple[str, ...]) -> tuple[Word, ...]:
-    """Return the words that may apply to a project: those of every package, of its own name, and what was asked for.
-
-    :param project: its name, in any spelling
-    :param setting: the packages that the setting names, or `OFF` alone
-    """
+    """Return the words that may apply to a project: those of every package, of its own name, and what was asked for."""
     if setting == (OFF,):
         return ()
     own = canonicalize_name(project) if project else None

@@ -44,7 +44,6 @@ def sources_of(command: CommandLine, variables: Mapping[str, str], folder: str) 
     """Return where a command names requirements; nowhere, for one that installs nothing.
 
     :param variables: those of the front end; PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT, UV_OVERRIDE are looked at
-    :param folder: where it runs
     """
     reads = _SOURCES.get(command.program)
     return Sources() if reads is None else reads(command, variables, folder)
@@ -235,10 +234,7 @@ def read_injected(venv: Path) -> Iterator[Line]:
 
 
 def read_hatch(command: CommandLine, projects: LocalProjects, variable: str | None) -> Iterator[Line]:
-    """Return what hatch will install into the environment of a command, once the project itself is there.
-
-    :param variable: HATCH_ENV
-    """
+    """Return what hatch will install into a command's environment after the project; `variable` is HATCH_ENV."""
     folder = projects.folder
     root = next((above for above in (folder, *folder.parents) if is_file(above / "pyproject.toml")), None)
     if root is None:

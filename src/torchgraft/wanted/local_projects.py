@@ -95,11 +95,7 @@ class LocalProjects:
             yield from self.read(Path(self.building.folder), chosen)
 
     def read(self, folder: Path, chosen: Chosen, *, plain: bool = True) -> Iterator[Line]:
-        """Return what a project requires.
-
-        :param chosen: its extras and groups that are installed
-        :param plain: whether the project itself is installed, too
-        """
+        """Return what a project requires, for chosen extras and groups, and for itself where it is `plain`."""
         building = self.building
         if building is not None and real(folder) == real(Path(building.folder)):
             plain = False

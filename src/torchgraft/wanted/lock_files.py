@@ -54,7 +54,6 @@ def read_lock(
 ) -> Locked | None:
     """Return what the lock file says of torch; None where the front end works from none.
 
-    :param folder: where the front end runs
     :param command: its command line: `uv pip` has no lock, and `--extra` chooses among several torch
     :param root: where its options say that the project is (`--project`, `--directory`, poetry's and pdm's own)
     :param extra_files: lock files that its arguments name, which come before that of the project

@@ -85,11 +85,7 @@ class LockedPackage:
     obstacle: str = ""
 
     def applies(self, python: Python, chosen: Chosen) -> bool:
-        """Return whether it is for an interpreter, and for what a command installs.
-
-        :raises MarkerError: if a marker cannot be read
-        :raises LockError: if the versions of Python cannot be read
-        """
+        """Return whether it is for an interpreter, and what a command installs; raise MarkerError or LockError."""
         holds = not self.markers or any(marker_holds(marker, python, chosen) for marker in self.markers)
         holds = holds and (not self.groups or any(map(chosen.has_group, self.groups)))
         return holds and takes_python(self.requires_python, python)
@@ -141,10 +137,7 @@ def read_by_markers(packages: tuple[LockedPackage, ...], python: Python, chosen:
 
 
 def takes_python(specifier: str | None, python: Python) -> bool:
-    """Return whether a `requires-python` is met.
-
-    :raises LockError: if it cannot be read
-    """
+    """Return whether a `requires-python` is met; raise LockError if it cannot be read."""
     try:
         return specifier is None or parse_specifier(specifier).contains(python.version, prereleases=True)
     except (InvalidSpecifier, ValueError):
@@ -188,10 +181,7 @@ def locked_answer(lock: ReadLock, file: Path, python: Python) -> Locked:
 
 
 def undecided_answer(lock: ReadLock, file: Path, by_option: Mapping[str, ReadLock]) -> Locked:
-    """Return the answer of a lock file with several torch that may be meant.
-
-    :param by_option: what it says to a command with an option more
-    """
+    """Return the answer of a lock with several torch that may be meant; `by_option` has what it says with one more."""
     options = {other.distinct[0]: option for option, other in by_option.items() if len(other.distinct) == 1}
     found = sorted((one.version or "?", options.get(one, ""), without_credentials(one.origin)) for one in lock.distinct)
     shown = (f"{version} from {origin}"[:100] + f" ({option})" * bool(option) for version, option, origin in found)
@@ -309,10 +299,7 @@ def local_path(url: str) -> str:
 
 
 def check_format(found: object, *, known: tuple[int, ...]) -> None:
-    """Check the major version of a lock file's format.
-
-    :raises LockError: if it is not among `known`
-    """
+    """Check the major version of a lock file's format; raise LockError if it is not among `known`."""
     text = str(found)
     major = text.partition(".")[0]
     if not isinstance(found, (str, int)) or isinstance(found, bool) or not (major.isascii() and major.isdigit()):

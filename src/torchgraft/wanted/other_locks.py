@@ -41,11 +41,7 @@ def _packages(
     markers: Callable[[Mapping[str, Any]], tuple[str, ...]],
     torch: Callable[[LockedPackage, Mapping[str, Any]], LockedPackage],
 ) -> tuple[LockedPackage, ...]:
-    """Return the packages of a lock file.
-
-    :param markers: of one, any of which has to hold
-    :param torch: fills in where that one is taken from
-    """
+    """Return the packages of a lock, one of whose markers each has to hold; `torch` fills in where that one is from."""
     packages = []
     for item in items:
         package = LockedPackage(
@@ -85,10 +81,7 @@ def _marker(item: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def read_pylock(data: Mapping[str, Any], *, folder: Path, python: Python, chosen: Chosen) -> ReadLock:
-    """Return the packages, and the torch among them that is installed.
-
-    :raises LockError: if it cannot be read, or is for other interpreters or platforms
-    """
+    """Return the packages, and the torch that is installed; raise LockError if it is unreadable, or for other machines."""
     check_format(data.get("lock-version"), known=(1,))
     defaults = {canonicalize_name(name) for name in strings(data.get("default-groups"))}
     chosen = replace(chosen, groups=chosen.groups | defaults)

@@ -26,8 +26,6 @@ def named_files(command: CommandLine, key: str, variables: Mapping[str, str], fo
     variables, and no settings of the user.
 
     :param key: `constraint` or `requirement`
-    :param variables: those of pip
-    :param folder: where pip runs
     """
     variable = "" if command.has("--isolated") else variables.get(f"PIP_{key.upper()}", "")
     return tuple((variable or _settings_of(command, folder).get(key, "")).split())
@@ -63,7 +61,6 @@ def pip_settings(
     """Yield what pip's files say, weakest first: the file, the section, the key with dashes, the value.
 
     :param prefix: the environment that pip is in, "" where that is not known
-    :param of_user: whether those of the user count
     """
     for path in _pip_files(variables, etc, folder, prefix, of_user=of_user):
         text = read_text(path, _LARGEST_BYTES)

@@ -39,10 +39,7 @@ _LOCKING = frozenset((word,) for word in ("add", "export", "install", "list", "l
 def read_wanted(
     caller: Caller, ancestors: tuple[Process, ...], python: Python, *, building: Project | None = None
 ) -> Wanted:
-    """Return what the lock and the arguments of the front end say.
-
-    :param building: the project that is being built
-    """
+    """Return what the lock and the arguments of the front end say, while a project is being built."""
     # pipx runs pip or uv with arguments of its own making; what the user asked for stands in pipx's.
     callers = [(caller.command, caller.process)]
     callers += [(c, process) for process in ancestors if (c := process.command_line) and c.program is FrontEndName.PIPX]
@@ -234,10 +231,8 @@ def read_asked_for(
 ) -> Asked:
     """Return what the arguments of a front end say of torch.
 
-    :param folder: where the front end runs
     :param variables: its own; only those of uv's settings files, PIP_CONSTRAINT, PIP_REQUIREMENT, UV_CONSTRAINT,
         UV_OVERRIDE, UV_NO_SOURCES and where uv's tools are (UV_TOOL_DIR, XDG_DATA_HOME) are looked at
-    :param building: the project that is being built
     """
     sources = sources_of(command, variables, folder)
     if command.text == "pipx run" and building is not None and _names_torch(building, python):

@@ -81,10 +81,7 @@ class RequirementsReader:
         return tuple(sorted(self._read))
 
     def read(self, name: str, *, folder: Path | None = None, chain: tuple[str, ...] = ()) -> Iterator[Line]:
-        """Return the requirements in a file and in those that it names.
-
-        :param chain: the files that led here
-        """
+        """Return the requirements in a file and in those that it names; `chain` are the files that led here."""
         if name in ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"):
             self.faults.append("requirements from the standard input are not seen")
             return

@@ -62,10 +62,7 @@ def find_overrides(data: Mapping[str, Any], tool: FrontEndName | None) -> tuple[
 
 
 def list_hatch(data: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the requirements and the dependency groups of one of hatch's environments, with those of its templates.
-
-    :param data: what hatch.toml has, or `[tool.hatch]`
-    """
+    """Return the requirements and the groups of an environment in hatch's table, with those of its templates."""
     environments = table(data.get("envs"))
     # Those of a matrix are called by their parts: test.py3.12
     name = name if name in environments else name.partition(".")[0]

@@ -46,7 +46,6 @@ def read_uv_lock(
 ) -> ReadLock:
     """Return the packages, and the torch among them that is installed.
 
-    :param folder: where the lock file is
     :param settings: `[tool.uv]` of the workspace root (or its uv.toml): which indexes are not the default
     :raises LockError: if it cannot be read
     """

@@ -43,7 +43,6 @@ def read_uv_settings(
     """Yield the files that uv reads, with the settings in them (uv, "Configuration files").
 
     :param variables: UV_CONFIG_FILE names one that is read instead, UV_NO_CONFIG leaves all of them out
-    :param system: uv's file for all users
     """
     if is_switched_on(variables.get("UV_NO_CONFIG")):
         return
@@ -73,10 +72,7 @@ def extra_torches(settings: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]
 
 
 def chooses_torch(caller: Caller, variables: Mapping[str, str], name: str) -> bool:
-    """Return whether the user's settings say which torch the builds of a package have. Those of tools have none.
-
-    :param variables: those of the hook, which uv passes on
-    """
+    """Return whether the user's settings say which torch the builds of a package have. Those of tools have none."""
     if caller.command.words[:1] == ("tool",):
         return False
     root = caller.command.value("--project") or variables.get("UV_PROJECT") or "."

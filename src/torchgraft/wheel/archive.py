@@ -92,10 +92,7 @@ def rewrite_wheel(wheel: Path, changes: WheelChanges) -> None:
 
 
 def read_wheel_file(wheel: Path, name: str) -> bytes:
-    """Return a file of a wheel.
-
-    :raises ActError: if it has none of that name, or is none
-    """
+    """Return a file of a wheel; raise ActError if it has none of that name, or is none."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             return archive.read(name)
@@ -110,10 +107,7 @@ def extract_wheel_file(wheel: Path, name: str, path: Path) -> None:
 
 
 def dist_info_of(archive: zipfile.ZipFile) -> str:
-    """Return the name of a wheel's .dist-info folder.
-
-    :raises ValueError: if it has none, or several
-    """
+    """Return the name of a wheel's .dist-info folder; raise ValueError if it has none, or several."""
     found = {name.partition("/")[0] for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/RECORD", name)}
     if len(found) != 1:
         raise ValueError(f"it has {len(found)} .dist-info folders with a RECORD")
@@ -176,10 +170,7 @@ def _rewrite(old: zipfile.ZipFile, new: zipfile.ZipFile, changes: WheelChanges) 
 
 
 def read_file_list(archive: zipfile.ZipFile, info: str) -> dict[str, ListedFile]:
-    """Return the rows of a wheel's RECORD by the names of the files.
-
-    :raises ValueError: if it is too large, or is none
-    """
+    """Return the rows of a wheel's RECORD by the names of the files; raise ValueError if it is too large, or none."""
     member = archive.getinfo(f"{info}/RECORD")
     if member.file_size > LARGEST_LIST_BYTES:
         raise ValueError("its RECORD is too large")
@@ -308,11 +299,7 @@ def _unwritable(wheel: Path, error: OSError) -> Problem:
 
 
 def bad_wheel(wheel: str, said: str) -> Problem:
-    """Return why a wheel cannot be finished: it is none.
-
-    :param wheel: the name of its file
-    :param said: what is wrong with it
-    """
+    """Return why a wheel of a name cannot be finished: it is none."""
     return Problem.of(
         code="bad-wheel",
         headline=f"what the backend made, {wheel}, is not a wheel",

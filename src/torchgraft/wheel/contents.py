@@ -47,11 +47,7 @@ class WheelContents:
 
 
 def read_wheel_contents(wheel: Path, source: Path) -> WheelContents:
-    """Return what is in a wheel.
-
-    :param source: the source tree that it was built from
-    :raises ActError: if it is none
-    """
+    """Return what is in a wheel that was built from a source tree; raise ActError if it is none."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             return _read(archive, source)
@@ -60,10 +56,7 @@ def read_wheel_contents(wheel: Path, source: Path) -> WheelContents:
 
 
 def read_in_place_modules(source: Path, *, suffix: str) -> tuple[Module, ...]:
-    """Return the extension modules of this Python that are in a source tree: an editable installation imports them.
-
-    :param suffix: of extension modules of this Python, such as .cpython-311-x86_64-linux-gnu.so
-    """
+    """Return the extension modules of a suffix in a source tree: an editable installation imports them."""
     libraries = walk_tree(source, is_package=False).libraries
     files = {name: path for name, path in libraries.items() if name.endswith((suffix, ".abi3.so"))}
     return read_file_modules(files)
@@ -98,8 +91,6 @@ def find_built_files(archive: zipfile.ZipFile, source: Path, *, smallest: int = 
     """Return those files of a wheel that are in build/lib* of its source tree too, by their names in the wheel.
 
     They are the same: of the same size, and with the checksum (CRC-32) that the archive has of them.
-
-    :param smallest: in bytes; smaller ones are not looked for
     """
     large = [member for member in archive.infolist() if member.file_size >= smallest]
     if not large:
@@ -120,10 +111,7 @@ def _same(member: zipfile.ZipInfo, folders: list[Path]) -> Iterator[Path]:
 
 
 def crc32_of(path: Path) -> int:
-    """Return the CRC-32 of a file, as an archive (ZIP) has it.
-
-    :raises OSError: if it cannot be read
-    """
+    """Return the CRC-32 of a file, as an archive (ZIP) has it; raise OSError if it cannot be read."""
     checksum = 0
     with path.open("rb", buffering=0) as file:
         while chunk := file.read(_CHUNK_BYTES):

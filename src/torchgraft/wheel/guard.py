@@ -161,10 +161,7 @@ sys.meta_path.insert(0, _Finder)
 
 
 def guard_files(guard: Guard, *, info: str) -> WheelChanges:
-    """Return what a guard does to the files of a wheel; nothing where nothing is guarded.
-
-    :param info: the name of the wheel's dist-info folder
-    """
+    """Return what a guard does to the files of a wheel with this dist-info; nothing where nothing is guarded."""
     guess = guard.guessed
     texts = {m.shim: module_text(PurePosixPath(m.moved).name, info=info, guess=guess) for m in guard.modules}
     if guard.tops:
@@ -188,11 +185,7 @@ def explanation_text() -> str:
 
 
 def module_text(file: str, *, info: str, guess: Torch | None = None) -> str:
-    """Return the Python module in whose place the extension `file` is loaded.
-
-    :param info: the name of the wheel's dist-info folder
-    :param guess: the torch that was guessed; None for one that is certain
-    """
+    """Return the Python module in whose place the extension `file` is loaded; `guess` is the torch that was guessed."""
     return _filled(_MODULE, info, guess).replace("@FILE@", repr(file))
 
 

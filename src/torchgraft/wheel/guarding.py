@@ -56,10 +56,7 @@ _VERSION_LINE = re.compile(
 
 
 def explained(error: ImportError, module: str, info: str) -> ImportError | None:
-    """Return what to raise instead of a loader's error; None where the torch that is here is not the reason.
-
-    :param info: the dist-info of the distribution that the module is of
-    """
+    """Return what to raise instead of a loader's error in a distribution; None where torch is not the reason."""
     said, path = str(error), Path(info)
     if not _is_of(path, error.path):
         return None
@@ -179,8 +176,6 @@ def torch_cure(version: str, *, by_uv: bool, prefix: Path) -> str:
     local parts of their versions are (https://pytorch.org/get-started/locally/).
 
     :param version: with its local part; "" for any
-    :param by_uv: whether uv installed the package
-    :param prefix: the environment
     """
     public, _, local = version.partition("+")
     index = ""
@@ -273,8 +268,6 @@ def cures(info: Path, *, prefix: Path, options: Mapping[str, tuple[str, ...]] | 
 
     `tests/e2e/test_guard.py` runs them.
 
-    :param info: its dist-info
-    :param prefix: the environment
     :param options: further ones of `pip`, `uv pip` and `uv sync`
     """
     name, version = _name_and_version(info)

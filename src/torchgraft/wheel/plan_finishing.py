@@ -44,8 +44,6 @@ def plan_runtime_torch(config: Config, snapshot: Snapshot, torch: Torch | None) 
 
     A lock is for many machines and names torch itself. So its metadata stay as they are, and the wheel that is built
     for it has the same ones: PEP 517 wants both to be identical.
-
-    :param torch: what the build sees, None if nobody knows it yet
     """
     wanted = config.runtime_torch
     if wanted is RuntimeTorch.OFF or snapshot.hook not in _HOOKS:
@@ -92,8 +90,6 @@ def plan_run_paths(
     What points into a folder of installed distributions, torch/lib above all, is made relative to the module, since it
     will be in such a folder too. What points into anything else that is gone after the build is left out, unless a
     library that the module needs is there: the wheel may have it, or the source tree may stay.
-
-    :param files: all files of the wheel
     """
     own = {posixpath.basename(file): _folder(file) for file in files}
     planned = (_planned(module, places, own) for module in modules)
@@ -215,7 +211,6 @@ def plan_guard(modules: Mapping[str, Collection[str]], files: Collection[str], s
     says for which Python it is. Its new name is one that no import looks for.
 
     :param modules: the libraries of the wheel that need torch, with the PyInit functions that each defines
-    :param files: all files of the wheel
     :param suffixes: those of extension modules of this Python
     """
     guarded, left = [], []
@@ -229,11 +224,7 @@ def plan_guard(modules: Mapping[str, Collection[str]], files: Collection[str], s
 
 
 def plan_editable_guard(name: str, top_level: str) -> Guard:
-    """Return what is watched in an editable installation, whose extension modules are in the source tree.
-
-    :param name: the distribution's, as in the name of the wheel
-    :param top_level: the text of the wheel's top_level.txt, which setuptools writes; "" where there is none
-    """
+    """Return what is watched in an editable installation: what its top_level.txt names, else its own name."""
     tops = [line.strip() for line in top_level.splitlines() if line.strip().isidentifier()]
     return Guard(tops=tuple(sorted(tops)) or (name,))
 
@@ -241,7 +232,6 @@ def plan_editable_guard(name: str, top_level: str) -> Guard:
 def plan_guessed(guard: Guard, torch: Torch | None, files: Collection[str], *, unread: Collection[str] = ()) -> Guard:
     """Return the guard of a wheel whose torch was a guess: packages are watched whose libraries have none.
 
-    :param files: all files of the wheel
     :param unread: libraries that may need torch, of a kind that is not read
     """
     left = (*(planned.text for planned in guard.left), *unread)
