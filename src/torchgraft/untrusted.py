@@ -31,7 +31,7 @@ _DEEP_KEY = r"(?:\.[^,\n=\[\]{}.]*){300}"
 
 
 def load_toml(text: str) -> Mapping[str, Any]:
-    """Return what stands in TOML; raise ValueError if it does not parse, is too deep, or a number has thousands of digits."""
+    """Return what stands in TOML; raise ValueError if it is none, too deep, or has a number of thousands of digits."""
     # What parses them takes memory by the square of their parts: a gigabyte for a file of 30 kB.
     if re.search(_DEEP_KEY, text):
         raise ValueError("nested too deeply")

@@ -77,7 +77,7 @@ class Pool:
 
     @contextlib.contextmanager
     def seen(self) -> Iterator[list[Share]]:
-        """Yield the shares of the others, which stay so until ours is written; raise OSError where they cannot be had."""
+        """Yield the shares of the others, which stay so until ours is written; raise OSError if they cannot be had."""
         if not self._mutex.acquire(timeout_s=_IDLE_S):
             raise TimeoutError(f"{self._mutex.path} is locked")
         try:
@@ -143,7 +143,7 @@ class BuildJobs:
 
     @contextlib.contextmanager
     def taken(self, cache_folder: Path) -> Iterator[None]:
-        """Wait for a share of what builds with this cache folder have; without a place for it, have what was planned."""
+        """Wait for a share of what builds with this cache folder have; without a place for one, have all."""
         try:
             try:
                 self._take(cache_folder)

@@ -81,7 +81,7 @@ def _marker(item: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def read_pylock(data: Mapping[str, Any], *, folder: Path, python: Python, chosen: Chosen) -> ReadLock:
-    """Return the packages, and the torch that is installed; raise LockError if it is unreadable, or for other machines."""
+    """Return the packages, and the torch that is installed; raise LockError if that cannot be told, or not here."""
     check_format(data.get("lock-version"), known=(1,))
     defaults = {canonicalize_name(name) for name in strings(data.get("default-groups"))}
     chosen = replace(chosen, groups=chosen.groups | defaults)

@@ -56,7 +56,7 @@ def torch_in_line(line: Line, python: Python, faults: list[str]) -> AskedFor | N
 
 
 def _requirement(text: str, folder: Path) -> tuple[TorchRequirement | None, str]:
-    """Return a requirement on torch without extras and marker, and that; None for others; raise ValueError if it is none."""
+    """Return a requirement on torch without extras, and its marker; None for others; raise ValueError if it is none."""
     place, _, marker = text.partition(";")
     if url := _wheel_url(place, folder):
         return TorchRequirement.parse(f"torch @ {url}"), marker.strip()
