@@ -19,21 +19,11 @@ _COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _INCLUDE = re.compile(r'#[ \t]*include[ \t]*(<[^>]+>|"[^"]+")')
 _DEEPEST = 5
 _FOLDERS = ("-I", "-isystem", "-iquote", "-idirafter")
-_WITH_VALUE = frozenset(
-    {"-D", "-U", "--param", "-Xlinker", "-Xassembler", "-Xpreprocessor", "-L", "-l", "-T", "-u", "-z"}
-)
+_WITH_VALUE = {"-D", "-U", "--param", "-Xlinker", "-Xassembler", "-Xpreprocessor", "-L", "-l", "-T", "-u", "-z"}
 # What makes something else of a file than an object, or stands in front of its first line.
 _OTHER = (
-    "@",
-    "-E",
-    "-S",
-    "-fdirectives",
-    "-fpreprocessed",
-    "-fsyntax-only",
-    "-imacros",
-    "-include",
-    "-save-temps",
-    "-x",
+    *("@", "-E", "-S", "-fdirectives", "-fpreprocessed", "-fsyntax-only"),
+    *("-imacros", "-include", "-save-temps", "-x"),
 )
 _PREFIX_MAPS = ("-ffile-prefix-map=", "-fdebug-prefix-map=", "-fmacro-prefix-map=")
 # It stands in no header of torch's; gcc does not take the header where it does.

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from ..files import is_file, is_folder, names_in, read_text, real
 from ..model.hardware_values import HostCompiler, RocmToolkit, SyclCompiler
@@ -78,13 +77,6 @@ def with_libc(
     return tuple(replace(c, libc=_libc_of(c.cxx, variables)) if c.name else c for c in compilers)
 
 
-class _Driver(NamedTuple):
-    """What the name of a compiler says, its links followed: c++ is a link to g++-12 on many machines."""
-
-    family: str
-    version: str
-
-
 def _of_user(variables: Mapping[str, str], path: str) -> Iterator[HostCompiler]:
     """Yield what CC and CXX name; where only one is set, with the other of that name, since builds take both."""
     cc, cxx = variables.get("CC", "").strip(), variables.get("CXX", "").strip()
@@ -94,7 +86,7 @@ def _of_user(variables: Mapping[str, str], path: str) -> Iterator[HostCompiler]:
     cc, cxx = cc or _counterpart(cxx, _CC), cxx or _counterpart(cc, _CXX)
     c_program, cxx_program = _program(cc, path), _program(cxx, path)
     if c_program and cxx_program:
-        family = _driver(cxx_program).family
+        family, _ = _driver(cxx_program)
         version = _take_version([cxx_program], family, variables) if family else ""
         name = family if version else ""
         yield HostCompiler(cc=c_program, cxx=cxx_program, name=name, version=version, source=source)
@@ -107,7 +99,7 @@ def _version_in(command: str, path: str, variables: Mapping[str, str]) -> str:
     words = command.split()
     inner = next((word for word in words if _NAME.fullmatch(Path(word).name)), "")
     first = _program(words[0], path) if words else None
-    return _take_version([first, *words[1:]], _driver(inner).family, variables) if inner and first else ""
+    return _take_version([first, *words[1:]], _driver(inner)[0], variables) if inner and first else ""
 
 
 def _default(variables: Mapping[str, str], path: str, *, known: Collection[str]) -> Iterator[HostCompiler]:
@@ -117,7 +109,7 @@ def _default(variables: Mapping[str, str], path: str, *, known: Collection[str])
         cc, cxx = _program(name, path), _program(other, path)
         if cc and cxx and real(Path(cxx)) not in taken:
             taken.add(real(Path(cxx)))
-            family = _driver(cxx).family
+            family, _ = _driver(cxx)
             version = _take_version([cxx], family, variables)
             if version:
                 yield HostCompiler(cc=cc, cxx=cxx, name=family, version=version, source=f"{other} on PATH")
@@ -130,10 +122,8 @@ def _numbered(folders: tuple[str, ...]) -> Iterator[HostCompiler]:
             other = _counterpart(name, _CXX)
             cc, cxx = Path(folder, name), Path(folder, other)
             if other in names and os.access(cc, os.X_OK) and os.access(cxx, os.X_OK):
-                driver = _driver(str(cxx))
-                yield HostCompiler(
-                    cc=str(cc), cxx=str(cxx), name=driver.family, version=driver.version, source=f"{other} on PATH"
-                )
+                family, version = _driver(str(cxx))
+                yield HostCompiler(cc=str(cc), cxx=str(cxx), name=family, version=version, source=f"{other} on PATH")
 
 
 def _counterpart(command: str, names: Mapping[str, str]) -> str:
@@ -153,8 +143,8 @@ def _program(command: str, path: str) -> str | None:
     return str(Path(found).absolute()) if found and " " not in found and is_file(Path(found)) else None
 
 
-def _driver(path: str) -> _Driver:
-    """Return what a compiler is, going by its name and by those that it is a link to."""
+def _driver(path: str) -> tuple[str, str]:
+    """Return the family and version of a compiler, by its name and what it is a link to: c++ is g++-12 on many."""
     family = version = generic = ""
     for name in (Path(path).name, Path(real(Path(path))).name):
         match = _NAME.fullmatch(name)
@@ -163,7 +153,7 @@ def _driver(path: str) -> _Driver:
             family = _FAMILY.get(match["driver"], family)
             version = match["version"] or version
     # Where cc and c++ are no links, they are gcc on every Linux that CUDA is made for.
-    return _Driver(family=family or generic, version=version)
+    return family or generic, version
 
 
 def _take_version(command: list[str], family: str, variables: Mapping[str, str]) -> str:
@@ -192,8 +182,7 @@ def find_rocm(
     found: dict[str, RocmToolkit] = {}
     for home, source in _rocm_candidates(variables, search_paths, places):
         if is_file(home / "bin" / _HIPCC) and real(home) not in found:
-            toolkit = RocmToolkit(home=str(home), version=_rocm_version(home), source=source)
-            found[real(home)] = toolkit
+            found[real(home)] = RocmToolkit(home=str(home), version=_rocm_version(home), source=source)
     return tuple(found.values())
 
 
@@ -218,11 +207,8 @@ def _rocm_candidates(
 
 def _rocm_version(home: Path) -> str:
     """Return the version (6.4.1) that a home's files say; "" where there are none, as in Debian's /usr."""
-    for name in _VERSION_FILES:
-        match = _ROCM_VERSION.match(read_text(home / name).strip())
-        if match:
-            return match[0]
-    return ""
+    matches = (_ROCM_VERSION.match(read_text(home / name).strip()) for name in _VERSION_FILES)
+    return next((match[0] for match in matches if match), "")
 
 
 def find_sycl(variables: Mapping[str, str], *, places: tuple[str, ...] = ONEAPI_PLACES) -> tuple[SyclCompiler, ...]:
@@ -248,7 +234,5 @@ def _sycl_candidates(variables: Mapping[str, str], places: tuple[str, ...]) -> I
 
 
 def _setvars(icpx: Path) -> str:
-    for folder in icpx.parents[:_MOST_PARENTS]:
-        if is_file(folder / "setvars.sh"):
-            return str(folder / "setvars.sh")
-    return ""
+    scripts = (folder / "setvars.sh" for folder in icpx.parents[:_MOST_PARENTS])
+    return next((str(script) for script in scripts if is_file(script)), "")

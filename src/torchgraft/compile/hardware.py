@@ -5,12 +5,14 @@ May not decide what is used, nor look for what nobody asks for: most of it is im
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,14 +92,13 @@ def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
         guess=consumer is not None and not consumer.is_named and consumer.prefix != build.prefix,
         trusting=who_may(config.trust, settings.source),
     )
-    return replace(hardware, caches=_caches(settings.variables)) if hook.builds else hardware
-
-
-def _caches(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the compiler caches on PATH, in the order in which torch looks for them."""
+    if not hook.builds:
+        return hardware
     from ..programs import find_programs
 
-    return tuple(found for name in ("ccache", "sccache") for found in find_programs(name, variables)[:1])
+    # In the order in which torch looks for them.
+    caches = (find_programs(name, settings.variables)[:1] for name in ("ccache", "sccache"))
+    return replace(hardware, caches=tuple(itertools.chain.from_iterable(caches)))
 
 
 def take_hardware(  # noqa: PLR0913 - each is another thing to look for
@@ -189,7 +190,7 @@ def read_machine(*, proc: Path = _PROC, cgroup: Path = _CGROUP) -> Hardware:
     for folder, version in _groups(proc, cgroup):
         memory += _memory(folder, version)
         cores += _quota(folder)
-    fewest, least = min(cores, key=_first), min(memory, key=_first)
+    fewest, least = min(cores, key=itemgetter(0)), min(memory, key=itemgetter(0))
     return Hardware(
         cores=max(1, fewest[0]), cores_limit=fewest[1], memory_bytes=max(0, least[0]), memory_limit=least[1]
     )
@@ -216,10 +217,6 @@ def parse_groups(text: str) -> Mapping[str, str]:
             for controller in controllers.split(","):
                 groups.setdefault(controller, path)
     return groups
-
-
-def _first(limit: tuple[int, str]) -> int:
-    return limit[0]
 
 
 def _processors(proc: Path) -> tuple[int, str]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
-from ..files import is_file, is_folder, names_in, read_text, real
+from ..files import is_file, names_in, read_text, real
 from ..programs import ask_program, take_answer
 from ..untrusted import json_table, table, text_of
 from ..values import dataclass
@@ -38,7 +38,7 @@ _COMMENT = re.compile(r"(?:^|\s)#.*")
 _CALLED = re.compile(r"(/[^\s\"'$`;&|()<>]*/nvcc)(?=[\s\"';]|$)")
 _RELEASE = re.compile(r"release (\d+\.\d+)")
 _ARCHITECTURE = re.compile(r"\bcompute_(\d+[a-z]?)\b")
-_VERSION = re.compile(r"(\d+\.\d+)(?:\.|$)")
+_VERSION = re.compile(r"^(\d+\.\d+)(?:\.|$)")
 _VERSION_TXT = re.compile(r"CUDA Version (\d+\.\d+)")
 _VERSION_MACRO = re.compile(r"^#define\s+CUDA(?:RT)?_VERSION\s+(\d{4,6})\b", re.MULTILINE)
 _CONDA_PACKAGE = re.compile(r"cuda-nvcc(?:-tools|-impl|_[\w-]+?)?-(\d+\.\d+)\.[^-]*-[^-]*\.json")
@@ -114,12 +114,8 @@ def read_version(nvcc: Nvcc, variables: Mapping[str, str]) -> str | None:
 
     Best are those files that speak of nvcc itself: in conda's environments and among wheels, headers may be newer.
     """
-    home = Path(nvcc.home)
-    for version in _written_versions(home):
-        if version:
-            return version
-    release = _RELEASE.search(ask_program([nvcc.path, "--version"], _plain(variables)) or "")
-    return release[1] if release else None
+    written = next(filter(None, _written_versions(Path(nvcc.home))), None)
+    return written or _first(_RELEASE, ask_program([nvcc.path, "--version"], _plain(variables)) or "")
 
 
 def read_highest_gcc(home: Path) -> int | None:
@@ -145,8 +141,12 @@ def read_highest_libc(home: Path) -> str:
 
 def missing_headers(home: Path) -> tuple[str, ...]:
     """Return the names among `HEADERS` that a toolkit lacks."""
-    folders = [folder for folder in include_folders(home) if is_folder(folder)]
-    return tuple(name for name in HEADERS if not any(is_file(folder / name) for folder in folders))
+    return tuple(name for name in HEADERS if not has_header(home, name))
+
+
+def has_header(home: Path, name: str) -> bool:
+    """Return whether a toolkit has a header."""
+    return any(is_file(folder / name) for folder in include_folders(home))
 
 
 def take_architectures(nvcc: str, variables: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
@@ -169,8 +169,12 @@ def include_folders(home: Path) -> tuple[Path, ...]:
 
 
 def _written_versions(home: Path) -> Iterator[str | None]:
-    yield _conda_version(home)
-    yield _json_version(read_text(home / "version.json"))
+    matches = (_CONDA_PACKAGE.fullmatch(name) for name in names_in(home / "conda-meta"))
+    yield next((match[1] for match in matches if match), None)
+    # {"cuda": {"version": "12.4.1"}, "cuda_nvcc": {...}, ...}
+    data = json_table(read_text(home / "version.json"))
+    for name in ("cuda_nvcc", "cuda"):
+        yield _first(_VERSION, text_of(table(data.get(name)).get("version")) or "")
     yield _first(_VERSION_TXT, read_text(home / "version.txt"))
     for folder in include_folders(home):
         for name in ("cuda.h", "cuda_runtime_api.h"):
@@ -178,18 +182,6 @@ def _written_versions(home: Path) -> Iterator[str | None]:
             if macro:
                 # CUDA_VERSION is 1000 * major + 10 * minor.
                 yield f"{int(macro) // 1000}.{int(macro) % 1000 // 10}"
-
-
-def _conda_version(home: Path) -> str | None:
-    matches = (_CONDA_PACKAGE.fullmatch(name) for name in names_in(home / "conda-meta"))
-    return next((match[1] for match in matches if match), None)
-
-
-def _json_version(text: str) -> str | None:
-    """Return the version of a version.json: {"cuda": {"version": "12.4.1"}, "cuda_nvcc": {...}, ...}."""
-    data = json_table(text)
-    found = (_VERSION.match(text_of(table(data.get(name)).get("version")) or "") for name in ("cuda_nvcc", "cuda"))
-    return next((match[1] for match in found if match), None)
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str | None:

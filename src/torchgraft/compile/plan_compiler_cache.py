@@ -15,7 +15,7 @@ from ..model.observation import Hook, Snapshot
 from ..model.torch_values import Torch
 from ..settings.config import CompilerCaching, Config
 from ..untrusted import parse_version
-from .plan_needs import outlives_build
+from .plan_needs import of_machine, outlives_build
 
 # With it, torch does not call ccache or sccache by itself, as it does since 2.13 (_wrap_compiler in cpp_extension.py).
 SWITCH = "TORCH_NO_COMPILER_WRAPPER"
@@ -28,7 +28,7 @@ def with_compiler_cache(compiling: Compiling, config: Config, snapshot: Snapshot
     wanted, origin = config.compiler_cache, config.origin("compiler-cache")
     if wanted is CompilerCaching.OFF:
         reason = f"compiler-cache ({origin}) is off, and torch would call one by itself"
-        return replace(compiling, variables=(*compiling.variables, _variable(SWITCH, "1", reason)))
+        return replace(compiling, variables=(*compiling.variables, of_machine(SWITCH, "1", reason)))
     is_auto = wanted is CompilerCaching.AUTO
     if is_auto and SWITCH in snapshot.variables_set:
         return compiling
@@ -47,7 +47,7 @@ def with_compiler_cache(compiling: Compiling, config: Config, snapshot: Snapshot
     more = (
         ()
         if by_torch or outlives_build(config, snapshot.hook)
-        else (_variable(SWITCH, "1", "compilers are called through the cache by a script of ours"),)
+        else (of_machine(SWITCH, "1", "compilers are called through the cache by a script of ours"),)
     )
     variables = (*compiling.variables, *more, *_variables(compiling, cache, snapshot))
     return replace(compiling, cache=cache, variables=variables)
@@ -72,18 +72,14 @@ def _why_not(snapshot: Snapshot, torch: Torch) -> str:
 
 def _variables(compiling: Compiling, cache: Planned, snapshot: Snapshot) -> Iterator[PlannedVariable]:
     for language in _LANGUAGES:
-        yield _variable(f"CMAKE_{language}_COMPILER_LAUNCHER", cache.text, cache.reason)
+        yield of_machine(f"CMAKE_{language}_COMPILER_LAUNCHER", cache.text, cache.reason)
     is_ccache = cache_name(cache.text) == "ccache"
     if not is_ccache:
-        yield _variable("SCCACHE_IGNORE_SERVER_IO_ERROR", "1", "a server that ends is no reason not to compile")
+        yield of_machine("SCCACHE_IGNORE_SERVER_IO_ERROR", "1", "a server that ends is no reason not to compile")
     elif snapshot.hook is Hook.BUILD_WHEEL:
         elsewhere = "the same sources in another folder are the same"
-        yield _variable("CCACHE_BASEDIR", snapshot.project.folder, elsewhere)
-        yield _variable("CCACHE_NOHASHDIR", "1", elsewhere)
+        yield of_machine("CCACHE_BASEDIR", snapshot.project.folder, elsewhere)
+        yield of_machine("CCACHE_NOHASHDIR", "1", elsewhere)
     if compiling.toolkit is not None and snapshot.project.passing:
         reason = "neither cache takes nvcc's -MD, and nothing is compiled again in a tree that is thrown away"
-        yield _variable("TORCH_EXTENSION_SKIP_NVCC_GEN_DEPENDENCIES", "1", reason)
-
-
-def _variable(name: str, value: str, reason: str) -> PlannedVariable:
-    return PlannedVariable(name=name, value=value, reason=reason, of_machine=True)
+        yield of_machine("TORCH_EXTENSION_SKIP_NVCC_GEN_DEPENDENCIES", "1", reason)

@@ -19,7 +19,7 @@ from ..settings.config import ArchFormat, Config
 from ..untrusted import numbers_in
 from ..values import dataclass
 from .plan_needs import rocm_need, sycl_need
-from .plan_toolkit import minor_version, takes, torch_place
+from .plan_toolkit import ToolkitChoice, minor_version, takes, torch_place
 
 # What `compilers` says of a compiler that variables name.
 _USERS = frozenset({"CC", "CXX", "CC and CXX"})
@@ -42,16 +42,12 @@ class CompilerChoice:
     forced: bool = False
 
 
-def plan_host_compiler(
-    snapshot: Snapshot, *, highest_gcc: int | None, toolkit: str, highest_libc: str = ""
-) -> CompilerChoice:
-    """Return the newest gcc that the toolkit takes, where what would compile is none that it takes.
+def plan_host_compiler(snapshot: Snapshot, choice: ToolkitChoice) -> CompilerChoice:
+    """Return the newest gcc that the chosen toolkit takes, where what would compile is none that it takes.
 
     CC and CXX are set together or not at all: torch hands CC to nvcc as -ccbin and compiles .cpp with CXX.
-
-    :param highest_gcc: from the toolkit's own host_config.h; None if it sets no limit
-    :param highest_libc: the newest glibc that its headers agree with, "" if there is no limit
     """
+    toolkit, highest_gcc = choice.toolkit.version if choice.toolkit else "", choice.highest_gcc
     if snapshot.hardware is None or snapshot.python.system == "win32":
         return CompilerChoice()  # cl is not looked for
     compilers = snapshot.hardware.compilers
@@ -59,15 +55,14 @@ def plan_host_compiler(
     if not usable:
         return CompilerChoice(problem=no_compiler(compilers))
     default, first = compilers[0], usable[0]
-    fitting = [c for c in usable if takes(c, highest_gcc=highest_gcc, highest_libc=highest_libc)]
+    fitting = [c for c in usable if takes(c, highest_gcc=highest_gcc, highest_libc=choice.highest_libc)]
     if first.name == "gcc" and first not in fitting:
         if not fitting:
             return CompilerChoice(problem=_too_new(first, toolkit, highest_gcc))
         reason = f"{first.cc} is gcc {first.version}, and CUDA {toolkit} takes gcc up to {highest_gcc}"
         if takes(first, highest_gcc=highest_gcc):
-            reason = (
-                f"{first.cc} takes the headers of glibc {first.libc}, and CUDA {toolkit} those up to {highest_libc}"
-            )
+            limits = f"glibc {first.libc}, and CUDA {toolkit} those up to {choice.highest_libc}"
+            reason = f"{first.cc} takes the headers of {limits}"
         return CompilerChoice(
             compiler=max(fitting, key=lambda compiler: numbers_in(compiler.version)),
             reason=reason,
@@ -99,11 +94,10 @@ def no_compiler(compilers: tuple[HostCompiler, ...] = ()) -> Problem:
 
 
 def _too_new(compiler: HostCompiler, toolkit: str, highest_gcc: int | None) -> Problem:
-    found = f"{compiler.version} at {compiler.cc} ({compiler.source}); no older one found"
     return Problem.of(
         code="compiler-too-new",
         headline=f"gcc {compiler.version} is too new for CUDA {toolkit}",
-        gcc=found,
+        gcc=f"{compiler.version} at {compiler.cc} ({compiler.source}); no older one found",
         limit=f"gcc {highest_gcc}, from the toolkit's crt/host_config.h",
         why="nvcc refuses it with '#error unsupported GNU version'",
         fixes=(
@@ -161,7 +155,7 @@ def plan_architectures(
         wanted = tuple(name for name in names if _is_known(name, known))
         if not wanted:
             continue
-        bad = {row.architecture: row for row in KNOWN_BAD if _is_release(toolkit_version, row.toolkit)}
+        bad = {row.architecture: row for row in KNOWN_BAD if f"{toolkit_version}.".startswith(f"{row.toolkit}.")}
         chosen = tuple(dict.fromkeys(_instead(name, bad) for name in wanted))
         explicit = any("+PTX" in name for name in chosen)
         return Architectures(
@@ -184,10 +178,6 @@ def _instead(name: str, bad: Mapping[str, KnownBad]) -> str:
 def _plain(name: str) -> str:
     """Return 10.3 of 10.3a+PTX."""
     return name.removesuffix("+PTX").rstrip(_LETTERS)
-
-
-def _is_release(version: str, release: str) -> bool:
-    return version == release or version.startswith(f"{release}.")
 
 
 def arch_list_text(names: tuple[str, ...], form: ArchFormat) -> str:

@@ -16,7 +16,7 @@ from ..model.decision import Compiling, Planned, PlannedToolkit, PlannedVariable
 from ..model.observation import Hook, Rule, Snapshot
 from ..model.torch_values import Torch
 from ..settings.config import Config, Cuda
-from .plan_needs import RESERVE_BYTES, TOOLKIT_VARIABLES, cuda_need, outlives_build, rocm_need, sycl_need
+from .plan_needs import RESERVE_BYTES, TOOLKIT_VARIABLES, cuda_need, of_machine, outlives_build, rocm_need, sycl_need
 
 if TYPE_CHECKING:
     from .plan_compilers import Architectures
@@ -94,6 +94,7 @@ def _accelerated(config: Config, snapshot: Snapshot, torch: Torch) -> Compiling:
     CUDAExtension raises where it finds no CUDA_HOME, but nothing is compiled, and many a setup.py does without. Some
     ask for a GPU of the machine, unless TORCH_CUDA_ARCH_LIST says what they want to know.
     """
+    from ..settings.vocabulary import job_bytes_of
     from .plan_compilers import plan_architectures, plan_rocm, plan_sycl
     from .plan_toolkit import is_other_minor, plan_toolkit
 
@@ -130,7 +131,7 @@ def _accelerated(config: Config, snapshot: Snapshot, torch: Torch) -> Compiling:
         config,
         snapshot,
         cuda=cuda or compiling.rocm,
-        job_bytes=_job_bytes(config, snapshot) if cuda else 0,
+        job_bytes=job_bytes_of(snapshot.project.name, config.vocabulary) if cuda else 0,
         threads=plan_threads(snapshot, compiling.architectures) if toolkit else None,
     )
     threads_note = "MAX_JOBS counts one thread for each nvcc, and NVCC_THREADS is set: each may need several times that"
@@ -147,11 +148,11 @@ def _with_jobs(compiling: Compiling, jobs: Count | None, snapshot: Snapshot, *, 
     if jobs is None:
         return compiling
     names = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL")
-    variables = [_of_machine(name, str(jobs.number), jobs.reason) for name in names]
+    variables = [of_machine(name, str(jobs.number), jobs.reason) for name in names]
     if cuda:
         threads = max(1, min(jobs.threads, len(compiling.architectures)))
         why = "MAX_JOBS leaves room for them" if threads > 1 else "jobs are a better use of memory than threads"
-        variables.append(_of_machine("NVCC_THREADS", str(threads), why))
+        variables.append(of_machine("NVCC_THREADS", str(threads), why))
     # torch hands 0 to ninja, which then starts all at once, and leaves to ninja what is no number.
     if "MAX_JOBS" in snapshot.variables_set and snapshot.hardware and not snapshot.hardware.users_jobs:
         compiling = replace(
@@ -159,8 +160,8 @@ def _with_jobs(compiling: Compiling, jobs: Count | None, snapshot: Snapshot, *, 
             forced=(*compiling.forced, "MAX_JOBS"),
             overrides=(*compiling.overrides, "MAX_JOBS is not used: it is not a whole number from 1"),
         )
-    bytes_each = jobs.memory_bytes
-    return replace(compiling, jobs=jobs.number, job_bytes=bytes_each, variables=(*variables, *compiling.variables))
+    variables += compiling.variables
+    return replace(compiling, jobs=jobs.number, job_bytes=jobs.memory_bytes, variables=tuple(variables))
 
 
 def _with_host(compiling: Compiling, snapshot: Snapshot, choice: ToolkitChoice) -> Compiling:
@@ -168,34 +169,22 @@ def _with_host(compiling: Compiling, snapshot: Snapshot, choice: ToolkitChoice) 
 
     if compiling.toolkit is None:
         return compiling
-    host = plan_host_compiler(
-        snapshot, highest_gcc=choice.highest_gcc, toolkit=compiling.toolkit.version, highest_libc=choice.highest_libc
-    )
+    host = plan_host_compiler(snapshot, choice)
     pair = (("CC", host.compiler.cc), ("CXX", host.compiler.cxx)) if host.compiler else ()
     return replace(
         compiling,
-        variables=(*compiling.variables, *(_of_machine(name, value, host.reason) for name, value in pair)),
+        variables=(*compiling.variables, *(of_machine(name, value, host.reason) for name, value in pair)),
         forced=(*compiling.forced, *(("CC", "CXX") if host.forced else ())),
         overrides=(*compiling.overrides, *((host.reason,) if host.forced else ())),
         problems=(*compiling.problems, *((host.problem,) if host.problem else ())),
     )
 
 
-def _job_bytes(config: Config, snapshot: Snapshot) -> int:
-    from ..settings.vocabulary import job_bytes_of
-
-    return job_bytes_of(snapshot.project.name, config.vocabulary)
-
-
-def _of_machine(name: str, value: str, reason: str) -> PlannedVariable:
-    return PlannedVariable(name=name, value=value, reason=reason, of_machine=True)
-
-
 def _of_toolkit(toolkit: PlannedToolkit) -> Iterator[PlannedVariable]:
     # torch's own guess is dirname(dirname(which nvcc)): wrong for a wrapper script, so it is never left to that.
     for name in ("CUDA_HOME", "CUDA_PATH", "CUDAToolkit_ROOT"):
-        yield _of_machine(name, toolkit.home, toolkit.reason)
-    yield _of_machine("CUDACXX", f"{toolkit.home}/bin/nvcc", toolkit.reason)
+        yield of_machine(name, toolkit.home, toolkit.reason)
+    yield of_machine("CUDACXX", f"{toolkit.home}/bin/nvcc", toolkit.reason)
 
 
 def _of_architectures(config: Config, architectures: Architectures) -> Iterator[PlannedVariable]:
@@ -203,10 +192,10 @@ def _of_architectures(config: Config, architectures: Architectures) -> Iterator[
 
     if not architectures.names:
         return
-    yield _of_machine("TORCH_CUDA_ARCH_LIST", ";".join(architectures.names), architectures.reason)
+    yield of_machine("TORCH_CUDA_ARCH_LIST", ";".join(architectures.names), architectures.reason)
     if config.cuda_arch_variable:
         text = arch_list_text(architectures.names, config.cuda_arch_format)
-        yield _of_machine(config.cuda_arch_variable, text, architectures.reason)
+        yield of_machine(config.cuda_arch_variable, text, architectures.reason)
 
 
 def _forced(snapshot: Snapshot, choice: ToolkitChoice) -> tuple[str, ...]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ..settings.vocabulary_words import Word
 
 
+_PREFIXES = {"cpython": "cp", "pypy": "pp"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """The values of facts by name, and what is known of torch; `why` says why that is not all, "" where it is."""
@@ -46,11 +49,11 @@ def plan_facts(snapshot: Snapshot, choice: Choice, torch: Torch, compiling: Comp
     """Return the facts that have a value in this hook, of the torch that the wheel will meet, as far as known."""
     values = dict([*_of_torch(torch), *_of_project(snapshot), *_of_machine(compiling)])
     python = snapshot.python
-    abi = python.abi
     values |= {
-        "python": _python_tag(python.implementation, python.version),
+        # As tags call it (PEP 425).
+        "python": _PREFIXES.get(python.implementation, python.implementation) + "".join(python.version.split(".")[:2]),
         "python_minor": python.minor_version,
-        "abi": abi,
+        "abi": python.abi,
         "platform": python.platform,
         "machine": python.machine,
         "accelerator": torch.accelerator,
@@ -105,12 +108,6 @@ def _of_machine(compiling: Compiling) -> Iterator[tuple[str, str]]:
     for variable in compiling.variables:
         if variable.name == "TORCH_CUDA_ARCH_LIST" and variable.value:
             yield "cuda_architectures", variable.value
-
-
-def _python_tag(implementation: str, version: str) -> str:
-    """Return the tag of an interpreter (PEP 425)."""
-    prefix = {"cpython": "cp", "pypy": "pp"}.get(implementation, implementation)
-    return prefix + "".join(version.split(".")[:2])
 
 
 def plan_vocabulary(

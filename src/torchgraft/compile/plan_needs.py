@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ..errors import install_command
-from ..model.decision import Planned
+from ..model.decision import Planned, PlannedVariable
 from ..model.hardware_values import Toolkit
 from ..model.observation import FrontEndName, Hook, Rule, Snapshot
 from ..model.source_tree import Project
@@ -94,6 +94,11 @@ def sycl_need(config: Config, project: Project, torch: Torch | None) -> str:
 def has_vocabulary(config: Config, project: Project) -> bool:
     """Return whether words of the vocabulary may apply: each is about a toolkit, about cuda = off, or asked for."""
     return bool(project.cuda_sources or config.vocabulary) or config.cuda is not Cuda.AUTO
+
+
+def of_machine(name: str, value: str, reason: str) -> PlannedVariable:
+    """Return a variable that follows from what the machine has."""
+    return PlannedVariable(name=name, value=value, reason=reason, of_machine=True)
 
 
 def uses_ninja(project: Project) -> bool:

@@ -180,7 +180,10 @@ def _unfit(hardware: Hardware, torch: Torch) -> Iterator[str]:
                 f" torch {torch.version}, which was built with CUDA {torch.cuda}"
             )
         elif c := _clashing_compiler(toolkit, hardware.compilers):
-            yield f"{toolkit.source}={toolkit.home} is not used: {_clash_text(toolkit, c)}"
+            yield (
+                f"{toolkit.source}={toolkit.home} is not used: its headers agree with glibc up to"
+                f" {toolkit.highest_libc}, and {c.cxx} compiles with {c.libc}"
+            )
 
 
 def _faults_of_others(hardware: Hardware) -> tuple[str, ...]:
@@ -268,12 +271,6 @@ def _oldest_libc(compilers: Iterable[HostCompiler]) -> str:
     """Return the oldest glibc among those that compilers take; "" where one is not known."""
     known = [compiler.libc for compiler in compilers if compiler.name]
     return min(known, key=numbers_in) if known and all(known) else ""
-
-
-def _clash_text(toolkit: Toolkit, compiler: HostCompiler) -> str:
-    """Return why a toolkit is not taken."""
-    limit = f"its headers agree with glibc up to {toolkit.highest_libc}"
-    return f"{limit}, and {compiler.cxx} compiles with {compiler.libc}"
 
 
 def _libc_problem(toolkit: Toolkit, compiler: HostCompiler, *, torch: str) -> Problem:

@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..child import say
@@ -185,11 +185,12 @@ def _fits(entry: Path, compilation: Compilation) -> bool:
     others = [name for option, name in compilation.folders if [option, name] not in used]
     for variable in ("CPATH", "CPLUS_INCLUDE_PATH"):
         others += os.environ.get(variable, "").split(os.pathsep)
-    return used == about["folders"] and not any(_has_others(Path(name), files) for name in filter(None, others))
-
-
-def _has_others(folder: Path, files: Iterable[str]) -> bool:
-    return any(os.path.lexists(folder / place) for place in other_places(set(names_in(folder)), files))
+    elsewhere = (
+        os.path.lexists(folder / place)
+        for folder in map(Path, filter(None, others))
+        for place in other_places(set(names_in(folder)), files)
+    )
+    return used == about["folders"] and not any(elsewhere)
 
 
 def _state(path: str) -> list[int]:

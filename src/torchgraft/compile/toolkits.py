@@ -23,7 +23,7 @@ from ..values import dataclass
 from .nvcc import (
     NVCC,
     Nvcc,
-    include_folders,
+    has_header,
     missing_headers,
     read_highest_gcc,
     read_highest_libc,
@@ -40,8 +40,6 @@ PLACES = (
     "/opt/nvidia/hpc_sdk/Linux_*/*/cuda/*",
     "C:/Program Files/NVIDIA GPU Computing Toolkit/CUDA/v*",
 )
-
-
 # Of homes, in torch's order. What is wrong with one begins with NAME=VALUE.
 _VARIABLES = ("CUDA_HOME", "CUDA_PATH")
 _ON_PATH = "nvcc on PATH"
@@ -205,11 +203,9 @@ def _who(candidate: _Candidate, path: str) -> str:
 def _named(variables: Mapping[str, str]) -> Iterator[_Candidate]:
     """Yield what the user's variables name."""
     for name in _VARIABLES:
-        home = variables.get(name, "")
-        if home:
+        if home := variables.get(name):
             yield _in_home(home, source=name, fault=f"{name}={home} has no bin/{NVCC}")
-    compiler = variables.get("CUDACXX", "")
-    if compiler:
+    if compiler := variables.get("CUDACXX"):
         # Never one of this name in the working folder, which is the source tree.
         path = next(iter(find_programs(compiler, variables)), compiler if Path(compiler).is_absolute() else "")
         yield _Candidate(nvcc=path, source="CUDACXX", fault=f"CUDACXX={compiler} is no program")
@@ -266,7 +262,8 @@ def _read(
     tree = next((tree for tree in trees if real(Path(tree.folder)) == real(Path(home))), None)
     # As it is spelled among the trees, which it is compared with.
     home = tree.folder if tree else home
-    path = _path_in(home) or nvcc.path
+    own = Path(home, "bin", NVCC)
+    path = str(own) if is_file(own) else nvcc.path
     version = (tree and _wheel_version(tree)) or read_version(Nvcc(path=path, home=home), variables)
     if version is None:
         raise _UnusableError(f"{_who(candidate, home)} does not say its version, and neither does its nvcc")
@@ -288,16 +285,7 @@ def _home(candidate: _Candidate, nvcc: Nvcc) -> str:
     it is the other way round: nvcc is in a folder of its own, and the headers beside the script, in /usr/include.
     """
     folders = (candidate.home, nvcc.home, str(Path(candidate.nvcc).parent.parent))
-    return next((folder for folder in folders if folder and _has_headers(Path(folder))), nvcc.home)
-
-
-def _has_headers(home: Path) -> bool:
-    return any(is_file(folder / "cuda_runtime.h") for folder in include_folders(home))
-
-
-def _path_in(home: str) -> str | None:
-    path = Path(home, "bin", NVCC)
-    return str(path) if is_file(path) else None
+    return next((folder for folder in folders if folder and has_header(Path(folder), "cuda_runtime.h")), nvcc.home)
 
 
 def _wheel_version(tree: WheelTree) -> str | None:
@@ -305,7 +293,8 @@ def _wheel_version(tree: WheelTree) -> str | None:
 
     :raises _UnusableError: if half of the compiler is missing, or of another version: it dies of "Unsupported .version"
     """
-    versions = read_wheel_versions(tree.site)
+    matches = (_DISTRIBUTION.fullmatch(name) for name in names_in(Path(tree.site)))
+    versions = {match[1]: match[2] for match in matches if match}
     nvcc, nvvm = versions.get("cuda_nvcc"), versions.get("nvvm")
     if not is_folder(Path(tree.folder, "nvvm", "bin")):
         raise _UnusableError(
@@ -334,9 +323,3 @@ def find_wheel_names(search_paths: tuple[str, ...]) -> tuple[str, ...]:
     """Return NVIDIA's wheels with their versions (nvidia_cublas-13.1.0.3): what the trees hold changes with them."""
     matches = (_ANY_DISTRIBUTION.fullmatch(name) for site in search_paths for name in names_in(Path(site)))
     return tuple(sorted({match[1] for match in matches if match}))
-
-
-def read_wheel_versions(site: str) -> dict[str, str]:
-    """Return the versions (13.0) of the wheels of nvcc and of its other half, by name: cuda_nvcc, nvvm."""
-    matches = (_DISTRIBUTION.fullmatch(name) for name in names_in(Path(site)))
-    return {match[1]: match[2] for match in matches if match}

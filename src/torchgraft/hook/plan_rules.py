@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -55,8 +55,7 @@ class _Scene:
         return (torch.cuda or "") if torch.accelerator else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Answer:
+class _Answer(NamedTuple):
     outcome: Outcome
     said: str
 
@@ -71,11 +70,7 @@ def plan_rules(config: Config, snapshot: Snapshot, facts: Facts, seen: Torch | N
         problems = []
     return Wishes(
         outcomes=outcomes,
-        requirements=tuple(
-            Planned(text=requirement, reason=_reason(outcome))
-            for outcome, rule in applied
-            for requirement in rule.requires
-        ),
+        requirements=tuple(Planned(text=text, reason=_reason(o)) for o, rule in applied for text in rule.requires),
         # What a rule about the machine sets is of the machine, too.
         variables=tuple(
             PlannedVariable(name=name, value=value, reason=_reason(outcome), of_machine=_is_of_machine(rule))
@@ -103,8 +98,7 @@ def _outcome(number: int, rule: When, scene: _Scene) -> RuleOutcome:
         against = next((answer for answer in answers if answer.outcome is outcome), None)
         if against is not None:
             return RuleOutcome(number=number, outcome=outcome, said=against.said)
-    said = ", ".join(answer.said for answer in answers)
-    return RuleOutcome(number=number, outcome=Outcome.APPLIES, said=said)
+    return RuleOutcome(number=number, outcome=Outcome.APPLIES, said=", ".join(answer.said for answer in answers))
 
 
 def _answers(rule: When, scene: _Scene) -> Iterator[_Answer]:
@@ -133,11 +127,11 @@ def _answers(rule: When, scene: _Scene) -> Iterator[_Answer]:
 
 
 def _answer(holds: bool, said: str, otherwise: str) -> _Answer:  # noqa: FBT001 - the question itself
-    return _Answer(outcome=Outcome.APPLIES, said=said) if holds else _Answer(outcome=Outcome.DOES_NOT, said=otherwise)
+    return _Answer(Outcome.APPLIES, said) if holds else _Answer(Outcome.DOES_NOT, otherwise)
 
 
 def _not_known(said: str) -> _Answer:
-    return _Answer(outcome=Outcome.NOT_KNOWN, said=said)
+    return _Answer(Outcome.NOT_KNOWN, said)
 
 
 def _is_version(version: str, specifiers: str) -> bool:
@@ -160,9 +154,8 @@ def _version(
 
 
 def _text(what: str, value: str, pattern: str) -> _Answer:
-    return _answer(
-        re.fullmatch(pattern, value) is not None, f"{what} {value} is {pattern}", f"{what} {value} is not {pattern}"
-    )
+    holds = re.fullmatch(pattern, value) is not None
+    return _answer(holds, f"{what} {value} is {pattern}", f"{what} {value} is not {pattern}")
 
 
 def _accelerator(wanted: tuple[str, ...], facts: Facts) -> _Answer:
@@ -202,10 +195,7 @@ def _gcc(wanted: str, scene: _Scene) -> _Answer:
     compilers = snapshot.hardware.compilers
     compiler = compilers[0] if compilers else None
     if choice.toolkit is not None:
-        host = plan_host_compiler(
-            snapshot, highest_gcc=choice.highest_gcc, toolkit=choice.toolkit.version, highest_libc=choice.highest_libc
-        )
-        compiler = host.compiler or compiler
+        compiler = plan_host_compiler(snapshot, choice).compiler or compiler
     if compiler is None:
         return _answer(False, "", f"gcc {wanted}: no compiler was found")  # noqa: FBT003 - see _answer
     if compiler.name != "gcc":
