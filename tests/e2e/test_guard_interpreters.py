@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.model.wheel_values import Guard
 from torchgraft.wheel.guard import guard_files, module_text
-from torchgraft.wheel.plan_finishing import plan_guard
+from torchgraft.wheel.plan_finishing import Guard, plan_guard
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform != "linux", reason="the libraries are ELF files")]
 

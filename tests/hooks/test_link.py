@@ -23,7 +23,7 @@ from torchgraft.link.libraries import read_libraries
 from torchgraft.link.linkage import Module, Reason, Verdict
 from torchgraft.link.modules import read_file_modules
 from torchgraft.link.plan_link import plan_link
-from torchgraft.model.wheel_values import PlannedRunPath
+from torchgraft.wheel.plan_finishing import PlannedRunPath
 from torchgraft.wheel.run_paths import change_run_path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the libraries are ELF files, made with g++")

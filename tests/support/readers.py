@@ -54,9 +54,8 @@ from torchgraft.tools.front_end_settings import find_front_end_settings
 from torchgraft.tools.vendor.vendored_copy import read_copy
 from torchgraft.wanted.command_sources import read_injected, read_receipts
 from torchgraft.wanted.lock_files import read_lock
-from torchgraft.wanted.pip_settings import pip_settings
 from torchgraft.wanted.read_wanted import read_asked_for
-from torchgraft.wanted.uv_settings import read_uv_settings
+from torchgraft.wanted.settings_files import pip_settings, read_uv_settings
 from torchgraft.wheel.contents import read_wheel_contents
 from torchgraft.wheel.record import read_record, read_record_of
 
@@ -252,7 +251,6 @@ OTHER_READERS: Mapping[str, str] = {
     "wheel/guarding:_text": _OWN,
     "wheel/guarding:_torch_on_path": "in a process that is about to import that torch",
     "wheel/metadata": _BACKEND,
-    "wheel/reproducible:settle_sdist": _BACKEND,
 }
 
 

@@ -185,7 +185,7 @@ def _is_made_for_builds(prefix: str, caller: Caller | None) -> bool:
 def _is_torch_chosen(settings: Settings, project: Project, caller: Caller | None) -> bool:
     if caller is None or caller.name is not FrontEndName.UV:
         return False
-    from ..wanted.uv_settings import chooses_torch
+    from ..wanted.settings_files import chooses_torch
 
     return chooses_torch(caller, settings.variables, project.name or "")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from packaging.specifiers import SpecifierSet
 
-from ..errors import Evidence, Problem, quoted
+from ..errors import Problem, quoted
 from ..model.observation import Consumer, Exposure, FrontEndName, Rule, Rung, Snapshot, Way
 from ..model.torch_values import Locked, Torch, TorchRequirement
 from ..settings.config import Config
@@ -19,21 +19,16 @@ from .plan_way import Reach
 
 def plan_problems(config: Config, snapshot: Snapshot, choice: Choice, reach: Reach) -> tuple[Problem, ...]:
     """Return every reason against this build at once; none if it can go on."""
+    told, trust = _about_the_told_consumer(config, snapshot), _about_trust(snapshot, choice, reach.way)
     # Metadata and sdists must be had without torch (locking on a laptop, CI that makes sdists).
     if not (snapshot.hook.asks or snapshot.hook.builds) or (snapshot.front_end.resolves and not snapshot.hook.builds):
         # The delegate imports what is linked.
-        return (*_about_the_told_consumer(config, snapshot), *_about_trust(snapshot, choice, reach.way))
-    problems = [
-        *_about_the_told_consumer(config, snapshot),
-        *_about_rivals(snapshot),
-        *_about_support(config, snapshot, reach.torch),
-        *_about_contradiction(snapshot, reach.torch),
-        *_about_trust(snapshot, choice, reach.way),
-        *_about_the_source(config, snapshot),
-    ]
-    if problems:
-        return tuple(problems)
-    return tuple(_about_torch(snapshot, choice, reach))
+        return (*told, *trust)
+    against = (
+        *(*told, *_about_rivals(snapshot), *_about_support(config, snapshot, reach.torch)),
+        *(*_about_contradiction(snapshot, reach.torch), *trust, *_about_the_source(config, snapshot)),
+    )
+    return against or tuple(_about_torch(snapshot, choice, reach))
 
 
 def _about_the_told_consumer(config: Config, snapshot: Snapshot) -> Iterator[Problem]:
@@ -56,12 +51,10 @@ def _about_rivals(snapshot: Snapshot) -> Iterator[Problem]:
     from .torch_problems import torch_text
 
     everyone = (snapshot.consumer, *rivals)
-    yield Problem(
+    yield Problem.of(
         code="ambiguous-consumer",
         headline=f"{len(everyone)} environments may be meant, and they have different torches",
-        evidence=tuple(
-            Evidence(label="found", text=f"{torch_text(rival)} in {rival.prefix} ({rival.why})") for rival in everyone
-        ),
+        found=[f"{torch_text(rival)} in {rival.prefix} ({rival.why})" for rival in everyone],
         why="an extension works only with the torch that it was compiled against",
         fixes=tuple(dict.fromkeys(_fix_of_rivals(snapshot, one) for one in everyone[:3])),
     )
@@ -126,18 +119,15 @@ def _about_trust(snapshot: Snapshot, choice: Choice, way: Way) -> tuple[Problem,
     """
     consumer, locked, found = snapshot.consumer, snapshot.locked, list[Problem]()
     if way is Way.GRAFT and consumer is not None:
-        guess = "" if _is_given(snapshot, consumer) else f"that {consumer.prefix} is meant is a guess ({consumer.why})"
+        # It was named, is the front end's, or is where the hook runs anyway.
+        is_given = consumer.is_named or consumer.prefix == snapshot.build.prefix
+        guess = "" if is_given else f"that {consumer.prefix} is meant is a guess ({consumer.why})"
         cure = f"-C {quoted(f'torchgraft.consumer={consumer.prefix}')}   (if that is meant)" if guess else ""
         found += _exposed(consumer.writable_by_others, "import", consumer.prefix, guess, cure)
     if choice.rung is Rung.LOCKED and locked is not None:
         guess = f"that {locked.file} is meant is a guess: it was found upwards" if locked.guessed else ""
         found += _exposed(snapshot.lock_exposures, "install", locked.file, guess, "")
     return tuple(found)
-
-
-def _is_given(snapshot: Snapshot, consumer: Consumer) -> bool:
-    """Return whether an environment was named, is the front end's, or is where the hook runs anyway."""
-    return consumer.is_named or consumer.prefix == snapshot.build.prefix
 
 
 def _exposed(exposures: tuple[Exposure, ...], verb: str, place: str, guess: str, cure: str) -> list[Problem]:

@@ -165,23 +165,17 @@ def expected_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Torch:
         guess = (requirement and requirement.version_among(GUESSES)) or GUESSES[0]
         return Torch(version=guess, folder="", origin=Origin.WHEEL, known=Knowledge.GUESSED)
     local = version.partition("+")[2]
-    rocm = re.fullmatch(r"rocm(\d+\.\d+)[\d.]*", local)
+    cuda, rocm = re.fullmatch(r"cu(\d+)(\d)", local), re.fullmatch(r"rocm(\d+\.\d+)[\d.]*", local)
     toolkit = locked.toolkit if locked is not None and is_locked and reach.way is Way.INSTALL else None
     return Torch(
         version=version,
         folder="",
         origin=Origin.WHEEL,
-        cuda=_cuda_of(local) or (None if local or not toolkit else ".".join(toolkit.split(".")[:2])),
+        cuda=f"{cuda[1]}.{cuda[2]}" if cuda else None if local or not toolkit else ".".join(toolkit.split(".")[:2]),
         hip=rocm[1] if rocm else None,
         toolkit=toolkit,
         known=Knowledge.NAMED,
     )
-
-
-def _cuda_of(local: str) -> str | None:
-    """Return the CUDA version that the local part of torch's version names: 12.8 of cu128."""
-    digits = re.fullmatch(r"cu(\d+)(\d)", local)
-    return f"{digits[1]}.{digits[2]}" if digits else None
 
 
 @dataclass(frozen=True, kw_only=True)

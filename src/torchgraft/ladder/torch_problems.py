@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from ..consumer.environment import is_throw_away
-from ..errors import Evidence, Problem, install_command, quoted
+from ..errors import Problem, install_command, quoted
 from ..model.observation import Consumer, FrontEndName, Rung, Snapshot
 from ..model.torch_values import Locked, Torch, torch_among, without_marker
 from .plan_torch import Choice, applying
@@ -38,13 +38,11 @@ def undecided(snapshot: Snapshot, locked: Locked, choice: Choice) -> Problem:
     """Return that a lock stands against every torch but its own, and does not say which that is."""
     name = snapshot.project.name or "this package"
     version = locked.choices[0][0] if len(locked.choices) == 1 else "VERSION"
-    return Problem(
+    return Problem.of(
         code="torch-unclear",
         headline=f"the lock does not decide which torch {name} has to be built for",
-        evidence=(
-            Evidence(label="lock", text=f"{locked.file}: {locked.said}"),
-            Evidence(label="else", text=f"'{_text(choice)}' would be a guess ({_rung_text(choice)})"),
-        ),
+        lock=f"{locked.file}: {locked.said}",
+        **{"else": f"'{_text(choice)}' would be a guess ({_rung_text(choice)})"},
         why="the wheel would be built for that one, and may meet another",
         fixes=(
             *(f"{snapshot.front_end.command} {option}   (for torch {v})" for v, option in locked.choices[:4] if option),
@@ -56,13 +54,11 @@ def undecided(snapshot: Snapshot, locked: Locked, choice: Choice) -> Problem:
 def unclear(snapshot: Snapshot, choice: Choice) -> Problem:
     """Return that the command says which torch in a place that cannot be read."""
     name = snapshot.project.name or "this package"
-    return Problem(
+    return Problem.of(
         code="torch-unclear",
         headline=f"nothing that can be read says which torch {name} has to be built for",
-        evidence=(
-            *(Evidence(label="found", text=fault) for fault in snapshot.asked_faults[:3]),
-            Evidence(label="else", text=f"the newest that '{_text(choice)}' allows would be a guess"),
-        ),
+        found=snapshot.asked_faults[:3],
+        **{"else": f"the newest that '{_text(choice)}' allows would be a guess"},
         why="the wheel would be built for that one, and may meet another",
         fixes=(
             "-C torchgraft.torch=VERSION   (the one that will be installed, such as 2.8.0+cu128)",
@@ -150,14 +146,11 @@ def mismatch(snapshot: Snapshot, consumer: Consumer, reach: Reach) -> Problem:
 def no_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Problem:
     """Return that nothing says which torch, or none can be had."""
     consumer = snapshot.consumer
-    return Problem(
+    shown = (answer for answer in choice.rungs if answer.rung is not Rung.TOLD or choice.rung is Rung.TOLD)
+    return Problem.of(
         code="no-torch",
         headline=f"no torch to build {snapshot.project.name or 'this package'} against",
-        evidence=tuple(
-            Evidence(label=answer.rung.value, text=answer.said)
-            for answer in choice.rungs
-            if answer.rung is not Rung.TOLD or choice.rung is Rung.TOLD
-        ),
+        **{answer.rung.value: answer.said for answer in shown},
         why=reach.reason,
         fixes=(
             *_first_fixes(snapshot, consumer if consumer and consumer.exists else None),

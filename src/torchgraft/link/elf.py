@@ -287,8 +287,6 @@ def text_at(strings: bytes, start: int) -> str:
 
 def compilers(elf: ElfFile) -> list[str]:
     """Return what the compilers of its parts call themselves."""
-    if not elf.sections:
-        return []
     for section in elf.sections:
         if elf.titles.startswith(b".comment\0", section.name):
             texts = elf.content(section.offset, min(section.size, _LARGEST_COMMENT_BYTES)).split(b"\0")

@@ -168,19 +168,17 @@ class _Judge:
         if libraries.fault:
             return _not_checked(module, libraries.fault)
         if (module.machine, module.bits) != (libraries.machine, libraries.bits):
-            return _not_checked(module, f"it is for {_machine(module.machine, module.bits)}, torch for another machine")
-        libc = self._other_libc(module)
-        if libc:
+            machine = f"{module.machine.removeprefix('EM_').lower()} ({module.bits} bits)"
+            return _not_checked(module, f"it is for {machine}, torch for another machine")
+        if libc := self._other_libc(module):
             # Whatever else it lacks is a consequence.
             said = "it was built for another C library"
             return ModuleReport(file=module.file, verdict=Verdict.DOES_NOT_LINK, faults=(libc,), said=said)
         faults = {**dict(self._missing_libraries(module)), **dict(self._runtimes.faults(module)), **unmet}
         missing = self._loading.unresolved(module)
         reasons = {symbol: self._reason(symbol) for symbol in missing}
-        if not faults:
-            doubt = self._doubt(module, reasons)
-            if doubt:
-                return _not_checked(module, doubt)
+        if not faults and (doubt := self._doubt(module, reasons)):
+            return _not_checked(module, doubt)
         # By the reason that tells most: what is only a consequence of it comes later.
         order = list(Reason)
         faults.update(
@@ -243,10 +241,6 @@ class _Judge:
 
 def _not_checked(module: Module, said: str) -> ModuleReport:
     return ModuleReport(file=module.file, verdict=Verdict.NOT_CHECKED, said=said)
-
-
-def _machine(machine: str, bits: int) -> str:
-    return f"{machine.removeprefix('EM_').lower()} ({bits} bits)"
 
 
 def _libc(needed: Iterable[str]) -> tuple[str, str] | None:

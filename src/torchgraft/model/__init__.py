@@ -2,5 +2,5 @@
 
 May not import a room, or ask anything of the interpreter that runs it. Every type is frozen and round-trips through
 JSON. Anybody may use all of it: `observation` with `source_tree` and `hardware_values`, `decision`,
-`torch_values`, `wheel_values`.
+`torch_values`.
 """

@@ -17,8 +17,7 @@ from ..consumer.uv import project_root
 from ..files import UnreadableError, read_text
 from ..untrusted import read_toml, strings, table
 from ..values import dataclass
-from ..wanted.pip_settings import pip_settings
-from ..wanted.uv_settings import extra_torches, read_uv_settings
+from ..wanted.settings_files import extra_torches, pip_settings, read_uv_settings
 
 _ETC = Path("/etc")
 _LARGEST_BYTES = 1_000_000

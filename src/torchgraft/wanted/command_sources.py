@@ -58,7 +58,7 @@ def _pip(command: CommandLine, variables: Mapping[str, str], folder: str) -> Sou
     is_silent = not (command.words or command.positional)
     if command.words not in (("install",), ("wheel",), ("download",), ("lock",)) and not is_silent:
         return Sources()
-    from .pip_settings import named_files
+    from .settings_files import named_files
 
     script = command.values("--requirements-from-script")
     return Sources(

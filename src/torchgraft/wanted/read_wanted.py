@@ -98,11 +98,11 @@ def with_settings(caller: Caller) -> Caller:
     """Return the front end with what its settings files say of upgrades and dependencies, as options."""
     command, variables, folder = caller.command, dict(caller.process.variables), caller.process.folder
     if command.program is FrontEndName.UV and command.words[:1] in (("pip",), ("tool",)):
-        from .uv_settings import with_settings_of_uv
+        from .settings_files import with_settings_of_uv
 
         command = with_settings_of_uv(command, variables, Path(folder))
     elif command.text == "pip install":
-        from .pip_settings import with_settings_of_pip
+        from .settings_files import with_settings_of_pip
 
         command = with_settings_of_pip(command, folder)
     if command is caller.command:
@@ -280,7 +280,7 @@ def read_asked_for(
         faults += RequirementsReader(Path(folder), []).pins_for_builds(sources.for_builds, python)
         build_variables = projects.variables
     if command.program is FrontEndName.UV:
-        from .uv_settings import lowest_first, pip_lines, stated_lines
+        from .settings_files import lowest_first, pip_lines, stated_lines
 
         lines += stated_lines(command, variables, Path(folder), building.name or "") if building else ()
         limits += pip_lines(command, variables, Path(folder), "constraint-dependencies")

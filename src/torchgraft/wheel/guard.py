@@ -9,8 +9,8 @@ import re
 from pathlib import Path, PurePosixPath
 
 from ..model.torch_values import Torch
-from ..model.wheel_values import Guard
 from .archive import WheelChanges
+from .plan_finishing import Guard
 
 # Run by a guarded module that cannot be loaded; below the wheel's dist-info.
 EXPLANATION_NAME = "torchgraft_guard.py"

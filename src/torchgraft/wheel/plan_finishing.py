@@ -1,4 +1,4 @@
-"""What a wheel is given: the requirement on torch, run paths, the guard.
+"""What becomes of a wheel that was built: the requirement on torch, the run paths of its modules, their guard.
 
 May not look at the wheel or at a folder: what is in it is given. Nor may it change what the package itself requires: a
 resolver takes all requirements of one name together.
@@ -16,27 +16,79 @@ from typing import TYPE_CHECKING
 from ..errors import Problem
 from ..installed.dist_info import TO_SITE_PACKAGES
 from ..model.decision import Planned, RuntimeRequirement
-from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot
+from ..model.observation import FrontEnd, FrontEndName, Snapshot
 from ..model.torch_values import Torch
-from ..model.wheel_values import Guard, GuardedModule, PlannedRunPath, RunPathPlaces
 from ..settings.config import Config, RuntimeTorch
 from ..untrusted import parse_version
+from ..values import dataclass
 
 if TYPE_CHECKING:
     from ..link.linkage import Module
 
-_HOOKS = frozenset(
-    {
-        Hook.PREPARE_METADATA_FOR_BUILD_WHEEL,
-        Hook.PREPARE_METADATA_FOR_BUILD_EDITABLE,
-        Hook.BUILD_WHEEL,
-        Hook.BUILD_EDITABLE,
-    }
-)
+
 # They compare the metadata of a source tree with uv.lock whenever they run, and lock anew where the two differ.
 _UV_LOCKS = frozenset({"add", "remove", "run", "sync"})
 _MARK = ".guarded"
 _OTHER_DATA = re.compile(r"[^/]+\.data/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardedModule:
+    """An extension module of a wheel that gets a guard: `file` becomes `moved`, and `shim` takes its place."""
+
+    name: str
+    file: str
+    moved: str
+    shim: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """What is guarded in a wheel, and which files are left alone, with the reason.
+
+    `tops` are the top-level packages of an editable installation, whose extension modules are not in the wheel.
+    `guessed` is the torch that the wheel is for, where that was a guess: another one is refused even if it links. Then
+    `watched` are packages whose libraries are no extension modules, or none that can be guarded; `tops` has theirs too.
+    """
+
+    modules: tuple[GuardedModule, ...] = ()
+    tops: tuple[str, ...] = ()
+    left: tuple[Planned, ...] = ()
+    guessed: Torch | None = None
+    watched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPathPlaces:
+    """Where run paths may point to. `sites` are folders of installed distributions, of grafts too.
+
+    `passing` are folders that are gone or changed after the build; `lasting` are those among them that are not, and
+    `staying` source trees that do. `source` is what relative ones were written from. `libraries` are the names in the
+    folders that run paths name, `found` those that are found without one.
+    """
+
+    sites: tuple[str, ...] = ()
+    passing: tuple[str, ...] = ()
+    lasting: tuple[str, ...] = ()
+    staying: tuple[str, ...] = ()
+    source: str = ""
+    libraries: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    found: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRunPath:
+    """The run path that a module of a wheel gets: `entries`, none if it is removed.
+
+    `old` says that it is one of DT_RPATH; `replaced` are the entries that were there and may not be. `lost` are files
+    of the build that the module needs, and would not find.
+    """
+
+    file: str
+    entries: tuple[str, ...]
+    old: bool
+    replaced: tuple[str, ...]
+    lost: tuple[str, ...] = ()
 
 
 def plan_runtime_torch(config: Config, snapshot: Snapshot, torch: Torch | None) -> RuntimeRequirement | None:
@@ -46,7 +98,7 @@ def plan_runtime_torch(config: Config, snapshot: Snapshot, torch: Torch | None) 
     for it has the same ones: PEP 517 wants both to be identical.
     """
     wanted = config.runtime_torch
-    if wanted is RuntimeTorch.OFF or snapshot.hook not in _HOOKS:
+    if wanted is RuntimeTorch.OFF or not (snapshot.hook.prepares or snapshot.hook.builds):
         return None
     if _locks(snapshot.front_end):
         return RuntimeRequirement(reason=f"{snapshot.front_end.command} works from a lock, which names torch itself")

@@ -19,9 +19,9 @@ from .. import __version__
 from ..files import read_start
 from ..model.decision import Plan, PlannedPrebuilt
 from ..model.torch_values import Knowledge
-from ..model.wheel_values import Guard, PlannedRunPath
 from ..untrusted import json_table, split_address
 from ..values import dataclass
+from .plan_finishing import Guard, PlannedRunPath
 
 if TYPE_CHECKING:
     from ..link.linkage import LinkReport, Module

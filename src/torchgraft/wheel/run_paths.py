@@ -17,8 +17,8 @@ from ..files import is_file, names_in
 from ..link.linkage import TORCH_LIBRARY, Module
 from ..link.system_libraries import first_file, system_folders
 from ..model.decision import Plan
-from ..model.wheel_values import PlannedRunPath, RunPathPlaces
 from ..programs import take_answer
+from .plan_finishing import PlannedRunPath, RunPathPlaces
 
 _TIMEOUT_S = 300
 

@@ -10,7 +10,7 @@ from support import sites, snapshots
 from torchgraft.consumer.front_end import find_caller
 from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.wanted.read_wanted import read_asked_for
-from torchgraft.wanted.uv_settings import chooses_torch
+from torchgraft.wanted.settings_files import chooses_torch
 
 PYTHON = snapshots.PYTHON
 BUILD = "/cache/builds-v0/.tmpAbc"

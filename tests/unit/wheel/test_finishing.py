@@ -15,9 +15,9 @@ from torchgraft.ladder.plan_requirements import PATCHELF
 from torchgraft.link.linkage import Format, LinkReport, Module, ModuleReport, Verdict
 from torchgraft.model.decision import PlannedVariable
 from torchgraft.model.observation import Hook, Snapshot
-from torchgraft.model.wheel_values import PlannedRunPath
 from torchgraft.settings.config import Config
 from torchgraft.wheel.contents import WheelContents
+from torchgraft.wheel.plan_finishing import PlannedRunPath
 from torchgraft.wheel.record import BuiltWheel, bill_text, built_facts, compilers_of, limited_api
 
 CONTENTS = WheelContents(

@@ -20,10 +20,10 @@ import pytest
 
 from torchgraft.link import linkage
 from torchgraft.model.torch_values import Origin, Torch
-from torchgraft.model.wheel_values import Guard, GuardedModule
 from torchgraft.wheel import guarding
 from torchgraft.wheel.guard import EXPLANATION_NAME, explanation_text, finder_text, guard_files, module_text
 from torchgraft.wheel.guarding import built_torch, cures, differences, explained, torch_cure, torch_here
+from torchgraft.wheel.plan_finishing import Guard, GuardedModule
 
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 INFO = "ext-1.0.dist-info"

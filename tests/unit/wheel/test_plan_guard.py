@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from support import snapshots
-from torchgraft.model.wheel_values import Guard, GuardedModule
-from torchgraft.wheel.plan_finishing import plan_editable_guard, plan_guard, plan_guessed
+from torchgraft.wheel.plan_finishing import Guard, GuardedModule, plan_editable_guard, plan_guard, plan_guessed
 
 SUFFIXES = (".cpython-311-x86_64-linux-gnu.so", ".abi3.so", ".so")
 

@@ -12,9 +12,10 @@ from support.sites import write
 from torchgraft.hook.plan import plan_build
 from torchgraft.link.linkage import Format, Module
 from torchgraft.model.observation import Hook
-from torchgraft.model.wheel_values import PlannedRunPath, RunPathPlaces
 from torchgraft.settings.config import Config
 from torchgraft.wheel.plan_finishing import (
+    PlannedRunPath,
+    RunPathPlaces,
     lost_library_problem,
     plan_run_paths,
     run_paths_text,

@@ -16,7 +16,7 @@ from ...errors import ActError
 from ...prebuilt.connections import DownloadError, MissingError
 from ...prebuilt.download import Limits, download, may_lead
 from ...prebuilt.take import ACCEPT, IndexFile, parse_index_page
-from ...wanted.pip_settings import pip_settings
+from ...wanted.settings_files import pip_settings
 from .sdist import no_sdist
 
 if TYPE_CHECKING:
