@@ -35,79 +35,74 @@ _IMPLIED: dict[str, tuple[str, ...]] = {"uvx": ("tool", "run"), "pip-compile": (
 _PYTHON = re.compile(r"(?:python|pypy|graalpy)w?[0-9.]*t?d?(?:_d|-dbg)?")
 _PYTHON_VALUES = frozenset("WX")
 
-_PIP = """
-    --abi --all-releases --annotation-style --build-constraint --cache-dir --cert --client-cert --config
-    --config-settings --constraint --dest --download --editable --exists-action --extra --extra-index-url
-    --find-links --global-option --group --implementation --index-url --install-option --keyring-provider --log
-    --no-binary --only-binary --only-final --output --output-file --pip-args --platform --prefix --progress-bar
-    --proxy --python --python-version --refresh-package --report --requirement --requirements-from-script --resolver
-    --resume-retries --retries --root --root-user-action --src --target --timeout --trusted-host --upgrade-package
-    --upgrade-strategy --uploaded-prior-to --use-deprecated --use-feature --wheel-dir
-    -C -P -c -d -e -f -i -o -r -t -w
-"""
-_UV = """
-    --allow-insecure-host --annotation-style --bounds --branch --build-constraint --build-constraints --cache-dir
-    --cert --color --config-file --config-setting --config-settings --config-setting-package
-    --config-settings-package --constraint --constraints --custom-compile-command --default-index --directory
-    --editable --env-file --exclude --excludes --exclude-newer --exclude-newer-package --extra --extra-index-url
-    --find-links --fork-strategy --format --from --group --index --index-strategy --index-url --keyring-provider
-    --link-mode --marker --no-binary --no-binary-package --no-build-isolation-package --no-build-package
-    --no-editable-package --no-emit-package --no-extra --no-group --no-install-package --no-sources-package
-    --only-binary --only-group --optional --out-dir --output-file --output-format --override --overrides --package
-    --prefix --prerelease --prerelease-package --project --prune --python --python-platform --python-version
-    --refresh-package --reinstall-package --requirement --requirements --resolution --rev --script --tag --target
-    --torch-backend --upgrade-group --upgrade-package --with --with-editable --with-executables-from
-    --with-requirements -C -P -b -c -e -f -i -m -o -p -r -t -w
-"""
-_PIPX = """
-    --app --backend --cooldown --fetch-python --include-resources-from --index-url --lock --output --pip-args
-    --preinstall --python --python-args --requirement --spec --suffix --upgrade-strategy --with -i -r
-"""
-_POETRY = """
-    --config-settings --directory --extras --format --group --local-version --markers --only --optional --output
-    --platform --project --python --source --with --without -C -E -G -P -c -f -l -o
-"""
-_PDM = """
-    --config-setting --dest --editable --group --lockfile --override --project --skip --venv --with --without
-    -C -G -L -d -e -k -p
-"""
-_TOX = """
-    --conf --discover --env --installpkg --override --result-json --root --runner --skip-env --workdir
-    -c -e -f -m -x
-"""
-_HATCH = "--cache-dir --config --data-dir --env --project --target -e -p -t"
 _VALUES = {
-    FrontEndName.PIP: frozenset(_PIP.split()),
-    FrontEndName.UV: frozenset(_UV.split()),
-    FrontEndName.PIPX: frozenset(_PIPX.split()),
-    FrontEndName.POETRY: frozenset(_POETRY.split()),
-    FrontEndName.PDM: frozenset(_PDM.split()),
-    FrontEndName.TOX: frozenset(_TOX.split()),
-    FrontEndName.HATCH: frozenset(_HATCH.split()),
+    name: frozenset(words.split())
+    for name, words in {
+        FrontEndName.PIP: """
+            --abi --all-releases --annotation-style --build-constraint --cache-dir --cert --client-cert --config
+            --config-settings --constraint --dest --download --editable --exists-action --extra --extra-index-url
+            --find-links --global-option --group --implementation --index-url --install-option --keyring-provider --log
+            --no-binary --only-binary --only-final --output --output-file --pip-args --platform --prefix --progress-bar
+            --proxy --python --python-version --refresh-package --report --requirement --requirements-from-script
+            --resolver --resume-retries --retries --root --root-user-action --src --target --timeout --trusted-host
+            --upgrade-package --upgrade-strategy --uploaded-prior-to --use-deprecated --use-feature --wheel-dir -C -P
+            -c -d -e -f -i -o -r -t -w
+        """,
+        FrontEndName.UV: """
+            --allow-insecure-host --annotation-style --bounds --branch --build-constraint --build-constraints
+            --cache-dir --cert --color --config-file --config-setting --config-settings --config-setting-package
+            --config-settings-package --constraint --constraints --custom-compile-command --default-index --directory
+            --editable --env-file --exclude --excludes --exclude-newer --exclude-newer-package --extra
+            --extra-index-url --find-links --fork-strategy --format --from --group --index --index-strategy --index-url
+            --keyring-provider --link-mode --marker --no-binary --no-binary-package --no-build-isolation-package
+            --no-build-package --no-editable-package --no-emit-package --no-extra --no-group --no-install-package
+            --no-sources-package --only-binary --only-group --optional --out-dir --output-file --output-format
+            --override --overrides --package --prefix --prerelease --prerelease-package --project --prune --python
+            --python-platform --python-version --refresh-package --reinstall-package --requirement --requirements
+            --resolution --rev --script --tag --target --torch-backend --upgrade-group --upgrade-package --with
+            --with-editable --with-executables-from --with-requirements -C -P -b -c -e -f -i -m -o -p -r -t -w
+        """,
+        FrontEndName.PIPX: """
+            --app --backend --cooldown --fetch-python --include-resources-from --index-url --lock --output --pip-args
+            --preinstall --python --python-args --requirement --spec --suffix --upgrade-strategy --with -i -r
+        """,
+        FrontEndName.POETRY: """
+            --config-settings --directory --extras --format --group --local-version --markers --only --optional
+            --output --platform --project --python --source --with --without -C -E -G -P -c -f -l -o
+        """,
+        FrontEndName.PDM: """
+            --config-setting --dest --editable --group --lockfile --override --project --skip --venv --with --without
+            -C -G -L -d -e -k -p
+        """,
+        FrontEndName.TOX: """
+            --conf --discover --env --installpkg --override --result-json --root --runner --skip-env --workdir -c -e -f
+            -m -x
+        """,
+        FrontEndName.HATCH: "--cache-dir --config --data-dir --env --project --target -e -p -t",
+    }.items()
 }
 # Where the same spelling takes no value.
-_FLAGS = {
+_FLAGS: dict[tuple[object, ...], frozenset[str]] = {
     (FrontEndName.UV, "run"): frozenset({"-m", "--script", "-s"}),
     **{(FrontEndName.UV, word): frozenset({"-e", "--editable"}) for word in ("add", "tool")},
     **{(FrontEndName.PDM, word): frozenset({"-d"}) for word in ("add", "install", "sync", "update")},
 }
+# What may follow a front end's name as its subcommand, and what follows that.
 _WORDS = {
     name: frozenset(words.split())
     for name, words in {
-        FrontEndName.PIP: "compile install wheel download lock uninstall",
-        FrontEndName.UV: "add auth build cache export init lock pip publish python remove run self sync tool tree venv"
-        " version",
-        FrontEndName.POETRY: "add build check export install lock publish remove run self shell sync update",
-        FrontEndName.PDM: "add build export install list lock publish remove run sync update",
-        FrontEndName.HATCH: "build dep env fmt publish run shell test version",
-        FrontEndName.TOX: "run r run-parallel p devenv d exec e",
-        FrontEndName.PIPX: "install inject run upgrade upgrade-all reinstall reinstall-all install-all",
+        (FrontEndName.PIP,): "compile install wheel download lock uninstall",
+        (FrontEndName.UV,): "add auth build cache export init lock pip publish python remove run self sync tool tree"
+        " venv version",
+        (FrontEndName.UV, "pip"): "compile install sync uninstall",
+        (FrontEndName.UV, "tool"): "install run upgrade uvx",
+        (FrontEndName.POETRY,): "add build check export install lock publish remove run self shell sync update",
+        (FrontEndName.PDM,): "add build export install list lock publish remove run sync update",
+        (FrontEndName.HATCH,): "build dep env fmt publish run shell test version",
+        (FrontEndName.HATCH, "env"): "create run",
+        (FrontEndName.TOX,): "run r run-parallel p devenv d exec e",
+        (FrontEndName.PIPX,): "install inject run upgrade upgrade-all reinstall reinstall-all install-all",
     }.items()
-}
-_SECOND_WORDS = {
-    (FrontEndName.UV, "pip"): frozenset({"compile", "install", "sync", "uninstall"}),
-    (FrontEndName.UV, "tool"): frozenset({"install", "run", "upgrade", "uvx"}),
-    (FrontEndName.HATCH, "env"): frozenset({"create", "run"}),
 }
 # After these and one positional argument, all that follows is for another program.
 _RUNNERS = frozenset({("run",), ("tool", "run")})
@@ -256,9 +251,9 @@ def parse_arguments(
         if not only_positional and argument == "--":
             only_positional = True
         elif not only_positional and len(argument) > 1 and argument.startswith("-"):
-            flags = _FLAGS.get((program, words[0]), frozenset()) if words else frozenset()
+            flags = _FLAGS.get((program, *words[:1]), frozenset())
             options += _options(program, argument, _VALUES.get(program, frozenset()) - flags, waiting)
-        elif not positional and argument in _next_words(program, words):
+        elif not positional and argument in _WORDS.get((program, *words), ()):
             # What the program uvx starts (uv, `crates/uv/src/bin/uvx.rs`).
             words = (*words, "run" if argument == "uvx" else argument)
         else:
@@ -273,13 +268,6 @@ def parse_arguments(
         started_as=started_as,
         python_flags=python_flags,
     )
-
-
-def _next_words(program: FrontEndName, words: tuple[str, ...]) -> frozenset[str]:
-    """Return what may follow as part of the subcommand."""
-    if not words:
-        return _WORDS.get(program, frozenset())
-    return _SECOND_WORDS.get((program, words[0]), frozenset()) if len(words) == 1 else frozenset()
 
 
 def _options(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 
 from ..files import is_file, is_folder, joined, names_in, read_text, unique_folders
@@ -114,18 +114,10 @@ def is_of_build(path: Path) -> bool:
     return any(re.fullmatch(_BUILD_FOLDER, part) for part in path.parts)
 
 
-def _customization(search_path: Iterable[Path], names: Iterable[str]) -> str:
+def _customization(search_path: Collection[Path], names: Iterable[str]) -> str:
     """Return the first module of the site module's that runs whatever it likes as an interpreter starts."""
-    return next(
-        (
-            str(path)
-            for name in names
-            for folder in search_path
-            for path in (folder / name / "__init__.py", folder / f"{name}.py")
-            if is_file(path)
-        ),
-        "",
-    )
+    files = (folder / f"{name}{end}" for name in names for folder in search_path for end in ("/__init__.py", ".py"))
+    return next((str(path) for path in files if is_file(path)), "")
 
 
 def _startup_code(sites: Iterable[Path], search_path: Iterable[Path]) -> str:
@@ -164,8 +156,7 @@ def pth_folders(path: Path) -> Iterator[Path]:
 def _best_fitting(there: tuple[str, ...], python: Python) -> tuple[str, ...]:
     """Return those of the names of library folders that are of the build's Python, else all, newest first."""
     free_threaded = python.abi.endswith("t")
-    minor = re.escape(python.minor_version)
-    same = [name for name in there if re.fullmatch(rf"\D+{minor}t?", name)]
+    same = [name for name in there if re.fullmatch(rf"\D+{re.escape(python.minor_version)}t?", name)]
     return tuple(sorted(same, key=lambda name: name.endswith("t") is not free_threaded)) or there[::-1]
 
 
@@ -205,10 +196,8 @@ def _user_sites(names: Iterable[str], front_end: Process | None) -> list[Path]:
         folders = [base / re.sub(r"\.", "", name).capitalize() / "site-packages" for name in names]
     elif sys.platform == "darwin" and named is None:
         # What python.org's and Apple's framework builds use instead.
-        versions = (re.sub(r"^\D+", "", name) for name in names)
-        folders += [
-            joined("", "~/Library/Python") / version / "lib" / "python" / "site-packages" for version in versions
-        ]
+        library = joined("", "~/Library/Python")
+        folders += [library / re.sub(r"^\D+", "", name) / "lib" / "python" / "site-packages" for name in names]
     return [folder for folder in folders if is_folder(folder)]
 
 
@@ -279,26 +268,23 @@ def python_versions(prefix: Path) -> tuple[str, ...]:
 
 
 def _versions(settings: Mapping[str, str], there: tuple[str, ...]) -> tuple[str, ...]:
-    for key in _VERSION_KEYS:
-        version = re.match(r"\d+\.\d+", settings.get(key, ""))
-        if version:
-            return (version[0],)
+    said = (re.match(r"\d+\.\d+", settings.get(key, "")) for key in _VERSION_KEYS)
+    if version := next(filter(None, said), None):
+        return (version[0],)
     versions = {match[1] for name in there if (match := re.fullmatch(_PYTHON_FOLDER, name))}
     return tuple(sorted(versions, key=numbers_in))
 
 
 def python_folders(prefix: Path) -> tuple[str, ...]:
     """Return the names like python3.11 and python3.13t in an environment's library folders, oldest first."""
-    found = set()
-    for library in (prefix / "lib", prefix / "lib64"):
-        for name in names_in(library):
-            if re.fullmatch(_PYTHON_FOLDER, name) and _is_python_folder(library / name):
-                found.add(name)
+    places = (library / name for library in (prefix / "lib", prefix / "lib64") for name in names_in(library))
+    found = {
+        place.name
+        for place in places
+        if re.fullmatch(_PYTHON_FOLDER, place.name)
+        and (any(is_folder(place / f"{kind}-packages") for kind in ("site", "dist")) or is_file(place / "os.py"))
+    }
     return tuple(sorted(found, key=lambda name: (numbers_in(name), name)))
-
-
-def _is_python_folder(folder: Path) -> bool:
-    return is_folder(folder / "site-packages") or is_folder(folder / "dist-packages") or is_file(folder / "os.py")
 
 
 def site_folders(prefix: Path, names: Iterable[str]) -> tuple[Path, ...]:

@@ -126,10 +126,9 @@ def _wants_system(caller: Caller) -> bool:
 
 def _find_without_isolation(scene: Scene) -> Iterator[RuleVerdict]:
     """--no-build-isolation, where torch is not there yet: the hook runs in the consumer."""
-    if not is_uv_build(Path(scene.hook.prefix)):
-        yield consumer_is(
-            Rule.UV_GUESS, Path(scene.hook.prefix), "uv calls the hook in it, not isolated", certain=False
-        )
+    prefix = Path(scene.hook.prefix)
+    if not is_uv_build(prefix):
+        yield consumer_is(Rule.UV_GUESS, prefix, "uv calls the hook in it, not isolated", certain=False)
 
 
 def _guess(scene: Scene, caller: Caller) -> Iterator[RuleVerdict]:
