@@ -11,15 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from .errors import (
-    INTERRUPTED,
-    OUR_OWN_BUG,
-    REPORT_TO,
-    TorchgraftError,
-    UnsupportedOperation,
-    ascii_text,
-    problem_text,
-)
+from .errors import INTERRUPTED, OUR_OWN_BUG, REPORT_TO, TorchgraftError, UnsupportedOperation, ascii_text, problem_text
 from .files import fill_streams
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,11 +48,7 @@ def _boundary(hook: F) -> F:
             if refused is not None:
                 _end(problem_text(refused), TorchgraftError.exit_code)
             traceback.print_exc()
-            print(
-                f"\ntorchgraft has a bug in {hook.__name__}; please send what stands above to {REPORT_TO}",
-                file=sys.stderr,
-            )
-            raise SystemExit(OUR_OWN_BUG) from None
+            _end(f"torchgraft has a bug in {hook.__name__}; please send what stands above to {REPORT_TO}", OUR_OWN_BUG)
         finally:
             gc.set_threshold(*collecting)
 

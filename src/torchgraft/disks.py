@@ -54,9 +54,8 @@ def refusal(error: Exception, *written: Path) -> Problem | None:
         return Problem(code="machine-refuses", headline=f"{said}", why="a build needs one", fixes=(fix,))
     elif number == errno.ENOENT and isinstance(place, str) and Path(place).parent in written:
         fix = "name another folder, or mount what should be there"
-        return Problem(
-            code="machine-refuses", headline=f"{said}: {place}", why="nothing can be made there", fixes=(fix,)
-        )
+        said = f"{said}: {place}"
+        return Problem(code="machine-refuses", headline=said, why="nothing can be made there", fixes=(fix,))
     elif isinstance(error, ModuleNotFoundError) and error.name in _NEEDED:
         said = f"{error.name} is not installed in the environment of the build"
         why, fix = "torchgraft needs it, and was installed without it", f"{sys.executable} -m pip install torchgraft"

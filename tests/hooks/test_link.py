@@ -87,7 +87,7 @@ def test_the_verdict_is_the_loaders(
     modules = read_file_modules({path.name: path})
     for name, reason in reasons.items():
         site = getattr(torches, name).site
-        torch = read_torch((str(site),), architectures=False).torch
+        torch = read_torch((str(site),)).torch
         (report,) = plan_link(modules, read_libraries(torch, modules)).modules
         assert (report.reasons[0] if report.reasons else None) == reason, report
         command = [sys.executable, "-c", USE, str(site), str(tmp_path)]
@@ -106,7 +106,7 @@ def test_a_library_elsewhere_is_found_by_the_run_path(torches: Torches, tmp_path
         libraries=("c10", "torch", "torch_cpu", "more"),
         flags=[f"-L{tmp_path / 'more'}", "-Wl,-rpath,$ORIGIN/../more"],
     )
-    torch = read_torch((str(torches.new.site),), architectures=False).torch
+    torch = read_torch((str(torches.new.site),)).torch
     modules = read_file_modules({path.name: path})
     assert plan_link(modules, read_libraries(torch, modules)).verdict is Verdict.NOT_CHECKED
     found = read_libraries(torch, modules, folders={path.name: path.parent})
@@ -114,7 +114,7 @@ def test_a_library_elsewhere_is_found_by_the_run_path(torches: Torches, tmp_path
 
 
 def verdict(torches: Torches, *paths: Path) -> Verdict:
-    torch = read_torch((str(torches.new.site),), architectures=False).torch
+    torch = read_torch((str(torches.new.site),)).torch
     folders = {path.name: path.parent for path in paths}
     modules = read_file_modules({path.name: path for path in paths})
     return plan_link(modules, read_libraries(torch, modules, folders=folders)).verdict

@@ -30,7 +30,7 @@ from torchgraft.errors import TorchgraftError, printable_text
 from torchgraft.hook.diagnoses import TellingLines, diagnose
 from torchgraft.installed.dist_info import parse_file_list, parse_header
 from torchgraft.installed.markers import MarkerError, marker_holds
-from torchgraft.installed.torch import read_torch
+from torchgraft.installed.torch import read_architectures, read_torch
 from torchgraft.link.libraries import read_since
 from torchgraft.link.modules import read_file_modules
 from torchgraft.link.system_libraries import configured_folders
@@ -91,7 +91,7 @@ def _lock(name: FrontEndName) -> Reader:
 
 
 def _torch(folder: Path) -> object:
-    return read_torch((str(folder),), architectures=True)
+    return read_torch((str(folder),)), read_architectures(folder / "torch")
 
 
 def _asked(*arguments: str) -> Reader:

@@ -21,12 +21,7 @@ import pyproject_hooks
 
 from .. import ladder
 from ..child import interruptions_raised, run_child, say
-from ..errors import (
-    DelegateError,
-    LacksHookError,
-    Problem,
-    UnsupportedOperation,
-)
+from ..errors import DelegateError, LacksHookError, Problem, UnsupportedOperation
 from ..files import is_file, read_text
 from ..ladder.graft import link_graft
 from ..model.decision import Plan
@@ -37,7 +32,6 @@ from .delegate_problems import (
     delegate_failed,
     install_words,
     lacks_hook,
-    status_text,
     too_slow,
     unavailable,
     with_switches,
@@ -228,8 +222,10 @@ def _run_delegate(call: Call, arguments: Sequence[object], runner: _Runner) -> A
     except subprocess.CalledProcessError as error:
         if runner.lacks_hook():
             raise LacksHookError(lacks_hook(plan, hook.value, call.source)) from None
-        failed = delegate_failed(plan, status_text(error.returncode), telling=runner.telling)
-        told = diagnose(runner.telling_lines(error.returncode), install=install_words(plan))
+        status = error.returncode
+        how = f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
+        failed = delegate_failed(plan, how, telling=runner.telling)
+        told = diagnose(runner.telling_lines(status), install=install_words(plan))
         known = (_with_disks(problem, call, arguments) for problem in told)
         raise DelegateError(*with_switches(plan, (failed, *known))) from None
     except subprocess.TimeoutExpired:
@@ -245,10 +241,9 @@ def _fault_of(hook: Hook, answer: object, directory: object) -> str:
     if hook.value.startswith("get_requires"):
         is_list = isinstance(answer, list) and all(isinstance(one, str) for one in answer)
         return "" if is_list else "a list of requirements"
-    is_name = isinstance(answer, str) and answer not in {"", ".", ".."} and not {"/", "\\"} & set(answer)
-    if not is_name:
+    if not isinstance(answer, str) or answer in {"", ".", ".."} or {"/", "\\"} & set(answer):
         return "the name of what it has made"
-    made = Path(str(directory), str(answer))
+    made = Path(str(directory), answer)
     if hook.value.startswith("prepare_metadata"):
         return "" if is_file(made / "METADATA") else "the name of a folder that has METADATA in it"
     return "" if is_file(made) else "the name of a file that it has made"

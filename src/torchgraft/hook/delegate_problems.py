@@ -144,10 +144,3 @@ def install_words(plan: Plan) -> str:
     """Return the command that installs what follows it, for the environment and by the front end of the reader."""
     prefix = plan.consumer.text if plan.consumer else None
     return install_command(prefix, (), by_uv=plan.front_end.name is FrontEndName.UV).rstrip()
-
-
-def status_text(status: int) -> str:
-    """Return how a process has ended."""
-    if status < 0:
-        return f"killed by signal {-status}"
-    return f"exit status {status}"

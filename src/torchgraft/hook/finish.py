@@ -115,7 +115,7 @@ def _refuse_another_torch(plan: Plan) -> None:
     before = plan.torch
     if before is None or before.origin is not Origin.WHEEL or plan.way not in {Way.GRAFT, Way.PRESENT}:
         return
-    now = read_torch((str(Path(before.folder).parent),), architectures=False)
+    now = read_torch((str(Path(before.folder).parent),))
     if build_identity(now.torch) == build_identity(before):
         return
     raise ActError.of(

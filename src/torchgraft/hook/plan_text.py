@@ -43,19 +43,16 @@ def plan_text(plan: Plan) -> str:
     if plan.late_install:
         lines.append(f"install    {plan.late_install.requirement} now, by uv: {plan.late_install.reason}")
     if plan.graft:
-        lines += [
-            f"graft      {len(plan.graft.links)} links in {plan.graft.folder}",
-            f"           {', '.join(plan.graft.names)}",
-        ]
+        links = f"{len(plan.graft.links)} links in {plan.graft.folder}"
+        lines += _section("graft", [links, ", ".join(plan.graft.names)])
     if plan.toolkit:
         over = f", links over {', '.join(plan.toolkit.layers)}" if plan.toolkit.layers else ""
         lines.append(f"toolkit    {plan.toolkit.reason}: {plan.toolkit.home}{over}")
     lines += _section("jobs", _jobs_texts(plan))
     cache = plan.compiler_cache
-    lines += [f"compilers  through {cache.text}: {cache.reason}"] if cache else []
-    lines += (
-        [f"header     {plan.precompiled.text} is precompiled: {plan.precompiled.reason}"] if plan.precompiled else []
-    )
+    lines += _section("compilers", [f"through {cache.text}: {cache.reason}"] if cache else [])
+    header = plan.precompiled
+    lines += _section("header", [f"{header.text} is precompiled: {header.reason}"] if header else [])
     if plan.rebuild and plan.rebuild.reason:
         lines.append(f"rebuild    {plan.rebuild.reason}")
     if plan.from_files:
@@ -66,15 +63,9 @@ def plan_text(plan: Plan) -> str:
     if plan.runtime_torch:
         lines.append(f"run time   {plan.runtime_torch.text or 'no requirement'}: {plan.runtime_torch.reason}")
     lines += _section("requires", [f"{line.text}  ({line.reason})" for line in plan.requirements])
-    lines += _section(
-        "variables",
-        [
-            f"{v.name}={shown_value(v.name, v.value)}  ({v.reason})"
-            if v.value is not None
-            else f"{v.name}  ({v.reason})"
-            for v in plan.variables
-        ],
-    )
+    values = ("" if v.value is None else f"={shown_value(v.name, v.value)}" for v in plan.variables)
+    told = zip(plan.variables, values, strict=True)
+    lines += _section("variables", [f"{variable.name}{value}  ({variable.reason})" for variable, value in told])
     lines += _section("rules", [f"{rule.number} {rule.outcome.value}: {rule.said}" for rule in plan.when])
     lines += _section("prebuilt", [_prebuilt_text(wheel) for wheel in plan.prebuilt])
     lines += _section("store", [_store_text(plan.store)] if plan.store else [])

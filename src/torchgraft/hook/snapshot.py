@@ -56,8 +56,7 @@ def take_snapshot(settings: Settings, hook: Hook) -> Snapshot:
         project = with_last_build(project, settings.cache_folder)
     if settings.prepared is not None:
         project = with_metadata(project, Path(settings.prepared) / "METADATA", prepared=True)
-    torch = read_torch(search_path, architectures=False).torch
-    torch = _with_architectures(settings.config, project, hook, torch)
+    torch = _with_architectures(settings.config, project, hook, read_torch(search_path).torch)
     build = BuildEnvironment(prefix=process.prefix, distributions=list_distributions(search_path), torch=torch)
     python = take_python()
     # A torch that came with what the package itself requires for its build says nothing of the consumer's.
@@ -207,7 +206,7 @@ def _read_consumer(
     # PYTHONPATH may bring it (environment modules, Nix), and is part of no environment.
     own = own_path if found.rule is Rule.IMPORTABLE else ()
     search_path = tuple(dict.fromkeys((*own, *environment.search_path)))
-    reading = read_torch(search_path, architectures=False)
+    reading = read_torch(search_path)
     return dataclasses.replace(
         found,
         exists=environment.exists,
@@ -287,9 +286,7 @@ def _env_conditions_met(settings: Settings) -> tuple[str, ...]:
 
 
 def _is_rival(one: Consumer, chosen: Consumer | None) -> bool:
-    if chosen is None or one.torch is None or chosen.torch is None:
-        return False
-    return not one.torch.is_same_build(chosen.torch)
+    return bool(chosen and one.torch and chosen.torch and not one.torch.is_same_build(chosen.torch))
 
 
 def names_required(requirements: tuple[str, ...]) -> set[str]:

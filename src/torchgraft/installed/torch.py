@@ -51,14 +51,11 @@ class _TorchFaultError(Exception):
     """What is missing or broken, in one sentence; it never leaves this module."""
 
 
-def read_torch(search_path: tuple[str, ...], *, architectures: bool) -> TorchReading:
-    """Return the torch that an interpreter with this path would import.
-
-    :param architectures: whether to read those it was built for, which costs up to 0.1 s in a library of gigabytes
-    """
+def read_torch(search_path: tuple[str, ...]) -> TorchReading:
+    """Return the torch that an interpreter with this path would import, less what `read_architectures` reads."""
     try:
         place = _find_place(search_path)
-        return TorchReading(torch=_read(place, architectures=architectures) if place else None)
+        return TorchReading(torch=_read(place) if place else None)
     except _TorchFaultError as fault:
         return TorchReading(fault=str(fault))
     except (OSError, ValueError, RecursionError, MemoryError) as error:
@@ -94,19 +91,15 @@ def _find_place(search_path: tuple[str, ...]) -> _TorchPlace | None:
     for entry in dict.fromkeys(search_path):
         package = _package_in(Path(entry))
         if package is not None:
-            beside = tuple(c for c in candidates if c.site == Path(entry))
             # Else that of an editable installation, which stands in the site folder. Not that of another torch.
-            return _TorchPlace(
-                package=package, metadata=beside or tuple(c for c in candidates if _package_in(c.site) is None)
-            )
+            apart = tuple(c for c in candidates if _package_in(c.site) is None)
+            return _TorchPlace(package=package, metadata=tuple(c for c in candidates if c.site == Path(entry)) or apart)
     for candidate in candidates:
         targets = editable_targets(candidate, read_files(candidate))
         package = _package_in(candidate.site) or targets.get("torch") or targets.get("torch.py")
         if package is not None:
             if is_folder(package) and not is_file(package / "__init__.py"):
-                raise _TorchFaultError(
-                    f"{package / '__init__.py'} is missing, and {candidate.information} says that it is there"
-                )
+                raise _missing(package / "__init__.py", candidate)
             return _TorchPlace(package=package, metadata=(candidate,))
     _refuse_remains(search_path, candidates)
     return None
@@ -119,12 +112,15 @@ def _refuse_remains(search_path: Iterable[str], candidates: tuple[Installed, ...
                 f"{candidate.information} is of an editable installation, and its source folder is not to be found"
             )
         missing = candidate.site / "torch"
-        missing = missing / "__init__.py" if is_folder(missing) else missing
-        raise _TorchFaultError(f"{missing} is missing, and {candidate.information} says that it is there")
+        raise _missing(missing / "__init__.py" if is_folder(missing) else missing, candidate)
     for entry in search_path:
         folder = Path(entry) / "torch"
         if is_file(folder / "version.py") or is_folder(folder / "lib"):
             raise _TorchFaultError(f"{folder / '__init__.py'} is missing, and so is the metadata of torch")
+
+
+def _missing(path: Path, candidate: Installed) -> _TorchFaultError:
+    return _TorchFaultError(f"{path} is missing, and {candidate.information} says that it is there")
 
 
 def _package_in(folder: Path) -> Path | None:
@@ -134,7 +130,7 @@ def _package_in(folder: Path) -> Path | None:
     return folder / "torch.py" if is_file(folder / "torch.py") else None
 
 
-def _read(place: _TorchPlace, *, architectures: bool) -> Torch:
+def _read(place: _TorchPlace) -> Torch:
     folder, is_module = place.folder, place.package.suffix == ".py"
     files = [] if is_module else [place.package / "version.py", folder / "version.py"]
     facts = next(filter(None, map(_read_version_file, files)), None)
@@ -165,7 +161,6 @@ def _read(place: _TorchPlace, *, architectures: bool) -> Torch:
         extension_suffix=_extension_suffix(folder),
         toolkit=_parse_toolkit((header or MetadataHeader()).requires),
         metadata_version=_other_version((header or MetadataHeader()).version, version),
-        architectures=read_architectures(folder) if architectures and (cuda or hip) else (),
     )
 
 
@@ -264,12 +259,8 @@ def _extension_suffix(folder: Path) -> str | None:
 
 
 def _parse_toolkit(requires: tuple[str, ...]) -> str | None:
-    for pattern in _TOOLKITS:
-        for text in requires:
-            match = re.match(pattern, text)
-            if match:
-                return match[1]
-    return None
+    matches = (re.match(pattern, text) for pattern in _TOOLKITS for text in requires)
+    return next((match[1] for match in matches if match), None)
 
 
 def _origin(place: _TorchPlace, installed: Installed | None, version: str) -> Origin:
@@ -299,7 +290,10 @@ def read_cxx11_abi(folder: Path) -> bool | None:
 
 
 def read_architectures(folder: Path) -> tuple[str, ...]:
-    """Return the architectures that a torch was built for, as sm_90, compute_120 or gfx90a, in its own order."""
+    """Return the architectures that a torch was built for, as sm_90, compute_120 or gfx90a, in its own order.
+
+    It takes up to 0.1 s in a library of gigabytes.
+    """
     for library in ("libtorch_python.so", "torch_python.dll"):
         found = [flags for pattern in _FLAGS for flags in _find_all(folder / "lib" / library, pattern)]
         if found:

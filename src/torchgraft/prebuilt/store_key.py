@@ -22,15 +22,7 @@ from ..files import digest_of, read_start, read_text, walk
 from ..installed.dist_info import LARGEST_LIST_BYTES
 from ..model.decision import Plan
 from .plan_prebuilt import IDLE_VARIABLES
-from .surroundings import (
-    NoKeyError,
-    asks_processor,
-    installed_files,
-    machine_system,
-    processor,
-    programs,
-    state_of,
-)
+from .surroundings import NoKeyError, asks_processor, installed_files, machine_system, processor, programs, state_of
 
 _MOST_FILES, _MOST_BYTES, _LARGEST_RUN_BYTES = 100_000, 2_000_000_000, 20_000_000
 _CHUNK_BYTES = 1 << 20
@@ -99,10 +91,8 @@ def read_facts(
     python_path, config = python_path_of(process), {name: sysconfig.get_config_var(name) for name in _SYSCONFIG}
     options = json.dumps(config_settings or {}, sort_keys=True)
     said = [*told.values(), *(value for value in planned.values() if value), options, *python_path]
-    known = [process.prefix, str(source)]
-    known += [place.folder for place in (plan.torch, plan.graft) if place] + (
-        [plan.toolkit.home] if plan.toolkit else []
-    )
+    known = [process.prefix, str(source), *(place.folder for place in (plan.torch, plan.graft) if place)]
+    known += [plan.toolkit.home] if plan.toolkit else []
     by_processor = tree.by_processor or asks_processor(" ".join([*said, *map(str, config.values())]).encode())
     return {
         **dict(plan.store.facts if plan.store else ()),
@@ -209,9 +199,8 @@ def _version_control(git: Path) -> list[tuple[str, str]]:
     for parent, folders, files in walk(git / "modules"):
         folders.sort()
         if "HEAD" in files and "refs" in folders:
-            found += [
-                (os.path.relpath(parent, git), f"{name} {value}") for name, value in _version_control(Path(parent))
-            ]
+            here = os.path.relpath(parent, git)
+            found += [(here, f"{name} {value}") for name, value in _version_control(Path(parent))]
     return found
 
 

@@ -93,9 +93,8 @@ def programs(
     :raises NoKeyError: if a compiler does not answer
     """
     nvcc = [str(Path(plan.toolkit.home) / "bin" / "nvcc")] if plan.toolkit else []
-    found = [
-        _compiler(command, variables) for command in (variables.get("CC") or "cc", variables.get("CXX") or "c++", *nvcc)
-    ]
+    commands = (variables.get("CC") or "cc", variables.get("CXX") or "c++", *nvcc)
+    found = [_compiler(command, variables) for command in commands]
     if "" in found:
         raise NoKeyError("a compiler does not answer")
     found += [_compiler(command, variables) for command in configured if command]

@@ -236,11 +236,8 @@ def _run_paths(folder: Path, script: SetupScript | None) -> str:
 def _is_static(project: Mapping[str, Any], setuptools: Mapping[str, Any]) -> bool:
     """Return whether `[project]` has all metadata, or says in which files setuptools finds the rest."""
     dynamic = set(strings(project.get("dynamic")))
-    return (
-        "name" in project
-        and ("version" in project or "version" in dynamic)
-        and dynamic <= set(table(setuptools.get("dynamic")))
-    )
+    has_version = "version" in project or "version" in dynamic
+    return "name" in project and has_version and dynamic <= set(table(setuptools.get("dynamic")))
 
 
 def _dependencies(
@@ -268,15 +265,13 @@ def parse_setup_cfg(text: str | None) -> dict[str, tuple[str, ...]]:
     if not text:
         return {}
     parser = _parsed_cfg(text)
-    keys = (
-        ("metadata", "name"),
-        ("metadata", "version"),
-        ("egg_info", "tag_build"),
-        ("egg_info", "tag_date"),
-        ("options", "setup_requires"),
-        ("options", "install_requires"),
-    )
-    return {key: _listed_in(parser, section, key) for section, key in keys if parser.has_option(section, key)}
+    keys = {
+        "metadata": ("name", "version"),
+        "egg_info": ("tag_build", "tag_date"),
+        "options": ("setup_requires", "install_requires"),
+    }
+    listed = ((section, key) for section, names in keys.items() for key in names if parser.has_option(section, key))
+    return {key: _listed_in(parser, section, key) for section, key in listed}
 
 
 def _cfg_extras(text: str) -> dict[str, tuple[str, ...]]:

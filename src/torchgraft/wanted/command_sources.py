@@ -63,14 +63,8 @@ def _pip(command: CommandLine, variables: Mapping[str, str], folder: str) -> Sou
     script = command.values("--requirements-from-script")
     return Sources(
         texts=(*command.positional, *_editable(command.values("-e", "--editable"))),
-        files=(
-            *command.values("-r", "--requirement"),
-            *named_files(command, "requirement", variables, folder),
-        ),
-        constraints=(
-            *command.values("-c", "--constraint"),
-            *named_files(command, "constraint", variables, folder),
-        ),
+        files=(*command.values("-r", "--requirement"), *named_files(command, "requirement", variables, folder)),
+        constraints=(*command.values("-c", "--constraint"), *named_files(command, "constraint", variables, folder)),
         script=script[-1] if script else None,
         groups=command.values("--group"),
         for_builds=_for_pips_builds(command, variables) if command.words == ("install",) else (),

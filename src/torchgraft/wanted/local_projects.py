@@ -64,19 +64,10 @@ class LocalProjects:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        python: Python,
-        faults: list[str],
-        *,
-        building: Project | None,
-        tool: FrontEndName | None,
+        self, folder: Path, python: Python, faults: list[str], *, building: Project | None, tool: FrontEndName | None
     ) -> None:
-        self.folder = folder
-        self.python = python
-        self.faults = faults
-        self.building = building
-        self.tool = tool
+        self.folder, self.python, self.faults = folder, python, faults
+        self.building, self.tool = building, tool
         self.resolves = False
         self.without_source: frozenset[str] = frozenset()
         self.variables: dict[str, str] = {}
@@ -195,9 +186,9 @@ class LocalProjects:
         """
         own = _ProjectFile(folder, data)
         root = project_root(folder) if self.tool is FrontEndName.UV else None
-        return (
-            (own,) if root is None or root == folder else (own, _ProjectFile(root, read_toml(root / "pyproject.toml")))
-        )
+        if root is None or root == folder:
+            return (own,)
+        return own, _ProjectFile(root, read_toml(root / "pyproject.toml"))
 
     def read_group(self, text: str) -> Iterator[Line]:
         """Return what a dependency group requires, as pip names it: `ml`, `folder/pyproject.toml:ml`."""

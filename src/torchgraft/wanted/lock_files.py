@@ -120,11 +120,7 @@ def _project_lock(start: Path, command: CommandLine) -> Path | None:
         start = start.resolve()
         if command.has_no_project:
             return None
-        candidates = {
-            FrontEndName.UV: _uv_locks,
-            FrontEndName.POETRY: _poetry_locks,
-            FrontEndName.PDM: _pdm_locks,
-        }.get(command.program)
+        candidates = _LOCKS.get(command.program)
         return next((file for file in candidates(start, command) if file.is_file()), None) if candidates else None
     except (OSError, ValueError, RuntimeError):
         return None
@@ -154,6 +150,9 @@ def _pdm_locks(start: Path, command: CommandLine) -> Iterator[Path]:
     yield from (folder / name for name in command.values("-L", "--lockfile")[-1:])
     yield folder / "pdm.lock"
     yield folder / "pylock.toml"
+
+
+_LOCKS = {FrontEndName.UV: _uv_locks, FrontEndName.POETRY: _poetry_locks, FrontEndName.PDM: _pdm_locks}
 
 
 def chosen_by(command: CommandLine) -> Chosen:
@@ -196,9 +195,8 @@ def _read(file: Path, python: Python, command: CommandLine) -> Locked:
         lock = _read_by_name(file, data, python, chosen_by(command))
         if len(lock.distinct) <= 1:
             return locked_answer(lock, file, python)
-        by_option = {
-            option: _read_by_name(file, data, python, chosen) for option, chosen in _options(data, command.program)
-        }
+        options = _options(data, command.program)
+        by_option = {option: _read_by_name(file, data, python, chosen) for option, chosen in options}
         return undecided_answer(lock, file, by_option)
     except UnreadableError as error:
         return Locked(file=str(file), undecided=True, said=f"it {error}")

@@ -93,9 +93,8 @@ class LockedPackage:
     def built_from(self, kind: str, place: str, what: str = "") -> LockedPackage:
         """Return it as one that comes from no wheel; `what` says what is at the place."""
         place = f"{what} {without_credentials(place)[:120]}".strip()
-        return replace(
-            self, origin=kind, obstacle=f"is built from {place}: there is no wheel that a build could require"
-        )
+        obstacle = f"is built from {place}: there is no wheel that a build could require"
+        return replace(self, origin=kind, obstacle=obstacle)
 
     def in_wheel(self, place: str, url: str, hashes: Sequence[LockedWheel]) -> LockedPackage:
         """Return it as one that comes from a wheel at a place of its own, with the hash if there is but one."""

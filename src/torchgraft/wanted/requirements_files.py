@@ -67,10 +67,8 @@ class RequirementsReader:
     def __init__(
         self, folder: Path, faults: list[str], *, extras: tuple[str, ...] = (), reads_scripts: bool = False
     ) -> None:
-        self.folder = Path(os.path.normpath(folder))
-        self.faults = faults
-        self.extras = extras
-        self.reads_scripts = reads_scripts
+        self.folder, self.faults = Path(os.path.normpath(folder)), faults
+        self.extras, self.reads_scripts = extras, reads_scripts
         self.lock_files: list[str] = []
         self.script: Mapping[str, object] = {}
         self._read: set[str] = set()
@@ -119,11 +117,8 @@ class RequirementsReader:
         if len(blocks) > 1:
             self.faults.append(f"{shown} has several blocks of metadata")
         elif blocks:
-            content = "".join(
-                line[2:] if line.startswith("# ") else line[1:]
-                for line in blocks[0]["content"].splitlines(keepends=True)
-            )
-            self.script = self._toml(content, shown)
+            lines = blocks[0]["content"].splitlines(keepends=True)
+            self.script = self._toml("".join(line.removeprefix("#").removeprefix(" ") for line in lines), shown)
             yield from self._listed(self.script.get("dependencies"), path.parent, f"{shown} (its metadata)")
 
     def pins_for_builds(self, files: tuple[str, ...], python: Python) -> Iterator[str]:
@@ -166,8 +161,7 @@ class RequirementsReader:
         return line if "://" in found.replace("file://", "") else found
 
     def _listed(self, items: object, folder: Path, source: str) -> Iterator[Line]:
-        for text in strings(items):
-            yield Line(text=text, folder=folder, source=source)
+        yield from (Line(text=text, folder=folder, source=source) for text in strings(items))
 
     def _toml(self, text: str, shown: str) -> Mapping[str, object]:
         try:

@@ -79,7 +79,7 @@ def test_what_is_linked_beside_torch(tmp_path: Path, name: str) -> None:
     sites.install_torch(site)
     sites.write(site, {name: ""})
     (site / name).chmod(0o666)
-    torch = read_torch((str(site),), architectures=False).torch
+    torch = read_torch((str(site),)).torch
     linked = ("torch", "torch-2.8.0.dist-info", "dep")
     links = tuple(Link(name=name, target=str(site / name)) for name in linked)
     consumer = Consumer(

@@ -10,7 +10,7 @@ import pytest
 
 from support import sites
 from support.sites import SUFFIX, VERSION_PY, install_torch, write
-from torchgraft.installed.torch import TorchReading, read_torch
+from torchgraft.installed.torch import TorchReading, read_architectures, read_torch
 from torchgraft.model.torch_values import Origin, Torch
 
 
@@ -21,12 +21,12 @@ def site(tmp_path: Path) -> Path:
     return folder
 
 
-def read(*folders: Path, architectures: bool = False) -> TorchReading:
-    return read_torch(tuple(map(str, folders)), architectures=architectures)
+def read(*folders: Path) -> TorchReading:
+    return read_torch(tuple(map(str, folders)))
 
 
-def torch_in(*folders: Path, architectures: bool = False) -> Torch:
-    reading = read(*folders, architectures=architectures)
+def torch_in(*folders: Path) -> Torch:
+    reading = read(*folders)
     assert reading.fault is None
     assert reading.torch is not None
     return reading.torch
@@ -153,14 +153,8 @@ NVCC_FLAGS = b"flags: -gencode;arch=compute_80,code=sm_80;-gencode;arch=compute_
 def test_architectures(site: Path, libraries: Mapping[str, bytes], cuda: str | None, architectures: str) -> None:
     version = f"__version__ = '2.8.0'\ncuda = {cuda!r}\nhip = {None if cuda else '6.4'!r}\n"
     install_torch(site, files={"torch/version.py": version, **{f"torch/lib/{n}": c for n, c in libraries.items()}})
-    assert torch_in(site, architectures=True).architectures == tuple(architectures.split())
-    assert torch_in(site, architectures=False).architectures == ()
-
-
-def test_a_cpu_torch_has_no_architectures(site: Path) -> None:
-    files = {"torch/version.py": "__version__ = '2.8.0+cpu'", "torch/lib/libtorch_python.so": CUDA_FLAGS + b"\0"}
-    install_torch(site, files=files)
-    assert torch_in(site, architectures=True).architectures == ()
+    assert read_architectures(Path(torch_in(site).folder)) == tuple(architectures.split())
+    assert torch_in(site).architectures == ()
 
 
 def direct_url(**fields: object) -> dict[str, str]:

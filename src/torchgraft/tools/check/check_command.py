@@ -163,7 +163,7 @@ def take_shell_environment(told: str | None) -> ShellEnvironment:
     :raises PlanError: if there is none
     """
     process, python = take_hook_process(), take_python()
-    own = read_torch(tuple(process.sys_path), architectures=False)
+    own = read_torch(tuple(process.sys_path))
     ancestors = take_ancestors()
     caller = find_caller(process, ancestors)
     finding = find_consumer(process, ancestors, caller=caller, told=told, torch_importable=own.torch is not None)
@@ -171,7 +171,7 @@ def take_shell_environment(told: str | None) -> ShellEnvironment:
     for found in finding.found:
         environment = read_environment(found.prefix, python=python, targets=found.targets)
         if environment.exists:
-            reading = read_torch(environment.search_path, architectures=False)
+            reading = read_torch(environment.search_path)
             candidates.append(
                 ShellEnvironment(
                     prefix=found.prefix,
