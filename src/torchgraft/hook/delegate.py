@@ -26,7 +26,6 @@ from ..files import is_file, read_text
 from ..ladder.graft import link_graft
 from ..model.decision import Plan
 from ..model.observation import Hook, Way
-from .build_state import Counting
 from .call import Call
 from .delegate_problems import (
     delegate_failed,
@@ -37,7 +36,7 @@ from .delegate_problems import (
     with_switches,
 )
 from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, diagnose
-from .progress import counted
+from .progress import Counting, counted
 from .source_lock import hold_source, lock_path, noted_build
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from pathlib import Path
 from ..codec import json_text
 from ..errors import shown
 from ..files import names_in
-from ..hook.build_state import SOURCE_NAME, BuildState, count_text, duration_text
-from ..hook.progress import FOLDER, SILENT_S, read_state
+from ..hook.progress import FOLDER, SILENT_S, SOURCE_NAME, BuildState, count_text, duration_text, read_state
 from ..settings.sources import take_shell_settings
 from ..values import dataclass
 from .cache.plan_prune import age_text

@@ -14,10 +14,20 @@ import pytest
 from support import snapshots
 from torchgraft.cli import main
 from torchgraft.codec import json_text
-from torchgraft.hook.build_state import BuildState, Counting, duration_text, state_text
 from torchgraft.hook.call import Call
 from torchgraft.hook.plan import plan_build
-from torchgraft.hook.progress import FOLDER, Telling, counted, read_state, sweep, write_terminal
+from torchgraft.hook.progress import (
+    FOLDER,
+    BuildState,
+    Counting,
+    Telling,
+    counted,
+    duration_text,
+    read_state,
+    state_text,
+    sweep,
+    write_terminal,
+)
 from torchgraft.model.observation import Hook
 from torchgraft.settings.config import Config
 from torchgraft.tools.watch_command import SeenBuild, read_builds, watch_text

@@ -22,7 +22,7 @@ from ...codec import to_json
 from ...compile.plan_facts import plan_facts
 from ...errors import ActError, shown
 from ...files import digest_of, find_text
-from ...hook.build_state import duration_text
+from ...hook.progress import duration_text
 from ...ladder.plan_torch import Choice
 from ...model.decision import Compiling
 from ...model.observation import Hook, Way
