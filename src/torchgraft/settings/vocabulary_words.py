@@ -131,12 +131,7 @@ VOCABULARY: tuple[Word, ...] = (
     ),
     *_on_pypi(
         "flash-attn/2.8.3.post2/ setup.py",
-        (
-            "FLASH_ATTN_CUDA_ARCHS",
-            "{numbers}",
-            _TOOLKIT,
-            "it passes -gencode itself, so torch ignores TORCH_CUDA_ARCH_LIST",
-        ),
+        ("FLASH_ATTN_CUDA_ARCHS", "{numbers}", _TOOLKIT, "it has -gencode itself: torch ignores TORCH_CUDA_ARCH_LIST"),
         known=("80", "90", "100", "120"),
     ),
     *_words(
@@ -155,18 +150,8 @@ VOCABULARY: tuple[Word, ...] = (
     ),
     *_on_pypi(
         "xformers/0.0.35/ setup.py",
-        (
-            "HIP_ARCHITECTURES",
-            "{gfx_words}",
-            _ROCM,
-            "otherwise nothing is compiled for ROCm on a machine without a GPU",
-        ),
-        (
-            "XFORMERS_CK_FLASH_ATTN",
-            "0",
-            _BY_SETTING,
-            "builds without the ROCm extension; CUDA has no such variable",
-        ),
+        ("HIP_ARCHITECTURES", "{gfx_words}", _ROCM, "otherwise nothing is compiled for ROCm on machines without a GPU"),
+        ("XFORMERS_CK_FLASH_ATTN", "0", _BY_SETTING, "builds without the ROCm extension; CUDA has no such variable"),
     ),
     *_words(
         ("transformer-engine", "transformer-engine-cu12", "transformer-engine-cu13", "transformer-engine-torch"),
@@ -182,32 +167,17 @@ VOCABULARY: tuple[Word, ...] = (
     *_on_pypi(
         "natten/0.21.7/ setup.py",
         ("NATTEN_CUDA_ARCH", "{dotted}", _TOOLKIT, "otherwise nothing is compiled on a machine without a GPU"),
-        (
-            "NATTEN_N_WORKERS",
-            "{jobs}",
-            _TOOLKIT,
-            "its own number of jobs; by default a quarter of the processors, whatever the memory",
-        ),
+        ("NATTEN_N_WORKERS", "{jobs}", _TOOLKIT, "its jobs; else a quarter of the processors, whatever the memory"),
     ),
     *_words(
         ("tinycudann",),
         "https://github.com/NVlabs/tiny-cuda-nn/blob/02919511e152ee1059b51b7825bd9a4de659645c/bindings/torch/setup.py",
-        (
-            "TCNN_CUDA_ARCHITECTURES",
-            "{numbers}",
-            _TOOLKIT,
-            "it clears TORCH_CUDA_ARCH_LIST, and fails on a machine without a GPU",
-        ),
+        ("TCNN_CUDA_ARCHITECTURES", "{numbers}", _TOOLKIT, "it clears TORCH_CUDA_ARCH_LIST, and fails without a GPU"),
     ),
     *_on_pypi(
         "deepspeed/0.19.8/ op_builder/builder.py",
         ("DS_SKIP_CUDA_CHECK", "1", _OTHER_MINOR, "otherwise it refuses a toolkit with another minor version"),
-        (
-            "DS_NVCC_THREADS",
-            "1",
-            _TOOLKIT,
-            "its own number of threads per nvcc, by default up to eight; MAX_JOBS is for one",
-        ),
+        ("DS_NVCC_THREADS", "1", _TOOLKIT, "its own threads per nvcc, by default up to eight; MAX_JOBS is for one"),
     ),
     *_on_pypi(
         "deepspeed/0.19.8/ setup.py",
@@ -217,45 +187,20 @@ VOCABULARY: tuple[Word, ...] = (
     ),
     *_on_pypi(
         "deepspeed/0.19.8/ accelerator/real_accelerator.py",
-        (
-            "DS_ACCELERATOR",
-            "cuda",
-            _TOOLKIT,
-            "otherwise it looks for a GPU on the machine that builds; its requirements depend on that",
-        ),
-        (
-            "DS_ACCELERATOR",
-            "cuda",
-            _ROCM,
-            "otherwise it looks for a GPU on the machine that builds; AMD is cuda, too",
-        ),
-        (
-            "DS_ACCELERATOR",
-            "cpu",
-            _NO_CUDA,
-            "otherwise it looks for a GPU on the machine that builds, and writes that into the wheel",
-        ),
+        ("DS_ACCELERATOR", "cuda", _TOOLKIT, "otherwise it looks for a GPU, and its requirements depend on that"),
+        ("DS_ACCELERATOR", "cuda", _ROCM, "otherwise it looks for a GPU on the machine that builds; AMD is cuda, too"),
+        ("DS_ACCELERATOR", "cpu", _NO_CUDA, "otherwise it looks for a GPU, and writes that into the wheel"),
         asked=True,
     ),
     *_words(
         ("sageattention",),
         _SAGE,
-        (
-            "EXT_PARALLEL",
-            "1",
-            _TOOLKIT,
-            "otherwise MAX_JOBS extensions at once, each with MAX_JOBS compilers",
-        ),
+        ("EXT_PARALLEL", "1", _TOOLKIT, "otherwise MAX_JOBS extensions at once, each with MAX_JOBS compilers"),
         ("SAGEATTN_SKIP_CUDA_BUILD", "1", _NO_CUDA, "builds without the CUDA extensions"),
     ),
     *_on_pypi(
         "vllm/0.33.0/ setup.py",
-        (
-            "VLLM_TARGET_DEVICE",
-            "cpu",
-            _NO_CUDA,
-            "the default is what torch was built for; version and requirements depend on it",
-        ),
+        ("VLLM_TARGET_DEVICE", "cpu", _NO_CUDA, "by default what torch is for; version and requirements depend on it"),
         asked=True,
     ),
     *_words(
