@@ -15,16 +15,7 @@ from ..files import is_file, is_folder, joined, real
 from ..model.observation import Consumer, FrontEndName, Rule, RuleAnswer
 from ..values import dataclass
 from .environment import holds_torch, is_environment, is_throw_away, prefix_of_interpreter
-from .front_end import (
-    Caller,
-    RuleVerdict,
-    Scene,
-    consumer_is,
-    consumer_is_among,
-    maker_of,
-    project_venv,
-    venv_upwards,
-)
+from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_among, maker_of, project_venv, venv_upwards
 from .processes import HookProcess, Process
 
 _PIP_BUILD_NAME = "pip-build-env-"

@@ -27,14 +27,7 @@ from ..ladder.graft import link_graft
 from ..model.decision import Plan
 from ..model.observation import Hook, Way
 from .call import Call
-from .delegate_problems import (
-    delegate_failed,
-    install_words,
-    lacks_hook,
-    too_slow,
-    unavailable,
-    with_switches,
-)
+from .delegate_problems import delegate_failed, install_words, lacks_hook, too_slow, unavailable, with_switches
 from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, diagnose
 from .progress import Counting, counted
 from .source_lock import hold_source, lock_path, noted_build

@@ -129,13 +129,7 @@ def _store(
     from ..prebuilt.plan_prebuilt import plan_store
 
     return plan_store(
-        config,
-        snapshot,
-        torch=reach.torch,
-        way=reach.way,
-        guess=guess,
-        compiling=compiling,
-        variables=variables,
+        config, snapshot, torch=reach.torch, way=reach.way, guess=guess, compiling=compiling, variables=variables
     )
 
 

@@ -45,12 +45,7 @@ _MOST_OPTIONS = 20
 
 
 def read_lock(
-    folder: str,
-    *,
-    command: CommandLine,
-    root: str | None = None,
-    extra_files: tuple[str, ...] = (),
-    python: Python,
+    folder: str, *, command: CommandLine, root: str | None = None, extra_files: tuple[str, ...] = (), python: Python
 ) -> Locked | None:
     """Return what the lock file says of torch; None where the front end works from none.
 

@@ -222,12 +222,7 @@ class Asked:
 
 
 def read_asked_for(
-    command: CommandLine,
-    *,
-    folder: str,
-    variables: Mapping[str, str],
-    python: Python,
-    building: Project | None = None,
+    command: CommandLine, *, folder: str, variables: Mapping[str, str], python: Python, building: Project | None = None
 ) -> Asked:
     """Return what the arguments of a front end say of torch.
 
