@@ -22,6 +22,7 @@ from torchgraft.compile.nvcc import (
     parse_wrapper,
     resolve_nvcc,
 )
+from torchgraft.compile.plan_needs import Looking
 from torchgraft.compile.toolkits import find_toolkits
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the folders are those of Linux")
@@ -49,13 +50,8 @@ def test_any_toolkit(files: dict[str, bytes | None], cudas: tuple[str, ...], nam
         if (home / "bin" / "nvcc").exists():
             (home / "bin" / "nvcc").chmod(0o755)
         variables = {"CUDA_HOME": str(home), "CUDA_PATH": name, "CUDACXX": name}
-        found = find_toolkits(
-            variables,
-            search_paths=(folder,),
-            prefixes=(folder,),
-            cudas=cudas,
-            places=(f"{home.parent}/*",),
-        )
+        looking = Looking(search_paths=(folder,), prefixes=(folder,), cudas=cudas)
+        found = find_toolkits(variables, looking, places=(f"{home.parent}/*",))
     assert len(found.toolkits) <= 1
 
 

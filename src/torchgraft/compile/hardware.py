@@ -10,13 +10,13 @@ import math
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..consumer.ownership import NOBODY, who_may
+from ..consumer.ownership import who_may
 from ..files import is_folder, read_text, real
 from ..installed.torch import read_architectures
 from ..model.hardware_values import Hardware
@@ -25,7 +25,7 @@ from ..model.source_tree import Project
 from ..model.torch_values import Locked, Torch
 from ..settings.config import Config, Cuda
 from ..settings.sources import Settings
-from .plan_needs import asks_for_compilers, asks_for_gpus, cuda_need, rocm_need, sycl_need
+from .plan_needs import Looking, asks_for_compilers, asks_for_gpus, cuda_need, rocm_need, sycl_need
 
 _PROC = Path("/proc")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -78,8 +78,7 @@ def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
     gpus, compilers = asks_for_gpus(config), asks_for_compilers(config) or (hook.builds and config.precompiled_headers)
     if hook.asks and not (need or gpus or compilers):
         return None  # jobs are a matter of the build
-    hardware = take_hardware(
-        settings.variables,
+    looking = Looking(
         search_paths=(*build_paths, *(consumer.search_path if consumer else ())),
         prefixes=tuple(filter(None, (consumer.prefix if consumer else "", build.prefix))),
         cuda=cuda,
@@ -92,6 +91,7 @@ def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
         guess=consumer is not None and not consumer.is_named and consumer.prefix != build.prefix,
         trusting=who_may(config.trust, settings.source),
     )
+    hardware = take_hardware(settings.variables, looking)
     if not hook.builds:
         return hardware
     from ..programs import find_programs
@@ -101,71 +101,41 @@ def take_hardware_for(  # noqa: PLR0913 - all that the need depends on
     return replace(hardware, caches=tuple(itertools.chain.from_iterable(caches)))
 
 
-def take_hardware(  # noqa: PLR0913 - each is another thing to look for
-    variables: Mapping[str, str],
-    *,
-    search_paths: tuple[str, ...],
-    prefixes: tuple[str, ...],
-    cuda: bool,
-    rocm: bool = False,
-    sycl: bool = False,
-    gpus: bool = False,
-    compilers: bool = False,
-    cudas: tuple[str, ...] = (),
-    build_paths: Collection[str] = (),
-    guess: bool = False,
-    trusting: Mapping[str, Any] = NOBODY,
-) -> Hardware:
-    """Return what the machine offers to the build; without any of these needs, processors and memory alone.
-
-    :param search_paths: where distributions are looked for, the build environment's and the consumer's
-    :param cuda: whether CUDA code is compiled, `rocm` the same by ROCm, `sycl` SYCL code
-    :param gpus: whether a rule of the package is about them, `compilers` the same
-    :param cudas: versions of CUDA that may be compiled for, empty where that is not known
-    :param build_paths: those of `search_paths` that are the build environment's
-    :param guess: whether the others are those of a consumer that is a guess
-    :param trusting: who may change what is run without being named, as `who_may` returns it
-    """
+def take_hardware(variables: Mapping[str, str], looking: Looking) -> Hardware:
+    """Return what the machine offers to the build; where nothing is looked for, processors and memory alone."""
     users_jobs = variables.get("MAX_JOBS", "")  # torch asks isdigit(), too
     hardware = replace(read_machine(), users_jobs=int(users_jobs) if re.fullmatch(r"[0-9]{1,9}", users_jobs) else 0)
-    if cuda or rocm or gpus:
+    if looking.cuda or looking.rocm or looking.gpus:
         from .gpus import find_gpus
 
         found = find_gpus(variables)
         hardware = replace(hardware, gpus=found.capabilities, gpus_source=found.source)
-    if rocm or sycl:
+    if looking.rocm or looking.sycl:
         from .compilers import find_rocm, find_sycl
 
         hardware = replace(
             hardware,
-            rocm=find_rocm(variables, search_paths=search_paths) if rocm else (),
-            sycl=find_sycl(variables) if sycl else (),
+            rocm=find_rocm(variables, search_paths=looking.search_paths) if looking.rocm else (),
+            sycl=find_sycl(variables) if looking.sycl else (),
         )
-    if cuda or compilers:
+    if looking.cuda or looking.compilers:
         from .compilers import find_compilers, machine_libc, with_libc
 
         pairs = find_compilers(variables, variables.get("PATH", ""))
-        hardware = replace(hardware, compilers=with_libc(pairs, variables, machine=machine_libc()) if cuda else pairs)
-    if not cuda:
+        pairs = with_libc(pairs, variables, machine=machine_libc()) if looking.cuda else pairs
+        hardware = replace(hardware, compilers=pairs)
+    if not looking.cuda:
         return hardware
     from ..project.extension_options import appended_threads
     from .toolkits import find_toolkits, find_wheel_names
 
-    search = find_toolkits(
-        variables,
-        search_paths=search_paths,
-        prefixes=prefixes,
-        cudas=cudas,
-        build_paths=build_paths,
-        guess=guess,
-        trusting=trusting,
-    )
+    search = find_toolkits(variables, looking)
     return replace(
         hardware,
         toolkits=search.toolkits,
         toolkit_faults=search.faults,
         wheel_trees=search.trees,
-        wheels=find_wheel_names(search_paths),
+        wheels=find_wheel_names(looking.search_paths),
         appended_threads=appended_threads(variables),
     )
 

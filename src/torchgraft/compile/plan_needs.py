@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ..errors import install_command
 from ..model.decision import Planned, PlannedVariable
@@ -21,6 +23,30 @@ TOOLKIT_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDACXX")
 # What is left alone when memory is given to compilers.
 RESERVE_BYTES = 1_000_000_000
 ASKED_NINJA = Planned(text="ninja", reason="torch compiles several files at once with it, and none that works is there")
+
+
+class Looking(NamedTuple):
+    """What of the machine is looked at besides processors and memory, and where.
+
+    `cuda`, `rocm` and `sycl` say what is compiled, `gpus` and `compilers` that a rule of the package is about them.
+    `search_paths` are where distributions are looked for, of which `build_paths` are the build environment's;
+    `prefixes` are environments that conda may have made. `cudas` are versions of CUDA that may be compiled for: only an
+    nvcc that would be taken for one of them is started (3 ms; from a network drive more), the next one where it does
+    not; all of them where it is empty. `guess` says that what is not the build environment's is a guess, `trusting` who
+    may change what is run without being named, as `who_may` returns it.
+    """
+
+    search_paths: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    cuda: bool = False
+    rocm: bool = False
+    sycl: bool = False
+    gpus: bool = False
+    compilers: bool = False
+    cudas: tuple[str, ...] = ()
+    build_paths: tuple[str, ...] = ()
+    guess: bool = False
+    trusting: Mapping[str, Any] = MappingProxyType({})
 
 
 def users_switch(config: Config, project: Project, variables: Mapping[str, str]) -> str:

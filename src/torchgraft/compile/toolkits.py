@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..consumer.ownership import NOBODY, read_exposures
+from ..consumer.ownership import read_exposures
 from ..files import is_file, is_folder, names_in, real
 from ..model.hardware_values import Toolkit
 from ..model.observation import Exposure
@@ -31,7 +31,7 @@ from .nvcc import (
     resolve_nvcc,
     take_architectures,
 )
-from .plan_needs import toolkits_for
+from .plan_needs import Looking, toolkits_for
 
 # Patterns of homes. On Debian nvcc is on PATH, and its home is /usr.
 PLACES = (
@@ -100,29 +100,12 @@ class _UnusableError(Exception):
     """A candidate that cannot be used; the text says why."""
 
 
-def find_toolkits(  # noqa: PLR0913 - each is another place to look in
-    variables: Mapping[str, str],
-    *,
-    search_paths: tuple[str, ...],
-    prefixes: tuple[str, ...],
-    cudas: tuple[str, ...] = (),
-    build_paths: Collection[str] = (),
-    places: tuple[str, ...] = PLACES,
-    guess: bool = False,
-    trusting: Mapping[str, Any] = NOBODY,
-) -> ToolkitSearch:
+def find_toolkits(variables: Mapping[str, str], looking: Looking, *, places: tuple[str, ...] = PLACES) -> ToolkitSearch:
     """Return every toolkit that is named, on PATH, in a usual place, in a conda environment, or made of wheels.
 
     A toolkit that is found twice keeps what the user called it by first.
-
-    :param search_paths: where distributions are looked for, the consumer's and the build environment's
-    :param cudas: versions of CUDA that may be compiled for. Only an nvcc that would be taken for one of them is started
-        (3 ms; from a network drive more), the next one where it does not; all of them where this is empty
-    :param build_paths: those of `search_paths` that are the build environment's
-    :param guess: whether `prefixes`, and what is not the build environment's, are a guess
-    :param trusting: who may change what is run without being named, as `who_may` returns it
     """
-    trees = find_wheel_trees(search_paths, build_paths=build_paths)
+    guess, trees = looking.guess, find_wheel_trees(looking.search_paths, build_paths=looking.build_paths)
     found: dict[str, tuple[_Candidate, Toolkit]] = {}
     faults: list[str] = []
     seen: set[tuple[str, str]] = set()
@@ -131,7 +114,7 @@ def find_toolkits(  # noqa: PLR0913 - each is another place to look in
         (_Candidate(nvcc=path, source=_ON_PATH) for path in find_programs(NVCC, variables)),
         _placed(places),
         _in_environments((variables.get("CONDA_PREFIX", ""),)),
-        _in_environments(prefixes, guess=guess),
+        _in_environments(looking.prefixes, guess=guess),
         (_in_home(tree.folder, source=tree.owner, guess=guess and not tree.in_build) for tree in trees),
     )
     for candidate in candidates:
@@ -143,7 +126,7 @@ def find_toolkits(  # noqa: PLR0913 - each is another place to look in
         if not is_file(Path(candidate.nvcc)):
             faults += [candidate.fault] if candidate.fault else []
             continue
-        if others := _others(candidate, trusting):
+        if others := _others(candidate, looking.trusting):
             faults.append(f"{candidate.nvcc} ({candidate.source}) is not used: {others}")
             continue
         try:
@@ -154,7 +137,7 @@ def find_toolkits(  # noqa: PLR0913 - each is another place to look in
             if toolkit:
                 found[real(Path(toolkit.home))] = candidate, toolkit
                 faults += _misleading(candidate, toolkit)
-    search = _start(tuple(found.values()), variables, cudas=cudas)
+    search = _start(tuple(found.values()), variables, cudas=looking.cudas)
     return replace(
         search, faults=tuple(dict.fromkeys((*faults, *search.faults))), trees=tuple(tree.folder for tree in trees)
     )

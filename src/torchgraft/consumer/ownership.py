@@ -10,17 +10,15 @@ import functools
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from ..files import names_in
 from ..model.observation import Consumer, Exposure
 
 _ROOT = 0
-NOBODY: Mapping[str, Any] = MappingProxyType({})  # is trusted
 # Files of torch and the like that are looked at: all take 0.2 s, which only compiling is worth.
 _MOST_FILES, _MOST_FILES_UNBUILT = 50_000, 1000
 # Who is in one of these may become root anyway; Debian's staff installs into /usr/local without.

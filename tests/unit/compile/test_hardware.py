@@ -8,6 +8,7 @@ import pytest
 from support.toolkits import install_compiler, install_toolkit
 from torchgraft.codec import json_text
 from torchgraft.compile.hardware import take_hardware
+from torchgraft.compile.plan_needs import Looking
 from torchgraft.model.hardware_values import Hardware
 from torchgraft.tools.from_json import from_json_text
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake progra
 
 def test_processors_and_memory_alone_without_cuda(tmp_path: Path) -> None:
     home = install_toolkit(tmp_path / "cuda")
-    hardware = take_hardware({"CUDA_HOME": str(home)}, search_paths=(), prefixes=(), cuda=False)
+    hardware = take_hardware({"CUDA_HOME": str(home)}, Looking())
     assert hardware == Hardware(
         cores=hardware.cores,
         cores_limit=hardware.cores_limit,
@@ -40,7 +41,8 @@ def test_everything_with_cuda(tmp_path: Path) -> None:
         "NVCC_APPEND_FLAGS": "-t2",
         "PATH": f"{tmp_path}/bin:/bin",
     }
-    hardware = take_hardware(variables, search_paths=(str(tmp_path / "site"),), prefixes=(str(tmp_path),), cuda=True)
+    looking = Looking(search_paths=(str(tmp_path / "site"),), prefixes=(str(tmp_path),), cuda=True)
+    hardware = take_hardware(variables, looking)
     assert hardware.toolkits[0].home == str(home)
     assert hardware.toolkits[0].architectures
     assert str(tree) in [toolkit.home for toolkit in hardware.toolkits]

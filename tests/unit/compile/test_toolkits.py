@@ -14,6 +14,7 @@ from torchgraft.compile.nvcc import (
     parse_highest_gcc,
     parse_profile,
 )
+from torchgraft.compile.plan_needs import Looking
 from torchgraft.compile.toolkits import ToolkitSearch, find_toolkits, find_wheel_trees
 from torchgraft.model.hardware_values import Toolkit
 
@@ -32,14 +33,13 @@ def search(
     places: tuple[Path, ...] = (),
     cudas: tuple[str, ...] = (),
 ) -> ToolkitSearch:
-    return find_toolkits(
-        {"PATH": "/nowhere", **(variables or {})},
+    looking = Looking(
         search_paths=tuple(map(str, paths)),
         prefixes=tuple(map(str, prefixes)),
         cudas=cudas,
         build_paths=tuple(map(str, build)),
-        places=tuple(map(str, places)),
     )
+    return find_toolkits({"PATH": "/nowhere", **(variables or {})}, looking, places=tuple(map(str, places)))
 
 
 def only(found: ToolkitSearch) -> Toolkit:

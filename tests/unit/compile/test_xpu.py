@@ -9,6 +9,7 @@ from support import sites
 from support.toolkits import script
 from torchgraft.compile.compilers import find_sycl
 from torchgraft.compile.hardware import take_hardware
+from torchgraft.compile.plan_needs import Looking
 from torchgraft.model.hardware_values import SyclCompiler
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake programs are shell scripts")
@@ -50,5 +51,5 @@ def test_none() -> None:
 def test_looked_at_on_request(tmp_path: Path) -> None:
     root = install_oneapi(tmp_path / "oneapi", "2025.1")
     variables = {"ONEAPI_ROOT": str(root)}
-    assert take_hardware(variables, search_paths=(), prefixes=(), cuda=False, sycl=True).sycl
-    assert not take_hardware(variables, search_paths=(), prefixes=(), cuda=False).sycl
+    assert take_hardware(variables, Looking(sycl=True)).sycl
+    assert not take_hardware(variables, Looking()).sycl

@@ -16,6 +16,7 @@ from pathlib import Path
 from ... import __version__
 from ...compile.gpus import NVML_NAMES, opened_nvml
 from ...compile.hardware import take_hardware
+from ...compile.plan_needs import Looking
 from ...consumer.environment import is_environment
 from ...consumer.ownership import who_may
 from ...consumer.processes import take_python
@@ -73,14 +74,14 @@ def stray_environments(variables: Mapping[str, str]) -> tuple[tuple[str, str], .
 
 def _take_hardware(settings: Settings, snapshot: Snapshot) -> Hardware:
     consumer = snapshot.consumer
-    return take_hardware(
-        settings.variables,
+    looking = Looking(
         search_paths=consumer.search_path if consumer else (),
         prefixes=(consumer.prefix,) if consumer else (),
         cuda=True,
         guess=consumer is not None and not consumer.is_named,
         trusting=who_may(settings.config.trust, settings.source),
     )
+    return take_hardware(settings.variables, looking)
 
 
 def _settings(consumer: str | None) -> tuple[Settings, tuple[Problem, ...]]:
