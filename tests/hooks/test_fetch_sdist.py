@@ -56,6 +56,44 @@ def test_the_index_that_pip_is_told_to_use(server: Server, monkeypatch: pytest.M
     assert [headers["authorization"] for headers in server.headers] == ["Basic bWU6c2VjcmV0"] * 2
 
 
+LOGINS = {
+    "in the address": ("://bob:s3cret@", "", {}),
+    "uv's variables": ("://", "", {"UV_INDEX_CORP_EU_USERNAME": "bob", "UV_INDEX_CORP_EU_PASSWORD": "s3cret"}),
+    "of the machine's index": ("://bob:s3cret@", "PIP_INDEX_URL", {}),
+}
+
+
+@pytest.mark.parametrize(("login", "variable", "more"), LOGINS.values(), ids=LOGINS)
+def test_a_locked_file_is_fetched_with_the_login_of_its_index(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    login: str,
+    variable: str,
+    more: dict[str, str],
+) -> None:
+    data = sdist()
+    server.serve("/files/ext-1.0.tar.gz", content(data))
+    index = server.address.replace("://", login) + "/simple"
+    for name, value in {**more, **({variable: index} if variable else {})}.items():
+        monkeypatch.setenv(name, value)
+    table = "" if variable else f'[[tool.uv.index]]\nname = "corp-eu"\nurl = "{index}"\n'
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "app"\nversion = "1"\n{table}')
+    file = f'url = "{server.address}/files/ext-1.0.tar.gz", hash = "sha256:{hashlib.sha256(data).hexdigest()}"'
+    locked = (
+        f'name = "ext"\nversion = "1.0"\nsource = {{ registry = "{server.address}/simple" }}\nsdist = {{ {file} }}\n'
+    )
+    (tmp_path / "uv.lock").write_text(f"version = 1\n[[package]]\n{locked}")
+    assert main(["adopt", "--project", ".", "--write"]) == 0
+    assert [headers["authorization"] for headers in server.headers] == ["Basic Ym9iOnMzY3JldA=="]
+    said = capsys.readouterr()
+    assert "s3cret" not in said.out + said.err
+    assert "adopted/ext-1.0.tar.gz" in said.out
+    (tmp_path / "pyproject.toml").unlink()
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()] == []
+
+
 def test_the_next_index(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     data = sdist()
     server.serve("/more/ext/", content(page(hashlib.sha256(data).hexdigest())))

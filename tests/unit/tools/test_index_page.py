@@ -82,6 +82,11 @@ INDEXES = {
         "",
         ("https://a", "https://b/?x=1"),
     ),
+    "uv's logins": (
+        {"UV_INDEX_URL": "My.1=https://a/", "UV_INDEX_MY_1_USERNAME": "me", "UV_INDEX_MY_1_PASSWORD": "p@ss"},
+        "",
+        ("https://me:p%40ss@a",),
+    ),
     "uv, as it was": ({"UV_INDEX_URL": "https://a"}, "", ("https://a",)),
     "a file": (
         {},

@@ -23,7 +23,7 @@ from ...files import read_text
 from ...model.observation import Python
 from ...prebuilt.take import IndexFile
 from ...settings.sources import read_pyproject
-from ...untrusted import table, tables, text_of
+from ...untrusted import split_address, table, tables, text_of
 from ...wanted.locked_torch import local_path
 from ...wanted.requirements_files import RequirementsReader
 from .adoptable import read_adoptable
@@ -31,7 +31,7 @@ from .adopted_folder import AdoptedSdist, is_intact, read_adopted
 from .adoption import Adoptable, Adoption, Advice
 from .git_sources import fetch_commit, git_text, read_git_sources
 from .locked_sdists import NamedSdist, read_local_folders, read_locked_sdists
-from .package_index import download_sdist, fetch_file, find_indexes
+from .package_index import download_sdist, fetch_file, find_indexes, index_address
 from .plan_adoption import plan_adoption
 from .plan_front_ends import uv_settings_text
 from .resolver import Resolver
@@ -214,11 +214,12 @@ class Search:
 
     def _indexes_of_project(self) -> Iterator[str]:
         tool = table(read_pyproject(self.scope.base).get("tool"))
-        sources = [one for name in ("poetry", "pdm") for one in tables(table(tool.get(name)).get("source"))]
-        for one in (*tables(table(tool.get("uv")).get("index")), *sources):
+        keys = (("uv", "index"), ("poetry", "source"), ("pdm", "source"))
+        for kind, one in ((kind, one) for kind, key in keys for one in tables(table(tool.get(kind)).get(key))):
             url = text_of(one.get("url")) or ""
+            url = os.path.expandvars(url) if kind == "pdm" else url  # as pdm does
             if "://" in url and one.get("format") != "flat":
-                yield url.rstrip("/")
+                yield index_address(url, text_of(one.get("name")) or "", os.environ)
 
     def _look_at_named(self, requirement: Requirement) -> LookedAt:
         print(f"asking for {requirement}", file=sys.stderr)
@@ -253,11 +254,11 @@ class Search:
 
     def _fetch(self, sdist: NamedSdist) -> Path:
         folder = self._folder_for(f"{sdist.name}-{sdist.version}")
-        host = sdist.url.partition("://")[2].partition("/")[0] or "the index"
+        host = split_address(sdist.url).netloc.rpartition("@")[2] or "the index"
         print(f"downloading {sdist.name} {sdist.version} from {host}", file=sys.stderr)
         if sdist.url and sdist.sha256:
             file = IndexFile(name=sdist.file, url=sdist.url, sha256=sdist.sha256, yanked=False)
-            return fetch_file(file, folder)
+            return fetch_file(file, folder, self._indexes)
         requirement = Requirement(f"{sdist.name}=={sdist.version}")
         return download_sdist(requirement, self._indexes, folder, sha256=sdist.sha256)
 

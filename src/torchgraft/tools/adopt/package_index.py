@@ -6,9 +6,11 @@ the metadata, and so runs what is in an sdist. Pages are JSON (PEP 691) or HTML 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 
@@ -16,6 +18,7 @@ from ...errors import ActError
 from ...prebuilt.connections import DownloadError, MissingError
 from ...prebuilt.download import Limits, download, may_lead
 from ...prebuilt.take import ACCEPT, IndexFile, parse_index_page
+from ...untrusted import split_address
 from ...wanted.settings_files import pip_settings
 from .sdist import no_sdist
 
@@ -44,13 +47,39 @@ def find_indexes(variables: Mapping[str, str], *, etc: Path = Path("/etc")) -> t
         "extra-index-url", ""
     ).split()
     # uv's indexes may have names: name=address.
-    addresses = (item.partition("=")[2] if _is_named(item) else item for item in (main, *extra))
-    return tuple(dict.fromkeys(address.rstrip("/") for address in addresses))
+    named = (item.partition("=")[::2] if _is_named(item) else ("", item) for item in (main, *extra))
+    return tuple(dict.fromkeys(index_address(address, name, variables) for name, address in named))
 
 
 def _is_named(address: str) -> bool:
     name, equals, _ = address.partition("=")
     return bool(equals) and ":" not in name
+
+
+def index_address(url: str, name: str, variables: Mapping[str, str]) -> str:
+    """Return the address of an index, with the login that uv's or poetry's variables have for its name, if any do."""
+    key = re.sub(r"[^A-Z0-9]", "_", name.upper())
+    found = (
+        [variables.get(f"{prefix}_{key}_{what}", "") for what in ("USERNAME", "PASSWORD")]
+        for prefix in ("UV_INDEX", "POETRY_HTTP_BASIC")
+    )
+    login = next((one for one in found if name and any(one)), [])
+    return _with_login(url.rstrip("/"), ":".join(quote(part, safe="") for part in login))
+
+
+def _with_login(url: str, login: str) -> str:
+    parts = split_address(url)
+    return parts._replace(netloc=f"{login}@{parts.netloc}").geturl() if login and "@" not in parts.netloc else url
+
+
+def _login_for(url: str, indexes: Iterable[str]) -> str:
+    """Return the login of the index that is at the same place, "" for none: files and locks leave it out."""
+    parts = split_address(url)
+    for own in map(split_address, indexes):
+        login, _, host = own.netloc.rpartition("@")
+        if login and (own.scheme, host) == (parts.scheme, parts.netloc):
+            return login
+    return ""
 
 
 def choose_sdist(files: tuple[IndexFile, ...], requirement: Requirement) -> IndexFile | None:
@@ -92,7 +121,7 @@ def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: 
         if chosen is not None and not may_lead(page, chosen.url):
             raise _failed(chosen.url, "an index may not name what is on this machine, nor an address without TLS")
         if chosen is not None:
-            return fetch_file(chosen, scratch)
+            return fetch_file(chosen, scratch, indexes)
     raise no_sdist(
         f"no index has an sdist for {requirement}",
         fix="--index-url URL   (another index)",
@@ -112,11 +141,14 @@ def _fetch_page(url: str, folder: Path) -> str | None:
     return target.read_text(encoding="utf-8", errors="replace")
 
 
-def fetch_file(file: IndexFile, folder: Path) -> Path:
-    """Return where a file was written, which has the digest that the index says."""
+def fetch_file(file: IndexFile, folder: Path, indexes: tuple[str, ...]) -> Path:
+    """Return where a file was written, which has the digest that the index says.
+
+    :param indexes: those whose login counts for it, too
+    """
     target = folder / file.name
     try:
-        found = download(file.url, target, limits=_SDIST)
+        found = download(_with_login(file.url, _login_for(file.url, indexes)), target, limits=_SDIST)
     except DownloadError as error:
         raise _failed(file.url, str(error)) from None
     if found != file.sha256:
