@@ -317,10 +317,33 @@ def test_what_a_lock_has_from_git(place: Workplace) -> None:
     assert f": {clone} && git -C flash-attn checkout {commit[:12]} && torchgraft adopt flash-attn --write" in said
     # Without a lock, too.
     (app / "requirements.txt").write_text(f"flash-attn @ git+{source.as_uri()}@{commit}\n", encoding="utf-8")
-    said = " ".join(adopt(place, "-r", "requirements.txt", cwd=app).said.split())
-    assert f"fix: {clone} && git -C flash-attn checkout {commit[:12]} && torchgraft adopt flash-attn --write" in said
-    # What is typed works.
+    said = adopt(place, "-r", "requirements.txt", cwd=app).succeeded().said
+    assert (
+        f"imports torch): {clone} && git -C flash-attn checkout {commit[:12]} && torchgraft adopt flash-attn --write"
+        in said
+    )
+    # What is typed works, and what needs torch beside it is found.
     place.run([*clone.split(), "-q"], cwd=app).succeeded()
+    assert "adopts torchgraft" in adopt(place, "flash-attn", "--write", cwd=app).succeeded().said
+    write_app(app, "torch==2.8.0", "flash-attn", "axolotl", name="flash-attn", path="flash-attn")
+    (app / "uv.lock").unlink()
+    said = adopt(place, "--project", ".", "--write", cwd=app).succeeded().said
+    assert "axolotl 1.0 adopts torchgraft" in said
+    assert "note: " not in said
+    assert_clean(place.run([UV, "sync"], cwd=app))
+    assert_built_for(ask(place, app / ".venv/bin/python", FLASH), PINNED_TORCH)
+
+
+def test_what_comes_from_an_archive(stubs: Stubs, place: Workplace) -> None:
+    app = place.folder / "app"
+    app.mkdir()
+    url = stubs.indexes.file_url("stock", "flash_attn-1.0.tar.gz")
+    (app / "requirements.txt").write_text(f"flash-attn @ {url}\naxolotl\n", encoding="utf-8")
+    said = adopt(place, "-r", "requirements.txt", cwd=app).succeeded().said
+    assert "axolotl 1.0 adopts torchgraft" in said
+    typed = f"mkdir flash-attn && curl -L {url} | tar -xz -C flash-attn --strip-components 1"
+    assert f"(setup.py:3 imports torch): {typed} && torchgraft adopt flash-attn --write" in said
+    place.run(["sh", "-c", typed], cwd=app).succeeded()
     assert "adopts torchgraft" in adopt(place, "flash-attn", "--write", cwd=app).succeeded().said
 
 

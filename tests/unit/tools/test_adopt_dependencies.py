@@ -17,10 +17,10 @@ from torchgraft.cli import main
 from torchgraft.consumer.processes import take_python
 from torchgraft.errors import ConfigError
 from torchgraft.settings.sources import parse_pyproject
+from torchgraft.tools.adopt.address_sources import AddressSource, read_address_sources, source_cure
 from torchgraft.tools.adopt.adopted_folder import AdoptedSdist, adopted_text, parse_adopted
 from torchgraft.tools.adopt.find_sdists import Scope, read_nested
 from torchgraft.tools.adopt.front_end_files import plan_edits, record_edit
-from torchgraft.tools.adopt.git_sources import GitSource, read_git_sources
 from torchgraft.tools.adopt.locked_sdists import NamedSdist, read_locked_sdists
 from torchgraft.tools.adopt.plan_front_ends import (
     pdm_text,
@@ -330,7 +330,8 @@ def test_for_which_environments_a_version_is(tmp_path: Path, name: str) -> None:
     Marker(found.marker)
 
 
-GIT = GitSource(name="x", url="https://git.example/x", commit="abc")
+GIT = AddressSource(name="x", url="https://git.example/x", commit="abc", is_git=True)
+URLS = AddressSource(name="x", url="https://files.example/x-1.tar.gz")
 OF_GIT = {
     "uv.lock": 'source = { git = "https://git.example/x?rev=v1#abc" }',
     "pylock.toml": 'vcs = { type = "git", url = "https://git.example/x", commit-id = "abc" }',
@@ -343,7 +344,41 @@ OF_GIT = {
 def test_what_a_lock_has_from_git(tmp_path: Path, name: str) -> None:
     key = "packages" if name == "pylock.toml" else "package"
     (tmp_path / name).write_text(f'[[{key}]]\nname = "x"\nversion = "1"\n{OF_GIT[name]}\n')
-    assert read_git_sources(tmp_path / name) == (GIT,)
+    assert read_address_sources(tmp_path / name) == (GIT,)
+
+
+OF_URL = {
+    "uv.lock": 'source = { url = "https://files.example/x-1.tar.gz" }\nsdist = { hash = "sha256:abc" }',
+    "pylock.toml": 'archive = { url = "https://files.example/x-1.tar.gz", hashes = { sha256 = "abc" } }',
+    "poetry.lock": '[package.source]\ntype = "url"\nurl = "https://files.example/x-1.tar.gz"',
+    "pdm.lock": 'url = "https://files.example/x-1.tar.gz"',
+}
+
+
+@pytest.mark.parametrize("name", OF_URL)
+def test_what_a_lock_has_from_an_address(tmp_path: Path, name: str) -> None:
+    key = "packages" if name == "pylock.toml" else "package"
+    legacy = (
+        "" if name != "poetry.lock" else '[package.source]\ntype = "legacy"\nurl = "https://index.example/simple"\n'
+    )
+    other = f'[[{key}]]\nname = "z"\nversion = "1"\n{legacy}'
+    wheel = OF_URL[name].replace("x-1.tar.gz", "y-1-py3-none-any.whl")
+    text = f'[[{key}]]\nname = "x"\nversion = "1"\n{OF_URL[name]}\n[[{key}]]\nname = "y"\nversion = "1"\n{wheel}\n'
+    (tmp_path / name).write_text(text + other)
+    assert read_address_sources(tmp_path / name) == (URLS,)
+
+
+CURES = {
+    "https://x.example/x-1.tar.gz?a=b": "mkdir x && curl -L 'https://x.example/x-1.tar.gz?a=b' | tar -xz -C x "
+    "--strip-components 1 && torchgraft adopt x --write",
+    "https://x.example/x-1.zip": "curl -L https://x.example/x-1.zip -o x.zip && unzip -q x.zip -d x && "
+    "torchgraft adopt x/* --write",
+}
+
+
+@pytest.mark.parametrize(("url", "typed"), CURES.items())
+def test_what_is_typed_for_an_address(url: str, typed: str) -> None:
+    assert source_cure(AddressSource(name="x", url=url)) == f"{typed}   (then depend on that folder)"
 
 
 def test_a_file_of_requirements_names_them_once() -> None:

@@ -26,12 +26,12 @@ from ...settings.sources import read_pyproject
 from ...untrusted import split_address, table, tables, text_of
 from ...wanted.locked_torch import local_path
 from ...wanted.requirements_files import RequirementsReader
+from .address_sources import AddressSource, fetch_source, read_address_sources, source_text
 from .adoptable import read_adoptable
 from .adopted_folder import AdoptedSdist, is_intact, read_adopted
 from .adoption import Adoptable, Adoption, Advice
-from .git_sources import fetch_commit, git_text, read_git_sources
 from .locked_sdists import NamedSdist, read_local_folders, read_locked_sdists
-from .package_index import download_sdist, fetch_file, find_indexes, index_address
+from .package_index import download_sdist, fetch_archive, fetch_file, find_indexes, index_address
 from .plan_adoption import plan_adoption
 from .plan_front_ends import uv_settings_text
 from .resolver import Resolver
@@ -109,6 +109,7 @@ class Search:
     faults: list[TorchgraftError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _looked: dict[tuple[str, str], LookedAt] = field(default_factory=dict)
+    _trees: dict[AddressSource, Path | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._known = () if self.scope.anew else read_adopted(self.scope.folder)
@@ -128,7 +129,8 @@ class Search:
         self._note_folders()
         if scope.lock is not None and not scope.anew:
             wanted = read_locked_sdists(scope.lock, _take_python_of(scope.base))
-            self._note_git(scope.lock)
+            for source in read_address_sources(scope.lock):
+                self._look_at_source(source)
         elif scope.deep:
             wanted = self._resolved()
         else:
@@ -150,17 +152,16 @@ class Search:
                 place = os.path.relpath(folder)
                 self.notes.append(f"{place} needs torch for its build, too: torchgraft adopt {quoted(place)} --write")
 
-    def _note_git(self, lock: Path) -> None:
-        """Note what needs torch and comes from git: there is no sdist of it that could be changed."""
-        for number, source in enumerate(read_git_sources(lock)):
-            tree = fetch_commit(source, self.scratch / "git" / str(number))
-            reason = "that commit cannot be looked at"
-            if tree is not None:
-                adoption = plan_adoption(read_adoptable(tree))
-                if adoption.verdict is not Advice.ADOPT:
-                    continue
-                reason = adoption.reason
-            self.notes.append(git_text(source, reason))
+    def _look_at_source(self, source: AddressSource) -> Path | None:
+        """Return the files of what comes from an address; note it if it needs torch, or cannot be had."""
+        folder = self.scratch / "addresses" / str(len(self._trees))
+        if source not in self._trees:
+            self._trees[source] = fetch_source(source, folder, lambda url, at: fetch_archive(url, at, self._indexes))
+            tree = self._trees[source]
+            adoption = plan_adoption(read_adoptable(tree)) if tree else None
+            if adoption is None or adoption.verdict is Advice.ADOPT:
+                self.notes.append(source_text(source, adoption.reason if adoption else "it cannot be looked at"))
+        return self._trees[source]
 
     def _resolved(self) -> tuple[NamedSdist, ...]:
         preferred = ((one.name, one.version) for one in self._known)
@@ -169,8 +170,15 @@ class Search:
         common = tuple(self._options())
         for question in self._stated.questions():
             while not isinstance(answer := resolver.resolve((*question, *common)), Path):
-                resolver.give(answer, self._tree(self._look_at(answer)))
-                found[answer.name, answer.version] = answer
+                if isinstance(answer, NamedSdist):
+                    found[answer.name, answer.version] = answer
+                    tree = self._tree(self._look_at(answer))
+                else:
+                    # What cannot be had is taken to require nothing: a note says so.
+                    tree = self._look_at_source(answer) or self.scratch
+                resolver.give(answer, tree)
+            for source in read_address_sources(answer):
+                self._look_at_source(source)
             for one in read_locked_sdists(answer, None, named=self.scope.named):
                 found.setdefault((one.name, one.version), one)
         return tuple(found.values())
@@ -215,7 +223,9 @@ class Search:
     def _indexes_of_project(self) -> Iterator[str]:
         tool = table(read_pyproject(self.scope.base).get("tool"))
         keys = (("uv", "index"), ("poetry", "source"), ("pdm", "source"))
-        for kind, one in ((kind, one) for kind, key in keys for one in tables(table(tool.get(kind)).get(key))):
+        for kind, one in [
+            (tool_name, one) for tool_name, key in keys for one in tables(table(tool.get(tool_name)).get(key))
+        ]:
             url = text_of(one.get("url")) or ""
             url = os.path.expandvars(url) if kind == "pdm" else url  # as pdm does
             if "://" in url and one.get("format") != "flat":

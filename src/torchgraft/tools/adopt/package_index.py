@@ -146,15 +146,23 @@ def fetch_file(file: IndexFile, folder: Path, indexes: tuple[str, ...]) -> Path:
 
     :param indexes: those whose login counts for it, too
     """
-    target = folder / file.name
-    try:
-        found = download(_with_login(file.url, _login_for(file.url, indexes)), target, limits=_SDIST)
-    except DownloadError as error:
-        raise _failed(file.url, str(error)) from None
+    target, found = _fetch(file.url, folder / file.name, indexes)
     if found != file.sha256:
         target.unlink()
         raise _failed(file.url, f"its SHA-256 is {found}, and the index says {file.sha256 or 'none'}")
     return target
+
+
+def fetch_archive(url: str, folder: Path, indexes: tuple[str, ...]) -> Path:
+    """Return where an archive was written that is on no index: only to be looked at."""
+    return _fetch(url, folder / "archive", indexes)[0]
+
+
+def _fetch(url: str, target: Path, indexes: tuple[str, ...]) -> tuple[Path, str]:
+    try:
+        return target, download(_with_login(url, _login_for(url, indexes)), target, limits=_SDIST)
+    except DownloadError as error:
+        raise _failed(url, str(error)) from None
 
 
 def _failed(url: str, reason: str) -> ActError:

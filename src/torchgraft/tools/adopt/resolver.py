@@ -17,8 +17,10 @@ from packaging.utils import canonicalize_name
 from ...errors import ActError
 from ...installed.dist_info import Installed, MetadataHeader, read_header
 from ...programs import Answer, find_programs, take_answer
+from ...project.read_project import read_project
 from ...redaction import without_credentials
-from .git_sources import GitSource, git_commands
+from ...settings.sources import read_pyproject
+from .address_sources import AddressSource
 from .locked_sdists import NamedSdist
 
 _ANY = "-py3-none-any.whl"
@@ -31,8 +33,8 @@ if not any("get_interpreter_info" in word for word in getattr(sys, "orig_argv", 
     os._exit(1)
 """
 _FIXES = ("torchgraft adopt --lock FILE", "torchgraft adopt NAME==VERSION --no-deps")
-_FROM_GIT = re.compile(
-    r"build `([A-Za-z0-9._-]+) @ git\+([^`@\s]+(?:@[^`@\s/]+(?=/))?[^`@#\s]*)(?:@([^`#\s]+))?[^`\s]*`"
+_AT_ADDRESS = re.compile(
+    r"build `([A-Za-z0-9._-]+) @ (?:git\+([^`@\s]+(?:@[^`@\s/]+(?=/))?[^`@#\s]*)(?:@([^`#\s]+))?|([^`#\s]+))[^`\s]*`"
 )
 _STOPPED = re.compile(r"Failed to (?:download and )?build `([A-Za-z0-9._-]+)==([^`\s]+)`")
 
@@ -61,6 +63,7 @@ class Resolver:
         self._preferred = "".join(listed)
         self._links = scratch / "links"
         self._links.mkdir()
+        self._instead: dict[str, str] = {}  # versions of what comes from an address
         environment = scratch / "environment"
         said = self._ask("venv", "--quiet", str(environment)).text
         sites = [*environment.glob("lib/python*/site-packages"), *environment.glob("Lib/site-packages")]
@@ -70,8 +73,8 @@ class Resolver:
         (sites[0] / "_torchgraft_watch.py").write_text(_WATCH, encoding="utf-8")
         (sites[0] / "_torchgraft_watch.pth").write_text("import _torchgraft_watch\n", encoding="utf-8")
 
-    def resolve(self, options: Sequence[str]) -> Path | NamedSdist:
-        """Return a pylock.toml, or the sdist at which uv stopped.
+    def resolve(self, options: Sequence[str]) -> Path | NamedSdist | AddressSource:
+        """Return a pylock.toml, or the sdist or the address at which uv stopped.
 
         :param options: requirements, files of them, and indexes, as `uv pip compile` takes them
         :raises ActError: if uv has none
@@ -80,7 +83,19 @@ class Resolver:
         lock.unlink(missing_ok=True)
         if self._preferred:
             lock.write_text(f'lock-version = "1.0"\ncreated-by = "torchgraft"\n{self._preferred}', encoding="utf-8")
-        isolation = ("--python", self._python, "--no-build-isolation", "--find-links", str(self._links))
+        overrides = self._scratch / "overrides.txt"
+        overrides.write_text(
+            "".join(f"{name}=={version}\n" for name, version in self._instead.items()), encoding="utf-8"
+        )
+        isolation = (
+            "--override",
+            str(overrides),
+            "--python",
+            self._python,
+            "--no-build-isolation",
+            "--find-links",
+            str(self._links),
+        )
         answer = self._ask(
             *("pip", "compile", "--quiet", "--format", "pylock.toml", "--output-file", str(lock)),
             *isolation,
@@ -88,15 +103,21 @@ class Resolver:
         )
         if not answer.fault and answer.status == 0:
             return lock
+        if (match := _AT_ADDRESS.search(answer.text)) and canonicalize_name(match[1]) not in self._instead:
+            url, is_git = match[2] or match[4], bool(match[2])
+            return AddressSource(name=canonicalize_name(match[1]), url=url, commit=match[3] or "", is_git=is_git)
         match = _STOPPED.search(answer.text)
         stopped = match and NamedSdist(name=canonicalize_name(match[1]), version=match[2])
         if stopped is None or self._wheel(stopped).exists():
             raise _no_answer(answer.fault or answer.text)
         return stopped
 
-    def give(self, stopped: NamedSdist, tree: Path) -> None:
-        """Let uv know what an unpacked sdist says of itself."""
+    def give(self, stopped: NamedSdist | AddressSource, tree: Path) -> None:
+        """Let uv know what a source tree says of itself."""
         header = read_metadata(tree)
+        if isinstance(stopped, AddressSource):
+            stopped = NamedSdist(name=stopped.name, version=header.version or "0")
+            self._instead[stopped.name] = stopped.version
         wheel = self._wheel(stopped)
         stem = wheel.name.removesuffix(_ANY)
         lines = ["Metadata-Version: 2.1", f"Name: {stopped.name}", f"Version: {stopped.version}"]
@@ -115,7 +136,7 @@ class Resolver:
 
 
 def read_metadata(tree: Path) -> MetadataHeader:
-    """Return what an sdist says that it requires: in PKG-INFO, or where old setuptools wrote it."""
+    """Return what a source tree says that it requires: in PKG-INFO, where setuptools wrote it, else its own files."""
     places = [tree, *sorted(tree.glob("*.egg-info")), *sorted(tree.glob("*/*.egg-info"))]
     found = (
         read_header(Installed(name="", stated="", site=place.parent, information=place, entry=place.name))
@@ -123,20 +144,14 @@ def read_metadata(tree: Path) -> MetadataHeader:
         if (place / "PKG-INFO").is_file()
     )
     headers = [header for header in found if header]
-    return next((header for header in headers if header.requires), headers[0] if headers else MetadataHeader())
+    if headers:
+        return next((header for header in headers if header.requires), headers[0])
+    project = read_project(tree, read_pyproject(tree))
+    return MetadataHeader(version=project.version or "", requires=project.dependencies or ())
 
 
 def _no_answer(said: str) -> ActError:
     lines = [line.strip() for line in said.splitlines() if line.strip()] or ["nothing"]
-    if match := _FROM_GIT.search(said):
-        source = GitSource(name=canonicalize_name(match[1]), url=match[2], commit=match[3] or "")
-        return ActError.of(
-            code="no-resolution",
-            headline=f"{source.name} comes from git, not from an sdist that could be changed",
-            uv=without_credentials(lines[0])[:200],
-            why="uv would have to build it to know what it requires",
-            fixes=(f"{git_commands(source)}   (then depend on that folder, or on a fork with its commit)",),
-        )
     return ActError.of(
         code="no-resolution",
         headline="uv cannot say what would be installed",

@@ -36,11 +36,24 @@ def unpack_sdist(path: Path, folder: Path) -> Path:
 
     :raises ActError: if it is no sdist
     """
+    root = unpack_archive(path, folder)
+    if not (root / "PKG-INFO").is_file():
+        raise _broken(path, "it holds no single folder with PKG-INFO in it")
+    return root
+
+
+def unpack_archive(path: Path, folder: Path) -> Path:
+    """Return the one folder that an archive of a source tree holds; an sdist has PKG-INFO in it.
+
+    :raises ActError: if it is no such archive
+    """
+    folder.mkdir(exist_ok=True)
     try:
         _unpack(path, folder)
     except _BROKEN as error:
         raise _broken(path, _reason(path, error)) from None
-    roots = [entry for entry in folder.iterdir() if (entry / "PKG-INFO").is_file()]
+    roots = [entry for entry in folder.iterdir() if entry.is_dir()]
+    roots = [entry for entry in roots if (entry / "PKG-INFO").is_file()] or roots
     if len(roots) != 1:
         raise _broken(path, "it holds no single folder with PKG-INFO in it")
     return roots[0]
