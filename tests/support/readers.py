@@ -245,7 +245,7 @@ OTHER_READERS: Mapping[str, str] = {
     "tools/check/packages:_is_built_here": _BOUNDED,
     "tools/matrix/build_cells:_make_sdist": _BACKEND,
     "tools/shared_options:own_installer": _OWN,
-    "tools/show_plan:_snapshot_text": "up to a bound; its parser is in the list",
+    "tools/show_plan:_recorded": "up to a bound; its parser is in the list",
     "wheel/archive": _BACKEND,
     "wheel/guard:explanation_text": _OWN,
     "wheel/guarding:_text": _OWN,

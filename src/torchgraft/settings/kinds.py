@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from ..untrusted import parse_requirement, parse_specifier, parse_version
 
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
-_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _UNITS = {"KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
 # In this order: doubled braces stand for one, a name in braces for a fact, and a brace that is left is a mistake.
 _TOKEN = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_]*)\}|[{}]")
@@ -224,7 +224,7 @@ def _size(data: object) -> int:
 
 def _duration(data: object) -> int:
     text = data.strip() if isinstance(data, str) else ""
-    match = re.fullmatch(r"([0-9]{1,6}) ?(s|m|min|h|d)", text)
+    match = re.fullmatch(r"([0-9]{1,6}) ?(s|m|min|h|d|w)", text)
     if match is None and text != "off":
         raise ValueProblem("a time, such as 90min or 2h; or off")
     return int(match[1]) * _SECONDS[match[2]] if match else 0
@@ -272,7 +272,7 @@ RELATIVE_PATHS = ListKind("list of folders", parse_relative, r"\n")
 COUNT = Kind("whole number", _count, lambda: {"type": "integer", "minimum": 1})
 FLAG = Kind("true | false", _flag, lambda: {"type": "boolean"})
 SIZE = scalar("size", _size, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGkmg][iI]?[bB]$")
-DURATION = scalar("time", _duration, pattern=r"^([0-9]{1,6} ?(s|m|min|h|d)|off)$")
+DURATION = scalar("time", _duration, pattern=r"^([0-9]{1,6} ?(s|m|min|h|d|w)|off)$")
 ARCHITECTURES = ListKind("list of compute capabilities", _architecture, r"[;,\s]+")
 COMPONENTS = ListKind("list of names", _like(r"[a-z][a-z0-9-]*", "names of components, such as curand"), r"[,\s]+")
 VARIABLE_NAME = scalar("name of a variable", _like(_VARIABLE, "the name of a variable"))

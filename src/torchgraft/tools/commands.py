@@ -105,10 +105,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0  # The reader (head, less) has seen enough.
     except Exception as error:  # noqa: BLE001 - the one error boundary of the command line
         refused = refusal(error)
-        if refused is None:
-            return _own_bug()
-        print(problem_text(refused), file=sys.stderr)
-        return ActError.exit_code
+        if refused is not None:
+            print(problem_text(refused), file=sys.stderr)
+            return ActError.exit_code
+        traceback.print_exc()
+        print(f"torchgraft has a bug; please send what stands above to {REPORT_TO}", file=sys.stderr)
+        return OUR_OWN_BUG
     finally:
         _let_go_of_stdout()
 
@@ -127,6 +129,7 @@ def command_parser(only: str | None = None) -> argparse.ArgumentParser:
             module = importlib.import_module(command.module, __package__)
             below.description, below.epilog = module.DESCRIPTION, module.EPILOG
             module.add_arguments(below)
+            below.set_defaults(run=getattr(module, "run", None))
     return parser
 
 
@@ -203,12 +206,6 @@ def _refuse_no_folder() -> None:
             why="what is to be looked at is looked for from there",
             fixes=('cd "$PWD"   (where a folder of that name is there again)',),
         ) from None
-
-
-def _own_bug() -> int:
-    traceback.print_exc()
-    print(f"torchgraft has a bug; please send what stands above to {REPORT_TO}", file=sys.stderr)
-    return OUR_OWN_BUG
 
 
 def _let_go_of_stdout() -> None:

@@ -25,7 +25,6 @@ _PATHS = frozenset({"PATH", "FOLDER", "PATH|SDIST|REQUIREMENT", "FILE|PATH"})
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument("shell", choices=_SHELLS, help="the shell")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -52,7 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     check.add_argument("--python", nargs="+", default=[], metavar="VERSION", help="of CPython: 3.12")
     check.add_argument("--json", action="store_true", help="print the same as JSON")
-    check.set_defaults(run=run)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,9 +22,7 @@ _EXTRA = "'torchgraft[cli]'"
 
 def add_project_arguments(parser: argparse.ArgumentParser) -> None:
     """Add PATH, --consumer and -C."""
-    parser.add_argument(
-        "path", nargs="?", type=folder_argument, default=".", metavar="PATH", help="source tree (default: .)"
-    )
+    add_path_argument(parser)
     add_consumer_argument(parser, "the environment to build for, or its Python")
     parser.add_argument(
         "-C",
@@ -34,6 +32,13 @@ def add_project_arguments(parser: argparse.ArgumentParser) -> None:
         type=_assignment,
         metavar="KEY=VALUE",
         help="a setting, as for pip and uv: -C torchgraft.torch=2.8.0+cu128",
+    )
+
+
+def add_path_argument(parser: argparse.ArgumentParser) -> None:
+    """Add PATH."""
+    parser.add_argument(
+        "path", nargs="?", type=folder_argument, default=".", metavar="PATH", help="source tree (default: .)"
     )
 
 
@@ -49,10 +54,7 @@ def bad_argument(command: str, headline: str, why: str = "") -> ConfigError:
 
 
 def refuse_no_project(command: str, folder: Path, files: Sequence[str]) -> None:
-    """Refuse a folder without any of the files that make it a project.
-
-    :raises ConfigError: if there is none
-    """
+    """Raise ConfigError for a folder without any of the files that make it a project."""
     if not any((folder / name).exists() for name in files):
         raise ConfigError.of(
             code="no-project",
@@ -103,12 +105,7 @@ def folder_argument(text: str) -> Path:
 
 
 def require_extra(command: str, *modules: str) -> None:
-    """Return if all modules can be imported.
-
-    A build needs none of them, so that they are not installed with torchgraft.
-
-    :raises ActError: with the command that installs it, as typed by who has installed torchgraft
-    """
+    """Raise ActError, with the command that installs it, where a module is missing that no build needs."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise ActError.of(

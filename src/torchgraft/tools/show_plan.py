@@ -75,7 +75,11 @@ _WORDS = {
     r"planned\.way": "torch comes by",
 }
 _NO_LISTS = frozenset({"links"})
-_CONSUMER, _CACHE, _SOURCE = "<consumer>", "<cache>", "<source>"
+# What only the hook that compiles knows of a plan.
+_OF_COMPILING = (
+    *("graft", "toolkit", "rebuild", "jobs", "compiler_cache", "precompiled", "variables", "runtime_torch", "when"),
+    "overrides",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +96,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against", metavar="FILE|PATH", help="compare with a recorded snapshot, or with another environment"
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -145,20 +148,8 @@ def plan_wheel(asked: Plan, built: Plan) -> Plan:
     """
     if built.problems:
         return asked
-    return replace(
-        asked,
-        graft=built.graft,
-        toolkit=built.toolkit,
-        rebuild=built.rebuild,
-        jobs=built.jobs,
-        compiler_cache=built.compiler_cache,
-        precompiled=built.precompiled,
-        variables=built.variables,
-        runtime_torch=built.runtime_torch,
-        when=built.when,
-        notes=tuple(dict.fromkeys((*asked.notes, *built.notes))),
-        overrides=built.overrides,
-    )
+    notes = tuple(dict.fromkeys((*asked.notes, *built.notes)))
+    return replace(asked, **{name: getattr(built, name) for name in _OF_COMPILING}, notes=notes)
 
 
 def rules_text(snapshot: Snapshot) -> str:
@@ -185,14 +176,11 @@ def _other_backend(settings: Settings) -> str:
     return shown(f"torchgraft: {said}") + "\n"
 
 
-def _recorded(file: Path) -> Snapshot:
-    return from_json_text(Snapshot, _snapshot_text(file), source=str(file))
-
-
 def _comparison(arguments: argparse.Namespace, config: Config, snapshot: Snapshot, name: str) -> str:
     """Return in what two machines or environments differ, as far as the same hook goes on both."""
     against = Path(arguments.against)
-    is_environment = against.is_dir() or _is_interpreter(against)
+    is_program = os.access(against, os.X_OK) or against.suffix == ".exe"
+    is_environment = against.is_dir() or (against.is_file() and against.suffix != ".json" and is_program)
     if is_environment:
         told = {**config_settings(arguments), "torchgraft.consumer": [arguments.against]}
         theirs = take_shell_snapshot(take_settings(arguments.path, told))
@@ -203,8 +191,9 @@ def _comparison(arguments: argparse.Namespace, config: Config, snapshot: Snapsho
     if arguments.json:
         return json_text({"one": name, "other": arguments.against, "differences": differences})
     # Which environments are compared stands above the columns.
-    shown_ones = (d for d in differences if not (is_environment and d.path == "seen.consumer.prefix"))
-    rows = [(words_text(d.path), d.one or "-", d.other or "-") for d in shown_ones if not _FOLLOWS.fullmatch(d.path)]
+    above = "seen.consumer.prefix" if is_environment else ""
+    left = [d for d in differences if d.path != above and not _FOLLOWS.fullmatch(d.path)]
+    rows = [(words_text(d.path), d.one or "-", d.other or "-") for d in left]
     if not rows:
         return f"no difference between {name} and {arguments.against}\n"
     return columns_text([("", name, arguments.against), *rows], width=line_width()) + "\n"
@@ -217,10 +206,6 @@ def words_text(path: str) -> str:
         if match:
             return match.expand(words)
     return re.sub(r"[._\[\]]+", " ", path.removeprefix("seen.")).strip()
-
-
-def _is_interpreter(path: Path) -> bool:
-    return path.is_file() and path.suffix != ".json" and (os.access(path, os.X_OK) or path.suffix == ".exe")
 
 
 def columns_text(rows: list[tuple[str, str, str]], *, width: int) -> str:
@@ -266,14 +251,10 @@ def compare(one: tuple[Snapshot, Plan], other: tuple[Snapshot, Plan]) -> tuple[D
 
 def _flat(snapshot: Snapshot, plan: Plan) -> dict[str, str]:
     consumer = snapshot.consumer
-    places = [(snapshot.cache_folder, _CACHE), (snapshot.project.folder, _SOURCE)]
-    if consumer is not None:
-        places.insert(0, (consumer.prefix, _CONSUMER))
+    places = [(consumer.prefix if consumer else "", "<consumer>"), (snapshot.cache_folder, "<cache>")]
     # The longer ones first: an environment is often inside the sources.
-    places.sort(key=lambda place: -len(place[0]))
-    found: dict[str, str] = {}
-    for name, value in (("seen", snapshot), ("planned", plan)):
-        found.update(_walk(to_json(value), name))
+    places = sorted([*places, (snapshot.project.folder, "<source>")], key=lambda place: -len(place[0]))
+    found = {**dict(_walk(to_json(snapshot), "seen")), **dict(_walk(to_json(plan), "planned"))}
     paths = {"seen.consumer.prefix", "seen.cache_folder", "seen.project.folder"}
     return {path: text if path in paths else _placed(text, places) for path, text in found.items()}
 
@@ -317,15 +298,16 @@ def _walk_item(item: Any, path: str, index: int) -> Iterator[tuple[str, str]]:
     yield from found or [(here, "yes")]
 
 
-def _snapshot_text(path: Path) -> str:
-    """Return the text of a recorded snapshot.
+def _recorded(path: Path) -> Snapshot:
+    """Return a recorded snapshot.
 
-    :raises SnapshotError: if it cannot be read
+    :raises SnapshotError: if it is none, or cannot be read
     """
     try:
         # Not of a regular file alone: the output of a command is a pipe.
         with path.open("rb") as file:
-            return file.read(_LARGEST_SNAPSHOT_BYTES).decode("utf-8", errors="replace")
+            text = file.read(_LARGEST_SNAPSHOT_BYTES).decode("utf-8", errors="replace")
+        return from_json_text(Snapshot, text, source=str(path))
     except OSError as error:
         raise SnapshotError.of(
             code="bad-snapshot",

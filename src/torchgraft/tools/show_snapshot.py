@@ -48,7 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_project_arguments(parser)
     parser.add_argument("--redact", action="store_true", help="without home folder and names of user and host")
     parser.add_argument("--json", action="store_true", help="the default: the output is always JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

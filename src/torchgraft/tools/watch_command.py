@@ -44,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument("--once", action="store_true", help="show it once, and exit")
     parser.add_argument("--json", action="store_true", help="print the same as JSON, once")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

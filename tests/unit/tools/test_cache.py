@@ -319,7 +319,7 @@ def test_the_command_prunes_to_a_size(cache: Path, capsys: pytest.CaptureFixture
 def test_ages_that_are_none(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["cache", "prune", f"--older-than={text}"])
-    assert "is no age" in capsys.readouterr().err
+    assert "is not a time, such as" in capsys.readouterr().err
 
 
 def test_a_wheel_is_listed_with_what_it_is_and_goes_like_all_else(tmp_path: Path) -> None:

@@ -15,16 +15,16 @@ from torchgraft.model.observation import FrontEndName, Rule, Snapshot
 from torchgraft.model.torch_values import Origin, Torch
 from torchgraft.settings.config import Config
 from torchgraft.tools.cache.cache_folder import CacheState
-from torchgraft.tools.doctor.checkup import (
+from torchgraft.tools.doctor.doctor_command import findings_text
+from torchgraft.tools.doctor.plan_findings import is_well, plan_findings
+from torchgraft.tools.doctor.take_checkup import (
     Checkup,
     DoctorLine,
     Driver,
     FrontEndProgram,
     Health,
+    stray_environments,
 )
-from torchgraft.tools.doctor.doctor_command import findings_text
-from torchgraft.tools.doctor.plan_findings import is_well, plan_findings
-from torchgraft.tools.doctor.take_checkup import stray_environments
 from torchgraft.tools.from_json import from_json_text
 from torchgraft.tools.front_end_settings import FrontEndSetting
 

@@ -10,8 +10,7 @@ import pytest
 from support import sites
 from support.toolkits import script
 from torchgraft.model.observation import FrontEndName
-from torchgraft.tools.doctor.checkup import Driver, FrontEndProgram
-from torchgraft.tools.doctor.take_checkup import find_driver, find_front_ends, first_version
+from torchgraft.tools.doctor.take_checkup import Driver, FrontEndProgram, find_driver, find_front_ends, first_version
 from torchgraft.tools.front_end_settings import find_front_end_settings, setting_text
 
 CC = shutil.which("cc") or shutil.which("gcc")

@@ -12,8 +12,15 @@ from torchgraft import __version__
 from torchgraft.cli import main
 from torchgraft.tools.adopt.adoption import Adoptable
 from torchgraft.tools.adopt.plan_adoption import plan_adoption
-from torchgraft.tools.vendor.plan_vendor import Copy, Manifest, compare_copy, with_copy_in_sdist, with_copy_marked
-from torchgraft.tools.vendor.vendored_copy import describe_own, read_own_files
+from torchgraft.tools.vendor.vendored_copy import (
+    Copy,
+    Manifest,
+    compare_copy,
+    describe_own,
+    read_own_files,
+    with_copy_in_sdist,
+    with_copy_marked,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -2,5 +2,3 @@
 
 May not run anything of the project. Others use `adoption`, `plan_adoption`, `adoptable` and `sdist`.
 """
-
-from __future__ import annotations

@@ -99,7 +99,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="even if the project does not seem to need torch")
     parser.add_argument("--index-url", metavar="URL", help="the index to use (default: that of pip and uv)")
     parser.add_argument("--json", action="store_true", help="print the same as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

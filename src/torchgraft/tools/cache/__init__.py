@@ -2,5 +2,3 @@
 
 May not make anything in the cache folder. Others use `cache_folder`.
 """
-
-from __future__ import annotations

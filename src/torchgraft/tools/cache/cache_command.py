@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from ...codec import json_text
 from ...errors import PlanError, shown
+from ...settings.kinds import DURATION, SIZE, Kind, ValueProblem
 from ...settings.sources import take_shell_settings
 from ..terminal import line_width, wrapped
 from .cache_folder import CacheEntry, CacheKind, CacheListing, Pruned, prune_cache, read_cache
@@ -32,7 +32,6 @@ EPILOG = """examples:
 
 Nothing is removed that a running build may use, and you can start a build at any time.
 """
-_UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _KINDS = {CacheKind.DRAFT: "left over", CacheKind.LOCK: "tree", CacheKind.NOTE: "tree"}
 _PLACES = {
     CacheKind.BYTECODE: "of a package in the build environments of uv",
@@ -50,9 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.set_defaults(run=run_list)
     prune = parts.add_parser("prune", help="remove what is no longer needed")
     prune.add_argument(
-        "--older-than", type=_age, metavar="AGE", help="also what has not been used for this long: 30d, 12h, 2w"
+        "--older-than",
+        type=_parsed_as(DURATION),
+        metavar="AGE",
+        help="also what has not been used for this long: 30d, 12h, 2w",
     )
-    prune.add_argument("--max-size", type=_size, metavar="SIZE", help="also the oldest, down to this size: 100MB, 1GB")
+    prune.add_argument(
+        "--max-size", type=_parsed_as(SIZE), metavar="SIZE", help="also the oldest, down to this size: 100MB, 1GB"
+    )
     prune.add_argument("--all", action="store_true", help="everything that no running build uses")
     prune.add_argument("--dry-run", action="store_true", help="show what would be removed, and remove nothing")
     prune.add_argument("--json", action="store_true", help="print the same as JSON")
@@ -72,7 +76,7 @@ def run_prune(arguments: argparse.Namespace) -> int:
     planned = plan_pruning(
         listing,
         now_s=time.time(),
-        older_than_s=arguments.older_than,
+        older_than_s=arguments.older_than or None,
         largest_bytes=arguments.max_size,
         everything=arguments.all,
     )
@@ -95,7 +99,7 @@ def pruning_text(items: tuple[Pruned, ...], *, dry_run: bool) -> str:
     gone = sum(item.entry.size_bytes for item in items if item.removed)
     count = sum(item.removed for item in items)
     word = "would be removed" if dry_run else "removed"
-    stays = f"{len(items) - count} stay" + ("s" if len(items) - count == 1 else "")
+    stays = f"{len(items) - count} stay{'s' if len(items) - count == 1 else ''}"
     told = [item for item in items if item.removed or not item.reason.startswith("used ")]
     lines = [
         _line(item.entry, word if item.removed else "stays", item.reason)
@@ -111,7 +115,7 @@ def pruning_text(items: tuple[Pruned, ...], *, dry_run: bool) -> str:
 
 def _line(entry: CacheEntry, state: str, said: str) -> str:
     kind = _KINDS.get(entry.kind, entry.kind.value)
-    about = f"{said or 'a build holds it'}" if said or entry.held else ""
+    about = said or ("a build holds it" if entry.held else "")
     places = ", ".join(entry.targets) or _PLACES.get(entry.kind, "")
     head = f"  {kind:<9}  {entry.name:<21}  {_size_text(entry.size_bytes):>8}  {state:<16}"
     said = f"{places}{f'  ({about})' if about else ''}".strip()
@@ -150,15 +154,13 @@ def _folder() -> Path:
     return take_shell_settings({}, os.environ).cache_folder
 
 
-def _age(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,5})([mhdw])", text.strip())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no age: 30d, 12h, 45m or 2w")
-    return int(match[1]) * _UNITS_S[match[2]]
+def _parsed_as(kind: Kind) -> Callable[[str], int]:
+    """Return what takes an argument as a setting of that kind is taken."""
 
+    def parse(text: str) -> int:
+        try:
+            return int(kind.parse(text))
+        except ValueProblem as wanted:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from None
 
-def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,6}) ?([kMG])B", text.strip())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: 500kB, 100MB or 1GB")
-    return int(match[1]) * {"k": 10**3, "M": 10**6, "G": 10**9}[match[2]]
+    return parse

@@ -106,16 +106,14 @@ class Pruned:
 def read_cache_state(folder: Path, *, trusted: Iterable[str] = ()) -> CacheState:
     """Return whether a cache folder can be used, as builds will want it: ours alone, and writable."""
     place = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
-    exists = is_folder(folder)
+    exists, fault, fixes = is_folder(folder), "", [_CURE]
     if not is_folder(place):
-        return CacheState(folder=str(folder), exists=exists, fault=f"{place} is no folder", fixes=(_CURE,))
-    found = foreign_place(folder, trusted=trusted) if exists else ""
-    if found:
-        fixes = (f"chmod 700 {quoted(str(folder))}", _CURE)
-        return CacheState(folder=str(folder), exists=True, fault=f"others can write to it: {found}", fixes=fixes)
-    if not os.access(place, os.W_OK | os.X_OK):
-        return CacheState(folder=str(folder), exists=exists, fault=f"{place} cannot be written to", fixes=(_CURE,))
-    return CacheState(folder=str(folder), exists=exists)
+        fault = f"{place} is no folder"
+    elif exists and (found := foreign_place(folder, trusted=trusted)):
+        fault, fixes = f"others can write to it: {found}", [f"chmod 700 {quoted(str(folder))}", _CURE]
+    elif not os.access(place, os.W_OK | os.X_OK):
+        fault = f"{place} cannot be written to"
+    return CacheState(folder=str(folder), exists=exists, fault=fault, fixes=tuple(fixes) if fault else ())
 
 
 def read_cache(folder: Path) -> CacheListing:
@@ -138,23 +136,20 @@ def _kind(part: str, path: Path) -> CacheKind | None:
 
 
 def _read_entry(kind: CacheKind, path: Path) -> CacheEntry:
-    inside = tuple(below(path))
-    links = [one for one in inside if one.is_symlink()] if kind in _LINKING else []
+    links = [one for one in below(path) if one.is_symlink()] if kind in _LINKING else []
     of_tree = kind in {CacheKind.LOCK, CacheKind.NOTE}
     source = source_of_lock(path.with_name(f"{path.name.partition('.')[0]}.lock")) if of_tree else ""
     # A graft or a header is of no use without any of its links, a toolkit without its compiler.
     needed = [link for link in links if link == path / "bin" / "nvcc"] if kind is CacheKind.TOOLKIT else links
     gone = next((link.relative_to(path) for link in needed if not link.exists()), None)
     stale = f"its {gone.name if kind is CacheKind.TOOLKIT else gone} is gone" if gone else ""
-    leads_to = (source,) if source else tuple(sorted({root for link in links if (root := _root(link, path))}))
-    if kind is CacheKind.WHEEL:
-        leads_to = (_wheel_text(path),)
+    about = _wheel_text(path) if kind is CacheKind.WHEEL else source
     return CacheEntry(
         kind=kind,
         name=path.name,
         size_bytes=size_of(path),
         last_used_s=path.lstat().st_mtime,
-        targets=leads_to,
+        targets=tuple(sorted({about, *(_root(link, path) for link in links)} - {""})),
         stale="its source tree is gone" if source and not os.path.lexists(source) else stale,
         # Where it cannot be found out, somebody may hold it.
         held=kind is CacheKind.LOCK and is_file_locked(path) is not False,

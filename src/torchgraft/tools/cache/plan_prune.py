@@ -37,11 +37,11 @@ def plan_pruning(
     fates = {}
     for entry in sorted(listing.entries, key=lambda entry: -entry.last_used_s):
         age_s = now_s - entry.last_used_s
-        fate = _judge(entry, age_s, limit_s, at_work=at_work)
-        total += 0 if fate.removed else entry.size_bytes
-        if largest_bytes is not None and total > largest_bytes and not fate.removed:
-            fate = _judge(entry, age_s, 0.0, at_work=at_work)
-        fates[entry] = fate
+        removed, reason = _judge(entry, age_s, limit_s, at_work=at_work)
+        total += 0 if removed else entry.size_bytes
+        if largest_bytes is not None and total > largest_bytes and not removed:
+            removed, reason = _judge(entry, age_s, 0.0, at_work=at_work)
+        fates[entry] = Pruned(entry=entry, removed=removed, reason=reason)
     return tuple(fates[entry] for entry in listing.entries)
 
 
@@ -54,25 +54,16 @@ def age_text(age_s: float) -> str:
     return "just now"
 
 
-def _judge(entry: CacheEntry, age_s: float, limit_s: float | None, *, at_work: bool) -> Pruned:
+def _judge(entry: CacheEntry, age_s: float, limit_s: float | None, *, at_work: bool) -> tuple[bool, str]:
+    """Return whether something goes, and why."""
     used = f"used {age_text(age_s)}"
     if entry.kind is CacheKind.LOCK:
-        return _judge_lock(entry, age_s, is_limited=limit_s is not None)
+        removed = not entry.held and (bool(entry.stale) or (age_s > _LOCK_S and limit_s is not None))
+        return removed, "a build holds it" if entry.held else entry.stale or used
     if entry.kind is CacheKind.DRAFT:
-        return Pruned(entry=entry, removed=age_s > _DRAFT_S, reason=f"left by a build that ended early, {used}")
-    if entry.stale:
-        return Pruned(entry=entry, removed=True, reason=entry.stale)
-    if limit_s is None or age_s < limit_s:
-        return Pruned(entry=entry, removed=False, reason=used)
+        return age_s > _DRAFT_S, f"left by a build that ended early, {used}"
+    if entry.stale or limit_s is None or age_s < limit_s:
+        return bool(entry.stale), entry.stale or used
     if at_work:
-        return Pruned(entry=entry, removed=False, reason="a build is at work, and may use it")
-    if age_s < _GRACE_S:
-        return Pruned(entry=entry, removed=False, reason="used just now: a build may be about to start")
-    return Pruned(entry=entry, removed=True, reason=used)
-
-
-def _judge_lock(entry: CacheEntry, age_s: float, *, is_limited: bool) -> Pruned:
-    if entry.held:
-        return Pruned(entry=entry, removed=False, reason="a build holds it")
-    removed = bool(entry.stale) or (age_s > _LOCK_S and is_limited)
-    return Pruned(entry=entry, removed=removed, reason=entry.stale or f"used {age_text(age_s)}")
+        return False, "a build is at work, and may use it"
+    return age_s >= _GRACE_S, used if age_s >= _GRACE_S else "used just now: a build may be about to start"

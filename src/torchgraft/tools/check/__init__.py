@@ -2,5 +2,3 @@
 
 May not import or run any of them.
 """
-
-from __future__ import annotations

@@ -17,8 +17,8 @@ from ...installed.torch import TorchReading, read_torch
 from ...link.libraries import read_libraries
 from ...link.linkage import ModuleReport, Verdict
 from ...link.plan_link import plan_link
-from ...model.observation import Rule
-from ...values import dataclass
+from ...model.observation import Consumer, Rule
+from ...model.torch_values import Torch
 from ...wheel.guarding import built_torch
 from ..shared_options import add_consumer_argument, bad_argument
 from ..terminal import line_width, wrapped
@@ -59,7 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_consumer_argument(parser, "the environment that the wheel or library is for")
     parser.add_argument("--json", action="store_true", help="print all that was found as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,19 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
         headline = f"two environments are named: {arguments.what}, and {arguments.consumer} by --consumer"
         raise bad_argument("check", headline, "--consumer says which one a wheel or library is for")
     told = arguments.consumer if file or arguments.what is None else str(arguments.what)
-    environment = take_shell_environment(told)
-    packages = (
-        (read_package_file(file),) if file else read_installed(environment.search_path, prefix=Path(environment.prefix))
-    )
+    found, search_path, reading = take_shell_environment(told)
+    packages = (read_package_file(file),) if file else read_installed(search_path, prefix=Path(found.prefix))
     provided = None if file else {path.name for package in packages for path in package.libraries.values()}
+    checked = (_checked(package, reading.torch, provided) for package in packages)
     report = Report(
-        place=environment.prefix,
-        why=environment.why,
-        torch=environment.reading.torch,
-        torch_fault=environment.reading.fault,
-        packages=tuple(
-            checked for package in packages if (checked := _checked(package, environment, provided)) is not None
-        ),
+        place=found.prefix,
+        why=_WHY.get(found.rule, found.why),
+        torch=reading.torch,
+        torch_fault=reading.fault,
+        packages=tuple(package for package in checked if package is not None),
     )
     print(json_text(report) if arguments.json else _fitting(report_text(report)), end="" if arguments.json else "\n")
     return 0 if report.is_well else PlanError.exit_code
@@ -99,9 +95,7 @@ def _fitting(text: str) -> str:
     )
 
 
-def _checked(
-    package: InstalledPackage, environment: ShellEnvironment, provided: Collection[str] | None
-) -> CheckedPackage | None:
+def _checked(package: InstalledPackage, torch: Torch | None, provided: Collection[str] | None) -> CheckedPackage | None:
     """Return the verdict on a package, None if torch is no matter of it.
 
     :param provided: the names of all libraries of all packages, None where they are not known
@@ -110,7 +104,6 @@ def _checked(
     needs_torch = any(module.needs_torch for module in modules)
     if not (package.record or package.unseen or needs_torch or may_need_torch(package, modules)):
         return None
-    torch = environment.reading.torch
     folders = {file: path.parent for file, path in package.libraries.items()}
     report = plan_link(modules, read_libraries(torch, modules, folders=folders))
     if torch is not None and provided is not None:
@@ -143,18 +136,10 @@ def _existing(text: str) -> Path:
     return path
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShellEnvironment:
-    """An environment: `why` says how it was found, `reading` which torch it has."""
-
-    prefix: str
-    why: str
-    search_path: tuple[str, ...]
-    reading: TorchReading
-
-
-def take_shell_environment(told: str | None) -> ShellEnvironment:
+def take_shell_environment(told: str | None) -> tuple[Consumer, tuple[str, ...], TorchReading]:
     """Return an environment: what was told, else the own one if it has torch, the activated one, the nearest `.venv`.
+
+    With it come its search path, and the torch that is there.
 
     The rules are those of a build, so that `torchgraft check` looks at what `torchgraft plan` would build for, also
     when torchgraft is a tool of uv or pipx with an environment to itself.
@@ -167,19 +152,9 @@ def take_shell_environment(told: str | None) -> ShellEnvironment:
     ancestors = take_ancestors()
     caller = find_caller(process, ancestors)
     finding = find_consumer(process, ancestors, caller=caller, told=told, torch_importable=own.torch is not None)
-    candidates = []
-    for found in finding.found:
-        environment = read_environment(found.prefix, python=python, targets=found.targets)
-        if environment.exists:
-            reading = read_torch(environment.search_path)
-            candidates.append(
-                ShellEnvironment(
-                    prefix=found.prefix,
-                    why=_WHY.get(found.rule, found.why),
-                    search_path=environment.search_path,
-                    reading=reading,
-                )
-            )
+    there = [(found, read_environment(found.prefix, python=python, targets=found.targets)) for found in finding.found]
+    paths = [(found, environment.search_path) for found, environment in there if environment.exists]
+    candidates = [(found, path, read_torch(path)) for found, path in paths]
     if not candidates:
         said = tuple(Evidence(label="found", text=answer.said) for answer in finding.answers[-3:] if not told)
         raise PlanError(
@@ -191,4 +166,4 @@ def take_shell_environment(told: str | None) -> ShellEnvironment:
                 fixes=("torchgraft check PATH   (its folder, or its interpreter)",),
             )
         )
-    return next((candidate for candidate in candidates if candidate.reading.torch), candidates[0])
+    return next((candidate for candidate in candidates if candidate[2].torch), candidates[0])

@@ -96,14 +96,11 @@ def _reasons(modules: Iterable[ModuleReport]) -> list[tuple[Reason, ...]]:
 
 def report_text(report: Report) -> str:
     """Return a report as a person reads it: a line for each package, then what does not link, with the cure."""
-    torch = report.torch_fault or "no torch"
-    if report.torch is not None:
-        torch = f"torch {report.torch.version}"
+    torch = f"torch {report.torch.version}" if report.torch else report.torch_fault or "no torch"
     lines = [f"{torch} in {report.place}" + (f" ({report.why})" if report.why else "")]
     if not report.packages:
         return printable_text(lines[0]) + "\nno package needs it"
-    rows = [("package", "built for", "verdict"), *(_row(package) for package in report.packages)]
-    lines += ["", *_table(rows)]
+    lines += ["", *_table([("package", "built for", "verdict"), *map(_row, report.packages)])]
     for package in report.packages:
         if package.fit is not Fit.FITS:
             lines += ["", *_explained(package, torch, report.place)]
@@ -111,14 +108,11 @@ def report_text(report: Report) -> str:
 
 
 def _row(package: CheckedPackage) -> tuple[str, str, str]:
-    built = package.built or "-"
     since = f" (stable ABI, from torch {package.stable_since} on)" if package.stable_since else ""
-    verdict = package.fit.value + since
-    return f"{package.name} {package.version}".rstrip(), built, verdict
+    return f"{package.name} {package.version}".rstrip(), package.built or "-", package.fit.value + since
 
 
-def _table(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    rows = list(rows)
+def _table(rows: list[tuple[str, str, str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
@@ -169,16 +163,12 @@ def _more(number: int, text: str) -> list[str]:
 def plan_fit(report: LinkReport, *, differs: bool, lacks_torch: bool = False, has_libraries: bool = True) -> Fit:
     """Return the verdict on a package.
 
-    :param lacks_torch: whether it needs libraries of torch, and there is no torch
-    :param has_libraries: whether there was anything to look at
     :param differs: whether it was built for another torch; of a package without a record nobody knows
+    :param has_libraries: whether there was anything to look at
     """
-    if lacks_torch:
-        return Fit.NO_TORCH
-    if report.verdict is Verdict.DOES_NOT_LINK:
-        return Fit.DOES_NOT_LINK
-    if report.verdict is Verdict.NOT_CHECKED:
-        return Fit.NOT_CHECKED
+    if lacks_torch or report.verdict is not Verdict.LINKS:
+        known = {Verdict.DOES_NOT_LINK: Fit.DOES_NOT_LINK, Verdict.NOT_CHECKED: Fit.NOT_CHECKED}
+        return Fit.NO_TORCH if lacks_torch else known[report.verdict]
     if not report.modules:
         # None of its libraries needs torch; and who has none may have been made for that torch in another way.
         return Fit.FITS if has_libraries or not differs else Fit.NOT_CHECKED

@@ -26,7 +26,7 @@ from ...installed.distributions import (
     top_level_names,
 )
 from ...link.modules import is_library_name, walk_tree
-from ...untrusted import read_syntax_tree
+from ...untrusted import read_syntax_tree, strings, table
 
 _SITE_NAMES = frozenset({"site-packages", "dist-packages"})
 # Where a wheel has what does not go by the name that it has there (binary distribution format, ".data").
@@ -85,7 +85,9 @@ def find_libraries(
     """
     found = FoundLibraries(pythons)
     files = read_files(installed)
-    source = _editable_source(installed)
+    words = read_source(installed)
+    is_editable = words[:1] == ("-e",) and not installed.is_developed and is_folder(Path(words[1]))
+    source = Path(words[1]) if is_editable else None
     for file in files or ():
         if is_library_name(file) and not file.startswith(("../", "/")):
             found.add(file, installed.site / file)
@@ -95,7 +97,8 @@ def find_libraries(
     is_known = _add_editable(found, installed, files, source)
     if not is_known and not found.libraries:
         if source is not None:
-            _add_source(found, source)
+            found.add_tree("", source, is_package=False)
+            found.unseen.update({} if found.libraries else {str(source): "nothing says what is imported of it"})
         elif files is None:
             _add_unlisted(found, installed)
     _add_recorded(found, _recorded_modules(record), source, prefix)
@@ -106,13 +109,6 @@ def read_pythons(prefix: Path) -> frozenset[str]:
     """Return the Pythons of an environment as names of extension modules have them; none where it does not say."""
     folders = python_folders(prefix) or tuple(f"python{version}" for version in python_versions(prefix))
     return frozenset(folder.replace(".", "") for folder in folders)
-
-
-def _add_source(found: FoundLibraries, source: Path) -> None:
-    """Add the libraries of a source tree of which nothing says what is imported of it."""
-    found.add_tree("", source, is_package=False)
-    if not found.libraries:
-        found.unseen[str(source)] = "nothing says what is imported of it"
 
 
 def _add_unlisted(found: FoundLibraries, installed: Installed) -> None:
@@ -147,30 +143,15 @@ def _add_recorded(found: FoundLibraries, names: tuple[str, ...], source: Path | 
         if place is not None and is_file(place):
             if real(place) not in known:
                 found.add(name, place)
-        elif found.libraries.keys().isdisjoint({name, f"{folder}{slash}{_guarded(file)}"}):
+        # The loader of the guard has the name of the library, which then is called otherwise.
+        elif found.libraries.keys().isdisjoint({name, f"{folder}{slash}{file.replace('.', '.guarded.', 1)}"}):
             found.unseen[recorded] = "the record names it, and it was not found"
-
-
-def _guarded(file: str) -> str:
-    """Return what the guard calls a library: its loader has the old name."""
-    stem, dot, suffix = file.partition(".")
-    return f"{stem}.guarded{dot}{suffix}"
 
 
 def _recorded_modules(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the libraries that need torch, as a record names them: relative to the wheel, or to the source tree."""
-    names: Any = record
-    for key in ("built", "link", "modules"):
-        names = names.get(key) if isinstance(names, dict) else None
-    texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-    return tuple(name for name in texts if name.isprintable() and not {"", ".", ".."} & set(name.split("/")))
-
-
-def _editable_source(installed: Installed) -> Path | None:
-    """Return the source tree of an editable installation; None where it is none."""
-    words = read_source(installed)
-    is_editable = words[:1] == ("-e",) and not installed.is_developed
-    return Path(words[1]) if is_editable and is_folder(Path(words[1])) else None
+    names = strings(table(table(record.get("built")).get("link")).get("modules"))
+    return tuple(name for name in names if name.isprintable() and not {"", ".", ".."} & set(name.split("/")))
 
 
 def _is_for_other_python(file: str, pythons: frozenset[str]) -> bool:

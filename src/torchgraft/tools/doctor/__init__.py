@@ -2,5 +2,3 @@
 
 May not mend it.
 """
-
-from __future__ import annotations

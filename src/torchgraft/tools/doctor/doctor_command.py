@@ -12,9 +12,8 @@ from ...redaction import redacted_json
 from ..shared_options import add_consumer_argument
 from ..show_snapshot import take_names
 from ..terminal import Colour, line_width, painted, wrapped
-from .checkup import DoctorLine, Health
 from .plan_findings import is_well, plan_findings
-from .take_checkup import take_checkup
+from .take_checkup import DoctorLine, Health, take_checkup
 
 DESCRIPTION = """Check everything that a build of a CUDA extension would use if you started it in this shell: the
 front ends on PATH, the environment that a wheel would be for and its torch, GPUs and driver, the
@@ -41,7 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print a block for a bug report, without home folder and names of user and host",
     )
     parser.add_argument("--json", action="store_true", help="print the same as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -65,8 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 def findings_text(findings: tuple[DoctorLine, ...], *, coloured: bool = True) -> str:
     """Return the findings as a person reads them: a line for each, its cure below it, the sum at the end."""
     lines = [line for finding in findings for line in _lines(finding, coloured=coloured)]
-    counts = {verdict: sum(f.verdict is verdict for f in findings) for verdict in Health}
-    problems, notes = counts[Health.PROBLEM], counts[Health.NOTE]
+    problems, notes = (sum(f.verdict is one for f in findings) for one in (Health.PROBLEM, Health.NOTE))
     said = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "no problem"
     also = f", {notes} note{'' if notes == 1 else 's'}" if notes else ""
     return "\n".join([*lines, "", said + also])
@@ -77,11 +74,7 @@ def _lines(finding: DoctorLine, *, coloured: bool) -> list[str]:
     head = painted(word, _COLOURS[finding.verdict]) if coloured else word
     indent = " " * (len(word) + _TOPIC)
     tag = f" [{finding.problem}]" if finding.problem else ""
-    lines = wrapped(finding.text + tag, line_width() - len(indent))
-    first = f"{head}{finding.topic:<{_TOPIC}}{lines[0]}"
+    first, *others = wrapped(finding.text + tag, line_width() - len(indent))
     # A command is never wrapped: it must run as typed.
-    return [
-        first,
-        *(indent + line for line in lines[1:]),
-        *(f"{indent}fix: {printable_text(fix)}" for fix in finding.fixes),
-    ]
+    below = [*others, *(f"fix: {printable_text(fix)}" for fix in finding.fixes)]
+    return [f"{head}{finding.topic:<{_TOPIC}}{first}", *(indent + line for line in below)]

@@ -22,7 +22,7 @@ from ...model.torch_values import Origin, Torch
 from ...settings.config import Config
 from ...untrusted import numbers_in, parse_version
 from ..front_end_settings import setting_text
-from .checkup import Checkup, DoctorLine, FrontEndProgram, Health
+from .take_checkup import Checkup, DoctorLine, FrontEndProgram, Health
 
 # Measured: before these uv held no lock on the environment that it changes, so that the consumer can only be guessed.
 _UV_PIP_LOCKS_SINCE = "0.2"
@@ -115,14 +115,12 @@ def _about_consumer(checkup: Checkup, plan: Plan) -> Iterator[DoctorLine]:
 
 
 def _about_torch(snapshot: Snapshot, plan: Plan) -> Iterator[DoctorLine]:
-    problems = [problem for problem in plan.problems if problem.code in _ABOUT_TORCH]
     consumer = snapshot.consumer
     torch = consumer.torch if consumer else None
     if consumer is not None and not consumer.exists:
         return
-    for problem in problems:
-        yield _lacking(problem, consumer)
-    if problems:
+    if problems := [problem for problem in plan.problems if problem.code in _ABOUT_TORCH]:
+        yield from (_lacking(problem, consumer) for problem in problems)
         return
     if torch is None:
         yield _ok("torch", f"not installed: {plan.way_reason}")
@@ -157,11 +155,6 @@ def _about_cache(checkup: Checkup) -> Iterator[DoctorLine]:
 
 
 def _about_compiling(checkup: Checkup, asked: Plan, built: Plan) -> Iterator[DoctorLine]:
-    """Yield what is well and what is not.
-
-    :param asked: what get_requires_for_build_wheel would say
-    :param built: what compiling would meet
-    """
     hardware = checkup.snapshot.hardware
     yield from _about_driver(checkup, asked.torch)
     if hardware is not None:
@@ -298,7 +291,7 @@ def _has_code_for(torch: Torch, gpu: str) -> bool:
     Code for 8.0 runs on 8.6, not on 9.0 (CUDA C++ Programming Guide, "Application Compatibility").
     """
     capability = _numbers(gpu)
-    matches = [re.fullmatch(r"(sm|compute)_(\d+)(\d)[a-z]?", name) for name in torch.architectures]
+    matches = map(re.compile(r"(sm|compute)_(\d+)(\d)[a-z]?").fullmatch, torch.architectures)
     known = [(match[1], (int(match[2]), int(match[3]))) for match in matches if match]
     runs = (compiled <= capability and (kind == "compute" or compiled[0] == capability[0]) for kind, compiled in known)
     return not known or any(runs)

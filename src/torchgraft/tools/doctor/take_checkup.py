@@ -1,4 +1,4 @@
-"""All that the doctor's findings depend on.
+"""What `torchgraft doctor` sees, and the lines that it says, as values; the looking.
 
 May not judge, nor change anything, nor ask a front end anything but its version.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import enum
 import os
 import re
 import threading
@@ -22,21 +23,76 @@ from ...consumer.ownership import who_may
 from ...consumer.processes import take_python
 from ...errors import ConfigError, Problem
 from ...model.hardware_values import Hardware
-from ...model.observation import FrontEndName, Hook, Snapshot
+from ...model.observation import FrontEndName, Hook, Python, Snapshot
 from ...model.source_tree import Project, SetupScript
 from ...programs import ask_program, find_programs
 from ...settings.config import VARIABLE_PREFIX, Config, Cuda
 from ...settings.sources import Settings, take_shell_settings
-from ..cache.cache_folder import read_cache_state
-from ..front_end_settings import find_front_end_settings
+from ...values import dataclass
+from ..cache.cache_folder import CacheState, read_cache_state
+from ..front_end_settings import FrontEndSetting, find_front_end_settings
 from ..show_snapshot import take_shell_snapshot
-from .checkup import Checkup, Driver, FrontEndProgram
 
 _CUDA_SOURCES = "a project with CUDA code"
 _VERSION_BYTES = 80  # NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE
 _PROGRAMS = {FrontEndName.BUILD: "pyproject-build"}
 _VERSION = re.compile(r"\b\d+(?:\.\d+)+(?:\.?(?:a|b|rc|dev|post)\d+)*\b")
 _TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontEndProgram:
+    """A front end on PATH. `version` is "" where it does not say one in time."""
+
+    name: FrontEndName
+    program: str
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driver:
+    """NVIDIA's driver: its version, and the CUDA release that it can run (13.0), "" where it does not say."""
+
+    version: str
+    cuda: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkup:
+    """All that the doctor's findings depend on.
+
+    `snapshot` is that of an imaginary project with CUDA code; `python` runs torchgraft. `stray` are variables that
+    name an environment where there is none, with that name. `settings_faults` are mistakes in TORCHGRAFT_* variables.
+    """
+
+    torchgraft: str
+    python: Python
+    snapshot: Snapshot
+    front_ends: tuple[FrontEndProgram, ...] = ()
+    front_end_settings: tuple[FrontEndSetting, ...] = ()
+    driver: Driver | None = None
+    cache: CacheState
+    stray: tuple[tuple[str, str], ...] = ()
+    settings_faults: tuple[Problem, ...] = ()
+
+
+class Health(enum.Enum):
+    """How it stands with one thing. Only a problem keeps a build from working."""
+
+    OK = "ok"
+    NOTE = "note"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorLine:
+    """One line of the doctor. `fixes` run as typed; `problem` is a heading in docs/reference/errors.md, or ""."""
+
+    topic: str
+    verdict: Health
+    text: str
+    fixes: tuple[str, ...] = ()
+    problem: str = ""
 
 
 def take_checkup(consumer: str | None) -> tuple[Config, Checkup]:

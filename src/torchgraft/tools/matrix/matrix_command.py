@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ...child import interruptions_raised
-from ...codec import json_text
+from ...codec import json_text, to_json
 from ...errors import ConfigError, PlanError
 from ...model.torch_values import requirement_of, torch_among
 from ...project.read_project import read_project
 from ...settings.config import Cuda
 from ...settings.sources import Settings, take_settings
 from ...untrusted import table, text_of
-from ..shared_options import bad_argument, folder_argument
+from ..shared_options import add_path_argument, bad_argument
 from .build_cells import HASHES, Workplace, built_text, prebuilt_text
-from .matrix_text import cibuildwheel_text, github_text, slurm_text, table_text
 from .plan_cells import CPU, Cell, Range, plan_cells
 from .torch_releases import RELEASES
 
@@ -39,14 +42,33 @@ status is 1 if a build fails.
 """
 _PYTORCH = "https://download.pytorch.org/whl/{build}"
 _GITHUBS_MOST = 256
-_FORMATS = {"table": table_text, "github": github_text, "cibuildwheel": cibuildwheel_text, "slurm": slurm_text}
+_SLURM = """#!/bin/bash
+#SBATCH --job-name=wheels
+#SBATCH --array=0-{last}
+#SBATCH --output=wheels-%a.log
+# Before it: uv build --sdist --out-dir dist
+# Python, torch, and the index that has it.
+cells=(
+{cells}
+)
+set -eu
+read -r python torch index <<<"${{cells[SLURM_ARRAY_TASK_ID]}}"
+export TORCHGRAFT_TORCH=$torch
+if [ -n "$index" ]; then export UV_INDEX=$index; fi
+uv build --wheel --python "$python" --out-dir "dist/torch-$torch" dist/*.tar.gz
+"""
+_CIBUILDWHEEL = """[tool.cibuildwheel]
+build = "{identifiers}"
+build-frontend = "build[uv]"
+environment = {{ TORCHGRAFT_TORCH = "{torch}"{index} }}
+repair-wheel-command = "auditwheel repair -w {{dest_dir}} {{wheel}} --exclude libtorch*.so --exclude libc10*.so \
+--exclude libcud*.so.* --exclude libnv*.so.*"
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "path", nargs="?", type=folder_argument, default=".", metavar="PATH", help="source tree (default: .)"
-    )
+    add_path_argument(parser)
     parser.add_argument("--torch", type=_specifiers, metavar="VERSION", help="only these: 2.13.0, '>=2.12'")
     parser.add_argument("--python", type=_specifiers, metavar="VERSION", help="only these: 3.12, '>=3.11,<3.14'")
     parser.add_argument("--cuda", type=_cuda, metavar="VERSION", help="only builds for these: 13.0, '>=12.8', cpu")
@@ -66,7 +88,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default="dist/matrix", metavar="FOLDER", help="where to put wheels that --build makes"
     )
     parser.add_argument("--url", default="", metavar="URL", help="where they will be published, for the prebuilt table")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -135,3 +156,37 @@ def _specifiers(text: str) -> SpecifierSet:
 
 def _cuda(text: str) -> SpecifierSet | str:
     return text if text == CPU or text.startswith("cu") else _specifiers(text)
+
+
+def table_text(cells: Sequence[Cell]) -> str:
+    """Return a line for each build of torch, with its Pythons, then how many wheels that are."""
+    rows = []
+    for (torch, build, index), some in itertools.groupby(cells, key=lambda cell: (cell.public, cell.build, cell.index)):
+        rows.append((torch, build, " ".join(cell.python for cell in some), index or "PyPI"))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)] if rows else []
+    lines = [
+        f"torch {torch:<{widths[0]}}  {build:<{widths[1]}}  Python {pythons:<{widths[2]}}  {index}"
+        for torch, build, pythons, index in rows
+    ]
+    return "\n".join([*lines, f"{len(cells)} wheel{'' if len(cells) == 1 else 's'}", ""])
+
+
+def github_text(cells: Sequence[Cell]) -> str:
+    """Return the matrix of a job as one line of JSON, which `fromJSON()` takes."""
+    return json.dumps({"include": [to_json(cell) for cell in cells]}, separators=(",", ":")) + "\n"
+
+
+def cibuildwheel_text(cells: Sequence[Cell]) -> str:
+    """Return the table of pyproject.toml for one torch: cibuildwheel builds a wheel for each Python, and not two."""
+    identifiers = " ".join(f"cp{cell.python.replace('.', '')}-manylinux_x86_64" for cell in cells)
+    index = f', UV_INDEX = "{cells[0].index}"' if cells[0].index else ""
+    return _CIBUILDWHEEL.format(identifiers=identifiers, torch=cells[0].torch, index=index)
+
+
+def slurm_text(cells: Sequence[Cell]) -> str:
+    """Return the script of an array of jobs, one for each cell."""
+    lines = "\n".join(f"  {quote(f'{cell.python} {cell.torch} {cell.index}'.strip())}" for cell in cells)
+    return _SLURM.format(last=len(cells) - 1, cells=lines)
+
+
+_FORMATS = {"table": table_text, "github": github_text, "cibuildwheel": cibuildwheel_text, "slurm": slurm_text}

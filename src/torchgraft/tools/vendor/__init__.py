@@ -2,5 +2,3 @@
 
 May not run the copy.
 """
-
-from __future__ import annotations

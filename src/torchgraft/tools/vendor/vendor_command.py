@@ -13,10 +13,19 @@ from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable, read_exact_text
 from ..adopt.adoption import IN_TREE, Adoptable, adoption_text
 from ..adopt.plan_adoption import plan_adoption
 from ..adopt.sdist import write_project_file
-from ..shared_options import folder_argument, refuse_no_project, require_extra
+from ..shared_options import add_path_argument, refuse_no_project, require_extra
 from ..terminal import diff_text
-from .plan_vendor import altered_files, compare_copy, stale_files, with_copy_in_sdist, with_copy_marked
-from .vendored_copy import describe_own, read_copy, read_own_files, write_copy
+from .vendored_copy import (
+    altered_files,
+    compare_copy,
+    describe_own,
+    read_copy,
+    read_own_files,
+    stale_files,
+    with_copy_in_sdist,
+    with_copy_marked,
+    write_copy,
+)
 
 DESCRIPTION = """Copy the backend, without its commands, into a project, and show how pyproject.toml has to change to
 use it."""
@@ -35,16 +44,13 @@ _LINTERS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "path", nargs="?", type=folder_argument, default=".", metavar="PATH", help="source tree (default: .)"
-    )
+    add_path_argument(parser)
     parser.add_argument(
         "--write", action="store_true", help="change pyproject.toml, MANIFEST.in and .gitattributes too"
     )
     parser.add_argument("--check", action="store_true", help="change nothing; report whether the copy was modified")
     parser.add_argument("--force", action="store_true", help="overwrite a copy that somebody has changed")
     parser.add_argument("--json", action="store_true", help="print the same as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
