@@ -14,8 +14,8 @@ from typing import Any
 import settings_texts
 
 from torchgraft.settings.config import TABLE, USER, Config, Setting, Source, TablesKind, settings, variable_name
-from torchgraft.settings.kinds import FACTS, OF_MACHINE, VARIABLES
-from torchgraft.settings.tables import RULE_CONDITIONS, RULE_EFFECTS, Key, Tables
+from torchgraft.settings.kinds import FACTS, OF_MACHINE, VARIABLES, Kind
+from torchgraft.settings.tables import RULE_CONDITIONS, RULE_EFFECTS, Tables
 
 
 def json_schema() -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _setting_schema(setting: Setting) -> Mapping[str, Any]:
 
 
 def _tables_schema(tables: Tables) -> Mapping[str, Any]:
-    properties = {key.key: {"description": settings_texts.KEYS[key.key], **key.kind.schema()} for key in tables.keys}
+    properties = {key: {"description": settings_texts.KEYS[key], **kind.schema()} for key, kind in tables.keys.items()}
     items = {"type": "object", "additionalProperties": False, "properties": properties}
     either = {"oneOf": [{"required": [key]} for key in tables.one_of]} if tables.one_of else {}
     array = {"type": "array", "items": {**items, **either}}
@@ -179,10 +179,10 @@ def rules_text() -> str:
     )
 
 
-def _keys_text(keys: tuple[Key, ...]) -> list[str]:
+def _keys_text(keys: Mapping[str, Kind]) -> list[str]:
     rows = [
-        f"| `{key.key}` | {key.kind.name.replace('|', 'or')} | {_in_table(settings_texts.KEYS[key.key])} |"
-        for key in keys
+        f"| `{key}` | {kind.name.replace('|', 'or')} | {_in_table(settings_texts.KEYS[key])} |"
+        for key, kind in keys.items()
     ]
     return ["| key | value | meaning |", "| --- | --- | --- |", *rows, ""]
 

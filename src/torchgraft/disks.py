@@ -48,26 +48,19 @@ def refusal(error: Exception, *written: Path) -> Problem | None:
         number, said = errno.ENOMEM, "out of memory"
     elif isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         number, said = errno.EAGAIN, "no new thread can be started"
-    elif number == errno.ENOENT and place is None:
-        # It says so of tempfile's.
-        fix = "export TMPDIR=FOLDER   (one that is there, and can be written)"
-        return Problem(code="machine-refuses", headline=f"{said}", why="a build needs one", fixes=(fix,))
-    elif number == errno.ENOENT and isinstance(place, str) and Path(place).parent in written:
-        fix = "name another folder, or mount what should be there"
-        said = f"{said}: {place}"
-        return Problem(code="machine-refuses", headline=said, why="nothing can be made there", fixes=(fix,))
-    elif isinstance(error, ModuleNotFoundError) and error.name in _NEEDED:
-        said = f"{error.name} is not installed in the environment of the build"
-        why, fix = "torchgraft needs it, and was installed without it", f"{sys.executable} -m pip install torchgraft"
-        return Problem(code="machine-refuses", headline=said, why=why, fixes=(fix,))
     if number in _FULL:
         full = Problem(code="disk-full", headline="the disk is full", why="what is built has to be written down")
         return with_disks(full, [Path(os.fsdecode(place))] if place else [*_temporary(), *written])
-    if number not in _REFUSALS:
-        return None
-    why, fix = _REFUSALS[number]
+    why, fix = _REFUSALS.get(number or 0, ("", ""))
+    if number == errno.ENOENT and place is None:  # of tempfile's
+        why, fix = "a build needs one", "export TMPDIR=FOLDER   (one that is there, and can be written)"
+    elif number == errno.ENOENT and isinstance(place, str) and Path(place).parent in written:
+        why, fix = "nothing can be made there", "name another folder, or mount what should be there"
+    elif isinstance(error, ModuleNotFoundError) and error.name in _NEEDED:
+        said = f"{error.name} is not installed in the environment of the build"
+        why, fix = "torchgraft needs it, and was installed without it", f"{sys.executable} -m pip install torchgraft"
     where = f": {os.fsdecode(place)}" if isinstance(place, str | bytes) else ""
-    return Problem(code="machine-refuses", headline=f"{said}{where}", why=why, fixes=(fix,))
+    return Problem(code="machine-refuses", headline=f"{said}{where}", why=why, fixes=(fix,)) if why else None
 
 
 def is_full(error: OSError) -> bool:
@@ -89,7 +82,8 @@ def with_disks(
     problem: Problem, written: Iterable[Path], *, source: Path | None = None, cache_folder: Path | None = None
 ) -> Problem:
     """Return a problem of a full disk with the file systems that are full, and for each what moves it."""
-    free = {place: _free_bytes(place) for place in dict.fromkeys(written)}
+    there = {place: _existing(place) for place in written}
+    free = {place: 0 if _has_no_files(at) else shutil.disk_usage(at).free for place, at in there.items()}
     full = [place for place in free if free[place] < _LITTLE_BYTES] or [min(free, key=lambda place: free[place])]
     disks = dict.fromkeys(map(disk_text, full))
     return replace(
@@ -133,13 +127,8 @@ def _existing(path: Path) -> Path:
     return next(place for place in (path, *path.parents) if os.path.lexists(place))
 
 
-def _free_bytes(path: Path) -> int:
-    """Return how much can be written; nothing where no file more can be made."""
-    place = _existing(path)
-    return 0 if _has_no_files(place) else shutil.disk_usage(place).free
-
-
 def _has_no_files(place: Path) -> bool:
+    """Return whether no file more can be made there."""
     if sys.platform == "win32":
         return False
     status = os.statvfs(place)

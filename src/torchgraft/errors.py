@@ -182,7 +182,9 @@ def quoted(word: str) -> str:
         import shlex
 
         return shlex.quote(word)
-    return "$'" + "".join(map(_escaped, word.encode("utf-8", errors="surrogateescape"))) + "'"
+    plain = [byte for byte in range(32, 127) if chr(byte) not in "'\\"]
+    data = word.encode("utf-8", errors="surrogateescape")
+    return "$'" + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in data) + "'"
 
 
 def install_command(prefix: str | None, requirements: Iterable[str], *, by_uv: bool) -> str:
@@ -194,8 +196,3 @@ def install_command(prefix: str | None, requirements: Iterable[str], *, by_uv: b
     if by_uv:
         return f"uv pip install --python {quoted(prefix)} {words}" if prefix else f"uv pip install {words}"
     return f"pip --python {quoted(prefix)} install {words}" if prefix else f"pip install {words}"
-
-
-def _escaped(byte: int) -> str:
-    plain = 32 <= byte < 127 and chr(byte) not in "'\\"
-    return chr(byte) if plain else f"\\{byte:03o}"

@@ -63,8 +63,6 @@ def remove_in_one_step(folder: Path) -> None:
     """Take a folder of ours away, then delete what is in it; never what its links lead to.
 
     What is left of it where this process is killed has a name that is swept.
-
-    :raises OSError: if it cannot be moved
     """
     import shutil
     import tempfile

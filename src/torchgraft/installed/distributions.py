@@ -21,7 +21,7 @@ from ..consumer.environment import pth_folders
 from ..files import is_file, is_folder, names_in, read_start
 from ..model.observation import Distribution, Link, Python
 from ..model.torch_values import requirement_of
-from ..untrusted import parse_requirement, read_syntax_tree
+from ..untrusted import bindings_in, parse_requirement, read_syntax_tree
 from ..values import dataclass
 from .dist_info import (
     Installed,
@@ -299,12 +299,12 @@ def finder_mapping(path: Path) -> Mapping[str, str]:
 
     setuptools has a table of packages, scikit-build-core calls `install` with one of all modules: of these, the top.
     """
-    for node in _nodes_of(path):
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Dict):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(isinstance(target, ast.Name) and target.id == "MAPPING" for target in targets):
-                return _literal_texts(node.value)
-        elif _is_installing(node):
+    nodes = list(_nodes_of(path))
+    for target, value in bindings_in(nodes):
+        if isinstance(target, ast.Name) and target.id == "MAPPING" and isinstance(value, ast.Dict):
+            return _literal_texts(value)
+    for node in nodes:
+        if _is_installing(node):
             modules = _literal_texts(node.args[0]) if node.args and isinstance(node.args[0], ast.Dict) else {}
             tops = {name: Path(file) for name, file in modules.items() if name.rpartition(".")[0] not in modules}
             return {name: str(file.parent if file.stem == "__init__" else file) for name, file in tops.items()}

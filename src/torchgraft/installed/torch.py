@@ -9,15 +9,16 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib.machinery
+import itertools
 import mmap
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..files import is_file, is_folder, names_in, read_start
 from ..model.torch_values import Origin, Torch
-from ..untrusted import parse_version, read_syntax_tree, text_of
+from ..untrusted import bindings_in, parse_version, read_syntax_tree, text_of
 from ..values import dataclass
 from .dist_info import Installed, MetadataHeader, find_installed, is_editable, read_files, read_header, read_lines
 from .distributions import compiled_folders, editable_targets
@@ -146,15 +147,14 @@ def _read(place: _TorchPlace) -> Torch:
     if not version:
         raise _TorchFaultError(f"{place.package} has no version, neither in a version.py nor in its metadata")
     facts = facts or {}
-    cuda, hip, xpu = (text_of(facts.get(name)) for name in ("cuda", "hip", "xpu"))
     return Torch(
         version=version,
         folder=str(folder),
         modules="" if is_module or folder == place.package else str(place.package),
         origin=_origin(place, installed, version),
-        cuda=cuda,
-        hip=hip,
-        xpu=xpu,
+        cuda=text_of(facts.get("cuda")),
+        hip=text_of(facts.get("hip")),
+        xpu=text_of(facts.get("xpu")),
         debug=facts.get("debug") is True,
         git_version=text_of(facts.get("git_version")),
         cxx11_abi=read_cxx11_abi(folder),
@@ -219,14 +219,9 @@ def _read_version_file(path: Path) -> Mapping[str, object] | None:
     if tree is None:
         raise _TorchFaultError(f"{path} is not Python")
     found: dict[str, object] = {}
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign):
-            targets, value = statement.targets, statement.value
-        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            targets, value = [statement.target], statement.value
-        else:
-            continue
-        found.update({target.id: _constant(value, found) for target in targets if isinstance(target, ast.Name)})
+    for target, value in bindings_in(tree.body):
+        if isinstance(target, ast.Name):
+            found[target.id] = _constant(value, found)
     if not text_of(found.get("__version__")):
         raise _TorchFaultError(f"{path} says no __version__")
     return found
@@ -285,8 +280,8 @@ def _is_in_conda(site: Path) -> bool:
 
 def read_cxx11_abi(folder: Path) -> bool | None:
     """Return whether a torch uses the new C++ ABI, None where there is no libc10.so to tell."""
-    found = _search(folder / "lib" / "libc10.so", _ERROR)
-    return None if found is None else b"NSt7__cxx11" in found
+    found = _found_in(folder / "lib" / "libc10.so", _ERROR, most=1)
+    return b"NSt7__cxx11" in found[0] if found else None
 
 
 def read_architectures(folder: Path) -> tuple[str, ...]:
@@ -295,13 +290,12 @@ def read_architectures(folder: Path) -> tuple[str, ...]:
     It takes up to 0.1 s in a library of gigabytes.
     """
     for library in ("libtorch_python.so", "torch_python.dll"):
-        found = [flags for pattern in _FLAGS for flags in _find_all(folder / "lib" / library, pattern)]
+        found = [flags for pattern in _FLAGS for flags in _found_in(folder / "lib" / library, pattern)]
         if found:
             # A name that is alone may be of something else.
             return _names_of(max(found, key=len).split())
     for library in ("libtorch_cuda.so", "torch_cuda.dll"):
-        flags = _search(folder / "lib" / library, _NVCC_FLAGS)
-        if flags is not None:
+        for flags in _found_in(folder / "lib" / library, _NVCC_FLAGS, most=1):
             # arch=compute_90,code=sm_90: what is generated is the code.
             codes = (code.strip(b"[]") for code in re.findall(rb"code=([^;]+)", flags))
             return _names_of(name for names in codes for name in names.split(b","))
@@ -312,27 +306,13 @@ def _names_of(names: Iterable[bytes]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.decode("ascii") for name in names))
 
 
-def _search(path: Path, pattern: bytes) -> bytes | None:
-    with _mapped(path) as data:
-        match = re.search(pattern, data) if data else None
-        return match[0] if match else None
-
-
-def _find_all(path: Path, pattern: bytes) -> list[bytes]:
-    with _mapped(path) as data:
-        return re.findall(pattern, data) if data else []
-
-
-@contextlib.contextmanager
-def _mapped(path: Path) -> Iterator[mmap.mmap | None]:
-    """Yield the bytes of a library, None where they cannot be had."""
-    if not is_file(path):
-        yield None
-        return
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(path.open("rb"))
-            data = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        except (OSError, ValueError):  # ValueError: it is empty
-            data = None
-        yield data
+def _found_in(path: Path, pattern: bytes, *, most: int | None = None) -> list[bytes]:
+    """Return what matches in a library, as often as it is asked for; nothing where its bytes cannot be had."""
+    if is_file(path):
+        with (
+            contextlib.suppress(OSError, ValueError),  # ValueError: it is empty
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            return [match[0] for match in itertools.islice(re.finditer(pattern, data), most)]
+    return []

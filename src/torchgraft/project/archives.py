@@ -5,6 +5,8 @@ May not write, nor believe more of an sdist than its metadata promise of every w
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import lzma
 import re
 import tarfile
@@ -12,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..files import UnreadableError
 from ..model.source_tree import Project
@@ -24,7 +26,9 @@ _WHEEL = re.compile(r"[^/]+\.dist-info/METADATA")
 _SDIST = re.compile(r"(?:\./)?[^/]+/(?:PKG-INFO|pyproject\.toml)")
 _LARGEST_BYTES = 1_000_000
 _MOST_MEMBERS = 100_000
-_BROKEN = (
+_CHUNK_BYTES = 1 << 20
+# What reading one that is damaged raises.
+BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
     *(OSError, ValueError, NotImplementedError, RuntimeError),
 )
@@ -43,10 +47,10 @@ def read_archive(path: Path) -> tuple[Project, Mapping[str, Any]]:
     :raises UnreadableError: if it is neither, or damaged
     """
     is_wheel = path.suffix.lower() == ".whl"
-    try:
-        found = {name.rpartition("/")[2]: data for name, data in _members(path, _WHEEL if is_wheel else _SDIST)}
-    except _BROKEN:
-        found = {}
+    found = {}
+    with contextlib.suppress(*BROKEN):
+        for name, _, stream in archive_files(path, _WHEEL if is_wheel else _SDIST):
+            found[name.rpartition("/")[2]] = stream.read(_LARGEST_BYTES)
     text = found.get("METADATA" if is_wheel else "PKG-INFO")
     if text is None:
         raise UnreadableError(f"is no {'wheel' if is_wheel else 'sdist'}")
@@ -55,16 +59,21 @@ def read_archive(path: Path) -> tuple[Project, Mapping[str, Any]]:
     return project, parse_toml(found.get("pyproject.toml", b""))
 
 
-def _members(path: Path, name: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
-    """Yield the members of an archive that have such a name, with the start of their content."""
+def archive_files(path: Path, name: re.Pattern[str] | None = None) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Yield name, size and content of the plain files of an archive: all of them, or those with such a name."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            for entry in filter(name.fullmatch, archive.namelist()):
-                with archive.open(entry) as stream:
-                    yield entry, stream.read(_LARGEST_BYTES)
+            for entry in archive.infolist():
+                if not entry.is_dir() and (name is None or name.fullmatch(entry.filename)):
+                    with archive.open(entry) as stream:
+                        yield entry.filename, entry.file_size, stream
         return
     with tarfile.open(path) as tar:
-        for _, member in zip(range(_MOST_MEMBERS), tar, strict=False):
-            content = tar.extractfile(member) if member.isreg() and name.fullmatch(member.name) else None
+        for member in itertools.islice(tar, _MOST_MEMBERS):
+            is_meant = member.isreg() and (name is None or name.fullmatch(member.name))
+            content = tar.extractfile(member) if is_meant else None
             if content is not None:
-                yield member.name, content.read(_LARGEST_BYTES)
+                yield member.name, member.size, content
+        plain: Any = tar.fileobj
+        while name is None and plain.read(_CHUNK_BYTES):
+            pass  # what a compressed file says of its content stands at its end

@@ -45,9 +45,11 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
     project = table(pyproject.get("project"))
     static = _is_static(project, table(table(pyproject.get("tool")).get("setuptools")))
     name, version = project.get("name"), project.get("version")
+    # setuptools takes that of setup.py first.
+    other_name = (script.name if script else None) or next(iter(setup_cfg.get("name", ())), None)
     found = Project(
         folder=str(folder),
-        name=name if isinstance(name, str) else _other_name(setup_cfg, script),
+        name=name if isinstance(name, str) else other_name,
         version=version if isinstance(version, str) else _other_version(pyproject, setup_cfg, script),
         requires=strings(table(pyproject.get("build-system")).get("requires")),
         dependencies=_dependencies(folder, pyproject, setup_cfg, script),
@@ -56,7 +58,7 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
         static_metadata=static,
         idle_script=static and not project.get("dynamic") and script is not None and script.only_compiles,
         cuda_sources=_cuda_sources(folder, script, pyproject),
-        meson=_has_meson_project(folder),
+        meson=meson_project_alone(_text(folder / "meson.build") or "") is not None,
         run_paths=_run_paths(folder, script),
         writable=os.access(folder, os.W_OK),
     )
@@ -123,11 +125,6 @@ def _lines_of(folder: Path, named: object) -> tuple[str, ...]:
     return requirement_lines(line for name in names for line in (_text(folder / name.strip()) or "").splitlines())
 
 
-def _has_meson_project(folder: Path) -> bool:
-    text = _text(folder / "meson.build")
-    return bool(text) and meson_project_alone(text or "") is not None
-
-
 def with_metadata(project: Project, metadata: Path, *, prepared: bool) -> Project:
     """Return a project with the name and version that metadata say, and with its requirements where no file does.
 
@@ -150,11 +147,6 @@ def with_metadata_text(project: Project, text: str, *, prepared: bool) -> Projec
     if project.dependencies is not None or not is_static:
         return identity
     return replace(identity, dependencies=tuple(re.findall(_REQUIRED, head)), in_metadata=True)
-
-
-def _other_name(setup_cfg: Mapping[str, tuple[str, ...]], script: SetupScript | None) -> str | None:
-    """Return the name that setup.py gives to setup(), else that of setup.cfg: setuptools takes them in this order."""
-    return (script.name if script else None) or next(iter(setup_cfg.get("name", ())), None)
 
 
 def _other_version(

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ..model.source_tree import SetupScript
-from ..untrusted import requirement_lines
+from ..untrusted import bindings_in, requirement_lines
 
 # importlib.metadata.version("torch") and its relatives.
 VERSION_CALLS = frozenset({"version", "distribution", "metadata", "requires", "get_distribution", "require"})
@@ -51,6 +52,24 @@ def parse_script(text: str) -> tuple[ast.Module, list[ast.AST]] | None:
         nodes += level
         level = [child for node in level for child in ast.iter_child_nodes(node)]
     return None
+
+
+def modules_of(node: ast.Import | ast.ImportFrom, package: str = "") -> Iterator[str]:
+    """Yield the modules that a statement imports; of `from a import b` that is a."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif not node.level:
+        yield node.module or ""
+    elif package and (kept := package.split(".")[: package.count(".") + 2 - node.level]):
+        yield ".".join([*kept, node.module] if node.module else kept)
+
+
+def changed_name(node: ast.AST) -> str:
+    """Return the name that a node binds, or whose value it may change in place (x.append(...), x["a"] = ...)."""
+    if isinstance(node, (ast.Name, ast.Subscript)) and isinstance(node.ctx, ast.Load):
+        return ""
+    changed = node.value if isinstance(node, (ast.Attribute, ast.Subscript)) else node
+    return changed.id if isinstance(changed, ast.Name) else ""
 
 
 def name_of(node: ast.expr) -> str:
@@ -177,13 +196,8 @@ def _only_compiles(call: ast.Call, constants: Constants) -> bool:
 
 
 def _imports(nodes: list[ast.AST]) -> tuple[str, ...]:
-    names: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            names.update(alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
-    return tuple(sorted(names))
+    statements = (node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)))
+    return tuple(sorted({module.partition(".")[0] for node in statements for module in modules_of(node)}))
 
 
 class _AboutTorch(GuardedVisitor):
@@ -203,12 +217,12 @@ class _AboutTorch(GuardedVisitor):
         super().visit_Try(node)
         self._version_guards -= guarded
 
-    def visit_Import(self, node: ast.Import) -> None:
-        self._import(*(alias.name for alias in node.names))
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
+        if any(module.partition(".")[0] == "torch" for module in modules_of(node)):
+            self.needed |= not self.is_guarded
+            self.tried |= self.is_guarded
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        if not node.level:
-            self._import(node.module or "")
+    visit_ImportFrom = visit_Import
 
     def visit_Call(self, node: ast.Call) -> None:
         first = node.args[0] if node.args else None
@@ -216,11 +230,6 @@ class _AboutTorch(GuardedVisitor):
             self.asks_version = True
             self.needs_version |= not self.is_guarded and self._version_guards == 0
         self.generic_visit(node)
-
-    def _import(self, *names: str) -> None:
-        if any(name.partition(".")[0] == "torch" for name in names):
-            self.needed |= not self.is_guarded
-            self.tried |= self.is_guarded
 
 
 def _keyword(call: ast.Call, name: str, constants: Constants) -> tuple[str, ...] | None:
@@ -242,29 +251,16 @@ class Constants:
     """The names that a module binds exactly once, at its top level, to an expression."""
 
     def __init__(self, tree: ast.Module, nodes: Iterable[ast.AST]) -> None:
-        stores: dict[str, int] = {}
-        for node in nodes:
-            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-                stores[node.id] = stores.get(node.id, 0) + 1
-            # x.append(...), x["a"] = ..., x += ...: what changes in place is not constant either.
-            elif (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)) or (
-                isinstance(node, ast.Subscript)
-                and isinstance(node.value, ast.Name)
-                and not isinstance(node.ctx, ast.Load)
-            ):
-                stores[node.value.id] = stores.get(node.value.id, 0) + 1
-        self._bound: dict[str, ast.expr] = {}
+        changes = Counter(map(changed_name, nodes))
         self._sums: dict[ast.BinOp, tuple[str, ...] | None] = {}
-        for statement in tree.body:
-            if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-                target, value = statement.targets[0], statement.value
-            elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-                target, value = statement.target, statement.value
-            else:
-                continue
+        # Not a = b = []: what changes one of them changes the other.
+        alone = (one for one in tree.body if not isinstance(one, ast.Assign) or len(one.targets) == 1)
+        self._bound = {
+            target.id: value
+            for target, value in bindings_in(alone)
             # R = R + ["a"]: it had another value before, from an import.
-            if isinstance(target, ast.Name) and stores[target.id] == 1 and target.id not in _names(value):
-                self._bound[target.id] = value
+            if isinstance(target, ast.Name) and changes[target.id] == 1 and target.id not in _names(value)
+        }
 
     def strings(self, node: ast.expr) -> tuple[str, ...] | None:
         """Return a literal list of strings; a single string is one of one."""

@@ -74,7 +74,7 @@ class Kind:
         self.name, self.parse, self.schema, self._no_text = name, parse, schema, no_text
 
     def from_toml(self, data: object) -> Any:
-        """Return the value of what stands in TOML; raise ValueProblem if it is none, as `from_text` does."""
+        """Return the value of what stands in TOML; raise ValueProblem if it is none."""
         return self.parse(data)
 
     def from_text(self, values: tuple[str, ...]) -> Any:
@@ -146,16 +146,20 @@ def parse_text(data: object) -> str:
     return data.strip()
 
 
-def _like(pattern: str, wanted: str) -> Callable[[object], str]:
-    """Return what parses a string of one form."""
+def text_that(holds: Callable[[str], object], wanted: str) -> Callable[[object], str]:
+    """Return what parses a string of which something holds."""
 
     def parse(data: object) -> str:
         text = parse_text(data)
-        if not re.fullmatch(pattern, text):
+        if not holds(text):
             raise ValueProblem(wanted)
         return text
 
     return parse
+
+
+def _like(pattern: str, wanted: str) -> Callable[[object], str]:
+    return text_that(lambda text: re.fullmatch(pattern, text), wanted)
 
 
 def _name(data: object) -> str:
@@ -190,14 +194,6 @@ def _backend(data: object) -> str:
     text = _object_reference(data)
     if text.partition(":")[0] == f"{__package__.rpartition('.')[0]}.build_meta":
         raise ValueProblem("another backend than torchgraft, which would wrap itself for ever")
-    return text
-
-
-def parse_relative(data: object) -> str:
-    """Return a path inside the source tree; raise ValueProblem for all else."""
-    text = parse_text(data)
-    if re.match(r"[/\\~]|[A-Za-z]:", text) or ".." in re.split(r"[/\\]", text):
-        raise ValueProblem("folders inside the source tree")
     return text
 
 
@@ -244,13 +240,14 @@ def _variables(data: object) -> Mapping[str, str]:
     return MappingProxyType(dict(data))
 
 
-def _store(data: object) -> str:
-    text = parse_text(data)
-    if text != "auto" and not re.match(r"https?://[^/\s]|[/~]|[A-Za-z]:[\\/]", text):
-        raise ValueProblem("folders by their full paths, addresses (https://...), auto; or off")
-    return text
-
-
+parse_relative = text_that(
+    lambda text: not re.match(r"[/\\~]|[A-Za-z]:", text) and ".." not in re.split(r"[/\\]", text),
+    "folders inside the source tree",
+)
+_store = text_that(
+    lambda text: text == "auto" or re.match(r"https?://[^/\s]|[/~]|[A-Za-z]:[\\/]", text),
+    "folders by their full paths, addresses (https://...), auto; or off",
+)
 _spelt_name = _like(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "names of distributions")
 # As PEP 517 wants it for build-backend.
 _object_reference = _like(

@@ -18,7 +18,7 @@ from ..files import find_text, real
 from ..untrusted import is_json_table, load_toml, table
 from ..values import dataclass
 from .config import TABLE, VARIABLE_PREFIX, Config, RuntimeTorch, Setting, Source, place_of, settings, spelling_of
-from .kinds import VARIABLES, Fault, TableProblem, ValueProblem
+from .kinds import VARIABLES, TableProblem, ValueProblem
 
 _LARGEST_PYPROJECT_BYTES = 2_000_000
 
@@ -135,7 +135,6 @@ def resolve_config(
 ) -> Config:
     """Return the settings from all three sources: -C beats variable beats pyproject.toml.
 
-    :param arguments: as `split_config_settings` returns them
     :raises ConfigError: with every mistake in every source at once
     """
     reader = _SettingsReader()
@@ -164,19 +163,14 @@ class _SettingsReader:
         ours, where = table(pyproject.get("tool")).get(TABLE, {}), f"[tool.{TABLE}]"
         if not isinstance(ours, dict):
             self._refuse_value(Source.TOML.value, where, ours, "a table")
-            return
-        for key, data in ours.items():
-            found = self._find(key, Source.TOML, f"pyproject.toml: {where}", key)
-            if found:
+        for key, data in table(ours).items():
+            if found := self._find(key, Source.TOML, f"pyproject.toml: {where}", key):
                 self._take(found, Source.TOML.value, f"tool.{TABLE}.{key}", data, found[1].kind.from_toml)
 
     def read_variables(self, variables: Mapping[str, str]) -> None:
-        for name in sorted(variables):
-            if not name.startswith(VARIABLE_PREFIX) or variables[name] == "":
-                continue
+        for name in sorted(name for name, value in variables.items() if name.startswith(VARIABLE_PREFIX) and value):
             key = name[len(VARIABLE_PREFIX) :].lower().replace("_", "-")
-            found = self._find(key, Source.VARIABLE, "the environment", name)
-            if found:
+            if found := self._find(key, Source.VARIABLE, "the environment", name):
                 self._take(found, name, name, (variables[name],), found[1].kind.from_text)
 
     def read_arguments(self, arguments: Mapping[str, tuple[str, ...]]) -> None:
@@ -214,22 +208,19 @@ class _SettingsReader:
 
     def _find(self, key: str, source: Source, where: str, shown: str) -> tuple[str, Setting] | None:
         known = [(name, setting) for name, setting in settings().items() if setting.key == key]
-        for name, setting in known:
-            if source in setting.sources:
-                return name, setting
-        if known:
-            whose = "the machine of one user, which a package cannot know"
-            if source is not Source.TOML:
-                whose = "the package, which its maintainer alone can know"
+        found = next((pair for pair in known if source in pair[1].sources), None)
+        if not known:
+            self._refuse_key(where, shown, source)
+        elif found is None:
+            of_user = "the machine of one user, which a package cannot know"
+            whose = of_user if source is Source.TOML else "the package, which its maintainer alone can know"
             self._refuse(
                 f"{where}: '{shown}' cannot be set there",
                 f"it describes {whose}",
                 *(place_of(key, allowed) for allowed in known[0][1].sources),
                 code="wrong-source",
             )
-        else:
-            self._refuse_key(where, shown, source)
-        return None
+        return found
 
     def _take(
         self, found: tuple[str, Setting], origin: str, shown: str, data: Any, parse: Callable[[Any], Any]
@@ -238,19 +229,16 @@ class _SettingsReader:
         try:
             self.values[name] = parse(data)
         except TableProblem as problem:
-            for fault in problem.faults:
-                self._refuse_fault(origin, shown, fault)
+            for path, value, wanted, known in problem.faults:
+                if known:
+                    above, _, key = path.rpartition(".")
+                    self._refuse_unknown(f"{origin}: {shown}{above}", key, known, known)
+                else:
+                    self._refuse_value(origin, f"{shown}{path}", value, wanted)
         except ValueProblem as problem:
             self._refuse_value(origin, shown, data, str(problem))
         else:
             self.origins[setting.key] = origin
-
-    def _refuse_fault(self, origin: str, shown: str, fault: Fault) -> None:
-        if not fault.known:
-            self._refuse_value(origin, f"{shown}{fault.path}", fault.found, fault.wanted)
-            return
-        table, _, key = fault.path.rpartition(".")
-        self._refuse_unknown(f"{origin}: {shown}{table}", key, fault.known, fault.known)
 
     def _refuse_key(self, where: str, shown: str, source: Source) -> None:
         known = sorted({setting.key for setting in settings().values() if source in setting.sources})

@@ -25,6 +25,7 @@ from .kinds import (
     parse_text,
     scalar,
     template_fault,
+    text_that,
 )
 
 # Of a regular expression: as often as it likes.
@@ -88,32 +89,21 @@ def _conditions(data: object) -> Mapping[str, str | bool]:
     return MappingProxyType(dict(data))
 
 
-def _template(data: object) -> str:
-    text = parse_text(data)
+def _template(text: str) -> str:
     fault = template_fault(text, ADDRESS_FACTS)
     if fault:
         raise ValueProblem(fault)
     return text
 
 
-def _address(data: object) -> str:
-    text = _template(data)
-    if not re.match(_OPEN_ADDRESS, text) or re.search(r"[\s#]", text) or not split_address(text).scheme:
-        raise ValueProblem(
-            "an address that begins with https:// (here file:/// or http://127.0.0.1 too), without a fragment"
-        )
-    return text
+def _is_address(text: str) -> bool:
+    is_open = re.match(_OPEN_ADDRESS, _template(text)) and not re.search(r"[\s#]", text)
+    return bool(is_open and split_address(text).scheme)
 
 
-def _local(data: object) -> str:
-    text = _template(data)
-    if not re.fullmatch(r"[A-Za-z0-9{}._-]+", text):
-        raise ValueProblem("the local part of a version, such as cu{cuda_digits}torch{torch_minor}")
-    return text
-
-
-def _address_or_file(data: object) -> str:
-    return _address(data) if "://" in parse_text(data) else parse_relative(data)
+_address = text_that(
+    _is_address, "an address that begins with https:// (here file:/// or http://127.0.0.1 too), without a fragment"
+)
 
 
 def _digests(data: object) -> tuple[str, ...]:
@@ -125,8 +115,17 @@ def _digests(data: object) -> tuple[str, ...]:
 
 PATTERN = scalar("regular expression", _pattern)
 ADDRESS = scalar("address", _address, pattern=f"^(?:{_OPEN_ADDRESS})")
-LOCAL = scalar("local part of a version", _local)
-ADDRESS_OR_FILE = scalar("address, or file of the source tree", _address_or_file)
+LOCAL = scalar(
+    "local part of a version",
+    text_that(
+        lambda text: re.fullmatch(r"[A-Za-z0-9{}._-]+", _template(text)),
+        "the local part of a version, such as cu{cuda_digits}torch{torch_minor}",
+    ),
+)
+ADDRESS_OR_FILE = scalar(
+    "address, or file of the source tree",
+    lambda data: _address(data) if "://" in parse_text(data) else parse_relative(data),
+)
 DIGESTS = one_or_more("SHA-256 digest, or a list of them", _digests, pattern="^[0-9a-fA-F]{64}$")
 CONDITIONS = Kind(
     "table of `true`, `false` or regular expressions",
@@ -168,18 +167,6 @@ class Prebuilt:
     hashes: str = ""
 
 
-class Key(NamedTuple):
-    """A key of such a table, and what it may be."""
-
-    key: str
-    kind: Kind
-
-    @property
-    def field(self) -> str:
-        """The name of the field."""
-        return self.key.replace("-", "_")
-
-
 class Tables(NamedTuple):
     """What tables of one array are: values of `make`, a dataclass with a field for each key.
 
@@ -188,7 +175,7 @@ class Tables(NamedTuple):
     """
 
     make: type
-    keys: tuple[Key, ...]
+    keys: Mapping[str, Kind]
     check: Callable[[Any], str]
     off: str | None = None
     one_of: tuple[str, ...] = ()
@@ -214,14 +201,13 @@ class Tables(NamedTuple):
             faults.append(Fault(path, data, "a table"))
             return None
         before = len(faults)
-        by_name = {key.key: key for key in self.keys}
         values: dict[str, Any] = {}
         for name, item in data.items():
-            if name not in by_name:
-                faults.append(Fault(f"{path}.{name}", item, known=tuple(sorted(by_name))))
+            if name not in self.keys:
+                faults.append(Fault(f"{path}.{name}", item, known=tuple(sorted(self.keys))))
                 continue
             try:
-                values[by_name[name].field] = by_name[name].kind.from_toml(item)
+                values[_field(name)] = self.keys[name].from_toml(item)
             except ValueProblem as problem:
                 faults.append(Fault(f"{path}.{name}", item, str(problem)))
         if self.one_of and sum(key in data for key in self.one_of) != 1:
@@ -235,29 +221,18 @@ class Tables(NamedTuple):
         return value
 
 
-RULE_CONDITIONS = (
-    Key("torch", kinds.SPECIFIERS),
-    Key("cuda", kinds.SPECIFIERS),
-    Key("python", kinds.SPECIFIERS),
-    Key("gcc", kinds.SPECIFIERS),
-    Key("gpu", kinds.SPECIFIERS),
-    Key("accelerator", some_of(ACCELERATORS)),
-    Key("platform", PATTERN),
-    Key("machine", PATTERN),
-    Key("if-env", CONDITIONS),
-)
-RULE_EFFECTS = (
-    Key("requires", kinds.REQUIREMENTS),
-    Key("env", kinds.VARIABLES),
-    Key("error", kinds.TEXT),
-)
-PREBUILT_KEYS = (
-    Key("url", ADDRESS),
-    Key("index", ADDRESS),
-    Key("local", LOCAL),
-    Key("sha256", DIGESTS),
-    Key("hashes", ADDRESS_OR_FILE),
-)
+def _field(key: str) -> str:
+    return key.replace("-", "_")
+
+
+RULE_CONDITIONS: Mapping[str, Kind] = {
+    **dict.fromkeys(("torch", "cuda", "python", "gcc", "gpu"), kinds.SPECIFIERS),
+    "accelerator": some_of(ACCELERATORS),
+    "platform": PATTERN,
+    "machine": PATTERN,
+    "if-env": CONDITIONS,
+}
+RULE_EFFECTS: Mapping[str, Kind] = {"requires": kinds.REQUIREMENTS, "env": kinds.VARIABLES, "error": kinds.TEXT}
 
 
 def env_condition_text(name: str, *, wanted: str | bool) -> str:
@@ -291,10 +266,9 @@ def env_condition_holds(value: str | None, *, wanted: str | bool) -> bool:
 
 
 def _rule_fault(rule: When) -> str:
-    if not any(getattr(rule, key.field) for key in RULE_CONDITIONS):
-        return "at least one condition: " + ", ".join(key.key for key in RULE_CONDITIONS)
-    if not any(getattr(rule, key.field) for key in RULE_EFFECTS):
-        return "at least one of: " + ", ".join(key.key for key in RULE_EFFECTS)
+    for keys, wanted in ((RULE_CONDITIONS, "at least one condition"), (RULE_EFFECTS, "at least one of")):
+        if not any(getattr(rule, _field(key)) for key in keys):
+            return f"{wanted}: {', '.join(keys)}"
     return ""
 
 
@@ -306,7 +280,14 @@ def _place_fault(place: Prebuilt) -> str:
     return "either sha256 or hashes, not both" if place.sha256 and place.hashes else ""
 
 
+_PLACE_KEYS: Mapping[str, Kind] = {
+    "url": ADDRESS,
+    "index": ADDRESS,
+    "local": LOCAL,
+    "sha256": DIGESTS,
+    "hashes": ADDRESS_OR_FILE,
+}
 TABLES = {
-    "when": Tables(When, (*RULE_CONDITIONS, *RULE_EFFECTS), _rule_fault),
-    "prebuilt": Tables(Prebuilt, PREBUILT_KEYS, _place_fault, off="off", one_of=("url", "index")),
+    "when": Tables(When, {**RULE_CONDITIONS, **RULE_EFFECTS}, _rule_fault),
+    "prebuilt": Tables(Prebuilt, _PLACE_KEYS, _place_fault, off="off", one_of=("url", "index")),
 }

@@ -64,6 +64,11 @@ def words_of(project: str | None, setting: tuple[str, ...]) -> tuple[Word, ...]:
     )
 
 
+def _packages(project: str | None, setting: tuple[str, ...]) -> set[str]:
+    """Return the packages as one of which a project counts."""
+    return set() if setting == (OFF,) else {*setting, *([str(canonicalize_name(project))] if project else [])}
+
+
 def can_leave_cuda_out(project: str | None, setting: tuple[str, ...]) -> bool:
     """Return whether `cuda = "off"` says something to a project."""
     return any(word.when is Decision.NO_CUDA for word in words_of(project, setting))
@@ -74,9 +79,7 @@ def switch_of(project: str | None, setting: tuple[str, ...], variables: Mapping[
 
     Also one that is never set by itself. Not where another variable says that ROCm compiles instead.
     """
-    if setting == (OFF,):
-        return ""
-    names = {*setting, *([str(canonicalize_name(project))] if project else [])}
+    names = _packages(project, setting)
     said = [word for word in VOCABULARY if names & {*word.packages} and variables.get(word.variable) == word.value]
     if any(word.when is Decision.ROCM for word in said):
         return ""
@@ -85,7 +88,5 @@ def switch_of(project: str | None, setting: tuple[str, ...], variables: Mapping[
 
 def job_bytes_of(project: str | None, setting: tuple[str, ...]) -> int:
     """Return what one job of a project needs as far as it is known to be more than usual, else 0."""
-    if setting == (OFF,):
-        return 0
-    names = {*setting, *([str(canonicalize_name(project))] if project else [])}
+    names = _packages(project, setting)
     return max((cost.memory_bytes for cost in COSTS if names & set(cost.packages)), default=0)

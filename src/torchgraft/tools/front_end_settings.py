@@ -69,11 +69,7 @@ def setting_text(setting: FrontEndSetting) -> tuple[str, str]:
 def find_front_end_settings(
     variables: Mapping[str, str], folder: Path, *, etc: Path = _ETC
 ) -> tuple[FrontEndSetting, ...]:
-    """Return what files and variables say of build isolation; values of variables are left out.
-
-    :param folder: where a front end would be called
-    :param etc: where the settings for all users are, on POSIX
-    """
+    """Return what files and variables say of build isolation; values of variables are left out."""
     found = [
         FrontEndSetting(name=name, value="", source="a variable", by_no=not by_yes)
         for name, by_yes in _VARIABLES.items()

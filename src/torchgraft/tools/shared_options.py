@@ -118,7 +118,6 @@ def require_extra(command: str, *modules: str) -> None:
 def extra_command(prefix: Path, missing: Sequence[str], *, command: str, installer: str) -> str:
     """Return what installs what a command needs into the environment that torchgraft is in.
 
-    :param prefix: that environment
     :param installer: who has installed torchgraft, as its INSTALLER says
     """
     if (prefix / "uv-receipt.toml").is_file():

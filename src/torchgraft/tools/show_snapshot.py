@@ -66,7 +66,6 @@ def take_shell_snapshot(
     Its build environment has what the project requires for its build, and its Python is the consumer's.
 
     :param project: an imaginary one, instead of the one that the settings name
-    :param hook: the one that would be called
     """
     project = read_project(settings.source, settings.pyproject) if project is None else project
     required = tuple(sorted((name, "") for name in names_required(project.requires)))

@@ -17,15 +17,22 @@ from ...files import find_text, read_text, walk
 from ...hook.delegate_problems import PROVIDERS
 from ...project.cmake import find_torch_search
 from ...project.read_project import read_project, texts_in
-from ...project.setup_script import LARGEST_SCRIPT_BYTES, GuardedVisitor, name_of, parse_script, starts_cmake
+from ...project.setup_script import (
+    LARGEST_SCRIPT_BYTES,
+    GuardedVisitor,
+    modules_of,
+    name_of,
+    parse_script,
+    starts_cmake,
+)
 from ...settings.sources import parse_pyproject
+from ...untrusted import bindings_in
 from .adoption import Adoptable, Import, Script
-from .asked_distributions import asked_distributions
 from .backend_scripts import asked_in_tables, hook_modules, script_file, version_attribute
 from .follow_script import follow
-from .known_values import Reached, truth_of
+from .known_values import truth_of
 from .plan_need import MATCHED
-from .run_files import find_import_folders, find_run_files
+from .script_calls import asked_distributions, find_import_folders, find_run_files
 from .torch_conditions import absent_hardware, is_for_absent_hardware
 
 _MOST_MODULES = 200
@@ -89,7 +96,16 @@ def read_script(
         return Script(certain=False)
     tree, everything = read
     reached = follow(tree)
-    imports = list(_reached_imports(reached, file))
+    # What is imported, in which line, whether its absence is put up with, and what is taken from it.
+    statements = [
+        (module, node.lineno, guarded, [] if isinstance(node, ast.Import) else node.names)
+        for node, guarded in reached.imports.items()
+        for module in modules_of(node)
+    ]
+    statements += [(*named, []) for named in reached.named]
+    imports = [
+        Import(module=module, where=f"{file}:{line}", guarded=guarded) for module, line, guarded, _ in statements
+    ]
     all_imports = [
         Import(module=module, where=f"{file}:{node.lineno}")
         for node in everything
@@ -100,8 +116,13 @@ def read_script(
     own_tree = OwnTree(folder, (*roots, *find_import_folders(everything, folder)))
     first = next((found for found in (*imports, *all_imports) if own_tree.holds(found.module)), None)
     others = [found for found in imports if not own_tree.has(found.module)]
-    wanted = [*_wanted(reached), *((module, False) for module in modules)]
-    others += own_tree.follow(wanted, find_run_files(everything, folder))
+    # Of `from a import b` also a.b, which may be a module.
+    wanted = [
+        (name, guarded)
+        for module, _, guarded, taken in statements
+        for name in (module, *(f"{module}.{alias.name}" for alias in taken))
+    ]
+    others += own_tree.follow([*wanted, *((module, False) for module in modules)], find_run_files(everything, folder))
     if file != "setup.py":  # its functions are called by others
         others += [replace(found, late=True) for found in all_imports if (found.module, found.where) not in known]
     texts = {node.value for node in everything if isinstance(node, ast.Constant) and isinstance(node.value, str)}
@@ -134,24 +155,6 @@ def _missing_source(folder: Path, texts: Iterable[str]) -> str:
     return next((text for text in named if not found[text] and (nothing or "*" not in text)), "")
 
 
-def _reached_imports(reached: Reached, file: str) -> Iterator[Import]:
-    for node, guarded in reached.imports.items():
-        for module in modules_of(node):
-            yield Import(module=module, where=f"{file}:{node.lineno}", guarded=guarded)
-    for module, line, guarded in reached.named:
-        yield Import(module=module, where=f"{file}:{line}", guarded=guarded)
-
-
-def _wanted(reached: Reached) -> Iterator[tuple[str, bool]]:
-    """Yield all that may be a module: of `from a import b` also a.b."""
-    for node, guarded in reached.imports.items():
-        for module in modules_of(node):
-            yield module, guarded
-            if isinstance(node, ast.ImportFrom):
-                yield from ((f"{module}.{alias.name}", guarded) for alias in node.names)
-    yield from ((module, guarded) for module, _, guarded in reached.named)
-
-
 def read_exact_text(path: Path) -> str | None:
     """Return the text of a file with its own line ends and byte order mark; None where there is no such file.
 
@@ -168,21 +171,6 @@ def read_exact_text(path: Path) -> str | None:
             why="bytes that cannot be read cannot be kept as they are",
             fixes=("save it as UTF-8",),
         ) from None
-
-
-def modules_of(node: ast.Import | ast.ImportFrom, package: str = "") -> Iterator[str]:
-    """Yield the modules that a statement imports; of `from a import b` that is a."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-        return
-    base = node.module or ""
-    if node.level:
-        parts = package.split(".")
-        kept = parts[: len(parts) - node.level + 1]
-        base = ".".join([*kept, base] if base else kept)
-        if not kept or not package:
-            return
-    yield base
 
 
 class OwnTree:
@@ -206,13 +194,8 @@ class OwnTree:
         """Return whether a module binds a name to a literal (`setuptools.config.expand.StaticModule`)."""
         *_, (path, _) = ((Path(), ""), *self._files(module))
         parsed = parse_script(find_text(path, LARGEST_SCRIPT_BYTES) or "")
-        bound = [node for node in parsed[0].body if isinstance(node, (ast.Assign, ast.AnnAssign))] if parsed else []
-        values = (
-            node.value
-            for node in bound
-            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-            if name_of(target) == name
-        )
+        bound = bindings_in(parsed[0].body if parsed else ())
+        values = [value for target, value in bound if name_of(target) == name]
         return any(isinstance(value, (ast.Constant, ast.Tuple, ast.List)) for value in values)
 
     def follow(self, modules: Iterable[tuple[str, bool]], files: Collection[Path] = ()) -> Iterator[Import]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ...project.setup_script import VERSION_CALLS, name_of
+from ...project.setup_script import VERSION_CALLS, changed_name, name_of
 
 _YES, _NO = {"y", "yes", "t", "true", "on", "1"}, {"n", "no", "f", "false", "off", "0"}  # as distutils has it
 _COMMAND = r"(?:bdist|build|clean|develop|dist|editable|egg|install|sdist)(?:_\w+)?"
@@ -51,7 +52,9 @@ def compared(node: ast.Compare, left: object, rights: list[object]) -> object:
     if len(rights) > 1:
         return UNKNOWN
     if isinstance(operator, (ast.In, ast.NotIn)):
-        absent = _is_environ(named) or (name_of(named) == "argv" and _is_option(left))
+        # Front ends give commands to a script, and nobody gives it options.
+        is_option = isinstance(left, str) and not re.fullmatch(_COMMAND, left)
+        absent = name_of(named) == "environ" or (name_of(named) == "argv" and is_option)
         found = False if absent else _is_among(left, named)
         return UNKNOWN if found is None else found == isinstance(operator, ast.In)
     if isinstance(left, Unknown) or isinstance(right, Unknown):
@@ -61,21 +64,10 @@ def compared(node: ast.Compare, left: object, rights: list[object]) -> object:
     return left != right if isinstance(operator, (ast.NotEq, ast.IsNot)) else UNKNOWN
 
 
-def _is_environ(node: ast.expr) -> bool:
-    """Return whether an expression is os.environ."""
-    return name_of(node) == "environ"
-
-
-def _is_option(value: object) -> bool:
-    """Return whether a value is an option of a script, and no command: front ends give those, and nobody else any."""
-    return isinstance(value, str) and not re.fullmatch(_COMMAND, value)
-
-
 def is_environ_get(node: ast.expr) -> bool:
     """Return whether an expression is os.environ.get or os.getenv."""
-    return name_of(node) == "getenv" or (
-        isinstance(node, ast.Attribute) and node.attr == "get" and _is_environ(node.value)
-    )
+    is_get = isinstance(node, ast.Attribute) and node.attr == "get" and name_of(node.value) == "environ"
+    return is_get or name_of(node) == "getenv"
 
 
 def _is_among(left: object, node: ast.expr) -> bool | None:
@@ -169,27 +161,16 @@ def bound_arguments(function: Function, given: list[object], named: Mapping[str 
     return scope | {name: value for name, value in named.items() if name in scope and name is not None}
 
 
-def _changed_name(node: ast.AST) -> str:
-    """Return the name that a node binds, or whose value it may change in place."""
-    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-        return node.id
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        return node.value.id
-    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and not isinstance(node.ctx, ast.Load):
-        return node.value.id
-    return ""
-
-
 def _bound_often(tree: ast.Module) -> set[str]:
     """Return the names that a module binds more than once, or in a function that declares them global."""
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            names = [node.name]
+        if isinstance(node, ast.Global):
+            counts.update(2 * node.names)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            counts[node.name] += 1
         else:
-            names = node.names if isinstance(node, ast.Global) else [_changed_name(node)]
-        for name in names:
-            counts[name] = counts.get(name, 0) + 1 + isinstance(node, ast.Global)
+            counts[changed_name(node)] += 1
     return {name for name, count in counts.items() if count > 1}
 
 
@@ -228,7 +209,7 @@ class KnownNames(ast.NodeVisitor):
         """Know nothing any more of the names that these nodes bind or change."""
         for root in roots:
             for node in ast.walk(root):
-                self.forget_name(_changed_name(node))
+                self.forget_name(changed_name(node))
 
     def forget_name(self, name: str) -> None:
         for scope in self.scopes:

@@ -90,10 +90,7 @@ def _marker(item: Mapping[str, Any]) -> str:
 
 
 def _files_of(file: Path, data: Mapping[str, Any]) -> _Listed:
-    """Yield each package that comes from an index, or is an sdist in a folder, with its files.
-
-    :raises LockError: if it is of no kind that is known
-    """
+    """Yield each package that comes from an index, or is an sdist in a folder, with its files."""
     if is_lock_name(file.name):
         return _of_pylock(data, file.parent)
     if file.name in {"poetry.lock", "pdm.lock"}:

@@ -6,8 +6,9 @@ the metadata, and so runs what is in an sdist. Pages are JSON (PEP 691) or HTML 
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -24,7 +25,6 @@ from .sdist import no_sdist
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
-    from packaging.version import Version
 
 PYPI = "https://pypi.org/simple"
 _MAIN = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
@@ -34,10 +34,7 @@ _SDIST = Limits(largest_bytes=2_000_000_000)
 
 
 def find_indexes(variables: Mapping[str, str], *, etc: Path = Path("/etc")) -> tuple[str, ...]:
-    """Return the addresses of the indexes, the one to ask first first; none where there is to be none.
-
-    :param etc: where the machine's own settings are, on POSIX
-    """
+    """Return the addresses of the indexes, the one to ask first first; none where there is to be none."""
     said = sorted(pip_settings(variables, etc), key=lambda item: item[1] == "download")
     files = {key: value for _, section, key, value in said if section in {"global", "download"}}
     if variables.get("PIP_NO_INDEX") or variables.get("UV_NO_INDEX") or files.get("no-index") in {"1", "true", "yes"}:
@@ -87,21 +84,14 @@ def choose_sdist(files: tuple[IndexFile, ...], requirement: Requirement) -> Inde
 
     One that was yanked is taken only where its very version is asked for (PEP 592).
     """
-    found = {version: file for version, file in _sdists(files) if not file.yanked or _pinned(requirement, version)}
-    allowed = list(requirement.specifier.filter(sorted(found, reverse=True)))
-    return found[allowed[0]] if allowed else None
-
-
-def _sdists(files: tuple[IndexFile, ...]) -> Iterator[tuple[Version, IndexFile]]:
+    found = {}
+    pinned = {one.version for one in requirement.specifier if one.operator in {"==", "==="}}
     for file in sorted(files, key=lambda file: file.name.endswith(".tar.gz")):
-        try:
-            yield parse_sdist_filename(file.name)[1], file
-        except InvalidSdistFilename:
-            continue
-
-
-def _pinned(requirement: Requirement, version: Version) -> bool:
-    return any(one.operator in {"==", "==="} and one.version == str(version) for one in requirement.specifier)
+        with contextlib.suppress(InvalidSdistFilename):
+            version = parse_sdist_filename(file.name)[1]
+            if not file.yanked or str(version) in pinned:
+                found[version] = file
+    return next((found[one] for one in requirement.specifier.filter(sorted(found, reverse=True))), None)
 
 
 def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: Path, *, sha256: str = "") -> Path:
@@ -116,12 +106,13 @@ def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: 
         text = _fetch_page(page, scratch)
         asked.append(f"{page} {'has none that fits' if text else 'is not there'}")
         chosen = choose_sdist(parse_index_page(text, page), requirement) if text else None
-        if chosen is not None and sha256 not in {"", chosen.sha256}:
+        if chosen is None:
+            continue
+        if sha256 not in {"", chosen.sha256}:
             raise _failed(chosen.url, f"its SHA-256 is {chosen.sha256}, and the lock says {sha256}")
-        if chosen is not None and not may_lead(page, chosen.url):
+        if not may_lead(page, chosen.url):
             raise _failed(chosen.url, "an index may not name what is on this machine, nor an address without TLS")
-        if chosen is not None:
-            return fetch_file(chosen, scratch, indexes)
+        return fetch_file(chosen, scratch, indexes)
     raise no_sdist(
         f"no index has an sdist for {requirement}",
         fix="--index-url URL   (another index)",

@@ -19,7 +19,7 @@ from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
 from ...settings.vocabulary import can_leave_cuda_out
 from ...settings.vocabulary_words import VOCABULARY
-from ...untrusted import table
+from ...untrusted import strings, table
 from .adoption import BACKEND, IN_TREE, OWN_NAME, Adoptable, Adoption, Advice, Change, Import, Script
 from .plan_need import (
     MATCHED,
@@ -69,51 +69,44 @@ def plan_adoption(found: Adoptable, *, vendored: tuple[str, ...] = (), force: bo
             reason=why_not_needed(found),
             requires=tuple(build_system.get("requires", ())),
         )
-    plan = _Plan(found=found, build_system=build_system, vendored=vendored, settings=_settings(pyproject))
+    plan = _Plan(
+        found=found,
+        build_system=build_system,
+        vendored=vendored,
+        settings=table(table(pyproject.get("tool")).get(TABLE)),
+    )
     plan.decide()
     verdict = Advice.ADOPTED if adopted else Advice.OFF if "provide" in plan.edits.settings else Advice.ADOPT
     after = rewrite_pyproject(found.pyproject, plan.edits) if plan.changes else None
+    requires = (
+        plan.requires if after is None else parse_pyproject(after.removeprefix("\ufeff"))["build-system"]["requires"]
+    )
     return Adoption(
         verdict=verdict,
         reason=f'build-backend is "{BACKEND}"' if adopted else evidence[0] if evidence else "as you asked",
         changes=tuple(plan.changes),
         notes=tuple(dict.fromkeys(plan.notes())),
-        requires=plan.requires if after is None else _requires(after),
+        requires=tuple(requires),
         after=after,
     )
 
 
 def _build_system(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
-    table = pyproject.get("build-system", {})
-    wrong = ""
-    if not isinstance(table, dict):
-        wrong = "[build-system] is no table"
-    elif not _is_strings(table.get("requires", [])):
-        wrong = "[build-system] requires is no list of strings"
-    elif not isinstance(table.get("build-backend", ""), str):
-        wrong = "[build-system] build-backend is no string"
-    elif not _is_strings(table.get("backend-path", [])):
-        wrong = "[build-system] backend-path is no list of strings"
+    found = pyproject.get("build-system", {})
+    wrong = "" if isinstance(found, dict) else "is no table"
+    for key, value in table(found).items():
+        if key in {"requires", "backend-path"} and not (isinstance(value, list) and len(strings(value)) == len(value)):
+            wrong = wrong or f"{key} is no list of strings"
+        elif key == "build-backend" and not isinstance(value, str):
+            wrong = wrong or "build-backend is no string"
     if wrong:
         raise ConfigError.of(
             code="wrong-type",
-            headline=f"pyproject.toml: {wrong}",
+            headline=f"pyproject.toml: [build-system] {wrong}",
             why="no front end could build this",
             fixes=("mend pyproject.toml first",),
         )
-    return dict(table)
-
-
-def _requires(text: str) -> tuple[str, ...]:
-    return tuple(parse_pyproject(text.removeprefix("\ufeff"))["build-system"]["requires"])
-
-
-def _is_strings(data: object) -> bool:
-    return isinstance(data, list) and all(isinstance(item, str) for item in data)
-
-
-def _settings(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
-    return table(table(pyproject.get("tool")).get(TABLE))
+    return dict(found)
 
 
 @dataclass(kw_only=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from packaging.specifiers import Specifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from ...model.torch_values import required_name, requirement_of
-from ...settings.vocabulary import words_of
+from ...settings.vocabulary import PACKAGES, words_of
 from ...settings.vocabulary_words import VOCABULARY
 from .adoption import Adoptable, Import
 
@@ -80,7 +80,9 @@ def merged_requirement(stated: str, needed: str) -> str | None:
         return None
     if old.marker and new.marker and old.marker != new.marker:
         return None
-    floors = sorted((one for one in (*old.specifier, *new.specifier) if one.operator == ">="), key=_floor)
+    floors = sorted(
+        (one for one in (*old.specifier, *new.specifier) if one.operator == ">="), key=lambda one: Version(one.version)
+    )
     others = [one for one in (*old.specifier, *new.specifier) if one.operator != ">="]
     specifier = SpecifierSet(",".join(map(str, [*others, *floors[-1:]])))
     for item, text in ((old, stated), (new, needed)):
@@ -89,10 +91,6 @@ def merged_requirement(stated: str, needed: str) -> str | None:
             return text
     old.specifier, old.extras, old.marker = specifier, old.extras | new.extras, old.marker and new.marker
     return str(old)
-
-
-def _floor(specifier: Specifier) -> Version:
-    return Version(specifier.version)
 
 
 def requirement_key(item: str) -> tuple[str, str, str]:
@@ -138,14 +136,13 @@ def relative_in_vocabulary(strings: tuple[str, ...]) -> str:
 
     Two of them at least, of which one is no other package's.
     """
-    packages = sorted({package for word in VOCABULARY for package in word.packages})
     named = set(strings)
     read = {
         package: {word.variable for word in VOCABULARY if package in word.packages and word.variable in named}
-        for package in packages
+        for package in PACKAGES
     }
-    best = max(packages, key=lambda package: len(read[package]))
-    rivals = [package for package in packages if read[package] == read[best]]
+    best = max(PACKAGES, key=lambda package: len(read[package]))
+    rivals = [package for package in PACKAGES if read[package] == read[best]]
     common = {word.variable for word in VOCABULARY if not word.packages}
     own = read[best] - common
     return best if len(read[best]) > 1 and own and len(rivals) == 1 else ""

@@ -56,7 +56,6 @@ def workflow_text(name: str, *, submodules: bool) -> str:
     """Return a workflow that installs a project beside a CPU torch, isolated, by pip and by uv.
 
     :param name: of the distribution; what is imported is guessed from it
-    :param submodules: whether the repository has some
     """
     module = canonicalize_name(name).replace("-", "_")
     commands = {"pip": ".venv/bin/pip install .", "uv": "uv pip install ."}
@@ -92,10 +91,7 @@ def pull_request_text(
 
 
 def stale_diffs(stale: Iterable[StaleLine], texts: dict[str, str]) -> str:
-    """Return the differences of what can be changed without a person, by file, as patch and git take them.
-
-    :param texts: the files, by their names
-    """
+    """Return the differences of what can be changed without a person, by file, as patch and git take them."""
     parts = []
     for file, lines in groupby((line for line in stale if line.after is not None), key=lambda line: line.file):
         after = {line.number: line.after for line in lines}

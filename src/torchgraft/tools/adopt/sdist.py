@@ -8,27 +8,22 @@ from __future__ import annotations
 import contextlib
 import copy
 import gzip
-import lzma
 import os
 import shutil
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from ...errors import ActError
+from ...project.archives import BROKEN, archive_files
 
 PYPROJECT = "pyproject.toml"
 
 _BLOCK = tarfile.BLOCKSIZE
 _MAGIC = slice(257, 265)  # where a header says its format
 _MOST_BYTES = 4_000_000_000
-_BROKEN = (
-    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
-    *(OSError, ValueError, NotImplementedError, RuntimeError),
-)
 
 
 def unpack_sdist(path: Path, folder: Path) -> Path:
@@ -48,9 +43,20 @@ def unpack_archive(path: Path, folder: Path) -> Path:
     :raises ActError: if it is no such archive
     """
     folder.mkdir(exist_ok=True)
+    left = _MOST_BYTES
     try:
-        _unpack(path, folder)
-    except _BROKEN as error:
+        for name, size, stream in archive_files(path):
+            left -= size
+            if left < 0:
+                raise ValueError(f"it unpacks to more than {_MOST_BYTES} bytes")
+            parts = PurePosixPath(name).parts
+            if not parts or PurePosixPath(name).is_absolute() or ".." in parts or ":" in name or "\\" in name:
+                raise ValueError(f"it has a member called {name!r}")
+            place = folder.joinpath(*parts)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with place.open("wb") as file:
+                shutil.copyfileobj(stream, file)
+    except BROKEN as error:
         raise _broken(path, _reason(path, error)) from None
     roots = [entry for entry in folder.iterdir() if entry.is_dir()]
     roots = [entry for entry in roots if (entry / "PKG-INFO").is_file()] or roots
@@ -122,40 +128,6 @@ def there_already(target: Path) -> ActError:
         why="a file that somebody made is never written over",
         fixes=("--output FOLDER   (another one)",),
     )
-
-
-def _unpack(path: Path, folder: Path) -> None:
-    left = _MOST_BYTES
-    for name, size, stream in _members(path):
-        left -= size
-        if left < 0:
-            raise ValueError(f"it unpacks to more than {_MOST_BYTES} bytes")
-        parts = PurePosixPath(name).parts
-        if not parts or PurePosixPath(name).is_absolute() or ".." in parts or ":" in name or "\\" in name:
-            raise ValueError(f"it has a member called {name!r}")
-        place = folder.joinpath(*parts)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("wb") as file:
-            shutil.copyfileobj(stream, file)
-
-
-def _members(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
-    """Yield name, size and content of each plain file."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():
-                if not entry.is_dir():
-                    with archive.open(entry) as stream:
-                        yield entry.filename, entry.file_size, stream
-        return
-    with tarfile.open(path) as tar:
-        for member in tar:
-            content = tar.extractfile(member) if member.isreg() else None
-            if content is not None:
-                yield member.name, member.size, content
-        plain: Any = tar.fileobj
-        while plain.read(1 << 20):
-            pass  # What a compressed file says of its content stands at its end.
 
 
 def _rewrite_tar(path: Path, target: Path, data: bytes) -> None:

@@ -26,10 +26,6 @@ def plan_pruning(
     """Return what becomes of each thing in the cache, with the reason; without a limit only what is of no use goes.
 
     A lock does not say which graft its build uses, so that none of them goes while any build is at work.
-
-    :param older_than_s: also what has not been used for that long
-    :param largest_bytes: also what was used longest ago, until the rest is no larger
-    :param everything: also what is in use no more
     """
     limit_s = 0.0 if everything else older_than_s
     at_work = any(entry.held for entry in listing.entries)

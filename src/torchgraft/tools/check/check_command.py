@@ -62,10 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the report; return 1 where something does not link.
-
-    :raises ConfigError: if two environments are named
-    """
+    """Print the report; return 1 where something does not link."""
     file = arguments.what if arguments.what and is_package_file(arguments.what) else None
     if arguments.what and arguments.consumer and not file:
         headline = f"two environments are named: {arguments.what}, and {arguments.consumer} by --consumer"

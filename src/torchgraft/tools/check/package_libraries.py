@@ -171,9 +171,6 @@ def _add_editable(
     What stands in the import finder of setuptools, editables (hatchling, pdm), scikit-build-core or meson-python is
     read from the syntax tree. A name that was guessed says nothing of what else there is: only a finder and a
     top_level.txt name all. Return whether anything at all is known.
-
-    :param files: as listed by the distribution, None where it lists none
-    :param source: the source tree that it was installed from, None where that is not known
     """
     packages: dict[str, Path] = {}
     lost: list[Path] = []

@@ -179,7 +179,6 @@ def torch_cures(installer: str, record: Mapping[str, Any], *, prefix: Path) -> t
     """Return the command that installs a torch where there is none: the one that a package was built for.
 
     :param installer: the front end that installed the package, as its INSTALLER says
-    :param record: that of the package, {} where it has none
     """
     if installer not in _INSTALLERS:
         return ()
@@ -192,9 +191,7 @@ def foreign_cures(info: Path, name: str, *, installer: str, prefix: Path, librar
 
     Without build isolation: its own build would not see the torch that is there. `tests/e2e/test_check.py` runs them.
 
-    :param info: its dist-info
     :param installer: as its INSTALLER says
-    :param libraries: those that it has
     """
     if installer not in _INSTALLERS or (prefix / "uv-receipt.toml").is_file():
         return ()

@@ -96,10 +96,7 @@ class DoctorLine:
 
 
 def take_checkup(consumer: str | None) -> tuple[Config, Checkup]:
-    """Return what a build of a project with CUDA code would find that is started from this shell.
-
-    :param consumer: the environment, or its interpreter; found by the rules where None
-    """
+    """Return what a build of a project with CUDA code would find that is started from this shell."""
     settings, faults = _settings(consumer)
     # Without a CUDA build of torch, too: somebody may wonder why none is taken.
     looking = dataclasses.replace(settings, config=dataclasses.replace(settings.config, cuda=Cuda.REQUIRED))

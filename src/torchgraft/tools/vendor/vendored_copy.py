@@ -134,7 +134,6 @@ def _not_installed(reason: str) -> ActError:
 def write_copy(folder: Path, files: Mapping[str, Path], manifest: Manifest, *, stale: tuple[str, ...]) -> None:
     """Write the files of a copy and its manifest, the manifest last, and remove those that an older copy had.
 
-    :param stale: paths in the folder that belong to no copy any more
     :raises ActError: if one cannot be written
     """
     try:

@@ -1,26 +1,89 @@
-"""Which distributions a setup.py asks for to decide what its package requires.
+"""What the calls of a setup.py name: files that it runs, folders that it imports from, distributions that it asks for.
 
-May not run it, nor tell what comes of the answer.
+May not run any of it. Places are put together of the constants of a call, and of names that it mentions.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ...hook.delegate_problems import PROVIDERS
-from ...project.setup_script import VERSION_CALLS, name_of
+from ...project.setup_script import VERSION_CALLS, modules_of, name_of
+from ...untrusted import bindings_in
 from .plan_need import MATCHED, OF_SETUPTOOLS
 
+# What runs a file in this process, and what starts a program: Python with a script.
+_RUNNERS = frozenset({"SourceFileLoader", "exec", "execfile", "load_source", "run_path", "spec_from_file_location"})
+_STARTERS = frozenset({"Popen", "call", "check_call", "check_output", "popen", "run", "spawn", "system"})
+_MOST_PARTS = 4
 _PAIR = 2
 # What lists all distributions that are there.
 _LISTS = frozenset({"by_key", "distributions", "packages_distributions", "working_set"})
 # Distributions of which an environment has one, whichever it is.
 _OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
 _VARIANTS = {"cv2": _OPENCV, "onnxruntime": ("onnxruntime", "onnxruntime-gpu")}
+
+
+def find_run_files(nodes: Iterable[ast.AST], folder: Path) -> tuple[Path, ...]:
+    """Return the Python files of a source tree that a script runs, but for setup.py: `setup.py sdist` is for makers."""
+    places = _places(nodes, folder, _RUNNERS | _STARTERS)
+    # python -m tools.build
+    modules = (folder / f"{path.relative_to(folder).as_posix().replace('.', '/')}.py" for path in places)
+    found = dict.fromkeys((*places, *modules))
+    return tuple(path for path in found if path.suffix == ".py" and path.name != "setup.py" and path.is_file())
+
+
+def find_import_folders(nodes: Iterable[ast.AST], folder: Path) -> tuple[Path, ...]:
+    """Return the folders of a source tree that a script puts on sys.path, but for its root."""
+    nodes = list(nodes)
+    calls = [
+        n
+        for n in nodes
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and name_of(n.func.value) == "path"
+    ]
+    bound = [n for n in nodes if isinstance(n, ast.Assign)]
+    found = _places([*calls, *bound], folder, frozenset({"append", "insert"}))
+    return tuple(path for path in found if path.is_dir() and path != folder)
+
+
+def _values(nodes: Iterable[ast.AST]) -> dict[str, ast.expr]:
+    """Return what names are bound to."""
+    return {target.id: value for target, value in bindings_in(nodes) if isinstance(target, ast.Name)}
+
+
+def _places(nodes: Iterable[ast.AST], folder: Path, names: frozenset[str]) -> dict[Path, None]:
+    """Return what stands in calls of functions with such names, as places in a source tree."""
+    nodes = list(nodes)
+    values = _values(nodes)
+    calls = (node for node in nodes if isinstance(node, ast.Call) and name_of(node.func) in names)
+    texts = ([word for text in _texts(call, values) for word in text.split()] for call in calls)
+    return {
+        folder.joinpath(*listed[start:end]): None
+        for listed in texts
+        for end in range(1, len(listed) + 1)
+        for start in range(max(0, end - _MOST_PARTS), end)
+        if not any(part.startswith(("/", "..")) for part in listed[start:end])
+    }
+
+
+def _texts(call: ast.Call, values: dict[str, ast.expr]) -> Iterator[str]:
+    """Yield the constants of a call in their order, those of a name that it mentions in its place."""
+    todo: list[ast.AST] = [*call.args, *(keyword.value for keyword in call.keywords)]
+    known = dict(values)
+    while todo:
+        node = todo.pop(0)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.Name) and node.id in known:
+            todo.insert(0, known.pop(node.id))
+        else:
+            todo[:0] = ast.iter_child_nodes(node)
 
 
 def asked_distributions(nodes: list[ast.AST]) -> tuple[str, ...]:
@@ -33,14 +96,14 @@ def asked_distributions(nodes: list[ast.AST]) -> tuple[str, ...]:
     modules: list[str] = []
     functions = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     askers = {function.name for function in functions if any(_asks(n) and not _literal(n) for n in ast.walk(function))}
-    values = {t.id: n.value for n in nodes if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
+    values = _values(nodes)
     lists_all = any(name_of(node) in _LISTS for node in nodes if isinstance(node, ast.expr))
     for node in nodes:
         if isinstance(node, ast.Try):
             parts = [part for statement in node.body for part in ast.walk(statement)]
             found += [name for part in parts if _asks(part) for name in _literal(part)]
-            modules += [alias.name for part in node.body if isinstance(part, ast.Import) for alias in part.names]
-            modules += [part.module or "" for part in node.body if isinstance(part, ast.ImportFrom)]
+            imports = (part for part in node.body if isinstance(part, (ast.Import, ast.ImportFrom)))
+            modules += [module for part in imports for module in modules_of(part)]
         elif isinstance(node, ast.Call) and name_of(node.func) in askers:
             found += _literal(node)
         elif isinstance(node, (ast.For, ast.ListComp, ast.GeneratorExp)):
