@@ -82,8 +82,10 @@ def is_json_table(data: object) -> bool:
         return False
 
 
-def table(data: object) -> Mapping[str, Any]:
-    """Return `data` if it is a table, else an empty one."""
+def table(data: object, *keys: str) -> Mapping[str, Any]:
+    """Return `data` if it is a table, or the one that these keys lead to in it; else an empty one."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
     return data if isinstance(data, dict) else {}
 
 

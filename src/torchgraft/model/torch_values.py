@@ -110,14 +110,9 @@ class TorchRequirement:
     def all_of(cls, requirements: Iterable[TorchRequirement]) -> TorchRequirement | None:
         """Return what meets all of them, a URL alone where there is one; None for none."""
         found = list(requirements)
-        if not found:
-            return None
         url = next((one.url for one in found if one.url), "")
-        return (
-            cls(url=url)
-            if url
-            else cls(specifier=SpecifierSet(",".join(filter(None, (str(one.specifier) for one in found)))))
-        )
+        bounds = () if url else filter(None, (str(one.specifier) for one in found))
+        return cls(url=url, specifier=SpecifierSet(",".join(bounds))) if found else None
 
     @property
     def text(self) -> str:

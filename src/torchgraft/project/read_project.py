@@ -34,6 +34,8 @@ _PROJECT_CALL = r"(?:\s|#[^\n]*(?:\n|\Z))*project\s*\("
 _KEYWORD = r"(?:\s|#[^\n]*\n)*(\w+)\s*:"
 # A comment, a long string, a string, or one other character (meson's mparser.py, `Lexer`).
 _PIECE = r"(?s)#[^\n]*|'''.*?'''|'(?:[^'\\\n]|\\.)*'|."
+# Where setuptools is told in which files it finds what is dynamic.
+_DYNAMIC_FILES = ("tool", "setuptools", "dynamic")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -43,7 +45,7 @@ def read_project(folder: Path, pyproject: Mapping[str, Any]) -> Project:
     script_text = _text(folder / "setup.py")
     script = None if script_text is None else parse_setup_script(script_text)
     project = table(pyproject.get("project"))
-    static = _is_static(project, table(table(pyproject.get("tool")).get("setuptools")))
+    static = _is_static(pyproject)
     name, version = project.get("name"), project.get("version")
     # setuptools takes that of setup.py first.
     other_name = (script.name if script else None) or next(iter(setup_cfg.get("name", ())), None)
@@ -90,7 +92,7 @@ def read_requirements(folder: Path, pyproject: Mapping[str, Any]) -> StatedRequi
     if "optional-dependencies" not in dynamic:
         return StatedRequirements(dependencies=dependencies, extras=stated)
     of_script = {} if script_text is None else _script_extras(script_text)
-    files = table(_dynamic(pyproject).get("optional-dependencies"))
+    files = table(pyproject, *_DYNAMIC_FILES, "optional-dependencies")
     of_files = {str(name): _lines_of(folder, table(entry).get("file")) for name, entry in files.items()}
     extras = None if of_script is None else {**stated, **of_script, **_cfg_extras(cfg_text), **of_files}
     return StatedRequirements(dependencies=dependencies, extras=extras)
@@ -112,11 +114,6 @@ def _script_extras(text: str) -> dict[str, tuple[str, ...]] | None:
         return None
     known = {name: requirement_lines(listed) for name, listed in found.items() if listed is not None and name}
     return known if len(known) == len(found) else None
-
-
-def _dynamic(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return in which files setuptools finds what is dynamic."""
-    return table(table(table(pyproject.get("tool")).get("setuptools")).get("dynamic"))
 
 
 def _lines_of(folder: Path, named: object) -> tuple[str, ...]:
@@ -225,11 +222,11 @@ def _run_paths(folder: Path, script: SetupScript | None) -> str:
     return next((name for name in ("CMakeLists.txt", "meson.build") if (folder / name).is_file()), "")
 
 
-def _is_static(project: Mapping[str, Any], setuptools: Mapping[str, Any]) -> bool:
+def _is_static(pyproject: Mapping[str, Any]) -> bool:
     """Return whether `[project]` has all metadata, or says in which files setuptools finds the rest."""
-    dynamic = set(strings(project.get("dynamic")))
-    has_version = "version" in project or "version" in dynamic
-    return "name" in project and has_version and dynamic <= set(table(setuptools.get("dynamic")))
+    project, known = table(pyproject, "project"), table(pyproject, *_DYNAMIC_FILES)
+    dynamic = strings(project.get("dynamic"))
+    return "name" in project and "version" in (*project, *dynamic) and known.keys() >= {*dynamic}
 
 
 def _dependencies(
@@ -245,7 +242,7 @@ def _dependencies(
     if "project" in pyproject and "dependencies" not in strings(project.get("dynamic")):
         return stated
     of_script = () if script is None else script.install_requires
-    of_files = _lines_of(folder, table(_dynamic(pyproject).get("dependencies")).get("file"))
+    of_files = _lines_of(folder, table(pyproject, *_DYNAMIC_FILES, "dependencies").get("file"))
     of_cfg = setup_cfg.get("install_requires", ())
     if of_cfg and of_cfg[0].startswith("file:"):
         of_cfg = _lines_of(folder, of_cfg[0].removeprefix("file:").split(","))

@@ -33,7 +33,8 @@ def result_text(plan: Plan, *, folder: str, width: int) -> str:
         asked = [line for text in requires for line in wrapped(text, width, "    ")]
         blocks += ["\n".join(asked)] if asked else []
         variables = [f"{v.name}{_value(v.name, v.value, width)}  ({v.reason})" for v in plan.variables]
-        blocks += _section("variables", variables, width)
+        lines = [line for text in variables for line in wrapped(f"  {text}", width, "      ")]
+        blocks += ["\n".join(["variables", *lines])] if lines else []
     return "\n\n".join([*blocks, _MORE])
 
 
@@ -102,8 +103,3 @@ def _attention(plan: Plan) -> Iterator[str]:
         yield f"compiling is impossible here: {problem.headline}"
     if plan.prebuilt:
         yield f"wheels that are built already are tried first: {', '.join(wheel.file for wheel in plan.prebuilt[:3])}"
-
-
-def _section(title: str, lines: list[str], width: int) -> list[str]:
-    found = [line for text in lines for line in wrapped(f"  {text}", width, "      ")]
-    return ["\n".join([title, *found])] if found else []

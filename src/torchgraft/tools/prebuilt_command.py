@@ -28,7 +28,8 @@ from ..settings.config import Config
 from ..settings.sources import take_settings
 from ..untrusted import parse_version
 from ..values import dataclass
-from .shared_options import add_project_arguments, bad_argument, require_extra
+from .matrix.plan_cells import cuda_of
+from .shared_options import add_project_arguments, bad_argument, config_settings, require_extra
 from .show_snapshot import take_shell_snapshot
 
 DESCRIPTION = """Look for the wheels of this version in the places of [[tool.torchgraft.prebuilt]], and list which
@@ -67,9 +68,7 @@ class Combination:
 def run(arguments: argparse.Namespace) -> int:
     """Print the combinations; return 1 where one is not there."""
     require_extra("prebuilt", "urllib3")
-    settings = take_settings(
-        arguments.path, {"torchgraft.consumer": [arguments.consumer]} if arguments.consumer else {}
-    )
+    settings = take_settings(arguments.path, config_settings(arguments))
     if not settings.config.prebuilt:
         raise bad_argument(
             "prebuilt check", "the project has no [[tool.torchgraft.prebuilt]]", "nothing is to be asked"
@@ -108,8 +107,7 @@ def _named(text: str) -> Torch:
         raise bad_argument(
             "prebuilt check", f"--torch {text} does not say for which CUDA", "write 2.8.0+cu128, or 2.8.0+cpu"
         )
-    digits = local.removeprefix("cu")
-    cuda = f"{digits[:-1]}.{digits[-1]}" if local.startswith("cu") and digits.isdecimal() else None
+    cuda = (local.startswith("cu") and cuda_of(local)) or None
     rocm = local.removeprefix("rocm") if local.startswith("rocm") else None
     # Every build for Linux has the new ABI from 2.7 on (https://github.com/pytorch/pytorch/releases/tag/v2.7.0).
     return Torch(version=text, folder="", origin=Origin.WHEEL, cuda=cuda, hip=rocm, cxx11_abi=version.release >= (2, 7))

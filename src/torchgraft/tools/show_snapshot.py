@@ -92,8 +92,8 @@ def _python_of(consumer: Consumer, python: Python) -> Python:
 
 def take_names(variables: Mapping[str, str]) -> Names:
     """Return the home folders, account names and host names of whoever runs this process."""
-    homes, people = [], [variables.get(name, "") for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")]
-    homes += [variables.get(name, "") for name in ("HOME", "USERPROFILE")]
+    people = [variables.get(name, "") for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")]
+    homes = [variables.get(name, "") for name in ("HOME", "USERPROFILE")]
     with contextlib.suppress(KeyError, OSError, ImportError):
         people.append(getpass.getuser())
     if sys.platform != "win32":
@@ -105,9 +105,9 @@ def take_names(variables: Mapping[str, str]) -> Names:
     # Homes are often /home/NAME or /cluster/home/NAME, whatever the account is called.
     people += [Path(home).name for home in homes if home]
     host = platform.node()
-    hosts = (host, host.partition(".")[0], variables.get("HOSTNAME", ""), variables.get("COMPUTERNAME", ""))
-    return Names(homes=_unique(homes), people=_unique(people), hosts=_unique(hosts))
+    hosts = [host, host.partition(".")[0], variables.get("HOSTNAME", ""), variables.get("COMPUTERNAME", "")]
+    return Names(homes=_longest_first(homes), people=_longest_first(people), hosts=_longest_first(hosts))
 
 
-def _unique(texts: list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted({text for text in texts if text}, key=lambda text: (-len(text), text)))
+def _longest_first(texts: list[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(texts) - {""}, key=lambda text: (-len(text), text)))

@@ -49,21 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show the builds, again and again on a terminal."""
     folder = take_shell_settings({}, os.environ).cache_folder / FOLDER
-    if arguments.json:
-        print(json_text(read_builds(folder, now_s=time.time())), end="")
-        return 0
-    if arguments.once or not sys.stdout.isatty():
-        print(watch_text(read_builds(folder, now_s=time.time()), now_s=time.time(), width=line_width()))
-        return 0
     drawn = 0
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             now_s = time.time()
-            lines = watch_text(read_builds(folder, now_s=now_s), now_s=now_s, width=line_width()).split("\n")
-            up = f"\x1b[{drawn}A\r\x1b[J" if drawn else ""
-            sys.stdout.write(up + "\n".join([*lines, ""]))
+            builds = read_builds(folder, now_s=now_s)
+            text = json_text(builds) if arguments.json else f"{watch_text(builds, now_s=now_s, width=line_width())}\n"
+            sys.stdout.write((f"\x1b[{drawn}A\r\x1b[J" if drawn else "") + text)
             sys.stdout.flush()
-            drawn = len(lines)
+            if arguments.json or arguments.once or not sys.stdout.isatty():
+                return 0
+            drawn = text.count("\n")
             time.sleep(_EACH_S)
     return 0
 
@@ -113,10 +109,8 @@ def _live_lines(build: SeenBuild, now_s: float) -> Iterator[str]:
 
 
 def _ended_line(state: BuildState, now_s: float, names: int) -> str:
-    took, count = duration_text(state.took_s(now_s)), count_text(state)
-    said = "failed" if state.failed else count
-    ago = age_text(now_s - state.ended_s)
-    return f"  {state.name:<{names}}  {took:>10}  {ago:<16}  {said}"
+    took, ago = duration_text(state.took_s(now_s)), age_text(now_s - state.ended_s)
+    return f"  {state.name:<{names}}  {took:>10}  {ago:<16}  {'failed' if state.failed else count_text(state)}"
 
 
 def _with_processes(state: BuildState) -> SeenBuild:

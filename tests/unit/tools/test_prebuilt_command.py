@@ -51,6 +51,12 @@ def test_a_version_that_does_not_say_enough(
     assert said in capsys.readouterr().err
 
 
+def test_settings_on_its_command_line_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = make_project(tmp_path, tmp_path)
+    assert main(["prebuilt", "check", str(project), "-C", "torchgraft.max-jobs=none"]) == 2
+    assert "max-jobs has a wrong value" in capsys.readouterr().err
+
+
 def test_a_project_without_such_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\n', encoding="utf-8")
     assert main(["prebuilt", "check", str(tmp_path)]) == 2

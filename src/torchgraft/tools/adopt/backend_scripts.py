@@ -35,14 +35,10 @@ def script_file(pyproject: Mapping[str, Any]) -> str:
     if backend.partition(".")[0] not in _OTHER_BACKENDS or backend.startswith("scikit_build_core.setuptools"):
         return "setup.py"
     tool = table(pyproject.get("tool"))
-    of_hatch = table(table(tool.get("hatch")).get("build"))
-    targets = table(of_hatch.get("targets"))
-    paths = (
-        text_of(table(table(table(one).get("hooks")).get("custom")).get("path"))
-        for one in (of_hatch, targets.get("wheel"))
-    )
-    of_poetry = table(tool.get("poetry")).get("build")
-    of_pdm = table(table(tool.get("pdm")).get("build"))
+    of_hatch = table(tool, "hatch", "build")
+    places = (of_hatch, table(of_hatch, "targets", "wheel"))
+    paths = (text_of(table(one, "hooks", "custom").get("path")) for one in places)
+    of_poetry, of_pdm = table(tool, "poetry").get("build"), table(tool, "pdm", "build")
     of_setuptools = "setup.py" if of_pdm.get("run-setuptools") is True else ""
     files = {
         "hatchling": next(filter(None, paths), "hatch_build.py"),
@@ -55,13 +51,13 @@ def script_file(pyproject: Mapping[str, Any]) -> str:
 def hook_modules(pyproject: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the modules of the source tree that pyproject.toml says take part in a build, and where they are."""
     build, tool = table(pyproject.get("build-system")), table(pyproject.get("tool"))
-    paths = strings(build.get("backend-path")) or strings(table(tool.get(TABLE)).get("backend-path"))
-    named = text_of(table(tool.get(TABLE)).get("backend")) or text_of(build.get("build-backend")) or ""
-    commands = table(table(tool.get("setuptools")).get("cmdclass")).values()
+    paths = strings(build.get("backend-path")) or strings(table(tool, TABLE).get("backend-path"))
+    named = text_of(table(tool, TABLE).get("backend")) or text_of(build.get("build-backend")) or ""
+    commands = table(tool, "setuptools", "cmdclass").values()
     modules = [name.rpartition(".")[0] for name in commands if isinstance(name, str)]
     modules.append(named.partition(":")[0] if paths else "")
-    modules.append((text_of(table(table(tool.get("pdm")).get("version")).get("getter")) or "").partition(":")[0])
-    plugins = [table(one) for one in table(table(tool.get("scikit-build")).get("metadata")).values()]
+    modules.append((text_of(table(tool, "pdm", "version").get("getter")) or "").partition(":")[0])
+    plugins = [table(one) for one in table(tool, "scikit-build", "metadata").values()]
     modules += [text_of(one.get("provider")) or "" for one in plugins if one.get("provider-path")]
     return tuple(filter(None, modules)), (*paths, *filter(None, (text_of(one.get("provider-path")) for one in plugins)))
 
@@ -70,8 +66,7 @@ def version_attribute(folder: Path, pyproject: Mapping[str, Any]) -> str:
     """Return the dotted name that setuptools takes the version from, "" if there is none."""
     if _backend(pyproject).partition(".")[0] != "setuptools":
         return ""
-    dynamic = table(table(table(pyproject.get("tool")).get("setuptools")).get("dynamic"))
-    stated = text_of(table(dynamic.get("version")).get("attr"))
+    stated = text_of(table(pyproject, "tool", "setuptools", "dynamic", "version").get("attr"))
     of_cfg = next(iter(parse_setup_cfg(find_text(folder / "setup.cfg", LARGEST_SCRIPT_BYTES)).get("version", ())), "")
     return stated or (of_cfg.removeprefix("attr:").strip() if of_cfg.startswith("attr:") else "")
 
@@ -83,7 +78,7 @@ def asked_in_tables(folder: Path, pyproject: Mapping[str, Any], dependencies: tu
     """
     backend, tool = _backend(pyproject).partition(".")[0], table(pyproject.get("tool"))
     if backend == "hatchling":
-        asked = _asked_by_hatch(table(table(tool.get("hatch")).get("build")), "tool.hatch.build", dependencies or ())
+        asked = _asked_by_hatch(table(tool, "hatch", "build"), "tool.hatch.build", dependencies or ())
         return next((f'[{where}] requires "{item}"' for where, item in asked if required_name(item) in MATCHED), "")
     if backend != "maturin":
         return ""
@@ -104,7 +99,7 @@ def _asked_by_hatch(build: Mapping[str, Any], where: str, dependencies: tuple[st
         yield from ((name, item) for item in strings(one.get("dependencies")))
         if one.get("require-runtime-dependencies") is True:
             yield from ((name, item) for item in dependencies)
-    wheel = table(table(build.get("targets")).get("wheel"))
+    wheel = table(build, "targets", "wheel")
     if wheel:
         yield from _asked_by_hatch(wheel, f"{where}.targets.wheel", dependencies)
 

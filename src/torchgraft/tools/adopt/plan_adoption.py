@@ -73,7 +73,7 @@ def plan_adoption(found: Adoptable, *, vendored: tuple[str, ...] = (), force: bo
         found=found,
         build_system=build_system,
         vendored=vendored,
-        settings=table(table(pyproject.get("tool")).get(TABLE)),
+        settings=table(pyproject, "tool", TABLE),
     )
     plan.decide()
     verdict = Advice.ADOPTED if adopted else Advice.OFF if "provide" in plan.edits.settings else Advice.ADOPT

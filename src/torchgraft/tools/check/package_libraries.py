@@ -150,7 +150,7 @@ def _add_recorded(found: FoundLibraries, names: tuple[str, ...], source: Path | 
 
 def _recorded_modules(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the libraries that need torch, as a record names them: relative to the wheel, or to the source tree."""
-    names = strings(table(table(record.get("built")).get("link")).get("modules"))
+    names = strings(table(record, "built", "link").get("modules"))
     return tuple(name for name in names if name.isprintable() and not {"", ".", ".."} & set(name.split("/")))
 
 

@@ -22,7 +22,6 @@ from ...consumer.environment import is_environment
 from ...consumer.ownership import who_may
 from ...consumer.processes import take_python
 from ...errors import ConfigError, Problem
-from ...model.hardware_values import Hardware
 from ...model.observation import FrontEndName, Hook, Python, Snapshot
 from ...model.source_tree import Project, SetupScript
 from ...programs import ask_program, find_programs
@@ -95,17 +94,25 @@ class DoctorLine:
     problem: str = ""
 
 
-def take_checkup(consumer: str | None) -> tuple[Config, Checkup]:
+def take_checkup(told: str | None) -> tuple[Config, Checkup]:
     """Return what a build of a project with CUDA code would find that is started from this shell."""
-    settings, faults = _settings(consumer)
+    settings, faults = _settings(told)
     # Without a CUDA build of torch, too: somebody may wonder why none is taken.
     looking = dataclasses.replace(settings, config=dataclasses.replace(settings.config, cuda=Cuda.REQUIRED))
     script = SetupScript(imports=("torch",), needs_torch=True, torch_sources=2)
     project = Project(folder=str(settings.source), cuda_sources=_CUDA_SOURCES, dependencies=(), setup_script=script)
     snapshot = take_shell_snapshot(looking, project=project, hook=Hook.BUILD_WHEEL)
-    if snapshot.consumer is None or snapshot.consumer.torch is None:
+    consumer = snapshot.consumer
+    if consumer is None or consumer.torch is None:
         # Without a torch, no hook would look at more than processors and memory.
-        snapshot = dataclasses.replace(snapshot, hardware=_take_hardware(settings, snapshot))
+        looking_at = Looking(
+            search_paths=consumer.search_path if consumer else (),
+            prefixes=(consumer.prefix,) if consumer else (),
+            cuda=True,
+            guess=consumer is not None and not consumer.is_named,
+            trusting=who_may(settings.config.trust, settings.source),
+        )
+        snapshot = dataclasses.replace(snapshot, hardware=take_hardware(settings.variables, looking_at))
     return settings.config, Checkup(
         torchgraft=__version__,
         python=take_python(),
@@ -123,18 +130,6 @@ def stray_environments(variables: Mapping[str, str]) -> tuple[tuple[str, str], .
     """Return the variables that name an environment where there is none."""
     named = ((name, variables.get(name, "")) for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
     return tuple((name, path) for name, path in named if path and not is_environment(Path(path)))
-
-
-def _take_hardware(settings: Settings, snapshot: Snapshot) -> Hardware:
-    consumer = snapshot.consumer
-    looking = Looking(
-        search_paths=consumer.search_path if consumer else (),
-        prefixes=(consumer.prefix,) if consumer else (),
-        cuda=True,
-        guess=consumer is not None and not consumer.is_named,
-        trusting=who_may(settings.config.trust, settings.source),
-    )
-    return take_hardware(settings.variables, looking)
 
 
 def _settings(consumer: str | None) -> tuple[Settings, tuple[Problem, ...]]:
