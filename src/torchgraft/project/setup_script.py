@@ -136,6 +136,11 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
     named |= {node.name for node in nodes if isinstance(node, ast.alias)}
     imports = _imports(nodes)
     constants = Constants(tree, nodes)
+    threads = None
+    if any("-t" in string for string in _strings(nodes)):  # few scripts tell nvcc how many
+        from .extension_options import nvcc_threads
+
+        threads = nvcc_threads(nodes, constants.resolve)
     about_torch = _AboutTorch()
     about_torch.visit(tree)
     known = SetupScript(
@@ -146,7 +151,7 @@ def _read(tree: ast.Module, nodes: list[ast.AST]) -> SetupScript:
         needs_version=about_torch.needs_version,
         names_cuda="CUDAExtension" in named,
         names_sycl="SyclExtension" in named,
-        nvcc_threads=_nvcc_threads(nodes, constants),
+        nvcc_threads=threads,
         # torch then adds none of its own (`_get_cuda_arch_flags`)
         names_gencode=any("-gencode" in string for string in _strings(nodes)),
         starts_cmake=starts_cmake(_strings(nodes), imports),
@@ -326,11 +331,3 @@ def _run_paths(nodes: list[ast.AST]) -> str:
     if "runtime_library_dirs" in words:
         return "runtime_library_dirs"
     return "rpath" if any("rpath" in word and not re.fullmatch(_OWN_RUN_PATH, word) for word in words) else ""
-
-
-def _nvcc_threads(nodes: list[ast.AST], constants: Constants) -> int | None:
-    if not any("-t" in string for string in _strings(nodes)):
-        return None
-    from .extension_options import nvcc_threads  # few scripts tell nvcc how many
-
-    return nvcc_threads(nodes, constants.resolve)

@@ -18,8 +18,8 @@ EPILOG = """install it once, into an existing folder:
 or try it in this shell (bash):
   eval "$(torchgraft completion bash)"
 """
-_FILES = frozenset({"FILE"})
-_PATHS = frozenset({"PATH", "FOLDER", "PATH|SDIST|REQUIREMENT", "FILE|PATH"})
+# What stands for a path in --help.
+_FILES = frozenset({"FILE", "PATH", "FOLDER", "PATH|SDIST|REQUIREMENT", "FILE|PATH"})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,28 +39,22 @@ def completion_text(shell: str) -> str:
     import shtab
 
     parser = command_parser()
-    _mark_paths(parser)
-    _shorten_descriptions(parser)
+    _prepare(parser)
     return str(shtab.complete(parser, shell=shell, root_prefix=f"_{PROGRAM}")) + "\n"
 
 
-def _shorten_descriptions(parser: argparse.ArgumentParser) -> None:
-    """Have each command described by its line in --help: zsh and fish show the description, in one line."""
-    for action in parser._actions:  # noqa: SLF001 - as below
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            for listed in action._get_subactions():  # noqa: SLF001 - the only place where argparse keeps them
-                below = action.choices[listed.dest]
-                below.description = listed.help
-                _shorten_descriptions(below)
+def _prepare(parser: argparse.ArgumentParser) -> None:
+    """Say of every argument that is a path that it is one, and have each command described by its line in --help.
 
-
-def _mark_paths(parser: argparse.ArgumentParser) -> None:
-    """Say of every argument that is a path that it is one; metavars tell."""
+    zsh and fish show the description, in one line.
+    """
     import shtab
 
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to list arguments
-        for below in action.choices.values() if isinstance(action.choices, dict) else ():
-            _mark_paths(below)
-        if isinstance(action.metavar, str) and action.metavar in _FILES | _PATHS:
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for listed in action._get_subactions():  # noqa: SLF001 - the only place where argparse keeps them
+                action.choices[listed.dest].description = listed.help
+                _prepare(action.choices[listed.dest])
+        elif isinstance(action.metavar, str) and action.metavar in _FILES:
             # An interpreter, a wheel and an sdist are files: folders alone would not do for PATH.
             action.complete = shtab.FILE  # type: ignore[attr-defined]  # that is how shtab is told

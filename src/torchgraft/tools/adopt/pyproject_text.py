@@ -156,7 +156,7 @@ def _drafts(old: str, edits: Edits) -> Iterator[str]:
         ways = itertools.product(_Array, (True, False))
         changes = [functools.partial(_with_table, old, edits, array=array, together=both) for array, both in ways]
     else:
-        changes = [functools.partial(change, old, edits) for change in (_with_table_on_top, _with_table_below)]
+        changes = [lambda: _with_table_on_top(old, edits), lambda: f"{_ended(old)}\n{_table_text(edits)}"]
     for change in changes:
         try:
             middle = change()
@@ -179,20 +179,14 @@ def _table_span(text: str, *path: str) -> tuple[int, int]:
 
     What looks like a header may stand in a string. It is one if the text before it is TOML by itself.
     """
+    header: dict[str, Any] = functools.reduce(lambda below, name: {name: below}, reversed(path), {})
     starts = [match.start() for match in re.finditer(r"^[ \t]*\[", text, re.MULTILINE)]
     for index, start in enumerate(starts):
         line = text[start:].partition("\n")[0].rstrip("\r")
-        if _is_header(line, path) and _tables(text[:start]) is not None:
+        if _tables(line) == header and _tables(text[:start]) is not None:
             end = next((end for end in starts[index + 1 :] if _tables(text[:end]) is not None), len(text))
             return start, end
     return 0, len(text)
-
-
-def _is_header(line: str, path: tuple[str, ...]) -> bool:
-    nested: dict[str, Any] = {}
-    for name in reversed(path):
-        nested = {name: nested}
-    return _tables(line) == nested
 
 
 def _tables(text: str) -> Mapping[str, Any] | None:
@@ -283,10 +277,6 @@ def _with_table_on_top(text: str, edits: Edits) -> str:
     if head:
         return f"{head}\n{_table_text(edits)}{rest}"
     return f"{_table_text(edits)}\n{rest}" if rest.strip() else _table_text(edits) + rest
-
-
-def _with_table_below(text: str, edits: Edits) -> str:
-    return f"{_ended(text)}\n{_table_text(edits)}"
 
 
 def _with_settings(text: str, edits: Edits) -> str:

@@ -21,6 +21,7 @@ from ...model.observation import Consumer, FrontEndName, Hook, Rule, Snapshot, W
 from ...model.torch_values import Origin, Torch
 from ...settings.config import Config
 from ...untrusted import numbers_in, parse_version
+from ..cache.cache_folder import CacheState
 from ..front_end_settings import setting_text
 from .take_checkup import Checkup, DoctorLine, FrontEndProgram, Health
 
@@ -44,13 +45,13 @@ def plan_findings(config: Config, checkup: Checkup) -> tuple[DoctorLine, ...]:
     # What get_requires_for_build_wheel would say, and what compiling would meet.
     asked = plan_build(config, dataclasses.replace(checkup.snapshot, hook=Hook.GET_REQUIRES_FOR_BUILD_WHEEL))
     built = plan_build(config, checkup.snapshot)
-    findings = (
-        *_about_calls(checkup),
-        *_about_consumer(checkup, asked),
-        *_about_torch(checkup.snapshot, asked),
-        *_about_compiling(checkup, asked, built),
-        *_about_cache(checkup),
-    )
+    findings = [*_about_calls(checkup), *_about_consumer(checkup, asked), *_about_torch(checkup.snapshot, asked)]
+    findings += _about_driver(checkup, asked.torch)
+    if hardware := checkup.snapshot.hardware:
+        findings.append(_about_gpus(hardware, checkup.snapshot.consumer, asked.torch))
+        findings += [*_about_toolkit(hardware, asked, built), *_about_compilers(hardware, built)]
+        findings.append(_about_jobs(hardware, asked, built))
+    findings.append(_about_cache(checkup.cache))
     return tuple(dataclasses.replace(f, fixes=tuple(_fix_here(fix, checkup) for fix in f.fixes)) for f in findings)
 
 
@@ -145,23 +146,11 @@ def _lacking(problem: Problem, consumer: Consumer | None) -> DoctorLine:
     return _problem("torch", f"{said}: {found}" if found else said, *fixes, code=problem.code)
 
 
-def _about_cache(checkup: Checkup) -> Iterator[DoctorLine]:
-    cache = checkup.cache
+def _about_cache(cache: CacheState) -> DoctorLine:
     if cache.fault:
         text = f"{cache.folder} cannot be used: {cache.fault}"
-        yield _problem("cache", text, *cache.fixes, code="cache-unusable")
-    else:
-        yield _ok("cache", cache.folder if cache.exists else f"{cache.folder}, which the first build makes")
-
-
-def _about_compiling(checkup: Checkup, asked: Plan, built: Plan) -> Iterator[DoctorLine]:
-    hardware = checkup.snapshot.hardware
-    yield from _about_driver(checkup, asked.torch)
-    if hardware is not None:
-        yield _about_gpus(hardware, checkup.snapshot.consumer, asked.torch)
-        yield from _about_toolkit(hardware, asked, built)
-        yield from _about_compilers(hardware, built)
-        yield _about_jobs(hardware, asked, built)
+        return _problem("cache", text, *cache.fixes, code="cache-unusable")
+    return _ok("cache", cache.folder if cache.exists else f"{cache.folder}, which the first build makes")
 
 
 def _about_driver(checkup: Checkup, torch: Torch | None) -> Iterator[DoctorLine]:
