@@ -37,7 +37,7 @@ def find_torch_search(folder: Path, said: Iterable[str] = ()) -> str:
 
     :param said: what the project tells CMake: which folder is its source tree, and which options are on
     """
-    files = dict(_files(folder))
+    files = dict(itertools.islice(_files(folder), _MOST_FILES))
     meson = [name for name in sorted(files) if name.rpartition("/")[2] == _MESON]
     if _MESON in files:
         return next((name for name in meson if _MESON_LOOKS.search(read_text(files[name], LARGEST_SCRIPT_BYTES))), "")
@@ -47,16 +47,12 @@ def find_torch_search(folder: Path, said: Iterable[str] = ()) -> str:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    count = 0
     for parent, folders, names in walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in NOT_SOURCES)
         for name in sorted(names):
             if name in {_LISTS, _MESON} or name.endswith(".cmake"):
                 path = Path(parent) / name
-                count += 1
                 yield path.relative_to(folder).as_posix(), path
-        if count > _MOST_FILES:
-            return
 
 
 def _followed(starts: Iterable[str], files: Mapping[str, Path], words: set[str]) -> str:

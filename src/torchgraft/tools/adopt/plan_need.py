@@ -15,7 +15,7 @@ from packaging.version import Version
 from ...model.torch_values import required_name, requirement_of
 from ...settings.vocabulary import PACKAGES, words_of
 from ...settings.vocabulary_words import VOCABULARY
-from .adoption import Adoptable, Import
+from .adoption import Adoptable, Import, Script
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -30,25 +30,13 @@ _FEW = 2
 
 def torch_evidence(found: Adoptable, build_system: Mapping[str, Any]) -> list[str]:
     """Return what shows that the build uses torch, the best first."""
-    shown = [
-        f'[build-system] requires "{item}"'
-        for item in build_system.get("requires", ())
-        if required_name(item) in MATCHED
-    ]
-    shown += [f'setup_requires has "{item}"' for item in found.setup_requires if required_name(item) in MATCHED]
-    script = found.script
-    if script is not None:
-        imports = [
-            item for item in script.imports if top_name(item) in MATCHED and not _is_of_run_time(item, found.name)
-        ]
-        shown += [
-            f"{item.where} imports {top_name(item)}"
-            for item in sorted(imports, key=lambda i: (i.guarded, i.own, i.late))
-        ]
-        shown += script.questions
-    if found.finds_torch:
-        shown.append(found.finds_torch)
-    return shown
+    stated = {"[build-system] requires": build_system.get("requires", ()), "setup_requires has": found.setup_requires}
+    shown = [f'{says} "{item}"' for says, items in stated.items() for item in items if required_name(item) in MATCHED]
+    script = found.script or Script()
+    imports = [item for item in script.imports if top_name(item) in MATCHED and not _is_of_run_time(item, found.name)]
+    imports.sort(key=lambda item: (item.guarded, item.own, item.late))
+    shown += [f"{item.where} imports {top_name(item)}" for item in imports]
+    return [*shown, *script.questions, *filter(None, [found.finds_torch])]
 
 
 def _is_of_run_time(item: Import, name: str | None) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -76,7 +76,8 @@ def find_stale_lines(folder: Path, variables: Mapping[str, str], name: str | Non
     :param name: of its distribution, if it is known: what is about others is not stale
     """
     own = canonicalize_name(name or "")
-    found = {(line.file, line.number): line for file in _files(folder) for line in _stale_in(folder, file, own)}
+    files = islice(_files(folder), _MOST_FILES)
+    found = {(line.file, line.number): line for file in files for line in _stale_in(folder, file, own)}
     for setting in find_front_end_settings(variables, folder):
         names = _normalized(setting.value if "isolation" in setting.name else setting.name.rpartition(".")[2])
         is_of_others = bool(names) and bool(own) and own not in names
@@ -92,17 +93,11 @@ def find_stale_lines(folder: Path, variables: Mapping[str, str], name: str | Non
 
 
 def _files(folder: Path) -> Iterator[str]:
-    count = 0
     for parent, folders, files in walk(folder):
-        kept = (name for name in folders if name not in NOT_SOURCES - {"docs"} and name not in {".git", ".venv"})
-        folders[:] = sorted(kept)
+        folders[:] = sorted(set(folders) - (NOT_SOURCES - {"docs"}) - {".git", ".venv"})
         for name in sorted(files):
-            place = os.path.relpath(Path(parent, name), folder).replace(os.sep, "/")
-            if _READ.fullmatch(place.rpartition("/")[2]) and not _HISTORY.match(name):
-                count += 1
-                yield place
-        if count > _MOST_FILES:
-            return
+            if _READ.fullmatch(name) and not _HISTORY.match(name):
+                yield os.path.relpath(Path(parent, name), folder).replace(os.sep, "/")
 
 
 def _stale_in(folder: Path, file: str, own: str) -> Iterator[StaleLine]:
