@@ -94,8 +94,9 @@ folders of the source tree contain the wrapped backend.""",
             "bad-toml": """\
 `pyproject.toml` is not valid TOML. Most front ends notice that first.""",
             "pyproject-unreadable": """\
-`pyproject.toml` exists, but is not a file, is a broken link, or may not be read by this user. Without it, every
-setting would silently have its default.""",
+`pyproject.toml`, or another file that `torchgraft adopt` or `vendor` would change, exists, but is not a file, is a
+broken link, is larger than 20 MB, or may not be read by this user. Without it, every setting would silently have its
+default.""",
             "static-dependencies": """\
 `runtime-torch` adds a requirement on torch to the package's dependencies, but `[project]` says that there are no
 other dependencies than those listed.

@@ -23,7 +23,7 @@ else:
 if TYPE_CHECKING:
     import ast
 
-_LARGEST_TOML_BYTES = 20_000_000  # the lock of a large workspace has five
+LARGEST_TOML_BYTES = 20_000_000  # the lock of a large workspace has five
 
 _MOST_BOUNDS = 100
 
@@ -43,7 +43,7 @@ def load_toml(text: str) -> Mapping[str, Any]:
 
 def read_toml(path: Path) -> Mapping[str, Any]:
     """Return what stands in a TOML file; raise UnreadableError if it cannot be read, or does not parse."""
-    return parse_toml(read_whole(path, _LARGEST_TOML_BYTES))
+    return parse_toml(read_whole(path, LARGEST_TOML_BYTES))
 
 
 def find_toml(path: Path) -> Mapping[str, Any]:

@@ -14,13 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import ConfigError, Problem
-from ..files import find_text, real
-from ..untrusted import is_json_table, load_toml, table
+from ..files import UnreadableError, read_whole, real
+from ..untrusted import LARGEST_TOML_BYTES, is_json_table, load_toml, table
 from ..values import dataclass
 from .config import TABLE, VARIABLE_PREFIX, Config, RuntimeTorch, Setting, Source, place_of, settings, spelling_of
 from .kinds import VARIABLES, TableProblem, ValueProblem
-
-_LARGEST_PYPROJECT_BYTES = 2_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,23 +101,28 @@ def split_config_settings(
 
 def read_pyproject(folder: Path) -> Mapping[str, Any]:
     """Return the tables of pyproject.toml, none without one; raise ConfigError if it is unreadable, or no TOML."""
-    path = folder / "pyproject.toml"
-    if os.path.lexists(path) and not (path.is_file() and os.access(path, os.R_OK)):
-        raise ConfigError.of(
-            code="pyproject-unreadable",
-            headline="pyproject.toml is there and cannot be read",
-            path=str(path),
-            why="the build would quietly use the default of every setting",
-            fixes=("make it a file that this user may read",),
-        )
-    text = find_text(path, _LARGEST_PYPROJECT_BYTES)
-    return {} if text is None else parse_pyproject(text)
+    return parse_pyproject(read_exact_text(folder / "pyproject.toml") or "")
+
+
+def read_exact_text(path: Path) -> str | None:
+    """Return a text with its own line ends and byte order mark, None without it; raise ConfigError if it is none."""
+    try:
+        return read_whole(path, LARGEST_TOML_BYTES).decode("utf-8")
+    except UnreadableError as error:
+        if not os.path.lexists(path):
+            return None
+        code, said = "pyproject-unreadable", f"it {error}"
+    except ValueError:
+        code, said = "bad-toml", "it is not UTF-8"
+    headline, why = f"{path.name} is there and cannot be used", "what it says would quietly not count"
+    fixes = ("make it a file in UTF-8 that this user may read",)
+    raise ConfigError.of(code=code, headline=headline, path=str(path), found=said, why=why, fixes=fixes)
 
 
 def parse_pyproject(text: str) -> Mapping[str, Any]:
     """Return the tables of a pyproject.toml; raise ConfigError if it is no TOML."""
     try:
-        return load_toml(text)
+        return load_toml(text.removeprefix("\ufeff"))
     except ValueError as error:
         raise ConfigError.of(
             code="bad-toml",

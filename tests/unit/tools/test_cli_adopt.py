@@ -186,12 +186,26 @@ def test_output_is_for_sdists(project: Path, tmp_path: Path, capsys: pytest.Capt
     assert "error[bad-argument]" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions")
-def test_a_file_that_cannot_be_written(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (project / "pyproject.toml").unlink()
-    (project / "pyproject.toml").symlink_to(project / "none" / "x")
-    assert main(["adopt", str(project), "--write"]) == 1
-    assert "error[not-written]" in capsys.readouterr().err
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with names")
+@pytest.mark.parametrize("kind", ["a dangling link", "a folder", "a pipe", "a device", "a loop", "40 GB", "no UTF-8"])
+def test_a_pyproject_that_is_no_file_of_text(project: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    place = project / "pyproject.toml"
+    place.unlink()
+    links = {"a dangling link": "no/where", "a device": "/dev/zero", "a loop": place.name}
+    if kind in links:
+        place.symlink_to(links[kind])
+    elif kind == "a folder":
+        place.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(place)
+    else:
+        place.write_bytes(b"name = '\xff'\n")
+        os.truncate(place, 40_000_000_000 if kind == "40 GB" else place.stat().st_size)
+    for command in (["adopt", "--write"], ["plan"], ["vendor"]):
+        assert main([*command, str(project)]) == 2
+        said = capsys.readouterr().err
+        assert "pyproject.toml is there and cannot be used" in said
+        assert ("error[bad-toml]" in said) is (kind == "no UTF-8")
 
 
 def test_a_missing_extra_is_one_line(

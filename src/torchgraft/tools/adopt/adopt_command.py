@@ -19,11 +19,12 @@ from ...errors import problems_text, quoted
 from ...files import is_file
 from ...programs import find_programs
 from ...redaction import redacted_json, without_secrets
+from ...settings.sources import read_exact_text
 from ..front_end_settings import find_front_end_settings, setting_text
 from ..shared_options import bad_argument, folder_argument, refuse_no_project, require_extra
 from ..terminal import diff_text
 from .adopt_dependencies import DependencyPlan, find_lock, plan_all, plan_json, plan_report, plan_undo, write
-from .adoptable import ADOPTABLE_FILES, read_adoptable, read_exact_text
+from .adoptable import ADOPTABLE_FILES, read_adoptable
 from .adoption import Adoptable, Adoption, Advice, adoption_text
 from .find_sdists import Scope, Search
 from .plan_adoption import plan_adoption

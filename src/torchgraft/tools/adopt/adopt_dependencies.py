@@ -18,10 +18,9 @@ from ...errors import quoted
 from ...files import digest_of, is_file
 from ...programs import find_programs, take_answer
 from ...redaction import redacted_json
-from ...settings.sources import read_pyproject
+from ...settings.sources import read_exact_text, read_pyproject
 from ..front_end_settings import find_front_end_settings, setting_text
 from ..terminal import diff_text
-from .adoptable import read_exact_text
 from .adopted_folder import CONSTRAINTS, AdoptedSdist, is_intact, read_adopted
 from .adoption import Advice, adoption_text
 from .find_sdists import LookedAt, Scope, Search

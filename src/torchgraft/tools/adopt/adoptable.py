@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from ...errors import ConfigError
 from ...files import find_text, read_text, walk
 from ...hook.delegate_problems import PROVIDERS
 from ...project.cmake import find_torch_search
@@ -25,7 +24,7 @@ from ...project.setup_script import (
     parse_script,
     starts_cmake,
 )
-from ...settings.sources import parse_pyproject
+from ...settings.sources import parse_pyproject, read_exact_text
 from ...untrusted import bindings_in
 from .adoption import Adoptable, Import, Script
 from .backend_scripts import asked_in_tables, hook_modules, script_file, version_attribute
@@ -47,7 +46,7 @@ def read_adoptable(folder: Path) -> Adoptable:
     :raises ConfigError: if pyproject.toml is no TOML
     """
     text = read_exact_text(folder / "pyproject.toml")
-    pyproject = {} if text is None else parse_pyproject(text.removeprefix("\ufeff"))
+    pyproject = parse_pyproject(text or "")
     project = read_project(folder, pyproject)
     file = script_file(pyproject)
     source = find_text(folder / file, LARGEST_SCRIPT_BYTES) if file else None
@@ -153,24 +152,6 @@ def _missing_source(folder: Path, texts: Iterable[str]) -> str:
     # One of several patterns may well find nothing.
     nothing = not any(found.values())
     return next((text for text in named if not found[text] and (nothing or "*" not in text)), "")
-
-
-def read_exact_text(path: Path) -> str | None:
-    """Return the text of a file with its own line ends and byte order mark; None where there is no such file.
-
-    :raises ConfigError: if it is not UTF-8, which TOML has to be
-    """
-    try:
-        return path.read_bytes().decode("utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValueError:
-        raise ConfigError.of(
-            code="bad-toml",
-            headline=f"{path.name} is not UTF-8",
-            why="bytes that cannot be read cannot be kept as they are",
-            fixes=("save it as UTF-8",),
-        ) from None
 
 
 class OwnTree:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from ...files import is_file
 from ...model.observation import FrontEndName
-from ...settings.sources import read_pyproject
+from ...settings.sources import read_exact_text, read_pyproject
 from ...values import dataclass
 from ...wanted.tool_tables import tool_table
-from .adoptable import read_exact_text
 from .adopted_folder import CONSTRAINTS, AdoptedSdist, adopted_text, is_adopted_text, read_adopted
 from .find_sdists import Scope, read_nested
 from .plan_front_ends import (

@@ -8,8 +8,8 @@ import json
 from ...codec import to_json
 from ...errors import ConfigError, Problem, quoted
 from ...redaction import redacted_json, without_secrets
-from ...settings.sources import read_pyproject
-from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable, read_exact_text
+from ...settings.sources import read_exact_text, read_pyproject
+from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable
 from ..adopt.adoption import IN_TREE, Adoptable, adoption_text
 from ..adopt.plan_adoption import plan_adoption
 from ..adopt.sdist import write_project_file
