@@ -81,6 +81,7 @@ def _caller(
 ) -> pyproject_hooks.BuildBackendHookCaller:
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "TORCHGRAFT_"))}
     variables |= {"TORCHGRAFT_CACHE_DIR": str(source.parents[1] / "cache"), **tree.variables}
+    variables["PYTHONHASHSEED"] = "0"  # meson-python writes a set down, in the order that it has in that process
     # Backends look for their programs there, as in an environment that a front end has made.
     variables["PATH"] = os.pathsep.join([str(Path(python).parent), variables.get("PATH", "")])
     if variant:
@@ -113,9 +114,11 @@ def differences(theirs: Facts, ours: Facts) -> list[str]:
     """Return what differs, but for torchgraft's own files and what the hooks print.
 
     Where a backend has no hook for metadata, what counts in its stead is what a front end looks at: the METADATA of the
-    wheel that it builds then (PEP 517).
+    wheel that it builds then (PEP 517). Where it fails to make metadata, those that files say are no difference: it
+    builds no wheel for them either.
     """
     found = []
+    failing = tuple(hook for hook in HOOKS_OF_METADATA if f"{hook} fails" in theirs)
     lacking = tuple(f"{hook}: " for hook in HOOKS_OF_METADATA if f"{hook}: {OF_A_WHEEL}" in theirs)
     for name in sorted({*theirs, *ours}):
         left, right = theirs.get(name, "(nothing)"), ours.get(name, "(nothing)")
@@ -124,6 +127,7 @@ def differences(theirs: Facts, ours: Facts) -> list[str]:
         # setup.py is not run for requirements and metadata that files say, so that an .egg-info is made later, or not.
         # CMake's answers have the time in their names, and what Meson and ninja note of their runs is as it happens.
         is_litter = name.startswith("left: ") and any(part in name for part in LITTER)
+        is_litter |= name.startswith(failing)
         is_litter |= bool(lacking) and name.startswith(lacking) and not name.endswith(".dist-info/METADATA")
         if left != right and not is_litter and not name.startswith("output of ") and not name.endswith(OURS):
             found.append(f"{name}\n    theirs: {str(left)[:400]}\n    ours:   {str(right)[:400]}")

@@ -216,7 +216,7 @@ def _difference(one: object, other: object) -> str:
 def _check_files(archive: zipfile.ZipFile, info: str) -> None:
     """Compare every file with RECORD."""
     try:
-        rows = read_file_list(archive, info)
+        rows = {row.path: row for row in read_file_list(archive, info)}
     except ValueError as error:
         raise UnfitError(f"its RECORD is wrong: {error}") from None
     for member in archive.infolist():

@@ -22,7 +22,7 @@ import tarfile
 import time
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
@@ -149,33 +149,33 @@ def _rewrite(old: zipfile.ZipFile, new: zipfile.ZipFile, changes: WheelChanges) 
     record = f"{info}/RECORD"
     like = old.getinfo(record)
     rows = _rows(old, info)
+    written = {}
     for member in old.infolist():
         name = changes.moved.get(member.filename, member.filename)
-        row = rows.pop(member.filename, None)
         if name in changes.added or member.filename in (record, *signatures(info)):
             continue
         if member.filename in changes.replaced:
-            row = ListedFile("", *_put(new, changes.replaced[member.filename], _as(member, name)))
+            written[name] = ListedFile(name, *_put(new, changes.replaced[member.filename], _as(member, name)))
         else:
             _copy_member(old, new, member, _as(member, name))
-        if row is not None:
-            rows[name] = row._replace(path=name)
+    moved = (row._replace(path=changes.moved.get(row.path, row.path)) for row in rows)
+    rows = [written.get(row.path, row) for row in moved]
     like.filename = changes.moved.get(record, record)
     _finish(new, rows, changes.added, like)
 
 
-def read_file_list(archive: zipfile.ZipFile, info: str) -> dict[str, ListedFile]:
-    """Return the rows of a wheel's RECORD by the names of the files; raise ValueError if it is too large, or none."""
+def read_file_list(archive: zipfile.ZipFile, info: str) -> list[ListedFile]:
+    """Return the rows of a wheel's RECORD; raise ValueError if it is too large, or none."""
     member = archive.getinfo(f"{info}/RECORD")
     if member.file_size > LARGEST_LIST_BYTES:
         raise ValueError("its RECORD is too large")
-    return {row.path: row for row in parse_file_list(archive.read(member))}
+    return parse_file_list(archive.read(member))
 
 
-def _rows(archive: zipfile.ZipFile, info: str) -> dict[str, ListedFile]:
-    """Return the rows of RECORD without its own and those of its signatures."""
+def _rows(archive: zipfile.ZipFile, info: str) -> list[ListedFile]:
+    """Return the rows of RECORD without its own and those of its signatures; two where meson packs a file twice."""
     left_out = (f"{info}/RECORD", *signatures(info))
-    return {name: row for name, row in read_file_list(archive, info).items() if name not in left_out}
+    return [row for row in read_file_list(archive, info) if row.path not in left_out]
 
 
 def signatures(info: str) -> tuple[str, ...]:
@@ -184,14 +184,16 @@ def signatures(info: str) -> tuple[str, ...]:
 
 
 def _finish(
-    archive: zipfile.ZipFile, rows: dict[str, ListedFile], added: Mapping[str, bytes], like: zipfile.ZipInfo
+    archive: zipfile.ZipFile, rows: Iterable[ListedFile], added: Mapping[str, bytes], like: zipfile.ZipInfo
 ) -> None:
     """Write what is added, and RECORD."""
+    written = {}
     for name, content in sorted(added.items()):
         archive.writestr(_member(name, like), content)
-        rows[name] = ListedFile(name, _text(hashlib.sha256(content).digest()), str(len(content)))
+        written[name] = ListedFile(name, _text(hashlib.sha256(content).digest()), str(len(content)))
+    kept = [written.pop(row.path, row) for row in rows if row.path in written or row.path not in added]
     buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\n").writerows([*rows.values(), (like.filename, "", "")])
+    csv.writer(buffer, lineterminator="\n").writerows([*kept, *written.values(), (like.filename, "", "")])
     record = _member(like.filename, like)
     record.external_attr = _as(like, like.filename).external_attr
     archive.writestr(record, buffer.getvalue().encode("utf-8"))

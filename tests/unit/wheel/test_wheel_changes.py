@@ -109,6 +109,23 @@ def test_a_file_is_added(tmp_path: Path, *, record_last: bool, streamed: bool) -
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("moved", [{}, {"ext/_c.so": "ext/_d.so"}])
+def test_what_is_there_twice_is_listed_twice(tmp_path: Path, moved: dict[str, str]) -> None:
+    path = make_wheel(tmp_path, record_last=False)
+    draft = tmp_path / "draft"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(draft, "w") as new:
+        rows = old.read(f"{INFO}/RECORD").splitlines(keepends=True)
+        for name in old.namelist():
+            new.writestr(name, old.read(name) if name != f"{INFO}/RECORD" else b"".join([*rows[:2], *rows[1:]]))
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            new.writestr("ext/_c.so", MODULE)
+    rewrite_wheel(draft.rename(path), WheelChanges(added=ADDED, moved=moved))
+    with zipfile.ZipFile(path) as archive:
+        listed = [line.partition(b",")[0].decode() for line in archive.read(f"{INFO}/RECORD").splitlines()]
+        assert sorted(listed) == sorted(archive.namelist())
+        assert listed.count(moved.get("ext/_c.so", "ext/_c.so")) == 2
+
+
 @pytest.mark.parametrize("mark", ["\u2028", "\x85", "\x0b", "\x1c", "\n", ', "'])
 def test_a_file_may_have_any_name(tmp_path: Path, mark: str) -> None:
     name = f"ext/a{mark}b.txt"
