@@ -161,10 +161,12 @@ def _who(path: str, facts: os.stat_result | None, ours: frozenset[int], *, is_wa
         return ""
     if facts.st_mode & stat.S_IWOTH:
         return Exposure.EVERYBODY
+    if not facts.st_mode & stat.S_IWGRP:
+        return ""
     # With an access list, these bits say what its entries may have at most.
-    if facts.st_mode & stat.S_IWGRP and (not _is_own_group(facts.st_gid) or _has_access_list(path)):
-        return f"group {_group_name(facts.st_gid)}"
-    return ""
+    if _has_access_list(path):
+        return "users named in access lists"
+    return "" if _is_own_group(facts.st_gid) else f"group {_group_name(facts.st_gid)}"
 
 
 def _has_access_list(path: str) -> bool:

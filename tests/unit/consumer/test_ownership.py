@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
 from pathlib import Path
 
@@ -34,6 +35,23 @@ def test_a_folder_on_the_way(tmp_path: Path, mode: int, expected: str | None) ->
     (tmp_path / "way" / "site").mkdir(parents=True)
     (tmp_path / "way").chmod(mode)
     assert exposed(tmp_path / "way" / "site").get(str(tmp_path / "way")) == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux keeps access lists in this attribute")
+@pytest.mark.parametrize("allowed", [4, 6])
+def test_an_access_list(tmp_path: Path, allowed: int) -> None:
+    file = tmp_path / "torch.py"
+    file.touch()
+    # As `setfacl -m u:4242:r` and `u:4242:rw` make it: tag, rights and id of owner, user, group, mask, others.
+    entries = (
+        (1, 6, 0xFFFFFFFF),
+        (2, allowed, OTHER),
+        (4, 4, 0xFFFFFFFF),
+        (16, allowed, 0xFFFFFFFF),
+        (32, 4, 0xFFFFFFFF),
+    )
+    os.setxattr(file, "system.posix_acl_access", b"\2\0\0\0" + b"".join(struct.pack("<HHI", *one) for one in entries))
+    assert exposed(file).get(str(file)) == ("users named in access lists" if allowed == 6 else None)
 
 
 def test_what_is_below_that_is_not_deep_first(tmp_path: Path) -> None:
