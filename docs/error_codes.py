@@ -244,8 +244,8 @@ lock. `matrix --build` makes one of the project: the message shows what uv said.
 `matrix --build` makes environments and wheels with uv, which is not on `PATH`.""",
             "machine-refuses": """\
 The system refused something that torchgraft tried to do; the message has the system's own words. Examples: a folder
-that you may not enter, no folder for temporary files, a limit on open files, processes or memory, or a package that
-torchgraft requires and that is not installed.""",
+that you may not enter, no folder for temporary files, a limit on open files, on their size, on processes or memory,
+which compilers may reach, too, or a package that torchgraft requires and that is not installed.""",
             "no-working-folder": """\
 The folder in which you started the command has been deleted, or replaced by a new one with the same name. Change to
 one that exists.""",

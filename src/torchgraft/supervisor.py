@@ -36,9 +36,11 @@ def supervise(descriptors: list[int], command: list[str]) -> int:
         # nohup ignores SIGHUP.
         if number is signal.SIGCHLD or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
-    child = os.posix_spawnp(
-        command[0], command, os.environ, setpgroup=0, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD]
-    )
+    ours = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD]
+    try:
+        child = os.posix_spawnp(command[0], command, os.environ, setpgroup=0, setsigdef=ours)
+    except OSError as error:
+        sys.exit(f"{command[0]} cannot be started: {error.strerror}")
     poll = select.poll()
     for descriptor in (descriptors[0], woken):
         poll.register(descriptor, select.POLLIN)

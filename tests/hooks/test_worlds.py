@@ -51,7 +51,7 @@ def test_folders(make_project: Any, consumer: Path, tmp_path: Path, variable: st
     [
         ("RLIMIT_NOFILE", 8, "machine-refuses"),
         ("RLIMIT_FSIZE", 0, "delegate-failed"),
-        ("RLIMIT_FSIZE", 1000, "delegate-failed"),
+        ("RLIMIT_FSIZE", 1000, "machine-refuses"),
         ("RLIMIT_AS", 48 << 20, "machine-refuses"),
     ],
 )

@@ -133,6 +133,16 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         "object files and the temporary folder need gigabytes",
         "export TMPDIR=FOLDER   (one with space)",
     ),
+    _row(
+        "machine-refuses",
+        r"Resource temporarily unavailable|can't start new thread|Too many open files|File too large|"
+        r"File size limit exceeded",
+        "a limit of this shell stops the build",
+        "the system starts no more processes, opens no more files, or lets none grow",
+        "ulimit -u 4096   (or end what else of this user runs here)",
+        "ulimit -n 4096   (where it is about open files)",
+        "ulimit -f unlimited   (where a file is too large)",
+    ),
     CUDA_HOME_UNSET,
     _row(
         "wrong-nvcc",
@@ -167,7 +177,8 @@ def diagnose(lines: Iterable[str], *, install: str = "pip install") -> tuple[Pro
 # A word of each pattern: most lines have none, and builds print millions.
 _MAY_TELL = re.compile(
     rb"[Ee]rror|Exception: |\bld(?:\.\w+)?: |Killed|137|signal|memory|bad_alloc|unsupported|No supported|"
-    rb"maximum required|ptxas|nv/target|No such file|not found|is less than the minimum|No space left|mismatches"
+    rb"maximum required|ptxas|nv/target|No such file|not found|is less than the minimum|No space left|mismatches|"
+    rb"Resource temp|new thread|Too many|too large|File size"
 )
 _RAISED = re.compile(rb"[A-Za-z_][\w.]*(?::\s|\s*$)")
 _FRAME = re.compile(rb' *File "([^"]+)", line \d')

@@ -59,7 +59,7 @@ def read_torch(search_path: tuple[str, ...]) -> TorchReading:
         return TorchReading(torch=_read(place) if place else None)
     except _TorchFaultError as fault:
         return TorchReading(fault=str(fault))
-    except (OSError, ValueError, RecursionError, MemoryError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return TorchReading(fault=f"torch cannot be read: {error}")
 
 

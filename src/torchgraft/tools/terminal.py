@@ -8,12 +8,13 @@ from __future__ import annotations
 import difflib
 import enum
 import os
+import re
 import shutil
 import sys
 import textwrap
 from typing import TextIO
 
-from ..errors import shown
+from ..errors import printable_text, shown
 from ..redaction import without_secrets
 
 _NARROWEST, _WIDEST = 60, 110
@@ -69,7 +70,7 @@ _COLOURS = {"+": Colour.GREEN, "-": Colour.RED, "@": Colour.BOLD}
 def diff_text(before: str | None, after: str, name: str) -> str:
     """Return a unified diff, which patch and git understand; in colour on a terminal, unless NO_COLOR is set.
 
-    Line ends are shown as they are, so that a file keeps them; secrets are not.
+    Line ends are shown as they are, so that a file keeps them; secrets are not, nor on a terminal what it would obey.
     """
     old = "/dev/null" if before is None else f"a/{name}"
     lines = list(
@@ -86,5 +87,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _coloured(line: str) -> str:
+    if sys.stdout.isatty():
+        line = re.sub(r"[^\t\r\n]+|\r(?!\n)", lambda part: printable_text(part[0]), line)
     colour = None if line.startswith(("+++", "---")) else _COLOURS.get(line[0])
     return f"{painted(line[:-1], colour)}\n" if colour else line

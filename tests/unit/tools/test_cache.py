@@ -209,7 +209,8 @@ def test_locks_and_drafts_of_builds_that_ended(age_s: float, removed: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("age_s", "text"), [(0, "just now"), (61, "1 minute ago"), (7200, "2 hours ago"), (DAY_S, "1 day ago")]
+    ("age_s", "text"),
+    [(-9e9, "just now"), (0, "just now"), (61, "1 minute ago"), (7200, "2 hours ago"), (DAY_S, "1 day ago")],
 )
 def test_ages(age_s: float, text: str) -> None:
     assert age_text(age_s) == text

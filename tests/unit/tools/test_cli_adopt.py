@@ -263,6 +263,7 @@ def test_colours_on_a_terminal_alone(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert ("\x1b[32m+b\x1b[0m\n" in diff_text("a\n", "b\n", "x")) is wanted
+    assert "+\t\\x1b]0;b\\u202e" in diff_text("a\n", "\t\x1b]0;b\u202e\r\n", "x")  # what a terminal would obey
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
     assert "\x1b" not in diff_text("a\n", "b\n", "x")
 

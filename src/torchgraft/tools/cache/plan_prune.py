@@ -42,10 +42,10 @@ def plan_pruning(
 
 
 def age_text(age_s: float) -> str:
-    """Return how long ago something was, in one unit."""
+    """Return how long ago something was, in one unit; a clock may have been set back since."""
     for unit, length_s in (("day", 86_400), ("hour", 3600), ("minute", 60)):
         count = int(age_s // length_s)
-        if count:
+        if count > 0:
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
     return "just now"
 
