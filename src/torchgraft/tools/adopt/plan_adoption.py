@@ -78,9 +78,7 @@ def plan_adoption(found: Adoptable, *, vendored: tuple[str, ...] = (), force: bo
     plan.decide()
     verdict = Advice.ADOPTED if adopted else Advice.OFF if "provide" in plan.edits.settings else Advice.ADOPT
     after = rewrite_pyproject(found.pyproject, plan.edits) if plan.changes else None
-    requires = (
-        plan.requires if after is None else parse_pyproject(after)["build-system"]["requires"]
-    )
+    requires = plan.requires if after is None else parse_pyproject(after)["build-system"]["requires"]
     return Adoption(
         verdict=verdict,
         reason=f'build-backend is "{BACKEND}"' if adopted else evidence[0] if evidence else "as you asked",
