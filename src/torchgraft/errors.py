@@ -54,10 +54,7 @@ class Problem:
 
 
 class TorchgraftError(Exception):
-    """A build that cannot go on, for reasons that are known.
-
-    :param problems: every reason at once, so that nobody mends one thing after another
-    """
+    """A build that cannot go on, for reasons that are known: all at once, so that nobody mends them one by one."""
 
     exit_code = 1
 

@@ -121,10 +121,7 @@ def split_address(text: str) -> SplitResult:
 
 
 def parse_requirement(text: str) -> Requirement:
-    """Return a requirement; packaging weighs each of its bounds against all others: more than a person writes is none.
-
-    :raises InvalidRequirement: if it is none
-    """
+    """Return a requirement, raise InvalidRequirement for none; many bounds take packaging too long, and are none."""
     if text.count(",") > _MOST_BOUNDS:
         raise InvalidRequirement("it has too many bounds")
     return Requirement(text)

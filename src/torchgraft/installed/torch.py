@@ -84,10 +84,7 @@ class _TorchPlace:
 
 
 def _find_place(search_path: tuple[str, ...]) -> _TorchPlace | None:
-    """Return the first torch on a path, None if there is none.
-
-    :raises _TorchFaultError: if there is metadata without a torch, or what is left of one
-    """
+    """Return the first torch on a path, None if there is none; raise _TorchFaultError for what is left of one."""
     candidates = find_installed(search_path).get("torch", ())
     for entry in dict.fromkeys(search_path):
         package = _package_in(Path(entry))
@@ -204,10 +201,7 @@ def _refuse_half(folder: Path, installed: Installed | None, *, has_version: bool
 
 
 def _read_version_file(path: Path) -> Mapping[str, object] | None:
-    """Return the constants of torch/version.py, `__version__` among them; None if there is no such file.
-
-    :raises _TorchFaultError: if it says no version
-    """
+    """Return the constants of torch/version.py, None if there is none; raise _TorchFaultError if it has no version."""
     if not os.path.lexists(path):
         return None
     data = read_start(path, _LARGEST_VERSION_BYTES + 1)

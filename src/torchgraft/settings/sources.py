@@ -136,10 +136,7 @@ def parse_pyproject(text: str) -> Mapping[str, Any]:
 def resolve_config(
     pyproject: Mapping[str, Any], *, variables: Mapping[str, str], arguments: Mapping[str, tuple[str, ...]]
 ) -> Config:
-    """Return the settings from all three sources: -C beats variable beats pyproject.toml.
-
-    :raises ConfigError: with every mistake in every source at once
-    """
+    """Return the settings: -C beats variable beats pyproject.toml; raise ConfigError with every mistake in them."""
     reader = _SettingsReader()
     reader.read_toml(pyproject)
     reader.read_variables(variables)

@@ -181,10 +181,7 @@ class Tables(NamedTuple):
     one_of: tuple[str, ...] = ()
 
     def parse(self, data: object) -> tuple[Any, ...]:
-        """Return the values of an array.
-
-        :raises ValueProblem: with every mistake in all of its tables, where it is an array
-        """
+        """Return the values of an array; raise ValueProblem with every mistake in all of its tables."""
         if self.off is not None and data == self.off:
             return ()
         if not isinstance(data, list):

@@ -19,11 +19,7 @@ _MORE = "torchgraft plan -v   (how this torch was found, and all that is decided
 
 
 def result_text(plan: Plan, *, folder: str, width: int) -> str:
-    """Return what comes of a build, what needs attention, and what the build gets.
-
-    :param folder: the working folder; paths in it are shown as one would type them
-    :param width: of a line; what must not be broken, such as commands and paths, may be longer
-    """
+    """Return what comes of a build, what needs attention, what it gets; paths in `folder` are shown as typed there."""
     blocks = ["\n".join(line for text in _result(plan, folder) for line in wrapped(text, width))]
     blocks += [problems_text(plan.problems)] if plan.problems else []
     notes = [line for text in _attention(plan) for line in wrapped(f"note: {text}", width, "      ")]

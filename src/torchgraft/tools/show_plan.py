@@ -299,10 +299,7 @@ def _walk_item(item: Any, path: str, index: int) -> Iterator[tuple[str, str]]:
 
 
 def _recorded(path: Path) -> Snapshot:
-    """Return a recorded snapshot.
-
-    :raises SnapshotError: if it is none, or cannot be read
-    """
+    """Return a recorded snapshot; raise SnapshotError if it is none, or cannot be read."""
     try:
         # Not of a regular file alone: the output of a command is a pipe.
         with path.open("rb") as file:

@@ -62,10 +62,7 @@ def read_address_sources(file: Path) -> tuple[AddressSource, ...]:
 
 
 def fetch_source(source: AddressSource, folder: Path, fetch: Callable[[str, Path], Path]) -> Path | None:
-    """Return the files of a commit, without submodules, or of an archive or folder; None if it cannot be had.
-
-    :param fetch: downloads a file into a folder
-    """
+    """Return the files of a commit, without submodules, or of an archive or folder; None if it cannot be had."""
     own = Path(local_path(source.url))
     if not source.is_git and own.is_dir():
         return own

@@ -164,10 +164,7 @@ def _next(scope: Scope, plan: DependencyPlan, moved: tuple[str, ...]) -> Iterato
 
 
 def write(plan: DependencyPlan) -> tuple[Path, ...]:
-    """Write all of it, and return what was written.
-
-    :raises ActError: if a file is there that somebody else made, or it cannot be written
-    """
+    """Write all of it, and return what was written; raise ActError if that cannot be, or a file is somebody else's."""
     scope, written = plan.scope, []
     ours = {one.file: one for one in read_adopted(scope.folder)}
     for one in plan.gone:

@@ -41,10 +41,7 @@ _SOURCES = frozenset({".c", ".cc", ".cpp", ".cu", ".cxx"})
 
 
 def read_adoptable(folder: Path) -> Adoptable:
-    """Return all that adopting depends on.
-
-    :raises ConfigError: if pyproject.toml is no TOML
-    """
+    """Return all that adopting depends on; raise ConfigError if pyproject.toml is no TOML."""
     text = read_exact_text(folder / "pyproject.toml")
     pyproject = parse_pyproject(text or "")
     project = read_project(folder, pyproject)

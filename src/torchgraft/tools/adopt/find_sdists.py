@@ -121,10 +121,7 @@ class Search:
         self.notes.extend(self._stated.notes)
 
     def find(self) -> tuple[LookedAt, ...]:
-        """Return all sdists that would be built, each of them read.
-
-        :raises TorchgraftError: if nobody can say which
-        """
+        """Return all sdists that would be built, each of them read; raise TorchgraftError if nobody can say which."""
         scope = self.scope
         self._note_folders()
         if scope.lock is not None and not scope.anew:

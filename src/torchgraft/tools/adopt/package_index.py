@@ -133,10 +133,7 @@ def _fetch_page(url: str, folder: Path) -> str | None:
 
 
 def fetch_file(file: IndexFile, folder: Path, indexes: tuple[str, ...]) -> Path:
-    """Return where a file was written, which has the digest that the index says.
-
-    :param indexes: those whose login counts for it, too
-    """
+    """Return where a file was written, which has the digest that the index says; logins of `indexes` count for it."""
     target, found = _fetch(file.url, folder / file.name, indexes)
     if found != file.sha256:
         target.unlink()

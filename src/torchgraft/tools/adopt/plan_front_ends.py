@@ -322,10 +322,7 @@ def _made(data: Any, *keys: str) -> Any:
 
 
 def next_commands(kind: str, changed: Iterable[str]) -> Iterator[str]:
-    """Yield what is typed next.
-
-    :param changed: packages whose version another one takes the place of
-    """
+    """Yield what is typed next; `changed` are packages whose version another one takes the place of."""
     if kind == "uv":
         upgraded = " ".join(f"-P {name}" for name in changed)
         yield f"uv sync {upgraded}".strip()

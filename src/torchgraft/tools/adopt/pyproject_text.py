@@ -197,10 +197,7 @@ def _tables(text: str) -> Mapping[str, Any] | None:
 
 
 def _document(text: str) -> Any:
-    """Return a document of tomlkit that gives back the very text.
-
-    :raises ValueError: if tomlkit cannot do that
-    """
+    """Return a document of tomlkit that gives back the very text; raise ValueError if tomlkit cannot do that."""
     import tomlkit
 
     document = tomlkit.parse(text)
@@ -210,10 +207,7 @@ def _document(text: str) -> Any:
 
 
 def _with_table(text: str, edits: Edits, *, array: _Array, together: bool) -> str:
-    """Return a text with the table edited where it is.
-
-    :param together: put new keys behind `requires`, not behind the comments at the end, which may be about what follows
-    """
+    """Return a text with its table edited, new keys `together` behind `requires`, not behind comments at its end."""
     import tomlkit
 
     start, end = _table_span(text, "build-system")

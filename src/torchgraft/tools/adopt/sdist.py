@@ -27,10 +27,7 @@ _MOST_BYTES = 4_000_000_000
 
 
 def unpack_sdist(path: Path, folder: Path) -> Path:
-    """Return the source tree of an sdist, unpacked below `folder`: its plain files, none outside, no links.
-
-    :raises ActError: if it is no sdist
-    """
+    """Return the source tree of an sdist, unpacked below `folder`; raise ActError if it is none."""
     root = unpack_archive(path, folder)
     if not (root / "PKG-INFO").is_file():
         raise _broken(path, "it holds no single folder with PKG-INFO in it")
@@ -38,10 +35,7 @@ def unpack_sdist(path: Path, folder: Path) -> Path:
 
 
 def unpack_archive(path: Path, folder: Path) -> Path:
-    """Return the one folder that an archive of a source tree holds; an sdist has PKG-INFO in it.
-
-    :raises ActError: if it is no such archive
-    """
+    """Return the one folder of an archive: plain files, none outside, no links; raise ActError if it has none."""
     folder.mkdir(exist_ok=True)
     left = _MOST_BYTES
     try:
@@ -79,10 +73,7 @@ def write_sdist(path: Path, target: Path, pyproject: str) -> Path:
 
 
 def place_sdist(made: Path, target: Path) -> Path:
-    """Give a finished sdist its place.
-
-    :raises ActError: if there is another file already, or it cannot be written
-    """
+    """Give a finished sdist its place; raise ActError if there is another file already, or it cannot be written."""
     with _new_file(target) as draft:
         shutil.copyfile(made, draft)
     return target
@@ -90,10 +81,7 @@ def place_sdist(made: Path, target: Path) -> Path:
 
 @contextlib.contextmanager
 def _new_file(target: Path) -> Iterator[Path]:
-    """Yield where a file is to be written that gets its name when it is finished.
-
-    :raises ActError: if there is another file already, or it cannot be written
-    """
+    """Yield where a file is to be written; raise ActError if another one has its name, or it cannot be written."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}.{os.getpid()}")
@@ -204,10 +192,7 @@ def no_sdist(headline: str, *, fix: str, **evidence: Any) -> ActError:
 
 
 def write_project_file(path: Path, text: str) -> None:
-    """Write a file with the line ends that the text has.
-
-    :raises ActError: if it cannot be written
-    """
+    """Write a file with the line ends that the text has; raise ActError if it cannot be written."""
     try:
         path.write_bytes(text.encode("utf-8"))
     except OSError as error:

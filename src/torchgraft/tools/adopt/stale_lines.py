@@ -71,10 +71,7 @@ class StaleLine:
 
 
 def find_stale_lines(folder: Path, variables: Mapping[str, str], name: str | None) -> tuple[StaleLine, ...]:
-    """Return what the files of a project say about building it that nobody needs any more.
-
-    :param name: of its distribution, if it is known: what is about others is not stale
-    """
+    """Return what the files of a project say about its build that nobody needs any more; not what is about others."""
     own = canonicalize_name(name or "")
     files = islice(_files(folder), _MOST_FILES)
     found = {(line.file, line.number): line for file in files for line in _stale_in(folder, file, own)}

@@ -64,10 +64,7 @@ class Stated:
 
 
 def read_stated(base: Path) -> Stated:
-    """Return what a project, or the projects of its workspace, depend on.
-
-    :raises ActError: if only its backend knows
-    """
+    """Return what a project, or the projects of its workspace, depend on; raise ActError if only its backend knows."""
     of_tables = tuple(dict.fromkeys(_of_tables(base)))
     projects = {folder: read_pyproject(folder) for folder in workspace_members(base) or (base,)}
     # Without any [project] there may be groups alone.

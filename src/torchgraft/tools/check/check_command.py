@@ -93,10 +93,7 @@ def _fitting(text: str) -> str:
 
 
 def _checked(package: InstalledPackage, torch: Torch | None, provided: Collection[str] | None) -> CheckedPackage | None:
-    """Return the verdict on a package, None if torch is no matter of it.
-
-    :param provided: the names of all libraries of all packages, None where they are not known
-    """
+    """Return the verdict on a package, None if torch is no matter of it; `provided` are libraries of all packages."""
     modules = read_modules(package)
     needs_torch = any(module.needs_torch for module in modules)
     if not (package.record or package.unseen or needs_torch or may_need_torch(package, modules)):

@@ -85,10 +85,7 @@ def is_package_file(path: Path) -> bool:
 
 
 def read_package_file(path: Path) -> InstalledPackage:
-    """Return a wheel, or a single library, as if it were installed.
-
-    :raises PlanError: if it is neither
-    """
+    """Return a wheel, or a single library, as if it were installed; raise PlanError if it is neither."""
     if path.suffix != ".whl":
         libraries = {path.name: Path(real(path))}
         modules = read_file_modules(libraries) or (_no_library(path.name, read_start(path, 1)),)
@@ -176,10 +173,7 @@ def _read(candidates: tuple[Installed, ...], prefix: Path, pythons: frozenset[st
 
 
 def torch_cures(installer: str, record: Mapping[str, Any], *, prefix: Path) -> tuple[str, ...]:
-    """Return the command that installs a torch where there is none: the one that a package was built for.
-
-    :param installer: the front end that installed the package, as its INSTALLER says
-    """
+    """Return the command by which an `installer` installs the torch that a package was built for, if none is there."""
     if installer not in _INSTALLERS:
         return ()
     version = str(built_torch(record).get("version") or "")

@@ -122,10 +122,7 @@ class Workplace:
         )
 
     def _built_wheel(self, cell: Cell, environment: Path, log: Path, scratch: Path) -> Path:
-        """Return the wheel.
-
-        :raises LookupError: with what cannot be had
-        """
+        """Return the wheel; raise LookupError with what cannot be had."""
         python = environment / "bin" / "python"
         self._ask(log, "venv", "--quiet", "--clear", "--python", cell.python, str(environment))
         if not python.exists():
@@ -159,10 +156,7 @@ class Workplace:
         return unquote(planned.file)
 
     def _make_sdist(self) -> tuple[Path, str]:
-        """Return the sdist that all wheels are built from, and a digest of what is in it.
-
-        :raises ActError: if there is none
-        """
+        """Return the sdist that all wheels are built from, and a digest of its content; raise ActError without one."""
         folder = self._out / "sdist"
         shutil.rmtree(folder, ignore_errors=True)
         command = [self._uv, "build", "--sdist", "--out-dir", str(folder), str(self._settings.source)]

@@ -54,10 +54,7 @@ class Range:
 
 
 def plan_cells(releases: Sequence[Release], wanted: Range, index: str) -> tuple[Cell, ...]:
-    """Return the cells, the newest torch first; of each minor version the newest release, if not all are wanted.
-
-    :param index: the address of an index by build, which stands for `{build}`
-    """
+    """Return the cells, the newest torch first; of each minor version the newest release, if not all are wanted."""
     fitting = [release for release in releases if _fits(release, wanted)]
     ordered = sorted(fitting, key=lambda release: Version(release.version), reverse=True)
     minors = {Version(release.version).release[:2]: release for release in reversed(ordered)}

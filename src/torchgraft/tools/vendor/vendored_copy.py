@@ -82,10 +82,7 @@ def describe_own() -> Manifest:
 
 
 def read_copy(project: Path) -> Copy:
-    """Return the copy that stands in a project.
-
-    :raises SnapshotError: if its manifest is none
-    """
+    """Return the copy that stands in a project; raise SnapshotError if its manifest is none."""
     folder = project / IN_TREE
     manifest = folder / MANIFEST
     if not folder.is_dir():
@@ -132,10 +129,7 @@ def _not_installed(reason: str) -> ActError:
 
 
 def write_copy(folder: Path, files: Mapping[str, Path], manifest: Manifest, *, stale: tuple[str, ...]) -> None:
-    """Write the files of a copy and its manifest, the manifest last, and remove those that an older copy had.
-
-    :raises ActError: if one cannot be written
-    """
+    """Write the files of a copy, the manifest last, and remove stale ones; raise ActError if one cannot be written."""
     try:
         for name in stale:
             (folder / name).unlink(missing_ok=True)
