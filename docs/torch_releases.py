@@ -1,4 +1,4 @@
-"""Write src/torchgraft/tools/matrix/torch_releases.py anew: `python docs/torch_releases.py`, with uv on PATH.
+"""Write src/torchgraft/tools/matrix/plan_cells.py anew: `python docs/torch_releases.py`, with uv on PATH.
 
 Versions and Pythons are those of PyPI's page of torch for Linux on x86-64 (free-threaded builds are left out). Which
 CUDA the wheel on PyPI has, uv says, by what it requires. The other builds are those of the pages of PyTorch's index;
@@ -15,12 +15,12 @@ import sys
 import urllib.request
 from pathlib import Path
 
-FILE = Path(__file__).parents[1] / "src" / "torchgraft" / "tools" / "matrix" / "torch_releases.py"
+FILE = Path(__file__).parents[1] / "src" / "torchgraft" / "tools" / "matrix" / "plan_cells.py"
 sys.path[:0] = [str(FILE.parents[3])]
 
 from packaging.version import Version  # noqa: E402
 
-from torchgraft.tools.matrix.torch_releases import RELEASES, Release  # noqa: E402
+from torchgraft.tools.matrix.plan_cells import RELEASES, Release  # noqa: E402
 
 PYPI = "https://pypi.org/simple/torch/"
 INDEX = "https://download.pytorch.org/whl/{}/torch/"
@@ -87,9 +87,9 @@ def main() -> None:
         some = tuple(sorted(listed.get(version, before)))
         minors = tuple(f"3.{minor}" for minor in sorted(versions[version]))
         rows.append(Release(version=version, on_pypi=here[version], builds=some, pythons=minors))
-    head, _, _ = FILE.read_text(encoding="utf-8").partition("_ROWS = ")
+    head, _, rest = FILE.read_text(encoding="utf-8").partition('_ROWS = """\n')
     lines = [f"{r.version} {r.on_pypi} {','.join(r.builds)} {','.join(r.pythons)}" for r in rows]
-    tail = FILE.read_text(encoding="utf-8").rpartition('"""\n')[2]
+    tail = rest.partition('"""\n')[2]
     FILE.write_text(head + '_ROWS = """\n' + "\n".join(lines) + '\n"""\n' + tail, encoding="utf-8")
 
 

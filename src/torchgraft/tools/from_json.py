@@ -18,6 +18,7 @@ from ..codec import is_text_value
 from ..errors import SnapshotError
 
 T = TypeVar("T")
+_hints = functools.cache(typing.get_type_hints)
 
 
 class _MisfitError(Exception):
@@ -48,11 +49,6 @@ def from_json_text(kind: type[T], text: str, *, source: str) -> T:
         why="a plan made from a misread snapshot would be a plan for no machine",
         fixes=("torchgraft snapshot > snapshot.json",),
     )
-
-
-@functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
 
 
 def _read(kind: Any, data: object) -> Any:

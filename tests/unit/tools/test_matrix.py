@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from torchgraft.cli import main
-from torchgraft.tools.matrix.torch_releases import RELEASES
+from torchgraft.tools.matrix.plan_cells import RELEASES
 from torchgraft.untrusted import load_toml
 
 PROJECT = """

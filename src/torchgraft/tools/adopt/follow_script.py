@@ -210,7 +210,9 @@ class _Walk(KnownNames):
         self.forget(node.target)
 
     def visit_Global(self, node: ast.Global) -> None:
-        self.declare_global(*node.names)
+        for name in node.names:
+            self.globals[name] = UNKNOWN
+            self.scopes[-1].pop(name, None)
 
     def visit_If(self, node: ast.If) -> Stop | None:
         truth = truth_of(self.visit(node.test))

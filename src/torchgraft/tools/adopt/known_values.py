@@ -221,11 +221,6 @@ class KnownNames(ast.NodeVisitor):
         if isinstance(node, ast.Name) and isinstance(self.read(node.id), (list, dict)):
             self.forget_name(node.id)
 
-    def declare_global(self, *names: str) -> None:
-        for name in names:
-            self.globals[name] = UNKNOWN
-            self.scopes[-1].pop(name, None)
-
     def state(self) -> list[dict[str, object]]:
         return [dict(scope) for scope in self.scopes]
 

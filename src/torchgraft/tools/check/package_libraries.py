@@ -101,7 +101,10 @@ def find_libraries(
             found.unseen.update({} if found.libraries else {str(source): "nothing says what is imported of it"})
         elif files is None:
             _add_unlisted(found, installed)
-    _add_recorded(found, _recorded_modules(record), source, prefix)
+    # As the record names them: relative to the wheel, or to the source tree.
+    names = strings(table(record, "built", "link").get("modules"))
+    plain = (name for name in names if name.isprintable() and not {"", ".", ".."} & set(name.split("/")))
+    _add_recorded(found, tuple(plain), source, prefix)
     return found
 
 
@@ -146,12 +149,6 @@ def _add_recorded(found: FoundLibraries, names: tuple[str, ...], source: Path | 
         # The loader of the guard has the name of the library, which then is called otherwise.
         elif found.libraries.keys().isdisjoint({name, f"{folder}{slash}{file.replace('.', '.guarded.', 1)}"}):
             found.unseen[recorded] = "the record names it, and it was not found"
-
-
-def _recorded_modules(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the libraries that need torch, as a record names them: relative to the wheel, or to the source tree."""
-    names = strings(table(record, "built", "link").get("modules"))
-    return tuple(name for name in names if name.isprintable() and not {"", ".", ".."} & set(name.split("/")))
 
 
 def _is_for_other_python(file: str, pythons: frozenset[str]) -> bool:

@@ -22,8 +22,7 @@ from ...settings.sources import Settings, take_settings
 from ...untrusted import table, text_of
 from ..shared_options import add_path_argument, bad_argument
 from .build_cells import HASHES, Workplace, built_text, prebuilt_text
-from .plan_cells import CPU, Cell, Range, plan_cells
-from .torch_releases import RELEASES
+from .plan_cells import CPU, RELEASES, Cell, Range, plan_cells
 
 DESCRIPTION = """List the wheels that a project should have: one for each existing combination of Python
 (requires-python), torch ([tool.torchgraft] torch, and the project's requirements) and CUDA, on Linux for
