@@ -115,7 +115,8 @@ def _project_lock(start: Path, command: CommandLine) -> Path | None:
         start = start.resolve()
         if command.has_no_project:
             return None
-        candidates = _LOCKS.get(command.program)
+        by_program = {FrontEndName.UV: _uv_locks, FrontEndName.POETRY: _poetry_locks, FrontEndName.PDM: _pdm_locks}
+        candidates = by_program.get(command.program)
         return next((file for file in candidates(start, command) if file.is_file()), None) if candidates else None
     except (OSError, ValueError, RuntimeError):
         return None
@@ -145,9 +146,6 @@ def _pdm_locks(start: Path, command: CommandLine) -> Iterator[Path]:
     yield from (folder / name for name in command.values("-L", "--lockfile")[-1:])
     yield folder / "pdm.lock"
     yield folder / "pylock.toml"
-
-
-_LOCKS = {FrontEndName.UV: _uv_locks, FrontEndName.POETRY: _poetry_locks, FrontEndName.PDM: _pdm_locks}
 
 
 def chosen_by(command: CommandLine) -> Chosen:
