@@ -13,9 +13,27 @@ from typing import Any
 
 import settings_texts
 
+from torchgraft.settings import kinds, tables
 from torchgraft.settings.config import TABLE, USER, Config, Setting, Source, TablesKind, settings, variable_name
-from torchgraft.settings.kinds import FACTS, OF_MACHINE, VARIABLES, Kind
+from torchgraft.settings.kinds import FACTS, OF_MACHINE, VARIABLES, Kind, ListKind
 from torchgraft.settings.tables import RULE_CONDITIONS, RULE_EFFECTS, Tables
+
+_DIGEST = {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}
+# Of what is more than a string, or a string of a form; what has words has them in its name.
+_SCHEMAS: Mapping[Kind, Mapping[str, Any]] = {
+    kinds.COUNT: {"type": "integer", "minimum": 1},
+    kinds.FLAG: {"type": "boolean"},
+    kinds.SIZE: {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?[KMGkmg][iI]?[bB]$"},
+    kinds.DURATION: {"type": "string", "pattern": r"^([0-9]{1,6} ?(s|m|min|h|d|w)|off)$"},
+    kinds.VARIABLES: {"type": "object", "additionalProperties": {"type": "string"}},
+    tables.ADDRESS: {"type": "string", "pattern": f"^(?:{tables.OPEN_ADDRESS})"},
+    tables.DIGESTS: {"anyOf": [_DIGEST, {"type": "array", "items": _DIGEST, "minItems": 1}]},
+    tables.CONDITIONS: {
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": {"type": ["boolean", "string"]},
+    },
+}
 
 
 def json_schema() -> dict[str, Any]:
@@ -35,11 +53,24 @@ def json_schema() -> dict[str, Any]:
 
 
 def _setting_schema(setting: Setting) -> Mapping[str, Any]:
-    return _tables_schema(setting.kind.tables) if isinstance(setting.kind, TablesKind) else setting.kind.schema()
+    return _tables_schema(setting.kind.tables) if isinstance(setting.kind, TablesKind) else _schema(setting.kind)
+
+
+def _schema(kind: Kind) -> Mapping[str, Any]:
+    words = re.findall(r'"([^"]*)"', kind.name)
+    if kind in _SCHEMAS:
+        return _SCHEMAS[kind]
+    if isinstance(kind, ListKind):
+        array = {"type": "array", "items": {"type": "string", "minLength": 1}}
+        return array if kind.off is None else {"oneOf": [{"const": kind.off}, array]}
+    if kind.name.startswith("true | false"):
+        return {"enum": [True, False, *words]}
+    one = {"type": "string", **({"enum": words} if words else {"minLength": 1})}
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]} if "list of" in kind.name else one
 
 
 def _tables_schema(tables: Tables) -> Mapping[str, Any]:
-    properties = {key: {"description": settings_texts.KEYS[key], **kind.schema()} for key, kind in tables.keys.items()}
+    properties = {key: {"description": settings_texts.KEYS[key], **_schema(kind)} for key, kind in tables.keys.items()}
     items = {"type": "object", "additionalProperties": False, "properties": properties}
     either = {"oneOf": [{"required": [key]} for key in tables.one_of]} if tables.one_of else {}
     array = {"type": "array", "items": {**items, **either}}

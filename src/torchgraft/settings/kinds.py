@@ -1,4 +1,4 @@
-"""The kinds of values that a setting may have: how TOML and text become them, and what schema and docs say.
+"""The kinds of values that a setting may have: how TOML and text become them.
 
 Texts with facts in them are parsed strictly and filled by name: `str.format` could reach attributes of our values. May
 not know any setting, nor the value of a fact: `compile.plan_facts` does.
@@ -60,18 +60,11 @@ class TableProblem(ValueProblem):
 
 
 class Kind:
-    """A kind of value: how TOML and text become it, and what the schema and the docs say about it."""
+    """A kind of value, by the name that messages and docs have for it: how TOML and text become it."""
 
-    def __init__(
-        self,
-        name: str,
-        parse: Callable[[object], Any],
-        schema: Callable[[], Mapping[str, Any]] = dict,
-        *,
-        no_text: str = "",
-    ) -> None:
+    def __init__(self, name: str, parse: Callable[[object], Any], *, no_text: str = "") -> None:
         """Make a kind of which a source of text may give one value; none where `no_text` says what else is wanted."""
-        self.name, self.parse, self.schema, self._no_text = name, parse, schema, no_text
+        self.name, self.parse, self._no_text = name, parse, no_text
 
     def from_toml(self, data: object) -> Any:
         """Return the value of what stands in TOML; raise ValueProblem if it is none."""
@@ -89,30 +82,21 @@ class ListKind(Kind):
 
     def __init__(self, name: str, parse: Callable[[object], str], separator: str, *, off: str | None = None) -> None:
         """Make a kind of which `parse` makes each item."""
-        super().__init__(name, parse, self._list_schema)
-        self._separator, self._off = separator, off
+        super().__init__(name, parse)
+        self._separator, self.off = separator, off
 
     def from_toml(self, data: object) -> tuple[str, ...]:
         """Return the value of an array."""
-        if self._off is not None and data == self._off:
-            return (self._off,)
+        if self.off is not None and data == self.off:
+            return (self.off,)
         if not isinstance(data, list):
-            raise ValueProblem("a list of strings" if self._off is None else f"a {self.name}")
+            raise ValueProblem("a list of strings" if self.off is None else f"a {self.name}")
         return tuple(self.parse(item) for item in data)
 
     def from_text(self, values: tuple[str, ...]) -> tuple[str, ...]:
         """Return the parts of all values."""
         parts = [part.strip() for value in values for part in re.split(self._separator, value) if part.strip()]
-        return self.from_toml(self._off if parts == [self._off] else parts)
-
-    def _list_schema(self) -> Mapping[str, Any]:
-        schema = {"type": "array", "items": {"type": "string", "minLength": 1}}
-        return schema if self._off is None else {"oneOf": [{"const": self._off}, schema]}
-
-
-def scalar(name: str, parse: Callable[[object], Any], **schema: Any) -> Kind:
-    """Return the kind of a string that has one value; `schema` is what else the schema says of it."""
-    return Kind(name, parse, lambda: {"type": "string", **(schema or {"minLength": 1})})
+        return self.from_toml(self.off if parts == [self.off] else parts)
 
 
 def choice(members: type[enum.Enum]) -> Kind:
@@ -125,7 +109,7 @@ def choice(members: type[enum.Enum]) -> Kind:
             raise ValueProblem(f"one of: {', '.join(known)}") from None
 
     known = [str(member.value) for member in members]
-    return scalar(" | ".join(f'"{value}"' for value in known), parse, enum=known)
+    return Kind(" | ".join(f'"{value}"' for value in known), parse)
 
 
 def flag_or(members: type[enum.Enum]) -> Kind:
@@ -135,7 +119,6 @@ def flag_or(members: type[enum.Enum]) -> Kind:
     return Kind(
         " | ".join(("true | false", *(f'"{word}"' for word in known))),
         lambda data: words.parse(str(data).lower() if isinstance(data, bool) else data),
-        lambda: {"enum": [True, False, *known]},
     )
 
 
@@ -256,29 +239,24 @@ _object_reference = _like(
 )
 _architecture = _like(r"[0-9]+\.[0-9][a-z]?(\+PTX)?", "compute capabilities, such as 8.0 or 9.0a or 12.0+PTX")
 
-TEXT = scalar("string", parse_text)
-PATH = scalar("path", parse_text)
-BACKEND = scalar("object reference", _backend)
-SPECIFIERS = scalar("version specifiers", _specifier)
-VERSION = scalar("version", _version)
+TEXT = Kind("string", parse_text)
+PATH = Kind("path", parse_text)
+BACKEND = Kind("object reference", _backend)
+SPECIFIERS = Kind("version specifiers", _specifier)
+VERSION = Kind("version", _version)
 NAMES = ListKind("list of names", _name, r"[,\s]+")
 STORES = ListKind("list of folders and addresses", _store, r"\s+", off="off")
 PATHS = ListKind("list of paths", parse_text, re.escape(os.pathsep))
 REQUIREMENTS = ListKind("list of requirements", _requirement, r"\n")
 RELATIVE_PATHS = ListKind("list of folders", parse_relative, r"\n")
-COUNT = Kind("whole number", _count, lambda: {"type": "integer", "minimum": 1})
-FLAG = Kind("true | false", _flag, lambda: {"type": "boolean"})
-SIZE = scalar("size", _size, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGkmg][iI]?[bB]$")
-DURATION = scalar("time", _duration, pattern=r"^([0-9]{1,6} ?(s|m|min|h|d|w)|off)$")
+COUNT = Kind("whole number", _count)
+FLAG = Kind("true | false", _flag)
+SIZE = Kind("size", _size)
+DURATION = Kind("time", _duration)
 ARCHITECTURES = ListKind("list of compute capabilities", _architecture, r"[;,\s]+")
 COMPONENTS = ListKind("list of names", _like(r"[a-z][a-z0-9-]*", "names of components, such as curand"), r"[,\s]+")
-VARIABLE_NAME = scalar("name of a variable", _like(_VARIABLE, "the name of a variable"))
-VARIABLES = Kind(
-    "table of strings",
-    _variables,
-    lambda: {"type": "object", "additionalProperties": {"type": "string"}},
-    no_text="a name after it, as in -C torchgraft.env.NAME=VALUE",
-)
+VARIABLE_NAME = Kind("name of a variable", _like(_VARIABLE, "the name of a variable"))
+VARIABLES = Kind("table of strings", _variables, no_text="a name after it, as in -C torchgraft.env.NAME=VALUE")
 
 
 def template_fault(text: str, known: Collection[str]) -> str:

@@ -23,7 +23,6 @@ from .kinds import (
     ValueProblem,
     parse_relative,
     parse_text,
-    scalar,
     template_fault,
     text_that,
 )
@@ -32,15 +31,9 @@ from .kinds import (
 _REPEAT = r"[*+]|\{\d*,\d*\}"
 _MOST_REPEATS = 3
 # Where files are taken from. What is no HTTPS is on this machine: wheels are tried there before they are published.
-_OPEN_ADDRESS = r"https://[^/\s]|file:///[^/\s]|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?/"
+OPEN_ADDRESS = r"https://[^/\s]|file:///[^/\s]|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?/"
 ACCELERATORS = ("cuda", "rocm", "xpu", "cpu")
 _FALSE = frozenset({"", "n", "no", "off", "false", "f"})
-
-
-def one_or_more(name: str, parse: Callable[[object], tuple[str, ...]], **item: Any) -> Kind:
-    """Return the kind of a string or a list of some."""
-    schema = {"type": "string", **item}
-    return Kind(name, parse, lambda: {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]})
 
 
 def some_of(known: tuple[str, ...]) -> Kind:
@@ -52,8 +45,7 @@ def some_of(known: tuple[str, ...]) -> Kind:
             raise ValueProblem(f"one or more of: {', '.join(known)}")
         return tuple(words)
 
-    name = " | ".join(f'"{word}"' for word in known) + ", or a list of them"
-    return one_or_more(name, parse, enum=list(known))
+    return Kind(" | ".join(f'"{word}"' for word in known) + ", or a list of them", parse)
 
 
 def _pattern(data: object) -> str:
@@ -97,7 +89,7 @@ def _template(text: str) -> str:
 
 
 def _is_address(text: str) -> bool:
-    is_open = re.match(_OPEN_ADDRESS, _template(text)) and not re.search(r"[\s#]", text)
+    is_open = re.match(OPEN_ADDRESS, _template(text)) and not re.search(r"[\s#]", text)
     return bool(is_open and split_address(text).scheme)
 
 
@@ -113,25 +105,21 @@ def _digests(data: object) -> tuple[str, ...]:
     return tuple(str(text).lower() for text in texts)
 
 
-PATTERN = scalar("regular expression", _pattern)
-ADDRESS = scalar("address", _address, pattern=f"^(?:{_OPEN_ADDRESS})")
-LOCAL = scalar(
+PATTERN = Kind("regular expression", _pattern)
+ADDRESS = Kind("address", _address)
+LOCAL = Kind(
     "local part of a version",
     text_that(
         lambda text: re.fullmatch(r"[A-Za-z0-9{}._-]+", _template(text)),
         "the local part of a version, such as cu{cuda_digits}torch{torch_minor}",
     ),
 )
-ADDRESS_OR_FILE = scalar(
+ADDRESS_OR_FILE = Kind(
     "address, or file of the source tree",
     lambda data: _address(data) if "://" in parse_text(data) else parse_relative(data),
 )
-DIGESTS = one_or_more("SHA-256 digest, or a list of them", _digests, pattern="^[0-9a-fA-F]{64}$")
-CONDITIONS = Kind(
-    "table of `true`, `false` or regular expressions",
-    _conditions,
-    lambda: {"type": "object", "minProperties": 1, "additionalProperties": {"type": ["boolean", "string"]}},
-)
+DIGESTS = Kind("SHA-256 digest, or a list of them", _digests)
+CONDITIONS = Kind("table of `true`, `false` or regular expressions", _conditions)
 
 
 @dataclass(frozen=True, kw_only=True)
