@@ -15,7 +15,8 @@ from error_examples import error_examples  # noqa: E402
 from settings_page import json_schema, reference_text, rules_text  # noqa: E402
 
 from torchgraft.errors import problem_text  # noqa: E402
-from torchgraft.settings.vocabulary_words import VOCABULARY, Word  # noqa: E402
+from torchgraft.settings.vocabulary import VOCABULARY, Word  # noqa: E402
+from torchgraft.tools.adopt.vocabulary_reasons import reason_of  # noqa: E402
 
 HEAD = """# Settings
 
@@ -101,7 +102,7 @@ Metadata never depend on rules about the machine, because a front end may prepar
 
 VOCABULARY_HEAD = """# Vocabulary
 
-<!-- Written by docs/generate.py from src/torchgraft/settings/vocabulary_words.py. -->
+<!-- Written by docs/generate.py from src/torchgraft/settings/vocabulary.py. -->
 
 Well-known packages have their own variables for things that torchgraft decides: whether to compile CUDA code, for
 which GPUs, and with how many jobs. torchgraft sets the variables of the package that has the project's name. For a
@@ -218,11 +219,12 @@ def errors_text() -> str:
 
 def vocabulary_row(word: Word) -> str:
     """Return one row of the table."""
-    address, _, file = word.source.partition(" ")
+    why, source = reason_of(word)
+    address, _, file = source.partition(" ")
     where = word.when.value.replace("|", "or") + (", on request" if word.asked else "")
     file = file or address.rpartition("/")[2]
     packages = ", ".join(word.packages) or "every package"
-    return f"| {packages} | `{word.variable}={word.value}` | {where} | {word.why} | [{file}]({address}) |\n"
+    return f"| {packages} | `{word.variable}={word.value}` | {where} | {why} | [{file}]({address}) |\n"
 
 
 def pages() -> dict[str, str]:

@@ -22,7 +22,7 @@ from ..untrusted import parse_version
 from ..values import dataclass
 
 if TYPE_CHECKING:
-    from ..settings.vocabulary_words import Word
+    from ..settings.vocabulary import Word
 
 
 _PREFIXES = {"cpython": "cp", "pypy": "pp"}
@@ -119,8 +119,7 @@ def plan_vocabulary(
 
     :param torch: the version of torch without its local part, None if it is not known yet
     """
-    from ..settings.vocabulary import words_of
-    from ..settings.vocabulary_words import Decision
+    from ..settings.vocabulary import Decision, words_of
 
     made = {
         Decision.NO_CUDA: config.cuda is Cuda.OFF,

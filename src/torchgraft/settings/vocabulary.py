@@ -1,38 +1,126 @@
-"""Which words of well-known packages are a project's, and what one job of theirs needs.
+"""What well-known packages call our decisions: their own variables, which of them are a project's, what a job needs.
 
-May not decide anything: `compile.plan_facts` does. The words themselves are in `vocabulary_words`.
+May not decide anything, nor know a value: `compile.plan_facts` fills in `{numbers}` and the like. In which file each
+variable was seen being read, and why it is set, stands in `tools.adopt.vocabulary_reasons`: no build asks for it.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 
-from ..values import dataclass
 from .kinds import ValueProblem
-from .vocabulary_words import VOCABULARY, Decision, Word
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What one compiler job of a package needs at its peak, for one architecture, where that is more than usual."""
-
-    packages: tuple[str, ...]
-    memory_bytes: int
-    source: str
-
 
 OFF = "off"
 
-# Measured: nvcc 13.0, one architecture, one thread.
-COSTS: tuple[Cost, ...] = (
-    Cost(
-        packages=("flash-attn",),
-        memory_bytes=7_000_000_000,
-        source="flash-attn 2.8.3: forward of head dimension 128 4.6 GB, backward 5.8 GB, backward of 256 6.4 GB",
-    ),
+
+class Decision(enum.Enum):
+    """What has to have been decided for a variable to be set."""
+
+    TOOLKIT = "CUDA code is compiled"
+    OTHER_MINOR = "the toolkit's minor version differs from that of torch's CUDA"
+    NO_CUDA = 'cuda = "off"'
+    NO_CUDA_BY_SETTING = 'cuda = "off" in the settings'
+    ROCM = "ROCm code is compiled"
+    TORCH = "torch's version is known"
+
+    @property
+    def of_machine(self) -> bool:
+        """Whether it is about the machine that compiles; the others are the same wherever metadata are made."""
+        return self in {Decision.TOOLKIT, Decision.OTHER_MINOR, Decision.ROCM}
+
+
+class Word(NamedTuple):
+    """One variable of some packages; of every package where `packages` is empty.
+
+    `value` is text, or one of these between braces: `numbers` (80;90), `dotted` (8.0;9.0), `gfx` (gfx90a;gfx942),
+    `gfx_words` (with spaces), `one_gfx` (only where there is one), `jobs` (also as make's option, `-j{jobs}`), `torch`.
+    `known` are the architectures that the package has code for: others become the highest of them that runs on the same
+    GPUs. `asked`: only where the setting names the package, since the package's own outcome would change.
+    """
+
+    packages: tuple[str, ...]
+    variable: str
+    value: str
+    when: Decision
+    known: tuple[str, ...] = ()
+    asked: bool = False
+
+
+def _own_build(package: str, prefix: str) -> tuple[Word, ...]:
+    """Return the three words of packages whose wheel command first looks for a wheel on GitHub."""
+    skip, force = f"{prefix}_SKIP_CUDA_BUILD", f"{prefix}_FORCE_BUILD"
+    return (
+        Word((package,), skip, "TRUE", _NO_CUDA),
+        # Who leaves the extension out by that variable may want the wheel, as uv's documentation does.
+        Word((package,), force, "TRUE", _BY_SETTING),
+        Word((package,), force, "TRUE", _TOOLKIT, asked=True),
+    )
+
+
+_TOOLKIT, _OTHER_MINOR, _NO_CUDA, _BY_SETTING, _ROCM, _TORCH = Decision
+_PYG = ("torch-cluster", "torch-scatter", "torch-sparse", "torch-spline-conv")
+_ENGINES = ("transformer-engine", "transformer-engine-cu12", "transformer-engine-cu13", "transformer-engine-torch")
+
+VOCABULARY: tuple[Word, ...] = (
+    Word((), "FORCE_CUDA", "1", _TOOLKIT),
+    Word((*_PYG, "detectron2", "torchvision"), "FORCE_CUDA", "1", _ROCM),
+    Word(_PYG, "FORCE_ONLY_CPU", "1", _NO_CUDA),
+    Word(("pyg-lib",), "FORCE_CUDA", "0", _NO_CUDA),
+    Word(("flash-attn",), "FLASH_ATTN_CUDA_ARCHS", "{numbers}", _TOOLKIT, known=("80", "90", "100", "120")),
+    Word(("flash-attn",), "GPU_ARCHS", "{gfx}", _ROCM),
+    *_own_build("flash-attn", "FLASH_ATTENTION"),
+    *_own_build("flash-attn-3", "FLASH_ATTENTION"),
+    *_own_build("causal-conv1d", "CAUSAL_CONV1D"),
+    *_own_build("mamba-ssm", "MAMBA"),
+    *_own_build("fast-hadamard-transform", "FAST_HADAMARD_TRANSFORM"),
+    *_own_build("transformer-engine-torch", "NVTE_PYTORCH"),
+    Word(("causal-conv1d", "mamba-ssm"), "HIP_ARCHITECTURES", "{one_gfx}", _ROCM),
+    Word(("xformers",), "HIP_ARCHITECTURES", "{gfx_words}", _ROCM),
+    Word(("xformers",), "XFORMERS_CK_FLASH_ATTN", "0", _BY_SETTING),
+    Word(_ENGINES, "NVTE_CUDA_ARCHS", "{numbers}", _TOOLKIT),
+    Word(("transformer-engine",), "NVTE_FRAMEWORK", "pytorch", _TOOLKIT, asked=True),
+    Word(("natten",), "NATTEN_CUDA_ARCH", "{dotted}", _TOOLKIT),
+    Word(("natten",), "NATTEN_N_WORKERS", "{jobs}", _TOOLKIT),
+    Word(("tinycudann",), "TCNN_CUDA_ARCHITECTURES", "{numbers}", _TOOLKIT),
+    Word(("deepspeed",), "DS_SKIP_CUDA_CHECK", "1", _OTHER_MINOR),
+    Word(("deepspeed",), "DS_NVCC_THREADS", "1", _TOOLKIT),
+    Word(("deepspeed",), "DS_BUILD_OPS", "1", _TOOLKIT, asked=True),
+    Word(("deepspeed",), "DS_ENABLE_NINJA", "1", _TOOLKIT, asked=True),
+    Word(("deepspeed",), "DS_ACCELERATOR", "cuda", _TOOLKIT, asked=True),
+    Word(("deepspeed",), "DS_ACCELERATOR", "cuda", _ROCM, asked=True),
+    Word(("deepspeed",), "DS_ACCELERATOR", "cpu", _NO_CUDA, asked=True),
+    Word(("sageattention",), "EXT_PARALLEL", "1", _TOOLKIT),
+    Word(("sageattention",), "SAGEATTN_SKIP_CUDA_BUILD", "1", _NO_CUDA),
+    Word(("vllm",), "VLLM_TARGET_DEVICE", "cpu", _NO_CUDA, asked=True),
+    Word(("torchaudio",), "USE_CUDA", "1", _TOOLKIT),
+    Word(("torchaudio",), "USE_CUDA", "0", _NO_CUDA),
+    Word(("torchaudio",), "USE_ROCM", "1", _ROCM),
+    Word(("torchvision",), "PYTORCH_VERSION", "{torch}", _TORCH, asked=True),
+    Word(("torchaudio",), "PYTORCH_VERSION", "{torch}", _TORCH, asked=True),
+    Word(("apex",), "APEX_CPP_EXT", "1", _TOOLKIT, asked=True),
+    Word(("apex",), "APEX_CUDA_EXT", "1", _TOOLKIT, asked=True),
+    Word(("fairscale",), "BUILD_CUDA_EXTENSIONS", "1", _TOOLKIT, asked=True),
+    Word(("torch-points-kernels",), "FORCE_ONLY_CPU", "1", _NO_CUDA),
+    Word(("pytorch3d",), "FORCE_CUDA", "1", _ROCM),
+    Word(("pytorch3d",), "PYTORCH3D_FORCE_NO_CUDA", "1", _NO_CUDA),
+    Word(("exllamav2",), "EXLLAMA_NOCOMPILE", "1", _NO_CUDA),
+    Word(("nerfacc",), "BUILD_NO_CUDA", "1", _NO_CUDA),
+    Word(("gsplat",), "BUILD_NO_CUDA", "1", _NO_CUDA),
+    Word(("gptqmodel",), "BUILD_CUDA_EXT", "0", _NO_CUDA),
+    Word(("gptqmodel",), "BUILD_CUDA_EXT", "1", _TOOLKIT),
+    Word(("gptqmodel",), "GPTQMODEL_FORCE_BUILD", "1", _TOOLKIT, asked=True),
+    Word(("k2",), "K2_CMAKE_ARGS", "-DCMAKE_BUILD_TYPE=Release -DK2_WITH_CUDA=OFF", _NO_CUDA),
+    Word(("k2",), "K2_MAKE_ARGS", "-j{jobs}", _TOOLKIT),
+    Word(("sgl-kernel", "sglang-kernel"), "CMAKE_ARGS", "-DSGL_KERNEL_COMPILE_THREADS=1", _TOOLKIT),
+    Word(("auto-gptq",), "BUILD_CUDA_EXT", "0", _NO_CUDA),
 )
+# At its peak, for one architecture and one thread, with nvcc 13.0, as measured. flash-attn 2.8.3: forward of head
+# dimension 128 4.6 GB, backward 5.8 GB, backward of 256 6.4 GB.
+_JOB_BYTES = {"flash-attn": 7_000_000_000}
 
 VARIABLES = tuple(sorted({word.variable for word in VOCABULARY}))
 # Those that every build is told.
@@ -88,5 +176,4 @@ def switch_of(project: str | None, setting: tuple[str, ...], variables: Mapping[
 
 def job_bytes_of(project: str | None, setting: tuple[str, ...]) -> int:
     """Return what one job of a project needs as far as it is known to be more than usual, else 0."""
-    names = _packages(project, setting)
-    return max((cost.memory_bytes for cost in COSTS if names & set(cost.packages)), default=0)
+    return max((_JOB_BYTES.get(name, 0) for name in _packages(project, setting)), default=0)

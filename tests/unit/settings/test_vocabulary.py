@@ -16,8 +16,8 @@ from torchgraft.model.hardware_values import RocmToolkit
 from torchgraft.model.observation import Hook
 from torchgraft.settings.config import Config, Cuda
 from torchgraft.settings.sources import resolve_config
-from torchgraft.settings.vocabulary import PACKAGES, switch_of, words_of
-from torchgraft.settings.vocabulary_words import VOCABULARY, Decision
+from torchgraft.settings.vocabulary import PACKAGES, VOCABULARY, Decision, switch_of, words_of
+from torchgraft.tools.adopt.vocabulary_reasons import SEEN, reason_of
 
 METADATA = Hook.PREPARE_METADATA_FOR_BUILD_WHEEL
 ROCM_TORCH = dataclasses.replace(snapshots.CPU_TORCH, version="2.9.0+rocm6.4", hip="6.4.43482")
@@ -252,11 +252,12 @@ def test_packages_whose_files_need_more_memory(name: str, config: dict[str, Any]
 
 
 def test_every_row_has_an_address_and_a_value_that_is_known() -> None:
+    assert sum(map(len, SEEN.values())) == len(VOCABULARY)
     for word in VOCABULARY:
         # Each in one version, or at one commit: what a branch says changes.
         assert re.match(
             r"https://(pypi\.org/project/[\w-]+/[\w.]+/ [\w/]+\.py|github\.com/[\w/.-]+/blob/([0-9a-f]{40}|[\d.]+)/.)",
-            word.source,
+            reason_of(word)[1],
         ), word
         assert all(package in PACKAGES for package in word.packages)
         assert "{" not in word.value or word.value.removeprefix("-j")[1:-1] in {

@@ -17,8 +17,7 @@ from ...hook.delegate_problems import PROVIDERS
 from ...model.torch_values import required_name, requirement_of
 from ...settings.config import TABLE
 from ...settings.sources import parse_pyproject
-from ...settings.vocabulary import can_leave_cuda_out
-from ...settings.vocabulary_words import VOCABULARY
+from ...settings.vocabulary import VOCABULARY, can_leave_cuda_out
 from ...untrusted import strings, table
 from .adoption import BACKEND, IN_TREE, OWN_NAME, Adoptable, Adoption, Advice, Change, Import, Script
 from .plan_need import (
