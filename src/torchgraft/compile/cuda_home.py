@@ -47,7 +47,7 @@ def assemble_cuda_home(toolkit: PlannedToolkit, *, compiler: str) -> Path:
             code="toolkit-not-assembled",
             headline=f"the CUDA toolkit cannot be put together in {home}",
             found=str(error),
-            why="its parts lie in several places, and nvcc wants them in one",
+            why="its parts are in several places, and nvcc needs them in one folder",
             fixes=("export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own, with some space left)",),
         ) from None
     return home

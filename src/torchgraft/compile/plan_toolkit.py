@@ -282,12 +282,12 @@ def _libc_problem(toolkit: Toolkit, compiler: HostCompiler, *, torch: str) -> Pr
         headline=f"CUDA {toolkit.version} cannot compile with glibc {compiler.libc}",
         torch=torch,
         nvcc=f"{toolkit.version} at {toolkit.nvcc} ({toolkit.source})",
-        glibc=f"{compiler.libc}, of which {compiler.cxx} takes the headers",
-        limit=f"glibc {toolkit.highest_libc}, from the toolkit's crt/math_functions.h",
-        why=f"glibc declares {function} in another way since, and nothing that includes math.h compiles",
+        glibc=f"{compiler.libc}, whose headers {compiler.cxx} uses",
+        limit=f"glibc {toolkit.highest_libc} (crt/math_functions.h of the toolkit)",
+        why=f"newer versions of glibc declare {function} differently: nothing that includes math.h compiles",
         fixes=(
             "conda install -c conda-forge gxx   (in an active environment: it has headers of an older glibc)",
-            "install a torch for CUDA 13: the toolkit for it is then taken from PyPI",
+            "install a torch for CUDA 13   (its toolkit comes from PyPI)",
             f"build in a container whose glibc is {toolkit.highest_libc} or older",
         ),
     )

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..child import say
-from ..errors import ActError, Problem, shown
+from ..errors import ActError, Problem, quoted, shown
 from ..files import find_text, is_file, read_start
 from ..model.decision import Rebuild
 from ..model.source_tree import Project
@@ -118,10 +118,10 @@ def _unnoted(path: Path, error: OSError) -> Problem:
 def _busy(source: Path, lock: FileLock) -> Problem:
     return Problem.of(
         code="source-busy",
-        headline=f"another build has been at work in {source} for {_PATIENCE_S // 60} minutes",
+        headline=f"another build has used {source} for {_PATIENCE_S // 60} minutes",
         lock=str(lock.path),
         why="two builds in one source tree mix their object files",
-        fixes=("wait for it, or end it",),
+        fixes=(f"fuser -v {quoted(str(lock.path))}   (shows who it is; wait for it, or end it)",),
     )
 
 

@@ -38,14 +38,22 @@ def undecided(snapshot: Snapshot, locked: Locked, choice: Choice) -> Problem:
     """Return that a lock stands against every torch but its own, and does not say which that is."""
     name = snapshot.project.name or "this package"
     version = locked.choices[0][0] if len(locked.choices) == 1 else "VERSION"
+    command = snapshot.front_end.command
+    # The arguments of a command that works without a project are more than its name.
+    again, same = (f"{command} ", "") if command in OF_PROJECTS else ("", "with the same command, ")
+    guessed = f" ({_rung_text(choice)})" if choice.rung else ""
     return Problem.of(
         code="torch-unclear",
         headline=f"the lock does not decide which torch {name} has to be built for",
         lock=f"{locked.file}: {locked.said}",
-        **{"else": f"'{_text(choice)}' would be a guess ({_rung_text(choice)})"},
+        **{"else": f"'{_text(choice)}' would be a guess{guessed}"},
         why="the wheel would be built for that one, and may meet another",
         fixes=(
-            *(f"{snapshot.front_end.command} {option}   (for torch {v})" for v, option in locked.choices[:4] if option),
+            *(
+                f"{again}{option}   ({same}for torch {one})"
+                for one, option in locked.choices[:4]
+                if option.startswith("-")  # pip has none for the extras of a lock
+            ),
             f"-C torchgraft.torch={version}   (the one that will be installed)",
         ),
     )

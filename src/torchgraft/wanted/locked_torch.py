@@ -188,7 +188,7 @@ def undecided_answer(lock: ReadLock, file: Path, by_option: Mapping[str, ReadLoc
         file=str(file),
         undecided=True,
         choices=tuple((version, option) for version, option, _ in found if parse_version(version)),
-        said=f"it has several torch that may be meant: {', '.join(shown)}; {lock.choice}",
+        said=f"it has several torch versions: {', '.join(shown)}; {lock.choice}",
     )
 
 

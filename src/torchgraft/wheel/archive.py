@@ -290,8 +290,12 @@ def _unwritable(wheel: Path, error: OSError) -> Problem:
         headline=f"the wheel cannot be finished in {wheel.parent}",
         found=f"{error.strerror or error}",
         disk=disk,
-        why="the record of what it was built with goes into it",
-        fixes=(cure_of_full(wheel.parent) if disk else "name another folder, or one that can be written",),
+        why="the record of what it was built with has to be added to it",
+        fixes=(
+            cure_of_full(wheel.parent)
+            if disk
+            else "name another folder for wheels   (pip wheel -w, python -m build -o, uv build -o)",
+        ),
     )
 
 

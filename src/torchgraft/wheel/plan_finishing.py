@@ -230,9 +230,9 @@ def lost_library_problem(run_paths: Iterable[PlannedRunPath]) -> Problem | None:
             name = posixpath.basename(change.lost[0])
             return Problem.of(
                 code="lost-library",
-                headline=f"{change.file} needs {name}, which nobody will find after the build",
+                headline=f"{change.file} needs {name}, which is gone after the build",
                 found=change.lost[:3],
-                why="that folder is gone after the build, and the wheel does not have the library",
+                why="its folder is removed after the build, and the wheel does not contain it",
                 fixes=(f"put {name} into the package, beside the module, and link with the run path '$ORIGIN'",),
             )
     return None

@@ -876,7 +876,7 @@ UNDECIDED = Locked(
     file="uv.lock",
     undecided=True,
     choices=(("2.8.0+cpu", "--extra cpu"), ("2.9.0", "--extra gpu")),
-    said="it has several torch that may be meant",
+    said="it has several torch versions",
 )
 SYNC = FrontEnd(name=FrontEndName.UV, command="uv sync")
 
@@ -914,6 +914,22 @@ def test_a_lock_that_does_not_decide_stops(changes: dict[str, Any], expected: li
     assert codes(made) == expected
     if expected:
         assert made.problems[0].fixes[0] == "uv sync --extra cpu   (for torch 2.8.0+cpu)"
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "option", "fix"),
+    [
+        ("uv", "uv pip install", "--extra cpu", "--extra cpu   (with the same command, for torch 2.8.0+cpu)"),
+        ("pip", "pip install", "extra cpu", "-C torchgraft.torch=2.8.0+cpu   (the one that will be installed)"),
+    ],
+)
+def test_an_undecided_lock_is_cured_by_what_this_command_takes(name: str, command: str, option: str, fix: str) -> None:
+    front_end = FrontEnd(name=FrontEndName(name), command=command)
+    locked = dataclasses.replace(UNDECIDED, choices=(("2.8.0+cpu", option),))
+    dependencies = snapshots.project(dependencies=())
+    made = plan(hook=WHEEL, consumer=NONE, front_end=front_end, locked=locked, project=dependencies)
+    assert made.problems[0].fixes[0] == fix
+    assert made.problems[0].evidence[1].text == "'torch' would be a guess"
 
 
 @pytest.mark.parametrize(

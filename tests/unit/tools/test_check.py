@@ -179,6 +179,8 @@ def test_an_environment_without_any() -> None:
     assert report_text(report) == "torch cannot be read: x in /env\nno package needs it"
     assert report.is_well
     assert report_text(Report(place="/env")).startswith("no torch in /env\n")
+    assert report_text(Report(place="/env")).endswith("\ntorchgraft check PATH   (to look at another environment)")
+    assert report_text(Report(place="/env", why="as named")) == "no torch in /env (as named)\nno package needs it"
 
 
 def test_a_report_is_data() -> None:

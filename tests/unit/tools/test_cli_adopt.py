@@ -63,7 +63,7 @@ def test_writing_and_again(project: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["adopt", str(project), "--write"]) == 0
     said = capsys.readouterr().out
     assert f"written: {project / 'pyproject.toml'}\n\nnow:\n  pip install {project}   (to try it" in said
-    assert f"torchgraft adopt {project} --pull-request   (what users need no longer type: README.md:1)" in said
+    assert f"torchgraft adopt {project} --pull-request   (what users no longer have to type: README.md:1)" in said
     text = (project / "pyproject.toml").read_text()
     assert 'requires = ["torchgraft", "setuptools"]' in text
     assert main(["adopt", str(project), "--write"]) == 0

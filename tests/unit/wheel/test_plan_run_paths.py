@@ -114,7 +114,7 @@ def test_a_library_that_is_needed(
     assert [path for change in planned for path in change.lost] == lost
     problem = lost_library_problem(planned)
     assert (problem.headline if problem else "") == (
-        "ext/_C.so needs libspeed.so, which nobody will find after the build" if lost else ""
+        "ext/_C.so needs libspeed.so, which is gone after the build" if lost else ""
     )
     stays = "/src/project/lib (in ext/_C.so); a library that is needed is there, and has to stay there"
     assert staying_run_paths_text([module], planned, TREES) == (

@@ -287,4 +287,4 @@ def _next_steps(found: Adoptable, written: Path) -> Iterator[str]:
     stale = find_stale_lines(written.parent, {}, found.name)
     if stale:
         named = f"{stale[0].file}:{stale[0].number}{f' and {len(stale) - 1} more' if len(stale) > 1 else ''}"
-        yield f"torchgraft adopt {folder} --pull-request   (what users need no longer type: {named})"
+        yield f"torchgraft adopt {folder} --pull-request   (what users no longer have to type: {named})"

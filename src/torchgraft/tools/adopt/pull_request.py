@@ -82,7 +82,7 @@ def pull_request_text(
     lines += ["## What changes in pyproject.toml", "", "| | |", "| --- | --- |", *changes, ""] if changes else []
     lines += [f"- {note}" for note in adoption.notes] + [""] * bool(adoption.notes)
     if stale:
-        lines += ["## What nobody needs to type any more", ""]
+        lines += ["## What users no longer have to type", ""]
         lines += [f"- {line.file}:{line.number} `{line.text.strip()}`: {line.reason}" for line in stale]
         lines += [""]
     lines += ["## A job that shows it", "", "`.github/workflows/install.yml`:", "", "```yaml"]

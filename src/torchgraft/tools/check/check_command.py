@@ -22,7 +22,17 @@ from ...model.torch_values import Torch
 from ...wheel.guarding import built_torch
 from ..shared_options import add_consumer_argument, bad_argument
 from ..terminal import line_width, wrapped
-from .checked import CheckedPackage, Fit, Report, differing_facts, is_for_newer_system, plan_fit, report_text, with_lost
+from .checked import (
+    NAMED,
+    CheckedPackage,
+    Fit,
+    Report,
+    differing_facts,
+    is_for_newer_system,
+    plan_fit,
+    report_text,
+    with_lost,
+)
 from .packages import (
     InstalledPackage,
     find_lost,
@@ -45,7 +55,7 @@ exit status: 0 if everything links, also if no package needs torch, or if a libr
 does not link, if it needs torch and there is none, or if there is no environment; 2 if the arguments are wrong
 """
 # What the rules say of hooks, in the words of a command.
-_WHY = {Rule.TOLD: "as named", Rule.IMPORTABLE: "torchgraft is installed in it"}
+_WHY = {Rule.TOLD: NAMED, Rule.IMPORTABLE: "torchgraft is installed in it"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

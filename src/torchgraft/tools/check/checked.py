@@ -16,6 +16,8 @@ from ...values import dataclass
 from ...wheel.guarding import differences
 
 _MOST_SHOWN = 3
+NAMED = "as named"  # by the user
+_ELSEWHERE = "torchgraft check PATH   (to look at another environment)"
 
 
 class Fit(enum.Enum):
@@ -99,7 +101,9 @@ def report_text(report: Report) -> str:
     torch = f"torch {report.torch.version}" if report.torch else report.torch_fault or "no torch"
     lines = [f"{torch} in {report.place}" + (f" ({report.why})" if report.why else "")]
     if not report.packages:
-        return printable_text(lines[0]) + "\nno package needs it"
+        # Of a tool's own environment, say, where no other was found.
+        hint = "" if report.torch or report.torch_fault or report.why == NAMED else f"\n{_ELSEWHERE}"
+        return f"{printable_text(lines[0])}\nno package needs it{hint}"
     lines += ["", *_table([("package", "built for", "verdict"), *map(_row, report.packages)])]
     for package in report.packages:
         if package.fit is not Fit.FITS:
