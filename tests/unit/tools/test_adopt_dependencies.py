@@ -18,7 +18,7 @@ from torchgraft.consumer.processes import take_python
 from torchgraft.errors import ConfigError
 from torchgraft.settings.sources import parse_pyproject
 from torchgraft.tools.adopt.address_sources import AddressSource, read_address_sources, source_cure
-from torchgraft.tools.adopt.adopted_folder import AdoptedSdist, adopted_text, parse_adopted
+from torchgraft.tools.adopt.adopted_folder import AdoptedSdist, adopted_text, parse_adopted, read_adopted
 from torchgraft.tools.adopt.find_sdists import Scope, read_nested
 from torchgraft.tools.adopt.front_end_files import plan_edits, record_edit
 from torchgraft.tools.adopt.locked_sdists import NamedSdist, read_locked_sdists
@@ -492,6 +492,21 @@ def test_what_cannot_be_put_back_is_kept(
     assert "note: pyproject.toml: changed since" in capsys.readouterr().out
     assert "no-build-isolation-package" in (app / "adopted" / "undo.json").read_text()
     assert pyproject.read_text() == '[project]\nname = "other"\n'
+
+
+def test_of_a_lock_that_was_written_anew_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, _, lock = app_with_a_uv_lock(tmp_path, monkeypatch, sdist)
+    assert main(["adopt", "--project", ".", "--write"]) == 0
+    (one,) = read_adopted(app / "adopted")
+    moved = 'version = 1\n[[package]]\nname = "flash-attn"\nversion = "9"\nsource = { registry = "adopted" }\n'
+    lock.write_text(moved)
+    assert main(["adopt", "--project", ".", "--undo", "--write"]) == 0
+    said = capsys.readouterr().out
+    assert "changed since" not in said
+    assert f"now:\n  uv lock -P {one.name}\n" in said
+    assert not (app / "adopted").exists()
 
 
 def app_with_a_uv_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path) -> tuple[Path, Path, Path]:

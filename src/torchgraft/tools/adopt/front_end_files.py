@@ -17,6 +17,7 @@ from ...values import dataclass
 from ...wanted.tool_tables import tool_table
 from .adopted_folder import CONSTRAINTS, AdoptedSdist, adopted_text, is_adopted_text, read_adopted
 from .find_sdists import Scope, read_nested
+from .locked_sdists import LOCK_NAMES
 from .plan_front_ends import (
     hashes_text,
     pdm_text,
@@ -81,6 +82,8 @@ def plan_edits(scope: Scope, adopted: tuple[AdoptedSdist, ...], *, undo: bool = 
     left: dict[str, tuple[Passage, ...]] = {}
     for name, passages in record.items():
         texts[scope.base / name], left[name] = undone(_with_digests(scope.base / name, known), passages)
+        if name in LOCK_NAMES:
+            left[name] = ()  # its front end has written it anew, and does so again
     for path, change in _changes(scope, known if undo else adopted, undo=undo):
         text = texts.get(path, read_exact_text(path)) or ""
         bare = text.removeprefix("\ufeff")
