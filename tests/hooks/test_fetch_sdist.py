@@ -46,12 +46,12 @@ def page(digest: str) -> bytes:
 
 def test_the_index_that_pip_is_told_to_use(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     data = sdist()
-    server.serve("/simple/my-ext/", content(page(hashlib.sha256(data).hexdigest())))
+    server.serve("/simple/ext/", content(page(hashlib.sha256(data).hexdigest())))
     server.serve("/files/ext-1.0.tar.gz", content(data))
     monkeypatch.setenv("PIP_INDEX_URL", server.address.replace("://", "://me:secret@") + "/simple/")
-    assert main(["adopt", "My_Ext", "--no-deps", "--write"]) == 0
+    assert main(["adopt", "Ext", "--no-deps", "--write"]) == 0
     assert (tmp_path / "adopted" / "ext-1.0.tar.gz").exists()
-    assert server.requests == ["/simple/my-ext/", "/files/ext-1.0.tar.gz"]
+    assert server.requests == ["/simple/ext/", "/files/ext-1.0.tar.gz"]
     assert server.headers[0]["accept"].startswith("application/vnd.pypi.simple.v1+json")
     assert [headers["authorization"] for headers in server.headers] == ["Basic bWU6c2VjcmV0"] * 2
 

@@ -48,7 +48,7 @@ def test_no_page(text: str) -> None:
 
 NAMES = [
     "ext-1.0.tar.gz", "ext-1.0.zip", "ext-1.1-py3-none-any.whl", "ext-1.2.tar.gz", "ext-1.3rc1.tar.gz", "ext-2.0.zip",
-    "ext-3.0.tar.gz", "ext-x.tar.gz", "other",
+    "ext-3.0.tar.gz", "ext-x.tar.gz", "other", "ext-0.14-4.tar.gz", "ext-more-9.0.tar.gz", "Ext-0.1.tar.gz",
 ]  # fmt: skip
 
 
@@ -60,6 +60,9 @@ NAMES = [
         ("ext==1.0", "ext-1.0.tar.gz"),
         ("ext==1.3rc1", "ext-1.3rc1.tar.gz"),
         ("ext==1.1", None),
+        ("ext==0.14.post4", "ext-0.14-4.tar.gz"),  # as natten's
+        ("ext<0.14", "Ext-0.1.tar.gz"),
+        ("ext-more", "ext-more-9.0.tar.gz"),
         ("ext==3.0", "ext-3.0.tar.gz"),
         ("ext>2", None),
     ],

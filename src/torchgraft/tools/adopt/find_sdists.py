@@ -31,7 +31,7 @@ from .adoptable import read_adoptable
 from .adopted_folder import AdoptedSdist, is_intact, read_adopted
 from .adoption import Adoptable, Adoption, Advice
 from .locked_sdists import NamedSdist, read_local_folders, read_locked_sdists
-from .package_index import download_sdist, fetch_archive, fetch_file, find_indexes, index_address
+from .package_index import download_sdist, fetch_archive, fetch_file, find_indexes, index_address, sdist_version
 from .plan_adoption import plan_adoption
 from .plan_front_ends import uv_settings_text
 from .resolver import Resolver
@@ -231,8 +231,8 @@ class Search:
     def _look_at_named(self, requirement: Requirement) -> LookedAt:
         print(f"asking for {requirement}", file=sys.stderr)
         path = download_sdist(requirement, self._indexes, self._folder_for(requirement.name))
-        name, version = path.name.removesuffix(".tar.gz").removesuffix(".zip").rpartition("-")[::2]
-        return self._read(NamedSdist(name=canonicalize_name(name), version=version, file=path.name), path)
+        name, version = canonicalize_name(requirement.name), str(sdist_version(path.name, requirement.name))
+        return self._read(NamedSdist(name=name, version=version, file=path.name), path)
 
     def _look_at(self, sdist: NamedSdist) -> LookedAt:
         key = (sdist.name, sdist.version)

@@ -6,25 +6,25 @@ the metadata, and so runs what is in an sdist. Pages are JSON (PEP 691) or HTML 
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
+from packaging.utils import canonicalize_name
 
 from ...errors import ActError
 from ...prebuilt.connections import DownloadError, MissingError
 from ...prebuilt.download import Limits, download, may_lead
 from ...prebuilt.take import ACCEPT, IndexFile, parse_index_page
-from ...untrusted import split_address
+from ...untrusted import parse_version, split_address
 from ...wanted.settings_files import pip_settings
 from .sdist import no_sdist
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
+    from packaging.version import Version
 
 PYPI = "https://pypi.org/simple"
 _MAIN = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
@@ -84,14 +84,21 @@ def choose_sdist(files: tuple[IndexFile, ...], requirement: Requirement) -> Inde
 
     One that was yanked is taken only where its very version is asked for (PEP 592).
     """
-    found = {}
+    found: dict[Version, IndexFile] = {}
     pinned = {one.version for one in requirement.specifier if one.operator in {"==", "==="}}
     for file in sorted(files, key=lambda file: file.name.endswith(".tar.gz")):
-        with contextlib.suppress(InvalidSdistFilename):
-            version = parse_sdist_filename(file.name)[1]
-            if not file.yanked or str(version) in pinned:
-                found[version] = file
+        version = sdist_version(file.name, requirement.name)
+        if version is not None and (not file.yanked or str(version) in pinned):
+            found[version] = file
     return next((found[one] for one in requirement.specifier.filter(sorted(found, reverse=True))), None)
+
+
+def sdist_version(file: str, name: str) -> Version | None:
+    """Return the version of an sdist, None for what is none of that name: natten-0.14.2-4.tar.gz is 0.14.2.post4."""
+    stem = next((file.removesuffix(end) for end in (".tar.gz", ".zip") if file.endswith(end)), "")
+    places = [match.start() for match in re.finditer("-", stem)]
+    ends = (place for place in places if canonicalize_name(stem[:place]) == canonicalize_name(name))
+    return next((parse_version(stem[place + 1 :]) for place in ends), None)
 
 
 def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: Path, *, sha256: str = "") -> Path:
