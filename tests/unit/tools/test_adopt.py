@@ -430,6 +430,7 @@ ASKED = {
         ["view", "view-headless"],
     ),
     "by finding one": ("need = ['view_x>=2'] if find_spec('view_x') else ['y']", ["view-x"]),
+    "by finding a module of other hardware": ("need = [] if find_spec('rocm_x') is None else ['torch[gfx]']", []),
     "by a list of all": ("need = ['a>=1'] if 'b_x' in {d.name for d in distributions()} else []", ["b-x"]),
     "by an import that needs nothing": ("try:\n    import view\nexcept ImportError:\n    pass", []),
     "by a tool": ("try:\n    import Cython\nexcept ImportError:\n    need = ['Cython']", []),

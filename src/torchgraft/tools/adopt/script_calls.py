@@ -108,19 +108,20 @@ def asked_distributions(nodes: list[ast.AST]) -> tuple[str, ...]:
             found += _literal(node)
         elif isinstance(node, (ast.For, ast.ListComp, ast.GeneratorExp)):
             found += _asked_in_turn(node, askers, values)
-        elif isinstance(node, ast.Call) and name_of(node.func) == "find_spec":
+        elif _finds(node):
             modules += _literal(node)
         elif isinstance(node, ast.Compare) and lists_all and isinstance(node.ops[0], ast.In):
             found += _named(node.left)
         elif askers and isinstance(node, (ast.Tuple, ast.List)) and len(node.elts) == _PAIR:
             names = [name for item in node.elts for name in _named(item)]
             found += names if len(names) == _PAIR else []
+    questions = {argument for node in nodes if _finds(node) for argument in ast.iter_child_nodes(node)}
     # What has a dot in its name is a module, and what is all capitals a variable.
     named = dict.fromkeys(
         str(canonicalize_name(name))
         for node in nodes
         for name in _named(node, exactly=True)
-        if "." not in name and not name.isupper()
+        if node not in questions and "." not in name and not name.isupper()
     )
     for top in [module.partition(".")[0] for module in modules]:
         name = top.replace("_", "-").lower()
@@ -143,6 +144,10 @@ def _asked_in_turn(
     return [
         name for one in listed if isinstance(one, (ast.List, ast.Tuple)) for item in one.elts for name in _named(item)
     ]
+
+
+def _finds(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and name_of(node.func) == "find_spec"
 
 
 def _asks(node: ast.AST) -> bool:
