@@ -113,7 +113,7 @@ def _is_there(scope: Scope, made: Path) -> bool:
 
 def _make(looked: LookedAt, folder: Path, plan: DependencyPlan) -> AdoptedSdist | None:
     adoption, path = looked.adoption, looked.path
-    if adoption is None or path is None or adoption.verdict is not Advice.ADOPT or adoption.after is None:
+    if adoption is None or adoption.verdict is not Advice.ADOPT or adoption.after is None:
         return None
     made = write_sdist(path, folder / path.name, adoption.after)
     plan.made[path.name] = made
