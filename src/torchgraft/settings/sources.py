@@ -111,9 +111,11 @@ def read_exact_text(path: Path) -> str | None:
     except UnreadableError as error:
         if not os.path.lexists(path):
             return None
-        code, said = "pyproject-unreadable", f"it {error}"
+        code = "pyproject-unreadable"
+        said = f"it {error}"
     except ValueError:
-        code, said = "bad-toml", "it is not UTF-8"
+        code = "bad-toml"
+        said = "it is not UTF-8"
     headline, why = f"{path.name} is there and cannot be used", "what it says would quietly not count"
     fixes = ("make it a file in UTF-8 that this user may read",)
     raise ConfigError.of(code=code, headline=headline, path=str(path), found=said, why=why, fixes=fixes)
