@@ -34,6 +34,7 @@ GROUPS = {
 }
 HOOKS_OF_METADATA = ("prepare_metadata_for_build_wheel", "prepare_metadata_for_build_editable")
 LITTER = (".egg-info/", "/.cmake/api/", "/meson-info/", "/meson-logs/", "/meson-private/", "/.ninja_")
+LITTER = (*LITTER, "/CMakeCache.txt", "/CMakeFiles/rules.ninja")
 OF_A_WHEEL = "PYPROJECT_HOOKS_ALREADY_BUILT_WHEEL"
 Facts = dict[str, object]
 
@@ -125,6 +126,7 @@ def differences(theirs: Facts, ours: Facts) -> list[str]:
         if isinstance(left, list) and isinstance(right, list) and name.startswith("get_requires"):
             right = [requirement for requirement in right if requirement in left]  # torchgraft may need more
         # setup.py is not run for requirements and metadata that files say, so that an .egg-info is made later, or not.
+        # CMake notes the compiler cache that it was given (compiler-cache).
         # CMake's answers have the time in their names, and what Meson and ninja note of their runs is as it happens.
         is_litter = name.startswith("left: ") and any(part in name for part in LITTER)
         is_litter |= name.startswith(failing)
