@@ -23,6 +23,8 @@ from ..values import dataclass
 from .dist_info import Installed, MetadataHeader, find_installed, is_editable, read_files, read_header, read_lines
 from .distributions import compiled_folders, editable_targets
 
+# What can stand behind === in a requirement; git describes more than PEP 440 knows (2.0.0a0+git-unknown).
+_VERSION = r"[A-Za-z0-9_.!+~-]{1,200}"
 # It has ten lines.
 _LARGEST_VERSION_BYTES = 65_536
 _LONGEST_TEXT = 1000  # each line of a file can double one
@@ -143,6 +145,8 @@ def _read(place: _TorchPlace) -> Torch:
     version = stated or (header or MetadataHeader()).version or (installed.stated if installed else "")
     if not version:
         raise _TorchFaultError(f"{place.package} has no version, neither in a version.py nor in its metadata")
+    if not re.fullmatch(_VERSION, version):
+        raise _TorchFaultError(f"{place.package} says that its version is {version[:60]!r}, which is none")
     facts = facts or {}
     return Torch(
         version=version,

@@ -381,6 +381,13 @@ def make_folder(site: Path) -> None:
         (overwrite("torch/version.py", "-" * 9000 + "1"), "{site}/torch/version.py is not Python"),
         (overwrite("torch/version.py", "__version__ = os.environ['V']"), "{site}/torch/version.py says no __version__"),
         (overwrite("torch/version.py", ""), "{site}/torch/version.py says no __version__"),
+        *(
+            (
+                overwrite("torch/version.py", f"__version__ = {version!r}"),
+                f"{{site}}/torch says that its version is {version!r}, which is none",
+            )
+            for version in ("2.8.0+a\nb", "2.8.0 ;x", "2.8.0)", "2.8,0", "2.8\x1b[31m", "2.8\u202e")
+        ),
         (overwrite("torch/version.py", "#" * 70_000), "{site}/torch/version.py has more than 65536 bytes"),
         (make_folder, "{site}/torch/version.py cannot be read"),
         (make_loop, "{site}/torch/version.py cannot be read"),

@@ -208,6 +208,16 @@ def test_a_pyproject_that_is_no_file_of_text(project: Path, capsys: pytest.Captu
         assert ("error[bad-toml]" in said) is (kind == "no UTF-8")
 
 
+@pytest.mark.parametrize("more", [[], ["--pull-request"], ["--write"]])
+def test_a_name_that_a_terminal_would_obey(project: Path, capsys: pytest.CaptureFixture[str], more: list[str]) -> None:
+    (project / "pyproject.toml").write_text(f'{PYPROJECT}[project]\nname = "a\\u001b]0;x\\u0007; reboot"\n')
+    assert main(["adopt", str(project), *more]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert more == ["--pull-request"] or "a\\x1b]0;x\\x07; reboot adopts torchgraft" in said
+    assert "pip install a" not in said
+
+
 def test_a_missing_extra_is_one_line(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

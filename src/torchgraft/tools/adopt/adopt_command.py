@@ -15,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from ...codec import to_json
 from ...consumer.uv import project_root
-from ...errors import problems_text, quoted
+from ...errors import problems_text, quoted, shown
 from ...files import is_file
 from ...programs import find_programs
 from ...redaction import redacted_json, without_secrets
@@ -243,7 +243,7 @@ def _finish(arguments: argparse.Namespace, plan: DependencyPlan) -> int:
     else:
         print(without_secrets(plan_report(plan)))
         for path in written:
-            print(f"{'' if path != written[0] else chr(10)}written: {_near(path)}")
+            print(f"{'' if path != written[0] else chr(10)}written: {shown(_near(path))}")
         if plan.failed:
             pass  # what went wrong is said in the end
         elif arguments.check:
@@ -268,7 +268,7 @@ def _show(arguments: argparse.Namespace, found: Adoptable, adoption: Adoption, w
         return
     print(without_secrets(adoption_text(found, adoption)))
     if written is not None:
-        print(f"\nwritten: {written}")
+        print(f"\nwritten: {shown(str(written))}")
         print("\n".join(["\nnow:", *(f"  {step}" for step in _next_steps(found, written))]))
     elif adoption.after is not None:
         print(f"\n{_NOT_WRITTEN}")

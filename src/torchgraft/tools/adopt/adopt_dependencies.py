@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from ...codec import to_json
-from ...errors import quoted
+from ...errors import quoted, shown
 from ...files import digest_of, is_file
 from ...programs import find_programs, take_answer
 from ...redaction import redacted_json
@@ -215,19 +215,19 @@ def plan_report(plan: DependencyPlan) -> str:
     """Return what a person reads: each sdist with its verdict, then the difference in each file."""
     lines = []
     for one in plan.looked:
-        title = f"{one.sdist.name} {one.sdist.version}"
+        title = shown(f"{one.sdist.name} {one.sdist.version}")
         if one.adoption is None:
             lines.append(f"{title} was adopted before")
         elif one.found is not None and one.sdist.name in plan.scope.named:
             lines.append(adoption_text(one.found, one.adoption))
         else:
-            lines.append(f"{title} {one.adoption.verdict.value}: {one.adoption.reason}")
+            lines.append(f"{title} {one.adoption.verdict.value}: {shown(one.adoption.reason)}")
             notes = one.adoption.notes if one.adoption.verdict is Advice.ADOPT else ()
-            lines += [f"  note: {note}" for note in notes]
+            lines += [shown(f"  note: {note}") for note in notes]
     if not plan.looked and not plan.gone and not plan.failed:
         lines.append("nothing here is built from an sdist")
-    lines += [f"note: {note}" for note in plan.notes]
-    lines += [f"{one.file} is removed" for one in plan.gone]
+    lines += [shown(f"note: {note}") for note in plan.notes]
+    lines += [shown(f"{one.file} is removed") for one in plan.gone]
     for edit in (edit for edit in plan.edits if edit.path.name != UNDO):  # it says the same
         name = os.path.relpath(edit.path, plan.scope.base).replace(os.sep, "/")
         lines += ["", diff_text(edit.before, edit.after or "", name).rstrip("\n")]

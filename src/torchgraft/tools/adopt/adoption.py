@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 
+from ...errors import shown
 from ...values import dataclass
 from ..terminal import diff_text
 
@@ -108,7 +109,7 @@ class Adoption:
 
 def adoption_text(found: Adoptable, adoption: Adoption) -> str:
     """Return what a person reads: the verdict, the difference, the reason of each change, what to consider."""
-    lines = [f"{found.name or 'this project'} {adoption.verdict.value}: {adoption.reason}"]
+    lines = [shown(f"{found.name or 'this project'} {adoption.verdict.value}: {adoption.reason}")]
     if adoption.verdict is Advice.NOT_NEEDED:
         lines.append("nothing to change; --force adopts it all the same")
     elif adoption.after is None:
@@ -116,6 +117,6 @@ def adoption_text(found: Adoptable, adoption: Adoption) -> str:
     else:
         lines += ["", diff_text(found.pyproject, adoption.after, "pyproject.toml").rstrip("\n"), ""]
         width = max(len(change.text) for change in adoption.changes)
-        lines += [f"  {change.text:<{min(width, 40)}}  {change.reason}" for change in adoption.changes]
-    lines += [f"  note: {note}" for note in adoption.notes]
+        lines += [shown(f"  {change.text:<{min(width, 40)}}  {change.reason}") for change in adoption.changes]
+    lines += [shown(f"  note: {note}") for note in adoption.notes]
     return "\n".join(lines)

@@ -5,11 +5,13 @@ May not send it anywhere, nor change a file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import groupby
 
 from packaging.utils import canonicalize_name
 
+from ...errors import shown
 from ..terminal import diff_text
 from .adoption import Adoptable, Adoption, Advice, adoption_text
 from .stale_lines import StaleLine
@@ -70,7 +72,9 @@ def pull_request_text(
     found: Adoptable, adoption: Adoption, stale: Iterable[StaleLine], *, submodules: bool = False
 ) -> str:
     """Return the text of a pull request, in Markdown, and below it the differences of what is stale."""
-    name = found.name or "the package"
+    # It goes into commands, and anything can stand in a file.
+    name = found.name if re.fullmatch(r"[A-Za-z0-9][\w.-]*", found.name or "", re.ASCII) else None
+    name = name or "the package"
     stale = tuple(stale)
     if adoption.verdict is Advice.NOT_NEEDED:
         return adoption_text(found, adoption)
@@ -85,6 +89,7 @@ def pull_request_text(
         lines += ["## What users no longer have to type", ""]
         lines += [f"- {line.file}:{line.number} `{line.text.strip()}`: {line.reason}" for line in stale]
         lines += [""]
+    lines = [*map(shown, lines)]
     lines += ["## A job that shows it", "", "`.github/workflows/install.yml`:", "", "```yaml"]
     lines += [workflow_text(name, submodules=submodules) + "```"]
     return "\n".join(lines)

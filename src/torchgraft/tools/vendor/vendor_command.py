@@ -6,7 +6,7 @@ import argparse
 import json
 
 from ...codec import to_json
-from ...errors import ConfigError, Problem, quoted
+from ...errors import ConfigError, Problem, quoted, shown
 from ...redaction import redacted_json, without_secrets
 from ...settings.sources import read_exact_text, read_pyproject
 from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable
@@ -65,7 +65,7 @@ def _check(arguments: argparse.Namespace) -> int:
         version = copy.manifest.version if copy.manifest else None
         print(json.dumps({"version": version, "differences": to_json(differences)}, indent=2))
     elif differences:
-        print("\n".join(f"{difference.file}: {difference.what}" for difference in differences))
+        print("\n".join(shown(f"{difference.file}: {difference.what}") for difference in differences))
     elif copy.manifest is not None:
         print(f"{IN_TREE} is torchgraft {copy.manifest.version}, {len(copy.files)} files, as it was made")
     return int(bool(differences))
