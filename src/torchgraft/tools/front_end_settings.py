@@ -97,9 +97,10 @@ def _pixi_options(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     for file, keys in ((root / "pixi.toml", ()), (root / "pyproject.toml", ("tool", "pixi"))):
         with contextlib.suppress(UnreadableError):
             settings = read_toml(file)
-            for key in (*keys, "pypi-options"):
+            for key in keys:
                 settings = table(settings.get(key))
-            yield file, settings
+            for part in (settings, table(settings.get("workspace"))):
+                yield file, table(part.get("pypi-options"))
 
 
 def _read(settings: Mapping[str, Any], source: str) -> Iterator[FrontEndSetting]:

@@ -251,14 +251,17 @@ def test_pixi_takes_them_by_their_paths() -> None:
     new = pixi_text(PIXI, (*ADOPTED, more), "adopted")
     data = parse_pyproject(new)
     path = {"path": "adopted/flash_attn-2.8.3.tar.gz"}
-    assert data["pypi-dependencies"] == {"Flash_Attn": path, "numpy": "*", "deep": {"path": "adopted/deep-1.tar.gz"}}
+    deep = {"path": "adopted/deep-1.tar.gz"}
+    assert data["pypi-dependencies"] == {"Flash_Attn": {**path, "extras": ["x"]}, "numpy": "*", "deep": deep}
     assert data["feature"]["cuda"]["target"]["linux-64"]["pypi-dependencies"] == {"flash-attn": path}
     assert data["pypi-options"] == {"no-build-isolation": ["other"]}
     assert pixi_text(new, (*ADOPTED, more), "adopted") == new
     assert "deep" not in pixi_text(new, ADOPTED, "adopted")
+    text = "[workspace.pypi-options]\nno-build-isolation = true\n"
+    assert "isolation" not in pixi_text(text, (more,), "adopted")
     of_project = f"[tool.pixi.workspace]\nname = 'x'\n\n{PIXI.replace('[pypi', '[tool.pixi.pypi')}"
     tables = parse_pyproject(pixi_text(of_project, ADOPTED, "adopted"))["tool"]["pixi"]
-    assert tables["pypi-dependencies"]["Flash_Attn"] == path
+    assert tables["pypi-dependencies"]["Flash_Attn"] == {**path, "extras": ["x"]}
 
 
 def test_a_program_has_paths_of_what_it_depends_on_itself() -> None:

@@ -65,6 +65,12 @@ def test_what_is_read(tmp_path: Path, files: dict[str, str], asked: tuple[str, .
     assert (found.lines, [*found.questions()]) == (lines, [asked])
 
 
+def test_what_was_adopted_stands_for_what_an_index_has(tmp_path: Path) -> None:
+    text = '[pypi-dependencies]\none = { path = "adopted/one-1.tar.gz", extras = ["x"] }\ntwo = { path = "../two" }\n'
+    found = read_stated(write(tmp_path, {"pixi.toml": text}), ["one-1.tar.gz"])
+    assert found.lines == ("one[x]",)
+
+
 def test_what_conflicts_is_asked_one_after_the_other(tmp_path: Path) -> None:
     first, second = read_stated(write(tmp_path, {"pyproject.toml": CONFLICTS})).questions()
     assert sorted(first) == sorted(

@@ -117,7 +117,11 @@ class Search:
         of_project = () if self.scope.index_url or not self.scope.is_project else tuple(self._indexes_of_project())
         self._indexes = (*own, *of_project)
         has_lock = self.scope.lock is not None and not self.scope.anew
-        self._stated = read_stated(self.scope.base) if self.scope.is_project and not has_lock else Stated()
+        self._stated = (
+            read_stated(self.scope.base, [one.file for one in read_adopted(self.scope.folder)])
+            if self.scope.is_project and not has_lock
+            else Stated()
+        )
         self.notes.extend(self._stated.notes)
 
     def find(self) -> tuple[LookedAt, ...]:

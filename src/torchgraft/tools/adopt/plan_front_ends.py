@@ -135,7 +135,10 @@ def pixi_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: b
                     del listed[key]
                 elif path is not None:
                     missing.discard(str(canonicalize_name(key)))
-                    listed[key] = value if value == {"path": path} else inline_table(path=path)
+                    kept = {name: one for name, one in table(value).items() if name in {"extras", "env-markers"}}
+                    entry = {"path": path, **kept}
+                    listed[key] = value if value == entry else inline_table(**entry)
+        for part in (*pixi_parts(root), root.get("workspace", {}), root.get("project", {})):
             options = part.get("pypi-options", {})
             if known and options.get("no-build-isolation") is True:
                 del options["no-build-isolation"]

@@ -6,7 +6,7 @@ uv reads a static `[project]` table itself. For what it would have to build, oth
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,9 +63,12 @@ class Stated:
                 return
 
 
-def read_stated(base: Path) -> Stated:
-    """Return what a project, or the projects of its workspace, depend on; raise ActError if only its backend knows."""
-    of_tables = tuple(dict.fromkeys(_of_tables(base)))
+def read_stated(base: Path, adopted: Collection[str] = ()) -> Stated:
+    """Return what a project, or the projects of its workspace, depend on; raise ActError if only its backend knows.
+
+    :param adopted: names of files that stand for what an index has
+    """
+    of_tables = tuple(dict.fromkeys(_of_tables(base, adopted)))
     projects = {folder: read_pyproject(folder) for folder in workspace_members(base) or (base,)}
     # Without any [project] there may be groups alone.
     members = {folder: data for folder, data in projects.items() if data.get("project")}
@@ -146,7 +149,7 @@ def pixi_file(base: Path) -> Path | None:
     return base / "pyproject.toml" if "pixi" in table(read_pyproject(base).get("tool")) else None
 
 
-def _of_tables(base: Path) -> Iterator[str]:
+def _of_tables(base: Path, adopted: Collection[str]) -> Iterator[str]:
     """Yield what poetry's and pixi's own tables require, as uv reads it; paths are somebody's own."""
     texts = [text for text, _, _ in list_poetry(read_pyproject(base), _EVERYTHING, plain=True)]
     file = pixi_file(base)
@@ -154,5 +157,6 @@ def _of_tables(base: Path) -> Iterator[str]:
     root = root if file and file.name == "pixi.toml" else table(table(root.get("tool")).get("pixi"))
     for part in pixi_parts(root):
         for name, value in table(part.get("pypi-dependencies")).items():
-            texts.append(dependency_text(str(name), value, _EVERYTHING))
+            is_adopted = Path(str(table(value).get("path"))).name in adopted
+            texts.append(dependency_text(str(name), {**value, "path": None} if is_adopted else value, _EVERYTHING))
     yield from (text for text in texts if text and (" @ " not in text or "://" in text))
