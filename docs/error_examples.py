@@ -36,7 +36,7 @@ _SNAPSHOTS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
         {},
         {
             "consumer": snapshots.consumer(None),
-            "asked_faults": ("requirements from the standard input are not seen",),
+            "asked_faults": ("requirements on standard input cannot be read",),
             "front_end": dataclasses.replace(_UV, command="uv pip install"),
             "hook": Hook.GET_REQUIRES_FOR_BUILD_WHEEL,
         },

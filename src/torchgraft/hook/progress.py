@@ -322,7 +322,7 @@ def state_text(state: BuildState, now_s: float) -> str:
     is_counted = state.total or state.per_cent >= 0
     at_once = f"{state.jobs} at once" if state.jobs > 1 and is_counted else ""
     if state.shared:
-        at_once = f"{state.jobs} at once (shared)" if is_counted else ""
+        at_once = f"{at_once or 'one at a time'} (shared)" if is_counted else ""
         at_once = at_once if state.jobs else "waiting for other builds"
     now = f"at {state.file}" if state.file and not state.total else ""
     left, took = state.left_s(now_s), duration_text(state.took_s(now_s))

@@ -70,7 +70,7 @@ def unclear(snapshot: Snapshot, choice: Choice) -> Problem:
         why="the wheel would be built for that one, and may meet another",
         fixes=(
             "-C torchgraft.torch=VERSION   (the one that will be installed, such as 2.8.0+cu128)",
-            f"{install_fix(snapshot, snapshot.consumer, 'torch==VERSION')}   (the one that is wanted, first)",
+            f"{install_fix(snapshot, snapshot.consumer, 'torch==VERSION')}   (first, with the version that you want)",
         ),
     )
 

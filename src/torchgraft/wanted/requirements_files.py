@@ -81,7 +81,7 @@ class RequirementsReader:
     def read(self, name: str, *, folder: Path | None = None, chain: tuple[str, ...] = ()) -> Iterator[Line]:
         """Return the requirements in a file and in those that it names; `chain` are the files that led here."""
         if name in ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"):
-            self.faults.append("requirements from the standard input are not seen")
+            self.faults.append("requirements on standard input cannot be read")
             return
         path = path_of(name, self.folder if folder is None else folder)
         if path is None:

@@ -867,7 +867,7 @@ def test_who_installs_without_dependencies_means_the_torch_that_is_there(
 def test_what_the_command_says_and_nobody_can_read_is_no_reason_to_guess(
     changes: dict[str, Any], expected: list[str]
 ) -> None:
-    unread = ("requirements from the standard input are not seen",)
+    unread = ("requirements on standard input cannot be read",)
     made = plan(**{"hook": WHEEL, "consumer": NONE, "asked_faults": unread, **changes})
     assert codes(made) == expected
 

@@ -88,6 +88,8 @@ def test_the_line_of_a_build() -> None:
     serial = BuildState(name="ext", began_s=100, done=1, file="b.cpp")
     assert state_text(serial, 130) == "ext: 1 file, at b.cpp, 30 s"
     assert state_text(BuildState(name="ext", began_s=100), 130) == "ext: at work, 30 s"
+    alone = BuildState(name="ext", began_s=100, total=9, done=1, jobs=1, shared=True)
+    assert ": 1 of 9 files, one at a time (shared), 30 s" in state_text(alone, 130)
 
 
 @pytest.mark.parametrize(

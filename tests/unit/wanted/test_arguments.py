@@ -405,7 +405,7 @@ def test_nested_files_are_relative_to_the_file_that_names_them(tmp_path: Path) -
         ("-r missing.txt", "missing.txt cannot be read: No such file or directory"),
         ("-r .", ". cannot be read: Is a directory"),
         ("-r https://user:word@wheels.example/r.txt", "https://wheels.example/r.txt is not fetched"),
-        ("-r -", "requirements from the standard input are not seen"),
+        ("-r -", "requirements on standard input cannot be read"),
         ("torch==two", "a.txt line 1 cannot be read: torch==two"),
         ("torch>=2.0;what is this", "a.txt line 1 cannot be read: torch>=2.0;what is this"),
         ("torch @ git+https://git.example/torch", "a URL that is not that of a wheel: git+https://git.example/torch"),
