@@ -19,6 +19,7 @@ from ..hook.plan import plan_build, plan_pass_through
 from ..hook.plan_text import plan_text
 from ..model.decision import Plan
 from ..model.observation import Hook, Rule, Snapshot, Way
+from ..model.torch_values import TorchRequirement
 from ..settings.config import Config, Provide
 from ..settings.sources import Settings, take_settings
 from ..values import dataclass
@@ -304,11 +305,14 @@ def _recorded(path: Path) -> Snapshot:
         # Not of a regular file alone: the output of a command is a pipe.
         with path.open("rb") as file:
             text = file.read(_LARGEST_SNAPSHOT_BYTES).decode("utf-8", errors="replace")
-        return from_json_text(Snapshot, text, source=str(path))
-    except OSError as error:
+        snapshot = from_json_text(Snapshot, text, source=str(path))
+        if snapshot.consumer is not None and snapshot.consumer.torch is not None:
+            TorchRequirement.exactly(snapshot.consumer.torch.version)  # read from files it always is one
+    except (OSError, ValueError) as error:
         raise SnapshotError.of(
             code="bad-snapshot",
-            headline=f"{path}: {error.strerror or error}",
+            headline=f"{path}: {getattr(error, 'strerror', None) or error}",
             why="there is nothing to decide from",
             fixes=("torchgraft snapshot > snapshot.json",),
         ) from None
+    return snapshot

@@ -95,7 +95,12 @@ def test_a_plan_with_problems_is_shown_and_exits_with_1(
     assert "error[writable-by-others]" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("text", ["", "{}", "\0", "[1]"])
+_NO_VERSION = dataclasses.replace(snapshots.CPU_TORCH, version="2.8 ;")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "\0", "[1]", json_text(snapshots.snapshot(consumer=snapshots.consumer(_NO_VERSION)))]
+)
 def test_a_file_that_is_no_snapshot(
     recorded: Path, project: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
