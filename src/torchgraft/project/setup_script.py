@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ..model.source_tree import SetupScript
+from ..model.torch_values import required_name
 from ..untrusted import bindings_in, requirement_lines
 
 # importlib.metadata.version("torch") and its relatives.
@@ -231,7 +232,9 @@ class _AboutTorch(GuardedVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         first = node.args[0] if node.args else None
-        if name_of(node.func) in VERSION_CALLS and isinstance(first, ast.Constant) and first.value == "torch":
+        # pkg_resources takes versions, too: require("torch>=2").
+        named = required_name(first.value) if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+        if name_of(node.func) in VERSION_CALLS and named == "torch":
             self.asks_version = True
             self.needs_version |= not self.is_guarded and self._version_guards == 0
         self.generic_visit(node)

@@ -230,6 +230,7 @@ def test_what_is_nested_deeper_than_people_write_is_not_followed(
     ("text", "asks", "needs"),
     [
         ("v = version('torch')", True, True),
+        ("pkg_resources.require('torch>=2')", True, True),
         ("try:\n    v = version('torch')\nexcept PackageNotFoundError:\n    v = '2'", True, False),
         (
             "try:\n    v = metadata.version('torch')\nexcept (OSError, metadata.PackageNotFoundError):\n    v = '2'",

@@ -158,6 +158,7 @@ def test_what_is_reached(script: str, wanted: str) -> None:
 
 
 QUESTIONS = {
+    "a version that it has to have": ("pkg_resources.require('torch>=2')", "asks for the version of torch"),
     "its version": ("importlib.metadata.version('torch')", "asks for the version of torch"),
     "another version": ("importlib.metadata.version('numpy')", None),
     "in a child": (

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from ...model.torch_values import required_name
 from ...project.setup_script import VERSION_CALLS, changed_name, name_of
 
 _YES, _NO = {"y", "yes", "t", "true", "on", "1"}, {"n", "no", "f", "false", "off", "0"}  # as distutils has it
@@ -121,7 +122,7 @@ class Reached:
             return "torch"
         elif name == "CUDAExtension" and certain:
             self.cuda.append(node.lineno)
-        elif first == "torch" and name in VERSION_CALLS:
+        elif name in VERSION_CALLS and isinstance(first, str) and required_name(first) == "torch":
             self.questions.append(("asks for the version of torch", node.lineno))
         self.questions += _asked_of_others(node)
         return None
