@@ -85,12 +85,6 @@ class ConfigError(TorchgraftError):
     exit_code = 2
 
 
-class SnapshotError(TorchgraftError):
-    """A recorded snapshot or plan is not one."""
-
-    exit_code = 2
-
-
 class PlanError(TorchgraftError):
     """The machine must change: what was seen allows no right build."""
 

@@ -21,7 +21,7 @@ from ..ladder.plan_way import Reach
 from ..model.decision import Compiling, Outcome, Planned, PlannedVariable, RuleOutcome, Wishes
 from ..model.observation import Hook, Snapshot
 from ..model.torch_values import Knowledge, Torch, TorchRequirement
-from ..prebuilt.plan_prebuilt import asks_identity, plan_client, plan_prebuilt
+from ..prebuilt.plan_prebuilt import CLIENT, asks_identity, plan_prebuilt
 from ..settings.config import Config
 from ..settings.kinds import OF_MACHINE, filled, template_names
 from ..untrusted import parse_version
@@ -149,7 +149,7 @@ def _version(
     if version is None:
         return _not_known(f"{what} {wanted}: {why}")
     if not version:
-        return _answer(False, "", f"{what} {wanted}: it has none")  # noqa: FBT003 - see _answer
+        return _Answer(Outcome.DOES_NOT, f"{what} {wanted}: it has none")
     return _answer(holds(version, wanted), f"{what} {version} is {wanted}", f"{what} {version} is not {wanted}")
 
 
@@ -173,7 +173,7 @@ def _gpu(wanted: str, scene: _Scene) -> _Answer:
     setting = scene.config.cuda_architectures
     capabilities = hardware.gpus or tuple(name.removesuffix("+PTX").rstrip("af") for name in setting)
     if not capabilities:
-        return _answer(False, "", f"gpu {wanted}: no GPU is visible")  # noqa: FBT003 - see _answer
+        return _Answer(Outcome.DOES_NOT, f"gpu {wanted}: no GPU is visible")
     what = "gpu" if hardware.gpus else "cuda-architectures"
     found = ", ".join(dict.fromkeys(capabilities))
     holds = any(_is_version(capability, wanted) for capability in capabilities)
@@ -197,9 +197,9 @@ def _gcc(wanted: str, scene: _Scene) -> _Answer:
     if choice.toolkit is not None:
         compiler = plan_host_compiler(snapshot, choice).compiler or compiler
     if compiler is None:
-        return _answer(False, "", f"gcc {wanted}: no compiler was found")  # noqa: FBT003 - see _answer
+        return _Answer(Outcome.DOES_NOT, f"gcc {wanted}: no compiler was found")
     if compiler.name != "gcc":
-        return _answer(False, "", f"gcc {wanted}: the compiler is {compiler.cc}")  # noqa: FBT003 - see _answer
+        return _Answer(Outcome.DOES_NOT, f"gcc {wanted}: the compiler is {compiler.cc}")
     return _version("gcc", compiler.version, wanted, "")
 
 
@@ -235,7 +235,7 @@ def plan_wishes(
     prebuilt = plan_prebuilt(config, snapshot, facts, reach.way)
     return replace(
         rules,
-        requirements=(*rules.requirements, *plan_client(prebuilt)),
+        requirements=(*rules.requirements, *([CLIENT] if prebuilt else ())),
         variables=tuple(_filled(variable, facts) for variable in _from_settings(config, rules)),
         prebuilt=prebuilt,
         asks_identity=snapshot.hook is Hook.BUILD_WHEEL and asks_identity(prebuilt, facts),

@@ -46,7 +46,6 @@ _PER_CENT = re.compile(rb"\[ *(\d{1,3})%\] ")
 # distutils says what it is about to run; ninja and CMake say what they have run, or are running.
 _COMPILES = re.compile(rb"\s-c\s+(?:\S+\s+)*?[\"']?([^\s\"']+\.(?:cu|cpp|cc|cxx|c|hip|sycl|mm|f90))\b")
 _SOURCE = re.compile(rb"([^\s\"'/]+\.(?:cu|cpp|cc|cxx|c|hip|sycl|mm|f90))(?:\.o|[\s\"']|$)")
-SOURCE_NAME = re.compile(r"\.(?:cu|cpp|cc|cxx|c|hip|sycl|mm|f90)$")
 _MOST_BYTES = 20_000
 _FEW = 3
 

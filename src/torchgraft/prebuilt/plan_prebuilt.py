@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..settings.tables import Prebuilt
 
 
-CLIENT = "urllib3>=2.3"
+CLIENT = Planned(text="urllib3>=2.3", reason="prebuilt wheels are downloaded with it")
 # The ask for it too: what compiling lacks is no reason to stop there.
 _HOOKS = frozenset({Hook.GET_REQUIRES_FOR_BUILD_WHEEL, Hook.BUILD_WHEEL})
 
@@ -79,11 +79,6 @@ def plan_prebuilt(config: Config, snapshot: Snapshot, facts: Facts, way: Way) ->
     if snapshot.hook not in _HOOKS or config.use_prebuilt is UsePrebuilt.OFF or way is Way.ABSENT:
         return ()
     return tuple(_planned(place, config, snapshot, facts) for place in config.prebuilt)
-
-
-def plan_client(prebuilt: tuple[PlannedPrebuilt, ...]) -> tuple[Planned, ...]:
-    """Return the requirement that downloading needs."""
-    return (Planned(text=CLIENT, reason="prebuilt wheels are downloaded with it"),) if prebuilt else ()
 
 
 def asks_identity(prebuilt: tuple[PlannedPrebuilt, ...], facts: Facts) -> bool:

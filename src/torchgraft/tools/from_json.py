@@ -15,10 +15,16 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ..codec import is_text_value
-from ..errors import SnapshotError
+from ..errors import TorchgraftError
 
 T = TypeVar("T")
 _hints = functools.cache(typing.get_type_hints)
+
+
+class SnapshotError(TorchgraftError):
+    """A recorded snapshot or plan is not one."""
+
+    exit_code = 2
 
 
 class _MisfitError(Exception):

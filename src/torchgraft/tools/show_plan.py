@@ -14,7 +14,7 @@ from typing import Any
 from ..codec import json_text, to_json
 from ..compile.compilers import find_compilers
 from ..compile.plan_compilers import no_compiler
-from ..errors import PlanError, SnapshotError, shown
+from ..errors import PlanError, shown
 from ..hook.plan import plan_build, plan_pass_through
 from ..hook.plan_text import plan_text
 from ..model.decision import Plan
@@ -23,7 +23,7 @@ from ..model.torch_values import TorchRequirement
 from ..settings.config import Config, Provide
 from ..settings.sources import Settings, take_settings
 from ..values import dataclass
-from .from_json import from_json_text
+from .from_json import SnapshotError, from_json_text
 from .plan_result import result_text
 from .shared_options import add_project_arguments, config_settings, refuse_no_project
 from .show_snapshot import take_shell_snapshot

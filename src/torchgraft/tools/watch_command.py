@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from ..codec import json_text
 from ..errors import shown
 from ..files import names_in
-from ..hook.progress import FOLDER, SILENT_S, SOURCE_NAME, BuildState, count_text, duration_text, read_state
+from ..hook.progress import FOLDER, SILENT_S, BuildState, count_text, duration_text, read_state
 from ..settings.sources import take_shell_settings
 from ..values import dataclass
 from .cache.plan_prune import age_text
@@ -29,6 +30,7 @@ EPILOG = """examples:
 _EACH_S = 1.0
 _MOST_LAST = 8
 _BAR = 12
+_SOURCE_NAME = re.compile(r"\.(?:cu|cpp|cc|cxx|c|hip|sycl|mm|f90)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +127,6 @@ def _with_processes(state: BuildState) -> SeenBuild:
             with contextlib.suppress(psutil.Error):
                 memory += process.memory_info().rss
                 words = process.cmdline()
-                names = (word.rpartition("/")[2] for word in words if "-c" in words and SOURCE_NAME.search(word))
+                names = (word.rpartition("/")[2] for word in words if "-c" in words and _SOURCE_NAME.search(word))
                 files.update(dict.fromkeys(name for name in names if not name.startswith("tmpxft")))
     return SeenBuild(state=state, files=tuple(files), memory_bytes=memory)

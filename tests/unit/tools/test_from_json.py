@@ -7,12 +7,11 @@ import pytest
 
 from support import snapshots
 from torchgraft.codec import json_text, to_json
-from torchgraft.errors import SnapshotError
 from torchgraft.hook.plan import plan_build
 from torchgraft.model.decision import Plan
 from torchgraft.model.observation import Rule, Snapshot
 from torchgraft.settings.config import Config
-from torchgraft.tools.from_json import from_json_text
+from torchgraft.tools.from_json import SnapshotError, from_json_text
 
 
 def test_a_snapshot_round_trips() -> None:
