@@ -59,6 +59,9 @@ def refusal(error: Exception, *written: Path) -> Problem | None:
     elif isinstance(error, ModuleNotFoundError) and error.name in _NEEDED:
         said = f"{error.name} is not installed in the environment of the build"
         why, fix = "torchgraft needs it, and was installed without it", f"{sys.executable} -m pip install torchgraft"
+        if "pip-build-env-" in __file__:
+            why = "torchgraft needs it, and pip's settings (PIP_NO_DEPS, no-deps in a pip.conf) hold for builds too"
+            fix = "export PIP_NO_DEPS=0   (and give --no-deps with the command: that is for what is installed alone)"
     where = f": {os.fsdecode(place)}" if isinstance(place, str | bytes) else ""
     return Problem(code="machine-refuses", headline=f"{said}{where}", why=why, fixes=(fix,)) if why else None
 

@@ -105,8 +105,14 @@ def test_a_folder_in_which_nothing_can_be_made() -> None:
     assert refusal(error, Path("/proc")) is None
 
 
-def test_what_torchgraft_needs_and_was_installed_without() -> None:
-    problem = refusal(ModuleNotFoundError("No module named 'packaging'", name="packaging"))
+def test_what_torchgraft_needs_and_was_installed_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = ModuleNotFoundError("No module named 'packaging'", name="packaging")
+    problem = refusal(missing)
     assert problem is not None
     assert problem.headline == "packaging is not installed in the environment of the build"
+    assert problem.fixes[0].endswith("-m pip install torchgraft")
+    monkeypatch.setattr("torchgraft.disks.__file__", "/t/pip-build-env-x/overlay/lib/torchgraft/disks.py")
+    problem = refusal(missing)
+    assert problem is not None
+    assert problem.fixes[0].startswith("export PIP_NO_DEPS=0 ")
     assert refusal(ModuleNotFoundError("No module named 'torchgraft.x'", name="torchgraft.x")) is None

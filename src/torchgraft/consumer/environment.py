@@ -29,6 +29,7 @@ _ENTRY_POINT = r"\s*([\w.]+)\s*:"
 # uv writes such lines, into an environment that lies on top of another.
 _NAMED_SITE = r"""\baddsitedir\(\s*r?(['"])([^'"]+)\1\s*\)"""
 _ADDS_FOLDERS = r"\baddsitedir\b|\bsys\.path\s*(?:\+=|\.(?:append|extend|insert)\b)"
+_PUTS_FIRST = r"\bsys\.path\s*(?:\.insert\b|(?:\[[^\]\n]*\]\s*)?=(?!=))"
 # Made for one build, or for one run of a tool, and never what a wheel is for. The names are those of pip and build
 # (tempfile prefixes), of tox's packaging environments, and of the folders of uv's cache.
 _THROW_AWAY_NAME = r"(?:pip-)?build-env-.+|\.pkg.*|\.package"
@@ -46,13 +47,14 @@ class Environment:
 
     `python_versions` are like 3.11, and none where it does not say. `search_path` are folders that exist.
     `customized` is what may make its interpreter find more than that, as it starts: a sitecustomize or usercustomize, a
-    .pth or .start file; "" if there is none.
+    .pth or .start file; "" if there is none. `reordered` is the one among them that puts folders before all others.
     """
 
     exists: bool
     python_versions: tuple[str, ...]
     search_path: tuple[str, ...]
     customized: str = ""
+    reordered: str = ""
 
 
 def read_environment(
@@ -84,12 +86,14 @@ def read_environment(
         base = base_of(settings["home"])
         sites += site_folders(base, names or _best_fitting(python_folders(base), python))
     search_path = unique_folders([*_target_sites(targets, python), *map(Path, python_path), *_with_pth_folders(sites)])
+    own = _customization(search_path, ("sitecustomize", *(["usercustomize"] if has_user_site else [])))
+    puts_first = bool(own and re.search(_PUTS_FIRST, read_text(Path(own))))
     return Environment(
         exists=is_environment(folder),
         python_versions=_versions(settings, there),
         search_path=tuple(str(path) for path in search_path),
-        customized=_customization(search_path, ("sitecustomize", *(["usercustomize"] if has_user_site else [])))
-        or _startup_code(sites, search_path),
+        customized=own or _startup_code(sites, search_path, _ADDS_FOLDERS),
+        reordered=own if puts_first else _startup_code(sites, search_path, _PUTS_FIRST),
     )
 
 
@@ -120,14 +124,14 @@ def _customization(search_path: Collection[Path], names: Iterable[str]) -> str:
     return next((str(path) for path in files if is_file(path)), "")
 
 
-def _startup_code(sites: Iterable[Path], search_path: Iterable[Path]) -> str:
-    """Return the first .pth or .start file that runs what adds folders, by its text; not one of an editable package."""
+def _startup_code(sites: Iterable[Path], search_path: Iterable[Path], what: str) -> str:
+    """Return the first .pth or .start file that runs what does so, by its text; not one of an editable package."""
     places = tuple(search_path)
     for path in startup_files(sites):
         for module, line in started_modules(path) if "editable" not in path.name else ():
             files = (f"{module.replace('.', '/')}{end}" for end in (".py", "/__init__.py"))
             texts = [re.sub(_NAMED_SITE, "", line), *(read_text(place / file) for file in files for place in places)]
-            if any(re.search(_ADDS_FOLDERS, text) for text in texts):
+            if any(re.search(what, text) for text in texts):
                 return str(path)
     return ""
 

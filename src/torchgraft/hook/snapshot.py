@@ -6,6 +6,7 @@ May not decide: where two environments may be the consumer, both are reported.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..consumer.front_end import Caller, find_caller
 from ..consumer.ownership import read_exposures, read_graft_exposures, who_may
 from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
 from ..consumer.rules import find_consumer
+from ..installed.dist_info import find_installed
 from ..installed.distributions import find_unmet, list_distributions, read_distributions
 from ..installed.torch import read_torch
 from ..ladder.plan_torch import applying
@@ -118,6 +120,9 @@ def take_snapshot_at(settings: Settings, hook: Hook, place: Place, python: Pytho
     if consumer is not None and consumer.rule is Rule.IMPORTABLE and _is_made_for_builds(consumer.prefix, caller):
         others = [read(found) for found in look(torch_importable=False).found]
         passing = Passing(consumer=_with_torch_first(others), chosen=_is_torch_chosen(settings, place.project, caller))
+    meant = passing.consumer if passing else consumer
+    if caller is not None and meant is not None and will_be_hidden(meant, caller, wanted):
+        front_end = dataclasses.replace(front_end, ignores_installed=True)
     rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))
     trusting = who_may(settings.config.trust, settings.source)
     if consumer is not None:
@@ -136,7 +141,7 @@ def take_snapshot_at(settings: Settings, hook: Hook, place: Place, python: Pytho
         lock_exposures=read_exposures([Path(wanted.locked.file)], **trusting) if wanted.locked else (),
         asked_for=wanted.asked_for,
         asked_faults=wanted.faults,
-        unmet=_unmet(place.project, wanted, passing.consumer if passing else consumer, python, caller),
+        unmet=_unmet(place.project, wanted, meant, python, caller),
         build=place.build,
         installer=_installer(process, caller),
         project=_with_header_users(settings, hook, place.project),
@@ -169,6 +174,26 @@ def as_pip_sees(found: Consumer, caller: Caller | None) -> Consumer:
         return found
     is_unseen = caller.command.has("--prefix") and not holds_torch(Path(found.prefix))
     return dataclasses.replace(found, targets=()) if is_unseen else found
+
+
+def will_be_hidden(consumer: Consumer, caller: Caller, wanted: Wanted) -> bool:
+    """Return whether the front end does not know of the torch that is there, and would install another before it.
+
+    It knows torch by its metadata; and uv does not look outside of the environment that it installs into: neither into
+    the base of a venv that sees it, nor the user's site, nor what a .pth file names. Of two it takes away both.
+    """
+    torch, prefix = consumer.torch, Path(consumer.prefix)
+    if torch is None or consumer.targets or (caller.command.leaves_dependencies and not wanted.named):
+        return False
+    known = find_installed(consumer.search_path).get("torch", ())
+    if caller.name is FrontEndName.UV:
+        known = tuple(one for one in known if one.is_developed or one.site.is_relative_to(prefix))
+        is_known = len(known) == 1
+    else:
+        is_known = bool(known)
+    package = Path(torch.modules or torch.folder)
+    before = itertools.takewhile(lambda place: not Path(place).is_relative_to(prefix), consumer.search_path)
+    return not is_known and not {str(package), str(package.parent)} & set(before)
 
 
 def _with_torch_first(consumers: list[Consumer]) -> Consumer | None:
@@ -215,7 +240,7 @@ def _read_consumer(
         distributions=read_distributions(search_path, (*config.match, *config.borrow), python=python),
         torch=reading.torch,
         torch_fault=reading.fault,
-        customized="" if reading.torch or reading.fault else environment.customized,
+        customized=environment.reordered if reading.torch else "" if reading.fault else environment.customized,
     )
 
 

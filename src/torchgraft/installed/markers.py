@@ -41,9 +41,10 @@ class MarkerError(ValueError):
 class Chosen:
     """The extras and dependency groups that a command installs, their names normalised.
 
-    `without_groups` are never installed, not even by default; `default_groups` says whether any is that the command
-    does not name, and `only_groups` that the project itself is not. `anything` takes every choice as possible: each
-    condition on an extra or a group is true, and its opposite too.
+    `without_groups` and `without_extras` are never installed, not even by default; `default_groups` says whether any is
+    that the command does not name, and `only_groups` that the project itself is not. `projects` are those of the
+    workspace that are meant, none for all of them. `anything` takes every choice as possible: each condition on an
+    extra or a group is true, and its opposite too.
     """
 
     extras: frozenset[str] = field(default_factory=frozenset)
@@ -51,13 +52,16 @@ class Chosen:
     all_extras: bool = False
     all_groups: bool = False
     without_groups: frozenset[str] = field(default_factory=frozenset)
+    without_extras: frozenset[str] = field(default_factory=frozenset)
+    projects: frozenset[str] = field(default_factory=frozenset)
     default_groups: bool = True
     only_groups: bool = False
     anything: bool = False
 
     def has_extra(self, name: str) -> bool:
         """Return whether the command installs that extra."""
-        return self.anything or self.all_extras or canonicalize_name(name) in self.extras
+        name = canonicalize_name(name)
+        return self.anything or ((self.all_extras or name in self.extras) and name not in self.without_extras)
 
     def has_group(self, name: str) -> bool:
         """Return whether the command installs that dependency group."""

@@ -23,7 +23,7 @@ _VALUES = frozenset(
     [
         *("--allow-insecure-host", "--cache-dir", "--config-file", "--default-index", "--exclude-newer"),
         *("--extra-index-url", "--find-links", "--index", "--index-strategy", "--index-url"),
-        *("--keyring-provider", "--project", "--trusted-host", "-f", "-i"),
+        *("--keyring-provider", "--project", "--torch-backend", "--trusted-host", "-f", "-i"),
     ]
 )
 _FLAGS = frozenset({"--native-tls", "--no-cache", "--no-config", "--no-index", "--offline", "-n"})

@@ -188,7 +188,7 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
     broken = consumer is not None and consumer.torch_fault is not None and reach.way is not Way.PRESENT
     if consumer is not None and broken and choice.rung in {None, Rung.DECLARED}:
         yield broken_torch(snapshot, consumer)
-    elif consumer is not None and consumer.customized and choice.rung in {None, Rung.DECLARED}:
+    elif consumer is not None and consumer.customized and not consumer.torch and choice.rung in {None, Rung.DECLARED}:
         yield customized(snapshot, consumer, choice)
     elif consumer is not None and reach.obstacle:
         yield mismatch(snapshot, consumer, reach)

@@ -94,6 +94,8 @@ def plan_guess(snapshot: Snapshot, choice: Choice) -> str:
     requirement, command = choice.requirement, snapshot.front_end.command or snapshot.front_end.name.value
     if requirement is None:
         return ""
+    if snapshot.locked is not None and choice.rung in {Rung.LOCKED, Rung.INSTALLED} and snapshot.locked.varies:
+        return "other extras or groups of the lock have another torch, and the front end keeps this wheel for them"
     if choice.rung is Rung.LOCKED:
         return f"{command} does not install the extra or group that has torch in the lock" * _is_unasked(snapshot)
     if choice.rung is Rung.TOLD:
@@ -129,6 +131,8 @@ def _guess_of_consumer(snapshot: Snapshot, choice: Choice, command: str) -> str:
         return f"{command} installs into another environment than the one that a setting names"
     if consumer.rule is Rule.IMPORTABLE and passing is not None:
         return "" if passing.chosen else "nothing says who brought that torch into the build environment"
+    if consumer.customized:
+        return "code that runs when Python starts may put another torch before the one that was found"
     if not consumer.certain:
         return f"no one names the environment that the wheel is for: one was guessed ({consumer.why})"
     if not snapshot.front_end.installs:

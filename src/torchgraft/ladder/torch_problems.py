@@ -196,7 +196,8 @@ def install_fix(snapshot: Snapshot, consumer: Consumer | None, *words: str) -> s
     uv keeps nothing in a project or a tool that was not asked for there.
     """
     command = snapshot.front_end.command
-    is_passing = consumer is None or not consumer.exists or is_throw_away(snapshot.python.path(consumer.prefix))
+    place = snapshot.python.path(consumer.prefix) if consumer and consumer.exists else None
+    is_passing = place is None or is_throw_away(place) or place.parent.name.startswith("environments-")  # a script's
     if command in _OF_TOOLS or (command == "uv run" and is_passing):
         return " ".join(f"--with {quoted(word)}" for word in words)
     if command in OF_PROJECTS and not words[0].startswith("-"):

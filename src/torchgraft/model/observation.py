@@ -193,8 +193,8 @@ class Consumer:
     looks for distributions. `python_version` is None where it holds no interpreter of any version.
     `distributions` are the matched and borrowed ones with their closure. `torch_fault` says what is broken in
     a torch that is there and cannot be read. `writable_by_others` lists what others can change of all that a graft
-    would link, on the way to it and in torch. `customized` is the sitecustomize or usercustomize by which its
-    interpreter may find a torch that nobody sees who does not run it; "" where a torch was found, or there is none.
+    would link, on the way to it and in torch. `customized` is what runs as its interpreter starts, a sitecustomize
+    say, by which it may find a torch that nobody sees who does not run it; where one was found, before that one.
     """
 
     prefix: str

@@ -159,7 +159,7 @@ class Locked:
     `undecided` says that torch will be what stands there, and that it cannot be told which or cannot be had; `choices`
     are the versions, each with the option by which the command would choose it, "" where there is none.
     `guessed` says that it lies above, and the command does not work from it, `unasked` that an extra or a group alone
-    has that torch which the command does not install.
+    has that torch which the command does not install, `varies` that another choice of them has another torch.
     """
 
     file: str
@@ -171,6 +171,7 @@ class Locked:
     said: str
     guessed: bool = False
     unasked: bool = False
+    varies: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,7 +114,7 @@ def _uvs_own(command: CommandLine, variables: Mapping[str, str]) -> Sources:
     if words == ("run",):
         reads_input = command.positional[:1] == ("-",) and not command.has("-m", "--module")
         files = (*with_files, *(("-",) if reads_input else ()))
-        return Sources(texts=with_texts, files=files, script=command.script)
+        return Sources(texts=with_texts, files=files, script=None if reads_input else command.script)
     if words in (("tool", "install"), ("tool", "run")):
         tool = command.values("--from") or command.positional[:1]
         tool = _editable(tool) if command.has("-e", "--editable") else tool

@@ -19,9 +19,9 @@ from ..files import UnreadableError, is_file, read_start, real
 from ..installed.markers import Chosen, MarkerError
 from ..model.observation import FrontEndName, Python
 from ..model.torch_values import Locked, required_name
-from ..untrusted import find_toml, read_toml, strings, table, tables
+from ..untrusted import find_toml, read_toml, strings, table, tables, text_of
 from .local_projects import LocalProjects
-from .locked_torch import LockError, ReadLock, locked_answer, undecided_answer
+from .locked_torch import ANYTHING, LockError, ReadLock, applying_torch, locked_answer, undecided_answer
 from .other_locks import read_pdm_lock, read_poetry_lock, read_pylock
 from .requirements_files import is_lock_name
 from .tool_tables import find_overrides, tool_table
@@ -56,7 +56,8 @@ def read_lock(
     files = [Path(folder, file) for file in extra_files]
     project = None if files else _project_lock(Path(folder, root or "."), command)
     files += [] if project is None else [project]
-    found = [_read(file, python, command) for file in files]
+    chosen = replace(chosen_by(command), projects=_members(Path(folder, root or "."), command))
+    found = [_read(file, python, command, chosen) for file in files]
     locked = next((locked for locked in found if locked.requirement), found[0] if found else None)
     if locked is not None and project is not None:
         locked = replace(locked, guessed=command.program is FrontEndName.UV and not is_on_project(command))
@@ -79,17 +80,20 @@ def project_lines(
     """Return what the project of a folder requires of torch and all else; of torch only an override, if there is one.
 
     :param tool: the front end whose tables say where distributions come from, None where none counts
-    :param everything: whether all extras, groups and members of the workspace are meant, as by who resolves for a
-        lock; else those of the command
+    :param everything: whether all extras, groups and members of the workspace are meant, as by who resolves; else
+        those of the command
     """
     start = Path(real(start))
     folder = next((above for above in (start, *start.parents) if is_file(above / "pyproject.toml")), start)
     is_uv = command.program is FrontEndName.UV
     root = (project_root(folder) if is_uv else None) or folder
     reader = LocalProjects(folder, python, faults, building=None, tool=tool)
-    reader.resolves = everything
+    reader.resolves = everything and not command.has("--isolated")
     # For a project uv heeds these of its settings here alone, whatever a uv.toml says.
     data = find_toml(root / "pyproject.toml")
+    excluded = tool_table(data, FrontEndName.UV).get("exclude-dependencies")
+    if is_uv and "torch" in _names(strings(excluded)):
+        return ()  # nothing brings one, whatever asks for it
     overrides = tuple(text for text in find_overrides(data, command.program) if required_name(text) == "torch")
     if overrides:
         return tuple(reader.read_settings(root, overrides))
@@ -99,6 +103,16 @@ def project_lines(
     lines = [line for one in folders for line in reader.read(one, chosen)]
     limits = strings(tool_table(data, FrontEndName.UV).get("constraint-dependencies")) if is_uv else ()
     return (*lines, *reader.read_settings(root, limits))
+
+
+def _members(start: Path, command: CommandLine) -> frozenset[str]:
+    """Return the projects of a workspace that a command of uv is for; none where all of them are meant."""
+    if command.program is not FrontEndName.UV or command.has("--all-packages"):
+        return frozenset()
+    above = (start, *Path(real(start)).parents)
+    file = next((folder / "pyproject.toml" for folder in above if is_file(folder / "pyproject.toml")), None)
+    own = text_of(table(find_toml(file).get("project")).get("name")) if file else None
+    return _names(command.values("--package") or (own or "",))
 
 
 def _leaves_torch_alone(command: CommandLine) -> str | None:
@@ -171,6 +185,7 @@ def chosen_by(command: CommandLine) -> Chosen:
         groups=_names(groups),
         all_extras=command.has("--all-extras") or ":all" in extras,
         all_groups=command.has("--all-groups") or ":all" in groups,
+        without_extras=_names(command.values("--no-extra")),
         without_groups=_names((*without, *(("dev",) if command.has("--no-dev") else ()))),
         default_groups=not none,
         only_groups=only,
@@ -181,15 +196,16 @@ def _names(values: tuple[str, ...]) -> frozenset[str]:
     return frozenset(canonicalize_name(name) for value in values for name in re.split(r"[\s,]+", value) if name)
 
 
-def _read(file: Path, python: Python, command: CommandLine) -> Locked:
+def _read(file: Path, python: Python, command: CommandLine, chosen: Chosen) -> Locked:
     """Return what one lock file says of torch; one without an answer says why."""
     try:
         data = read_toml(file)
-        lock = _read_by_name(file, data, python, chosen_by(command))
+        lock = _read_by_name(file, data, python, chosen)
         if len(lock.distinct) <= 1:
-            return locked_answer(lock, file, python)
-        options = _options(data, command.program)
-        by_option = {option: _read_by_name(file, data, python, chosen) for option, chosen in options}
+            every = replace(lock, meant=applying_torch(lock.packages, python, ANYTHING))
+            return replace(locked_answer(lock, file, python), varies=len(every.distinct) > 1)
+        options = ((option, replace(one, projects=chosen.projects)) for option, one in _options(data, command.program))
+        by_option = {option: _read_by_name(file, data, python, one) for option, one in options}
         return undecided_answer(lock, file, by_option)
     except UnreadableError as error:
         return Locked(file=str(file), undecided=True, said=f"it {error}")

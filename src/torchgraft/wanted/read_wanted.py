@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from ..consumer.command_line import CommandLine
 from ..consumer.front_end import Caller, describe_front_end, is_switched_on, takes_anew
 from ..consumer.processes import Process
+from ..installed.markers import Chosen
 from ..model.observation import FrontEnd, FrontEndName, Python
 from ..model.source_tree import Project
 from ..model.torch_values import AskedFor, Locked, TorchRequirement, Wanted, requirement_of
@@ -32,6 +33,11 @@ _LOOKS_LIKE_PLACE = re.compile(r"\s*\.|-e |.*[/\\\[]|.*file:")
 _REINSTALLS = frozenset({"pipx reinstall", "pipx reinstall-all"})
 # Those that may work from a lock of a project.
 _WITH_LOCK = frozenset({FrontEndName.UV, FrontEndName.POETRY, FrontEndName.PDM})
+# Options of uv that have variables.
+_SWITCHES = (
+    *("--isolated", "--no-default-groups", "--no-dev"),
+    *("--only-install-local", "--only-install-project", "--only-install-workspace"),
+)
 # The commands of poetry and pdm that work on the dependencies of a project.
 _LOCKING = frozenset((word,) for word in ("add", "export", "install", "list", "lock", "remove", "sync", "update"))
 
@@ -40,6 +46,7 @@ def read_wanted(
     caller: Caller, ancestors: tuple[Process, ...], python: Python, *, building: Project | None = None
 ) -> Wanted:
     """Return what the lock and the arguments of the front end say, while a project is being built."""
+    caller = replace(caller, command=_with_variables(caller))
     # pipx runs pip or uv with arguments of its own making; what the user asked for stands in pipx's.
     callers = [(caller.command, caller.process)]
     callers += [(c, process) for process in ancestors if (c := process.command_line) and c.program is FrontEndName.PIPX]
@@ -117,15 +124,19 @@ def _locked(caller: Caller, files: tuple[str, ...], python: Python) -> Locked | 
         return None
     from .lock_files import read_lock
 
-    command = caller.command
-    if caller.name is FrontEndName.UV:
-        # What a variable says of groups, as the option that it stands for.
-        options = (option for option in ("--no-default-groups", "--no-dev") if _is_on(caller, option))
-        command = replace(command, options=(*command.options, *((option, "") for option in options)))
-    elif caller.name is FrontEndName.PDM and (named := caller.variable("PDM_LOCKFILE")):
-        command = replace(command, options=(("--lockfile", named), *command.options))
     root = _project_folder(caller)
-    return read_lock(caller.process.folder, command=command, root=root, extra_files=files, python=python)
+    return read_lock(caller.process.folder, command=caller.command, root=root, extra_files=files, python=python)
+
+
+def _with_variables(caller: Caller) -> CommandLine:
+    """Return the command line with what variables say of groups and locks, as the options that they stand for."""
+    options: tuple[tuple[str, str], ...] = ()
+    if caller.name is FrontEndName.UV:
+        options = tuple((option, "") for option in _SWITCHES if _is_on(caller, option))
+        options += tuple(("--no-group", name) for name in (caller.variable("UV_NO_GROUP") or "").split())
+    elif caller.name is FrontEndName.PDM and (named := caller.variable("PDM_LOCKFILE")):
+        options = (("--lockfile", named),)
+    return replace(caller.command, options=(*options, *caller.command.options)) if options else caller.command
 
 
 def _with_project(caller: Caller, locked: Locked | None, python: Python) -> tuple[Locked | None, Asked, bool]:
@@ -153,14 +164,13 @@ def _with_project(caller: Caller, locked: Locked | None, python: Python) -> tupl
         said = f"{locked.said}, which is older than {newer.requirement.text} ({newer.source})"
         locked = Locked(file=locked.file, said=said)
     tool = None if _is_on(caller, "--no-sources") else caller.name
-    is_isolated = _is_on(caller, "--isolated")
     faults: list[str] = []
-    found = pins(faults, tool, everything=not is_isolated)
+    found = pins(faults, tool, everything=True)
     together = TorchRequirement.all_of(pin.requirement for pin in found)
     if together and together.pinned and not together.accepts(together.pinned):
         faults = []
         found = pins(faults, tool)
-    is_isolated |= command.text == "uv run" and _is_on(caller, "--no-sync")
+    is_isolated = command.has("--isolated") or (command.text == "uv run" and _is_on(caller, "--no-sync"))
     writes_lock = not (is_isolated or any(_is_on(caller, option) for option in ("--no-lock", "--frozen-lockfile")))
     return locked, Asked(requirements=found, faults=tuple(faults)), writes_lock
 
@@ -311,14 +321,17 @@ def _readers(
     from .local_projects import LocalProjects
     from .requirements_files import RequirementsReader
 
-    values = ("*",) if command.has("--all-extras") else command.values("--extra")
-    extras = tuple(name for value in values for name in value.split(","))
+    named, without = (
+        frozenset(canonicalize_name(name) for value in command.values(option) for name in value.split(","))
+        for option in ("--extra", "--no-extra")
+    )
+    extras = Chosen(extras=named, all_extras=command.has("--all-extras"), without_extras=without)
     is_uv = command.program is FrontEndName.UV
     reader = RequirementsReader(folder, faults, extras=extras, reads_scripts=is_uv)
     tool = FrontEndName.UV if is_uv and not (command.has("--no-sources") or variables.get("UV_NO_SOURCES")) else None
     projects = LocalProjects(folder, python, faults, building=building, tool=tool)
-    named = (*command.values("--no-sources-package"), *variables.get("UV_NO_SOURCES_PACKAGE", "").split())
-    projects.without_source = frozenset(map(canonicalize_name, named))
+    listed = (*command.values("--no-sources-package"), *variables.get("UV_NO_SOURCES_PACKAGE", "").split())
+    projects.without_source = frozenset(map(canonicalize_name, listed))
     return reader, projects
 
 

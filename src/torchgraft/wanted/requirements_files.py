@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from packaging.utils import canonicalize_name
 
 from ..files import UnreadableError, read_text, read_whole
+from ..installed.markers import NOTHING_CHOSEN, Chosen
 from ..model.observation import Python
 from ..model.torch_values import requirement_of
 from ..redaction import without_credentials
@@ -59,13 +60,13 @@ class RequirementsReader:
     """Reads files once each, and adds a sentence to `faults` for what went wrong.
 
     `lock_files` are the pylock.toml that were named like requirements files. A pyproject.toml gives one line, which
-    names its project with `extras`, `*` for all of them; `script` is the metadata of the last script.
+    names its project with the chosen `extras`; `script` is the metadata of the last script.
 
     :param reads_scripts: whether a Python script that is named like one gives the requirements in its metadata
     """
 
     def __init__(
-        self, folder: Path, faults: list[str], *, extras: tuple[str, ...] = (), reads_scripts: bool = False
+        self, folder: Path, faults: list[str], *, extras: Chosen = NOTHING_CHOSEN, reads_scripts: bool = False
     ) -> None:
         self.folder, self.faults = Path(os.path.normpath(folder)), faults
         self.extras, self.reads_scripts = extras, reads_scripts
@@ -137,7 +138,7 @@ class RequirementsReader:
         if path.name in PROJECT_FILES:
             # `uv pip install -r pyproject.toml --extra gpu`: what the project there requires.
             known = table(table(find_toml(path).get("project")).get("optional-dependencies"))
-            chosen = self.extras if self.extras != ("*",) else tuple(map(str, known))
+            chosen = sorted(filter(self.extras.has_extra, {*self.extras.extras, *map(str, known)}))
             extras = f"[{','.join(chosen)}]" if chosen else ""
             yield Line(text=f"{path.parent}/{extras}", folder=path.parent, source=shown)
             return

@@ -26,10 +26,11 @@ from .torch_lines import Line
 
 _PLACES = ("UV_CONFIG_FILE", "UV_NO_CONFIG", "XDG_CONFIG_HOME", "APPDATA")
 _SYSTEM = Path("/etc/uv/uv.toml")
-# What decides whether an installed torch stays, and where another would come from.
+# What decides whether an installed torch stays, and which other one is installed, and where.
 _DECIDING = (
     *("upgrade", "upgrade-package", "reinstall", "reinstall-package"),
     *("no-deps", "no-sources", "no-sources-package"),
+    *("all-extras", "extra", "no-extra", "group", "prefix", "python", "system", "target"),
 )
 _TORCH = re.compile(r"torch\s*($|[\[@<>=!~;,(])", re.IGNORECASE)
 _ETC = Path("/etc")
@@ -132,18 +133,18 @@ def lowest_first(command: CommandLine, variables: Mapping[str, str], folder: Pat
 
 
 def with_settings_of_uv(command: CommandLine, variables: Mapping[str, str], folder: Path) -> CommandLine:
-    """Return a command line with the options for which settings stand."""
+    """Return a command line with the options for which settings stand, which those in it beat."""
     parts = list(_parts(command, variables, folder))
     said = [(key, next((part[key] for _, part in parts if key in part), None)) for key in _DECIDING]
     options = [(f"--{key}", "") for key, value in said if value is True]
-    options += [(f"--{key}", text) for key, value in said for text in strings(value)]
+    options += [(f"--{key}", text) for key, value in said for text in strings(value) or [text_of(value)] if text]
     # Nothing brings a torch that is excluded: the one that is there stays, as with --no-deps.
     reader = RequirementsReader(folder, [])
     files = (*command.values("--excludes", "--exclude"), *variables.get("UV_EXCLUDE", "").split())
     excluded = [line.text for file in files for line in reader.read(file)]
     excluded += next((strings(part["exclude-dependencies"]) for _, part in parts if "exclude-dependencies" in part), ())
     options += [("--no-deps", "")] * any(canonicalize_name(name) == "torch" for name in excluded)
-    return replace(command, options=(*command.options, *options)) if options else command
+    return replace(command, options=(*options, *command.options)) if options else command
 
 
 def _with_options(command: CommandLine, variables: Mapping[str, str], folder: str) -> Mapping[str, str]:

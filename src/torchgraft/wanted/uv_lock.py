@@ -111,11 +111,9 @@ def _reached(
 ) -> list[LockedPackage] | None:
     """Return the torch packages that the workspace depends on; None where it has no roots."""
     roots = _roots(packages, manifest)
+    roots = [root for root in roots if root.name in chosen.projects] or roots
     names = _encoded(roots, chosen)
-    waiting: list[tuple[LockedPackage, tuple[str, ...]]] = []
-    for root in roots:
-        offered = {edge.for_extra for edge in root.dependencies or () if edge.for_extra}
-        waiting.append((root, tuple(sorted(filter(chosen.has_extra, offered)))))
+    waiting = [(root, tuple(sorted(filter(chosen.has_extra, _offered(root))))) for root in roots]
     # What a lock without projects (`uv lock --script`) starts from.
     needs = map(_dependency, tables(manifest.get("requirements")))
     needed = {need.name for need in needs if need.marker is None or marker_holds(need.marker, python)}
@@ -156,6 +154,11 @@ def _roots(packages: tuple[LockedPackage, ...], manifest: Mapping[str, Any]) -> 
     return [package for package in packages if package.name in members or here & set(package.source)]
 
 
+def _offered(root: LockedPackage) -> set[str]:
+    """Return the extras that a project has."""
+    return {edge.for_extra for edge in root.dependencies or () if edge.for_extra}
+
+
 def _encoded(roots: list[LockedPackage], chosen: Chosen) -> Chosen:
     """Return the names under which conflicting extras and groups of the projects stand in markers.
 
@@ -165,10 +168,10 @@ def _encoded(roots: list[LockedPackage], chosen: Chosen) -> Chosen:
     extras = set(chosen.extras)
     for root in roots:
         prefix = f"{len(root.name)}-{root.name}"
-        extras |= {f"extra-{prefix}-{name}" for name in chosen.extras}
+        extras |= {f"extra-{prefix}-{name}" for name in filter(chosen.has_extra, chosen.extras | _offered(root))}
         extras |= {f"group-{prefix}-{name}" for name in chosen.groups}
         extras.add(f"project-{prefix}")
-    return replace(chosen, extras=frozenset(extras))
+    return replace(chosen, extras=frozenset(extras), all_extras=False)
 
 
 def _default_registry(items: list[Mapping[str, Any]], settings: Mapping[str, Any]) -> str | None:

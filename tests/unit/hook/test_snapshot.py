@@ -9,8 +9,9 @@ import pytest
 
 from torchgraft.consumer.front_end import find_caller
 from torchgraft.consumer.processes import HookProcess, Process
-from torchgraft.hook.snapshot import as_pip_sees
+from torchgraft.hook.snapshot import as_pip_sees, will_be_hidden
 from torchgraft.model.observation import Consumer, Rule
+from torchgraft.model.torch_values import Wanted
 from torchgraft.settings.sources import take_settings
 from torchgraft.tools.show_snapshot import take_shell_snapshot
 
@@ -67,6 +68,8 @@ def test_a_sitecustomize_counts_where_no_torch_is_seen(
     assert take_consumer(environment).customized == str(module)
     write_torch(tmp_path / "module", "2.8.0")
     assert take_consumer(environment).customized == ""
+    module.write_text("import sys\nsys.path.insert(0, '/opt/torch')\n")
+    assert take_consumer(environment).customized == str(module)
 
 
 @pytest.mark.parametrize(
@@ -116,3 +119,51 @@ def test_pip_does_not_look_below_the_prefix_that_it_installs_into(environment: P
     (site,) = (environment / "lib").glob("*/site-packages")
     (site / "torch-2.9.0.dist-info").mkdir()
     assert targets("pip install --prefix p ext") == found.targets
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are named as on POSIX")
+@pytest.mark.parametrize(
+    ("metadata", "place", "hidden_by"),
+    [
+        (("2.8.0",), "site", ""),
+        ((), "site", "pip uv"),
+        # uv takes both away.
+        (("2.8.0", "2.9.0"), "site", "uv"),
+        # uv looks into the environment alone; what stands before it on the path stays.
+        (("2.8.0",), "named by a .pth", "uv"),
+        ((), "named by a .pth", "pip uv"),
+        ((), "PYTHONPATH", ""),
+        (("2.8.0",), "PYTHONPATH", ""),
+    ],
+)
+def test_a_torch_that_the_front_end_does_not_know_is_hidden_by_another(
+    environment: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    metadata: tuple[str, ...],
+    place: str,
+    hidden_by: str,
+) -> None:
+    (site,) = (environment / "lib").glob("*/site-packages")
+    folder = site if place == "site" else tmp_path / "elsewhere"
+    write_torch(folder, "2.8.0")
+    for version in metadata:
+        (folder / f"torch-{version}.dist-info").mkdir()
+        (folder / f"torch-{version}.dist-info" / "METADATA").write_text(f"Name: torch\nVersion: {version}\n")
+    if place == "PYTHONPATH":
+        monkeypatch.setenv("PYTHONPATH", str(folder))
+    elif place != "site":
+        (site / "a.pth").write_text(f"{folder}\n")
+    consumer = take_consumer(environment)
+    hook = HookProcess(prefix="/cache/builds-v0/.tmpAbc", base_prefix="", purelib="", folder=str(tmp_path), sys_path=())
+
+    def is_hidden(command: str) -> bool:
+        caller = find_caller(hook, (Process(executable="", arguments=tuple(command.split()), folder=str(tmp_path)),))
+        assert caller is not None
+        return will_be_hidden(consumer, caller, Wanted(named="torch" in command))
+
+    assert [
+        name for name in ("pip", "uv") if is_hidden(f"{name}{' pip' * (name == 'uv')} install ext")
+    ] == hidden_by.split()
+    assert not is_hidden("pip install --no-deps ext")
+    assert is_hidden("uv pip install --no-deps torch ext") is ("uv" in hidden_by)

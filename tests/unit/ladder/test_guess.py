@@ -28,9 +28,9 @@ def asked(text: str) -> dict[str, Any]:
     return {"asked_for": (AskedFor(requirement=TorchRequirement.parse(text), source="the arguments of pip"),)}
 
 
-def locked(version: str) -> dict[str, Any]:
+def locked(version: str, **more: Any) -> dict[str, Any]:
     requirement = TorchRequirement.parse(f"torch=={version}")
-    return {"locked": Locked(file="uv.lock", version=version, requirement=requirement, said=version)}
+    return {"locked": Locked(file="uv.lock", version=version, requirement=requirement, said=version, **more)}
 
 
 def depends(*texts: str, **changes: Any) -> dict[str, Any]:
@@ -104,6 +104,9 @@ def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> Non
         ({}, {"unmet": ("vllm",), **asked("torch>=2.8")}, "vllm will be installed too"),
         ({}, {"front_end": UPGRADE, **depends()}, "installs dependencies anew"),
         ({}, {"asked_faults": ("-r -: cannot be read",)}, "cannot be read"),
+        ({}, {"consumer": NONE, **locked("2.8.0", varies=True)}, "other extras or groups of the lock"),
+        ({}, locked("2.13.0", varies=True), "other extras or groups of the lock"),
+        ({}, {"consumer": snapshots.consumer(customized="/env/sitecustomize.py")}, "code that runs when Python starts"),
         ({}, {"front_end": FrontEnd(name=FrontEndName.UNKNOWN)}, "a program started this build"),
         ({}, {"front_end": PIP_CALLED, "consumer": HERE}, "a program started this build"),
         # What is there without isolation may be replaced afterwards, as may that of a consumer that was told.
@@ -128,6 +131,9 @@ def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> Non
         "others-and-a-range",
         "upgrade",
         "unread",
+        "lock-of-several",
+        "one-of-a-lock-is-there",
+        "torch-and-sitecustomize",
         "unknown-program",
         "pip-called",
         "upgrade-here",

@@ -217,15 +217,28 @@ def test_forks_and_wheels_are_chosen_for_the_interpreter(case: str, where: Pytho
         ("uv_group", ("sync", "--no-default-groups", "--group=new"), "2.9.0"),
         ("uv_group", ("sync", "--group", "new", "--no-dev"), "2.9.0"),
         ("uv_group", ("sync", "--group", "new", "--no-group", "dev"), "2.9.0"),
+        ("uv_extras_conflict", ("sync", "--all-extras", "--no-extra", "cpu"), "2.8.0+cu128"),
+        ("uv_package_conflict", ("sync",), "2.9.0"),
+        ("uv_package_conflict", ("sync", "--package", "One"), "2.8.0"),
+        ("uv_package_conflict", ("sync", "--all-packages"), None),
         ("poetry_extras", ("install", "-E", "cpu"), "2.8.0+cpu"),
         ("poetry_extras", ("install", "--extras", "cpu other"), "2.8.0+cpu"),
         ("pdm_pylock", ("sync", "-G", "dev"), "2.8.0+cu128"),
     ],
 )
-def test_extras_and_groups_of_the_command_choose(case: str, arguments: tuple[str, ...], version: str) -> None:
+def test_extras_groups_and_packages_of_the_command_choose(
+    case: str, arguments: tuple[str, ...], version: str | None
+) -> None:
     locked = read(CASES / case, case, *arguments)
     assert locked is not None
     assert locked.version == version
+    assert locked.varies or version is None or not case.startswith("uv")
+
+
+def test_a_member_is_meant_by_who_stands_in_its_folder() -> None:
+    locked = read(CASES / "uv_package_conflict/pkgs/one", "uv", "sync")
+    assert locked is not None
+    assert locked.version == "2.8.0"
 
 
 POETRY_GROUPS = """

@@ -88,8 +88,9 @@ def test_variables_of_uv_mean_what_its_options_mean(project: Path) -> None:
     assert texts(want(project, "uv run --with x python", UV_NO_PROJECT="1")) == NOTHING
     assert texts(want(project, "uv run --with x python", UV_NO_PROJECT="false")) == LOCKED
     groups = CASES / "uv_group"
-    for variable in ("UV_NO_DEFAULT_GROUPS", "UV_NO_DEV"):
-        assert texts(want(groups, "uv sync --group new", **{variable: "1"})) == ("torch==2.9.0", [])
+    for variable, value in (("UV_NO_DEFAULT_GROUPS", "1"), ("UV_NO_DEV", "1"), ("UV_NO_GROUP", "other dev")):
+        assert texts(want(groups, "uv sync --group new", **{variable: value})) == ("torch==2.9.0", [])
+    assert texts(want(project, "uv sync", UV_ONLY_INSTALL_PROJECT="1")) == NOTHING
     pin(project, "==2.7.0")
     assert texts(want(project, "uv sync", UV_FROZEN="1")) == LOCKED
     (project / "uv.lock").unlink()
@@ -192,6 +193,31 @@ def test_settings_that_leave_dependencies(
     assert caller.command.leaves_dependencies
 
 
+@pytest.mark.parametrize("setting", ['extra = ["gpu"]', "all-extras = true", 'group = ["old"]', "all-extras = true #"])
+def test_extras_and_groups_of_uvs_settings(tmp_path: Path, setting: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"{UV}{EXTRAS}[tool.uv.pip]\n{setting}\n")
+    command = f"uv pip install -r pyproject.toml ext{' --no-extra gpu' if '#' in setting else ''}"
+    caller, process = start(tmp_path, command)
+    wanted = read_wanted(with_settings(caller), (process,), PYTHON)
+    pinned = {"e": "torch==2.7.0", "a": "torch==2.7.0", "g": "torch==2.6.0"}[setting[0]]
+    expected = ["torch>=2.6", pinned] if "#" not in setting else ["torch>=2.6"]
+    assert texts(wanted) == (None, expected)
+
+
+def test_uvs_settings_say_where_it_installs_unless_an_argument_does(tmp_path: Path) -> None:
+    (tmp_path / "uv.toml").write_text("[pip]\ntarget = 'there'\n")
+    for command, place in (("uv pip install ext", "there"), ("uv pip install ext --target here", "here")):
+        caller, _ = start(tmp_path, command)
+        assert with_settings(caller).command.value("--target") == place
+
+
+def test_no_pin_of_a_torch_that_is_excluded_counts(project: Path) -> None:
+    pin(project, "==2.7.0", '[tool.uv]\nexclude-dependencies = ["Torch"]\n')
+    assert texts(want(project, "uv sync")) == LOCKED
+    (project / "uv.lock").unlink()
+    assert texts(want(project, "uv sync")) == NOTHING
+
+
 def test_pips_settings_say_where_it_installs_unless_an_argument_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,13 +240,14 @@ def test_without_a_lock_an_isolated_run_takes_what_the_project_requires(project:
     assert texts(want(project, "uv run --isolated --no-sources python")) == PINNED
 
 
-def test_an_isolated_run_of_a_member_takes_what_that_requires(tmp_path: Path) -> None:
+def test_an_isolated_run_takes_what_all_of_the_workspace_requires(tmp_path: Path) -> None:
     (tmp_path / "core").mkdir()
     workspace = '[project]\nname = "root"\n[tool.uv.workspace]\nmembers = ["core"]\n'
     (tmp_path / "pyproject.toml").write_text(workspace)
     (tmp_path / "core" / "pyproject.toml").write_text('[project]\nname = "core"\ndependencies = ["torch==2.7.0"]\n')
     assert texts(want(tmp_path, "uv run --isolated --package Core python")) == PINNED
-    assert texts(want(tmp_path, "uv run --isolated python")) == NOTHING
+    # uv resolves its members together.
+    assert texts(want(tmp_path, "uv run --isolated python")) == PINNED
 
 
 POETRY = """
