@@ -172,7 +172,7 @@ class World:
         return Place(self, tree, wheels, source, hashes(tree))
 
     def faults(self) -> list[str]:
-        """Return what is wrong where no build is at work any more."""
+        """Return what is wrong where no build is running any more."""
         orphans = self._orphans()
         found = [f"orphan: {text}" for text in orphans]
         for torch, prefix in self.consumers.items():

@@ -314,7 +314,7 @@ def test_ten_builds_at_once(make_project: Any, make_caller: Any, tmp_path: Path)
     script = """
     import os, time, torch
     from setuptools import setup
-    # O_EXCL: fails if another build is at work in this tree at the same time.
+    # O_EXCL: fails if another build is running in this tree at the same time.
     os.close(os.open("at-work", os.O_CREAT | os.O_EXCL))
     time.sleep(0.05)
     os.unlink("at-work")

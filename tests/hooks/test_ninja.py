@@ -59,12 +59,12 @@ def test_what_is_compiled_one_after_the_other_says_so(
 ) -> None:
     project = make_project(FILES)
     name = make_caller(project, PATH=path).build_wheel(tmp_path)
-    said = "one file after the other: no ninja that works is there: pip --python"
+    said = "one file after the other: there is no working ninja: pip --python"
     assert f"torchgraft: torch compiles {said}" in capfd.readouterr().err
     with zipfile.ZipFile(tmp_path / name) as archive:
         built = json.loads(archive.read(f"{name[:7]}.dist-info/torchgraft.json"))["built"]
     assert built["jobs"] == 1
-    assert built["serial"].startswith("no ninja that works is there")
+    assert built["serial"].startswith("there is no working ninja")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="programs stand elsewhere")

@@ -91,7 +91,7 @@ def test_a_build_that_waited_for_another_one_looks_again_for_which_torch_the_tre
         try:
             waiting = pool.submit(caller.build_wheel, str(tmp_path))
             said = ""
-            while "another build is at work in" not in said:
+            while "another build is running in" not in said:
                 assert not waiting.done()
                 time.sleep(0.05)
                 said += capfd.readouterr().err

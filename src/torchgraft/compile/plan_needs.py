@@ -22,7 +22,7 @@ from ..settings.config import Config, Cuda, Source
 TOOLKIT_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDACXX")
 # What is left alone when memory is given to compilers.
 RESERVE_BYTES = 1_000_000_000
-ASKED_NINJA = Planned(text="ninja", reason="torch compiles several files at once with it, and none that works is there")
+ASKED_NINJA = Planned(text="ninja", reason="torch compiles several files at once with it, and there is no working one")
 
 
 class Looking(NamedTuple):
@@ -154,7 +154,7 @@ def plan_ninja(snapshot: Snapshot) -> Planned | None:
         return ASKED_NINJA
     by_uv = snapshot.front_end.name is FrontEndName.UV
     command = install_command(consumer.prefix if consumer else None, ["ninja"], by_uv=by_uv)
-    return Planned(text="", reason=f"no ninja that works is there: {command}")
+    return Planned(text="", reason=f"there is no working ninja: {command}")
 
 
 def toolkits_for(toolkits: Iterable[Toolkit], cuda: str) -> tuple[Toolkit, ...]:

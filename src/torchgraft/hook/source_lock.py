@@ -44,7 +44,7 @@ def hold_source(source: Path, *, cache_folder: Path) -> Iterator[tuple[int, ...]
         make_own_folder(lock.path.parent)
         is_held = lock.acquire(timeout_s=_SILENCE_S)
         if not is_held:
-            say(f"torchgraft: another build is at work in {shown(str(source))}; waiting for it")
+            say(f"torchgraft: another build is running in {shown(str(source))}; waiting for it")
             is_held = lock.acquire(timeout_s=_PATIENCE_S)
     except OSError:
         # No place for a lock, or a file system without locks: where a place is needed, making the graft has said so.

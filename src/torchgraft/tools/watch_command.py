@@ -79,7 +79,7 @@ def watch_text(builds: tuple[SeenBuild, ...], *, now_s: float, width: int) -> st
     """Return what is shown; no line is longer than the width."""
     live = [build for build in builds if not build.state.ended_s]
     ended = [build.state for build in builds if build.state.ended_s]
-    lines = [line for build in live for line in _live_lines(build, now_s)] or ["no build is at work"]
+    lines = [line for build in live for line in _live_lines(build, now_s)] or ["no build is running"]
     if ended:
         names = max(len(state.name) for state in ended)
         lines += ["", painted("last builds", Colour.BOLD), *(_ended_line(state, now_s, names) for state in ended)]

@@ -275,7 +275,7 @@ def test_without_isolation_ninja_is_not_asked_for_and_the_plan_says_what_comes_o
     build = build_environment(torch=snapshots.CPU_TORCH)
     assert plan(hook=WHEEL, project=MANY, consumer=consumer, build=build).requirements == ()
     made = plan(hook=Hook.BUILD_WHEEL, project=MANY, consumer=consumer, build=build)
-    serial = "torch compiles one file after the other: no ninja that works is there: pip --python "
+    serial = "torch compiles one file after the other: there is no working ninja: pip --python "
     assert serial in plan_text(made)
     assert serial in summary_text(made)
 

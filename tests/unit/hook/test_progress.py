@@ -173,7 +173,7 @@ def test_watch_shows_builds_and_the_last_ones(
     monkeypatch.setenv("TORCHGRAFT_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["watch"]) == 0
-    assert capsys.readouterr().out == "no build is at work\n"
+    assert capsys.readouterr().out == "no build is running\n"
     now = time.time()
     (tmp_path / FOLDER).mkdir()
     live = BuildState(

@@ -197,7 +197,7 @@ def test_while_a_build_is_at_work_only_what_is_stale_goes() -> None:
     held = entry(CacheKind.LOCK, age_s=3600, held=True)
     assert fate(held, entry(age_s=3600), entry(stale="its torch is gone"), everything=True) == [
         (False, "a build holds it"),
-        (False, "a build is at work, and may use it"),
+        (False, "a build is running, and may use it"),
         (True, "its torch is gone"),
     ]
 

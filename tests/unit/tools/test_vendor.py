@@ -195,9 +195,9 @@ def test_without_write_only_the_copy_is_made(tmp_path: Path, capsys: pytest.Capt
     assert not (tmp_path / "MANIFEST.in").exists()
     assert not (tmp_path / ".gitattributes").exists()
     assert "+_torchgraft/** linguist-vendored" in said
-    assert 'ruff extend-exclude = ["_torchgraft"]' in said
+    assert 'ruff        extend-exclude = ["_torchgraft"]' in said
     assert '+backend-path = ["_torchgraft"]' in said
-    assert "not changed without --write" in said
+    assert "not changed yet: add --write" in said
 
 
 def test_another_backend_has_to_be_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,7 +206,7 @@ def test_another_backend_has_to_be_told(tmp_path: Path, capsys: pytest.CaptureFi
     )
     assert main(["vendor", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert "See that _torchgraft is in the sdist" in said
+    assert "Make sure that the sdist contains _torchgraft" in said
     assert "MANIFEST.in" not in said
 
 

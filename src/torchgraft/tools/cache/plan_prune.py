@@ -61,5 +61,5 @@ def _judge(entry: CacheEntry, age_s: float, limit_s: float | None, *, at_work: b
     if entry.stale or limit_s is None or age_s < limit_s:
         return bool(entry.stale), entry.stale or used
     if at_work:
-        return False, "a build is at work, and may use it"
+        return False, "a build is running, and may use it"
     return age_s >= _GRACE_S, used if age_s >= _GRACE_S else "used just now: a build may be about to start"

@@ -36,10 +36,10 @@ exit status of --check:
   1  a file was changed, is missing or does not belong there, or it is not used
 """
 
-_LINTERS = (
-    f'linters leave it alone with: ruff extend-exclude = ["{IN_TREE}"], mypy exclude = ["^{IN_TREE}/"],'
-    f" pre-commit exclude: ^{IN_TREE}/"
-)
+_LINTERS = f"""to keep linters away:
+  ruff        extend-exclude = ["{IN_TREE}"]
+  mypy        exclude = ["^{IN_TREE}/"]
+  pre-commit  exclude: ^{IN_TREE}/"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,16 +99,16 @@ def _vendor(arguments: argparse.Namespace) -> int:
         print(json.dumps(redacted_json(report, None), indent=2))
         return 0
     lines = [f"{IN_TREE} is torchgraft {own.version} now, {len(own.files)} files; commit it", "", _LINTERS, ""]
-    lines.append("[build-system] requires has to have what it needs:")
+    lines.append("it needs these in [build-system] requires:")
     lines += [f"  {requirement}" for requirement in own.requires]
     lines += ["", adoption_text(found, adoption)]
     for name, text in after.items():
         if text is not None:
             lines += ["", diff_text(before[name], text, name).rstrip("\n")]
     if not _is_setuptools(found):
-        lines += ["", f"See that {IN_TREE} is in the sdist: its backend does not know that it has to be."]
+        lines += ["", f"Make sure that the sdist contains {IN_TREE}: its backend may leave it out."]
     if any(text is not None for text in (adoption.after, *after.values())):
-        lines += ["", "written" if arguments.write else "these files are not changed without --write"]
+        lines += ["", "written" if arguments.write else "these files are not changed yet: add --write"]
     print(without_secrets("\n".join(lines)))
     return 0
 
