@@ -10,16 +10,13 @@ from torchgraft.errors import ActError
 from torchgraft.tools.adopt.stated_requirements import read_stated
 
 STATIC = '[project]\nname = "app"\nversion = "1"\ndependencies = ["one"]\n'
-CONFLICTS = f"""\
+PARTS = f"""\
 {STATIC}
 [project.optional-dependencies]
 old = ["torch<2.9"]
 new = ["torch>=2.9"]
-more = ["two"]
 [dependency-groups]
 dev = ["three"]
-[tool.uv]
-conflicts = [[{{ extra = "old" }}, {{ extra = "new" }}], [{{ extra = "new" }}, {{ group = "dev" }}]]
 """
 DYNAMIC = '[project]\nname = "app"\nversion = "1"\ndynamic = ["dependencies"]\n'
 OF_SETUPTOOLS = '[tool.setuptools.dynamic]\ndependencies = { file = "requires.txt" }\n'
@@ -62,7 +59,7 @@ def write(folder: Path, files: dict[str, str]) -> Path:
 @pytest.mark.parametrize(("files", "asked", "lines"), LAYOUTS.values(), ids=LAYOUTS)
 def test_what_is_read(tmp_path: Path, files: dict[str, str], asked: tuple[str, ...], lines: tuple[str, ...]) -> None:
     found = read_stated(write(tmp_path, files))
-    assert (found.lines, [*found.questions()]) == (lines, [asked])
+    assert (found.lines, found.everything) == (lines, asked)
 
 
 def test_what_was_adopted_stands_for_what_an_index_has(tmp_path: Path) -> None:
@@ -71,12 +68,15 @@ def test_what_was_adopted_stands_for_what_an_index_has(tmp_path: Path) -> None:
     assert found.lines == ("one[x]",)
 
 
-def test_what_conflicts_is_asked_one_after_the_other(tmp_path: Path) -> None:
-    first, second = read_stated(write(tmp_path, {"pyproject.toml": CONFLICTS})).questions()
-    assert sorted(first) == sorted(
-        ["pyproject.toml", "--extra", "old", "--extra", "more", "--group", "pyproject.toml:dev"]
+def test_what_may_conflict_is_asked_piece_by_piece(tmp_path: Path) -> None:
+    stated = read_stated(write(tmp_path, {"pyproject.toml": PARTS}))
+    assert stated.everything == (*PYPROJECT, "--group", "pyproject.toml:dev", "--extra", "old", "--extra", "new")
+    assert stated.pieces == (
+        PYPROJECT,
+        ("--group", "pyproject.toml:dev"),
+        ("pyproject.toml", "--extra", "old"),
+        ("pyproject.toml", "--extra", "new"),
     )
-    assert sorted(second) == sorted(["pyproject.toml", "--extra", "new", "--extra", "more"])
 
 
 def test_a_guess_is_called_one(tmp_path: Path) -> None:

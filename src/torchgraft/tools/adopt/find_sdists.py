@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from ...consumer.environment import python_versions
 from ...consumer.processes import take_python
-from ...errors import TorchgraftError, quoted
+from ...errors import ActError, TorchgraftError, quoted
 from ...files import read_text
 from ...model.observation import Python
 from ...prebuilt.take import IndexFile
@@ -167,22 +167,28 @@ class Search:
     def _resolved(self) -> tuple[NamedSdist, ...]:
         preferred = ((one.name, one.version) for one in self._known)
         resolver = Resolver(self.scope.base, self.scratch, self._variables(), preferred)
-        found: dict[tuple[str, str], NamedSdist] = {}
         common = tuple(self._options())
-        for question in self._stated.questions():
-            while not isinstance(answer := resolver.resolve((*question, *common)), Path):
-                if isinstance(answer, NamedSdist):
-                    found[answer.name, answer.version] = answer
-                    tree = self._tree(self._look_at(answer))
-                else:
-                    # What cannot be had is taken to require nothing: a note says so.
-                    tree = self._look_at_source(answer) or self.scratch
-                resolver.give(answer, tree)
-            for source in read_address_sources(answer):
-                self._look_at_source(source)
-            for one in read_locked_sdists(answer, None, named=self.scope.named):
-                found.setdefault((one.name, one.version), one)
+        try:
+            found = dict(self._ask(resolver, (*self._stated.everything, *common)))
+        except ActError:
+            if not self._stated.pieces:
+                raise
+            found = {key: one for piece in self._stated.pieces for key, one in self._ask(resolver, (*piece, *common))}
         return tuple(found.values())
+
+    def _ask(self, resolver: Resolver, question: tuple[str, ...]) -> Iterator[tuple[tuple[str, str], NamedSdist]]:
+        """Yield the sdists of uv's answer, with name and version."""
+        while not isinstance(answer := resolver.resolve(question), Path):
+            # What cannot be had is taken to require nothing: a note says so.
+            if isinstance(answer, NamedSdist):
+                tree: Path | None = self._tree(self._look_at(answer))
+            else:
+                tree = self._look_at_source(answer)
+            resolver.give(answer, tree or self.scratch)
+        for source in read_address_sources(answer):
+            self._look_at_source(source)
+        for one in (*resolver.given, *read_locked_sdists(answer, None, named=self.scope.named)):
+            yield (one.name, one.version), one
 
     def _options(self) -> Iterator[str]:
         """Yield what uv is asked besides what a project states, in its own words."""

@@ -63,6 +63,7 @@ class Resolver:
         self._preferred = "".join(listed)
         self._links = scratch / "links"
         self._links.mkdir()
+        self.given: list[NamedSdist] = []
         self._instead: dict[str, str] = {}  # versions of what comes from an address
         environment = scratch / "environment"
         said = self._ask("venv", "--quiet", str(environment)).text
@@ -118,6 +119,8 @@ class Resolver:
         if isinstance(stopped, AddressSource):
             stopped = NamedSdist(name=stopped.name, version=header.version or "0")
             self._instead[stopped.name] = stopped.version
+        else:
+            self.given.append(stopped)
         wheel = self._wheel(stopped)
         stem = wheel.name.removesuffix(_ANY)
         lines = ["Metadata-Version: 2.1", f"Name: {stopped.name}", f"Version: {stopped.version}"]

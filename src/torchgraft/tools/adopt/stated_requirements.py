@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -20,7 +20,7 @@ from ...installed.markers import Chosen
 from ...model.torch_values import required_name
 from ...project.read_project import read_requirements, texts_in
 from ...settings.sources import read_pyproject
-from ...untrusted import find_toml, strings, table, tables
+from ...untrusted import find_toml, strings, table
 from ...values import dataclass
 from ...wanted.tool_tables import dependency_text, list_poetry
 from .adoptable import read_adoptable
@@ -31,36 +31,25 @@ _EVERYTHING = Chosen(all_extras=True, anything=True)
 _COMPUTED = frozenset({"dependencies", "optional-dependencies"})
 
 
-class ExtraOrGroup(NamedTuple):
-    """An extra or a group of a project, by its normalized name."""
-
-    kind: str
-    name: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class Stated:
-    """What uv is asked: files of requirements, parts of them with the options for each, and lines of none of them."""
+    """What uv is asked: files, extras and groups of theirs with the options for each, and lines of none of them."""
 
     files: tuple[str, ...] = ()
-    parts: tuple[tuple[ExtraOrGroup, tuple[str, str]], ...] = ()
+    parts: tuple[tuple[str, ...], ...] = ()
     lines: tuple[str, ...] = ()
-    conflicts: tuple[frozenset[ExtraOrGroup], ...] = ()
     notes: tuple[str, ...] = ()
 
-    def questions(self) -> Iterator[tuple[str, ...]]:
-        """Yield the options of each question: of what conflicts, as a project says, one at a time, and each once."""
-        every = [part for part, _ in self.parts]
-        left = every
-        while True:
-            chosen: set[ExtraOrGroup] = set()
-            for part in (*left, *every):
-                if not any(part in conflict and conflict & (chosen - {part}) for conflict in self.conflicts):
-                    chosen.add(part)
-            yield (*self.files, *(word for part, words in self.parts if part in chosen for word in words))
-            left = [part for part in left if part not in chosen]
-            if not left:
-                return
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """The options that ask for all of it at once."""
+        return (*self.files, *(word for part in self.parts for word in part if word not in self.files))
+
+    @property
+    def pieces(self) -> tuple[tuple[str, ...], ...]:
+        """The options of several questions, for where some of it conflicts: each file, extra and group alone."""
+        found = (*((file,) for file in self.files), *self.parts)
+        return found if len(found) > 1 else ()
 
 
 def read_stated(base: Path, adopted: Collection[str] = ()) -> Stated:
@@ -79,7 +68,6 @@ def read_stated(base: Path, adopted: Collection[str] = ()) -> Stated:
         files=tuple(file for one in found for file in one.files),
         parts=tuple(part for one in found for part in one.parts),
         lines=tuple(line for one in found for line in one.lines),
-        conflicts=tuple(conflict for one in found for conflict in one.conflicts),
         notes=tuple(note for one in found for note in one.notes),
     )
 
@@ -88,20 +76,11 @@ def _of_project(folder: Path, base: Path, data: Mapping[str, Any], *, is_known: 
     near = Path(os.path.relpath(folder, base))
     file = (near / "pyproject.toml").as_posix()
     project, uv = table(data.get("project")), table(table(data.get("tool")).get("uv"))
-    listed = uv.get("conflicts")
-    found = Stated(
-        parts=tuple(
-            (_part("group", name), ("--group", f"{file}:{name}")) for name in table(data.get("dependency-groups"))
-        ),
-        conflicts=tuple(
-            frozenset(_part(kind, one[kind]) for one in tables(conflict) for kind in ("extra", "group") if kind in one)
-            for conflict in (listed if isinstance(listed, list) else ())
-        ),
-    )
+    found = Stated(parts=tuple(("--group", f"{file}:{name}") for name in table(data.get("dependency-groups"))))
     is_computed = not _COMPUTED.isdisjoint(strings(project.get("dynamic")))
     has_script = any(is_file(folder / name) for name in ("setup.py", "setup.cfg"))
     if not is_computed and (project or not has_script):
-        extras = ((_part("extra", name), ("--extra", name)) for name in table(project.get("optional-dependencies")))
+        extras = ((file, "--extra", name) for name in table(project.get("optional-dependencies")))
         return replace(found, files=(file,), parts=(*found.parts, *extras))
     if is_known:
         return found
@@ -126,10 +105,6 @@ def _of_project(folder: Path, base: Path, data: Mapping[str, Any], *, is_known: 
     taken = f"{', '.join(files)}, which that names," if files else "its egg-info"
     note = f"what {folder.resolve().name} requires is computed when it is built: {taken} is taken for it"
     return replace(found, files=files, lines=() if files else metadata, notes=(note,))
-
-
-def _part(kind: str, name: object) -> ExtraOrGroup:
-    return ExtraOrGroup(kind, canonicalize_name(str(name)))
 
 
 def _by_sources(lines: Iterable[str], sources: Mapping[str, Any]) -> Iterator[str]:
