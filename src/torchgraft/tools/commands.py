@@ -182,6 +182,8 @@ class _CommandParser(argparse.ArgumentParser):
 def _run(arguments: Sequence[str]) -> int:
     _refuse_no_folder()
     names = [name for group in GROUPS.values() for name in group]
+    if arguments[:1] == ["help"]:  # as pip and uv have it
+        arguments = [*arguments[1:2], "--help"]
     chosen = next((argument for argument in arguments if not argument.startswith("-")), "")
     parser = command_parser(chosen)
     if not arguments:

@@ -163,6 +163,13 @@ def test_help_fits_a_terminal(
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
+@pytest.mark.parametrize(("command", "said"), [([], "torchgraft COMMAND ..."), (["plan"], "torchgraft plan [-h]")])
+def test_help_is_a_word_too(command: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["help", *command])
+    assert capsys.readouterr().out.startswith(f"usage: {said}")
+
+
 def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     said = capsys.readouterr().err
