@@ -228,11 +228,9 @@ class Search:
         return {**taken, **({} if is_in_file else {"UV_DEFAULT_INDEX": main}), "UV_INDEX": " ".join(others)}
 
     def _indexes_of_project(self) -> Iterator[str]:
-        tool = table(read_pyproject(self.scope.base).get("tool"))
+        data = read_pyproject(self.scope.base)
         keys = (("uv", "index"), ("poetry", "source"), ("pdm", "source"))
-        for kind, one in [
-            (tool_name, one) for tool_name, key in keys for one in tables(table(tool.get(tool_name)).get(key))
-        ]:
+        for kind, one in ((tool, one) for tool, key in keys for one in tables(table(data, "tool", tool).get(key))):
             url = text_of(one.get("url")) or ""
             url = os.path.expandvars(url) if kind == "pdm" else url  # as pdm does
             if "://" in url and one.get("format") != "flat":

@@ -231,7 +231,7 @@ def uv_settings_text(text: str, place: str, base: str) -> str:
     import tomlkit
 
     data = parse_pyproject(text)
-    uv = table(table(data.get("tool")).get("uv")) or data
+    uv = table(data, "tool", "uv") or data
     kept: dict[str, Any] = {key: uv[key] for key in _OF_RESOLUTION if key in uv}
     indexes = [dict(one) for one in tables(kept.pop("index", [])) if one.get("url") != place]
     for one in indexes:

@@ -85,22 +85,12 @@ class Resolver:
         if self._preferred:
             lock.write_text(f'lock-version = "1.0"\ncreated-by = "torchgraft"\n{self._preferred}', encoding="utf-8")
         overrides = self._scratch / "overrides.txt"
-        overrides.write_text(
-            "".join(f"{name}=={version}\n" for name, version in self._instead.items()), encoding="utf-8"
-        )
-        isolation = (
-            "--override",
-            str(overrides),
-            "--python",
-            self._python,
-            "--no-build-isolation",
-            "--find-links",
-            str(self._links),
-        )
+        lines = (f"{name}=={version}\n" for name, version in self._instead.items())
+        overrides.write_text("".join(lines), encoding="utf-8")
         answer = self._ask(
             *("pip", "compile", "--quiet", "--format", "pylock.toml", "--output-file", str(lock)),
-            *isolation,
-            *options,
+            *("--override", str(overrides), "--python", self._python, "--no-build-isolation"),
+            *("--find-links", str(self._links), *options),
         )
         if not answer.fault and answer.status == 0:
             return lock

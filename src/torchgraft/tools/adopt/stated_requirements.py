@@ -75,7 +75,7 @@ def read_stated(base: Path, adopted: Collection[str] = ()) -> Stated:
 def _of_project(folder: Path, base: Path, data: Mapping[str, Any], *, is_known: bool) -> Stated:
     near = Path(os.path.relpath(folder, base))
     file = (near / "pyproject.toml").as_posix()
-    project, uv = table(data.get("project")), table(table(data.get("tool")).get("uv"))
+    project, uv = table(data, "project"), table(data, "tool", "uv")
     found = Stated(parts=tuple(("--group", f"{file}:{name}") for name in table(data.get("dependency-groups"))))
     is_computed = not _COMPUTED.isdisjoint(strings(project.get("dynamic")))
     has_script = any(is_file(folder / name) for name in ("setup.py", "setup.cfg"))
@@ -129,7 +129,7 @@ def _of_tables(base: Path, adopted: Collection[str]) -> Iterator[str]:
     texts = [text for text, _, _ in list_poetry(read_pyproject(base), _EVERYTHING, plain=True)]
     file = pixi_file(base)
     root = find_toml(file) if file else {}
-    root = root if file and file.name == "pixi.toml" else table(table(root.get("tool")).get("pixi"))
+    root = root if file and file.name == "pixi.toml" else table(root, "tool", "pixi")
     for part in pixi_parts(root):
         for name, value in table(part.get("pypi-dependencies")).items():
             is_adopted = Path(str(table(value).get("path"))).name in adopted
