@@ -338,9 +338,14 @@ def test_what_comes_from_an_archive(stubs: Stubs, place: Workplace) -> None:
     app = place.folder / "app"
     app.mkdir()
     url = stubs.indexes.file_url("stock", "flash_attn-1.0.tar.gz")
-    (app / "requirements.txt").write_text(f"flash-attn @ {url}\naxolotl\n", encoding="utf-8")
+    (app / "own").mkdir()  # uv would build it to know its name
+    (app / "own" / "setup.py").write_text("import torch\nfrom setuptools import setup\nsetup(name='own')\n")
+    text = f"flash-attn @ {url}\n-e ./own  # ours\n-r more.txt\n"
+    (app / "requirements.txt").write_text(text, encoding="utf-8")
+    (app / "more.txt").write_text("axolotl\n", encoding="utf-8")
     said = adopt(place, "-r", "requirements.txt", cwd=app).succeeded().said
     assert "axolotl 1.0 adopts torchgraft" in said
+    assert "note: own needs torch for its build, too: torchgraft adopt own --write" in said
     typed = f"mkdir flash-attn && curl -L {url} | tar -xz -C flash-attn --strip-components 1"
     assert f"(setup.py:3 imports torch): {typed} && torchgraft adopt flash-attn --write" in said
     place.run(["sh", "-c", typed], cwd=app).succeeded()

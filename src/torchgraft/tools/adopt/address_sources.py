@@ -62,10 +62,7 @@ def read_address_sources(file: Path) -> tuple[AddressSource, ...]:
 
 
 def fetch_source(source: AddressSource, folder: Path, fetch: Callable[[str, Path], Path]) -> Path | None:
-    """Return the files of a commit, without submodules, or of an archive or folder; None if it cannot be had."""
-    own = Path(local_path(source.url))
-    if not source.is_git and own.is_dir():
-        return own
+    """Return the files of a commit, without submodules, or of an archive; None if it cannot be had."""
     folder.mkdir(parents=True)
     if source.is_git:
         return _fetch_commit(source, folder)
@@ -109,7 +106,7 @@ def source_cure(source: AddressSource) -> str:
     elif source.url.startswith("file:"):
         path = Path(local_path(source.url))
         name, made = quoted(os.path.relpath(path)), ""
-        end = end if path.is_dir() else f"then depend on {quoted(os.path.relpath(path.parent / 'adopted' / path.name))}"
+        end = f"then depend on {quoted(os.path.relpath(path.parent / 'adopted' / path.name))}"
     else:
         unpack = _UNPACKED.get(split_address(source.url).path.rpartition(".")[2])
         made = f"mkdir {name} && curl -L {url} | {unpack} -C {name} --strip-components 1 && "

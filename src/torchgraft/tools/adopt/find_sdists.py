@@ -22,6 +22,7 @@ from ...errors import ActError, TorchgraftError, quoted
 from ...files import read_text
 from ...model.observation import Python
 from ...prebuilt.take import IndexFile
+from ...project.read_project import read_project
 from ...settings.sources import read_pyproject
 from ...untrusted import split_address, table, tables, text_of
 from ...wanted.locked_torch import local_path
@@ -89,6 +90,18 @@ def _take_python_of(base: Path) -> Python:
     return replace(own, version=f"{version}.0", implementation="cpython", abi=f"cp{version.replace('.', '')}")
 
 
+def _with_name(line: str, folder: Path) -> str:
+    """Return a line of a requirements file with the name of the folder that it names, and whole paths of files."""
+    if match := re.match(r"\s*(-[rc]|--requirement|--constraint)[ =]*(?!\S+://)(\S+)", line):
+        return f"{match[1]} {folder / match[2]}"
+    match = re.match(r"\s*(?:(?:-e|--editable)[ =]+)?([^\s;#\[@]*[./][^\s;#\[@]*)(\[[^\]]*\])?(.*)", line)
+    place = folder / match[1] if match else None
+    if match is None or place is None or not place.is_dir():
+        return line
+    name = read_project(place, read_pyproject(place)).name
+    return f"{name}{match[2] or ''} @ {place.resolve().as_uri()}{match[3]}" if name else line
+
+
 @dataclass(frozen=True, kw_only=True)
 class LookedAt:
     """An sdist that was read: `path` is where it lies, `adopted` what was made of it before, if anything."""
@@ -149,14 +162,21 @@ class Search:
         """Note the local projects that need torch: these are somebody's own, and changed where they are."""
         own = (self.scope.base,) if self.scope.is_project else ()
         for folder in (*own, *(read_local_folders(self.scope.lock) if self.scope.lock else ())):
-            if folder.is_dir() and plan_adoption(read_adoptable(folder)).verdict is Advice.ADOPT:
-                place = os.path.relpath(folder)
-                self.notes.append(f"{place} needs torch for its build, too: torchgraft adopt {quoted(place)} --write")
+            self._note_folder(folder)
+
+    def _note_folder(self, folder: Path) -> None:
+        if folder.is_dir() and plan_adoption(read_adoptable(folder)).verdict is Advice.ADOPT:
+            place = os.path.relpath(folder)
+            self.notes.append(f"{place} needs torch for its build, too: torchgraft adopt {quoted(place)} --write")
 
     def _look_at_source(self, source: AddressSource) -> Path | None:
         """Return the files of what comes from an address; note it if it needs torch, or cannot be had."""
+        own = Path(local_path(source.url))
         folder = self.scratch / "addresses" / str(len(self._trees))
-        if source not in self._trees:
+        if source not in self._trees and not source.is_git and own.is_dir():
+            self._trees[source] = own
+            self._note_folder(own)
+        elif source not in self._trees:
             self._trees[source] = fetch_source(source, folder, lambda url, at: fetch_archive(url, at, self._indexes))
             tree = self._trees[source]
             adoption = plan_adoption(read_adoptable(tree)) if tree else None
@@ -203,7 +223,7 @@ class Search:
             settings.write_text(uv_settings_text(text, place, scope.base.resolve().as_uri()), encoding="utf-8")
             yield from ("--config-file", str(settings))
             yield from (word for one in before for word in ("--no-sources-package", one.name))
-        yield from map(str, scope.files)
+        yield from (str(self._with_names(file)) for file in scope.files)
         if scope.requirements or self._stated.lines:
             listed = self.scratch / "requirements.in"
             lines = (*scope.requirements, *self._stated.lines)
@@ -211,6 +231,16 @@ class Search:
             yield str(listed)
         if self._asks_ours and not self._indexes:
             yield "--no-index"
+
+    def _with_names(self, file: Path) -> Path:
+        """Return a requirements file in which local folders have their names: to know one, uv would build it."""
+        lines = read_text(file, _LARGEST_BYTES).splitlines()
+        named = [_with_name(line, file.parent.resolve()) for line in lines]
+        if not any(" @ file:" in line for line in set(named) - set(lines)):
+            return file
+        copy = self.scratch / file.name
+        copy.write_text("\n".join(named), encoding="utf-8")
+        return copy
 
     @property
     def _asks_ours(self) -> bool:
