@@ -316,11 +316,18 @@ def test_the_command_prunes_to_a_size(cache: Path, capsys: pytest.CaptureFixture
     assert not cache.exists()
 
 
-@pytest.mark.parametrize("text", ["30", "d", "-3d", "3y", ""])
-def test_ages_that_are_none(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_is_older_than_no_time(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cache", "prune", "--older-than", "0d"]) == 0
+    assert "removed: 1" in capsys.readouterr().out
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("text", ["30", "d", "-3d", "3y", "", "off"])
+def test_ages_that_are_none(text: str, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["cache", "prune", f"--older-than={text}"])
     assert "is not a time, such as" in capsys.readouterr().err
+    assert cache.exists()
 
 
 def test_a_wheel_is_listed_with_what_it_is_and_goes_like_all_else(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def run_prune(arguments: argparse.Namespace) -> int:
     planned = plan_pruning(
         listing,
         now_s=time.time(),
-        older_than_s=arguments.older_than or None,
+        older_than_s=arguments.older_than,
         largest_bytes=arguments.max_size,
         everything=arguments.all,
     )
@@ -155,12 +155,12 @@ def _folder() -> Path:
 
 
 def _parsed_as(kind: Kind) -> Callable[[str], int]:
-    """Return what takes an argument as a setting of that kind is taken."""
+    """Return what takes an argument as a setting of that kind is taken, but for "off", which is no limit."""
 
     def parse(text: str) -> int:
         try:
-            return int(kind.parse(text))
+            return int(kind.parse("" if text == "off" else text))
         except ValueProblem as wanted:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from None
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}".removesuffix("; or off")) from None
 
     return parse
