@@ -183,6 +183,8 @@ def will_be_hidden(consumer: Consumer, caller: Caller, wanted: Wanted) -> bool:
     the base of a venv that sees it, nor the user's site, nor what a .pth file names. Of two it takes away both.
     """
     torch, prefix = consumer.torch, Path(consumer.prefix)
+    if wanted.locked is not None and wanted.locked.requirement is None:  # what no lock has, or what is left out of it
+        return False
     if torch is None or consumer.targets or (caller.command.leaves_dependencies and not wanted.named):
         return False
     known = find_installed(consumer.search_path).get("torch", ())

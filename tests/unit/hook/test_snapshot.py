@@ -11,7 +11,7 @@ from torchgraft.consumer.front_end import find_caller
 from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.hook.snapshot import as_pip_sees, will_be_hidden
 from torchgraft.model.observation import Consumer, Rule
-from torchgraft.model.torch_values import Wanted
+from torchgraft.model.torch_values import Locked, Wanted
 from torchgraft.settings.sources import take_settings
 from torchgraft.tools.show_snapshot import take_shell_snapshot
 
@@ -157,13 +157,15 @@ def test_a_torch_that_the_front_end_does_not_know_is_hidden_by_another(
     consumer = take_consumer(environment)
     hook = HookProcess(prefix="/cache/builds-v0/.tmpAbc", base_prefix="", purelib="", folder=str(tmp_path), sys_path=())
 
-    def is_hidden(command: str) -> bool:
+    def is_hidden(command: str, locked: Locked | None = None) -> bool:
         caller = find_caller(hook, (Process(executable="", arguments=tuple(command.split()), folder=str(tmp_path)),))
         assert caller is not None
-        return will_be_hidden(consumer, caller, Wanted(named="torch" in command))
+        return will_be_hidden(consumer, caller, Wanted(named="torch" in command, locked=locked))
 
     assert [
         name for name in ("pip", "uv") if is_hidden(f"{name}{' pip' * (name == 'uv')} install ext")
     ] == hidden_by.split()
     assert not is_hidden("pip install --no-deps ext")
     assert is_hidden("uv pip install --no-deps torch ext") is ("uv" in hidden_by)
+    left_out = Locked(file="uv.lock", version="2.9.0", said="torch 2.9.0, which --no-install-package leaves out")
+    assert not is_hidden("uv sync --no-install-package torch", left_out)
