@@ -224,7 +224,7 @@ def test_a_setup_script_alone(stubs: Stubs, place: Workplace) -> None:
 def test_requirements_for_pip_and_for_uv(stubs: Stubs, place: Workplace) -> None:
     home = place.folder / "here"
     home.mkdir()
-    (home / "requirements.txt").write_text("torch==2.8.0\ndeepspeed\n", encoding="utf-8")
+    (home / "requirements.txt").write_text("torch==2.8.0\n\ndeepspeed\n", encoding="utf-8")
     consumer = environment(place, stubs, "pip")
     pip: Sequence[str | Path] = (consumer.python, "-m", "pip", "install", "-r", "requirements.txt")
     assert "No module named 'torch'" in place.run(pip, cwd=home).said
@@ -233,6 +233,9 @@ def test_requirements_for_pip_and_for_uv(stubs: Stubs, place: Workplace) -> None
 
     assert "+-c adopted/constraints.txt\n" in outcome.said
     assert "now:\n  pip install -r requirements.txt" in outcome.said
+    # Twice, before anything of it was built.
+    assert "all of it is there" in adopt(place, "-r", "requirements.txt", "--check", cwd=home).succeeded().said
+    assert "is removed" not in adopt(place, "-r", "requirements.txt", "--update", cwd=home).succeeded().said
     assert_clean(place.run(pip, cwd=home, PWD=str(home)))
     assert_built_for(ask(place, consumer.python, DEEPSPEED), PINNED_TORCH)
     other = environment(place, stubs, name="other")
@@ -241,7 +244,7 @@ def test_requirements_for_pip_and_for_uv(stubs: Stubs, place: Workplace) -> None
     assert_built_for(ask(place, other.python, DEEPSPEED), PINNED_TORCH)
     adopt(place, "-r", "requirements.txt", "--undo", "--write", cwd=home).succeeded()
     assert names_in(home) == ["requirements.txt"]
-    assert (home / "requirements.txt").read_text() == "torch==2.8.0\ndeepspeed\n"
+    assert (home / "requirements.txt").read_text() == "torch==2.8.0\n\ndeepspeed\n"
 
 
 def test_what_is_named_with_what_it_depends_on(stubs: Stubs, place: Workplace) -> None:

@@ -29,7 +29,7 @@ from ...wanted.locked_torch import local_path
 from ...wanted.requirements_files import RequirementsReader
 from .address_sources import AddressSource, fetch_source, read_address_sources, source_text
 from .adoptable import read_adoptable
-from .adopted_folder import AdoptedSdist, is_intact, read_adopted
+from .adopted_folder import AdoptedSdist, is_adopted_text, is_intact, read_adopted
 from .adoption import Adoptable, Adoption, Advice
 from .locked_sdists import NamedSdist, read_local_folders, read_locked_sdists
 from .package_index import download_sdist, fetch_archive, fetch_file, find_indexes, index_address, sdist_version
@@ -92,7 +92,9 @@ def _take_python_of(base: Path) -> Python:
 
 def _with_name(line: str, folder: Path) -> str:
     """Return a line of a requirements file with the name of the folder that it names, and whole paths of files."""
-    if match := re.match(r"\s*(-[rc]|--requirement|--constraint)[ =]*(?!\S+://)(\S+)", line):
+    if match := re.match(r"\s*(-[rcf]|--requirement|--constraint|--find-links)[ =]*(?!\S+://)(\S+)", line):
+        if is_adopted_text(read_text(folder / match[2], _LARGEST_BYTES)):
+            return f"# {line}"  # what was adopted is to be found as if it had not been: uv would have to build that
         return f"{match[1]} {folder / match[2]}"
     match = re.match(r"\s*(?:(?:-e|--editable)[ =]+)?([^\s;#\[@]*[./][^\s;#\[@]*)(\[[^\]]*\])?(.*)", line)
     place = folder / match[1] if match else None
@@ -236,7 +238,7 @@ class Search:
         """Return a requirements file in which local folders have their names: to know one, uv would build it."""
         lines = read_text(file, _LARGEST_BYTES).splitlines()
         named = [_with_name(line, file.parent.resolve()) for line in lines]
-        if not any(" @ file:" in line for line in set(named) - set(lines)):
+        if not any(" @ file:" in line or line.startswith("#") for line in set(named) - set(lines)):
             return file
         copy = self.scratch / file.name
         copy.write_text("\n".join(named), encoding="utf-8")
