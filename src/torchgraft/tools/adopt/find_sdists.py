@@ -240,7 +240,7 @@ class Search:
         named = [_with_name(line, file.parent.resolve()) for line in lines]
         if not any(" @ file:" in line or line.startswith("#") for line in set(named) - set(lines)):
             return file
-        copy = self.scratch / file.name
+        copy = self.scratch / f"{self.scope.files.index(file)}-{file.name}"
         copy.write_text("\n".join(named), encoding="utf-8")
         return copy
 
