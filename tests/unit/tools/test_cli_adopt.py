@@ -208,6 +208,13 @@ def test_a_pyproject_that_is_no_file_of_text(project: Path, capsys: pytest.Captu
         assert ("error[bad-toml]" in said) is (kind == "no UTF-8")
 
 
+def test_a_pull_request_can_be_pasted(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["adopt", str(project), "--pull-request"]) == 0
+    said = capsys.readouterr().out
+    assert "\n\n[torchgraft][1] is a build backend" in said
+    assert "\\n" not in said
+
+
 @pytest.mark.parametrize("more", [[], ["--pull-request"], ["--write"]])
 def test_a_name_that_a_terminal_would_obey(project: Path, capsys: pytest.CaptureFixture[str], more: list[str]) -> None:
     (project / "pyproject.toml").write_text(f'{PYPROJECT}[project]\nname = "a\\u001b]0;x\\u0007; reboot"\n')

@@ -10,6 +10,7 @@ from torchgraft.cli import main
 from torchgraft.tools.adopt.pull_request import stale_diffs, workflow_text
 from torchgraft.tools.adopt.stale_lines import find_stale_lines
 
+OWN_TOOLS = "the build brings its own tools"
 # A line, and what stands there instead: None where a person has to say, "same" where it is not stale.
 LINES = {
     "pip install ext --no-build-isolation": "pip install ext",
@@ -69,6 +70,13 @@ def test_a_line(tmp_path: Path, line: str, wanted: str | None) -> None:
     (tmp_path / "README.md").write_text(f"one\n{line}\nthree\n")
     found = find_stale_lines(tmp_path, {}, "ext")
     assert [(one.number, one.after) for one in found] == ([] if wanted == "same" else [(2, wanted)])
+
+
+def test_what_is_installed_before_is_said_too(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("pip install torch ninja && pip install --no-build-isolation ./ext\n")
+    found = find_stale_lines(tmp_path, {}, "ext")
+    assert [one.after for one in found] == ["pip install torch ninja && pip install ./ext"]
+    assert found[0].reason.endswith("; torch need not come first, unless this chooses which one; " + OWN_TOOLS)
 
 
 IN_FILES = {

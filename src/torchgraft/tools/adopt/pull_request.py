@@ -78,18 +78,17 @@ def pull_request_text(
     stale = tuple(stale)
     if adoption.verdict is Advice.NOT_NEEDED:
         return adoption_text(found, adoption)
-    changes = [f"| `{change.text}` | {change.reason} |" for change in adoption.changes]
+    changes = [shown(f"| `{change.text}` | {change.reason} |") for change in adoption.changes]
     is_required = '"' in adoption.reason  # and not only imported
     why, reason = (_ANOTHER, f"`{adoption.reason}`") if is_required else (_NONE, adoption.reason)
     lines = [f"Build {name} in isolation: plain `pip install {name}` and `uv add {name}`", ""]
-    lines += [why.format(reason=reason), _HOW] if adoption.verdict is not Advice.ADOPTED else []
+    lines += [why.format(reason=shown(reason)), _HOW] if adoption.verdict is not Advice.ADOPTED else []
     lines += ["## What changes in pyproject.toml", "", "| | |", "| --- | --- |", *changes, ""] if changes else []
-    lines += [f"- {note}" for note in adoption.notes] + [""] * bool(adoption.notes)
+    lines += [shown(f"- {note}") for note in adoption.notes] + [""] * bool(adoption.notes)
     if stale:
         lines += ["## What users no longer have to type", ""]
-        lines += [f"- {line.file}:{line.number} `{line.text.strip()}`: {line.reason}" for line in stale]
+        lines += [shown(f"- {line.file}:{line.number} `{line.text.strip()}`: {line.reason}") for line in stale]
         lines += [""]
-    lines = [*map(shown, lines)]
     lines += ["## A job that shows it", "", "`.github/workflows/install.yml`:", "", "```yaml"]
     lines += [workflow_text(name, submodules=submodules) + "```"]
     return "\n".join(lines)

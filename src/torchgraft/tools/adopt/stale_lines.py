@@ -142,16 +142,23 @@ def _judged(lines: Sequence[str], index: int, own: str, *, is_prose: bool) -> tu
     if script and (is_prose or line.lstrip()[:1] != "#"):
         return f"`{_INSTEAD.get(script['what'], 'python -m build --sdist')}` does it in isolation", None
     for code in (_whole(lines, index) if not index or not _continues(lines[index - 1]) else "", *_CODE.findall(line)):
-        match = _INSTALL.fullmatch(code)
-        what = _EXPRESSION.sub("X", match["what"]) if match else ""
-        words = (word.strip("'\"") for word in what.split())
-        names = {re.split(r"[\[<>=!~;@]", word)[0].lower() for word in words if "/" not in word and word[:1] != "-"}
-        if match and names and names <= _TOOLS:
-            return _OWN, "" if code == line and not match["more"] else None
-        if names and names <= _TOOLS | _TORCH:
-            own_tools = f"; {_OWN}" if names & _TOOLS else ""
-            return f"torch need not come first, unless this chooses which one{own_tools}", None
+        needless = _needless_install(code)
+        if needless:
+            match = _INSTALL.fullmatch(code)
+            return needless, "" if needless == _OWN and code == line and match and not match["more"] else None
     return None
+
+
+def _needless_install(command: str) -> str:
+    """Return why what a command of pip installs beforehand need not be, "" where it may be needed."""
+    match = _INSTALL.fullmatch(command)
+    what = _EXPRESSION.sub("X", match["what"]) if match else ""
+    words = (word.strip("'\"") for word in what.split())
+    names = {re.split(r"[\[<>=!~;@]", word)[0].lower() for word in words if "/" not in word and word[:1] != "-"}
+    if not names or not names <= _TOOLS | _TORCH:
+        return ""
+    of_torch = "torch need not come first, unless this chooses which one" if names & _TORCH else ""
+    return "; ".join(filter(None, (of_torch, _OWN if names & _TOOLS else "")))
 
 
 def _judged_option(
@@ -171,7 +178,8 @@ def _judged_option(
     if subjects != {True}:
         return _NOT_ALONE, None
     rest = _OPTION.sub(lambda one: "" if one.span() in meant else one[0], line)
-    return _NEEDLESS, "" if rest.strip() == "\\" else rest if rest.strip() else None
+    before = filter(None, map(_needless_install, re.split(r"&&|;", whole)))
+    return "; ".join((_NEEDLESS, *before)), "" if rest.strip() == "\\" else rest if rest.strip() else None
 
 
 def _is_own(command: str, own: str) -> bool | None:
