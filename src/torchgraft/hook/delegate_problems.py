@@ -24,6 +24,9 @@ _ABOUT_CUDA = re.compile(
     re.IGNORECASE,
 )
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+_NOT_THERE = re.compile(rf"{_NO_MODULE.pattern}|ImportError: lib[^\s:]+: cannot open shared object file")
+# The file of torch that imports what builds need, which torch does not require.
+_OF_BUILDS = "cpp_extension.py"
 # What setuptools says before 70.1, which has it itself.
 _NO_WHEEL = "error: invalid command 'bdist_wheel'"
 # What is called as its module is, with dashes. Nothing is guessed from the name of an import.
@@ -101,13 +104,20 @@ def delegate_failed(plan: Plan, how: str, *, telling: TellingLines | None = None
     """
     said = telling.error or telling.last if telling else ""
     label = "said" if telling and telling.error else "last"
-    place = telling.place if telling and _NO_MODULE.match(said) else ""
+    place = Path(telling.place if telling else "")
+    why, fixes = "", tuple(_requiring(plan, said))
+    if "torch" in place.parts and _NO_MODULE.match(said) and place.name == _OF_BUILDS:
+        why = f"torch itself imports it, in {place}"
+    elif "torch" in place.parts and _NOT_THERE.match(said) and plan.torch:
+        why = "torch itself cannot be imported: something that it requires is not installed"
+        release = plan.torch.version.partition("+")[0]
+        fixes = (f"{install_words(plan)} torch=={release}   (that torch stays; it brings what is missing)",)
     return Problem.of(
         code="delegate-failed",
         headline=f"{plan.delegate.backend} failed in {plan.hook.value}: {how}",
         **{label: [said] if said else ()},
-        why=f"torch itself imports it, in {place}" if "torch" in Path(place).parts else "",
-        fixes=tuple(_requiring(plan, said)),
+        why=why,
+        fixes=fixes,
     )
 
 

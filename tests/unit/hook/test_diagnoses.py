@@ -13,6 +13,7 @@ from torchgraft.hook.delegate_problems import delegate_failed, with_switches
 from torchgraft.hook.diagnoses import DIAGNOSES, TellingLines, diagnose
 from torchgraft.model.decision import Delegate, Plan, Planned
 from torchgraft.model.observation import FrontEnd, FrontEndName, Hook, Rule, Way
+from torchgraft.model.torch_values import Origin, Torch
 
 LOGS = Path(__file__).parents[2] / "cases" / "logs"
 NAMES = sorted(path.stem for path in LOGS.glob("*.txt"))
@@ -197,6 +198,7 @@ PLAN = Plan(
     delegate=Delegate(backend="b", asked=False, reason=""),
     front_end=FrontEnd(name=FrontEndName.UV),
     consumer=Planned(text="/v", reason=""),
+    torch=Torch(version="2.8.0+cu128", folder="/v/torch", origin=Origin.WHEEL),
 )
 
 
@@ -269,6 +271,21 @@ def test_a_torch_that_fails_itself_is_said_to_be_the_cause() -> None:
     assert problem.why == ""
     # CI shows the last line alone.
     assert problem_text(problem).splitlines()[-1].strip() == "said:   RuntimeError: Error compiling"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ImportError: libcudnn.so.9: cannot open shared object file: No such file or directory",
+        "ModuleNotFoundError: No module named 'typing_extensions'",
+    ],
+)
+def test_a_torch_that_lacks_what_it_requires_is_installed_with_it(said: str) -> None:
+    problem = failed('  File "/v/torch/__init__.py", line 427, in <module>', said)
+    assert problem.why == "torch itself cannot be imported: something that it requires is not installed"
+    fix = "uv pip install --python /v torch==2.8.0   (that torch stays; it brings what is missing)"
+    assert problem.fixes == (fix,)
+    assert fix not in failed('  File "/src/setup.py", line 2, in <module>', said).fixes
 
 
 def test_typographic_quotes_are_plain() -> None:
