@@ -133,8 +133,8 @@ run `setup.py develop` if there is a `setup.py` (before 25.3). If `prepare_metad
 wheel is built once instead, as front ends do. A missing `get_requires_for_...` counts as an empty list.""",
             "delegate-failed": """\
 The wrapped backend failed, usually in `setup.py`. Its own output is above the message. If torchgraft
-[knows](#what-compilers-say) what it means, that is below. `-C torchgraft.log=plan` shows what the
-backend was given.""",
+[knows](#what-compilers-say) what it means, that is below. If torch itself cannot be imported because something that it
+requires is missing, the fix installs that, and torch stays. `-C torchgraft.log=plan` shows what the backend was given.""",
             "timed-out": """\
 The setting `timeout` limits how long the wrapped backend may take for each hook. It was stopped, with all compilers
 that it had started. What was compiled stays in the source tree, and the next build continues from there, unless the
