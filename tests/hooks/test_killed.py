@@ -122,8 +122,13 @@ def test_a_hook_ends_when_the_front_end_has_ended(hook: Hook, name: str) -> None
 @POSIX
 def test_a_delegate_that_fails_leaves_nothing_running(hook: Hook) -> None:
     script = hook.project / "setup.py"
-    fails = """raise SystemExit("no")"""
-    script.write_text(script.read_text().replace("    while os.path", f"    {fails}\n    while os.path", 1))
+    fails = """
+    while not os.path.exists(os.environ["TICKS"]):
+        time.sleep(0.05)
+    time.sleep(0.2)
+    raise SystemExit("no")
+"""
+    script.write_text(script.read_text().replace("\n    while os.path", f"{fails}    while os.path", 1))
     process = hook.start()
     assert process.wait(60) == 1
     assert not hook.is_writing()
