@@ -134,7 +134,8 @@ wheel is built once instead, as front ends do. A missing `get_requires_for_...` 
             "delegate-failed": """\
 The wrapped backend failed, usually in `setup.py`. Its own output is above the message. If torchgraft
 [knows](#what-compilers-say) what it means, that is below. If torch itself cannot be imported because something that it
-requires is missing, the fix installs that, and torch stays. `-C torchgraft.log=plan` shows what the backend was given.""",
+requires is missing, the fix installs that, and torch stays. `-C torchgraft.log=plan` shows what the backend was
+given.""",
             "timed-out": """\
 The setting `timeout` limits how long the wrapped backend may take for each hook. It was stopped, with all compilers
 that it had started. What was compiled stays in the source tree, and the next build continues from there, unless the
