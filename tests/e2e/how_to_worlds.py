@@ -128,6 +128,7 @@ class Worlds:
         # UV_PYTHON would name that one, and beat every environment that a page makes.
         world.variables["PIP_REQUIRE_VIRTUALENV"] = "1"
         world.variables["UV_TOOL_BIN_DIR"] = str(programs)  # is on PATH, as ~/.local/bin is
+        world.variables["TORCHGRAFT_COMPILER_CACHE"] = "off"  # what pages show is a machine without one
         world.add_program("uv", Path(UV))
         world.add_program("uvx", Path(UV).with_name("uvx"))
         world.add_program("torchgraft", self._torchgraft())

@@ -76,6 +76,7 @@ def test_the_second_build_of_an_sdist_compiles_nothing(laboratory: Laboratory, w
     variables = {
         "PATH": f"{programs}:{workplace.path}",
         "SCCACHE_DIR": str(workplace.cache / "sccache"),
+        "TORCHGRAFT_COMPILER_CACHE": "sccache",  # auto prefers a ccache, if the machine has one
         "SCCACHE_SERVER_UDS": str(workplace.folder / "s"),
     }
 

