@@ -13,10 +13,10 @@ from torchgraft.consumer.command_line import parse_arguments, parse_command_line
 from torchgraft.installed.markers import Chosen, MarkerError, marker_holds
 from torchgraft.model.observation import FrontEndName, Python
 from torchgraft.model.torch_values import Locked
+from torchgraft.wanted.arguments import Asked, read_asked_for
 from torchgraft.wanted.lock_files import read_lock
 from torchgraft.wanted.locked_torch import LockError, ReadLock, locked_answer
 from torchgraft.wanted.other_locks import read_pdm_lock, read_poetry_lock, read_pylock
-from torchgraft.wanted.read_wanted import Asked, read_asked_for
 from torchgraft.wanted.uv_lock import read_uv_lock
 
 PYTHON = Python(

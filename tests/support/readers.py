@@ -52,9 +52,9 @@ from torchgraft.tools.check.packages import may_need_torch, read_modules, read_p
 from torchgraft.tools.from_json import from_json_text
 from torchgraft.tools.front_end_settings import find_front_end_settings
 from torchgraft.tools.vendor.vendored_copy import read_copy
+from torchgraft.wanted.arguments import read_asked_for
 from torchgraft.wanted.command_sources import read_injected, read_receipts
 from torchgraft.wanted.lock_files import read_lock
-from torchgraft.wanted.read_wanted import read_asked_for
 from torchgraft.wanted.settings_files import pip_settings, read_uv_settings
 from torchgraft.wheel.contents import read_wheel_contents
 from torchgraft.wheel.record import read_record, read_record_of
@@ -251,6 +251,7 @@ OTHER_READERS: Mapping[str, str] = {
     "wheel/guarding:_text": _OWN,
     "wheel/guarding:_torch_on_path": "in a process that is about to import that torch",
     "wheel/metadata": _BACKEND,
+    "wheel/reproducible:settle_sdist": _BACKEND,
 }
 
 

@@ -17,7 +17,7 @@ from ..link.linkage import Format, LinkReport, Module
 from ..model.decision import Plan
 from ..model.observation import Hook, Way
 from ..model.torch_values import Origin
-from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, rewrite_wheel, source_date
+from ..wheel.archive import WheelChanges, extract_wheel_file, read_wheel_file, rewrite_wheel
 from ..wheel.contents import WheelContents, read_in_place_modules, read_wheel_contents
 from ..wheel.guard import guard_files
 from ..wheel.metadata import as_required, with_requirement
@@ -33,6 +33,7 @@ from ..wheel.plan_finishing import (
     staying_run_paths_text,
 )
 from ..wheel.record import BILL_NAME, RECORD_NAME, BuiltWheel, bill_text, built_facts, read_record_of, record_text
+from ..wheel.reproducible import source_date
 from ..wheel.run_paths import change_run_path, find_run_path_places
 from .call import Call
 from .plan_variables import build_identity

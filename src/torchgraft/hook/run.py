@@ -121,7 +121,7 @@ def _built_before(metadata_directory: str | None) -> tuple[Path, str] | None:
 def build_sdist(hook: Hook, directory: str, config_settings: Mapping[str, Any] | None) -> str:
     """Return the name of the sdist that was made in `directory`."""
     from ..ladder.without_torch import lack_of_torch_told
-    from ..wheel.archive import settle_sdist
+    from ..wheel.reproducible import settle_sdist
     from .delegate import run_hook
     from .workshop import draft_in, hand_on
 

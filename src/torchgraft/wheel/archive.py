@@ -1,7 +1,6 @@
 """Alter the files of a wheel: add some, put others in their place, rename some. RECORD is right afterwards.
 
-May not know what the files are. Nothing that stays is compressed again: it is copied as it is. Where SOURCE_DATE_EPOCH
-is set (reproducible-builds.org), wheels and sdists have the same bytes at any time, for any user and umask.
+May not know what the files are. Nothing that stays is compressed again: it is copied as it is.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import base64
 import copy
 import csv
-import gzip
 import hashlib
 import io
 import lzma
@@ -18,7 +16,6 @@ import re
 import shutil
 import stat
 import struct
-import tarfile
 import time
 import zipfile
 import zlib
@@ -31,6 +28,7 @@ from typing import IO
 from ..errors import ActError, Problem
 from ..installed.dist_info import LARGEST_LIST_BYTES, ListedFile, parse_file_list
 from ..values import dataclass
+from .reproducible import settled_mode, source_date
 
 _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _LATEST_ZIP_TIME = (2107, 12, 31, 23, 59, 58)
@@ -45,7 +43,6 @@ ZIP_FAULTS = (
     *(EOFError, LookupError, NotImplementedError, OverflowError, RuntimeError, ValueError),
     *(lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
 )
-_LATEST_OF_GZIP = 0xFFFFFFFF  # RFC 1952 has four bytes for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,44 +305,3 @@ def bad_wheel(wheel: str, said: str) -> Problem:
         why="a wheel without a right RECORD cannot be installed",
         fixes=("export TORCHGRAFT_PROVIDE=off   (and the same command: the backend alone)",),
     )
-
-
-def source_date() -> int | None:
-    """Return the time that SOURCE_DATE_EPOCH says (reproducible-builds.org), None where it is not set, or says none."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return int(epoch) if re.fullmatch(r"[0-9]{1,11}", epoch) else None  # up to the year 5138
-
-
-def settled_mode(mode: int) -> int:
-    """Return the permissions of a file as they are under the usual umask: nothing else of it says anything."""
-    return 0o755 if mode & 0o111 else 0o644
-
-
-def settle_sdist(sdist: Path) -> None:
-    """Give an sdist the bytes that it has at any time, for any user and umask; not without SOURCE_DATE_EPOCH.
-
-    What is no sdist stays as it is.
-    """
-    latest = source_date()
-    if latest is None or not (sdist.name.endswith(".tar.gz") and sdist.is_file()):
-        return
-    draft = sdist.with_name(f".{sdist.name}.tmp")
-    try:
-        with (
-            tarfile.open(sdist) as old,
-            draft.open("wb") as file,
-            gzip.GzipFile("", "wb", fileobj=file, mtime=min(latest, _LATEST_OF_GZIP)) as packed,
-            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as new,
-        ):
-            for member in old:
-                member.mtime = min(int(member.mtime), latest)
-                member.uid = member.gid = 0
-                member.uname = member.gname = ""
-                member.mode = 0o755 if member.isdir() else settled_mode(member.mode)
-                member.pax_headers = {}
-                new.addfile(member, old.extractfile(member) if member.isreg() else None)
-        draft.replace(sdist)
-    except (EOFError, gzip.BadGzipFile, tarfile.TarError, zlib.error):
-        return
-    finally:
-        draft.unlink(missing_ok=True)

@@ -13,7 +13,8 @@ from torchgraft.consumer.front_end import Caller
 from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.model.observation import FrontEnd, FrontEndName, Python
 from torchgraft.model.source_tree import Project
-from torchgraft.wanted.read_wanted import Asked, read_asked_for, read_wanted
+from torchgraft.wanted.arguments import Asked, read_asked_for
+from torchgraft.wanted.read_wanted import read_wanted
 
 PYTHON = Python(
     version="3.11.7", implementation="cpython", abi="cp311", platform="linux_x86_64", extension_suffix=".so"

@@ -11,7 +11,7 @@ from support.wheels import write_wheel
 from torchgraft.consumer.command_line import parse_arguments
 from torchgraft.model.observation import FrontEndName, Python
 from torchgraft.model.source_tree import Project
-from torchgraft.wanted.read_wanted import Asked, read_asked_for
+from torchgraft.wanted.arguments import Asked, read_asked_for
 
 PYTHON = Python(
     version="3.11.7", implementation="cpython", abi="cp311", platform="linux_x86_64", extension_suffix=".so"

@@ -9,7 +9,7 @@ import pytest
 from support import sites, snapshots
 from torchgraft.consumer.front_end import find_caller
 from torchgraft.consumer.processes import HookProcess, Process
-from torchgraft.wanted.read_wanted import read_asked_for
+from torchgraft.wanted.arguments import read_asked_for
 from torchgraft.wanted.settings_files import chooses_torch
 
 PYTHON = snapshots.PYTHON

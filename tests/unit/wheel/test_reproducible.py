@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.wheel.archive import settle_sdist
+from torchgraft.wheel.reproducible import settle_sdist
 
 
 @pytest.mark.parametrize(

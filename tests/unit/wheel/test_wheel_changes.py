@@ -14,7 +14,8 @@ from installer.records import RecordEntry, parse_record_file
 from installer.sources import WheelFile
 
 from torchgraft.errors import ActError
-from torchgraft.wheel.archive import WheelChanges, read_wheel_file, rewrite_wheel, source_date
+from torchgraft.wheel.archive import WheelChanges, read_wheel_file, rewrite_wheel
+from torchgraft.wheel.reproducible import source_date
 
 INFO = "ext-1.0.dist-info"
 TIME = (2026, 1, 2, 3, 4, 6)
