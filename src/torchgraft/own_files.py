@@ -62,7 +62,7 @@ def made_in_one_step(folder: Path) -> Iterator[Path]:
 def remove_in_one_step(folder: Path) -> None:
     """Take a folder of ours away, then delete what is in it; never what its links lead to.
 
-    What is left of it where this process is killed has a name that is swept.
+    What is left of it where this process is killed has a name that is swept. Raise OSError if it cannot be moved.
     """
     import shutil
     import tempfile

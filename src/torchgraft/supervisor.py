@@ -58,7 +58,10 @@ def supervise(descriptors: list[int], command: list[str]) -> int:
 
 
 def end_session(session: int, *, group: int | None = None) -> None:
-    """End all processes of a session but this one, of a group where there is no /proc: first politely, then not."""
+    """End all processes of a session but this one: first politely, then not.
+
+    :param group: the process group that is ended instead where processes have no folder in /proc
+    """
     for number, patience_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, 1.0)):
         until = time.monotonic() + patience_s
         for process in _members(session, group):

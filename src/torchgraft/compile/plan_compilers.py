@@ -83,7 +83,7 @@ def _unusable(default: HostCompiler) -> str:
 
 
 def no_compiler(compilers: tuple[HostCompiler, ...] = ()) -> Problem:
-    """Return that there is no host compiler; none of those that the user has set can be used."""
+    """Return that there is no host compiler; `compilers` are those that the user has set, and that cannot be used."""
     return Problem.of(
         code="no-compiler",
         headline="there is no C++ compiler",

@@ -62,7 +62,10 @@ class CopyFault:
 
 
 def read_own_files() -> dict[str, Path]:
-    """Return the files that a copy is made of, by their path in it: the package without its commands, the licence."""
+    """Return the files that a copy is made of, by their path in it: the package without its commands, the licence.
+
+    :raises ActError: if torchgraft is not installed as it should be
+    """
     own = {
         f"{OWN_NAME}/{path.relative_to(PACKAGE).as_posix()}": path
         for path in _files(PACKAGE)
@@ -72,7 +75,7 @@ def read_own_files() -> dict[str, Path]:
 
 
 def describe_own() -> Manifest:
-    """Return what a copy of this very torchgraft is."""
+    """Return what a copy of this very torchgraft is; raise ActError as `read_own_files` does."""
     requires = _distribution().requires or ()
     return Manifest(
         version=__version__,
