@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgraft.ladder.graft import link_bytecode
+from torchgraft.hook.kept_bytecode import link_bytecode
 
 from .conftest import PYTHON_FOLDER, ROOT, MakeProject
 

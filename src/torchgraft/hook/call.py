@@ -56,7 +56,7 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
     if settings.config.provide is not Provide.OFF:
         settings, note = _with_own_cache(settings)
         if is_uv_build(Path(sys.prefix)) and not sys.dont_write_bytecode:
-            from ..ladder.graft import link_bytecode
+            from .kept_bytecode import link_bytecode
 
             link_bytecode(Path(sys.prefix), settings.cache_folder)
     plan = _plan(settings, hook)

@@ -1,6 +1,6 @@
-"""Make links for the build environment: to the consumer's torch as the plan names them, and to bytecode that is kept.
+"""Make a graft: the folder of links that the plan names.
 
-May not choose links.
+May not choose links, nor write anywhere but in the cache folder.
 """
 
 from __future__ import annotations
@@ -13,17 +13,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..consumer.environment import python_folders, site_folders
 from ..consumer.ownership import foreign_place
 from ..errors import ActError, Problem, quoted
-from ..files import names_in, walk
 from ..model.decision import Graft
 from ..own_files import made_in_one_step, make_own_folder, remove_in_one_step
 
 if sys.platform == "win32":
     from _winapi import CreateJunction
-PART = "bytecode"
-_FOLDER = "__pycache__"
 
 
 def link_graft(graft: Graft, *, trusted: Iterable[str] = ()) -> Path:
@@ -129,34 +125,3 @@ def _link(path: Path, target: str) -> None:
             shutil.copyfile(target, path)
         return
     path.symlink_to(target)
-
-
-def link_bytecode(prefix: Path, cache_folder: Path) -> None:
-    """Link the bytecode of the packages of a build environment to what is kept; nothing where that cannot be done."""
-    for site in site_folders(prefix, python_folders(prefix)):
-        for name in names_in(site):
-            with contextlib.suppress(OSError):  # no package, or nothing can be kept
-                _link_package(site / name, cache_folder / PART)
-
-
-def _link_package(package: Path, kept: Path) -> None:
-    if (package / _FOLDER).is_symlink():  # by the hook before
-        return
-    facts = (package / "__init__.py").stat()
-    if facts.st_nlink == 1:
-        return
-    # It is one file of uv's cache, with which all others of the package came.
-    own = kept / f"{package.name}-{facts.st_ino:x}-{facts.st_mtime_ns:x}"
-    for folder, folders, files in walk(package):
-        made = Path(folder, _FOLDER)
-        if not any(name.endswith(".py") for name in files):
-            continue
-        place = own / Path(folder).relative_to(package) / _FOLDER
-        make_own_folder(place)
-        if _FOLDER in folders:  # what this hook has imported by now
-            folders.remove(_FOLDER)
-            for name in names_in(made):
-                (made / name).replace(place / name)
-            made.rmdir()
-        made.symlink_to(place)
-    note_use(own)
