@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 
 import pytest
 
 from .front_ends.bench import FORBIDDEN, Grounds, read_report
-from .front_ends.places import CELLS, Cell
-from .front_ends.tools import PIP_OLD
+from .front_ends.places import CELLS, SCRIPT, Cell
+from .front_ends.tools import PIP_OLD, UV
 from .front_ends_page import ANEW, GUARDED, PAGE, SILENT, page_cells
 from .laboratory import Outcome
 
@@ -42,6 +43,23 @@ def test_no_guess_is_silent(cell: Cell, grounds: Grounds, request: pytest.Fixtur
     assert not result.startswith(SILENT), result
     if not os.environ.get(ANEW):
         assert result == page_cells(PAGE.read_text(encoding="utf-8"))[str(cell)]
+
+
+@pytest.mark.parametrize("command", ["uvx --with torch=={torch} --from ./ext ext", "uv run script.py"])
+def test_what_uv_keeps_for_the_next_torch_is_guarded_and_cured(command: str, grounds: Grounds) -> None:
+    bench = grounds.bench(UV)
+    shutil.copy(grounds.extension, bench.package() / "ext")
+    for torch in ("2.8.0", "2.9.0"):
+        bench.write("script.py", SCRIPT.replace("{torch}", f'"torch=={torch}", '))
+        said = bench.run(command.format(torch=torch)).succeeded().said
+
+    found = read_report(said)
+    assert found.said.startswith("ext._C was built for torch 2.8.0+cu126, and meets torch 2.9.0+cu126\n")
+    for line in found.said.splitlines():
+        if line.startswith("  cure:   "):
+            bench.run(line.partition(":   ")[2]).succeeded()
+    found = read_report(bench.run(command.format(torch="2.9.0")).succeeded().said)
+    assert (found.built_for["version"], found.said) == ("2.9.0+cu126", "")
 
 
 def result_of(outcome: Outcome) -> str:

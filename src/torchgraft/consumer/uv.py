@@ -15,7 +15,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from ..files import UnreadableError, is_file, is_folder, joined, names_in, read_text, real
+from ..files import UnreadableError, is_file, is_folder, joined, names_in, read_start, read_text, real
 from ..model.observation import FrontEndName, Rule
 from ..own_files import is_file_locked
 from ..untrusted import find_toml, parse_version, read_toml, strings, table
@@ -29,6 +29,7 @@ _SYSTEM_LOCK = re.compile(r"uv-[0-9a-f]+\.lock")
 _INSTALLS = frozenset({("pip", "install"), ("pip", "sync")})
 _PROJECT = frozenset({"add", "export", "lock", "remove", "run", "sync", "tree", "version"})
 _MOST_MEMBERS = 1000
+_LARGEST_SCRIPT_BYTES = 20_000_000
 # Since when uv keeps the environment's lock during every hook, measured.
 _PIP_LOCKS_SINCE = Version("0.2")
 _PROJECT_LOCKS_SINCE = Version("0.7")
@@ -57,9 +58,21 @@ def find_by_uv(scene: Scene) -> Iterator[RuleVerdict]:
 
 def is_project_command(caller: Caller) -> bool:
     """Return whether uv works on a project, which has a `uv.lock` by the time that wheels are built for it."""
-    if caller.name is not FrontEndName.UV or not is_on_project(caller.command) or caller.command.script:
+    if caller.name is not FrontEndName.UV or not is_on_project(caller.command) or has_own_script(caller):
         return False
     return _project_folder(caller) is not None
+
+
+def has_own_script(caller: Caller) -> bool:
+    """Return whether uv works on a script with requirements of its own (PEP 723), and so on no project."""
+    script = caller.command.script
+    # One that is at a URL, or not there yet, cannot be looked at.
+    return script is not None and (not is_file(path := caller.path(script)) or has_metadata(path))
+
+
+def has_metadata(script: Path) -> bool:
+    """Return whether a script says what it requires."""
+    return b"\n# /// script" in b"\n" + (read_start(script, _LARGEST_SCRIPT_BYTES) or b"")
 
 
 def is_on_project(command: CommandLine) -> bool:

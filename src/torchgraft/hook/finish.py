@@ -64,7 +64,7 @@ def finish_wheel(call: Call, wheel: Path, metadata: bytes | None = None) -> Buil
         if said:
             say(f"torchgraft: {said}")
     guard = _guard(plan, contents, in_place=in_place)
-    if guard is not None and plan.guess and not report.stable_since:
+    if guard is not None and (plan.guess or plan.serves_others) and not report.stable_since:
         unread = [module.file for module in made if module.format is not Format.ELF]
         guard = plan_guessed(guard, plan.torch, contents.files, unread=unread)
     built = BuiltWheel(contents=contents, modules=made, report=report, run_paths=run_paths, guard=guard)

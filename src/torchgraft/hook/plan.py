@@ -10,7 +10,14 @@ from packaging.utils import canonicalize_name
 from ..compile.plan_needs import ASKED_NINJA, concerns_compilers, plan_ninja, with_users_switch
 from ..ladder.plan_problems import plan_problems
 from ..ladder.plan_requirements import plan_delegate, plan_late_install, plan_requirements
-from ..ladder.plan_torch import Choice, consumer_text, plan_guess, plan_torch, with_meant_consumer
+from ..ladder.plan_torch import (
+    Choice,
+    consumer_text,
+    plan_guess,
+    plan_torch,
+    serves_other_torches,
+    with_meant_consumer,
+)
 from ..ladder.plan_way import Reach, asks_dependencies, expected_torch, plan_graft, plan_way, plan_without_torch
 from ..model.decision import (
     Compiling,
@@ -48,6 +55,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     problems = tuple(problem for problem in problems if not asks or problem.code != "no-torch")
     compile_problems = (*wishes.machine_problems, *compiling.problems)
     guess = "" if reach.way is Way.ABSENT else plan_guess(snapshot, choice)
+    serves_others = reach.way is not Way.ABSENT and serves_other_torches(snapshot, choice)
     consumer = snapshot.consumer
     variables = plan_variables(config, snapshot, torch=torch, reach=reach, compiling=compiling, wishes=wishes)
     return Plan(
@@ -76,7 +84,8 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         asks_version=bool(snapshot.project.setup_script and snapshot.project.setup_script.asks_version),
         from_files=without.from_files,
         runtime_torch=_runtime_torch(config, snapshot, reach.torch),
-        guard=config.guard is Guarding.ALWAYS or (config.guard is Guarding.AUTO and guess != ""),
+        guard=config.guard is Guarding.ALWAYS or (config.guard is Guarding.AUTO and bool(guess or serves_others)),
+        serves_others=serves_others,
         link_check=config.link_check,
         sbom=config.sbom,
         toolkit=compiling.toolkit,

@@ -110,6 +110,17 @@ def plan_guess(snapshot: Snapshot, choice: Choice) -> str:
     return "the package requires no such torch at run time: the build takes the newest, and the wheel may meet another"
 
 
+def serves_other_torches(snapshot: Snapshot, choice: Choice) -> bool:
+    """Return whether the front end will use the wheel again where it meets another torch, without any hook.
+
+    Whoever changes an environment can rebuild what is in it, and look at it. One that uv makes itself is nobody's: the
+    next script or command that names another torch gets this wheel from its cache.
+    """
+    own = own_dependency(snapshot)
+    is_pinned = own is not None and bool(own.pinned or own.url)
+    return snapshot.front_end.own_environment and choice.rung not in {None, Rung.TOLD} and not is_pinned
+
+
 def _is_unasked(snapshot: Snapshot) -> bool:
     return snapshot.locked is not None and snapshot.locked.unasked
 

@@ -254,7 +254,8 @@ class Plan:
     where a wheel that is built already may make that needless.
     `asks_identity` says that no file has name and version of the distribution, and that the delegate is asked first;
     `asks_dependencies` that none has its requirements, while nothing else says which torch.
-    `guess` says why the wheel may meet another torch, "" where that is certain.
+    `guess` says why the wheel may meet another torch, "" where that is certain; `serves_others` that it will be used
+    again for commands that may name another one.
     `ninja` is the program by which torch compiles several files at once, as `plan_needs.plan_ninja` has it.
     `workshop` names the fixed place where a source tree is built that is a copy for this build, "" for none.
     """
@@ -285,6 +286,7 @@ class Plan:
     from_files: bool = False
     runtime_torch: RuntimeRequirement | None = None
     guard: bool = False
+    serves_others: bool = False
     link_check: bool = True
     sbom: bool = False
     variables: tuple[PlannedVariable, ...] = ()

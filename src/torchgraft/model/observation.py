@@ -136,7 +136,8 @@ class FrontEnd:
     somewhere, or only resolves, locks or builds. `resolves` says that it is after metadata now, and that no wheel
     follows in this build environment. `ignores_installed` says that it installs dependencies anew, whatever the
     environment has (`--target`, `--ignore-installed`, `--upgrade`), `leaves_dependencies` that it installs none.
-    `hides_output` says that it draws lines of its own while it builds, and not what the build says.
+    `hides_output` says that it draws lines of its own while it builds, and not what the build says. `own_environment`
+    says that it makes the environment itself, of what one command or script says, and keeps the wheel for the next one.
     """
 
     name: FrontEndName
@@ -147,6 +148,7 @@ class FrontEnd:
     ignores_installed: bool = False
     leaves_dependencies: bool = False
     hides_output: bool = False
+    own_environment: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

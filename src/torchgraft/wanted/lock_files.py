@@ -14,8 +14,8 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from ..consumer.command_line import CommandLine
-from ..consumer.uv import find_member, is_on_project, project_root, workspace_members
-from ..files import UnreadableError, is_file, read_start, real
+from ..consumer.uv import find_member, has_metadata, is_on_project, project_root, workspace_members
+from ..files import UnreadableError, is_file, real
 from ..installed.markers import Chosen, MarkerError
 from ..model.observation import FrontEndName, Python
 from ..model.torch_values import Locked, required_name
@@ -28,7 +28,6 @@ from .tool_tables import find_overrides, tool_table
 from .torch_lines import Line
 from .uv_lock import read_uv_lock
 
-_LARGEST_SCRIPT_BYTES = 20_000_000
 _PDM_FOLDERS = 5
 # With these uv installs nothing that is taken from an index.
 _ONLY_OWN = ("--only-install-project", "--only-install-workspace", "--only-install-local")
@@ -138,15 +137,11 @@ def _project_lock(start: Path, command: CommandLine) -> Path | None:
 
 def _uv_locks(start: Path, command: CommandLine) -> Iterator[Path]:
     script = command.script
-    if script and _has_metadata(Path(start, script)):
+    if script and has_metadata(Path(start, script)):
         # A script with requirements of its own has a lock of its own, and never that of a project.
         yield Path(start, f"{script}.lock")
     elif (root := project_root(start)) is not None:
         yield root / "uv.lock"
-
-
-def _has_metadata(script: Path) -> bool:
-    return b"\n# /// script" in b"\n" + (read_start(script, _LARGEST_SCRIPT_BYTES) or b"")
 
 
 def _poetry_locks(start: Path, _command: CommandLine) -> Iterator[Path]:

@@ -86,7 +86,14 @@ def front_end_of(caller: Caller, wanted: Wanted, *, torch_comes_first: bool = Fa
         caller.front_end,
         resolves=caller.front_end.resolves or resolves,
         ignores_installed=caller.front_end.ignores_installed or (takes_newest and wanted.named),
+        own_environment=caller.name is FrontEndName.UV and _is_uvs_own(caller),
     )
+
+
+def _is_uvs_own(caller: Caller) -> bool:
+    from ..consumer.uv import has_own_script
+
+    return caller.command.words[:1] == ("tool",) or caller.command.runs_with or has_own_script(caller)
 
 
 def with_settings(caller: Caller) -> Caller:

@@ -50,6 +50,8 @@ _INDEX_OPTIONS = (("--index-url", ""), ("--index", ""), ("--index", "pytorch="))
 _WORDS = {"version": "", "cuda": "CUDA ", "hip": "ROCm ", "cxx11_abi": "C++11 ABI ", "git_version": "commit "}
 # "None" is an answer: there is none.
 _MAY_BE_NONE = frozenset({"cuda", "hip"})
+# The folder of uv's cache with the environments of uvx and `uv run --with`.
+_UVS_OWN = re.compile(r"archive-v\d+")
 _VERSION_LINE = re.compile(
     r"^(__version__|cuda|hip|git_version)\s*(?::[^=\n]*)?=\s*('[^'\n]*'|\"[^\"\n]*\"|None)\s*$", re.MULTILINE
 )
@@ -75,7 +77,7 @@ def explained(error: ImportError, module: str, info: str) -> ImportError | None:
 
 
 def refused(module: str, info: str, file: str) -> ImportError | None:
-    """Return what to raise where a module of a wheel whose torch was a guess meets another; None where it does not.
+    """Return what to raise where a module meets another torch than its wheel was built for; None where not.
 
     Builds of one minor version, one CUDA and one C++ ABI get along, as wheels on the web are named; nightlies do not.
 
@@ -89,7 +91,8 @@ def refused(module: str, info: str, file: str) -> ImportError | None:
     differing = differences(built, here) if is_meant and here else []
     if all(_rough(key, built[key]) == _rough(key, here[key]) for key in differing):
         return None
-    text = _text_of_both(module, "which was a guess, and meets torch", path, built, here, differing)
+    said = "and meets torch" if record.get("guess", "") is None else "which was a guess, and meets torch"
+    text = _text_of_both(module, said, path, built, here, differing)
     return ImportError(text, name=module, path=file or None)
 
 
@@ -274,6 +277,9 @@ def cures(info: Path, *, prefix: Path, options: Mapping[str, tuple[str, ...]] | 
     before, what = _source(name, version, _json(info / "direct_url.json"))
     if (info / "torchgraft.json").is_file():
         before = []  # torchgraft compiles anew what was built for another torch
+    if any(_UVS_OWN.fullmatch(part) for part in info.parts):
+        # uv shows it to nobody, and makes it anew for the same command once it and the wheel are gone.
+        return [f"uv cache clean {shlex.quote(name)}", "uv cache prune"]
     more = options or {}
     pip = ["--no-cache-dir", "--force-reinstall", "--no-deps", *more.get("pip", ())]
     anew = ["--no-cache", "--reinstall-package", name]

@@ -31,7 +31,7 @@ _PINS = {
     "requirements.in": "torch==2.8.0\next==1.0\n",
     "script.py": '# /// script\n# dependencies = ["torch==2.8.0"]\n# ///\n',
 }
-_SCRIPT = """# /// script
+SCRIPT = """# /// script
 # dependencies = [{torch}"ext @ file://{work}/ext"]
 # ///
 from ext.__main__ import main
@@ -155,11 +155,11 @@ def _in_project(bench: Bench, cell: Cell) -> None:
     elif "script.py" in cell.saying.command:
         # What the script required when it was run before.
         if cell.installed:
-            bench.write("script.py", _SCRIPT.replace("{torch}", f'"torch=={cell.installed}"'))
+            bench.write("script.py", SCRIPT.replace("{torch}", f'"torch=={cell.installed}"'))
             text = (bench.work / "script.py").read_text(encoding="utf-8")
             bench.write("script.py", text.replace(f'"ext @ file://{bench.work}/ext"', ""))
             bench.run("uv sync --script script.py").succeeded()
-        bench.write("script.py", _SCRIPT.replace("{torch}", '"torch==2.8.0", '))
+        bench.write("script.py", SCRIPT.replace("{torch}", '"torch==2.8.0", '))
     elif not cell.saying.project:
         _activated(bench, cell)
 

@@ -597,6 +597,27 @@ def test_which_wheels_are_guarded(setting: Guarding, expected: tuple[bool, bool]
 
 
 @pytest.mark.parametrize(
+    ("own", "config", "depends", "expected"),
+    [
+        (True, {}, "torch", True),
+        (False, {}, "torch", False),
+        # Nobody can ask for another one.
+        (True, {}, "torch==2.8.0", False),
+        (True, {"told_torch": "2.8.0"}, "torch", False),
+        (True, {"guard": Guarding.NEVER}, "torch", False),
+    ],
+)
+def test_a_wheel_that_uv_keeps_for_the_next_command_is_guarded(
+    config: dict[str, object], depends: str, *, own: bool, expected: bool
+) -> None:
+    front_end = FrontEnd(name=FrontEndName.UV, command="uv run", own_environment=own)
+    asked = (AskedFor(requirement=TorchRequirement.parse("torch==2.8.0"), source="script.py"),)
+    project = snapshots.project(dependencies=(depends,))
+    made = plan(config, hook=WHEEL, consumer=NONE, asked_for=asked, front_end=front_end, project=project)
+    assert (made.guard, made.guess) == (expected, "")
+
+
+@pytest.mark.parametrize(
     ("front_end", "typed"),
     [
         (FrontEnd(name=FrontEndName.UV, command="uv build", installs=False), "uv build -C torchgraft.consumer=PATH"),

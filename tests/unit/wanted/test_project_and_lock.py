@@ -431,3 +431,29 @@ def test_who_resolves_before_a_lock_is_there(
     caller, process = start(tmp_path, command, **variables)
     found = front_end_of(caller, read_wanted(caller, (process,), PYTHON), torch_comes_first=comes_first)
     assert found.resolves is expected
+
+
+@pytest.mark.parametrize(
+    ("command", "own", "works_on_project"),
+    [
+        ("uv run plain.py", False, True),
+        ("uv run script.py", True, False),
+        ("uv run https://host/script.py", True, False),
+        ("uv sync --script script.py", True, False),
+        ("uv run --with ext plain.py", True, True),
+        ("uv run -m plain", False, True),
+        ("uv sync", False, True),
+        ("uvx --with torch==2.8.0 ext", True, False),
+        ("uv tool install ext", True, False),
+        ("uv pip install ext", False, False),
+        ("pip install ext", False, False),
+    ],
+)
+def test_whose_environment_it_is(tmp_path: Path, command: str, *, own: bool, works_on_project: bool) -> None:
+    (tmp_path / "pyproject.toml").write_text(UV)
+    (tmp_path / "plain.py").write_text("import ext\n")
+    (tmp_path / "script.py").write_text('# /// script\n# dependencies = ["ext"]\n# ///\n')
+    caller, process = start(tmp_path, command)
+    wanted = read_wanted(caller, (process,), PYTHON)
+    assert front_end_of(caller, wanted).own_environment is own
+    assert wanted.resolves is works_on_project

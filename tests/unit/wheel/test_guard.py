@@ -460,6 +460,13 @@ def test_another_torch_than_the_guessed_one_is_refused_though_it_links(package: 
     assert name not in sys.modules
 
 
+@pytest.mark.usefixtures("torch")
+def test_a_torch_that_was_certain_is_not_said_to_be_a_guess(package: Package) -> None:
+    name = package(guess=GUESSED, record={"guess": None, "torch": BUILT})
+    with pytest.raises(ImportError, match=r"for torch 2\.8\.0\+cu126, and meets torch 2\.9\.0\+cu126\n"):
+        importlib.import_module(name)
+
+
 @pytest.mark.parametrize(
     ("here", "is_refused"),
     [
@@ -786,6 +793,11 @@ def test_the_cure_in_a_uv_tool(tmp_path: Path) -> None:
     (tmp_path / "mytool" / "uv-receipt.toml").touch()
     cure = "uv tool upgrade mytool --no-cache --reinstall-package ext"
     assert cures(info, prefix=tmp_path / "mytool") == [cure]
+
+
+def test_the_cure_where_uv_shows_its_environment_to_nobody(tmp_path: Path) -> None:
+    info = distribution(tmp_path / "uv" / "archive-v0" / "V6slEc6q", installer="uv")
+    assert cures(info, prefix=tmp_path / "uv" / "builds-v0" / ".tmpNM1Oga") == ["uv cache clean ext", "uv cache prune"]
 
 
 def test_what_is_copied_into_wheels_needs_nothing_but_python() -> None:
