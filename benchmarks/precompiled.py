@@ -1,10 +1,11 @@
 """What a precompiled torch/extension.h saves: ten C++ files that begin with it, against --no-build-isolation.
 
-    python benchmarks/precompiled.py WHEEL [WHEEL ...] --torch ENVIRONMENT [--files N]
+    python benchmarks/precompiled.py WHEEL [WHEEL ...] --torch ENVIRONMENT [--files N] [--backend cmake]
 
 ENVIRONMENT has a torch; builds use a copy of it. The extension is built by pip without isolation, by setuptools alone;
 then isolated, with precompiled headers and an empty cache; then once more. What counts is the CPU time of compilers
-(user), which a busy machine disturbs little. Objects are compared byte by byte: all three get the same paths.
+(user), which a busy machine disturbs little. Objects are compared byte by byte: all three get the same paths. With
+`--backend cmake` scikit-build-core builds it, isolated without the header, too.
 """
 
 from __future__ import annotations
@@ -16,16 +17,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from compiled_once import BACKENDS, BUILD_SYSTEM, BUILD_TOOLS
 from isolated_install import copied_environment, wheelhouse
-from measuring import BACKEND, SETUPTOOLS, Table, columns, main, run, site_packages
+from measuring import SETUPTOOLS, Table, columns, main, run, site_packages
 
-SCRIPT = """
-from setuptools import setup
-from torch.utils.cpp_extension import BuildExtension, CppExtension
-
-sources = [f"file_{{i}}.cpp" for i in range({files})]
-setup(ext_modules=[CppExtension("ten", sources)], cmdclass={{"build_ext": BuildExtension}})
-"""
 SOURCE = "#include <torch/extension.h>\nat::Tensor copy_{i}(const at::Tensor &one) {{ return one + {i}; }}\n"
 MODULE = 'PYBIND11_MODULE(ten, module) { module.def("copy", &copy_0); }\n'
 PROJECT = '[project]\nname = "ten"\nversion = "1"\ndependencies = ["torch"]\n[tool.setuptools]\npy-modules = []\n'
@@ -37,25 +32,31 @@ def measure(wheels: list[Path], folder: Path, options: argparse.Namespace) -> Ta
     run(python, "-m", "pip", "install", "--quiet", "ninja")
     source, site = folder / "ten", site_packages(python)
     maps = f"-ffile-prefix-map={source}=. -ffile-prefix-map={site}/torch=graft/torch"  # as SOURCE_DATE_EPOCH has it
-    plain, objects = build(
-        python, source, options.files, SETUPTOOLS, "--no-build-isolation", CFLAGS=maps, CXXFLAGS=maps
-    )
+    houses = [wheelhouse(wheel, folder / f"wheels-{i}", *BUILD_TOOLS) for i, wheel in enumerate(wheels)]
+    requires, backend, *_ = BACKENDS[options.backend]
+    isolated = BUILD_SYSTEM.format(requires=requires, backend=backend)
+    ours = {"TORCHGRAFT_COMPILER_CACHE": "off", "SOURCE_DATE_EPOCH": "1700000000"}
+    if options.backend == "cmake":
+        plainly = (isolated, "--no-index", f"--find-links={houses[0]}", "-Cbuild-dir=build")
+        plain, objects = build(python, source, options, *plainly, TORCHGRAFT_CACHE_DIR=str(folder / "cache"), **ours)
+    else:
+        plainly = (f"[build-system]\n{SETUPTOOLS}", "--no-build-isolation")
+        plain, objects = build(python, source, options, *plainly, CFLAGS=maps, CXXFLAGS=maps)
     table = Table(columns(wheels))
     rows: dict[str, list[str]] = {}
-    for i, wheel in enumerate(wheels):
-        house = wheelhouse(wheel, folder / f"wheels-{i}", "ninja")
+    for i, house in enumerate(houses):
         for title in ("nothing is there yet", "again"):
             taken, made = build(
                 python,
                 source,
-                options.files,
-                BACKEND,
+                options,
+                isolated,
                 "--no-index",
                 f"--find-links={house}",
+                *(["-Cbuild-dir=build"] if options.backend == "cmake" else []),
                 TORCHGRAFT_CACHE_DIR=str(folder / f"cache-{i}"),
                 TORCHGRAFT_PRECOMPILED_HEADERS="true",
-                TORCHGRAFT_COMPILER_CACHE="off",
-                SOURCE_DATE_EPOCH="1700000000",
+                **ours,
             )
             same = sum(made.get(name) == text for name, text in objects.items())
             code = sum(without_debug(made[name]) == without_debug(objects[name]) for name in objects if name in made)
@@ -67,14 +68,15 @@ def measure(wheels: list[Path], folder: Path, options: argparse.Namespace) -> Ta
 
 
 def build(
-    python: Path, source: Path, files: int, build_system: str, *more: str, **variables: str
+    python: Path, source: Path, options: argparse.Namespace, build_system: str, *more: str, **variables: str
 ) -> tuple[float, dict[str, bytes]]:
     """Return the CPU seconds of a build, and its objects by name."""
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir()
-    (source / "pyproject.toml").write_text(f"[build-system]\n{build_system}{PROJECT}", encoding="utf-8")
-    (source / "setup.py").write_text(SCRIPT.format(files=files), encoding="utf-8")
-    for i in range(files):
+    (source / "pyproject.toml").write_text(f"{build_system}{PROJECT}", encoding="utf-8")
+    *_, script, text = BACKENDS[options.backend]
+    (source / script).write_text(text, encoding="utf-8")
+    for i in range(options.files):
         text = SOURCE.format(i=i) + (MODULE if i == 0 else "")
         (source / f"file_{i}.cpp").write_text(text, encoding="utf-8")
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
@@ -93,4 +95,4 @@ def without_debug(data: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    main(measure, str(__doc__), torch=sys.prefix, files=10)
+    main(measure, str(__doc__), torch=sys.prefix, files=10, backend="setuptools")

@@ -28,7 +28,8 @@ Path("ext.cpp").write_text("int x;")
 command = [*os.environ.get("LAUNCHER", "").split(), os.environ.get("CXX", "c++"), "-c", "ext.cpp", "-o", "ext.o"]
 subprocess.run(command, check=True)
 with open(os.environ["SEEN"], "a") as seen:
-    print(os.getcwd(), os.environ.get("TORCH_NO_COMPILER_WRAPPER"), torch.__file__, file=seen)
+    base = os.environ.get("CCACHE_BASEDIR")
+    print(os.getcwd(), os.environ.get("TORCH_NO_COMPILER_WRAPPER"), torch.__file__, base, file=seen)
 setup()
 """
 LOGS = """#!/bin/sh
@@ -139,9 +140,10 @@ def named_sdist(make_project: Any, name: str) -> Path:
     return project
 
 
-def test_sccache_meets_the_same_paths(make_project: Any, make_caller: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cache", ["ccache", "sccache"])
+def test_a_cache_meets_the_same_paths(cache: str, make_project: Any, make_caller: Any, tmp_path: Path) -> None:
     project = named_sdist(make_project, name_of_its_own())
-    path, before = program(tmp_path / "bin", "sccache", LOGS), sorted(project.rglob("*"))
+    path, before = program(tmp_path / "bin", cache, LOGS), sorted(project.rglob("*"))
     for number in (1, 2):
         unpacked = tmp_path / f"unpacked-{number}" / "source"
         shutil.copytree(project, unpacked)
@@ -153,6 +155,7 @@ def test_sccache_meets_the_same_paths(make_project: Any, make_caller: Any, tmp_p
     place = Path(first.split()[0])
     assert place.parts[:3] == ("/", "var", "tmp")
     assert Path(first.split()[2]).is_relative_to(place.parent)
+    assert first.split()[3] == (str(place) if cache == "ccache" else "None")
     assert not place.exists()
     shutil.rmtree(place.parent)
 

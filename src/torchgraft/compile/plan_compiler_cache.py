@@ -58,11 +58,6 @@ def cache_name(program: str) -> str:
     return program.replace("\\", "/").rpartition("/")[2]
 
 
-def knows_paths(cache: Planned) -> bool:
-    """Return whether sources have to be in one real folder each time: nvcc writes their path into what sccache gets."""
-    return cache_name(cache.text) == "sccache"
-
-
 def _why_not(snapshot: Snapshot, torch: Torch) -> str:
     if snapshot.python.system == "win32":
         return "on Windows torch calls none"

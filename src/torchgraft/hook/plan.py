@@ -145,10 +145,8 @@ def _store(
 def _workshop(snapshot: Snapshot, compiling: Compiling) -> str:
     if compiling.cache is None or not snapshot.project.passing or snapshot.hook is not Hook.BUILD_WHEEL:
         return ""
-    from ..compile.plan_compiler_cache import knows_paths
-
     name = canonicalize_name(snapshot.project.name or "")
-    return (name if name.replace("-", "").isalnum() else "project") if knows_paths(compiling.cache) else ""
+    return name if name.replace("-", "").isalnum() else "project"
 
 
 def _wishes(

@@ -1,7 +1,8 @@
 """Where a build works: what it makes is in a folder of its own until it is finished, and the place may be a fixed one.
 
 sccache knows what nvcc makes by the real path of the source, and by the paths of what it includes: links and relative
-paths do not help. May not touch the tree that was given.
+paths do not help. ccache knows what CMake makes in a temporary folder by the way from there to the source. May not
+touch the tree that was given.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def _moved(call: Call, place: Path, stack: contextlib.ExitStack) -> Call | None:
     shutil.rmtree(source, ignore_errors=True)  # of a build that was killed
     stack.callback(shutil.rmtree, source, ignore_errors=True)
     shutil.copytree(call.source, source, symlinks=True)
-    call = replace(call, source=source, plan=_with_toolkit_at(place / "toolkit", call))
+    plan = _renamed(_with_toolkit_at(place / "toolkit", call), call.source, source)
+    call = replace(call, source=source, plan=plan)
     if call.plan.graft is None:
         return call
     _link(link, link_graft(call.plan.graft, trusted=call.config.trust))
@@ -71,8 +73,14 @@ def _with_toolkit_at(link: Path, call: Call) -> Plan:
         return plan
     compiler = delegate_variables(plan, call.variables, None).get("CC", "cc")
     _link(link, assemble_cuda_home(toolkit, compiler=compiler))
-    moved = [replace(v, value=v.value and v.value.replace(toolkit.home, str(link))) for v in plan.variables]
-    return replace(plan, toolkit=replace(toolkit, home=str(link), layers=(), copies=()), variables=tuple(moved))
+    moved = replace(plan, toolkit=replace(toolkit, home=str(link), layers=(), copies=()))
+    return _renamed(moved, toolkit.home, link)
+
+
+def _renamed(plan: Plan, old: str | Path, new: Path) -> Plan:
+    """Return the plan with variables that name another folder."""
+    renamed = (replace(v, value=v.value and v.value.replace(str(old), str(new))) for v in plan.variables)
+    return replace(plan, variables=tuple(renamed))
 
 
 def _link(link: Path, target: Path) -> None:

@@ -109,10 +109,10 @@ def test_nvcc_writes_no_dependencies_in_a_tree_that_is_thrown_away(passing: bool
         ("Ext.Pkg", SCCACHE, Hook.BUILD_WHEEL, "ext-pkg"),
         ("../x", SCCACHE, Hook.BUILD_WHEEL, "project"),
         (None, SCCACHE, Hook.BUILD_WHEEL, "project"),
-        ("ext", CCACHE, Hook.BUILD_WHEEL, ""),
+        ("ext", CCACHE, Hook.BUILD_WHEEL, "ext"),
         ("ext", SCCACHE, Hook.BUILD_EDITABLE, ""),
     ],
 )
-def test_sccache_gets_a_fixed_place(name: str | None, cache: str, hook: Hook, workshop: str) -> None:
+def test_a_copy_of_the_sources_gets_a_fixed_place(name: str | None, cache: str, hook: Hook, workshop: str) -> None:
     assert planned(OLD, cache, hook=hook, project=snapshots.project(name=name, passing=True)).workshop == workshop
     assert planned(OLD, cache, hook=hook, project=snapshots.project(name=name)).workshop == ""
