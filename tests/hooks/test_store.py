@@ -9,6 +9,8 @@ import hashlib
 import http.server
 import json
 import os
+import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -23,6 +25,7 @@ import pytest
 
 from .conftest import EXT_C, SETUP_PY, write_consumer
 
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "compile-once.md"
 COUNTS = f"""
 import os
 with open(os.environ["SEEN"], "a") as seen:
@@ -182,6 +185,15 @@ def test_one_that_cannot_be_written_costs_a_line(bench: Bench, tmp_path: Path, c
     assert f"torchgraft: the store {tmp_path}/file/store did not take the wheel: " in capfd.readouterr().err
 
 
+def test_the_folder_that_the_page_keeps_is_all_of_it(bench: Bench, tmp_path: Path) -> None:
+    (kept,) = re.findall(r"(?m)^ +path: ~/(.+)", PAGE.read_text(encoding="utf-8"))
+    one, other = tmp_path / "one", tmp_path / "other"
+    told = {"TORCHGRAFT_CACHE_DIR": "", "XDG_CACHE_HOME": ""}
+    assert bench.build(HOME=str(one), **told)[1]
+    shutil.copytree(one / kept, other / kept)
+    assert not bench.build(HOME=str(other), **told)[1]
+
+
 class Files(http.server.BaseHTTPRequestHandler):
     """GET and PUT, as WebDAV has them, for who has the token."""
 
@@ -254,14 +266,11 @@ def test_nginx_as_the_page_sets_it_up(bench: Bench, tmp_path: Path, capfd: Any) 
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("no nginx: apt-get install nginx-light")
-    page = (Path(__file__).parents[2] / "docs" / "how-to" / "compile-once.md").read_text(encoding="utf-8")
-    location = page.partition("```text\nlocation ")[2].partition("```")[0]
+    location = PAGE.read_text(encoding="utf-8").partition("```text\nlocation ")[2].partition("```")[0]
     location = location.replace("/srv/wheels", str(tmp_path / "srv")).replace("/etc/nginx/ci", str(tmp_path / "ci"))
     (tmp_path / "srv" / "torchgraft").mkdir(parents=True)
     (tmp_path / "ci").write_text("ci:{PLAIN}s3cret\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     config = tmp_path / "nginx.conf"
     config.write_text(
         f"user {getpass.getuser()}; daemon off; pid {tmp_path}/pid; error_log stderr; worker_processes 1; events {{}}\n"
@@ -270,19 +279,50 @@ def test_nginx_as_the_page_sets_it_up(bench: Bench, tmp_path: Path, capfd: Any) 
     )
     url = f"http://127.0.0.1:{port}/torchgraft"
     told = {"NO_PROXY": "127.0.0.1", "TORCHGRAFT_STORE_WRITE": "true"}
-    with subprocess.Popen([program, "-c", str(config)]) as server:
+    with serving(port, program, "-c", str(config)):
+        assert bench.build(TORCHGRAFT_STORE=url, **told)[1]
+        assert f"the store {url} did not take the wheel: the server says 401" in capfd.readouterr().err
+        assert bench.build(TORCHGRAFT_STORE=url.replace("//", "//ci:s3cret@"), **told)[1]
+        assert not bench.build(TORCHGRAFT_STORE=url, **told)[1]
+        (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ci password s3cret\n")
+        (tmp_path / ".netrc").chmod(0o600)
+        assert bench.build(TORCHGRAFT_STORE=url, HOME=str(tmp_path), CFLAGS="-O1", **told)[1]
+        assert not bench.build(TORCHGRAFT_STORE=url, CFLAGS="-O1", **told)[1]
+
+
+@pytest.mark.slow
+def test_a_bucket_of_s3_as_the_page_says(bench: Bench) -> None:
+    """rclone signs, for a server that stands for S3 (`pip install "moto[server]"`, `apt-get install rclone`)."""
+    programs = [shutil.which(name) for name in ("moto_server", "rclone")]
+    if None in programs:
+        pytest.skip('no moto_server, or no rclone: pip install "moto[server]"; apt-get install rclone')
+    server, rclone = map(str, programs)
+    amazon, port = free_port(), free_port()
+    (line,) = re.findall(r"(?m)^\$ (rclone serve webdav .*)", PAGE.read_text(encoding="utf-8"))
+    place = shlex.split(line)[3].replace("AWS,", f'Minio,endpoint="http://127.0.0.1:{amazon}",')
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "NO_PROXY": "127.0.0.1", "AWS_CA_BUNDLE": ""}
+    url, told = f"http://127.0.0.1:{port}", {"NO_PROXY": "127.0.0.1", "TORCHGRAFT_STORE_WRITE": "true"}
+    signing = (rclone, "serve", "webdav", place, "--addr", f"127.0.0.1:{port}")
+    with serving(amazon, server, "-H", "127.0.0.1", "-p", str(amazon)), serving(port, *signing, **keys):
+        assert bench.build(TORCHGRAFT_STORE=url, **told)[1]
+        assert not bench.build(TORCHGRAFT_STORE=url, **told)[1]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(port: int, *command: str, **variables: str) -> Iterator[None]:
+    """Run a server as long as the context, which begins when the server answers."""
+    with subprocess.Popen(command, env={**os.environ, **variables}) as server:
         try:
             for _ in range(600):
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                     break
                 time.sleep(0.1)
-            assert bench.build(TORCHGRAFT_STORE=url, **told)[1]
-            assert f"the store {url} did not take the wheel: the server says 401" in capfd.readouterr().err
-            assert bench.build(TORCHGRAFT_STORE=url.replace("//", "//ci:s3cret@"), **told)[1]
-            assert not bench.build(TORCHGRAFT_STORE=url, **told)[1]
-            (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ci password s3cret\n")
-            (tmp_path / ".netrc").chmod(0o600)
-            assert bench.build(TORCHGRAFT_STORE=url, HOME=str(tmp_path), CFLAGS="-O1", **told)[1]
-            assert not bench.build(TORCHGRAFT_STORE=url, CFLAGS="-O1", **told)[1]
+            yield
         finally:
             server.terminate()
