@@ -74,8 +74,9 @@ right for several environments: `package = sdist` makes a wheel for each.""",
             "no-project": """\
 There is nothing to build in this folder. `torchgraft plan` needs a project.""",
             "no-environment": """\
-`torchgraft check` found no environment, or none at the given path. It needs an environment's folder (with a
-`pyvenv.cfg` or an interpreter), an interpreter, a wheel, or a library.""",
+`torchgraft check` found no environment, or none at the given path. Installed as a tool, by uv or pipx, it never checks
+its own environment. Activate the one that you mean, go to a project with a `.venv`, or name it: an environment's
+folder (with a `pyvenv.cfg` or an interpreter), an interpreter, a wheel, or a library.""",
         },
         "Settings and rules": {
             "cache-in-source": """\

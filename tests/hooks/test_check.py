@@ -421,7 +421,7 @@ def test_two_environments_are_one_too_many(
     )
     # A folder is an environment or none, whatever it is called.
     (tmp_path / "d.so").mkdir()
-    assert main(["check", str(tmp_path / "d.so")]) == 1
+    assert main(["check", str(tmp_path / "d.so")]) == 2
     assert "error[no-environment]" in capsys.readouterr().err
 
 
@@ -445,7 +445,7 @@ def test_a_file_that_is_no_library(
 
 
 def test_what_is_no_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", str(tmp_path)]) == 1
+    assert main(["check", str(tmp_path)]) == 2
     assert "error[no-environment]" in capsys.readouterr().err
     (tmp_path / "x.whl").write_bytes(b"no")
     assert main(["check", "--consumer", sys.prefix, str(tmp_path / "x.whl")]) == 1

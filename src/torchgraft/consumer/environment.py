@@ -231,6 +231,11 @@ def is_throw_away(prefix: PurePath) -> bool:
     return bool(re.fullmatch(_THROW_AWAY_NAME, prefix.name) or re.fullmatch(_THROW_AWAY_PARENT, prefix.parent.name))
 
 
+def is_tool(prefix: Path) -> bool:
+    """Return whether an environment is that of a command-line tool, made by `uv tool install` or pipx."""
+    return any(is_file(prefix / name) for name in ("uv-receipt.toml", "pipx_metadata.json"))
+
+
 def is_uv_build(prefix: Path) -> bool:
     """Return whether an environment is one that uv made for a build."""
     return bool(re.fullmatch(_UV_BUILD_PARENT, prefix.parent.name))

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..files import is_file, is_folder, joined, real
 from ..model.observation import Consumer, FrontEndName, Rule, RuleAnswer
 from ..values import dataclass
-from .environment import holds_torch, is_environment, is_throw_away, prefix_of_interpreter
+from .environment import holds_torch, is_environment, is_throw_away, is_tool, prefix_of_interpreter
 from .front_end import Caller, RuleVerdict, Scene, consumer_is, consumer_is_among, maker_of, project_venv, venv_upwards
 from .processes import HookProcess, Process
 
@@ -233,8 +233,9 @@ def _find_in_folder(scene: Scene) -> Iterator[RuleVerdict]:
         yield consumer_is(Rule.ACTIVATED, above, ".venv in or above the working folder", certain=False)
         return
     prefix = Path(scene.hook.prefix)
-    if is_throw_away(prefix):
-        yield RuleVerdict(rule=Rule.ACTIVATED, said="there is no .venv, and the own environment is a throw-away one")
+    if is_throw_away(prefix) or is_tool(prefix):
+        said = f"{scene.hook.folder} and the folders above have no .venv, and this process has an environment to itself"
+        yield RuleVerdict(rule=Rule.ACTIVATED, said=said)
     else:
         yield consumer_is(Rule.ACTIVATED, prefix, "this process runs in it", certain=False)
 

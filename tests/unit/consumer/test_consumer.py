@@ -706,6 +706,17 @@ def test_a_shell_without_an_activated_environment(tmp_path: Path) -> None:
     assert (found.prefix, found.rule, found.certain) == (str(venv), Rule.ACTIVATED, False)
 
 
+@pytest.mark.parametrize("name", ["uv-receipt.toml", "pipx_metadata.json"])
+def test_the_environment_of_a_tool_is_not_meant(tmp_path: Path, name: str) -> None:
+    own = write_environment(tmp_path / "tool", torch=None)
+    (own / name).touch()
+    finding = find(hook(own), caller("bash", tmp_path))
+    assert finding.found == ()
+    assert finding.answers[-1].said.startswith(f"{tmp_path} and the folders above have no .venv")
+    venv = write_environment(tmp_path / ".venv", torch=None)
+    assert one(find(hook(own), caller("bash", tmp_path))).prefix == str(venv)
+
+
 def test_a_shell_in_its_own_environment(tmp_path: Path) -> None:
     write_environment(tmp_path / ".venv")
     own = write_environment(tmp_path / "env")

@@ -157,7 +157,8 @@ def test_wrong_variables_of_torchgraft() -> None:
 
 
 def test_no_environment_at_all() -> None:
-    finding = only(findings(snapshot(consumer=None), topic="consumer"), Health.PROBLEM)
+    finding = only(findings(snapshot(consumer=None)), Health.PROBLEM)
+    assert finding.topic == "consumer"
     assert finding.fixes == ("torchgraft doctor --consumer PATH",)
 
 

@@ -12,7 +12,7 @@ from ...consumer.environment import read_environment
 from ...consumer.front_end import find_caller
 from ...consumer.processes import take_ancestors, take_hook_process, take_python
 from ...consumer.rules import find_consumer
-from ...errors import Evidence, PlanError, Problem
+from ...errors import ConfigError, PlanError
 from ...installed.torch import TorchReading, read_torch
 from ...link.libraries import read_libraries
 from ...link.linkage import ModuleReport, Verdict
@@ -52,7 +52,7 @@ examples:
   torchgraft check dist/ext-1.0-....whl       one wheel, with the torch of the current environment
 
 exit status: 0 if everything links, also if no package needs torch, or if a library could not be checked; 1 if something
-does not link, if it needs torch and there is none, or if there is no environment; 2 if the arguments are wrong
+does not link, or if it needs torch and there is none; 2 if the arguments are wrong, or if there is no environment
 """
 # What the rules say of hooks, in the words of a command.
 _WHY = {Rule.TOLD: NAMED, Rule.IMPORTABLE: "torchgraft is installed in it"}
@@ -149,7 +149,7 @@ def take_shell_environment(told: str | None) -> tuple[Consumer, tuple[str, ...],
     when torchgraft is a tool of uv or pipx with an environment to itself.
 
     :param told: its folder, or its interpreter
-    :raises PlanError: if there is none
+    :raises ConfigError: if there is none
     """
     process, python = take_hook_process(), take_python()
     own = read_torch(tuple(process.sys_path))
@@ -160,14 +160,11 @@ def take_shell_environment(told: str | None) -> tuple[Consumer, tuple[str, ...],
     paths = [(found, environment.search_path) for found, environment in there if environment.exists]
     candidates = [(found, path, read_torch(path)) for found, path in paths]
     if not candidates:
-        said = tuple(Evidence(label="found", text=answer.said) for answer in finding.answers[-3:] if not told)
-        raise PlanError(
-            Problem(
-                code="no-environment",
-                headline=f"there is no environment at {told}" if told else "there is no environment to look at",
-                evidence=said,
-                why="an environment has a pyvenv.cfg or an interpreter",
-                fixes=("torchgraft check PATH   (its folder, or its interpreter)",),
-            )
+        raise ConfigError.of(
+            code="no-environment",
+            headline=f"there is no environment at {told}" if told else "which environment is to be checked?",
+            found=() if told else [answer.said for answer in finding.answers[-2:]],
+            why="an environment has a pyvenv.cfg or an interpreter" if told else "",
+            fixes=("torchgraft check PATH   (an environment, its Python, or a project with a .venv)",),
         )
     return next((candidate for candidate in candidates if candidate[2].torch), candidates[0])

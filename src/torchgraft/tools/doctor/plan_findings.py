@@ -121,7 +121,8 @@ def _about_torch(snapshot: Snapshot, plan: Plan) -> Iterator[DoctorLine]:
     if consumer is not None and not consumer.exists:
         return
     if problems := [problem for problem in plan.problems if problem.code in _ABOUT_TORCH]:
-        yield from (_lacking(problem, consumer) for problem in problems)
+        # Without an environment there is none to install torch into.
+        yield from (_lacking(problem, consumer) for problem in problems if consumer)
         return
     if torch is None:
         yield _ok("torch", f"not installed: {plan.way_reason}")
@@ -134,14 +135,14 @@ def _about_torch(snapshot: Snapshot, plan: Plan) -> Iterator[DoctorLine]:
         yield _ok("way", f"{plan.way.value}: {plan.way_reason}")
 
 
-def _lacking(problem: Problem, consumer: Consumer | None) -> DoctorLine:
+def _lacking(problem: Problem, consumer: Consumer) -> DoctorLine:
     """Return the finding of a torch that is not there, or broken. What the ladder tried says nothing here."""
     said = problem.headline
     if problem.code == "no-torch":
-        said = f"there is none in {consumer.prefix}" if consumer else "there is none"
+        said = f"there is none in {consumer.prefix}"
     found = "; ".join(e.text for e in problem.evidence if e.label in {"found", "torch", "wanted"})
     fixes = [fix for fix in problem.fixes if not fix.startswith("-C")]
-    if consumer is None or consumer.rule is not Rule.TOLD:
+    if consumer.rule is not Rule.TOLD:
         fixes.append("torchgraft doctor --consumer PATH   (if another environment is meant)")
     return _problem("torch", f"{said}: {found}" if found else said, *fixes, code=problem.code)
 
