@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import textwrap
+import venv
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+import torchgraft
 from support.stub_libraries import NUMBERS, STABLE, STRINGS, StubTorch, make_module, make_torch, share
 from torchgraft.cli import main
 
@@ -442,6 +446,30 @@ def test_a_file_that_is_no_library(
     status, text = check(capsys, str(tmp_path / "setup.py"), "--consumer", str(environment.prefix))
     assert status == 0
     assert "it is no library" in text
+
+
+def test_a_tool_that_is_not_told_which_environment(tmp_path: Path) -> None:
+    venv.create(tmp_path / "tool", symlinks=True)
+    (tmp_path / "tool" / "uv-receipt.toml").touch()
+    # Nobody's child, so that no environment of those who run the tests is activated for it.
+    command = f"{tmp_path}/tool/bin/python -m torchgraft check; echo $?"
+    entries = [str(Path(torchgraft.__file__).parents[1]), *sys.path]
+    variables = {**os.environ, "VIRTUAL_ENV": "", "CONDA_PREFIX": "", "PYTHONPATH": os.pathsep.join(entries)}
+    orphan = ["sh", "-c", f"(sleep 1; {command}) &"]
+    done = subprocess.run(orphan, cwd=tmp_path, env=variables, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "2\n", done.stderr
+    said = done.stderr.splitlines()
+    assert said[0] == "error[no-environment]: which environment is to be checked?"
+    assert said[1:-1] == [
+        "  found:  no environment is activated",
+        *textwrap.wrap(
+            f"found:  {tmp_path} and the folders above have no .venv, and torchgraft runs in an environment of its own",
+            width=80,
+            initial_indent="  ",
+            subsequent_indent=" " * 10,
+        ),
+    ]
+    assert said[-1].startswith("  fix:    torchgraft check PATH   (")
 
 
 def test_what_is_no_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

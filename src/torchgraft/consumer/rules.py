@@ -234,8 +234,8 @@ def _find_in_folder(scene: Scene) -> Iterator[RuleVerdict]:
         return
     prefix = Path(scene.hook.prefix)
     if is_throw_away(prefix) or is_tool(prefix):
-        said = f"{scene.hook.folder} and the folders above have no .venv, and this process has an environment to itself"
-        yield RuleVerdict(rule=Rule.ACTIVATED, said=said)
+        said = "and the folders above have no .venv, and torchgraft runs in an environment of its own"
+        yield RuleVerdict(rule=Rule.ACTIVATED, said=f"{scene.hook.folder} {said}")
     else:
         yield consumer_is(Rule.ACTIVATED, prefix, "this process runs in it", certain=False)
 

@@ -712,7 +712,7 @@ def test_the_environment_of_a_tool_is_not_meant(tmp_path: Path, name: str) -> No
     (own / name).touch()
     finding = find(hook(own), caller("bash", tmp_path))
     assert finding.found == ()
-    assert finding.answers[-1].said.startswith(f"{tmp_path} and the folders above have no .venv")
+    assert finding.answers[-1].said.startswith(f"{tmp_path / 'source'} and the folders above have no .venv")
     venv = write_environment(tmp_path / ".venv", torch=None)
     assert one(find(hook(own), caller("bash", tmp_path))).prefix == str(venv)
 
