@@ -3,7 +3,7 @@
     python benchmarks/captures.py WHEEL --torch ENVIRONMENT [--out captures] [--widths 80 120] [--only plan pip uv ...]
 
 WHEEL is one of torchgraft, ENVIRONMENT has a torch; the build goes into a copy of it, of hard links where that works.
-Each command runs in a pseudo terminal, whose screen `pyte` (pip install pyte) draws; a file is written for each, to
+Each command runs in a pseudo terminal, whose screen `pyte` (pip install pyte uv) draws; a file is written for each, to
 be looked at. The build takes some minutes: the lines that say how far it is come after twenty seconds. `watch` looks
 at the build of uv.
 """
@@ -42,6 +42,7 @@ def captured(command: list[str | Path], width: int, *, folder: Path, end_after_s
     if child == 0:
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, width, 0, 0))
         os.chdir(folder)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's job in the background ignores it
         for name in ("CI", "COLUMNS", "NO_COLOR"):
             os.environ.pop(name, None)
         os.environ.update({"TERM": "xterm-256color", **variables})
