@@ -14,6 +14,13 @@ from ..model.torch_values import Knowledge, Torch
 from ..settings.config import Log
 
 SERIAL = "torch compiles one file after the other"
+_HOW = {
+    Way.GRAFT: "through links",
+    Way.PRESENT: "the build environment has it",
+    Way.INSTALL: "installed for this build",
+    Way.ABSENT: "without torch",
+    Way.OFF: "nothing is done",
+}
 
 
 def torch_text(torch: Torch) -> str:
@@ -38,13 +45,13 @@ def plan_text(plan: Plan) -> str:
         *(_rung_line(answer, chosen=answer.rung is plan.rung) for answer in plan.rungs),
         *([f"           = {torch_text(plan.torch)}"] if plan.torch else []),
         *([f"guess      {plan.guess}"] if plan.guess else []),
-        f"way        {plan.way.value}: {plan.way_reason}",
+        f"how        {_HOW[plan.way]}: {plan.way_reason}",
     ]
     if plan.late_install:
         lines.append(f"install    {plan.late_install.requirement} now, by uv: {plan.late_install.reason}")
     if plan.graft:
         links = f"{len(plan.graft.links)} links in {plan.graft.folder}"
-        lines += _section("graft", [links, ", ".join(plan.graft.names)])
+        lines += _section("links", [links, ", ".join(plan.graft.names)])
     if plan.toolkit:
         over = f", links over {', '.join(plan.toolkit.layers)}" if plan.toolkit.layers else ""
         lines.append(f"toolkit    {plan.toolkit.reason}: {plan.toolkit.home}{over}")
@@ -113,7 +120,7 @@ def summary_text(plan: Plan) -> str:
         return f"torchgraft: {plan.way_reason}"
     if plan.torch is None:
         what = next((line.text for line in plan.requirements if line.text.startswith("torch")), "no torch")
-        return shown(f"torchgraft: building with {what} ({plan.way.value}: {plan.way_reason})")
+        return shown(f"torchgraft: building with {what} ({plan.way_reason})")
     how = {Way.GRAFT: ", through links", Way.PRESENT: ", which the build environment has"}.get(plan.way, "")
     where = f" of {plan.consumer.text}" if plan.consumer and plan.way is Way.GRAFT else ""
     guess = (f"this torch is a guess: {plan.guess}",) if plan.guess else ()

@@ -49,7 +49,8 @@ def _result(plan: Plan, folder: str) -> Iterator[str]:
         parts.append("ninja" if plan.ninja.text else "one file after the other")
     if plan.compiler_cache is not None and plan.compiler_cache.text:
         parts.append(cache_name(plan.compiler_cache.text))
-    yield ", ".join([*parts, _cuda(plan)]) + "."
+    text = ", ".join([*parts, _cuda(plan)])
+    yield f"{text[0].upper()}{text[1:]}."
 
 
 def _torch(plan: Plan, folder: str) -> str:

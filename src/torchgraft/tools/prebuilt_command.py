@@ -46,7 +46,7 @@ _LIMITS = Limits(total_s=60, tries=2)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    check = parser.add_subparsers(metavar="check", required=True).add_parser("check", help=DESCRIPTION)
+    check = parser.add_subparsers(metavar="check", required=True).add_parser("check", help="say which are there")
     add_project_arguments(check)
     check.add_argument(
         "--torch", nargs="+", default=[], metavar="VERSION", help="with their local part: 2.8.0+cu128, 2.8.0+cpu"

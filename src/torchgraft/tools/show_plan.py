@@ -18,7 +18,7 @@ from ..errors import PlanError, shown
 from ..hook.plan import plan_build, plan_pass_through
 from ..hook.plan_text import plan_text
 from ..model.decision import Plan
-from ..model.observation import Hook, Rule, Snapshot, Way
+from ..model.observation import Hook, Snapshot, Way
 from ..model.torch_values import TorchRequirement
 from ..settings.config import Config, Provide
 from ..settings.sources import Settings, take_settings
@@ -155,10 +155,7 @@ def plan_wheel(asked: Plan, built: Plan) -> Plan:
 
 def rules_text(snapshot: Snapshot) -> str:
     """Return what each rule for finding the consumer said, in the order in which they were asked."""
-    lines = [
-        f"  {'named' if answer.rule is Rule.TOLD else answer.rule.value:<5} {shown(answer.said)}"
-        for answer in snapshot.rules
-    ]
+    lines = [f"  {shown(answer.said)}" for answer in snapshot.rules]
     return "\n".join(["how the consumer was looked for", *(lines or ["  no rule was asked"])])
 
 

@@ -72,7 +72,7 @@ def test_what_the_rules_for_finding_the_consumer_said(
     recorded.write_text(json_text(dataclasses.replace(snapshots.snapshot(), rules=said)))
     command = ["plan", str(project), "--snapshot", str(recorded)]
     assert main(command) == 0
-    more = "\nhow the consumer was looked for\n  R0    the hook cannot import torch\n  R2    it\n"
+    more = "\nhow the consumer was looked for\n  the hook cannot import torch\n  it\n"
     assert more not in capsys.readouterr().out
     assert main([*command, "--verbose"]) == 0
     assert capsys.readouterr().out.endswith(more)

@@ -90,7 +90,7 @@ def test_a_machine_on_which_all_is_well() -> None:
     found = findings()
     assert [f.topic for f in found if f.verdict is not Health.OK] == []
     assert is_well(tuple(found))
-    topics = ["python", "front end", "consumer", "torch", "way", "gpu", "toolkit", "compiler", "jobs", "cache"]
+    topics = ["python", "front end", "consumer", "torch", "links", "gpu", "toolkit", "compiler", "jobs", "cache"]
     assert [f.topic for f in found] == topics
 
 

@@ -132,7 +132,7 @@ def _about_torch(snapshot: Snapshot, plan: Plan) -> Iterator[DoctorLine]:
         if problem.code not in _NAMED_ELSEWHERE:
             yield _of_problem("torch", problem)
     if plan.way is Way.GRAFT:
-        yield _ok("way", f"{plan.way.value}: {plan.way_reason}")
+        yield _ok("links", f"the build gets links to it: {plan.way_reason}")
 
 
 def _lacking(problem: Problem, consumer: Consumer) -> DoctorLine:
