@@ -340,7 +340,10 @@ def test_what_a_lock_has_from_git(place: Workplace) -> None:
 def test_what_comes_from_an_archive(stubs: Stubs, place: Workplace) -> None:
     app = place.folder / "app"
     app.mkdir()
-    url = stubs.indexes.file_url("stock", "flash_attn-1.0.tar.gz")
+    url = stubs.indexes.file_url("stock", "v1.0.tar.gz")  # of a tag: it is no sdist
+    (stubs.indexes.folder / "stock" / "v1.0.tar.gz").write_bytes(
+        (stubs.indexes.folder / "stock" / "flash_attn-1.0.tar.gz").read_bytes()
+    )
     (app / "own").mkdir()  # uv would build it to know its name
     (app / "own" / "setup.py").write_text("import torch\nfrom setuptools import setup\nsetup(name='own')\n")
     text = f"flash-attn @ {url}\n-e ./own  # ours\n-r more.txt\n"
@@ -353,6 +356,50 @@ def test_what_comes_from_an_archive(stubs: Stubs, place: Workplace) -> None:
     assert f"(setup.py:3 imports torch): {typed} && torchgraft adopt flash-attn --write" in said
     place.run(["sh", "-c", typed], cwd=app).succeeded()
     assert "adopts torchgraft" in adopt(place, "flash-attn", "--write", cwd=app).succeeded().said
+
+
+def test_an_sdist_that_a_project_names_by_its_address(stubs: Stubs, place: Workplace) -> None:
+    url = stubs.indexes.file_url("stock", "flash_attn-1.0.tar.gz")
+    app = write_app(place.folder / "app", "torch==2.8.0", f"flash-attn[x] @ {url} ; python_version > '3'")
+    assert place.run([UV, "sync"], cwd=app).status
+    text = (app / "pyproject.toml").read_text()
+
+    said = adopt(place, "--project", ".", "--write", cwd=app).succeeded().said
+
+    assert "flash-attn 1.0 adopts torchgraft" in said
+    assert "all of it is there" in adopt(place, "--project", ".", "--check", cwd=app).succeeded().said
+    assert_clean(place.run([UV, "sync"], cwd=app))
+    assert_built_for(ask(place, app / ".venv/bin/python", FLASH), PINNED_TORCH)
+    # By the lock as well; and nothing newer takes the place of an address.
+    stubs.indexes.forget()
+    assert "all of it is there" in adopt(place, "--project", ".", "--check", cwd=app).succeeded().said
+    assert stubs.indexes.requests == []
+    assert "is removed" not in adopt(place, "--project", ".", "--update", "--write", cwd=app).succeeded().said
+    assert "all of it is there" in adopt(place, "--project", ".", "--check", cwd=app).succeeded().said
+    adopt(place, "--project", ".", "--undo", "--write", cwd=app).succeeded()
+    assert (app / "pyproject.toml").read_text() == text
+
+
+def test_an_sdist_that_requirements_name_by_its_address(stubs: Stubs, place: Workplace) -> None:
+    home = place.folder / "here"
+    home.mkdir()
+    url = stubs.indexes.file_url("stock", "flash_attn-1.0.tar.gz")
+    text = f"torch==2.8.0\nflash_attn @ {url}  # theirs\n"
+    (home / "requirements.txt").write_text(text, encoding="utf-8")
+    consumer = environment(place, stubs, "pip")
+
+    said = adopt(place, "-r", "requirements.txt", "--write", cwd=home).succeeded().said
+
+    assert "+flash_attn @ file://${PWD}/adopted/flash_attn-1.0.tar.gz  # theirs\n" in said
+    assert "is removed" not in adopt(place, "-r", "requirements.txt", "--update", "--write", cwd=home).succeeded().said
+    assert "all of it is there" in adopt(place, "-r", "requirements.txt", "--check", cwd=home).succeeded().said
+    pip: list[str | Path] = [consumer.python, "-m", "pip", "install", "-r", "requirements.txt"]
+    assert_clean(place.run(pip, cwd=home, PWD=str(home)))
+    by_uv: list[str | Path] = [UV, "pip", "install", "--reinstall", "--python", consumer.python, "-r"]
+    assert_clean(place.run([*by_uv, "requirements.txt"], cwd=home, PWD=str(home)))
+    assert_built_for(ask(place, consumer.python, FLASH), PINNED_TORCH)
+    adopt(place, "-r", "requirements.txt", "--undo", "--write", cwd=home).succeeded()
+    assert (home / "requirements.txt").read_text() == text
 
 
 @pytest.mark.slow

@@ -354,7 +354,7 @@ OF_URL = {
     "uv.lock": 'source = { url = "https://files.example/x-1.tar.gz" }\nsdist = { hash = "sha256:abc" }',
     "pylock.toml": 'archive = { url = "https://files.example/x-1.tar.gz", hashes = { sha256 = "abc" } }',
     "poetry.lock": '[package.source]\ntype = "url"\nurl = "https://files.example/x-1.tar.gz"',
-    "pdm.lock": 'url = "https://files.example/x-1.tar.gz"',
+    "pdm.lock": 'url = "https://files.example/x-1.tar.gz"\nfiles = [{ url = "x-1.tar.gz", hash = "sha256:abc" }]',
 }
 
 
@@ -368,7 +368,15 @@ def test_what_a_lock_has_from_an_address(tmp_path: Path, name: str) -> None:
     wheel = OF_URL[name].replace("x-1.tar.gz", "y-1-py3-none-any.whl")
     text = f'[[{key}]]\nname = "x"\nversion = "1"\n{OF_URL[name]}\n[[{key}]]\nname = "y"\nversion = "1"\n{wheel}\n'
     (tmp_path / name).write_text(text + other)
-    assert read_address_sources(tmp_path / name) == (URLS,)
+    digest = "" if name == "poetry.lock" else "abc"
+    assert read_address_sources(tmp_path / name) == (replace(URLS, sha256=digest),)
+
+
+def test_what_a_pylock_has_from_a_folder(tmp_path: Path) -> None:
+    text = '[[packages]]\nname = "x"\nversion = "1"\narchive = { path = "its/x-1.tar.gz" }\n'
+    (tmp_path / "pylock.toml").write_text(text + text.replace("its/", "\\u0000"))
+    (found,) = read_address_sources(tmp_path / "pylock.toml")
+    assert found.url == (tmp_path / "its" / "x-1.tar.gz").as_uri()
 
 
 CURES = {
@@ -390,6 +398,24 @@ def test_a_file_of_requirements_names_them_once() -> None:
     assert new == f"-c adopted/constraints.txt\ntorch\nflash-attn==2.8.3 --hash=sha256:{NEW}\n"
     assert requirements_text(new, ADOPTED, "adopted") == new
     assert requirements_text(new, ADOPTED, "adopted", undo=True) == text
+
+
+def test_what_is_wanted_from_an_address() -> None:
+    """No constraint counts beside an address in requirements, and uv's sources come before that of a project."""
+    adopted = (replace(ADOPTED[0], by_address=True),)
+    assert parse_adopted(adopted_text(adopted, "adopted")) == adopted
+    text = f"flash_attn[x] @ https://files.example/flash_attn-2.8.3.tar.gz#sha256={SHA} ; os_name == 'posix'\n"
+    url = "file://${PWD}/app/adopted/flash_attn-2.8.3.tar.gz"
+    new = requirements_text(text, adopted, "adopted", root="app/adopted")
+    assert new == f"-c adopted/constraints.txt\nflash_attn[x] @ {url} ; os_name == 'posix'\n"
+    assert requirements_text(new, adopted, "adopted", root="app/adopted") == new
+    for of_uv in (adopted, ADOPTED):
+        stated = parse_pyproject(uv_text('[project]\nname = "app"\n', of_uv, "adopted"))["tool"]["uv"].get("sources")
+        assert stated == ({"flash-attn": {"path": "adopted/flash_attn-2.8.3.tar.gz"}} if of_uv is adopted else None)
+    archive = f'[[packages]]\nname = "flash-attn"\nversion = "2.8.3"\narchive = {{ url = "{URL}" }}\n'
+    assert f'archive = {{path = "adopted/flash_attn-2.8.3.tar.gz", hashes = {{sha256 = "{NEW}"}}}}' in pylock_text(
+        archive, adopted, "adopted"
+    )
 
 
 def app_beside_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sdist: Path) -> tuple[Path, str]:

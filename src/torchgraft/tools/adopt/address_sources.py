@@ -6,10 +6,12 @@ archive is fetched, its files are read.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -18,7 +20,9 @@ from ...programs import find_programs, take_answer
 from ...redaction import without_credentials
 from ...untrusted import read_toml, split_address, table, tables, text_of
 from ...values import dataclass
-from ...wanted.locked_torch import local_path
+from ...wanted.locked_torch import LockError, file_url, local_path
+from .locked_sdists import NamedSdist
+from .package_index import sdist_version
 from .sdist import unpack_archive
 
 _LONGEST_S = 300
@@ -34,6 +38,7 @@ class AddressSource:
     url: str
     commit: str = ""
     is_git: bool = False
+    sha256: str = ""
 
 
 def read_address_sources(file: Path) -> tuple[AddressSource, ...]:
@@ -56,9 +61,29 @@ def read_address_sources(file: Path) -> tuple[AddressSource, ...]:
             is_archive = source.get("type") in {None, "url"}
             places = (source if is_archive else {}, table(item.get("archive")), item)
             url = next(filter(None, (text_of(place.get("url")) for place in places)), "")
+            path = text_of(table(item.get("archive")).get("path")) or ""
+            with contextlib.suppress(LockError):
+                url = file_url(file.parent, path) if path and not url else url
         if url and (is_git or not split_address(url).path.endswith(".whl")):
-            found.append(AddressSource(name=name, url=url, commit=commit if is_git else "", is_git=is_git))
+            found.append(
+                AddressSource(name=name, url=url, commit=commit if is_git else "", is_git=is_git, sha256=_digest(item))
+            )
     return tuple(found)
+
+
+def _digest(item: Mapping[str, Any]) -> str:
+    """Return the digest of an archive: uv, pdm, pylock."""
+    listed = [table(item.get("sdist")), *tables(item.get("files"))]
+    texts = [one.get("hash") for one in listed] + [table(table(item.get("archive")).get("hashes")).get("sha256")]
+    return next((text.removeprefix("sha256:") for text in map(text_of, texts) if text), "")
+
+
+def sdist_of(source: AddressSource) -> NamedSdist | None:
+    """Return what comes from an address as an sdist, if its file is called as one is."""
+    name, file = source.name, Path(split_address(source.url).path).name
+    version = None if source.is_git else sdist_version(file, name)
+    known = {"file": file, "url": source.url, "sha256": source.sha256}
+    return NamedSdist(name=name, version=str(version), by_address=True, **known) if version else None
 
 
 def fetch_source(source: AddressSource, folder: Path, fetch: Callable[[str, Path], Path]) -> Path | None:

@@ -123,6 +123,7 @@ def _make(looked: LookedAt, folder: Path, plan: DependencyPlan) -> AdoptedSdist 
         file=path.name,
         sha256=digest_of(made),
         origin=digest_of(path),
+        by_address=looked.sdist.by_address,
     )
 
 

@@ -20,7 +20,7 @@ _HEAD = (
 )
 _LINE = re.compile(
     r"(?:# )?(?P<name>\S+) @ file://\S*/(?P<file>[^/\s]+)(?: ; (?P<marker>[^#]+?))?\s+"
-    r"# (?P<version>\S+) sha256:(?P<sha256>\w+) from sha256:(?P<origin>\w*)"
+    r"# (?P<version>\S+) sha256:(?P<sha256>\w+) from sha256:(?P<origin>\w*)(?P<address> at an address)?"
 )
 _LARGEST_BYTES = 1_000_000
 
@@ -29,7 +29,8 @@ _LARGEST_BYTES = 1_000_000
 class AdoptedSdist:
     """An sdist in the folder. `origin` is the digest of the one that it was made from, "" if nobody said it.
 
-    `marker` says for which environments it is, "" for all of them or if nobody said it.
+    `marker` says for which environments it is, "" for all of them or if nobody said it; `by_address`: it is wanted
+    from an address, which nothing newer takes the place of.
     """
 
     name: str
@@ -38,6 +39,7 @@ class AdoptedSdist:
     sha256: str
     origin: str = ""
     marker: str = ""
+    by_address: bool = False
 
 
 def read_adopted(folder: Path) -> tuple[AdoptedSdist, ...]:
@@ -56,6 +58,7 @@ def parse_adopted(text: str) -> tuple[AdoptedSdist, ...]:
             sha256=match["sha256"],
             origin=match["origin"],
             marker=match["marker"] or "",
+            by_address=bool(match["address"]),
         )
         for match in found
         if match
@@ -82,10 +85,16 @@ def adopted_text(adopted: tuple[AdoptedSdist, ...], place: str) -> str:
         marker = f" ; {one.marker}" if is_one_of_two and one.marker else ""
         lines.append(
             f"{'# ' if is_one_of_two and not marker else ''}"
-            f"{one.name} @ file://{place if place.startswith('/') else '${PWD}/' + place}/{one.file}{marker}"
-            f"  # {one.version} sha256:{one.sha256} from sha256:{one.origin}\n"
+            f"{one.name} @ {adopted_url(one, place)}{marker}"
+            f"  # {one.version} sha256:{one.sha256} from sha256:{one.origin}"
+            f"{' at an address' if one.by_address else ''}\n"
         )
     return _HEAD + "".join(lines)
+
+
+def adopted_url(one: AdoptedSdist, place: str) -> str:
+    """Return the address of an adopted sdist for pip and uv, which know variables there."""
+    return f"file://{place if place.startswith('/') else '${PWD}/' + place}/{one.file}"
 
 
 def is_intact(folder: Path, one: AdoptedSdist) -> bool:

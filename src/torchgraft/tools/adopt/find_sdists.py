@@ -5,6 +5,7 @@ May not write anything but below a scratch folder.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -27,7 +28,7 @@ from ...settings.sources import read_pyproject
 from ...untrusted import split_address, table, tables, text_of
 from ...wanted.locked_torch import local_path
 from ...wanted.requirements_files import RequirementsReader
-from .address_sources import AddressSource, fetch_source, read_address_sources, source_text
+from .address_sources import AddressSource, fetch_source, read_address_sources, sdist_of, source_text
 from .adoptable import read_adoptable
 from .adopted_folder import AdoptedSdist, is_adopted_text, is_intact, read_adopted
 from .adoption import Adoptable, Adoption, Advice
@@ -125,9 +126,11 @@ class Search:
     notes: list[str] = field(default_factory=list)
     _looked: dict[tuple[str, str], LookedAt] = field(default_factory=dict)
     _trees: dict[AddressSource, Path | None] = field(default_factory=dict)
+    _addressed: list[NamedSdist] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._known = () if self.scope.anew else read_adopted(self.scope.folder)
+        known = read_adopted(self.scope.folder)
+        self._known = tuple(one for one in known if one.by_address or not self.scope.anew)
         own = (self.scope.index_url.rstrip("/"),) if self.scope.index_url else find_indexes(os.environ)
         of_project = () if self.scope.index_url or not self.scope.is_project else tuple(self._indexes_of_project())
         self._indexes = (*own, *of_project)
@@ -151,7 +154,7 @@ class Search:
             wanted = self._resolved()
         else:
             return tuple(self._without_faults(self._look_at_named, scope.requirements))
-        return tuple(self._without_faults(self._look_at, wanted))
+        return tuple(self._without_faults(self._look_at, (*wanted, *self._addressed)))
 
     def _without_faults(self, look_at: Callable[[Any], LookedAt], wanted: Iterable[Any]) -> Iterator[LookedAt]:
         for one in wanted:
@@ -173,18 +176,35 @@ class Search:
 
     def _look_at_source(self, source: AddressSource) -> Path | None:
         """Return the files of what comes from an address; note it if it needs torch, or cannot be had."""
-        own = Path(local_path(source.url))
-        folder = self.scratch / "addresses" / str(len(self._trees))
-        if source not in self._trees and not source.is_git and own.is_dir():
-            self._trees[source] = own
-            self._note_folder(own)
-        elif source not in self._trees:
-            self._trees[source] = fetch_source(source, folder, lambda url, at: fetch_archive(url, at, self._indexes))
-            tree = self._trees[source]
-            adoption = plan_adoption(read_adoptable(tree)) if tree else None
-            if adoption is None or adoption.verdict is Advice.ADOPT:
-                self.notes.append(source_text(source, adoption.reason if adoption else "it cannot be looked at"))
+        if source not in self._trees:
+            self._trees[source] = self._tree_at(source)
         return self._trees[source]
+
+    def _tree_at(self, source: AddressSource) -> Path | None:
+        own = Path(local_path(source.url))
+        if not source.is_git and own.is_dir():
+            self._note_folder(own)
+            return own
+        sdist = sdist_of(source)
+        if sdist and self._can_be_another(sdist):
+            with contextlib.suppress(TorchgraftError):
+                tree = self._tree(self._look_at(sdist))
+                self._addressed.append(sdist)
+                return tree
+        folder = self.scratch / "addresses" / str(len(self._trees))
+        found = fetch_source(source, folder, lambda url, at: fetch_archive(url, at / "archive", self._indexes))
+        adoption = plan_adoption(read_adoptable(found)) if found else None
+        if adoption is None or adoption.verdict is Advice.ADOPT:
+            self.notes.append(source_text(source, adoption.reason if adoption else "it cannot be looked at"))
+        return found
+
+    def _can_be_another(self, sdist: NamedSdist) -> bool:
+        """Return whether a front end can be told of another one: poetry takes no second place, uv.toml no sources."""
+        base, files = self.scope.base, self.scope.files
+        if not files and ("poetry" in table(read_pyproject(base), "tool") or (base / "uv.toml").is_file()):
+            return False
+        own = (base / name for name in ("pyproject.toml", "pixi.toml", "pylock.toml"))
+        return any(sdist.file in read_text(file, _LARGEST_BYTES) for file in files or own)
 
     def _resolved(self) -> tuple[NamedSdist, ...]:
         preferred = ((one.name, one.version) for one in self._known)
@@ -224,7 +244,7 @@ class Search:
             place = os.path.relpath(scope.folder, scope.base).replace(os.sep, "/")
             settings.write_text(uv_settings_text(text, place, scope.base.resolve().as_uri()), encoding="utf-8")
             yield from ("--config-file", str(settings))
-            yield from (word for one in before for word in ("--no-sources-package", one.name))
+            yield from (f"--no-sources-package={one.name}" for one in before if not one.by_address)
         yield from (str(self._with_names(file)) for file in scope.files)
         if scope.requirements or self._stated.lines:
             listed = self.scratch / "requirements.in"
@@ -270,9 +290,9 @@ class Search:
 
     def _look_at_named(self, requirement: Requirement) -> LookedAt:
         print(f"asking for {requirement}", file=sys.stderr)
-        path = download_sdist(requirement, self._indexes, self._folder_for(requirement.name))
-        name, version = canonicalize_name(requirement.name), str(sdist_version(path.name, requirement.name))
-        return self._read(NamedSdist(name=name, version=version, file=path.name), path)
+        name = canonicalize_name(requirement.name)
+        path = download_sdist(requirement, self._indexes, self._folder_for(name))
+        return self._read(NamedSdist(name=name, version=str(sdist_version(path.name, name)), file=path.name), path)
 
     def _look_at(self, sdist: NamedSdist) -> LookedAt:
         key = (sdist.name, sdist.version)
@@ -306,6 +326,8 @@ class Search:
         if sdist.url and sdist.sha256:
             file = IndexFile(name=sdist.file, url=sdist.url, sha256=sdist.sha256, yanked=False)
             return fetch_file(file, folder, self._indexes)
+        if sdist.url and sdist.by_address:
+            return fetch_archive(sdist.url, folder / sdist.file, self._indexes)
         requirement = Requirement(f"{sdist.name}=={sdist.version}")
         return download_sdist(requirement, self._indexes, folder, sha256=sdist.sha256)
 
@@ -318,13 +340,9 @@ class Search:
         folder = looked.path.parent if looked.adopted is None else self._folder_for(looked.sdist.name)
         tree = folder / f"tree-{looked.sdist.version}"
         found = next(iter(tree.glob("*/PKG-INFO")), None)
-        if found is not None:
-            return found.parent
-        tree.mkdir()
-        return unpack_sdist(looked.path, tree)
+        return found.parent if found else unpack_sdist(looked.path, tree)
 
     def _read(self, sdist: NamedSdist, path: Path) -> LookedAt:
-        looked = LookedAt(sdist=sdist, path=path)
-        found = read_adoptable(self._tree(looked))
+        found = read_adoptable(self._tree(LookedAt(sdist=sdist, path=path)))
         adoption = plan_adoption(found, force=self.scope.force and sdist.name in self.scope.named)
         return LookedAt(sdist=sdist, path=path, found=found, adoption=adoption)

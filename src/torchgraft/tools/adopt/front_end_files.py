@@ -116,7 +116,7 @@ def _changes(
         yield scope.lock, partial(pylock_text, adopted=adopted, place=place)
     for file in scope.files:
         near = os.path.relpath(scope.folder, file.parent).replace(os.sep, "/")
-        yield file, partial(requirements_text, adopted=adopted, place=near, undo=undo)
+        yield file, partial(requirements_text, adopted=adopted, place=near, root=place, undo=undo)
     for file in read_nested(scope)[0]:
         yield file, partial(hashes_text, adopted=adopted, undo=undo)
 

@@ -26,7 +26,10 @@ LOCK_NAMES = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")
 
 @dataclass(frozen=True, kw_only=True)
 class NamedSdist:
-    """An sdist of a lock, or of an index. `url`, `sha256` and `marker` are "" where that does not say them."""
+    """An sdist of a lock, or of an index. `url`, `sha256` and `marker` are "" where that does not say them.
+
+    `by_address`: it is asked for by `url`, not by its name.
+    """
 
     name: str
     version: str
@@ -34,6 +37,7 @@ class NamedSdist:
     url: str = ""
     sha256: str = ""
     marker: str = ""
+    by_address: bool = False
 
 
 def read_locked_sdists(
@@ -66,7 +70,13 @@ def read_locked_sdists(
             sha256 = sdist.digest.removeprefix("sha256=") if sdist.digest.startswith("sha256=") else ""
             url = sdist.url if "://" in sdist.url else ""
             sdists[name, version] = NamedSdist(
-                name=name, version=version, file=wheel_name(sdist.url), url=url, sha256=sha256, marker=_marker(item)
+                name=name,
+                version=version,
+                file=wheel_name(sdist.url),
+                url=url,
+                sha256=sha256,
+                marker=_marker(item),
+                by_address=bool(table(item.get("source")).get("path") or item.get("path")),
             )
     return tuple(sdists[key] for key in sorted(sdists))
 

@@ -148,9 +148,9 @@ def fetch_file(file: IndexFile, folder: Path, indexes: tuple[str, ...]) -> Path:
     return target
 
 
-def fetch_archive(url: str, folder: Path, indexes: tuple[str, ...]) -> Path:
-    """Return where an archive was written that is on no index: only to be looked at."""
-    return _fetch(url, folder / "archive", indexes)[0]
+def fetch_archive(url: str, target: Path, indexes: tuple[str, ...]) -> Path:
+    """Return where an archive was written that is on no index, and that nobody has said a digest of."""
+    return _fetch(url, target, indexes)[0]
 
 
 def _fetch(url: str, target: Path, indexes: tuple[str, ...]) -> tuple[Path, str]:

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from ...model.torch_values import required_name
 from ...settings.sources import parse_pyproject
 from ...untrusted import strings, table, tables
-from .adopted_folder import CONSTRAINTS, AdoptedSdist
+from .adopted_folder import CONSTRAINTS, AdoptedSdist, adopted_url
 from .pyproject_text import edit_toml, inline_table, prune
 
 INDEX = "adopted"
@@ -29,7 +29,7 @@ _EDGE = re.compile(r'(\{ name = "([^"]+)", version = "([^"]+)", source = \{ regi
 _PACKAGE = re.compile(r"^\[\[package\]\]$", re.MULTILINE)
 
 
-def uv_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: bool = False) -> str:
+def uv_text(text: str, adopted: Collection[AdoptedSdist], place: str, *, undo: bool = False) -> str:
     """Return a pyproject.toml with which uv takes adopted sdists, and without what worked around their builds.
 
     The first index that has a package is the only one that is asked for it. `uv tool install .` reads no index of a
@@ -54,10 +54,12 @@ def uv_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: boo
         if is_wanted:
             project = data.get("project", {})
             by_path = names.keys() & {*stated.values()}
+            told = {one.name for one in adopted if one.by_address}
             if project.get("scripts") or project.get("gui-scripts"):
-                for name in sorted((names.keys() & _direct(project)) - by_path):
-                    _made(uv, "sources")[name] = inline_table(path=names[name])
-                by_path |= names.keys() & _direct(project)
+                told |= names.keys() & _direct(project)
+            for name in sorted(told - by_path):
+                _made(uv, "sources")[name] = inline_table(path=names[name])
+            by_path |= told
             if by_path:
                 # With metadata that a project states for it, uv locks no digest of a path, and then wants one.
                 _drop_named(uv, "dependency-metadata", by_path)
@@ -197,22 +199,34 @@ def pylock_text(text: str, adopted: Iterable[AdoptedSdist], place: str) -> str:
     def change(data: Any) -> None:
         for item in data.get("packages", []):
             one = known.get((canonicalize_name(str(item.get("name"))), str(item.get("version"))))
-            if one is not None and "sdist" in item:
+            kind = next((key for key in ("sdist", "archive") if key in item), "")
+            if one is not None and kind:
                 for key in ("index", "wheels"):
                     item.pop(key, None)
                 hashes = inline_table(sha256=one.sha256)
-                item["sdist"] = inline_table(path=f"{place}/{one.file}", hashes=hashes)
+                item[kind] = inline_table(path=f"{place}/{one.file}", hashes=hashes)
 
     return edit_toml(text, change, "pylock.toml")
 
 
-def requirements_text(text: str, adopted: Iterable[AdoptedSdist], place: str, *, undo: bool = False) -> str:
-    """Return a requirements file that names the constraints of a folder; pip and uv read them relative to the file."""
+def requirements_text(
+    text: str, adopted: Collection[AdoptedSdist], place: str, *, root: str = "", undo: bool = False
+) -> str:
+    """Return a requirements file that names the constraints of a folder; pip and uv read them relative to the file.
+
+    :param root: the folder, relative to where pip is called: no constraint counts beside an address
+    """
     text = hashes_text(text, adopted, undo=undo)
+    for one in (one for one in adopted if one.by_address and not undo):
+        text = _with_address(text, one.file, adopted_url(one, root))
     line = f"-c {place}/{CONSTRAINTS}"
     lines = [one for one in text.splitlines(keepends=True) if one.strip() != line]
     end = "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
     return "".join(lines) if undo else "".join([f"{line}{end}", *lines])
+
+
+def _with_address(text: str, file: str, url: str) -> str:
+    return re.sub(rf"(@\s*)\S+/{re.escape(file)}\S*", lambda match: f"{match[1]}{url}", text)
 
 
 def hashes_text(text: str, adopted: Iterable[AdoptedSdist], *, undo: bool = False) -> str:

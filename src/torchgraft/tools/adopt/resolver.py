@@ -50,7 +50,7 @@ class Resolver:
     def __init__(
         self, folder: Path, scratch: Path, variables: Mapping[str, str], preferred: Iterable[tuple[str, str]]
     ) -> None:
-        self._variables = {**variables, "NO_COLOR": "1"}
+        self._variables = {**variables, "NO_COLOR": "1", "PWD": str(folder.absolute())}  # in paths of requirements
         self._uv = next(iter(find_programs("uv", variables)), "")
         if not self._uv:
             raise ActError.of(
