@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import getpass
 import hashlib
 import http.server
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from torchgraft.prebuilt.store import _put
 
 from .conftest import EXT_C, SETUP_PY, write_consumer
 
@@ -177,6 +180,16 @@ def test_who_may_read_the_folder_may_read_what_is_in_it(bench: Bench, tmp_path: 
     (entry,) = store.iterdir()
     assert entry.stat().st_mode & 0o777 == 0o755
     assert {file.stat().st_mode & 0o777 for file in entry.iterdir()} == {0o644}
+
+
+def test_a_share_whose_modes_are_fixed_keeps_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    (tmp_path / "a.whl").write_bytes(b"x")
+    monkeypatch.setattr(Path, "chmod", refuse)
+    _put(tmp_path / "store", "key", tmp_path / "a.whl", {"sha256": "x"})
+    assert sorted(file.name for file in (tmp_path / "store" / "key").iterdir()) == ["about.json", "wheel.whl"]
 
 
 def test_one_that_cannot_be_written_costs_a_line(bench: Bench, tmp_path: Path, capfd: Any) -> None:

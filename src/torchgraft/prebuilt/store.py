@@ -153,8 +153,10 @@ def _put(folder: Path, key: str, wheel: Path, about: Mapping[str, Any]) -> None:
                 file.write_text(json.dumps(about), encoding="ascii")
             else:
                 shutil.copyfile(copy, file)
-            file.chmod(mode & 0o666)
-        draft.chmod(mode & 0o777)
+            with contextlib.suppress(OSError):  # a share whose modes are fixed
+                file.chmod(mode & 0o666)
+        with contextlib.suppress(OSError):
+            draft.chmod(mode & 0o777)
         if os.path.lexists(folder / key):  # damaged, or left by who was killed while removing it
             remove_in_one_step(folder / key)
         try:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import random
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from support import snapshots
 from support.compiling import hardware, plan
 from torchgraft.model.decision import Plan
 from torchgraft.model.observation import Hook
+from torchgraft.prebuilt.plan_prebuilt import _IDLE_SETTINGS
 from torchgraft.prebuilt.store_key import deciding_variables, key_of, read_facts, read_tree
 from torchgraft.prebuilt.surroundings import NoKeyError
+from torchgraft.settings.config import ArchFormat, Config, Cuda, Provide
+from torchgraft.settings.tables import When
 
 SETUP = """
 import os
@@ -94,6 +98,78 @@ def test_two_hundred_random_changes_of_the_sources_are_two_hundred_keys(source: 
         shutil.rmtree(other)
 
 
+# A value of each that is not the default one; what has no other here is one that does not decide a wheel.
+OTHERS: dict[str, Any] = {
+    "backend": "other.backend",
+    "backend_path": ("tools",),
+    "match": ("torch", "torchvision"),
+    "borrow": ("scipy",),
+    "requires": ("pybind11>=3",),
+    "env": {"EXT_FLAG": "1"},
+    "when": (When(env={"EXT_FLAG": "2"}),),
+    "torch": ">=2.10",
+    "provide": Provide.GRAFT,
+    "cuda": Cuda.OFF,
+    "cuda_components": ("curand",),
+    "cuda_architectures": ("9.0",),
+    "cuda_arch_variable": "EXT_ARCHS",
+    "cuda_arch_format": ArchFormat.SM,
+    "vocabulary": ("flash-attn",),
+}
+
+
+def test_every_setting_counts_unless_it_is_known_not_to(torch: Any, source: Path) -> None:
+    """A new one has to be added above, or to those that say how fast or how loud."""
+    assert {field.name for field in dataclasses.fields(Config)} - _IDLE_SETTINGS == set(OTHERS)
+    made = [planned(torch, config={name: other}) for name, other in OTHERS.items()]
+    assert all(one.store and one.store.facts for one in made)
+    assert len({key(one, source) for one in (*made, planned(torch))}) == len(OTHERS) + 1
+
+
+def test_two_hundred_random_changes_of_all_else_are_two_hundred_keys(
+    torch: Any, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the tests run with is large, and does not change.
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if "site-packages" not in place])
+    chance, found = random.Random(18), {key(planned(torch), source)}  # noqa: S311 - no secret
+    kinds = ("setting", "torch", "header", "project", "gpu", "variable", "option", "program")
+    record = Path(torch.folder).parent / "torch-2.13.0+cpu.dist-info" / "RECORD"
+    rows = record.read_text()
+    for number in range(200):
+        changes, told, other = dict[str, Any](), dict[str, Any](), torch
+        chosen = chance.sample(kinds, chance.randint(1, 3))
+        for kind in chosen:
+            match kind:
+                case "setting":
+                    name = chance.choice(["borrow", "cuda_components", "requires", "backend_path"])
+                    changes["config"] = {name: (f"x{number}",)}
+                case "torch":
+                    name = chance.choice(["version", "git_version"])
+                    other = dataclasses.replace(torch, **{name: f"2.13.{number}+cpu"})
+                case "project":
+                    changes["project"] = {"version": f"1.{number}"}
+                case "gpu":
+                    changes["machine"] = {"gpus": (f"{number}.0",)}
+                case "variable":
+                    name = chance.choice(["FAST", "EXT_DEBUG", "ANY_FORCE_BUILD", "CFLAGS", "CMAKE_ARGS", "MAX_X"])
+                    told["user"] = {name: f"-DX={number}"}
+                case "option":
+                    told["config_settings"] = {"--build-option": f"{number}"}
+        record.write_text(rows.replace("sha256=bb", f"sha256=b{number}") if "header" in chosen else rows)
+        if "program" in chosen:
+            (source.parent / f"cmake-{number}").mkdir()
+            program = source.parent / f"cmake-{number}" / "nvcc"
+            program.write_text(f"#!/bin/sh\n# {number}\n")
+            program.chmod(0o755)
+            told["PATH"] = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+        made = planned(other, **changes)
+        assert made.store
+        assert made.store.facts
+        one = key(made, source, **told)
+        assert one not in found, chosen
+        found.add(one)
+
+
 def test_the_bit_that_makes_a_script_counts_and_what_umask_says_does_not(source: Path) -> None:
     before = read_tree(source).digest
     (source / "setup.py").chmod(0o600)
@@ -162,15 +238,11 @@ def test_variables_that_the_tree_names_in_whatever_way_count(source: Path) -> No
 @pytest.mark.parametrize(
     "changes",
     [
-        {"config": {"borrow": ("scipy",)}},
-        {"config": {"cuda_components": ("curand",)}},
-        {"config": {"env": {"X": "1"}}},
-        {"config": {"backend": "other"}},
         {"machine": {"gpus": ("9.0",)}},
         {"project": {"version": "2"}},
     ],
 )
-def test_settings_and_machine_count(torch: Any, source: Path, changes: Any) -> None:
+def test_project_and_machine_count(torch: Any, source: Path, changes: Any) -> None:
     assert key(planned(torch, **changes), source) != key(planned(torch), source)
 
 
