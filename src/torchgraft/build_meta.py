@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 from .errors import INTERRUPTED, OUR_OWN_BUG, REPORT_TO, TorchgraftError, UnsupportedOperation, ascii_text, problem_text
 from .files import fill_streams
+from .hook.kept_bytecode import find_bytecode
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,6 +31,7 @@ def _boundary(hook: F) -> F:
         gc.set_threshold(_MADE_BEFORE_COLLECTING, *collecting[1:])
         fill_streams()
         try:
+            find_bytecode()
             return hook(*args, **kwargs)
         except TorchgraftError as error:
             _end(str(error), error.exit_code)

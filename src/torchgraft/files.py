@@ -6,9 +6,11 @@ read up to a bound.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -150,3 +152,28 @@ def unique_folders(folders: Iterable[Path]) -> tuple[Path, ...]:
         if is_folder(folder):
             found.setdefault(real(folder), folder)
     return tuple(found.values())
+
+
+def cache_folder(named: str, variables: Mapping[str, str]) -> Path:
+    """Return the folder that was named, else ours among the user's caches, where the system keeps those."""
+    if named:
+        return Path(os.path.expanduser(named)).absolute()  # noqa: PTH111 - Path's raises without a home
+    ours = "torchgraft"
+    if sys.platform == "win32":
+        local = variables.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")  # noqa: PTH111
+        return Path(local, ours, "Cache")
+    cache = variables.get("XDG_CACHE_HOME", "")
+    if Path(cache).is_absolute():  # what is relative is to be ignored (XDG Base Directory Specification)
+        return Path(cache, ours)
+    home = variables.get("HOME", "")
+    if not Path(home).is_absolute():
+        import pwd
+
+        with contextlib.suppress(KeyError):
+            home = pwd.getpwuid(os.getuid()).pw_dir
+    if Path(home).is_absolute():
+        return Path(home, "Library/Caches" if sys.platform == "darwin" else ".cache", ours)
+    import tempfile
+
+    # Neither HOME nor an entry for the user: containers that are run as any user. Whose folder it is, is checked.
+    return Path(tempfile.gettempdir(), f"{ours}-{os.getuid()}")

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a link to a fol
 
 def environment(folder: Path, package: Path, copy: object = os.link) -> Path:
     """Return an environment that uv made for a build, with a package of its cache."""
-    prefix = folder / "builds-v0" / folder.name
+    prefix = folder.parent / "builds-v0" / folder.name
     site = prefix / "lib" / PYTHON_FOLDER / "site-packages"
     shutil.copytree(package, site / package.name, copy_function=copy)  # type: ignore[arg-type]
     (prefix / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).resolve().parent}\n")
@@ -58,12 +58,28 @@ def test_a_build_finds_what_the_one_before_has_compiled(
     second = ask(environment(tmp_path / "two", unpacked), project, tmp_path, consumer)
     assert list(kept.parent.iterdir()) == [kept]
     same = {name for name, inode in compiled(kept).items() if before.get(name) == inode}
-    # What is imported before the settings are known is compiled each time.
-    assert {name.partition(".")[0] for name in same} >= {"consumer/rules", "project/read_project"}
+    # Only what finds the bytecode is compiled each time.
+    anew = {name.rpartition("/")[2].partition(".")[0] for name in before.keys() - same}
+    assert anew == {"__init__", "build_meta", "errors", "files", "kept_bytecode", "values"}
     assert (second / "wanted" / "__pycache__").resolve() == kept / "wanted" / "__pycache__"
-    shutil.rmtree(tmp_path / "two")
+    shutil.rmtree(tmp_path / "builds-v0" / "two")
     assert compiled(kept).keys() == before.keys()
     assert not list(unpacked.rglob("__pycache__"))
+
+
+@pytest.mark.parametrize(("mode", "finds"), [(0o700, True), (0o755, True), (0o770, False), (0o1777, False)])
+def test_bytecode_that_others_can_change_is_not_run_before_that_is_judged(
+    make_project: MakeProject, tmp_path: Path, consumer: Path, mode: int, *, finds: bool
+) -> None:
+    project, unpacked = make_project(), tmp_path / "torchgraft"
+    shutil.copytree(ROOT / "src" / "torchgraft", unpacked, ignore=shutil.ignore_patterns("__pycache__"))
+    ask(environment(tmp_path / "one", unpacked), project, tmp_path, consumer)
+    folder = tmp_path / "cache" / "bytecode"
+    (kept,) = folder.iterdir()
+    before = compiled(kept)
+    folder.chmod(mode)
+    ask(environment(tmp_path / "two", unpacked), project, tmp_path, consumer)
+    assert (before["hook/" + f"call.{sys.implementation.cache_tag}.pyc"] in compiled(kept).values()) == finds
 
 
 def test_other_files_get_byte_code_of_their_own(tmp_path: Path) -> None:
@@ -73,7 +89,7 @@ def test_other_files_get_byte_code_of_their_own(tmp_path: Path) -> None:
         (package / "__init__.py").write_text(f"VALUE = {number}\n")
         os.utime(package / "__init__.py", (1_000_000_000 + number / 10,) * 2)
         prefix = environment(tmp_path / str(number), package)
-        link_bytecode(prefix, tmp_path / "cache")
+        link_bytecode(prefix, tmp_path / "cache", makes_places=True)
         code = "import package; print(package.VALUE)"
         done = subprocess.run(
             [str(prefix / "bin" / "python"), "-c", code], env={}, check=True, timeout=60, stdout=subprocess.PIPE
@@ -88,6 +104,6 @@ def test_copies_are_left_alone(tmp_path: Path) -> None:
     package.mkdir()
     (package / "__init__.py").write_text("")
     prefix = environment(tmp_path / "one", package, shutil.copyfile)
-    link_bytecode(prefix, tmp_path / "cache")
+    link_bytecode(prefix, tmp_path / "cache", makes_places=True)
     assert not (tmp_path / "cache").exists()
     assert not list(prefix.rglob("__pycache__"))

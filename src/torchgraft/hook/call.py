@@ -58,7 +58,7 @@ def plan_call(hook: Hook, config_settings: Mapping[str, Any] | None, prepared: s
         if is_uv_build(Path(sys.prefix)) and not sys.dont_write_bytecode:
             from .kept_bytecode import link_bytecode
 
-            link_bytecode(Path(sys.prefix), settings.cache_folder)
+            link_bytecode(Path(sys.prefix), settings.cache_folder, makes_places=True)
     plan = _plan(settings, hook)
     if note:
         plan = replace(plan, notes=(*plan.notes, note))

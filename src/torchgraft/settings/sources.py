@@ -5,16 +5,14 @@ Every mistake in all of them is reported at once. May not know what comes of a s
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from ..errors import ConfigError, Problem
-from ..files import UnreadableError, read_whole, real
+from ..files import UnreadableError, cache_folder, read_whole, real
 from ..untrusted import LARGEST_TOML_BYTES, is_json_table, load_toml, table
 from ..values import dataclass
 from .config import TABLE, VARIABLE_PREFIX, Config, RuntimeTorch, Setting, Source, place_of, settings, spelling_of
@@ -64,7 +62,7 @@ def _settings(
         pyproject=pyproject,
         config_settings=theirs,
         variables=variables,
-        cache_folder=_cache_folder(config, variables),
+        cache_folder=cache_folder(config.cache_dir, variables),
         prepared=prepared,
     )
 
@@ -293,27 +291,3 @@ def _refuse_cache_inside(source: Path, settings: Settings) -> None:
             why="the package would contain torch: what lies in the tree is taken for a part of it",
             fixes=("name a folder outside of it, by its full path, or leave it out",),
         )
-
-
-def _cache_folder(config: Config, variables: Mapping[str, str]) -> Path:
-    """Return the folder that was named, else ours among the user's caches, where the system keeps those."""
-    if config.cache_dir:
-        return Path(os.path.expanduser(config.cache_dir)).absolute()  # noqa: PTH111 - Path's raises without a home
-    if sys.platform == "win32":
-        local = variables.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")  # noqa: PTH111
-        return Path(local, TABLE, "Cache")
-    cache = variables.get("XDG_CACHE_HOME", "")
-    if Path(cache).is_absolute():  # what is relative is to be ignored (XDG Base Directory Specification)
-        return Path(cache, TABLE)
-    home = variables.get("HOME", "")
-    if not Path(home).is_absolute():
-        import pwd
-
-        with contextlib.suppress(KeyError):
-            home = pwd.getpwuid(os.getuid()).pw_dir
-    if Path(home).is_absolute():
-        return Path(home, "Library/Caches" if sys.platform == "darwin" else ".cache", TABLE)
-    import tempfile
-
-    # Neither HOME nor an entry for the user: containers that are run as any user. Whose folder it is, is checked.
-    return Path(tempfile.gettempdir(), f"{TABLE}-{os.getuid()}")
