@@ -20,7 +20,7 @@ import pytest
 from support.https import Server, content, drip, partial_content, serve_tunnels, silence, status, trickle
 from torchgraft.prebuilt.connections import DownloadError
 from torchgraft.prebuilt.download import Limits, download
-from torchgraft.prebuilt.store import StoreServerError, get_file
+from torchgraft.prebuilt.store_server import StoreServerError, get_file
 
 DATA = b"wheel" * 100_000
 QUICK = Limits(connect_s=2, read_s=0.3, total_s=5, pause_s=0.01, tries=2, largest_bytes=1_000_000)

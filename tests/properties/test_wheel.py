@@ -16,8 +16,8 @@ from packaging.tags import Tag
 from support.wheels import write_wheel
 from torchgraft.installed.dist_info import parse_file_list
 from torchgraft.model.decision import PlannedPrebuilt
-from torchgraft.prebuilt.inspect import UnfitError, inspect_wheel
-from torchgraft.prebuilt.plan_prebuilt import parse_hashes
+from torchgraft.prebuilt.inspect import inspect_wheel
+from torchgraft.prebuilt.plan_prebuilt import UnfitError, parse_hashes
 
 WANTED = PlannedPrebuilt(url="https://example.org/a.whl", name="a", version="1.0")
 

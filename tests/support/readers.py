@@ -36,8 +36,8 @@ from torchgraft.link.modules import read_file_modules
 from torchgraft.link.system_libraries import configured_folders
 from torchgraft.model.decision import PlannedPrebuilt
 from torchgraft.model.observation import FrontEndName, Snapshot
-from torchgraft.prebuilt.inspect import UnfitError, inspect_prebuilt
-from torchgraft.prebuilt.plan_prebuilt import parse_hashes
+from torchgraft.prebuilt.inspect import inspect_prebuilt
+from torchgraft.prebuilt.plan_prebuilt import UnfitError, parse_hashes
 from torchgraft.prebuilt.store import read_about
 from torchgraft.prebuilt.store_key import read_tree
 from torchgraft.prebuilt.surroundings import NoKeyError
@@ -232,8 +232,8 @@ OTHER_READERS: Mapping[str, str] = {
     "prebuilt/surroundings:processor": _KERNEL,
     "prebuilt/surroundings:machine_system": _BOUNDED,
     "prebuilt/surroundings:_digest_of_files": _BOUNDED,
-    "prebuilt/store:_open": "up to a bound of time and size; a server that never ends has its test",
-    "prebuilt/store:put_file": _OWN,
+    "prebuilt/store_server:_open": "up to a bound of time and size; a server that never ends has its test",
+    "prebuilt/store_server:put_file": _OWN,
     "prebuilt/take:_expected": "a file that was downloaded up to a bound; its parser is in the list",
     "prebuilt/take:_without_local": _INSPECTED,
     "prebuilt/take:read_listed": "a page that was downloaded up to a bound; its parser is in the list",

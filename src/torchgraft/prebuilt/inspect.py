@@ -30,6 +30,7 @@ from ..model.torch_values import Torch, requirement_of
 from ..untrusted import parse_version
 from ..wheel.archive import ZIP_FAULTS, dist_info_of, read_file_list, signatures
 from ..wheel.record import read_record
+from .plan_prebuilt import UnfitError
 
 _LARGEST_METADATA_BYTES = 10_000_000
 _LARGEST_WHEEL_BYTES = 16_384
@@ -47,10 +48,6 @@ _TAGGED = re.compile(
 _START_BYTES = 4096
 # A broken library may be what is tested with.
 _OF_TESTS = frozenset({"test", "tests", "testing", "testdata", "test_data"})
-
-
-class UnfitError(Exception):
-    """Why a wheel cannot be used."""
 
 
 def inspect_prebuilt(path: Path, wheel: PlannedPrebuilt, prepared: Path | None, torch: Torch | None) -> str:

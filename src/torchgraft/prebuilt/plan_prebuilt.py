@@ -64,6 +64,10 @@ IDLE_VARIABLES = frozenset(
 OWN_DISTRIBUTIONS = frozenset({"torchgraft", "pyproject-hooks", "psutil", "urllib3"})
 
 
+class UnfitError(Exception):
+    """Why a wheel cannot be used."""
+
+
 def parse_hashes(text: str) -> dict[str, str]:
     """Return digests by the name of the file, from what `sha256sum` writes. Other lines say nothing."""
     lines = (line.strip() for line in text.removeprefix("\ufeff").splitlines())

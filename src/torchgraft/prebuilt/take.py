@@ -25,7 +25,7 @@ from ..settings.config import Config, UsePrebuilt
 from ..untrusted import json_table, parse_version, split_address, table, tables, text_of
 from ..values import dataclass
 from ..wheel.archive import WheelChanges, rewrite_wheel
-from .plan_prebuilt import parse_hashes
+from .plan_prebuilt import UnfitError, parse_hashes
 
 if TYPE_CHECKING:
     from packaging.tags import Tag
@@ -69,7 +69,7 @@ def fetch_prebuilt(
     from ..installed.markers import wheel_ranks
     from .connections import DownloadError, asking
     from .download import Limits, download
-    from .inspect import UnfitError, inspect_prebuilt
+    from .inspect import inspect_prebuilt
 
     if wheel.refused or wheel.awaits:
         raise RefusedError(wheel.refused or f"its address is still not known: {wheel.awaits}")

@@ -24,8 +24,8 @@ from torchgraft.model.hardware_values import Hardware
 from torchgraft.model.observation import Hook
 from torchgraft.model.source_tree import HashFile, SetupScript
 from torchgraft.model.torch_values import AskedFor, TorchRequirement
-from torchgraft.prebuilt.inspect import UnfitError, inspect_wheel, module_fault
-from torchgraft.prebuilt.plan_prebuilt import parse_hashes
+from torchgraft.prebuilt.inspect import inspect_wheel, module_fault
+from torchgraft.prebuilt.plan_prebuilt import UnfitError, parse_hashes
 from torchgraft.prebuilt.take import read_hash_files
 from torchgraft.project.read_project import read_project
 from torchgraft.settings.config import Config

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.https import Server, content, drip, serve_https, status
-from torchgraft.prebuilt.store import StoreServerError, get_file, put_file
+from torchgraft.prebuilt.store_server import StoreServerError, get_file, put_file
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n"
 

@@ -19,7 +19,7 @@ from ...files import is_folder, names_in
 from ...hook.cache_sweep import below, size_of
 from ...hook.source_lock import source_of_lock
 from ...own_files import is_file_locked, remove_in_one_step, remove_lock_file
-from ...prebuilt.inspect import UnfitError
+from ...prebuilt.plan_prebuilt import UnfitError
 from ...prebuilt.store import read_about
 from ...values import dataclass
 
