@@ -82,14 +82,19 @@ def name_of(node: ast.expr) -> str:
 
 def catches_import_error(handler: ast.ExceptHandler, names: frozenset[str] = IMPORT_ERRORS) -> bool:
     """Return whether a handler puts up with the absence of a module: not where it only says so, and gives up."""
-    last = handler.body[-1]
-    call = last.value if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) else None
-    if isinstance(last, ast.Raise) or (call and name_of(call.func) in {"exit", "_exit", "quit"}):
+    if gives_up(handler.body):
         return False
     if handler.type is None:
         return True
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return any(name_of(name) in names for name in caught)
+
+
+def gives_up(block: list[ast.stmt]) -> bool:
+    """Return whether statements end with an error, or end the script."""
+    last = block[-1] if block else None
+    call = last.value if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) else None
+    return isinstance(last, ast.Raise) or (call is not None and name_of(call.func) in {"exit", "_exit", "quit"})
 
 
 class GuardedVisitor(ast.NodeVisitor):

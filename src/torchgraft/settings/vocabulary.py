@@ -110,6 +110,7 @@ VOCABULARY: tuple[Word, ...] = (
     Word(("exllamav2",), "EXLLAMA_NOCOMPILE", "1", _NO_CUDA),
     Word(("nerfacc",), "BUILD_NO_CUDA", "1", _NO_CUDA),
     Word(("gsplat",), "BUILD_NO_CUDA", "1", _NO_CUDA),
+    Word(("sam2",), "SAM2_BUILD_CUDA", "0", _NO_CUDA),
     Word(("gptqmodel",), "BUILD_CUDA_EXT", "0", _NO_CUDA),
     Word(("gptqmodel",), "BUILD_CUDA_EXT", "1", _TOOLKIT),
     Word(("gptqmodel",), "GPTQMODEL_FORCE_BUILD", "1", _TOOLKIT, asked=True),

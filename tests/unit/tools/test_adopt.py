@@ -391,6 +391,45 @@ def test_who_needs_torch_builds_for_cuda_or_fails(tmp_path: Path) -> None:
     assert f"{note}; -C torchgraft.cuda=off leaves that out" in adopt(tmp_path, setup_py=script.format("gsplat")).notes
 
 
+GIVING_UP = {
+    "no GPU": ("if not torch.cuda.is_available():\n    raise RuntimeError('no')", True),
+    "no toolkit": ("if CUDA_HOME is None:\n    print('no')\n    sys.exit(1)", True),
+    "else": ("if torch.cuda.is_available():\n    pass\nelse:\n    raise RuntimeError('no')", True),
+    "assert": ("assert torch.cuda.is_available()", True),
+    "a function": ("def f():\n    if CUDA_HOME is not None:\n        return\n    raise RuntimeError('no')\nf()", True),
+    "a function that nobody calls": ("def f():\n    assert torch.cuda.is_available()", False),
+    "a version": ("if torch.version.cuda != toolkit:\n    raise RuntimeError('no')", False),
+    "what a variable asks for": ("if os.environ.get('USE_CUDA') and CUDA_HOME is None:\n    raise ValueError", False),
+    "what a try catches": (
+        "try:\n    assert torch.cuda.is_available()\nexcept Exception:\n    pass",
+        False,
+    ),
+    "where there is one": ("if torch.cuda.is_available():\n    assert torch.version.cuda is not None", False),
+    "a warning": ("if CUDA_HOME is None:\n    warnings.warn('no')", False),
+}
+
+
+@pytest.mark.parametrize(("text", "gives_up"), GIVING_UP.values(), ids=GIVING_UP)
+def test_who_gives_up_without_cuda(tmp_path: Path, text: str, *, gives_up: bool) -> None:
+    script = f"import os, sys, torch\n{text}\nsetup(name='{{}}', ext_modules=[CUDAExtension('x', [])])\n"
+    line = 3 if text.startswith("def") else 2
+    note = f"setup.py:{line} gives up where there is no GPU, or nothing that compiles for one; "
+    found = [one for name in ("mine", "gsplat") for one in adopt(tmp_path, setup_py=script.format(name)).notes]
+    ours = [one.removeprefix(note) for one in found if one.startswith(note)]
+    more = "to be built in images too, it has to ask whether FORCE_CUDA is 1 before that"
+    assert ours == ([more, "-C torchgraft.cuda=off leaves that out"] if gives_up else [])
+
+
+def test_a_module_of_nobody_is_named_once(tmp_path: Path) -> None:
+    notes = adopt(tmp_path, setup_py="import torch\nimport cupy.a\nimport cupy.b\nsetup()\n").notes
+    assert notes == ("setup.py:2 imports cupy: if a distribution provides it, add that to requires",)
+
+
+def test_variables_that_any_package_may_have_make_no_relative(tmp_path: Path) -> None:
+    macros = "setup(name='mine', define_macros=[('USE_CUDA', '1'), ('USE_ROCM', '1')])\n"
+    assert "vocabulary" not in str(adopt(tmp_path, setup_py=f"import torch\n{macros}").after)
+
+
 def test_one_name_twice_for_different_machines(tmp_path: Path) -> None:
     two = "['numpy<1.20; python_version<\"3.7\"', 'numpy; python_version>=\"3.7\"']"
     requires, _, _ = build_system(adopt(tmp_path, setup_py=f"import torch\nsetup(setup_requires={two})"))

@@ -129,6 +129,7 @@ def read_script(
         questions=tuple(dict.fromkeys(f"{file}:{line} {what}" for what, line in reached.questions)),
         strings=tuple(sorted(texts | own_tree.strings)),
         unconditional_cuda=f"{file}:{reached.cuda[0]}" if reached.cuda else "",
+        without_cuda=f"{file}:{reached.without_cuda[0]}" if reached.without_cuda else "",
         missing_source=_missing_source(folder, texts),
         asked=asked_distributions(everything),
         starts_cmake=starts_cmake(texts | own_tree.strings, {found.module.partition(".")[0] for found in others}),

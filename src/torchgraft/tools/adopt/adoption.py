@@ -38,9 +38,10 @@ class Script:
 
     `imports` are without those of the standard library, `skipped` those that do not happen then. `own_tree` names the
     first module of the source tree that is imported, with where, whatever variable that takes. `questions` are other
-    ways in which torch is asked for. `strings` are all string constants; `unconditional_cuda` says where CUDAExtension
-    is called without any condition. `missing_source` is a source that is named and is not in the tree; `asked`
-    are distributions that the metadata depend on if they are there; `starts_cmake` says that it may start cmake.
+    ways in which torch is asked for. `strings` are all string constants; `unconditional_cuda` says where
+    CUDAExtension is called without any condition, `without_cuda` where it gives up if there is none. `missing_source`
+    is a source that is named and is not in the tree; `asked` are distributions that the metadata depend on if they
+    are there; `starts_cmake` says that it may start cmake.
     """
 
     certain: bool = True
@@ -50,6 +51,7 @@ class Script:
     questions: tuple[str, ...] = ()
     strings: tuple[str, ...] = ()
     unconditional_cuda: str = ""
+    without_cuda: str = ""
     missing_source: str = ""
     asked: tuple[str, ...] = ()
     starts_cmake: bool = False

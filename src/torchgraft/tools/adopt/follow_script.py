@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 
-from ...project.setup_script import IMPORT_ERRORS, catches_import_error, name_of
+from ...project.setup_script import IMPORT_ERRORS, catches_import_error, gives_up, name_of
 from .known_values import (
     TEXT_METHODS,
     TRUE,
@@ -24,7 +24,7 @@ from .known_values import (
     parameters,
     truth_of,
 )
-from .torch_conditions import absent_hardware, branches_of, torch_flags, tries_torch_alone
+from .torch_conditions import absent_hardware, asks_for_cuda, branches_of, torch_flags, tries_torch_alone
 
 _DEEPEST = 12
 _MOST_STEPS = 10_000
@@ -58,6 +58,7 @@ class _Walk(KnownNames):
         self._returned = [False]  # it may have returned, without an error
         self.guards = 0
         self._conditions = 0  # around this place, of which nothing is known
+        self._asked = 0  # conditions around this place that ask for CUDA
         self._raised = 0
         self._steps = 0
         self._flags = torch_flags(tree)
@@ -135,6 +136,11 @@ class _Walk(KnownNames):
         self.left_early.append(False)
         self._returned.append(False)
         stop = self.block(function.body)
+        if gives_up(function.body):  # what has not returned by then
+            for test in (
+                one for one in function.body if isinstance(one, ast.If) and isinstance(one.body[-1], ast.Return)
+            ):
+                self._give_up(test)
         self._returned.pop()
         perhaps_earlier = self.left_early.pop() or function.name in self.often
         self._running.pop()
@@ -219,9 +225,22 @@ class _Walk(KnownNames):
         blocks, conditions, asks_torch = branches_of(node, self._flags)
         self.guards += asks_torch
         known = node.body if truth else node.orelse
+        if truth is None and any(map(gives_up, blocks)):
+            self._give_up(node)
+        asks_cuda = truth is None and asks_for_cuda(node.test)
+        self._asked += asks_cuda
         stop = self._either(blocks, conditions=conditions) if truth is None else self.block(known)
+        self._asked -= asks_cuda
         self.guards -= asks_torch
         return stop
+
+    def visit_Assert(self, node: ast.Assert) -> None:
+        if truth_of(self.visit(node.test)) is None:
+            self._give_up(node)
+
+    def _give_up(self, node: ast.If | ast.Assert) -> None:
+        if asks_for_cuda(node.test) and not self.guards and not self._asked:
+            self.reached.without_cuda.append(node.lineno)
 
     def visit_While(self, node: ast.While) -> None:
         self.forget(*node.body)

@@ -104,13 +104,14 @@ def converted(function: ast.Name | ast.Attribute, given: list[object]) -> object
 class Reached:
     """What was reached. `imports` are the nodes, and whether an ImportError is put up with there.
 
-    `cuda` are the lines that call CUDAExtension whatever anything says.
+    `cuda` are the lines that call CUDAExtension whatever anything says, `without_cuda` those that give up without it.
     """
 
     imports: dict[ast.Import | ast.ImportFrom, bool] = field(default_factory=dict)
     named: list[tuple[str, int, bool]] = field(default_factory=list)
     questions: list[tuple[str, int]] = field(default_factory=list)
     cuda: list[int] = field(default_factory=list)
+    without_cuda: list[int] = field(default_factory=list)
 
     def ask(self, node: ast.Call, name: str, *, guarded: bool, certain: bool) -> str | None:
         """Note what a call imports, or asks of torch; return a text that stands for what it finds, if that is there."""

@@ -317,10 +317,12 @@ class _Plan:
 
     def notes(self) -> Iterator[str]:
         yield from self.said
+        said: set[str] = set()
         for item in self._needed():
             top = top_name(item)
-            known = top in PROVIDERS or top in MATCHED or top in OF_SETUPTOOLS
+            known = top in PROVIDERS or top in MATCHED or top in OF_SETUPTOOLS or top in said
             if not known and not item.guarded and canonicalize_name(top) not in self.taken:
+                said.add(top)
                 yield f"{item.where} imports {top}: if a distribution provides it, add that to requires"
         for item in self.script.imports:
             provider = PROVIDERS.get(top_name(item))
@@ -330,7 +332,14 @@ class _Plan:
             yield "setup.py says use_ninja=False: torch compiles one file after the other"
         if not self.adopted and "vocabulary" not in self.settings:
             yield from asked_words(self.found.name)
-        if self.script.unconditional_cuda and "provide" not in {*self.edits.settings, *self.settings}:
-            cure = "; -C torchgraft.cuda=off leaves that out" if can_leave_cuda_out(self.found.name, ()) else ""
+        if "provide" in {*self.edits.settings, *self.settings}:
+            return
+        words = strings(self.edits.settings.get("vocabulary", self.settings.get("vocabulary")))
+        cure = "; -C torchgraft.cuda=off leaves that out" if can_leave_cuda_out(self.found.name, words) else ""
+        if self.script.without_cuda:
+            where = self.script.without_cuda
+            more = cure or "; to be built in images too, it has to ask whether FORCE_CUDA is 1 before that"
+            yield f"{where} gives up where there is no GPU, or nothing that compiles for one{more}"
+        elif self.script.unconditional_cuda:
             where = self.script.unconditional_cuda
             yield f"{where} compiles for CUDA whatever torch says, which a CPU build of torch cannot{cure}"

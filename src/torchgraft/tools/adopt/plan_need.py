@@ -26,6 +26,7 @@ MATCHED = frozenset({"torch", "torchvision", "torchaudio"})
 OF_SETUPTOOLS = frozenset({"_distutils_hack", "distutils", "pip", "setuptools"})
 _MOST_MINORS = 20  # torch 1 had 14, and no minor series ten releases
 _FEW = 2
+_ANYBODYS = frozenset({"BUILD", "CMAKE", "FORCE", "PYTORCH", "USE"})  # first words of variables
 
 
 def torch_evidence(found: Adoptable, build_system: Mapping[str, Any]) -> list[str]:
@@ -122,7 +123,7 @@ def asked_words(name: str | None) -> Iterator[str]:
 def relative_in_vocabulary(strings: tuple[str, ...]) -> str:
     """Return the package of the vocabulary whose own variables a setup.py reads, "" if there is none.
 
-    Two of them at least, of which one is no other package's.
+    Two of them at least, of which one is no other package's, nor such as any package may have.
     """
     named = set(strings)
     read = {
@@ -131,6 +132,5 @@ def relative_in_vocabulary(strings: tuple[str, ...]) -> str:
     }
     best = max(PACKAGES, key=lambda package: len(read[package]))
     rivals = [package for package in PACKAGES if read[package] == read[best]]
-    common = {word.variable for word in VOCABULARY if not word.packages}
-    own = read[best] - common
+    own = [variable for variable in read[best] if variable.partition("_")[0] not in _ANYBODYS]
     return best if len(read[best]) > 1 and own and len(rivals) == 1 else ""

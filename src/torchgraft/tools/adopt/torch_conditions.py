@@ -79,6 +79,12 @@ def branches_of(node: ast.If, flags: Mapping[str, bool]) -> tuple[list[list[ast.
     return blocks, int(not is_alone and not _words(node.test) & {"hip", "rocm"}), bool(asked)
 
 
+def asks_for_cuda(test: ast.expr) -> bool:
+    """Return whether a condition is that there is a GPU, or what compiles for one; not which version of it."""
+    operators = {type(one) for part in ast.walk(test) if isinstance(part, ast.Compare) for one in part.ops}
+    return bool(_words(test) & {"cuda", "gpu", "nvcc"}) and operators <= {ast.Is, ast.IsNot}
+
+
 def absent_hardware(node: ast.expr) -> Unknown:
     """Return what is known of an expression: asking for hardware that torchgraft never builds for finds none."""
     is_denied = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)

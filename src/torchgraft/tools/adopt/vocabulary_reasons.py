@@ -131,6 +131,9 @@ SEEN: Mapping[str, Mapping[tuple[str, str, Decision], str]] = {
     "https://pypi.org/project/gsplat/1.5.3/ setup.py": {
         ("gsplat", "BUILD_NO_CUDA", _NO_CUDA): _WITHOUT,
     },
+    "https://pypi.org/project/sam2/1.1.0/ setup.py": {
+        ("sam2", "SAM2_BUILD_CUDA", _NO_CUDA): _WITHOUT,
+    },
     "https://pypi.org/project/gptqmodel/5.6.0/ setup.py": {
         ("gptqmodel", "BUILD_CUDA_EXT", _NO_CUDA): "builds without the CUDA extensions",
         ("gptqmodel", "BUILD_CUDA_EXT", _TOOLKIT): "the default depends on an nvcc on PATH, or on the driver",
