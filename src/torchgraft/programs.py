@@ -61,9 +61,14 @@ def ask_program(command: Sequence[str], variables: Mapping[str, str], *, timeout
 
 
 def take_answer(
-    command: Sequence[str], variables: Mapping[str, str], *, timeout_s: float = TIMEOUT_S, folder: str | None = None
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    *,
+    timeout_s: float = TIMEOUT_S,
+    folder: str | None = None,
+    given: str = "",
 ) -> Answer:
-    """Return what a command prints, or why it cannot be run.
+    """Return what a command prints, or why it cannot be run; `given` is a line that it reads.
 
     That it fails is no fault: nvcc does in many ways after it has answered.
     """
@@ -73,11 +78,14 @@ def take_answer(
             command,
             cwd=folder,
             env={name: value for name, value in variables.items() if _is_variable(name, value)},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if given else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        if process.stdin is not None:
+            process.stdin.write(f"{given}\n".encode())
+            process.stdin.close()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         return Answer(fault=(error.strerror if isinstance(error, OSError) else None) or "it has no valid name")
     said = bytearray()

@@ -8,11 +8,13 @@ import http.server
 import io
 import json
 import os
+import subprocess
 import tarfile
 import threading
 from pathlib import Path
 
 import pytest
+import uv
 
 from support.https import Server, content, status
 from torchgraft.cli import main
@@ -111,7 +113,34 @@ def test_an_index_that_refuses(server: Server, capsys: pytest.CaptureFixture[str
     assert main(["adopt", "ext", "--no-deps", "--index-url", url]) == 1
     err = capsys.readouterr().err
     assert "the server says 403" in err
+    assert "uv auth login 127.0.0.1" in err
     assert "secret" not in err
+
+
+@pytest.mark.parametrize("kind", ["uv", "keyring"])
+def test_a_login_that_a_store_has(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    data = sdist()
+    server.serve("/simple/ext/", status(401), content(page(hashlib.sha256(data).hexdigest())))
+    server.serve("/files/ext-1.0.tar.gz", status(401), content(data))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    url = f"{server.address}/simple"
+    if kind == "uv":
+        login = [uv.find_uv_bin(), "auth", "login", server.address, "--username", "bob", "--password", "s3cret"]
+        subprocess.run(login, check=True, capture_output=True)
+        programs = Path(uv.find_uv_bin()).parent
+    else:
+        url = url.replace("://", "://bob@")
+        programs = tmp_path / "bin"
+        programs.mkdir()
+        (programs / "keyring").write_text(f'#!/bin/sh\n[ "$*" = "get {server.address}/simple bob" ] && echo s3cret\n')
+        (programs / "keyring").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    assert main(["adopt", "ext", "--no-deps", "--index-url", url, "--output", "."]) == 0
+    assert [headers.get("authorization") for headers in server.headers][1::2] == ["Basic Ym9iOnMzY3JldA=="] * 2
+    said = capsys.readouterr()
+    assert "s3cret" not in said.out + said.err
 
 
 def test_another_file_than_the_index_says(server: Server, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

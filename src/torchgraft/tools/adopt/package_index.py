@@ -6,8 +6,12 @@ the metadata, and so runs what is in an sdist. Pages are JSON (PEP 691) or HTML 
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import re
-from collections.abc import Iterable, Mapping
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -18,7 +22,8 @@ from ...errors import ActError
 from ...prebuilt.connections import DownloadError, MissingError
 from ...prebuilt.download import Limits, download, may_lead
 from ...prebuilt.take import ACCEPT, IndexFile, parse_index_page
-from ...untrusted import parse_version, split_address
+from ...programs import find_programs, take_answer
+from ...untrusted import json_table, parse_version, split_address, strings, table
 from ...wanted.settings_files import pip_settings
 from .sdist import no_sdist
 
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 PYPI = "https://pypi.org/simple"
 _MAIN = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 _EXTRA = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL")
+_DENIED = ("the server says 401", "the server says 403")
+_LOGIN_S = 30
 _PAGE = Limits(largest_bytes=100_000_000, total_s=120)
 _SDIST = Limits(largest_bytes=2_000_000_000)
 
@@ -61,12 +68,13 @@ def index_address(url: str, name: str, variables: Mapping[str, str]) -> str:
         for prefix in ("UV_INDEX", "POETRY_HTTP_BASIC")
     )
     login = next((one for one in found if name and any(one)), [])
-    return _with_login(url.rstrip("/"), ":".join(quote(part, safe="") for part in login))
+    stated = split_address(url).netloc.rpartition("@")[0]
+    return _with_login(url.rstrip("/"), stated or ":".join(quote(part, safe="") for part in login))
 
 
 def _with_login(url: str, login: str) -> str:
     parts = split_address(url)
-    return parts._replace(netloc=f"{login}@{parts.netloc}").geturl() if login and "@" not in parts.netloc else url
+    return parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}").geturl() if login else url
 
 
 def _login_for(url: str, indexes: Iterable[str]) -> str:
@@ -76,6 +84,36 @@ def _login_for(url: str, indexes: Iterable[str]) -> str:
         login, _, host = own.netloc.rpartition("@")
         if login and (own.scheme, host) == (parts.scheme, parts.netloc):
             return login
+    return ""
+
+
+def _logins(url: str, indexes: Iterable[str]) -> Iterator[str]:
+    """Yield what to ask with: the login of the address or of its index, then what a keyring or uv's store has."""
+    parts = split_address(url)
+    host = parts.netloc.rpartition("@")[2]
+    login = parts.netloc.rpartition("@")[0] or _login_for(url, indexes)
+    yield login
+    user, _, password = login.partition(":")
+    if user and not password:  # as pip does it with `--keyring-provider subprocess`
+        own = [split_address(one) for one in indexes]
+        places = [one._replace(netloc=host).geturl() for one in own if one.netloc.rpartition("@")[2] == host]
+        for place in (*places, host):
+            secret = _said("keyring", "get", place, user)
+            if secret:
+                yield f"{user}:{quote(secret, safe='')}"
+    address = parts._replace(netloc=f"{user}@{host}" if user else host).geturl()
+    said = _said("uv", "auth", "helper", "--protocol", "bazel", "get", given=json.dumps({"uri": address}))
+    headers = table(json_table(said[said.find("{") :]).get("headers"))
+    for header in strings(headers.get("Authorization")):
+        with contextlib.suppress(ValueError):
+            known = b64decode(header.removeprefix("Basic "), validate=True).decode("utf-8")
+            yield ":".join(quote(part, safe="") for part in known.split(":", 1))
+
+
+def _said(program: str, *words: str, given: str = "") -> str:
+    for found in find_programs(program, os.environ)[:1]:
+        answer = take_answer([found, *words], os.environ, timeout_s=_LOGIN_S, given=given)
+        return answer.text.strip() if answer.status == 0 and not answer.fault else ""
     return ""
 
 
@@ -110,7 +148,7 @@ def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: 
     asked = []
     for index in indexes:
         page = f"{index}/{canonicalize_name(requirement.name)}/"
-        text = _fetch_page(page, scratch)
+        text = _fetch_page(page, scratch, indexes)
         asked.append(f"{page} {'has none that fits' if text else 'is not there'}")
         chosen = choose_sdist(parse_index_page(text, page), requirement) if text else None
         if chosen is None:
@@ -127,15 +165,13 @@ def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: 
     )
 
 
-def _fetch_page(url: str, folder: Path) -> str | None:
+def _fetch_page(url: str, folder: Path, indexes: tuple[str, ...]) -> str | None:
     """Return the text of a page, None where there is none."""
     target = folder / "page"
     try:
-        download(url, target, limits=_PAGE, accept=ACCEPT)
+        _fetch(url, target, indexes, limits=_PAGE, accept=ACCEPT)
     except MissingError:
         return None
-    except DownloadError as error:
-        raise _failed(url, str(error)) from None
     return target.read_text(encoding="utf-8", errors="replace")
 
 
@@ -153,13 +189,25 @@ def fetch_archive(url: str, target: Path, indexes: tuple[str, ...]) -> Path:
     return _fetch(url, target, indexes)[0]
 
 
-def _fetch(url: str, target: Path, indexes: tuple[str, ...]) -> tuple[Path, str]:
-    try:
-        return target, download(_with_login(url, _login_for(url, indexes)), target, limits=_SDIST)
-    except DownloadError as error:
-        raise _failed(url, str(error)) from None
+def _fetch(
+    url: str, target: Path, indexes: tuple[str, ...], *, limits: Limits = _SDIST, accept: str = ""
+) -> tuple[Path, str]:
+    said = ""
+    for login in _logins(url, indexes):
+        try:
+            return target, download(_with_login(url, login), target, limits=limits, accept=accept)
+        except DownloadError as error:
+            if isinstance(error, MissingError) and limits is _PAGE:
+                raise
+            said = str(error)
+            if not said.startswith(_DENIED):
+                break
+    raise _failed(url, said)
 
 
 def _failed(url: str, reason: str) -> ActError:
     fix = "download the sdist by hand, and give its path instead"
+    if reason.startswith(_DENIED):
+        host = split_address(url).netloc.rpartition("@")[2]
+        fix = f"uv auth login {host}   (or a line for it in ~/.netrc, or UV_INDEX_<NAME>_USERNAME and _PASSWORD)"
     return no_sdist(f"{url} could not be downloaded", fix=fix, reason=reason)
