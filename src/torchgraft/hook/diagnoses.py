@@ -35,8 +35,8 @@ OUT_OF_MEMORY = _row(
     r"virtual memory exhausted: Cannot allocate memory|std::bad_alloc",
     "the compiler was killed for lack of memory",
     "each compiler needs gigabytes; with fewer jobs, or for fewer GPUs, it is less",
-    "-C torchgraft.max-jobs=1   (where it was more than one)",
-    "-C torchgraft.cuda-architectures=9.0   (those of your GPUs alone, where CUDA is compiled)",
+    "-C torchgraft.max-jobs=1   (if it was more than one)",
+    "-C torchgraft.cuda-architectures=9.0   (only those of your GPUs, if CUDA is compiled)",
 )
 # What subprocess says of a child that was killed.
 KILLED = "Killed"
@@ -44,10 +44,10 @@ KILLED = "Killed"
 CUDA_HOME_UNSET = _row(
     "cuda-home-unset",
     r"Error: CUDA_HOME environment variable is not set",
-    "the package compiles CUDA code, and this torch has no CUDA toolkit to do it with",
-    "torch says this of CUDA_HOME also where torch itself is a CPU build, which ignores it",
+    "the package compiles CUDA code, and there is no CUDA toolkit for it",
+    "a CPU build of torch says this too, and takes no notice of CUDA_HOME",
     "install a CUDA build of torch",
-    "switch the package's CUDA parts off   (many packages go by an nvcc on PATH, or by a variable of their own)",
+    "build without the package's CUDA parts   (many look for nvcc on PATH, or have a variable for it)",
 )
 
 # a.cpp:3:10: fatal error: ..., /src/k.cu(12): error: ..., a.cpp(3): error C2065: ..., /usr/bin/ld: cannot find ...
@@ -68,7 +68,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         r"unsupported GNU version|unsupported clang version|No supported gcc/g\+\+ host compiler found|"
         r"current installed version of \S+ \(.*\) is greater than the maximum required version by CUDA",
         "the host compiler is too new for this CUDA toolkit",
-        "nvcc checks it in crt/host_config.h, and torch in a table of its own",
+        "each CUDA release accepts compilers up to a certain version only",
         "apt-get install g++-13   (or what the line above allows; torchgraft finds it)",
     ),
     _row(
@@ -82,7 +82,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         "no-cccl",
         r"nv/target: No such file",
         "the CUDA toolkit has no CCCL headers",
-        "cuda_fp16.h includes nv/target, which comes in a package of its own",
+        "cuda_fp16.h includes nv/target, which is in a package of its own",
         "{install} 'cuda-toolkit[cccl]==X.Y.*'   (X.Y that of nvcc)",
     ),
     _row(
@@ -97,7 +97,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
     _row(
         "libc-clash",
         r"exception specification is incompatible with that of previous function \"(?:cospi|sinpi|rsqrt)f?\"",
-        "the headers of this CUDA toolkit and of the machine's glibc contradict each other",
+        "the headers of this CUDA toolkit and of glibc contradict each other",
         "glibc 2.41 and 2.42 declare these functions noexcept; CUDA's headers do since 13.0 and 13.2",
         "conda install -c conda-forge gxx   (in an active environment: it has headers of an older glibc)",
         "install CUDA 13.2 or later, or build where glibc is older",
@@ -107,7 +107,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         r"#error C\+\+[0-9]+ or later compatible compiler is required|error: .*\bstrong_ordering\b",
         "torch's headers need a newer C++ standard than the package asks for",
         "the package passes an older -std=c++ to the compiler: torch 2.14 is the first that needs C++20",
-        "set -std=c++20 in setup.py, or leave it out: torch adds its own",
+        "use -std=c++20 in setup.py, or none: torch adds its own",
         "{install} 'torch<2.14'   (where the package cannot be changed)",
     ),
     _row(
@@ -138,10 +138,10 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         r"Resource temporarily unavailable|can't start new thread|Too many open files|File too large|"
         r"File size limit exceeded",
         "a limit of this shell stops the build",
-        "the system starts no more processes, opens no more files, or lets none grow",
-        "ulimit -u 4096   (or end what else of this user runs here)",
-        "ulimit -n 4096   (where it is about open files)",
-        "ulimit -f unlimited   (where a file is too large)",
+        "the build may not start more processes, open more files, or write larger ones",
+        "ulimit -u 4096   (for more processes; or end some of yours)",
+        "ulimit -n 4096   (for more open files)",
+        "ulimit -f unlimited   (for larger files)",
     ),
     CUDA_HOME_UNSET,
     _row(
@@ -152,6 +152,11 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         "export CUDA_HOME=/usr/local/cuda-X.Y   (X that of torch.version.cuda)",
     ),
 )
+
+
+def _beginning(line: str) -> str:
+    start = line[:_MOST_SAID]
+    return line if start == line else f"{start.rpartition(' ')[0] or start} ..."
 
 
 def diagnose(lines: Iterable[str], *, install: str = "pip install") -> tuple[Problem, ...]:
@@ -165,7 +170,7 @@ def diagnose(lines: Iterable[str], *, install: str = "pip install") -> tuple[Pro
         Problem.of(
             code=row.code,
             headline=row.headline,
-            said=found[row.code][:200],
+            said=_beginning(found[row.code]),
             why=row.why,
             fixes=tuple(fix.replace("{install}", install) for fix in row.fixes),
         )

@@ -106,7 +106,7 @@ def _about_contradiction(snapshot: Snapshot, torch: Torch | None) -> Iterator[Pr
         why="wherever the wheel is installed, it would meet another torch than the one it was compiled against",
         fixes=(
             install_fix(snapshot, consumer, required.text),
-            f"-C {quoted(f'torchgraft.consumer={consumer.prefix}')}   (to build for that torch all the same)",
+            f"-C {quoted(f'torchgraft.consumer={consumer.prefix}')}   (to build for that torch anyway)",
         ),
     )
 

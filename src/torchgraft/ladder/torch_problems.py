@@ -64,7 +64,7 @@ def unclear(snapshot: Snapshot, choice: Choice) -> Problem:
     name = snapshot.project.name or "this package"
     return Problem.of(
         code="torch-unclear",
-        headline=f"nothing that can be read says which torch {name} has to be built for",
+        headline=f"cannot tell which torch {name} has to be built for",
         found=snapshot.asked_faults[:3],
         **{"else": f"the newest that '{_text(choice)}' allows would be a guess"},
         why="the wheel would be built for that one, and may meet another",
@@ -123,7 +123,7 @@ def customized(snapshot: Snapshot, consumer: Consumer, choice: Choice) -> Proble
         headline=f"a {module} may add a torch that cannot be seen from here",
         found=f"{consumer.customized}, and no torch in {consumer.prefix}",
         wanted=_rung_text(choice),
-        why="it runs when Python starts, and is not run here: a guess could be wrong",
+        why="it runs when Python starts, but not here, so a guess could be wrong",
         fixes=(
             "-C torchgraft.torch=VERSION   (the one that 'import torch' finds there, or is to find)",
             "-C torchgraft.consumer=PATH   (if another environment is meant)",

@@ -199,7 +199,7 @@ class _SettingsReader:
             return
         self._refuse(
             f'runtime-torch = "{wanted.value}" adds a dependency, which [project] rules out',
-            "what is stated there is final (PEP 621); only to what is dynamic may a backend add (PEP 808)",
+            "a backend may only add to what [project] lists as dynamic (PEP 621, PEP 808)",
             'dynamic = ["dependencies"]   (in [project]; setuptools has to find them elsewhere then)',
             'runtime-torch = "off"   (in [tool.torchgraft])',
             code="static-dependencies",
@@ -265,7 +265,7 @@ class _SettingsReader:
 
         found = shown_value(shown, ", ".join(map(repr, data)) if isinstance(data, tuple) else repr(data))
         self._refuse(
-            f"{shown} has a wrong value" if origin == shown else f"{origin}: {shown} is wrong",
+            f"{shown} has a wrong value" if origin == shown else f"{origin}: {shown} has a wrong value",
             "",
             f"change {shown}",
             code="bad-value" if isinstance(data, (str, tuple)) else "wrong-type",
