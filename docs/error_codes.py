@@ -161,7 +161,8 @@ The [record](record.md) says how a module is checked. `link-check = false` lets 
             "bad-wheel": """\
 The wrapped backend made a file that is not a wheel, or a wheel without `RECORD`; or you gave `check` a damaged one.""",
             "wheel-unwritable": """\
-The wheel could not be written to the folder that the front end named: the disk is full, or there is no permission.""",
+What was built could not be written to the folder that the front end named: you may not write there, the folder was
+removed, or the disk is full. It is noticed before anything is compiled, unless it happens later.""",
             "lost-library": """\
 A module is linked with a library in a folder that no longer exists after the build: a temporary copy of the sources,
 or a build folder in it. The wheel does not contain the library either, so the module could not be loaded anywhere. If

@@ -14,13 +14,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from .errors import Evidence, Problem
+from .errors import ActError, Evidence, Problem
 from .files import is_file
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # A compiler that fails removes what it has written.
 _LITTLE_BYTES = 200_000_000
 _MAY_NOT = ("this user may not do that there", "name another folder, or let this user into it")
+_OTHER_FOLDER = "name another folder for it   (pip wheel -w, python -m build -o, uv build -o)"
+_OF_PROCESSES = frozenset({errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.EAGAIN, errno.ENOMEM})
 # What torchgraft itself requires (pyproject.toml).
 _NEEDED = frozenset({"packaging", "pyproject_hooks", "tomli"})
 # What a program cannot help, whatever it was doing: why, and what cures it.
@@ -114,6 +116,22 @@ def cure_of_full(path: Path, *, source: Path | None = None, cache_folder: Path |
     if path == source:
         return "cp -r . FOLDER   (one with space; and build there: setuptools compiles into the source tree)"
     return "make room there, or name another folder for wheels   (pip wheel -w, python -m build -o, uv build -o)"
+
+
+def unwritable(folder: Path, error: OSError) -> Exception:
+    """Return that what is built cannot be written to a folder; the error itself where that is not about the folder."""
+    if error.errno in _OF_PROCESSES:
+        return error
+    why, _ = _REFUSALS.get(error.errno or 0, ("", ""))
+    is_on_full = is_full(error)
+    return ActError.of(
+        code="wheel-unwritable",
+        headline=f"what is built cannot be written to {folder}",
+        found=error.strerror or str(error),
+        disk=[disk_text(folder)] if is_on_full else [],
+        why=why,
+        fixes=(cure_of_full(folder) if is_on_full else _OTHER_FOLDER,),
+    )
 
 
 def _temporary() -> list[Path]:

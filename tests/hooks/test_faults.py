@@ -191,6 +191,17 @@ def test_an_address_with_a_password_is_in_no_record_and_a_folder_that_is_not_the
     assert "hunter2" not in record.decode() + out + error
 
 
+@pytest.mark.parametrize("hook", ["build_wheel", "build_sdist"])
+def test_a_folder_that_takes_no_wheel(
+    make_project: Any, make_caller: Any, tmp_path: Path, capfd: Any, hook: str
+) -> None:
+    (tmp_path / "file").touch()
+    fails(getattr(make_caller(make_project({"setup.py": PURE})), hook), tmp_path / "file" / "dist")
+    said = capfd.readouterr().err
+    assert f"error[wheel-unwritable]: what is built cannot be written to {tmp_path}/file/dist\n" in said
+    assert "running" not in said  # setuptools was not asked
+
+
 ROOT = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give folders away")
 
 

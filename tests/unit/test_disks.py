@@ -1,20 +1,36 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from torchgraft.disks import cure_of_full, disk_text, is_full, refusal, with_disks, written_in_a_build
-from torchgraft.errors import Problem
+from torchgraft.disks import cure_of_full, disk_text, is_full, refusal, unwritable, with_disks, written_in_a_build
+from torchgraft.errors import ActError, Problem
 
 
 def test_a_full_disk() -> None:
     assert is_full(OSError(errno.ENOSPC, "No space left on device"))
     assert is_full(OSError(errno.EDQUOT, "Disk quota exceeded"))
     assert not is_full(PermissionError(errno.EACCES, "Permission denied"))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENOSPC])
+def test_a_folder_that_takes_no_wheel(tmp_path: Path, number: int) -> None:
+    problem = unwritable(tmp_path, OSError(number, os.strerror(number)))
+    assert isinstance(problem, ActError)
+    said = str(problem)
+    assert said.startswith(f"error[wheel-unwritable]: what is built cannot be written to {tmp_path}\n")
+    assert os.strerror(number) in said
+    assert "another folder" in said.splitlines()[-1] or "export TMPDIR" in said.splitlines()[-1]
+
+
+def test_a_limit_is_no_matter_of_the_folder(tmp_path: Path) -> None:
+    limit = OSError(errno.EMFILE, "Too many open files")
+    assert unwritable(tmp_path, limit) is limit
 
 
 def test_the_file_system_of_a_path_that_is_not_there_yet(tmp_path: Path) -> None:

@@ -90,17 +90,27 @@ def _link(link: Path, target: Path) -> None:
 
 
 def hand_on(draft: Path, directory: str) -> None:
-    """Move what was made to where the front end looks for it."""
-    for made in sorted(draft.iterdir()):
-        made.replace(Path(directory) / made.name)
+    """Move what was made to where the front end looks for it.
+
+    :raises ActError: if that cannot be written to
+    """
+    try:
+        for made in sorted(draft.iterdir()):
+            made.replace(Path(directory) / made.name)
+    except OSError as error:
+        from ..disks import unwritable
+
+        raise unwritable(Path(directory), error) from None
 
 
 @contextlib.contextmanager
 def draft_in(directory: str, caller: int | None) -> Iterator[Path]:
-    """Yield a folder beside where a wheel or an sdist will be; those of hooks that were killed are swept."""
-    Path(directory).mkdir(parents=True, exist_ok=True)
+    """Yield a folder beside where a wheel or an sdist will be; those of hooks that were killed are swept.
+
+    :raises ActError: if none can be made there
+    """
     _sweep_drafts(directory)
-    with interruptions_raised(caller), tempfile.TemporaryDirectory(prefix=_DRAFT, dir=directory) as folder:
+    with interruptions_raised(caller), _new_draft(Path(directory)) as folder:
         lock = FileLock(Path(folder, "lock"))
         with contextlib.suppress(OSError):  # a file system without locks
             lock.acquire(timeout_s=0)
@@ -111,6 +121,16 @@ def draft_in(directory: str, caller: int | None) -> Iterator[Path]:
         finally:
             lock.release()
     _sweep_drafts(directory)  # one that was new before is not any more
+
+
+def _new_draft(directory: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=_DRAFT, dir=directory)
+    except OSError as error:
+        from ..disks import unwritable
+
+        raise unwritable(directory, error) from None
 
 
 def _sweep_drafts(directory: str) -> None:

@@ -78,7 +78,9 @@ def rewrite_wheel(wheel: Path, changes: WheelChanges) -> None:
     except ZIP_FAULTS as error:
         raise ActError(bad_wheel(wheel.name, str(error))) from None
     except OSError as error:
-        raise ActError(_unwritable(wheel, error)) from None
+        from ..disks import unwritable
+
+        raise unwritable(wheel.parent, error) from None
     finally:
         draft.unlink(missing_ok=True)
 
@@ -276,24 +278,6 @@ def _zip_time(moment_s: int) -> tuple[int, int, int, int, int, int]:
 
 def _text(digest: bytes) -> str:
     return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
-
-
-def _unwritable(wheel: Path, error: OSError) -> Problem:
-    from ..disks import cure_of_full, disk_text, is_full
-
-    disk = [disk_text(wheel)] if is_full(error) else []
-    return Problem.of(
-        code="wheel-unwritable",
-        headline=f"the wheel cannot be finished in {wheel.parent}",
-        found=f"{error.strerror or error}",
-        disk=disk,
-        why="the record of what it was built with has to be added to it",
-        fixes=(
-            cure_of_full(wheel.parent)
-            if disk
-            else "name another folder for wheels   (pip wheel -w, python -m build -o, uv build -o)",
-        ),
-    )
 
 
 def bad_wheel(wheel: str, said: str) -> Problem:
