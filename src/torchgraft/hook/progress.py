@@ -244,8 +244,13 @@ class BuildState:
         return max(0, self.per_cent) / 100
 
     def left_s(self, now_s: float) -> float | None:
-        """Return how long it will take: as last time, else at the pace so far; None where neither is known."""
+        """Return how long it will take: as last time, else at the pace so far; None where neither is known.
+
+        Nor is it where all files are done, and there is only to be linked.
+        """
         took = self.took_s(now_s)
+        if 0 < self.total <= self.done:
+            return None
         if self.last_s:
             return max(self.last_s - took, self.last_s * (1 - self.share) if self.total else 0.0)
         if self.share == 0 or self.done < _FEW:

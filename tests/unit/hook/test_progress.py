@@ -85,6 +85,8 @@ def test_the_line_of_a_build() -> None:
     assert state_text(state, 280) == "ext: 17 of 73 files, 2 at once, 3 min; about 10 min left"
     last = dataclasses.replace(state, last_s=660)
     assert state_text(last, 280) == "ext: 17 of 73 files, 2 at once, 3 min; about 8 min left (11 min last time)"
+    linking = dataclasses.replace(last, done=73)
+    assert state_text(linking, 280) == "ext: 73 of 73 files, 2 at once, 3 min (11 min last time)"
     serial = BuildState(name="ext", began_s=100, done=1, file="b.cpp")
     assert state_text(serial, 130) == "ext: 1 file, at b.cpp, 30 s"
     assert state_text(BuildState(name="ext", began_s=100), 130) == "ext: at work, 30 s"
