@@ -105,6 +105,24 @@ def test_uv_installs_an_editable_one(name: str, laboratory: Laboratory, workplac
     assert_it_works(consumer, workplace, name)
 
 
+def test_an_editable_one_that_cmake_builds_at_each_import_follows_torch(workplace: Workplace) -> None:
+    provide_stubs(workplace, "2.8.0", "2.9.0")
+    source = copied("with_cmake", workplace)
+    consumer = workplace.folder / "consumer"
+    workplace.run([UV, "venv", consumer]).succeeded()
+    python = consumer / "bin" / "python"
+    # What the build environment has is gone by the time of the import.
+    workplace.run([UV, "pip", "install", "--python", python, "torch==2.8.0", "cmake", "ninja"]).succeeded()
+    workplace.variables["PATH"] = os.pathsep.join([str(consumer / "bin"), workplace.path])
+    options = ("-C", "editable.rebuild=true", "-C", "build-dir=build")
+
+    workplace.run([UV, "pip", "install", "--python", python, *options, "-e", source]).succeeded()
+    workplace.run([UV, "pip", "install", "--python", python, "torch==2.9.0"]).succeeded()
+
+    used = workplace.run([python, "-c", USE, "with_cmake"]).succeeded()
+    assert used.said.splitlines()[-1] == "with_cmake stub True"
+
+
 def test_prepared_metadata_of_meson_python_are_those_of_the_wheel_without_isolation(
     laboratory: Laboratory, workplace: Workplace
 ) -> None:
@@ -125,16 +143,7 @@ def test_prepared_metadata_of_meson_python_are_those_of_the_wheel_without_isolat
 def test_uv_locks_without_torch_and_then_builds_for_the_locked_one(
     workplace: Workplace,
 ) -> None:
-    # A stub, since a real one takes half a minute to unpack.
-    files = {
-        "torch/__init__.py": "from torch.version import __version__ as __version__\n",
-        "torch/version.py": "__version__ = '2.8.0'\ndebug = False\ncuda = None\nhip = None\ngit_version = 'a'\n",
-        "torch/share/cmake/Torch/TorchConfig.cmake": TORCH_CONFIG,
-        "torch/include/c10/core/DeviceType.h": DEVICE_TYPE_H,
-        "torch/include/torch/version.h": '#define TORCH_VERSION "2.8.0"\n',
-    }
-    wheels = make_wheel(workplace.folder / "torch", "torch", "2.8.0", files).parent
-    workplace.variables["UV_FIND_LINKS"] += f",{wheels.as_uri()}"
+    provide_stubs(workplace, "2.8.0")
     sources = ["[tool.uv.sources]", *(f'{name} = {{ path = "../{name}" }}' for name in NAMES)]
     app = write_app(workplace.folder / "app", "torch", *NAMES, lines=sources)
     for name in NAMES:
@@ -146,6 +155,21 @@ def test_uv_locks_without_torch_and_then_builds_for_the_locked_one(
 
     used = workplace.run([app / ".venv/bin/python", "-c", USE, *NAMES]).succeeded()
     assert used.said.splitlines() == [f"{name} stub True" for name in NAMES]
+
+
+def provide_stubs(workplace: Workplace, *versions: str) -> None:
+    """Let uv find stubs of torch that CMake finds: a real one takes half a minute to unpack."""
+    folder = workplace.folder / "torch"
+    for version in versions:
+        files = {
+            "torch/__init__.py": "from torch.version import __version__ as __version__\n",
+            "torch/version.py": f"__version__ = {version!r}\ndebug = False\ncuda = hip = None\ngit_version = 'a'\n",
+            "torch/share/cmake/Torch/TorchConfig.cmake": TORCH_CONFIG,
+            "torch/include/c10/core/DeviceType.h": DEVICE_TYPE_H,
+            "torch/include/torch/version.h": f'#define TORCH_VERSION "{version}"\n',
+        }
+        make_wheel(folder, "torch", version, files)
+    workplace.variables["UV_FIND_LINKS"] += f",{folder.as_uri()}"
 
 
 def copied(name: str, workplace: Workplace) -> Path:
