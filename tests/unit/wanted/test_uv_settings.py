@@ -10,6 +10,7 @@ from support import sites, snapshots
 from torchgraft.consumer.front_end import find_caller
 from torchgraft.consumer.processes import HookProcess, Process
 from torchgraft.wanted.arguments import read_asked_for
+from torchgraft.wanted.read_wanted import with_settings
 from torchgraft.wanted.settings_files import chooses_torch
 
 PYTHON = snapshots.PYTHON
@@ -108,3 +109,25 @@ def test_where_the_settings_are_is_what_the_hook_has_inherited(tmp_path: Path, m
         monkeypatch.setenv("UV_NO_CONFIG", off)
         asked = read_asked_for(line, folder=str(tmp_path), variables={}, python=PYTHON)
         assert [item.requirement.text for item in asked.requirements] == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "command", "names", "expected"),
+    [
+        ('prefix = "pre"', "uv pip install ext", ("--prefix",), "pre"),
+        ('prefix = "pre"', "uv pip install --prefix own ext", ("--prefix",), "own"),
+        ('prefix = "pre"', "uv sync", ("--prefix",), None),
+        ('python = "c/bin/python"', "uv pip install ext", ("--python", "-p"), "c/bin/python"),
+        ('python = "c/bin/python"', "uv pip install -p d/bin/python ext", ("--python", "-p"), "d/bin/python"),
+    ],
+)
+def test_where_uv_installs_by_its_settings(
+    tmp_path: Path, settings: str, command: str, names: tuple[str, ...], expected: str | None
+) -> None:
+    sites.write(tmp_path, {"pyproject.toml": f"[tool.uv.pip]\n{settings}\nsystem = true\n"})
+    process = Process(executable="/usr/bin/uv", arguments=tuple(command.split()), folder=str(tmp_path))
+    caller = find_caller(HOOK, (process,))
+    assert caller
+    found = with_settings(caller).command
+    assert found.value(*names) == expected
+    assert found.has("--system") is (found.words[0] == "pip")
