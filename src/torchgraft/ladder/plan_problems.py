@@ -185,8 +185,9 @@ def _about_torch(snapshot: Snapshot, choice: Choice, reach: Reach) -> Iterator[P
     if locked is not None and is_undecided and _is_undecided(locked, snapshot, choice):
         yield undecided(snapshot, locked, choice)
         return
+    is_replaced = snapshot.front_end.ignores_installed and consumer is not None and not consumer.targets
     broken = consumer is not None and consumer.torch_fault is not None and reach.way is not Way.PRESENT
-    if consumer is not None and broken and choice.rung in {None, Rung.DECLARED}:
+    if consumer is not None and broken and not is_replaced and choice.rung in {None, Rung.DECLARED}:
         yield broken_torch(snapshot, consumer)
     elif consumer is not None and consumer.customized and not consumer.torch and choice.rung in {None, Rung.DECLARED}:
         yield customized(snapshot, consumer, choice)

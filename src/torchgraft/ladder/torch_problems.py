@@ -99,7 +99,11 @@ def broken_torch(snapshot: Snapshot, consumer: Consumer) -> Problem:
     index = f"https://download.pytorch.org/whl/{'nightly/' * ('.dev' in version)}{local}"
     words = ["--index-url", index] if re.fullmatch(_INDEX, local) else []
     words.append(f"torch=={version}" if version else "torch")
-    again = ["--reinstall" if _is_uv(snapshot) else "--force-reinstall", "--no-deps"]
+    target = next((folder for folder in consumer.targets if str(consumer.torch_fault).startswith(folder)), None)
+    option = "--target" if target in consumer.search_path else "--prefix"
+    # What is in a target pip replaces for this alone.
+    anew = "--reinstall" if _is_uv(snapshot) else "--upgrade" if option == "--target" else "--force-reinstall"
+    again = [*([option, target] if target else []), anew, "--no-deps"]
     again += found.source if found and found.source else words
     if found and found.is_local:
         # Both front ends install a folder anew in any case.
@@ -110,7 +114,7 @@ def broken_torch(snapshot: Snapshot, consumer: Consumer) -> Problem:
         found=str(consumer.torch_fault),
         because=consumer.why,
         why="half of an installation cannot be built against",
-        fixes=(install_fix(snapshot, consumer, *again),),
+        fixes=("--reinstall" if snapshot.front_end.command in _OF_TOOLS else install_fix(snapshot, consumer, *again),),
     )
 
 

@@ -398,6 +398,49 @@ def test_a_broken_torch_of_no_index(source: tuple[str, ...], words: str) -> None
     assert plan(hook=WHEEL, consumer=consumer).problems[0].fixes == (f"pip --python /env install {words}",)
 
 
+@pytest.mark.parametrize(
+    ("name", "command", "targets", "search_path", "fix"),
+    [
+        (
+            "PIP",
+            "pip install",
+            ("/t",),
+            ("/t",),
+            "pip --python /env install --target /t --upgrade --no-deps torch==2.8.0",
+        ),
+        (
+            "PIP",
+            "pip install",
+            ("/t",),
+            ("/t/lib/site-packages",),
+            "pip --python /env install --prefix /t --force-reinstall --no-deps torch==2.8.0",
+        ),
+        (
+            "UV",
+            "uv pip install",
+            ("/t",),
+            ("/t",),
+            "uv pip install --python /env --target /t --reinstall --no-deps torch==2.8.0",
+        ),
+        ("UV", "uv tool install", (), (), "--reinstall"),
+    ],
+)
+def test_a_broken_torch_where_the_command_puts_it(
+    name: str, command: str, targets: tuple[str, ...], search_path: tuple[str, ...], fix: str
+) -> None:
+    rest = (Distribution(name="torch", version="2.8.0"),)
+    fault = "/t/torch/version.py is missing"
+    consumer = snapshots.consumer(None, torch_fault=fault, distributions=rest, targets=targets, search_path=search_path)
+    front_end = FrontEnd(name=FrontEndName[name], command=command)
+    assert plan(hook=WHEEL, consumer=consumer, front_end=front_end).problems[0].fixes == (fix,)
+
+
+def test_a_broken_torch_that_the_command_replaces_is_no_problem() -> None:
+    consumer = snapshots.consumer(None, torch_fault="torch/version.py is missing")
+    front_end = FrontEnd(name=FrontEndName.UV, command="uv pip install", ignores_installed=True)
+    assert codes(plan(hook=WHEEL, consumer=consumer, front_end=front_end)) == []
+
+
 def test_a_torch_in_two_folders() -> None:
     torch = dataclasses.replace(snapshots.CPU_TORCH, modules="/src/pytorch/torch")
     links = (Link(name="torch/__init__.py", target="/src/pytorch/torch/__init__.py"),)
