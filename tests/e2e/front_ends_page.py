@@ -53,7 +53,7 @@ torch, with the same torch, and with another one. The named torch is 2.8.0, the 
 - A version is the torch that the package was built for and runs with.
 - [`error`](errors.md): the command stopped with this error before anything was compiled.
 - *guarded*: the guess was wrong, and the import of the package says so ([guard](guard.md)).
-- `-`: this front end has no such place.
+- A front end that is not listed has no such place.
 
 """
 ROWS_HEAD = """
@@ -128,12 +128,9 @@ def _cell_lines(found: Mapping[Cell, str]) -> Iterator[tuple[str, ...]]:
     for place, sayings in itertools.groupby(SAYINGS, key=lambda saying: saying.place):
         there = list(sayings)
         for name in FRONT_ENDS:
-            own = [saying for saying in there if saying.front_end == name]
-            for saying in own:
+            for saying in (saying for saying in there if saying.front_end == name):
                 results = (found[Cell(saying, state)] for state in CELL_COLUMNS[3:])
                 yield (place, saying.shown, f"`{saying.command}`", *results)
-            if not own:
-                yield (place, name, *[NONE] * 4)
 
 
 def _row_line(row: Row, said: Mapping[str, str]) -> tuple[str, ...]:
@@ -177,7 +174,6 @@ def page_cells(text: str) -> dict[str, str]:
         f"{row[CELL_COLUMNS[0]]}: {row['front end']}: {row['command'].strip('`')}: {state}": row[state]
         for row in page_rows(text, CELL_COLUMNS)
         for state in CELL_COLUMNS[3:]
-        if row[state] != NONE
     }
 
 
