@@ -17,7 +17,7 @@ _MOST_NAMED = 3
 # With a setup.py that imports nothing else, setuptools compiles one file after the other.
 _PLAIN = frozenset(
     {
-        *("__future__", "distutils", "setuptools", "torch", "numpy", "pybind11"),
+        *("__future__", "distutils", "setuptools", "packaging", "torch", "numpy", "pybind11"),
         *("codecs", "collections", "glob", "io", "itertools", "json", "os", "pathlib", "platform", "re", "sys"),
         *("sysconfig", "textwrap", "typing", "warnings"),
     }

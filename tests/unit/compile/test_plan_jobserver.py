@@ -108,7 +108,7 @@ BY_NINJA = SetupScript(imports=("setuptools", "torch"), torch_sources=3)
         (BY_NINJA, {"ninja": "/bin/ninja", "config": {"max_jobs": 3}}, True, 3),
         (dataclasses.replace(BY_NINJA, starts_cmake=True), {"ninja": "/bin/ninja"}, False, 0),
         (dataclasses.replace(BY_NINJA, refuses_ninja=True), {}, False, 1),
-        (SetupScript(imports=("setuptools", "torch", "os")), {}, False, 1),
+        (SetupScript(imports=("setuptools", "torch", "packaging", "os")), {}, False, 1),
         (SetupScript(imports=("setuptools", "subprocess")), {}, False, 0),
         (SetupScript(), {}, False, 0),  # it cannot be read
         (None, {"config": {"backend": "mesonpy"}}, True, 0),

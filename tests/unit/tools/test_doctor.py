@@ -256,8 +256,8 @@ def test_an_older_compiler_is_taken_then() -> None:
     old = dataclasses.replace(GCC, cc="/usr/bin/gcc-13", cxx="/usr/bin/g++-13", version="13", source="PATH")
     seen = snapshot(snapshots.CUDA_TORCH, toolkits=(CUDA_12,), compilers=(new, old), gpus=("9.0",))
     found = findings(seen, topic="compiler")
-    assert "taken" not in found[0].text
-    assert "taken: /usr/bin/gcc is gcc 15.1.0" in found[1].text
+    assert "used" not in found[0].text
+    assert "used: /usr/bin/gcc is gcc 15.1.0" in found[1].text
 
 
 def test_no_compiler() -> None:

@@ -252,9 +252,9 @@ def _about_compilers(hardware: Hardware, built: Plan) -> Iterator[DoctorLine]:
         name = f"{compiler.name or 'compiler'} {compiler.version}".rstrip()
         text = f"{name} at {compiler.cxx} ({compiler.source})"
         if chosen is not None and compiler.cxx == chosen.value:
-            text += f", taken: {chosen.reason}"
+            text += f", used: {chosen.reason}"
         elif chosen is None and compiler is hardware.compilers[0] and not problems:
-            text += ", taken"
+            text += ", used"
         yield _ok("compiler", text)
 
 
