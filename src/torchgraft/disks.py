@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .errors import ActError, Evidence, Problem
-from .files import is_file
+from .files import is_file, is_folder
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # A compiler that fails removes what it has written.
@@ -25,12 +25,15 @@ _OTHER_FOLDER = "name another folder for it   (pip wheel -w, python -m build -o,
 _OF_PROCESSES = frozenset({errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.EAGAIN, errno.ENOMEM})
 # What torchgraft itself requires (pyproject.toml).
 _NEEDED = frozenset({"packaging", "pyproject_hooks", "tomli"})
+_REMOVED = ("it was there when the build began", "run the same command again   (nothing is wrong with the package)")
+_OTHERS = ("the system does not do that there", "name another folder, or mend that one")
 # What a program cannot help, whatever it was doing: why, and what cures it.
 _REFUSALS = {
     errno.EACCES: _MAY_NOT,
     errno.EPERM: _MAY_NOT,
     errno.EROFS: ("nothing can be written there", "name another folder, or one that can be written"),
     errno.ENOTDIR: ("a file stands where a folder has to be", "name another folder, or move the file away"),
+    errno.EISDIR: ("a folder stands where a file has to be", "name another folder, or move that one away"),
     errno.EEXIST: ("a file or a link stands where a folder has to be", "name another folder, or move it away"),
     errno.ELOOP: ("its links go round", "name another folder, or mend the links"),
     errno.ENAMETOOLONG: ("its file system has no names that long", "name a folder with a shorter path"),
@@ -53,11 +56,11 @@ def refusal(error: Exception, *written: Path) -> Problem | None:
     if number in _FULL:
         full = Problem(code="disk-full", headline="the disk is full", why="what is built has to be written down")
         return with_disks(full, [Path(os.fsdecode(place))] if place else [*_temporary(), *written])
-    why, fix = _REFUSALS.get(number or 0, ("", ""))
-    if number == errno.ENOENT and place is None:  # of tempfile's
-        why, fix = "a build needs one", "export TMPDIR=FOLDER   (one that is there, and can be written)"
-    elif number == errno.ENOENT and isinstance(place, str) and Path(place).parent in written:
-        why, fix = "nothing can be made there", "name another folder, or mount what should be there"
+    # What is not there may be what we should have made.
+    may_be_ours = place is None or number in {None, errno.ENOENT}
+    why, fix = _REFUSALS.get(number or 0, ("", "") if may_be_ours else _OTHERS)
+    if number == errno.ENOENT:
+        why, fix, said = _missing(place, str(said), written)
     elif isinstance(error, ModuleNotFoundError) and error.name in _NEEDED:
         said = f"{error.name} is not installed in the environment of the build"
         why, fix = "torchgraft needs it, and was installed without it", f"{sys.executable} -m pip install torchgraft"
@@ -66,6 +69,27 @@ def refusal(error: Exception, *written: Path) -> Problem | None:
             fix = "export PIP_NO_DEPS=0   (and give --no-deps with the command: that is for what is installed alone)"
     where = f": {os.fsdecode(place)}" if isinstance(place, str | bytes) else ""
     return Problem(code="machine-refuses", headline=f"{said}{where}", why=why, fixes=(fix,)) if why else None
+
+
+def _missing(place: object, said: str, written: tuple[Path, ...]) -> tuple[str, str, str]:
+    """Return why a place is not there, what cures it, and what to call it; no reason where it may be our own fault."""
+    if place is None and "temporary" in said:  # of tempfile's
+        return "a build needs one", "export TMPDIR=FOLDER   (one that is there, and can be written)", said
+    if place is None:  # os.getcwd's
+        return *_REMOVED, "the folder that this runs in was removed"
+    folder = Path(str(place)).parent
+    if f"{os.sep}torchgraft-" in str(place) and not is_folder(folder):
+        return *_REMOVED, "a folder was removed while the build used it"
+    if folder in written:
+        return "nothing can be made there", "name another folder, or mount what should be there", said
+    return "", "", said
+
+
+def removed_meanwhile(place: Path) -> Problem:
+    """Return that somebody has removed what a build was using."""
+    why, fix = _REMOVED
+    headline = f"a folder was removed while the build used it: {place}"
+    return Problem(code="machine-refuses", headline=headline, why=why, fixes=(fix,))
 
 
 def is_full(error: OSError) -> bool:

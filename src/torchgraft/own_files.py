@@ -143,7 +143,7 @@ def is_file_locked(path: Path) -> bool | None:
     if sys.platform == "win32":
         return None
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # it may be a pipe
         is_free = _try(descriptor)
     except FileNotFoundError:
         return False

@@ -32,6 +32,12 @@ _SECRET_VALUE = re.compile(
     r"(?:(?<=[\"'])[^\"'\n]+|[^\s\"'&,;)}]+)",
     re.IGNORECASE,
 )
+# What shows by its beginning whose token it is, whatever its name: of code hosts, indexes, model hubs and clouds.
+_TOKEN = re.compile(
+    r"(?<![A-Za-z0-9])((?:gh[oprsu]_|hf_|npm_|AKIA|ASIA)(?=[A-Za-z0-9]{16})|eyJ(?=[\w-]{9,999}\.eyJ)"
+    r"|(?:github_pat_|glpat-|pypi-AgE|xox[a-z]-|AIza|sk-(?=[\w-]{0,99}\d))(?=[\w-]{16}))[\w.-]+"
+    r"|(-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----)[^-]+"
+)
 # It matches without a question mark, too: what has been looked through is not looked through again.
 _QUERY = re.compile(r"(?:(?<=[a-z]://)|(?<=https:/)|(?<=http:/))([^\s?\"'<>]+)(\?[^\s#\"'<>)]+)?", re.IGNORECASE)
 _HOMES = re.compile(r"(?P<above>/(?:home|Users)/)(?P<name>[^/\s:;,\"'()]+)")
@@ -56,9 +62,10 @@ def without_credentials(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text without the credentials and queries of URLs."""
+    """Return a text without the credentials and queries of URLs, what is called a secret, and well-known tokens."""
     text = _QUERY.sub(lambda url: f"{url[1]}?..." if url[2] else url[1], _CREDENTIALS.sub("...@", text))
-    return _SECRET_VALUE.sub(r"\1...", _BARE_CREDENTIALS.sub("...@", text))
+    text = _SECRET_VALUE.sub(r"\1...", _BARE_CREDENTIALS.sub("...@", text))
+    return _TOKEN.sub(r"\1\2...", text)
 
 
 def shown_value(name: str, value: str) -> str:

@@ -92,7 +92,9 @@ def kill(world: World, count: int, seed: int) -> Iterator[Result]:
             result.seconds += (time.monotonic() - start) / WORKERS
 
     _in_threads(work, range(WORKERS))
-    faults = world.faults()
+    time.sleep(3)  # a draft that is newer may be one of a build that has not locked it
+    faults = world.place("after").build("pip", TORCHES[0]) + world.faults()
+    faults += [f"left: {path.name}" for path in (world.folder / "tmp").glob("torchgraft-draft-*")]
     left = world.entries()
     results[signal.SIGKILL].faults += faults + ([f"{left} entries in the cache"] if left > 40 else [])
     print(f"  {left} entries in the cache, {len(list((world.folder / 'tmp').glob('torchgraft-*')))} temporary folders")

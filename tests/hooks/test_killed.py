@@ -41,8 +41,10 @@ class Hook:
         (folder / "ticks.wait").touch()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TORCHGRAFT_")}
         told = {"TORCHGRAFT_CONSUMER": str(consumer), "TORCHGRAFT_CACHE_DIR": str(folder / "cache")}
-        self.variables = {**inherited, **told, "PYTHONPATH": str(ROOT / "src"), "TICKS": str(self.ticks), **variables}
-        self.project, self.wheels = project, folder / "wheels"
+        self.project, self.wheels, self.temporary = project, folder / "wheels", folder / "tmp"
+        self.temporary.mkdir()
+        told |= {"PYTHONPATH": str(ROOT / "src"), "TICKS": str(self.ticks), "TMPDIR": str(self.temporary)}
+        self.variables = {**inherited, **told, **variables}
 
     def start(self, hook: str = "build_wheel", *, inside: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         command = [sys.executable, *inside, "-c", HOOK, hook, str(self.wheels)]
@@ -62,6 +64,10 @@ class Hook:
         time.sleep(0.5)
         return self.ticks.stat().st_size > before
 
+    def left(self) -> list[str]:
+        beside = [path.name for path in self.wheels.iterdir() if path.suffix != ".whl"]
+        return sorted(beside + [path.name for path in self.temporary.glob("torchgraft-*")])
+
     def build(self) -> str:
         """Return what is said by a build that nobody disturbs."""
         command = [sys.executable, "-c", HOOK, "build_wheel", str(self.wheels)]
@@ -77,10 +83,6 @@ def hook(make_project: Any, consumer: Path, tmp_path: Path) -> Hook:
     return Hook(make_project({"setup.py": WRITES}), consumer, tmp_path)
 
 
-def left_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.suffix != ".whl")
-
-
 @POSIX
 @pytest.mark.parametrize(
     ("called", "name"),
@@ -92,7 +94,7 @@ def test_who_is_ended_ends_what_it_started_and_cleans_up(hook: Hook, called: str
     process.send_signal(number)
     assert process.wait(20) == 128 + number
     assert not hook.is_writing()
-    assert left_in(hook.wheels) == []
+    assert hook.left() == []
     assert "Traceback" not in hook.log.read_text()
 
 
@@ -104,7 +106,7 @@ def test_what_a_killed_hook_started_ends_and_the_next_build_sweeps(hook: Hook) -
     process.wait(20)
     assert "waiting for it" in hook.build() or not hook.is_writing()
     assert not hook.is_writing()
-    assert left_in(hook.wheels) == []
+    assert hook.left() == []
 
 
 @POSIX
@@ -116,7 +118,7 @@ def test_a_hook_ends_when_the_front_end_has_ended(hook: Hook, name: str) -> None
     process.wait(20)
     time.sleep(2)
     assert not hook.is_writing()
-    assert left_in(hook.wheels) == []
+    assert hook.left() == []
 
 
 @POSIX
@@ -135,15 +137,30 @@ def test_a_delegate_that_fails_leaves_nothing_running(hook: Hook) -> None:
 
 
 @POSIX
-def test_a_draft_that_was_left_just_now_goes_with_the_next_build(
-    make_project: Any, make_caller: Any, tmp_path: Path
-) -> None:
-    caller = make_caller(
-        make_project({"setup.py": "import time; time.sleep(2.5)\nfrom setuptools import setup; setup()"})
-    )
-    (tmp_path / "wheels" / ".torchgraft-left").mkdir(parents=True)
-    caller.build_wheel(tmp_path / "wheels")
-    assert left_in(tmp_path / "wheels") == []
+def test_a_build_that_is_killed_with_all_its_processes_leaves_nothing_where_wheels_go(hook: Hook) -> None:
+    process = hook.start()
+    supervisor = subprocess.run(["pgrep", "-P", str(process.pid)], check=True, stdout=-1, encoding="ascii").stdout
+    os.kill(int(supervisor), signal.SIGKILL)
+    process.kill()
+    process.wait(20)
+    (hook.folder / "ticks.wait").unlink()
+    assert list(hook.wheels.iterdir()) == []
+    (left,) = hook.left()
+    foreign = hook.temporary / "torchgraft-draft-link"
+    foreign.symlink_to(hook.project)
+    time.sleep(2)
+    hook.wheels = hook.folder / "other"  # as pip has it, which names a new one each time
+    hook.build()
+    assert hook.left() == [foreign.name], left
+    assert (hook.project / "setup.py").exists()
+
+
+@POSIX
+def test_a_draft_that_was_left_just_now_goes_with_the_next_build(hook: Hook) -> None:
+    (hook.project / "setup.py").write_text("import time; time.sleep(2.5)\nfrom setuptools import setup; setup()")
+    (hook.temporary / "torchgraft-draft-left").mkdir()
+    hook.build()
+    assert hook.left() == []
 
 
 @POSIX
@@ -154,12 +171,13 @@ def test_the_draft_of_a_build_that_is_at_work_is_not_swept(hook: Hook, tmp_path:
     (tmp_path / "other" / "setup.py").write_text("from setuptools import setup; setup(name='o', py_modules=[])")
     (tmp_path / "other" / "pyproject.toml").write_text("[build-system]\nrequires = []\n")
     # Nobody knows how many compilers the first one starts: it has them all.
-    make_caller(tmp_path / "other", TORCHGRAFT_JOBSERVER="off").build_wheel(hook.wheels)
-    (draft,) = left_in(hook.wheels)
-    assert (hook.wheels / draft / "wheel").is_dir()
+    other = make_caller(tmp_path / "other", TORCHGRAFT_JOBSERVER="off", TMPDIR=str(hook.temporary))
+    other.build_wheel(hook.wheels)
+    (draft,) = hook.left()
+    assert (hook.temporary / draft / "wheel").is_dir()
     (hook.folder / "ticks.wait").unlink()
     assert process.wait(60) == 0, hook.log.read_text()
-    assert left_in(hook.wheels) == []
+    assert hook.left() == []
 
 
 @POSIX
@@ -192,4 +210,4 @@ def test_a_time_limit(hook: Hook) -> None:
     assert not hook.is_writing()
     said = hook.log.read_text()
     assert "error[timed-out]: setuptools.build_meta was ended in build_wheel: it took longer than 0:00:03" in said
-    assert left_in(hook.wheels) == []
+    assert hook.left() == []

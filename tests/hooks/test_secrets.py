@@ -28,6 +28,7 @@ prebuilt = [{{ url = "{address("{name}-{version}.whl")}", hashes = "{address("ha
 MY_INDEX = "{address("simple")}"
 MY_PROXY = "{CANARY}4:{CANARY}5@127.0.0.1:9"
 MY_TOKEN = "{CANARY}6 {CANARY}7"
+MY_MODEL = "hf_{"0" * 20}{CANARY}8"
 
 [tool.uv]
 extra-index-url = ["{address("uv")}"]

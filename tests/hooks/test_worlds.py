@@ -14,12 +14,14 @@ import pytest
 resource = pytest.importorskip("resource")
 HOOK = "import sys, torchgraft.build_meta as b; print(b.build_wheel(sys.argv[1]))"
 PURE = "from setuptools import setup\nsetup()\n"
-FILE, LOOP, DANGLING = ("a file", "a loop", "a dangling link")
+FILE, LOOP, DANGLING, COLON = ("a file", "a loop", "a dangling link", "a:colon")
 
 
 def laid_out(place: Path, kind: str) -> str:
     if kind == FILE:
         place.write_text("")
+    elif kind == COLON:
+        (place := place.with_name(kind)).mkdir()
     elif kind:
         place.symlink_to(place if kind == LOOP else place.with_name("gone"))
     return str(place)
@@ -38,6 +40,7 @@ def limited(name: str, value: int) -> Callable[[], None]:
         ("XDG_CACHE_HOME", FILE, "cache-unusable"),
         ("TORCHGRAFT_CACHE_DIR", DANGLING, "cache-unusable"),
         ("TORCHGRAFT_CACHE_DIR", LOOP, "cache-unusable"),
+        ("TORCHGRAFT_CACHE_DIR", COLON, "machine-refuses"),
         ("TMPDIR", "", ""),
         ("TMPDIR", FILE, ""),
     ],
@@ -46,11 +49,37 @@ def test_folders(make_project: Any, consumer: Path, tmp_path: Path, variable: st
     check(make_project({"setup.py": PURE}), consumer, tmp_path, {variable: laid_out(tmp_path / "place", kind)}, code)
 
 
+def test_a_folder_where_the_wheel_has_to_be(make_project: Any, consumer: Path, tmp_path: Path) -> None:
+    wheel = tmp_path / "wheels" / "ext-1.0-py3-none-any.whl"
+    wheel.mkdir(parents=True)
+    check(make_project({"setup.py": PURE}), consumer, tmp_path, {}, "wheel-unwritable")
+    assert list(wheel.parent.iterdir()) == [wheel]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "script", "code"),
+    [
+        ("cache/grafts/*", "REMOVE; import torch", "machine-refuses"),
+        ("cache", "REMOVE", ""),
+        ("tmp/torchgraft-*", "from setuptools import setup; setup(); REMOVE", "delegate-failed"),
+        ("wheels", "REMOVE", "wheel-unwritable"),
+    ],
+)
+def test_what_somebody_removes_while_a_build_uses_it(
+    make_project: Any, consumer: Path, tmp_path: Path, pattern: str, script: str, code: str
+) -> None:
+    removes = f"[shutil.rmtree(path) for path in glob.glob({str(tmp_path / pattern)!r})]"
+    project = make_project({"setup.py": f"import glob, shutil\n{script.replace('REMOVE', removes)}\n{PURE}"})
+    (tmp_path / "tmp").mkdir()
+    places = {"TMPDIR": str(tmp_path / "tmp"), "TORCHGRAFT_CACHE_DIR": str(tmp_path / "cache")}
+    check(project, consumer, tmp_path, places, code)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "code"),
     [
         ("RLIMIT_NOFILE", 8, "machine-refuses"),
-        ("RLIMIT_FSIZE", 0, "delegate-failed"),
+        ("RLIMIT_FSIZE", 0, "machine-refuses"),
         ("RLIMIT_FSIZE", 1000, "machine-refuses"),
         ("RLIMIT_AS", 48 << 20, "machine-refuses"),
     ],

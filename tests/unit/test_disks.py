@@ -78,6 +78,14 @@ def test_a_problem_says_which_disk_it_is(tmp_path: Path) -> None:
         (OSError(errno.EFBIG, "File too large"), "File too large", "ulimit -f"),
         (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "Resource temporarily", "ulimit -u"),
         (RuntimeError("can't start new thread"), "no new thread can be started", "ulimit -u"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/x.whl"), "Is a directory: /x.whl", "move that one away"),
+        (OSError(errno.ESTALE, "Stale file handle", "/nfs/x"), "Stale file handle: /nfs/x", "mend that one"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "the folder that this runs in was", "again"),
+        (
+            FileNotFoundError(errno.ENOENT, "No such", "/x/torchgraft-x/y/z"),
+            "a folder was removed while",
+            "again",
+        ),
         (MemoryError(), "out of memory", "ulimit -v"),
         (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/x']"),

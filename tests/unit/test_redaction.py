@@ -80,6 +80,14 @@ def test_the_names_of_this_account() -> None:
         "https://h/x#access_token=S3CRET",
         "_auth=S3CRET",
         "GH_PAT=S3CRET",
+        "MY_INDEX=ghp_S3CRETS3CRETS3CRETS3CRET",
+        '-DX="github_pat_11S3CRET_S3CRETS3CRET"',
+        "hf_S3CRETS3CRETS3CRET, pypi-AgEIcHlwaS5vcmcS3CRET",
+        "(glpat-S3CRET_S3-CRETS3CRET)",
+        "xoxb-1234-5678-S3CRETS3CRET or AKIAS3CRETS3CRETS3CRET",
+        "sk-proj-S3CRET_S3CRET-S3CRET",
+        "x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJS3CRET.S3CRET-S3 y",
+        "-----BEGIN RSA PRIVATE KEY-----\nS3CRET\nS3/+==\n-----END RSA PRIVATE KEY-----",
     ],
 )
 def test_credentials_without_a_scheme_and_what_is_called_a_secret(text: str) -> None:
@@ -94,6 +102,8 @@ def test_credentials_without_a_scheme_and_what_is_called_a_secret(text: str) -> 
         "git@github.com:a/b x:y@ z store_key.py: 1 /etc/passwd: 3 kB in nvidia/cuda:12.8@sha256:00 file://C:/x",
         "TOKENIZERS_PARALLELISM=false PWD=/x PATH=/y SCCACHE_S3_KEY_PREFIX=z key=1 AUTHOR=me",
         "#sha256=00&subdirectory=x",
+        "hf_transfer_of_something_long npm_config_python_executable sk-learn-contrib-of-something eyJoys.x",
+        "task-1234567890123456",
     ],
 )
 def test_what_only_looks_like_a_secret_stays(text: str) -> None:

@@ -21,8 +21,8 @@ import pyproject_hooks
 
 from .. import ladder
 from ..child import interruptions_raised, run_child, say
-from ..errors import DelegateError, LacksHookError, Problem, UnsupportedOperation
-from ..files import is_file, read_text
+from ..errors import ActError, DelegateError, LacksHookError, Problem, UnsupportedOperation
+from ..files import is_file, is_folder, read_text
 from ..ladder.graft import link_graft
 from ..model.decision import Plan
 from ..model.observation import Hook, Way
@@ -77,6 +77,10 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
             try:
                 return _run_delegate(call, arguments, _Runner(call, variables, held, counting))
             except DelegateError as error:
+                if graft is not None and not is_folder(graft):
+                    from ..disks import removed_meanwhile
+
+                    raise DelegateError(*error.problems, removed_meanwhile(graft)) from None
                 told = jobs.told(variables) if jobs else variables
                 changed = _fewer_jobs(plan, told, error) or _named_home(call, variables, error)
                 if changed is None:
@@ -147,7 +151,14 @@ def delegate_variables(plan: Plan, inherited: Mapping[str, str], graft: Path | N
 
 
 def with_import_path(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Return variables with which a child imports from a folder first."""
+    """Return variables with which a child imports from a folder first; raise ActError if it can stand on no path."""
+    if os.pathsep in str(folder):
+        raise ActError.of(
+            code="machine-refuses",
+            headline=f"nothing can be imported from {folder}",
+            why=f"{os.pathsep} is between the folders of Python's import path, and in the name of this one",
+            fixes=("export TORCHGRAFT_CACHE_DIR=FOLDER TMPDIR=FOLDER   (whichever has such a name)",),
+        )
     # In front of everything: pip's isolation keeps its own sitecustomize in PYTHONPATH, which is found all the same.
     others = [variables["PYTHONPATH"]] if variables.get("PYTHONPATH") else []
     return {**variables, "PYTHONPATH": os.pathsep.join([str(folder), *others])}

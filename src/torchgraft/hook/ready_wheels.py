@@ -17,7 +17,7 @@ from ..prebuilt.surroundings import NoKeyError
 from .call import Call
 from .delegate import delegate_variables
 from .finish import finish_wheel
-from .workshop import draft_in
+from .workshop import draft_in, hand_on
 
 
 def store_key(call: Call) -> str:
@@ -49,7 +49,7 @@ def take_from_store(call: Call, key: str, directory: str, metadata_directory: st
         except TorchgraftError as error:
             say(shown(f"torchgraft: it is compiled all the same: {error.problems[0].headline}"))
             return None
-        found.replace(Path(directory) / found.name)
+        hand_on(found, directory)
         return found.name
 
 
@@ -72,7 +72,7 @@ def take_prebuilt(call: Call, directory: str, metadata_directory: str | None) ->
                 metadata = None if prepared is None else (prepared / "METADATA").read_bytes()
                 built_elsewhere = replace(after, variables=(), jobs=None, toolkit=None)
                 finish_wheel(replace(call, plan=built_elsewhere), found, metadata)
-                found.replace(Path(directory) / found.name)
+                hand_on(found, directory)
         except (RefusedError, TorchgraftError) as error:
             # It stands in the wheel's record, and an address may hold a password.
             reason = shown(error.problems[0].headline if isinstance(error, TorchgraftError) else str(error))

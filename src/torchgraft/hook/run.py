@@ -136,7 +136,7 @@ def build_sdist(hook: Hook, directory: str, config_settings: Mapping[str, Any] |
             with lack_of_torch_told(call.plan):
                 name = str(run_hook(call, arguments))
         settle_sdist(draft / name)
-        hand_on(draft, directory)
+        hand_on(draft / name, directory)
     return name
 
 
@@ -169,9 +169,10 @@ def build_wheel(
     before = _built_before(metadata_directory)
     if before is not None:
         if before[1] == build_identity(call.plan.torch):
-            import shutil
+            from .workshop import hand_on
 
-            return Path(shutil.copy2(before[0], directory)).name
+            hand_on(before[0], directory)
+            return before[0].name
         metadata_directory = None  # beside which pyproject_hooks would find that wheel
     if call.plan.prebuilt:
         from .ready_wheels import take_prebuilt
@@ -225,7 +226,7 @@ def _compiled_wheel(call: Call, key: str, directory: str, metadata_directory: st
             from ..prebuilt.store import keep_wheel
 
             keep_wheel(call.plan, key, raw, info=built.contents.info, token=call.config.store_token)
-        hand_on(draft, directory)
+        hand_on(draft / name, directory)
     return name
 
 

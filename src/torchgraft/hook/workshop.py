@@ -8,7 +8,10 @@ touch the tree that was given.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,7 +27,7 @@ from ..own_files import FileLock, is_file_locked, make_own_folder
 from .call import Call
 from .delegate import delegate_variables
 
-_DRAFT = ".torchgraft-"
+_DRAFT = "torchgraft-draft-"
 _DRAFT_LOCKED_S = 2  # a draft of a hook that lives is locked by then
 
 
@@ -89,28 +92,55 @@ def _link(link: Path, target: Path) -> None:
     link.symlink_to(target)
 
 
-def hand_on(draft: Path, directory: str) -> None:
-    """Move what was made to where the front end looks for it.
-
-    :raises ActError: if that cannot be written to
-    """
+@contextlib.contextmanager
+def _written_to(directory: Path) -> Iterator[None]:
+    """Raise ActError where the folder takes no wheel."""
     try:
-        for made in sorted(draft.iterdir()):
-            made.replace(Path(directory) / made.name)
+        yield
     except OSError as error:
         from ..disks import unwritable
 
-        raise unwritable(Path(directory), error) from None
+        raise unwritable(directory, error) from None
+
+
+def hand_on(made: Path, directory: str) -> None:
+    """Copy a file to where the front end looks for it: it has no name there before it is whole.
+
+    Who is killed meanwhile leaves nothing there. It is a new file, of the group that the folder gives.
+
+    :raises ActError: if that cannot be written to
+    """
+    target = Path(directory, made.name)
+    if sys.platform == "linux":
+        nameless = os.O_TMPFILE | os.O_WRONLY  # not on every file system, and it needs /proc
+        with contextlib.suppress(OSError), os.fdopen(os.open(directory, nameless, 0o666), "wb") as copy:
+            itself = f"/proc/self/fd/{copy.fileno()}"
+            shutil.copyfile(made, itself)
+            target.unlink(missing_ok=True)
+            # Only with a folder does Python ask for what the link leads to.
+            os.link(itself, target, src_dir_fd=copy.fileno())
+            return
+    draft = target.with_name(f".{target.name}.tmp")
+    with _written_to(target.parent):
+        try:
+            shutil.copyfile(made, draft)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def draft_in(directory: str, caller: int | None) -> Iterator[Path]:
-    """Yield a folder beside where a wheel or an sdist will be; those of hooks that were killed are swept.
+    """Yield a temporary folder for what will be in another one; those of hooks that were killed are swept.
 
-    :raises ActError: if none can be made there
+    :raises ActError: if that cannot be written to, which would be found out after an hour of compiling
     """
-    _sweep_drafts(directory)
-    with interruptions_raised(caller), _new_draft(Path(directory)) as folder:
+    with _written_to(Path(directory)):
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    with interruptions_raised(caller), tempfile.TemporaryDirectory(prefix=_DRAFT) as folder:
+        user = Path(folder).stat().st_uid
+        _sweep_drafts(Path(folder), user)
         lock = FileLock(Path(folder, "lock"))
         with contextlib.suppress(OSError):  # a file system without locks
             lock.acquire(timeout_s=0)
@@ -119,24 +149,16 @@ def draft_in(directory: str, caller: int | None) -> Iterator[Path]:
         try:
             yield draft
         finally:
+            _sweep_drafts(Path(folder), user)  # one that was new before is not any more
             lock.release()
-    _sweep_drafts(directory)  # one that was new before is not any more
 
 
-def _new_draft(directory: Path) -> tempfile.TemporaryDirectory[str]:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=_DRAFT, dir=directory)
-    except OSError as error:
-        from ..disks import unwritable
-
-        raise unwritable(directory, error) from None
-
-
-def _sweep_drafts(directory: str) -> None:
-    """Remove the drafts of hooks that were killed."""
-    for left in Path(directory).glob(f"{_DRAFT}*"):
+def _sweep_drafts(own: Path, user: int) -> None:
+    """Remove the drafts of a user's hooks that were killed, beside our own."""
+    for left in own.parent.glob(f"{_DRAFT}*"):
         with contextlib.suppress(OSError):  # another build removes it
-            is_new = time.time() - left.stat().st_mtime < _DRAFT_LOCKED_S
-            if not is_new and is_file_locked(left / "lock") is False:
+            status = left.lstat()
+            is_new = time.time() - status.st_mtime < _DRAFT_LOCKED_S
+            is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == user
+            if is_ours and left != own and not is_new and is_file_locked(left / "lock") is False:
                 shutil.rmtree(left)

@@ -188,10 +188,22 @@ def _links(content: _Content, shared: set[str]) -> Iterator[Link]:
     for name, path in content.elsewhere.items():
         second = installed.site / name if name in content.tops else content.compiled.get(name)
         targets.update(_united(name, path, second) if second else [(name, path)])
-    targets[installed.entry] = installed.information
+    targets.update(_information(installed))
     for name, target in sorted(targets.items()):
-        if target.exists():
+        if is_file(target) or is_folder(target):
             yield Link(name=name, target=str(target))
+
+
+def _information(installed: Installed) -> Mapping[str, Path]:
+    """Return the links to metadata, all of which setuptools reads: at a pipe that stands among them it would wait."""
+    folder = installed.information
+    files = {name: folder / name for name in names_in(folder)}
+    usable = {
+        f"{installed.entry}/{name}": path
+        for name, path in files.items()
+        if is_plain(name) and (is_file(path) or is_folder(path))
+    }
+    return {installed.entry: folder} if len(usable) == len(files) else usable
 
 
 def _united(name: str, first: Path, second: Path) -> Iterator[tuple[str, Path]]:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..consumer.ownership import foreign_place
+from ..consumer.ownership import foreign_place, owner_of
 from ..errors import ActError, Problem, quoted
 from ..model.decision import Graft
 from ..own_files import made_in_one_step, make_own_folder, remove_in_one_step
@@ -70,12 +70,13 @@ def _make_private(folder: Path, trusted: Iterable[str]) -> None:
     make_own_folder(folder)
     found = foreign_place(folder, trusted=trusted)
     if found:
+        closed = [f"chmod 700 {quoted(str(folder))}"] if owner_of(folder) == os.geteuid() else []
         raise ActError.of(
             code="cache-unusable",
             headline=f"others can write to the cache folder {folder}",
             found=found,
             why="the build would run what somebody else may have put there",
-            fixes=(f"chmod 700 {quoted(str(folder))}", "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"),
+            fixes=(*closed, "export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own)"),
         )
 
 

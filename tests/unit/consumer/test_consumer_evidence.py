@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,12 @@ UNGUESSABLE = {
     "uv 0.13.8 :: run script.py (PEP 723)",
 }
 LOCKED = [r for r in RECORDINGS if RULES.get(r["expected"]["rule"].split()[0]) is Rule.UV_LOCK]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
+def test_a_lock_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".lock")
+    assert is_file_locked(tmp_path / ".lock") is False
 
 
 @pytest.mark.parametrize("is_held", [True, False], ids=["held", "free"])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -168,6 +170,21 @@ def test_a_killed_upgrade_leaves_empty_metadata(site: Path) -> None:
 def test_what_is_linked(site: Path, files: list[str], names: set[str] | None) -> None:
     install(site, "foo", files=dict.fromkeys(files, ""))
     assert names_of(site) == (set(files) if names is None else names)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices are files elsewhere")
+def test_what_setuptools_would_wait_for_is_not_linked(site: Path) -> None:
+    install(site, "foo", files={"foo.py": "", "bar.py": ""})
+    information = site / "foo-1.0.dist-info"
+    assert links_of(site)[information.name] == str(information)
+    (site / "bar.py").unlink()
+    os.mkfifo(site / "bar.py")
+    os.mkfifo(information / "entry_points.txt")
+    (information / "direct_url.json").symlink_to("/dev/zero")
+    (information / "licenses").mkdir()
+    own = {name for name in links_of(site) if name.startswith(information.name)}
+    assert own == {f"{information.name}/{name}" for name in ("INSTALLER", "METADATA", "RECORD", "licenses")}
+    assert names_of(site) == {"foo.py"}
 
 
 GUESSED = {"foo", "foo.py"}

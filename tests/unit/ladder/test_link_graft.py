@@ -84,8 +84,18 @@ def test_a_cache_folder_that_others_can_write_to_is_refused(tmp_path: Path, site
     with pytest.raises(ActError, match="others can write to the cache folder") as caught:
         link_graft(graft(tmp_path, site))
     assert caught.value.problems[0].code == "cache-unusable"
+    assert caught.value.problems[0].fixes[0] == f"chmod 700 {tmp_path / 'cache'}"
     # Who trusts them says so.
     assert link_graft(graft(tmp_path, site), trusted=[str(tmp_path / "cache")]).is_dir()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives folders away")
+def test_who_may_not_close_a_cache_folder_is_not_told_to(tmp_path: Path, site: Path) -> None:
+    (tmp_path / "cache").mkdir(mode=0o700)
+    os.chown(tmp_path / "cache", 65534, 65534)
+    with pytest.raises(ActError, match="others can write to the cache folder") as caught:
+        link_graft(graft(tmp_path, site))
+    assert [fix.partition(" ")[0] for fix in caught.value.problems[0].fixes] == ["export"]
 
 
 def test_a_file_in_place_of_the_cache_folder(tmp_path: Path, site: Path) -> None:
