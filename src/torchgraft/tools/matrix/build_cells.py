@@ -29,7 +29,7 @@ from ...model.observation import Hook, Way
 from ...own_files import write_own_file
 from ...prebuilt.plan_prebuilt import plan_prebuilt
 from ...programs import find_programs, take_answer
-from ...settings.config import CompilerCaching, UsePrebuilt, variable_name
+from ...settings.config import UsePrebuilt, variable_name
 from ...settings.sources import Settings, take_settings
 from ...settings.tables import Prebuilt
 from ...untrusted import json_table, table
@@ -71,9 +71,6 @@ class Workplace:
         self._uv = next(iter(find_programs("uv", self._variables)), "")
         if not self._uv:
             raise ActError.of(code="no-uv", headline="there is no uv to make environments", fixes=("pip install uv",))
-        # It meets the sources and torch at the same paths, whichever Python it is for.
-        if config.compiler_cache is CompilerCaching.AUTO and find_programs("sccache", self._variables):
-            self._variables[variable_name("compiler-cache")] = "sccache"
         named = next((place.url for place in config.prebuilt if place.url), "")
         folder = (url or _ANYWHERE).rstrip("/")
         self.place = Prebuilt(url=named if named and not url else f"{folder}/{_NAME}", hashes=HASHES)

@@ -35,9 +35,9 @@ EPILOG = """examples:
   torchgraft matrix --format slurm >wheels.sh && sbatch wheels.sh
   torchgraft matrix --build --torch 2.13.0 --cuda 13.0      build these into dist/matrix
 
---build needs uv. Finished wheels are not built again, so you can stop it and go on later. If sccache is on PATH, the
-compilers use it, and files that do not include Python.h are compiled once for all Pythons of one torch. The exit
-status is 1 if a build fails.
+--build needs uv. Finished wheels are not built again, so you can stop it and go on later. If ccache or sccache is on
+PATH, the compilers use it, and kernels that do not include Python.h are compiled once for all Pythons of one torch.
+The exit status is 1 if a build fails.
 """
 _PYTORCH = "https://download.pytorch.org/whl/{build}"
 _GITHUBS_MOST = 256
