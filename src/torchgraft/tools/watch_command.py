@@ -112,7 +112,9 @@ def _live_lines(build: SeenBuild, now_s: float) -> Iterator[str]:
 
 def _ended_line(state: BuildState, now_s: float, names: int) -> str:
     took, ago = duration_text(state.took_s(now_s)), age_text(now_s - state.ended_s)
-    return f"  {state.name:<{names}}  {took:>10}  {ago:<16}  {'failed' if state.failed else count_text(state)}"
+    is_counted = state.total or state.done or state.per_cent >= 0
+    came = "failed" if state.failed else count_text(state) if is_counted else "done"
+    return f"  {state.name:<{names}}  {took:>10}  {ago:<16}  {came}"
 
 
 def _with_processes(state: BuildState) -> SeenBuild:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -182,7 +183,8 @@ def test_watch_shows_builds_and_the_last_ones(
         name="ext", process=os.getpid(), began_s=now - 60, seen_s=now, done=5, total=10, jobs=2, torch="2.9.0"
     )
     ended = BuildState(name="other", began_s=now - 700, seen_s=now - 100, ended_s=now - 100, done=4, total=4)
-    for name, state in {"ext.1.json": live, "other.json": ended}.items():
+    pure = BuildState(name="pure", began_s=now - 900, seen_s=now - 800, ended_s=now - 800)
+    for name, state in {"ext.1.json": live, "other.json": ended, "pure.json": pure}.items():
         (tmp_path / FOLDER / name).write_text(json_text(state))
     assert main(["watch", "--once"]) == 0
     text = capsys.readouterr().out
@@ -190,9 +192,10 @@ def test_watch_shows_builds_and_the_last_ones(
     assert "2 jobs, 0.1 GB, torch 2.9.0" in text or "GB, torch 2.9.0" in text
     assert "other" in text
     assert "10 min" in text
+    assert re.search(r"^  pure .* 13 minutes ago +done$", text, re.MULTILINE)
     assert max(map(len, text.splitlines())) < 80
     assert main(["watch", "--json"]) == 0
-    assert [build["state"]["name"] for build in json.loads(capsys.readouterr().out)] == ["ext", "other"]
+    assert [build["state"]["name"] for build in json.loads(capsys.readouterr().out)] == ["ext", "other", "pure"]
 
 
 def test_a_build_that_says_nothing_any_more_is_not_shown(tmp_path: Path) -> None:
