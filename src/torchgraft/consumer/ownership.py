@@ -154,6 +154,8 @@ def _who(path: str, facts: os.stat_result | None, ours: frozenset[int], *, is_wa
     """Return who else can change a file, or the content of a folder; "" for nobody, or where it is not there."""
     if facts is None or (is_way and not (stat.S_ISDIR(facts.st_mode) or stat.S_ISLNK(facts.st_mode))):
         return ""
+    if stat.S_ISCHR(facts.st_mode):  # who turns a file off links it to /dev/null, which keeps nothing
+        return ""
     if facts.st_uid not in ours:
         return f"user {_user_name(facts.st_uid)}"
     # The mode of a link means nothing. In a sticky folder on the way nobody can replace what is not his.

@@ -71,6 +71,11 @@ def test_links_are_followed(tmp_path: Path) -> None:
     assert exposed(tmp_path / "link") == {str(tmp_path / "open"): "any user"}
 
 
+def test_what_is_turned_off_by_a_link_to_no_file(tmp_path: Path) -> None:
+    (tmp_path / "off.pth").symlink_to("/dev/null")
+    assert "/dev/null" not in exposed(tmp_path / "off.pth")
+
+
 def test_what_links_below_lead_to(tmp_path: Path) -> None:
     for name in ("torch", "elsewhere/folder", "sticky"):
         (tmp_path / name).mkdir(parents=True)
