@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from .. import __version__
 from ..disks import refusal
-from ..errors import INTERRUPTED, OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, TorchgraftError, problem_text
+from ..errors import INTERRUPTED, OUR_OWN_BUG, REPORT_TO, ActError, ConfigError, Problem, TorchgraftError, problem_text
 from ..files import fill_streams
 from .terminal import wrapped
 
@@ -106,6 +106,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the one error boundary of the command line
         refused = refusal(error)
         if refused is not None:
+            if isinstance(error, OSError) and error.filename is None and _let_go_of_stdout("\n"):
+                lost = f"the output cannot be written: {error}"
+                fixes = ("send it somewhere else   (to another disk, or to a terminal)",)
+                refused = Problem(code=refused.code, headline=lost, why="it would be cut off", fixes=fixes)
             print(problem_text(refused), file=sys.stderr)
             return ActError.exit_code
         traceback.print_exc()
@@ -192,7 +196,10 @@ def _run(arguments: Sequence[str]) -> int:
     if chosen and chosen not in names:
         near = difflib.get_close_matches(chosen, names, n=1)
         parser.error(f"there is no command {chosen!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    given = parser.parse_args(arguments)
+    try:
+        given = parser.parse_args(arguments)
+    finally:
+        sys.stdout.flush()  # what --help shows
     status = int(given.run(given))
     sys.stdout.flush()
     return status
@@ -210,10 +217,13 @@ def _refuse_no_folder() -> None:
         ) from None
 
 
-def _let_go_of_stdout() -> None:
-    """Leave nothing for Python to write when it ends: it would complain of a reader that has gone."""
+def _let_go_of_stdout(last: str = "") -> bool:
+    """Leave nothing for Python to write when it ends, it would complain; return whether it cannot be written to."""
     try:
+        sys.stdout.write(last)
         sys.stdout.flush()
     except OSError:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False

@@ -234,6 +234,19 @@ def test_what_ends_a_command_early(failing: Callable[[BaseException], int], caps
     assert capsys.readouterr().err.startswith("error[machine-refuses]: Permission denied: /x\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
+@pytest.mark.parametrize("arguments", [["--help"], ["completion", "bash"]])
+def test_an_output_that_is_lost(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error[disk-full]: the output cannot be written: [Errno 28] No space left on device\n")
+    assert "TMPDIR" not in said
+
+
 @pytest.mark.parametrize("error", [OSError(errno.EINVAL, "Invalid argument"), ZeroDivisionError("oops")])
 def test_a_bug_keeps_its_traceback(
     error: Exception, failing: Callable[[BaseException], int], capsys: pytest.CaptureFixture[str]
