@@ -27,6 +27,7 @@ from ..own_files import write_own_file
 from ..settings.config import Showing
 from ..values import dataclass
 from .call import Call
+from .terminal_line import FROM_HERE, clearing_at_interruption, write_terminal
 
 if TYPE_CHECKING:
     from ..compile.jobserver import BuildJobs
@@ -37,10 +38,6 @@ _SHORT_S = 2.0
 _ON_TERMINAL_S, _AGAIN_S, _IN_LOG_S = 20.0, 5.0, 60.0
 _KEPT = 30
 SILENT_S = 60.0
-# A line below all that a front end draws, in place of what stands there: how many lines are drawn again and again, for
-# packages that are built or downloaded, nobody else knows. Down and up again, for where the cursor is in the last line
-# of the screen; keep the place; the text; back.
-_BELOW = "\x1bD\x1b[A\x1b7\x1b[B\r\x1b[J{}\x1b8"
 _STEP = re.compile(rb"\[(\d{1,6})/(\d{1,6})\] ")
 _PER_CENT = re.compile(rb"\[ *(\d{1,3})%\] ")
 # distutils says what it is about to run; ninja and CMake say what they have run, or are running.
@@ -74,7 +71,8 @@ def counted(call: Call, jobs: BuildJobs | None = None) -> Iterator[Counting]:
     thread.start()
     is_made = False
     try:
-        yield counting
+        with clearing_at_interruption(telling.clear):
+            yield counting
         is_made = True
     finally:
         ended.set()
@@ -90,7 +88,7 @@ class Telling:
         self._folder = call.cache_folder / FOLDER
         name = "".join(c if c.isalnum() else "-" for c in counting.state.name)[:60]
         self._live, self._last = self._folder / f"{name}.{os.getpid()}.json", self._folder / f"{name}.json"
-        self._is_shown = self._is_below = False
+        self._is_shown = self._is_below = self._is_cleared = False
 
     def until(self, ended: threading.Event) -> None:
         """Tell until the build has ended."""
@@ -106,6 +104,13 @@ class Telling:
                 if took_s >= log_s:
                     log_s = took_s + _IN_LOG_S
                     self._in_log()
+
+    def clear(self) -> None:
+        """Take the line on the terminal away, and write none again; where ^C stands now, it is what follows."""
+        is_there, self._is_below, self._is_cleared = self._is_below, False, True
+        if is_there:
+            with contextlib.suppress(OSError):
+                write_terminal("", FROM_HERE)
 
     def end(self, *, failed: bool) -> None:
         """Leave what the next build of the same goes by."""
@@ -148,7 +153,7 @@ class Telling:
             say(self._text())
 
     def _on_terminal(self) -> None:
-        if not self._tells_terminal():
+        if self._is_cleared or not self._tells_terminal():
             return
         if self._is_on_stderr():
             say(self._text())
@@ -164,22 +169,6 @@ class Telling:
     @staticmethod
     def _is_on_stderr() -> bool:
         return os.isatty(2)
-
-
-def write_terminal(text: str) -> None:
-    """Write a line onto the terminal of this session, below what the front end draws there."""
-    descriptor = os.open("/dev/tty", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-    try:
-        # In the background, writing would stop us, or disturb what is at work there.
-        if os.tcgetpgrp(descriptor) != os.getpgrp():
-            return
-        width = os.get_terminal_size(descriptor).columns
-        if width > 20:
-            # What it took last time matters least.
-            text = text if len(text) < width else text.rpartition(" (")[0][: width - 1] or text[: width - 1]
-            os.write(descriptor, _BELOW.format(text).encode("ascii", errors="replace"))
-    finally:
-        os.close(descriptor)
 
 
 def read_state(path: Path) -> BuildState | None:

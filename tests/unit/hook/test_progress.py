@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -27,8 +28,8 @@ from torchgraft.hook.progress import (
     read_state,
     state_text,
     sweep,
-    write_terminal,
 )
+from torchgraft.hook.terminal_line import clearing_at_interruption, write_terminal
 from torchgraft.model.observation import Hook
 from torchgraft.settings.config import Config
 from torchgraft.tools.watch_command import SeenBuild, read_builds, watch_text
@@ -110,6 +111,17 @@ def test_a_time_is_said_as_one_says_it(seconds: int, text: str) -> None:
 def test_a_file_that_says_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
     assert read_state(tmp_path / "x.json") is None
+
+
+def test_a_line_goes_as_soon_as_somebody_interrupts() -> None:
+    said: list[str] = []
+    with (
+        pytest.raises(KeyboardInterrupt),  # of Python's own handler, which comes then
+        clearing_at_interruption(lambda: said.append("cleared")),
+    ):
+        signal.raise_signal(signal.SIGINT)
+    assert said == ["cleared"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals are something else there")
