@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 import venv
 import zipfile
 from dataclasses import dataclass
@@ -460,15 +459,10 @@ def test_a_tool_that_is_not_told_which_environment(tmp_path: Path) -> None:
     assert done.stdout == "2\n", done.stderr
     said = done.stderr.splitlines()
     assert said[0] == "error[no-environment]: which environment is to be checked?"
-    assert said[1:-1] == [
-        "  found:  no environment is activated",
-        *textwrap.wrap(
-            f"found:  {tmp_path} and the folders above have no .venv, and torchgraft runs in an environment of its own",
-            width=80,
-            initial_indent="  ",
-            subsequent_indent=" " * 10,
-        ),
-    ]
+    assert said[1] == "  found:  no environment is activated"
+    # Where a long path is broken is no matter.
+    found = f"found: {tmp_path} and the folders above have no .venv, and torchgraft runs in an environment of its own"
+    assert "".join("".join(said[2:-1]).split()) == "".join(found.split())
     assert said[-1].startswith("  fix:    torchgraft check PATH   (")
 
 

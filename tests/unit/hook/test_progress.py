@@ -115,13 +115,18 @@ def test_a_file_that_says_nothing(tmp_path: Path, text: str) -> None:
 
 def test_a_line_goes_as_soon_as_somebody_interrupts() -> None:
     said: list[str] = []
-    with (
-        pytest.raises(KeyboardInterrupt),  # of Python's own handler, which comes then
-        clearing_at_interruption(lambda: said.append("cleared")),
-    ):
-        signal.raise_signal(signal.SIGINT)
+    # A shell that starts something in the background has it ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with (
+            pytest.raises(KeyboardInterrupt),  # of Python's own handler, which comes then
+            clearing_at_interruption(lambda: said.append("cleared")),
+        ):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert said == ["cleared"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals are something else there")
