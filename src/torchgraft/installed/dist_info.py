@@ -26,6 +26,7 @@ _LARGEST_FILE_BYTES = 1_000_000
 # The name ends at the first dash before a number: old tools kept the dashes of foo-bar.
 _STEM = r"(?s)(?P<name>.+?)-(?P<version>\d.*)"
 _NAME = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+MODULE_SUFFIXES = (".py", ".so", ".pyd")
 _EMPTY_LINE = rb"\r?\n\r?\n"
 _SECTION = r"\[(?P<extra>[^:\]]*)(?::(?P<marker>.*))?\]"
 # Where a wheel may keep what goes to site-packages (the binary distribution format, "The .data directory").
@@ -240,3 +241,23 @@ def _listed_paths(data: bytes) -> list[str]:
     # What an environment has is there, however damaged the list of it.
     lines = data.decode("utf-8", errors="replace").replace("\\", "/").split("\n")
     return [line.partition(",")[0].strip('"') for line in lines if line]
+
+
+def top_level_names(installed: Installed) -> tuple[str, ...]:
+    """Return the names that a distribution is imported by: its top_level.txt, else guesses from its own name."""
+    listed = read_lines(installed, "top_level.txt")
+    written = installed.entry.partition("-")[0].partition(".")[0]
+    guesses = (installed.name.replace("-", "_"), installed.name, written)
+    return tuple(name for name in dict.fromkeys(listed or guesses) if is_plain(name))
+
+
+def is_plain(name: str) -> bool:
+    """Return whether a name stays in the folder that it is looked up in."""
+    return name not in {"", ".", ".."} and name.isprintable() and not set(name) & set('/\\:"')
+
+
+def module_files(folder: Path, name: str) -> tuple[str, ...]:
+    """Return the files that a single module is imported from: foo.py, foo.abi3.so, foo.cpython-311-darwin.so."""
+    return tuple(
+        entry for entry in names_in(folder) if entry.startswith(f"{name}.") and entry.endswith(MODULE_SUFFIXES)
+    )

@@ -21,7 +21,6 @@ from ..model.torch_values import Origin, Torch
 from ..untrusted import bindings_in, parse_version, read_syntax_tree, text_of
 from ..values import dataclass
 from .dist_info import Installed, MetadataHeader, find_installed, is_editable, read_files, read_header, read_lines
-from .distributions import compiled_folders, editable_targets
 
 # What can stand behind === in a requirement; git describes more than PEP 440 knows (2.0.0a0+git-unknown).
 _VERSION = r"[A-Za-z0-9_.!+~-]{1,200}"
@@ -80,6 +79,8 @@ class _TorchPlace:
             files = read_files(installed)
             if any(file.startswith("torch/") for file in files or ()):
                 return installed.site / "torch"
+            from .editable import compiled_folders
+
             if compiled := compiled_folders(installed, files).get("torch"):
                 return compiled
         return self.package.parent if self.package.suffix == ".py" else self.package
@@ -95,6 +96,8 @@ def _find_place(search_path: tuple[str, ...]) -> _TorchPlace | None:
             apart = tuple(c for c in candidates if _package_in(c.site) is None)
             return _TorchPlace(package=package, metadata=tuple(c for c in candidates if c.site == Path(entry)) or apart)
     for candidate in candidates:
+        from .editable import editable_targets
+
         targets = editable_targets(candidate, read_files(candidate))
         package = _package_in(candidate.site) or targets.get("torch") or targets.get("torch.py")
         if package is not None:

@@ -15,16 +15,16 @@ from typing import Any
 
 from ...consumer.environment import pth_folders, python_folders, python_versions, started_modules
 from ...files import is_file, is_folder, read_start, real
-from ...installed.dist_info import Installed, read_files, read_lines, read_source
-from ...installed.distributions import (
+from ...installed.dist_info import (
     MODULE_SUFFIXES,
-    finder_mapping,
-    importable,
-    is_finder,
+    Installed,
     is_plain,
-    own_files,
+    read_files,
+    read_lines,
+    read_source,
     top_level_names,
 )
+from ...installed.editable import finder_mapping, importable, is_finder, own_files
 from ...link.modules import is_library_name, walk_tree
 from ...untrusted import read_syntax_tree, strings, table
 
