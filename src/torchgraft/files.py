@@ -1,4 +1,4 @@
-"""Files and folders of others, which may be missing, unreadable, endless or no files at all.
+"""Files and folders of others, which may be missing, unreadable, endless or no files at all; where caches are kept.
 
 None of that raises, but where a reason is asked for. May not write, nor know what stands in them. Whatever is read is
 read up to a bound.

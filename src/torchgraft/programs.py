@@ -83,11 +83,11 @@ def take_answer(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        if process.stdin is not None:
-            process.stdin.write(f"{given}\n".encode())
-            process.stdin.close()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         return Answer(fault=(error.strerror if isinstance(error, OSError) else None) or "it has no valid name")
+    if process.stdin is not None:
+        with contextlib.suppress(OSError), process.stdin:  # what does not read it may answer all the same
+            process.stdin.write(f"{given}\n".encode())
     said = bytearray()
     # A thread, which can be left alone: what the program has started may hold the pipe open for ever.
     reader = threading.Thread(target=_read, args=(process, said), daemon=True)

@@ -147,7 +147,22 @@ def test_another_file_than_the_index_says(server: Server, capsys: pytest.Capture
     server.serve("/simple/ext/", content(page("0" * 64)))
     server.serve("/files/ext-1.0.tar.gz", content(sdist()))
     assert main(["adopt", "ext", "--no-deps", "--index-url", f"{server.address}/simple", "--write"]) == 1
-    assert "and the index says 0000" in " ".join(capsys.readouterr().err.split())
+    assert "and it should be 0000" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "adopted").exists()
+
+
+def test_another_file_than_the_lock_says_of_an_address(
+    server: Server, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    server.serve("/files/ext-1.0.tar.gz", content(sdist()))
+    (tmp_path / "pylock.toml").write_text(
+        'lock-version = "1.0"\ncreated-by = "test"\n\n[[packages]]\nname = "ext"\nversion = "1.0"\n'
+        f'archive = {{ url = "{server.address}/files/ext-1.0.tar.gz", hashes = {{ sha256 = "{"0" * 64}" }} }}\n'
+    )
+    main(["adopt", "--lock", "pylock.toml", "--write"])
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert "ext comes from an address" in said
+    assert "and it should be 0000" in said
     assert not (tmp_path / "adopted").exists()
 
 

@@ -154,7 +154,7 @@ def _who(path: str, facts: os.stat_result | None, ours: frozenset[int], *, is_wa
     """Return who else can change a file, or the content of a folder; "" for nobody, or where it is not there."""
     if facts is None or (is_way and not (stat.S_ISDIR(facts.st_mode) or stat.S_ISLNK(facts.st_mode))):
         return ""
-    if stat.S_ISCHR(facts.st_mode):  # who turns a file off links it to /dev/null, which keeps nothing
+    if stat.S_ISCHR(facts.st_mode) and _is_null(facts):  # who turns a file off links it there, and it keeps nothing
         return ""
     if facts.st_uid not in ours:
         return f"user {_user_name(facts.st_uid)}"
@@ -169,6 +169,11 @@ def _who(path: str, facts: os.stat_result | None, ours: frozenset[int], *, is_wa
     if _has_access_list(path):
         return "users named in access lists"
     return "" if _is_own_group(facts.st_gid) else f"group {_group_name(facts.st_gid)}"
+
+
+def _is_null(facts: os.stat_result) -> bool:
+    null = _facts(os.devnull)
+    return null is not None and stat.S_ISCHR(null.st_mode) and null.st_rdev == facts.st_rdev
 
 
 def _has_access_list(path: str) -> bool:

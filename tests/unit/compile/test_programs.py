@@ -49,6 +49,21 @@ def test_a_program_that_prints_without_end(tmp_path: Path) -> None:
     assert (answer.text, answer.fault) == ("", "it prints more than 50 MB")
 
 
+@pytest.mark.parametrize(
+    ("body", "text"), [("read line; echo $line", "a line\n"), ("exec <&-; sleep 0.1; echo x", "x\n")]
+)
+def test_a_program_that_is_given_a_line(tmp_path: Path, body: str, text: str) -> None:
+    program = script(tmp_path / "x", f"#!/bin/sh\n{body}\n")
+    answer = take_answer([str(program)], SYSTEM, given="a line")
+    assert (answer.text, answer.fault) == (text, "")
+
+
+def test_a_line_that_is_not_read_is_no_fault(tmp_path: Path) -> None:
+    # More than fits into a pipe.
+    answer = take_answer([str(script(tmp_path / "x", "#!/bin/sh\necho x\n"))], SYSTEM, given="a" * 1_000_000)
+    assert (answer.text, answer.fault) == ("x\n", "")
+
+
 def test_all_programs_of_a_name_in_the_order_of_path(tmp_path: Path) -> None:
     for name in ("a", "b"):
         script(tmp_path / name / "x", "")

@@ -74,6 +74,9 @@ def test_links_are_followed(tmp_path: Path) -> None:
 def test_what_is_turned_off_by_a_link_to_no_file(tmp_path: Path) -> None:
     (tmp_path / "off.pth").symlink_to("/dev/null")
     assert "/dev/null" not in exposed(tmp_path / "off.pth")
+    # Only of that one is it known that nothing comes out of it.
+    (tmp_path / "on.pth").symlink_to("/dev/zero")
+    assert "/dev/zero" in exposed(tmp_path / "on.pth")
 
 
 def test_what_links_below_lead_to(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ May not write anything but below a scratch folder.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
@@ -185,17 +184,22 @@ class Search:
         if not source.is_git and own.is_dir():
             self._note_folder(own)
             return own
-        sdist = sdist_of(source)
+        sdist, why = sdist_of(source), ""
         if sdist and self._can_be_another(sdist):
-            with contextlib.suppress(TorchgraftError):
+            try:
                 tree = self._tree(self._look_at(sdist))
+            except TorchgraftError as error:
+                problem = error.problems[0]
+                why = "; ".join(e.text for e in problem.evidence) or problem.headline
+            else:
                 self._addressed.append(sdist)
                 return tree
         folder = self.scratch / "addresses" / str(len(self._trees))
         found = fetch_source(source, folder, lambda url, at: fetch_archive(url, at / "archive", self._indexes))
         adoption = plan_adoption(read_adoptable(found)) if found else None
         if adoption is None or adoption.verdict is Advice.ADOPT:
-            self.notes.append(source_text(source, adoption.reason if adoption else "it cannot be looked at"))
+            reason = why or (adoption.reason if adoption else "it cannot be looked at")
+            self.notes.append(source_text(source, reason))
         return found
 
     def _can_be_another(self, sdist: NamedSdist) -> bool:

@@ -176,11 +176,11 @@ def _fetch_page(url: str, folder: Path, indexes: tuple[str, ...]) -> str | None:
 
 
 def fetch_file(file: IndexFile, folder: Path, indexes: tuple[str, ...]) -> Path:
-    """Return where a file was written, which has the digest that the index says; logins of `indexes` count for it."""
+    """Return where a file was written, which has the digest that is said of it; logins of `indexes` count for it."""
     target, found = _fetch(file.url, folder / file.name, indexes)
     if found != file.sha256:
         target.unlink()
-        raise _failed(file.url, f"its SHA-256 is {found}, and the index says {file.sha256 or 'none'}")
+        raise _failed(file.url, f"its SHA-256 is {found}, and it should be {file.sha256 or 'one that is said'}")
     return target
 
 
