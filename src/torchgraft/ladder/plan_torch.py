@@ -116,9 +116,15 @@ def serves_other_torches(snapshot: Snapshot, choice: Choice) -> bool:
     Whoever changes an environment can rebuild what is in it, and look at it. One that uv makes itself is nobody's: the
     next script or command that names another torch gets this wheel from its cache.
     """
-    own = own_dependency(snapshot)
+    own, consumer = own_dependency(snapshot), snapshot.consumer
     is_pinned = own is not None and bool(own.pinned or own.url)
-    return snapshot.front_end.own_environment and choice.rung not in {None, Rung.TOLD} and not is_pinned
+    # Also by `uv pip install --python`, which is how a package in the environment of a script is built anew.
+    is_uvs = snapshot.front_end.own_environment or (consumer is not None and _is_kept_by_uv(consumer.prefix))
+    return is_uvs and choice.rung not in {None, Rung.TOLD} and not is_pinned
+
+
+def _is_kept_by_uv(prefix: str) -> bool:
+    return any(part.startswith("environments-v") for part in prefix.replace("\\", "/").split("/"))
 
 
 def _is_unasked(snapshot: Snapshot) -> bool:
