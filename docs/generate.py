@@ -13,10 +13,10 @@ from command_line_page import command_line_text  # noqa: E402
 from error_codes import ERROR_CODES  # noqa: E402
 from error_examples import error_examples  # noqa: E402
 from settings_page import json_schema, reference_text, rules_text  # noqa: E402
+from vocabulary_reasons import reason_of  # noqa: E402
 
 from torchgraft.errors import problem_text  # noqa: E402
 from torchgraft.settings.vocabulary import VOCABULARY, Word  # noqa: E402
-from torchgraft.tools.adopt.vocabulary_reasons import reason_of  # noqa: E402
 
 HEAD = """# Settings
 

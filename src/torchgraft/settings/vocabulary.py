@@ -1,7 +1,7 @@
 """What well-known packages call our decisions: their own variables, which of them are a project's, what a job needs.
 
 May not decide anything, nor know a value: `compile.plan_facts` fills in `{numbers}` and the like. In which file each
-variable was seen being read, and why it is set, stands in `tools.adopt.vocabulary_reasons`: no build asks for it.
+variable was seen being read, and why it is set, stands in `docs/vocabulary_reasons.py`: no build asks for it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from packaging.utils import canonicalize_name
 from .kinds import ValueProblem
 
 OFF = "off"
+_COMPILES = "compiles, instead of downloading a wheel by its name"
+_EXACT = "its metadata then requires exactly the torch of the build"
+_PYTHON_ALONE = "otherwise only the Python code is installed"
 
 
 class Decision(enum.Enum):
@@ -39,7 +42,8 @@ class Word(NamedTuple):
     `value` is text, or one of these between braces: `numbers` (80;90), `dotted` (8.0;9.0), `gfx` (gfx90a;gfx942),
     `gfx_words` (with spaces), `one_gfx` (only where there is one), `jobs` (also as make's option, `-j{jobs}`), `torch`.
     `known` are the architectures that the package has code for: others become the highest of them that runs on the same
-    GPUs. `asked`: only where the setting names the package, since the package's own outcome would change.
+    GPUs. `asked` says why one may want it where the package's own outcome would change: it is set only where the
+    setting names the package.
     """
 
     packages: tuple[str, ...]
@@ -47,7 +51,7 @@ class Word(NamedTuple):
     value: str
     when: Decision
     known: tuple[str, ...] = ()
-    asked: bool = False
+    asked: str = ""
 
 
 def _own_build(package: str, prefix: str) -> tuple[Word, ...]:
@@ -57,7 +61,7 @@ def _own_build(package: str, prefix: str) -> tuple[Word, ...]:
         Word((package,), skip, "TRUE", _NO_CUDA),
         # Who leaves the extension out by that variable may want the wheel, as uv's documentation does.
         Word((package,), force, "TRUE", _BY_SETTING),
-        Word((package,), force, "TRUE", _TOOLKIT, asked=True),
+        Word((package,), force, "TRUE", _TOOLKIT, asked=_COMPILES),
     )
 
 
@@ -82,28 +86,58 @@ VOCABULARY: tuple[Word, ...] = (
     Word(("xformers",), "HIP_ARCHITECTURES", "{gfx_words}", _ROCM),
     Word(("xformers",), "XFORMERS_CK_FLASH_ATTN", "0", _BY_SETTING),
     Word(_ENGINES, "NVTE_CUDA_ARCHS", "{numbers}", _TOOLKIT),
-    Word(("transformer-engine",), "NVTE_FRAMEWORK", "pytorch", _TOOLKIT, asked=True),
+    Word(
+        ("transformer-engine",),
+        "NVTE_FRAMEWORK",
+        "pytorch",
+        _TOOLKIT,
+        asked="builds without jax, even if it can be imported",
+    ),
     Word(("natten",), "NATTEN_CUDA_ARCH", "{dotted}", _TOOLKIT),
     Word(("natten",), "NATTEN_N_WORKERS", "{jobs}", _TOOLKIT),
     Word(("tinycudann",), "TCNN_CUDA_ARCHITECTURES", "{numbers}", _TOOLKIT),
     Word(("deepspeed",), "DS_SKIP_CUDA_CHECK", "1", _OTHER_MINOR),
     Word(("deepspeed",), "DS_NVCC_THREADS", "1", _TOOLKIT),
-    Word(("deepspeed",), "DS_BUILD_OPS", "1", _TOOLKIT, asked=True),
-    Word(("deepspeed",), "DS_ENABLE_NINJA", "1", _TOOLKIT, asked=True),
-    Word(("deepspeed",), "DS_ACCELERATOR", "cuda", _TOOLKIT, asked=True),
-    Word(("deepspeed",), "DS_ACCELERATOR", "cuda", _ROCM, asked=True),
-    Word(("deepspeed",), "DS_ACCELERATOR", "cpu", _NO_CUDA, asked=True),
+    Word(("deepspeed",), "DS_BUILD_OPS", "1", _TOOLKIT, asked="compiles all operations now, not each at its first use"),
+    Word(("deepspeed",), "DS_ENABLE_NINJA", "1", _TOOLKIT, asked="MAX_JOBS has no effect without ninja"),
+    Word(
+        ("deepspeed",),
+        "DS_ACCELERATOR",
+        "cuda",
+        _TOOLKIT,
+        asked="otherwise it looks for a GPU, and its requirements depend on that",
+    ),
+    Word(
+        ("deepspeed",),
+        "DS_ACCELERATOR",
+        "cuda",
+        _ROCM,
+        asked="else it looks for a GPU on the machine that builds; AMD is cuda, too",
+    ),
+    Word(
+        ("deepspeed",),
+        "DS_ACCELERATOR",
+        "cpu",
+        _NO_CUDA,
+        asked="otherwise it looks for a GPU, and writes that into the wheel",
+    ),
     Word(("sageattention",), "EXT_PARALLEL", "1", _TOOLKIT),
     Word(("sageattention",), "SAGEATTN_SKIP_CUDA_BUILD", "1", _NO_CUDA),
-    Word(("vllm",), "VLLM_TARGET_DEVICE", "cpu", _NO_CUDA, asked=True),
+    Word(
+        ("vllm",),
+        "VLLM_TARGET_DEVICE",
+        "cpu",
+        _NO_CUDA,
+        asked="by default what torch is for; version and requirements depend on it",
+    ),
     Word(("torchaudio",), "USE_CUDA", "1", _TOOLKIT),
     Word(("torchaudio",), "USE_CUDA", "0", _NO_CUDA),
     Word(("torchaudio",), "USE_ROCM", "1", _ROCM),
-    Word(("torchvision",), "PYTORCH_VERSION", "{torch}", _TORCH, asked=True),
-    Word(("torchaudio",), "PYTORCH_VERSION", "{torch}", _TORCH, asked=True),
-    Word(("apex",), "APEX_CPP_EXT", "1", _TOOLKIT, asked=True),
-    Word(("apex",), "APEX_CUDA_EXT", "1", _TOOLKIT, asked=True),
-    Word(("fairscale",), "BUILD_CUDA_EXTENSIONS", "1", _TOOLKIT, asked=True),
+    Word(("torchvision",), "PYTORCH_VERSION", "{torch}", _TORCH, asked=_EXACT),
+    Word(("torchaudio",), "PYTORCH_VERSION", "{torch}", _TORCH, asked=_EXACT),
+    Word(("apex",), "APEX_CPP_EXT", "1", _TOOLKIT, asked=_PYTHON_ALONE),
+    Word(("apex",), "APEX_CUDA_EXT", "1", _TOOLKIT, asked=_PYTHON_ALONE),
+    Word(("fairscale",), "BUILD_CUDA_EXTENSIONS", "1", _TOOLKIT, asked=_PYTHON_ALONE),
     Word(("torch-points-kernels",), "FORCE_ONLY_CPU", "1", _NO_CUDA),
     Word(("pytorch3d",), "FORCE_CUDA", "1", _ROCM),
     Word(("pytorch3d",), "PYTORCH3D_FORCE_NO_CUDA", "1", _NO_CUDA),
@@ -113,7 +147,7 @@ VOCABULARY: tuple[Word, ...] = (
     Word(("sam2",), "SAM2_BUILD_CUDA", "0", _NO_CUDA),
     Word(("gptqmodel",), "BUILD_CUDA_EXT", "0", _NO_CUDA),
     Word(("gptqmodel",), "BUILD_CUDA_EXT", "1", _TOOLKIT),
-    Word(("gptqmodel",), "GPTQMODEL_FORCE_BUILD", "1", _TOOLKIT, asked=True),
+    Word(("gptqmodel",), "GPTQMODEL_FORCE_BUILD", "1", _TOOLKIT, asked=_COMPILES),
     Word(("k2",), "K2_CMAKE_ARGS", "-DCMAKE_BUILD_TYPE=Release -DK2_WITH_CUDA=OFF", _NO_CUDA),
     Word(("k2",), "K2_MAKE_ARGS", "-j{jobs}", _TOOLKIT),
     Word(("sgl-kernel", "sglang-kernel"), "CMAKE_ARGS", "-DSGL_KERNEL_COMPILE_THREADS=1", _TOOLKIT),

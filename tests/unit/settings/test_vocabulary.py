@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,6 @@ from torchgraft.model.observation import Hook
 from torchgraft.settings.config import Config, Cuda
 from torchgraft.settings.sources import resolve_config
 from torchgraft.settings.vocabulary import PACKAGES, VOCABULARY, Decision, switch_of, words_of
-from torchgraft.tools.adopt.vocabulary_reasons import SEEN, reason_of
 
 METADATA = Hook.PREPARE_METADATA_FOR_BUILD_WHEEL
 ROCM_TORCH = dataclasses.replace(snapshots.CPU_TORCH, version="2.9.0+rocm6.4", hip="6.4.43482")
@@ -251,13 +252,16 @@ def test_packages_whose_files_need_more_memory(name: str, config: dict[str, Any]
     assert made.jobs == jobs
 
 
-def test_every_row_has_an_address_and_a_value_that_is_known() -> None:
-    assert sum(map(len, SEEN.values())) == len(VOCABULARY)
+def test_every_row_has_an_address_a_reason_and_a_value_that_is_known() -> None:
+    reasons = runpy.run_path(str(Path(__file__).parents[3] / "docs" / "vocabulary_reasons.py"))
+    assert sum(map(len, reasons["SEEN"].values())) == len(VOCABULARY)
     for word in VOCABULARY:
+        why, file = reasons["reason_of"](word)
+        assert why, word
         # Each in one version, or at one commit: what a branch says changes.
         assert re.match(
             r"https://(pypi\.org/project/[\w-]+/[\w.]+/ [\w/]+\.py|github\.com/[\w/.-]+/blob/([0-9a-f]{40}|[\d.]+)/.)",
-            reason_of(word)[1],
+            file,
         ), word
         assert all(package in PACKAGES for package in word.packages)
         assert "{" not in word.value or word.value.removeprefix("-j")[1:-1] in {

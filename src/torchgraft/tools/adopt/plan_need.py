@@ -15,7 +15,6 @@ from packaging.version import Version
 from ...model.torch_values import required_name, requirement_of
 from ...settings.vocabulary import PACKAGES, VOCABULARY, words_of
 from .adoption import Adoptable, Import, Script
-from .vocabulary_reasons import reason_of
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -117,7 +116,7 @@ def asked_words(name: str | None) -> Iterator[str]:
     applied = words_of(name, ())
     for word in VOCABULARY:
         if own in word.packages and word.asked and word not in applied:
-            yield f'vocabulary = ["{own}"] also sets {word.variable}: {reason_of(word)[0]}'
+            yield f'vocabulary = ["{own}"] also sets {word.variable}: {word.asked}'
 
 
 def relative_in_vocabulary(strings: tuple[str, ...]) -> str:
