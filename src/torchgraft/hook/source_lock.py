@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..child import say
-from ..errors import ActError, Problem, quoted, shown
+from ..errors import ActError, quoted, shown
 from ..files import find_text, is_file, read_start
 from ..model.decision import Rebuild
 from ..model.source_tree import Project
@@ -51,7 +51,13 @@ def hold_source(source: Path, *, cache_folder: Path) -> Iterator[tuple[int, ...]
         yield ()
         return
     if not is_held:
-        raise ActError(_busy(source, lock))
+        raise ActError.of(
+            code="source-busy",
+            headline=f"another build has used {source} for {_PATIENCE_S // 60} minutes",
+            lock=str(lock.path),
+            why="two builds in one source tree mix their object files",
+            fixes=(f"fuser -v {quoted(str(lock.path))}   (shows who it is; wait for it, or end it)",),
+        )
     try:
         with contextlib.suppress(OSError):
             # For whom it is, and when it was used last.
@@ -96,33 +102,21 @@ def _write(path: Path, text: str, *, is_vital: bool) -> None:
     try:
         write_own_file(path, text)
     except OSError as error:
-        if is_vital:
-            raise ActError(_unnoted(path, error)) from None
+        if not is_vital:
+            return
+        from ..disks import disk_text, is_full
 
-
-def _unnoted(path: Path, error: OSError) -> Problem:
-    from ..disks import disk_text, is_full
-
-    return Problem.of(
-        code="cache-unusable",
-        headline=f"{path} cannot be written: {error.strerror or error}",
-        disk=[disk_text(path)] if is_full(error) else (),
-        why="setuptools would hand out what it has compiled for another torch: that it may not has to stand there",
-        fixes=(
-            "make room on that disk, or export TORCHGRAFT_CACHE_DIR=FOLDER   (one of your own, with some space left)",
-            "rm -r build   (in the source tree: then nothing is compiled yet)",
-        ),
-    )
-
-
-def _busy(source: Path, lock: FileLock) -> Problem:
-    return Problem.of(
-        code="source-busy",
-        headline=f"another build has used {source} for {_PATIENCE_S // 60} minutes",
-        lock=str(lock.path),
-        why="two builds in one source tree mix their object files",
-        fixes=(f"fuser -v {quoted(str(lock.path))}   (shows who it is; wait for it, or end it)",),
-    )
+        room = "make room on that disk, or export TORCHGRAFT_CACHE_DIR=FOLDER"
+        raise ActError.of(
+            code="cache-unusable",
+            headline=f"{path} cannot be written: {error.strerror or error}",
+            disk=[disk_text(path)] if is_full(error) else (),
+            why="setuptools would hand out what it has compiled for another torch: that it may not has to stand there",
+            fixes=(
+                f"{room}   (one of your own, with some space left)",
+                "rm -r build   (in the source tree: then nothing is compiled yet)",
+            ),
+        ) from None
 
 
 def with_last_build(project: Project, cache_folder: Path) -> Project:

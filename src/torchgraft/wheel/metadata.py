@@ -15,7 +15,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from ..errors import ActError, Problem
+from ..errors import ActError
 from ..model.decision import Plan, RuntimeRequirement
 from ..model.torch_values import requirement_of
 from .record import read_record
@@ -105,7 +105,13 @@ def as_prepared(plan: Plan, metadata_directory: str | None) -> Plan:
         reason = "the metadata were prepared without it, and a wheel has the same"
         return replace(plan, runtime_torch=RuntimeRequirement(reason=reason))
     if now is not None and now != prepared:
-        raise ActError(_changed(prepared, now))
+        raise ActError.of(
+            code="torch-changed",
+            headline=f"the metadata were prepared with {prepared}, and the wheel would need {now}",
+            setting="runtime-torch, pyproject.toml: [tool.torchgraft]",
+            why="torch changed between two hooks of one build; a wheel has the metadata prepared for it (PEP 517)",
+            fixes=("run the same command again   (nothing is wrong with the package)",),
+        )
     reason = "the metadata were prepared with it, and a wheel has the same"
     return replace(plan, runtime_torch=RuntimeRequirement(text=prepared, reason=reason))
 
@@ -117,13 +123,3 @@ def _is_same(one: str, other: str) -> bool:
     names = {canonicalize_name(first.name), canonicalize_name(second.name)}
     plain = first.marker is None and first.url is None and not first.extras
     return len(names) == 1 and plain and first.specifier == second.specifier
-
-
-def _changed(prepared: str, now: str) -> Problem:
-    return Problem.of(
-        code="torch-changed",
-        headline=f"the metadata were prepared with {prepared}, and the wheel would need {now}",
-        setting="runtime-torch, pyproject.toml: [tool.torchgraft]",
-        why="torch changed between two hooks of one build; a wheel has the metadata prepared for it (PEP 517)",
-        fixes=("run the same command again   (nothing is wrong with the package)",),
-    )

