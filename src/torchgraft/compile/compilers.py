@@ -216,7 +216,9 @@ def find_sycl(variables: Mapping[str, str], *, places: tuple[str, ...] = ONEAPI_
     found: dict[str, SyclCompiler] = {}
     for path, source, on_path in _sycl_candidates(variables, places):
         if is_file(path) and real(path) not in found:
-            found[real(path)] = SyclCompiler(icpx=str(path), source=source, on_path=on_path, setvars=_setvars(path))
+            scripts = (str(folder / "setvars.sh") for folder in path.parents[:_MOST_PARENTS])
+            setvars = next((script for script in scripts if is_file(Path(script))), "")
+            found[real(path)] = SyclCompiler(icpx=str(path), source=source, on_path=on_path, setvars=setvars)
     return tuple(found.values())
 
 
@@ -231,8 +233,3 @@ def _sycl_candidates(variables: Mapping[str, str], places: tuple[str, ...]) -> I
         for pattern in ("compiler/*/bin/icpx", "compiler/*/linux/bin/icpx"):
             for name in sorted(glob.glob(pattern, root_dir=root), reverse=True):  # noqa: PTH207 - sorted as text
                 yield Path(root, name).absolute(), source, False
-
-
-def _setvars(icpx: Path) -> str:
-    scripts = (folder / "setvars.sh" for folder in icpx.parents[:_MOST_PARENTS])
-    return next((str(script) for script in scripts if is_file(script)), "")

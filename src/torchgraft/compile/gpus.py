@@ -16,9 +16,6 @@ from ..programs import ask_program, find_programs
 from ..values import dataclass
 
 NVML_NAMES = ("libnvidia-ml.so.1", "nvml.dll")
-_CUDA_NAMES = ("libcuda.so.1", "nvcuda.dll")
-_SMI = "nvidia-smi"
-_KFD = Path("/sys/class/kfd/kfd/topology/nodes")
 _UUID_BYTES = 96  # NVML_DEVICE_UUID_V2_BUFFER_SIZE
 _MOST_DEVICES = 256
 # CUdevice_attribute
@@ -33,9 +30,9 @@ class Drivers:
     """What is asked, in this order: two libraries of NVIDIA's driver, its program, and AMD's part of sysfs."""
 
     nvml: tuple[str, ...] = NVML_NAMES
-    cuda: tuple[str, ...] = _CUDA_NAMES
-    smi: str = _SMI
-    kfd: Path = _KFD
+    cuda: tuple[str, ...] = ("libcuda.so.1", "nvcuda.dll")
+    smi: str = "nvidia-smi"
+    kfd: Path = Path("/sys/class/kfd/kfd/topology/nodes")
 
 
 @dataclass(frozen=True, kw_only=True)

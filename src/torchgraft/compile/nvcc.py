@@ -139,11 +139,6 @@ def read_highest_libc(home: Path) -> str:
     return ""
 
 
-def missing_headers(home: Path) -> tuple[str, ...]:
-    """Return the names among `HEADERS` that a toolkit lacks."""
-    return tuple(name for name in HEADERS if not has_header(home, name))
-
-
 def has_header(home: Path, name: str) -> bool:
     """Return whether a toolkit has a header."""
     return any(is_file(folder / name) for folder in include_folders(home))

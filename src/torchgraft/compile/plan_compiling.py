@@ -113,7 +113,7 @@ def _accelerated(config: Config, snapshot: Snapshot, torch: Torch) -> Compiling:
             other_minor=is_other_minor(toolkit.version, torch),
             architectures=architectures.names,
             variables=(*rocm.variables, *_of_toolkit(toolkit), *_of_architectures(config, architectures)),
-            forced=(*_forced(snapshot, choice), *rocm.forced),
+            forced=(*_forced(snapshot, toolkit, choice.overrides), *rocm.forced),
         )
     compiling = replace(compiling, variables=tuple(replace(v, of_machine=True) for v in compiling.variables))
     if not (snapshot.hook.asks or snapshot.hook.builds):
@@ -198,13 +198,11 @@ def _of_architectures(config: Config, architectures: Architectures) -> Iterator[
         yield of_machine(config.cuda_arch_variable, text, architectures.reason)
 
 
-def _forced(snapshot: Snapshot, choice: ToolkitChoice) -> tuple[str, ...]:
+def _forced(snapshot: Snapshot, toolkit: PlannedToolkit, overrides: tuple[str, ...]) -> tuple[str, ...]:
     """Return the toolkit's variables where those of the user lead to a toolkit that cannot work."""
-    toolkits = snapshot.hardware.toolkits if snapshot.hardware else ()
-    home = choice.toolkit.home if choice.toolkit else ""
-    named = [t for t in toolkits if t.source in TOOLKIT_VARIABLES]
-    layers = choice.toolkit.layers if choice.toolkit else ()
-    if all(t.home == home for t in named) and not layers and not choice.overrides:
+    found = snapshot.hardware.toolkits if snapshot.hardware else ()
+    named = [t for t in found if t.source in TOOLKIT_VARIABLES]
+    if all(t.home == toolkit.home for t in named) and not toolkit.layers and not overrides:
         return ()
     return ("CUDA_HOME", "CUDA_PATH", "CUDAToolkit_ROOT", "CUDACXX")
 

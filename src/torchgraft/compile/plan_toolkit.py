@@ -160,7 +160,9 @@ def _requirement(config: Config, hardware: Hardware, torch: Torch) -> Planned:
     extras = ",".join(dict.fromkeys((*_COMPONENTS, *config.cuda_components)))
     version = torch.toolkit or f"{minor_version(str(torch.cuda))}.*"
     here = f"no toolkit {major(str(torch.cuda))}.x is here"
-    libc = _oldest_libc(hardware.compilers)
+    # The oldest among those that compilers take; none where one is not known.
+    known = [compiler.libc for compiler in hardware.compilers if compiler.name]
+    libc = min(known, key=numbers_in) if known and all(known) else ""
     clash = first_cuda(libc)
     if clash and numbers_in(minor_version(version)) < numbers_in(clash.cuda):
         version = f"{clash.cuda}.*"
@@ -265,12 +267,6 @@ def _clashing_compiler(toolkit: Toolkit, compilers: Iterable[HostCompiler]) -> H
     if not fitting or any(_agrees(compiler.libc, toolkit.highest_libc) for compiler in fitting):
         return None
     return fitting[0]
-
-
-def _oldest_libc(compilers: Iterable[HostCompiler]) -> str:
-    """Return the oldest glibc among those that compilers take; "" where one is not known."""
-    known = [compiler.libc for compiler in compilers if compiler.name]
-    return min(known, key=numbers_in) if known and all(known) else ""
 
 
 def _libc_problem(toolkit: Toolkit, compiler: HostCompiler, *, torch: str) -> Problem:

@@ -21,10 +21,10 @@ from ..model.observation import Exposure
 from ..programs import find_programs
 from ..values import dataclass
 from .nvcc import (
+    HEADERS,
     NVCC,
     Nvcc,
     has_header,
-    missing_headers,
     read_highest_gcc,
     read_highest_libc,
     read_version,
@@ -256,7 +256,7 @@ def _read(
         source=candidate.source,
         nvcc=path,
         highest_gcc=read_highest_gcc(Path(home)),
-        missing_headers=missing_headers(Path(home)),
+        missing_headers=tuple(name for name in HEADERS if not has_header(Path(home), name)),
         highest_libc=read_highest_libc(Path(home)),
     )
 

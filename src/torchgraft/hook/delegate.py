@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyproject_hooks
 
@@ -31,9 +31,6 @@ from .delegate_problems import delegate_failed, install_words, lacks_hook, too_s
 from .diagnoses import CUDA_HOME_UNSET, KILLED, OUT_OF_MEMORY, TellingLines, diagnose
 from .progress import Counting, counted
 from .source_lock import hold_source, lock_path, noted_build
-
-if TYPE_CHECKING:
-    from ..compile.jobserver import BuildJobs
 
 _FEWEST_TO_HALVE = 2
 _READ_ONLY = Path(ladder.__file__).with_name("read_only")
@@ -65,7 +62,11 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
             from ..compile.compiler_cache import through_cache
 
             variables = through_cache(plan, variables, call.cache_folder / "compilers")
-        jobs = _build_jobs(call, variables)
+        jobs = None
+        if plan.budget is not None:
+            from ..compile.jobserver import BuildJobs
+
+            jobs = BuildJobs(plan, plan.budget, variables)
         stack.enter_context(interruptions_raised(call.caller))
         more, locks = stack.enter_context(_source_held(call))
         counting = stack.enter_context(counted(call, jobs))
@@ -86,14 +87,6 @@ def run_hook(call: Call, arguments: Sequence[object]) -> Any:
                 if changed is None:
                     raise
                 variables = changed
-
-
-def _build_jobs(call: Call, variables: Mapping[str, str]) -> BuildJobs | None:
-    if call.plan.budget is None:
-        return None
-    from ..compile.jobserver import BuildJobs
-
-    return BuildJobs(call.plan, call.plan.budget, variables)
 
 
 def _fewer_jobs(plan: Plan, variables: Mapping[str, str], error: DelegateError) -> dict[str, str] | None:

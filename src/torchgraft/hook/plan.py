@@ -19,16 +19,7 @@ from ..ladder.plan_torch import (
     with_meant_consumer,
 )
 from ..ladder.plan_way import Reach, asks_dependencies, expected_torch, plan_graft, plan_way, plan_without_torch
-from ..model.decision import (
-    Compiling,
-    Delegate,
-    Plan,
-    Planned,
-    PlannedStore,
-    PlannedVariable,
-    RuntimeRequirement,
-    Wishes,
-)
+from ..model.decision import Compiling, Delegate, Plan, Planned, RuntimeRequirement, Wishes
 from ..model.observation import FrontEnd, FrontEndName, Hook, Snapshot, Way
 from ..model.torch_values import Knowledge, Torch
 from ..settings.config import Config, Guarding, RuntimeTorch
@@ -58,6 +49,13 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
     serves_others = reach.way is not Way.ABSENT and serves_other_torches(snapshot, choice)
     consumer = snapshot.consumer
     variables = plan_variables(config, snapshot, torch=torch, reach=reach, compiling=compiling, wishes=wishes)
+    store = None
+    if snapshot.hook is Hook.BUILD_WHEEL:
+        from ..prebuilt.plan_prebuilt import plan_store
+
+        store = plan_store(
+            config, snapshot, torch=reach.torch, way=reach.way, guess=guess, compiling=compiling, variables=variables
+        )
     return Plan(
         hook=snapshot.hook,
         name=snapshot.project.name,
@@ -99,7 +97,7 @@ def plan_build(config: Config, snapshot: Snapshot) -> Plan:
         variables=variables,
         when=wishes.outcomes,
         prebuilt=wishes.prebuilt,
-        store=_store(config, snapshot, reach, guess, compiling, variables),
+        store=store,
         asks_identity=wishes.asks_identity,
         asks_dependencies=asks,
         delegate=delegate,
@@ -123,23 +121,6 @@ def _compiling(config: Config, snapshot: Snapshot, torch: Torch, way: Way) -> Co
     # What is only named is compiled for where its CUDA is known: the toolkit can be asked for together with it.
     is_certain = torch.known is Knowledge.SEEN or (way is Way.INSTALL and torch.cuda)
     return plan_compiling(config, snapshot, torch if is_certain else None)
-
-
-def _store(
-    config: Config,
-    snapshot: Snapshot,
-    reach: Reach,
-    guess: str,
-    compiling: Compiling,
-    variables: tuple[PlannedVariable, ...],
-) -> PlannedStore | None:
-    if snapshot.hook is not Hook.BUILD_WHEEL:
-        return None
-    from ..prebuilt.plan_prebuilt import plan_store
-
-    return plan_store(
-        config, snapshot, torch=reach.torch, way=reach.way, guess=guess, compiling=compiling, variables=variables
-    )
 
 
 def _workshop(snapshot: Snapshot, compiling: Compiling) -> str:

@@ -99,7 +99,7 @@ class Telling:
                 self._write()
             with contextlib.suppress(OSError, ValueError):
                 if took_s >= terminal_s:
-                    terminal_s = took_s + (_ON_TERMINAL_S if self._is_on_stderr() else _AGAIN_S)
+                    terminal_s = took_s + (_ON_TERMINAL_S if os.isatty(2) else _AGAIN_S)
                     self._on_terminal()
                 if took_s >= log_s:
                     log_s = took_s + _IN_LOG_S
@@ -149,13 +149,13 @@ class Telling:
         return ascii_text(shown(f"torchgraft: {state_text(self.state(), time.time())}"))
 
     def _in_log(self) -> None:
-        if self._call.config.progress is not Showing.TTY and not (self._is_on_stderr() and self._tells_terminal()):
+        if self._call.config.progress is not Showing.TTY and not (os.isatty(2) and self._tells_terminal()):
             say(self._text())
 
     def _on_terminal(self) -> None:
         if self._is_cleared or not self._tells_terminal():
             return
-        if self._is_on_stderr():
+        if os.isatty(2):
             say(self._text())
             return
         if sys.platform != "win32" and self._call.plan.front_end.hides_output:
@@ -165,10 +165,6 @@ class Telling:
     def _tells_terminal(self) -> bool:
         wanted, variables = self._call.config.progress, self._call.variables
         return wanted is Showing.TTY or (wanted is Showing.AUTO and not variables.get("CI"))
-
-    @staticmethod
-    def _is_on_stderr() -> bool:
-        return os.isatty(2)
 
 
 def read_state(path: Path) -> BuildState | None:

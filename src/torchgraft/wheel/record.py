@@ -33,6 +33,7 @@ _RECORD_FORMAT = 1
 _LARGEST_BYTES = 10_000_000
 # Of documents of this kind alone: the same contents have the same number (RFC 9562, version 5).
 _NAMESPACE = uuid.UUID("8d3c5a5e-0a49-5f0e-9d53-7b6f5f6d1c11")
+_OF_TORCH = ("version", "accelerator", "cuda", "hip", "xpu", "cxx11_abi", "debug", "git_version")
 _ARCHITECTURE_VARIABLES = ("TORCH_CUDA_ARCH_LIST", "PYTORCH_ROCM_ARCH")
 _GCC = re.compile(r"GCC: \([^)]*\) (\d[\w.]*).*")
 # setuptools (80.9.0), scikit-build-core 0.11.5, meson
@@ -64,18 +65,7 @@ def record_text(
         "guess": plan.guess or None,
         "rule": plan.rule.value if plan.rule else None,
         "way": plan.way.value,
-        "torch": None
-        if torch is None
-        else {
-            "version": torch.version,
-            "accelerator": torch.accelerator,
-            "cuda": torch.cuda,
-            "hip": torch.hip,
-            "xpu": torch.xpu,
-            "cxx11_abi": torch.cxx11_abi,
-            "debug": torch.debug,
-            "git_version": torch.git_version,
-        },
+        "torch": None if torch is None else {name: getattr(torch, name) for name in _OF_TORCH},
         "variables": [variable.name for variable in plan.variables if not variable.of_machine],
     }
     if plan.from_files:
