@@ -137,6 +137,11 @@ def joined(folder: str, path: str) -> Path:
     return Path(os.path.normpath(Path(folder) / expanded))
 
 
+def leads_out(name: str) -> bool:
+    """Return whether the name of a file in an archive or a list may lead out of the folder that it is for."""
+    return name.startswith("/") or ".." in name.split("/") or "\\" in name or ":" in name
+
+
 def real(path: Path) -> str:
     """Return a path with its links followed, to compare it with another."""
     try:

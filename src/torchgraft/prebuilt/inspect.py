@@ -19,6 +19,7 @@ from packaging.tags import Tag, parse_tag
 from packaging.utils import canonicalize_name
 
 from ..consumer.processes import take_python
+from ..files import leads_out
 from ..installed.dist_info import ListedFile
 from ..installed.markers import applies, wheel_ranks
 from ..link.libraries import read_libraries
@@ -110,7 +111,7 @@ def _stem(archive: zipfile.ZipFile) -> str:
     names = archive.namelist()
     if len(set(names)) != len(names):
         raise UnfitError("it has two files of one name")
-    if any(_is_unsafe(name) for name in names):
+    if any(map(leads_out, names)):
         raise UnfitError("it has a file that would be written elsewhere")
     if sum(member.file_size for member in archive.infolist()) > _LARGEST_BYTES:
         raise UnfitError("it is too large when unpacked")
@@ -119,10 +120,6 @@ def _stem(archive: zipfile.ZipFile) -> str:
     except ValueError as error:
         raise UnfitError(str(error)) from None
     return info.removesuffix(".dist-info")
-
-
-def _is_unsafe(name: str) -> bool:
-    return name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/")
 
 
 def _bytes(archive: zipfile.ZipFile, member: str, limit_bytes: int) -> bytes:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import ActError
+from ...files import leads_out
 from ...project.archives import BROKEN, archive_files
 
 PYPROJECT = "pyproject.toml"
@@ -43,10 +44,9 @@ def unpack_archive(path: Path, folder: Path) -> Path:
             left -= size
             if left < 0:
                 raise ValueError(f"it unpacks to more than {_MOST_BYTES} bytes")
-            parts = PurePosixPath(name).parts
-            if not parts or PurePosixPath(name).is_absolute() or ".." in parts or ":" in name or "\\" in name:
+            if not PurePosixPath(name).parts or leads_out(name):
                 raise ValueError(f"it has a member called {name!r}")
-            place = folder.joinpath(*parts)
+            place = folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
             with place.open("wb") as file:
                 shutil.copyfileobj(stream, file)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...codec import to_json
+from ...files import leads_out
 from ...redaction import without_credentials
 from ...untrusted import json_table, tables
 from ...values import dataclass
@@ -85,7 +86,7 @@ def undo_text(files: Mapping[str, tuple[Passage, ...]]) -> str | None:
 
 def parse_undo(text: str) -> dict[str, tuple[Passage, ...]]:
     """Return what the file says of files in the folder of the project and below."""
-    return {name: tuple(_passages(listed)) for name, listed in json_table(text).items() if not _leads_out(name)}
+    return {name: tuple(_passages(listed)) for name, listed in json_table(text).items() if not leads_out(name)}
 
 
 def _passages(listed: object) -> Iterator[Passage]:
@@ -93,7 +94,3 @@ def _passages(listed: object) -> Iterator[Passage]:
         line, now, was = item.get("line"), item.get("now"), item.get("was")
         if isinstance(line, int) and isinstance(now, str) and isinstance(was, str):
             yield Passage(line=max(line, 0), now=now, was=was)
-
-
-def _leads_out(name: str) -> bool:
-    return name.startswith("/") or ".." in name.split("/") or "\\" in name or ":" in name
