@@ -96,7 +96,7 @@ def _planned(place: Prebuilt, config: Config, snapshot: Snapshot, facts: Facts) 
     texts = (address, place.local, place.hashes if hashes_elsewhere else "")
     names = (*(name for text in texts for name in template_names(text)), *_IDENTITY)
     # What is asked of the delegate comes last: it helps only where nothing else is missing.
-    missing = next((name for name in sorted(names, key=_is_asked) if name not in facts.values), None)
+    missing = next((name for name in sorted(names, key=_IDENTITY.__contains__) if name not in facts.values), None)
     insists = config.require_hashes and not place.sha256 and not place.hashes and not place.index
     reason = f"require-hashes ({config.origin('require-hashes')}), and the package names no digest" if insists else ""
     if missing is not None:
@@ -118,13 +118,9 @@ def _planned(place: Prebuilt, config: Config, snapshot: Snapshot, facts: Facts) 
     return replace(planned, refused=reason)
 
 
-def _is_asked(name: str) -> bool:
-    return name in _IDENTITY
-
-
 def _awaits(missing: str, config: Config, snapshot: Snapshot, facts: Facts) -> str:
     """Return why a fact that has no value now may have one when the wheel is built, "" where it will have none."""
-    if _is_asked(missing):
+    if missing in _IDENTITY:
         asked = "setup.py" if snapshot.project.setup_script is not None else config.backend
         return f"no file states {{{missing}}}, so {asked} is asked"
     return facts.missing(missing) if facts.why else ""

@@ -184,7 +184,15 @@ class _CommandParser(argparse.ArgumentParser):
 
 
 def _run(arguments: Sequence[str]) -> int:
-    _refuse_no_folder()
+    try:
+        Path.cwd()
+    except OSError:
+        raise ActError.of(
+            code="no-working-folder",
+            headline="the working folder is not there any more",
+            why="what is to be looked at is looked for from there",
+            fixes=('cd "$PWD"   (where a folder of that name is there again)',),
+        ) from None
     names = [name for group in GROUPS.values() for name in group]
     if arguments[:1] == ["help"]:  # as pip and uv have it
         arguments = [*arguments[1:2], "--help"]
@@ -203,18 +211,6 @@ def _run(arguments: Sequence[str]) -> int:
     status = int(given.run(given))
     sys.stdout.flush()
     return status
-
-
-def _refuse_no_folder() -> None:
-    try:
-        Path.cwd()
-    except OSError:
-        raise ActError.of(
-            code="no-working-folder",
-            headline="the working folder is not there any more",
-            why="what is to be looked at is looked for from there",
-            fixes=('cd "$PWD"   (where a folder of that name is there again)',),
-        ) from None
 
 
 def _let_go_of_stdout(last: str = "") -> bool:

@@ -23,10 +23,11 @@ from ...settings.sources import read_exact_text
 from ..front_end_settings import find_front_end_settings, setting_text
 from ..shared_options import bad_argument, folder_argument, refuse_no_project, require_extra
 from ..terminal import diff_text
-from .adopt_dependencies import DependencyPlan, find_lock, plan_all, plan_json, plan_report, plan_undo, write
+from .adopt_dependencies import DependencyPlan, plan_all, plan_json, plan_report, plan_undo, write
 from .adoptable import ADOPTABLE_FILES, read_adoptable
 from .adoption import Adoptable, Adoption, Advice, adoption_text
 from .find_sdists import Scope, Search
+from .locked_sdists import LOCK_NAMES
 from .plan_adoption import plan_adoption
 from .pull_request import pull_request_text, stale_diffs
 from .sdist import unpack_sdist, write_project_file, write_sdist
@@ -174,7 +175,7 @@ def _scope(arguments: argparse.Namespace) -> Scope:
         if is_file(base / "pyproject.toml") or not is_file(base / "setup.py"):
             base = project_root(base) or base
         refuse_no_project("adopt", base, _PROJECTS)
-        lock = find_lock(base)
+        lock = next((base / name for name in LOCK_NAMES if is_file(base / name)), None)
     elif lock is not None:
         base = lock.parent
     is_there = any(is_file(base / name) for name in _PROJECTS)

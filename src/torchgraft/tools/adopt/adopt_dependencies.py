@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from ...codec import to_json
 from ...errors import quoted, shown
-from ...files import digest_of, is_file
+from ...files import digest_of
 from ...programs import find_programs, take_answer
 from ...redaction import redacted_json
 from ...settings.sources import read_exact_text, read_pyproject
@@ -25,7 +25,6 @@ from .adopted_folder import CONSTRAINTS, AdoptedSdist, is_intact, read_adopted
 from .adoption import Advice, adoption_text
 from .find_sdists import LookedAt, Scope, Search
 from .front_end_files import FileEdit, front_end_of, place_of, plan_edits, record_edit
-from .locked_sdists import LOCK_NAMES
 from .plan_front_ends import next_commands
 from .sdist import place_sdist, write_project_file, write_sdist
 from .undo_record import UNDO, parse_undo
@@ -51,11 +50,6 @@ class DependencyPlan:
     def changes(self) -> bool:
         """Whether there is anything to write."""
         return bool(self.made or self.gone or self.edits)
-
-
-def find_lock(folder: Path) -> Path | None:
-    """Return the lock of a project, if it has one."""
-    return next((folder / name for name in LOCK_NAMES if is_file(folder / name)), None)
 
 
 def plan_all(scope: Scope, search: Search, scratch: Path) -> DependencyPlan:

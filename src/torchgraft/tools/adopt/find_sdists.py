@@ -21,7 +21,6 @@ from ...consumer.processes import take_python
 from ...errors import ActError, TorchgraftError, quoted
 from ...files import read_text
 from ...model.observation import Python
-from ...prebuilt.take import IndexFile
 from ...project.read_project import read_project
 from ...settings.sources import read_pyproject
 from ...untrusted import split_address, table, tables, text_of
@@ -32,7 +31,7 @@ from .adoptable import read_adoptable
 from .adopted_folder import AdoptedSdist, is_adopted_text, is_intact, read_adopted
 from .adoption import Adoptable, Adoption, Advice
 from .locked_sdists import NamedSdist, read_local_folders, read_locked_sdists
-from .package_index import download_sdist, fetch_archive, fetch_file, find_indexes, index_address, sdist_version
+from .package_index import download_sdist, fetch_archive, find_indexes, index_address, sdist_version
 from .plan_adoption import plan_adoption
 from .plan_front_ends import uv_settings_text
 from .resolver import Resolver
@@ -327,11 +326,8 @@ class Search:
         folder = self._folder_for(f"{sdist.name}-{sdist.version}")
         host = split_address(sdist.url).netloc.rpartition("@")[2] or "the index"
         print(f"downloading {sdist.name} {sdist.version} from {host}", file=sys.stderr)
-        if sdist.url and sdist.sha256:
-            file = IndexFile(name=sdist.file, url=sdist.url, sha256=sdist.sha256, yanked=False)
-            return fetch_file(file, folder, self._indexes)
-        if sdist.url and sdist.by_address:
-            return fetch_archive(sdist.url, folder / sdist.file, self._indexes)
+        if sdist.url and (sdist.sha256 or sdist.by_address):
+            return fetch_archive(sdist.url, folder / sdist.file, self._indexes, sha256=sdist.sha256 or None)
         requirement = Requirement(f"{sdist.name}=={sdist.version}")
         return download_sdist(requirement, self._indexes, folder, sha256=sdist.sha256)
 

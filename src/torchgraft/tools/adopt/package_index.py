@@ -157,7 +157,7 @@ def download_sdist(requirement: Requirement, indexes: tuple[str, ...], scratch: 
             raise _failed(chosen.url, f"its SHA-256 is {chosen.sha256}, and the lock says {sha256}")
         if not may_lead(page, chosen.url):
             raise _failed(chosen.url, "an index may not name what is on this machine, nor an address without TLS")
-        return fetch_file(chosen, scratch, indexes)
+        return fetch_archive(chosen.url, scratch / chosen.name, indexes, sha256=chosen.sha256)
     raise no_sdist(
         f"no index has an sdist for {requirement}",
         fix="--index-url URL   (another index)",
@@ -175,27 +175,23 @@ def _fetch_page(url: str, folder: Path, indexes: tuple[str, ...]) -> str | None:
     return target.read_text(encoding="utf-8", errors="replace")
 
 
-def fetch_file(file: IndexFile, folder: Path, indexes: tuple[str, ...]) -> Path:
-    """Return where a file was written, which has the digest that is said of it; logins of `indexes` count for it."""
-    target, found = _fetch(file.url, folder / file.name, indexes)
-    if found != file.sha256:
+def fetch_archive(url: str, target: Path, indexes: tuple[str, ...], *, sha256: str | None = None) -> Path:
+    """Return where an archive was written; logins of `indexes` count for it.
+
+    :param sha256: the digest that an index or a lock says, None for one that is on no index
+    """
+    found = _fetch(url, target, indexes)
+    if sha256 not in {None, found}:
         target.unlink()
-        raise _failed(file.url, f"its SHA-256 is {found}, and it should be {file.sha256 or 'one that is said'}")
+        raise _failed(url, f"its SHA-256 is {found}, and it should be {sha256 or 'one that is said'}")
     return target
 
 
-def fetch_archive(url: str, target: Path, indexes: tuple[str, ...]) -> Path:
-    """Return where an archive was written that is on no index, and that nobody has said a digest of."""
-    return _fetch(url, target, indexes)[0]
-
-
-def _fetch(
-    url: str, target: Path, indexes: tuple[str, ...], *, limits: Limits = _SDIST, accept: str = ""
-) -> tuple[Path, str]:
+def _fetch(url: str, target: Path, indexes: tuple[str, ...], *, limits: Limits = _SDIST, accept: str = "") -> str:
     said = ""
     for login in _logins(url, indexes):
         try:
-            return target, download(_with_login(url, login), target, limits=limits, accept=accept)
+            return download(_with_login(url, login), target, limits=limits, accept=accept)
         except DownloadError as error:
             if isinstance(error, MissingError) and limits is _PAGE:
                 raise

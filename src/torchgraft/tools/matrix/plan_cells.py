@@ -102,15 +102,11 @@ class Range:
 
 def plan_cells(releases: Sequence[Release], wanted: Range, index: str) -> tuple[Cell, ...]:
     """Return the cells, the newest torch first; of each minor version the newest release, if not all are wanted."""
-    fitting = [release for release in releases if _fits(release, wanted)]
+    fitting = [one for one in releases if all(specifier.contains(one.version) for specifier in wanted.torch)]
     ordered = sorted(fitting, key=lambda release: Version(release.version), reverse=True)
     minors = {Version(release.version).release[:2]: release for release in reversed(ordered)}
     chosen = ordered if wanted.every_patch else [r for r in ordered if minors[Version(r.version).release[:2]] is r]
     return tuple(_cells(chosen, wanted, index))
-
-
-def _fits(release: Release, wanted: Range) -> bool:
-    return all(specifier.contains(release.version) for specifier in wanted.torch)
 
 
 def _cells(releases: Iterable[Release], wanted: Range, index: str) -> Iterable[Cell]:
