@@ -89,6 +89,7 @@ class Telling:
         name = "".join(c if c.isalnum() else "-" for c in counting.state.name)[:60]
         self._live, self._last = self._folder / f"{name}.{os.getpid()}.json", self._folder / f"{name}.json"
         self._is_shown = self._is_below = self._is_cleared = False
+        self._waited_s = 0.0
 
     def until(self, ended: threading.Event) -> None:
         """Tell until the build has ended."""
@@ -136,7 +137,9 @@ class Telling:
         state, last = replace(self._counting.state, seen_s=time.time()), read_state(self._last)
         number = self._jobs.number if self._jobs else None
         if number is not None:
-            state = replace(state, jobs=number, shared=True)
+            if not number and not state.done:
+                self._waited_s = state.took_s(state.seen_s)
+            state = replace(state, jobs=number, shared=True, waited_s=self._waited_s)
         # Before anything is counted, it may be as many files as last time.
         is_same = last is not None and (last.total == state.total or (not state.total and not state.done))
         if last is None or last.failed or not is_same:
@@ -197,7 +200,8 @@ class BuildState:
     `done` of `total` files are compiled, of which `total` is 0 where nobody knows; `per_cent` where CMake says only
     that, -1 elsewhere. `file` is the last one that was named. `last_s` is what the last build of as many files took, 0
     if there was none. `ended_s` is 0 for a build that is at work; `failed` says that it has not made a wheel.
-    Of `jobs` that are `shared` with other builds there are none while it waits for them.
+    Of `jobs` that are `shared` with other builds there are none while it waits for them; `waited_s` is how long it took
+    until it had the first.
     """
 
     name: str
@@ -215,6 +219,7 @@ class BuildState:
     file: str = ""
     jobs: int = 0
     shared: bool = False
+    waited_s: float = 0
     last_s: float = 0
 
     def took_s(self, now_s: float) -> float:
@@ -240,7 +245,7 @@ class BuildState:
             return max(self.last_s - took, self.last_s * (1 - self.share) if self.total else 0.0)
         if self.share == 0 or self.done < _FEW:
             return None
-        return took * (1 - self.share) / self.share
+        return (took - self.waited_s) * (1 - self.share) / self.share
 
 
 class Counting:
@@ -297,12 +302,18 @@ def duration_text(seconds: float) -> str:
 
 
 def count_text(state: BuildState) -> str:
-    """Return how much is done: 17 of 73 files, or 42 %, or what is compiled now."""
+    """Return how much is done: 17 of 73 files, or 42 %; "" where it waits to begin."""
     if state.total:
         return f"{state.done} of {state.total} files"
     if state.per_cent >= 0:
         return f"{state.per_cent} %"
-    return f"{state.done} file{'' if state.done == 1 else 's'}" if state.done else "at work"
+    if state.done:
+        return f"{state.done} file{'' if state.done == 1 else 's'}"
+    return "" if _waits(state) else "at work"
+
+
+def _waits(state: BuildState) -> bool:
+    return state.shared and not state.jobs
 
 
 def state_text(state: BuildState, now_s: float) -> str:
@@ -312,7 +323,7 @@ def state_text(state: BuildState, now_s: float) -> str:
     at_once = f"{state.jobs} at once" if state.jobs > 1 and is_counted else ""
     if state.shared:
         at_once = f"{at_once or 'one at a time'} (shared)" if is_counted else ""
-        at_once = at_once if state.jobs else "waiting for other builds"
+        at_once = "waiting for other builds" if _waits(state) else at_once
     now = f"at {state.file}" if state.file and not state.total else ""
     left, took = state.left_s(now_s), duration_text(state.took_s(now_s))
     more = f"; about {duration_text(left)} left" if left else ""

@@ -32,8 +32,9 @@ def write_terminal(text: str, where: str = BELOW) -> None:
         width = os.get_terminal_size(descriptor).columns
         if width > 20:
             # What it took last time matters least.
-            text = text if len(text) < width else text.rpartition(" (")[0][: width - 1] or text[: width - 1]
-            os.write(descriptor, where.format(text).encode("ascii", errors="replace"))
+            if len(text) >= width and text.endswith(" last time)"):
+                text = text.rpartition(" (")[0]
+            os.write(descriptor, where.format(text[: width - 1]).encode("ascii", errors="replace"))
     finally:
         os.close(descriptor)
 

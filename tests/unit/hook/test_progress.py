@@ -94,6 +94,13 @@ def test_the_line_of_a_build() -> None:
     assert state_text(BuildState(name="ext", began_s=100), 130) == "ext: at work, 30 s"
     alone = BuildState(name="ext", began_s=100, total=9, done=1, jobs=1, shared=True)
     assert ": 1 of 9 files, one at a time (shared), 30 s" in state_text(alone, 130)
+    waits = dataclasses.replace(alone, total=0, done=0, jobs=0)
+    assert state_text(waits, 130) == "ext: waiting for other builds, 30 s"
+
+
+def test_the_time_that_is_left_is_not_that_of_other_builds() -> None:
+    state = BuildState(name="ext", began_s=100, done=4, total=10, jobs=2, shared=True, waited_s=90)
+    assert state_text(state, 214) == "ext: 4 of 10 files, 2 at once (shared), 2 min; about 35 s left"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +137,15 @@ def test_a_line_goes_as_soon_as_somebody_interrupts() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals are something else there")
-def test_a_line_is_written_below_what_a_front_end_draws() -> None:
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("how far", "how far"),
+        ("ext: 4 of 10 files, 2 at once (shared), 2 min; about 36 s left (3 min last time)", None),
+        ("ext-with-a-name: 4 of 10 files, 2 at once (shared), 2 min; about 36 s left of all", None),
+    ],
+)
+def test_a_line_is_written_below_what_a_front_end_draws(text: str, shown: str | None) -> None:
     import fcntl
     import pty
     import struct
@@ -139,9 +154,11 @@ def test_a_line_is_written_below_what_a_front_end_draws() -> None:
     child, terminal = pty.fork()
     if child == 0:  # it has a terminal of its own, and is in its foreground
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        write_terminal("how far")
+        write_terminal(text)
         os._exit(0)
-    assert os.read(terminal, 1000) == b"\x1bD\x1b[A\x1b7\x1b[B\r\x1b[Jhow far\x1b8"
+    # What it took last time goes first, and then what is too long; not what stands in brackets before.
+    shown = shown or text.removesuffix(" (3 min last time)")[:79]
+    assert os.read(terminal, 1000) == f"\x1bD\x1b[A\x1b7\x1b[B\r\x1b[J{shown}\x1b8".encode()
     os.waitpid(child, 0)
     os.close(terminal)
 
