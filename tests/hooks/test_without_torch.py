@@ -25,7 +25,7 @@ dynamic = ["version", "dependencies"]
 SETUP_PY = """
 import torch
 from setuptools import setup
-from torch.utils.cpp_extension import BuildExtension, CUDAExtension, CppExtension
+from torch.utils.cpp_extension import BuildExtension, CUDAExtension, CppExtension, CUDA_HOME, HIP_HOME
 
 requires = ["torch==" + torch.__version__] if torch.__version__ >= (2, 0) else []
 extension = CUDAExtension if torch.cuda.is_available() else CppExtension

@@ -130,6 +130,21 @@ def test_what_cannot_be(
     assert said in capsys.readouterr().err
 
 
+def test_why_there_is_no_sdist(
+    project: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "Traceback\n\nerror[needs-torch]: setup.py asks for torch\n\nerror: Failed to build\n  cause: a hook\n"
+    (tmp_path / "said").write_text(said, encoding="utf-8")
+    uv = tmp_path / "uv"
+    uv.write_text(f"#!/bin/sh\ncat {tmp_path}/said >&2\nexit 1\n", encoding="utf-8")
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{project}:/bin:/usr/bin")
+    assert main(["matrix", project, "--build", "--torch", "2.13.0"]) == 1
+    found = capsys.readouterr().err
+    assert "error[needs-torch]: setup.py asks for torch" in found
+    assert "cause" not in found
+
+
 @pytest.mark.parametrize("arguments", [["--torch", "new"], ["--cuda", "best"]])
 def test_what_is_no_version(arguments: list[str], project: str) -> None:
     with pytest.raises(SystemExit, match="2"):

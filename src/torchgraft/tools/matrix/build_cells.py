@@ -42,6 +42,7 @@ _NAME = "{name}-{version}+{torch_local}torch{torch_minor}-{python}-{abi}-{platfo
 _ANYWHERE = "https://example.com/wheels/v{version}"
 _LARGEST_STATE_BYTES = 10_000_000
 _LONGEST_S = 24 * 3600
+_MOST_LINES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,10 +161,13 @@ class Workplace:
         said = take_answer(command, self._variables, timeout_s=_LONGEST_S).text
         found = next(folder.glob("*.tar.gz"), None)
         if found is None:
+            # What torchgraft says of it; uv's own last lines say only that a hook has failed.
+            _, ours, more = said.rpartition("\nerror[")
+            lines = (ours + more).strip().partition("\n\n")[0].splitlines() if ours else said.strip().splitlines()[-3:]
             raise ActError.of(
                 code="no-sdist",
                 headline="no sdist can be made, which the wheels are built from",
-                uv=map(shown, said.strip().splitlines()[-3:]),
+                uv=map(shown, lines[:_MOST_LINES]),
             )
         with tarfile.open(found) as archive:
             members = ((member.name, archive.extractfile(member)) for member in archive if member.isfile())

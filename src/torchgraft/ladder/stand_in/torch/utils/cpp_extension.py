@@ -17,6 +17,7 @@ IS_LINUX = sys.platform.startswith("linux")
 IS_HIP_EXTENSION = False
 CUDA_HOME = None
 CUDNN_HOME = None
+HIP_HOME = None
 ROCM_HOME = None
 SYCL_HOME = None
 TORCH_LIB_PATH = ""
