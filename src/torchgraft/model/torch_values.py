@@ -194,7 +194,7 @@ class Wanted:
 
     `others` are its requirements on other distributions than torch, `named` says that torch is one of those that it
     installs, and not only limited. `resolves` says that its project has no lock that is current, and that one is going
-    to be written.
+    to be written, `own_environment` that the front end, or pipx above it, makes the environment itself.
     """
 
     locked: Locked | None = None
@@ -203,6 +203,7 @@ class Wanted:
     others: tuple[str, ...] = ()
     named: bool = False
     resolves: bool = False
+    own_environment: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
 
 

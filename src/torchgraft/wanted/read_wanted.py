@@ -64,6 +64,7 @@ def read_wanted(
         others=tuple(dict.fromkeys(text for item in asked for text in item.others)),
         named=any(item.named for item in asked),
         resolves=resolves,
+        own_environment=len(callers) > 1 or (caller.name is FrontEndName.UV and _is_uvs_own(caller)),
         variables={name: value for item in asked for name, value in item.variables.items()},
     )
 
@@ -86,7 +87,7 @@ def front_end_of(caller: Caller, wanted: Wanted, *, torch_comes_first: bool = Fa
         caller.front_end,
         resolves=caller.front_end.resolves or resolves,
         ignores_installed=caller.front_end.ignores_installed or (takes_newest and wanted.named),
-        own_environment=caller.name is FrontEndName.UV and _is_uvs_own(caller),
+        own_environment=wanted.own_environment,
     )
 
 

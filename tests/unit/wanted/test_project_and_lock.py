@@ -457,3 +457,10 @@ def test_whose_environment_it_is(tmp_path: Path, command: str, *, own: bool, wor
     wanted = read_wanted(caller, (process,), PYTHON)
     assert front_end_of(caller, wanted).own_environment is own
     assert wanted.resolves is works_on_project
+
+
+def test_pipx_makes_the_environment_and_pip_keeps_the_wheel_for_the_next(tmp_path: Path) -> None:
+    caller, process = start(tmp_path, "pip install ext")
+    _, pipx = start(tmp_path, "pipx install ext")
+    assert front_end_of(caller, read_wanted(caller, (process, pipx), PYTHON)).own_environment
+    assert not front_end_of(caller, read_wanted(caller, (process,), PYTHON)).own_environment
