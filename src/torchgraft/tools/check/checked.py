@@ -130,9 +130,7 @@ def _explained(package: CheckedPackage, torch: str, place: str) -> list[str]:
     if package.differs:
         lines.append(f"  differs: {'; '.join(package.differs)}")
     if package.fit is Fit.LINKS:
-        lines.append(
-            "  why:     every symbol that it needs is there, so it most likely works; a new build is certain to"
-        )
+        lines.append("  why:     every symbol is there: it most likely works; a new build works for certain")
     if not package.modules:
         lines.append("  it has no library that could be looked at")
     order = list(Verdict)

@@ -64,7 +64,7 @@ def findings_text(findings: tuple[DoctorLine, ...], *, coloured: bool = True) ->
     """Return the findings as a person reads them: a line for each, its cure below it, the sum at the end."""
     lines = [line for finding in findings for line in _lines(finding, coloured=coloured)]
     problems, notes = (sum(f.verdict is one for f in findings) for one in (Health.PROBLEM, Health.NOTE))
-    said = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "no problem"
+    said = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "no problem for a build"
     also = f", {notes} note{'' if notes == 1 else 's'}" if notes else ""
     return "\n".join([*lines, "", said + also])
 
