@@ -118,7 +118,8 @@ def _refuse_remains(search_path: Iterable[str], candidates: tuple[Installed, ...
         raise _missing(missing / "__init__.py" if is_folder(missing) else missing, candidate)
     for entry in search_path:
         folder = Path(entry) / "torch"
-        if is_file(folder / "version.py") or is_folder(folder / "lib"):
+        extensions = folder / "utils" / "cpp_extension.py"
+        if is_file(folder / "version.py") or is_folder(folder / "lib") or is_file(extensions):
             raise _TorchFaultError(f"{folder / '__init__.py'} is missing, and so is the metadata of torch")
 
 

@@ -362,6 +362,10 @@ def make_folder(site: Path) -> None:
     (site / "torch" / "version.py").mkdir()
 
 
+def only_cpp_extension(site: Path) -> None:
+    write(site, {"torch/utils/cpp_extension.py": ""})
+
+
 @pytest.mark.parametrize(
     ("break_it", "fault"),
     [
@@ -374,6 +378,7 @@ def make_folder(site: Path) -> None:
             delete("torch/__init__.py", "torch-2.8.0.dist-info"),
             "{site}/torch/__init__.py is missing, and so is the metadata of torch",
         ),
+        (only_cpp_extension, "{site}/torch/__init__.py is missing, and so is the metadata of torch"),
         (delete("torch/lib"), "{site}/torch/lib is missing"),
         (delete(f"torch/_C{SUFFIX}"), "{site}/torch/_C is missing: the extension module of torch"),
         (delete("torch-2.8.0.dist-info/METADATA"), "{info}/METADATA is missing"),
