@@ -14,9 +14,11 @@ import pytest
 
 from .front_ends.bench import FORBIDDEN, Grounds, read_report
 from .front_ends.places import CELLS, SCRIPT, Cell
-from .front_ends.tools import PIP_OLD, UV
+from .front_ends.rows_others import APP_S
+from .front_ends.tools import PIP_OLD, PIPX, UV
 from .front_ends_page import ANEW, GUARDED, PAGE, SILENT, page_cells
 from .laboratory import Outcome
+from .stub_torch import make_sdist
 
 pytestmark = pytest.mark.e2e
 
@@ -62,6 +64,23 @@ def test_what_uv_keeps_for_the_next_torch_is_guarded_and_cured(command: str, gro
             found = read_report(bench.run(line).succeeded().said)
         assert (found.built_for["version"], found.said) == (f"{torch}+cu126", "")
         built = torch
+
+
+def test_what_pip_keeps_for_the_next_torch_of_pipx_is_guarded_and_cured(grounds: Grounds) -> None:
+    bench = grounds.bench(PIPX)
+    source = bench.package()
+    shutil.copy(grounds.extension, source / "ext")
+    make_sdist(source, grounds.indexes.folder / "elsewhere", "ext", "1.0")
+    url = grounds.indexes.file_url("elsewhere", "ext-1.0.tar.gz")
+    for torch in ("2.8.0", "2.9.0"):
+        bench.run(f"pipx install --force --preinstall torch=={torch} 'ext @ {url}'").succeeded()
+        found = read_report(bench.run(APP_S).succeeded().said)
+    assert found.said.startswith("ext._C was built for torch 2.8.0+cu126, and meets torch 2.9.0+cu126\n")
+    for said in found.said.splitlines():
+        if said.startswith("  cure:   "):
+            bench.run(said.partition(":   ")[2]).succeeded()
+    found = read_report(bench.run(APP_S).succeeded().said)
+    assert (found.built_for["version"], found.said) == ("2.9.0+cu126", "")
 
 
 def result_of(outcome: Outcome) -> str:
