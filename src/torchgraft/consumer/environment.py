@@ -236,6 +236,11 @@ def is_tool(prefix: Path) -> bool:
     return any(is_file(prefix / name) for name in ("uv-receipt.toml", "pipx_metadata.json"))
 
 
+def is_kept_by_uv(prefix: PurePath) -> bool:
+    """Return whether an environment is one that uv keeps for a script, going by its name."""
+    return prefix.parent.name.startswith("environments-v")
+
+
 def is_uv_build(prefix: Path) -> bool:
     """Return whether an environment is one that uv made for a build."""
     return bool(re.fullmatch(_UV_BUILD_PARENT, prefix.parent.name))

@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from ..compile.plan_needs import concerns_compilers, users_switch, uses_ninja, with_users_switch
-from ..consumer.environment import holds_torch, is_throw_away, python_path_of, read_environment
+from ..consumer.environment import holds_torch, is_kept_by_uv, is_throw_away, python_path_of, read_environment
 from ..consumer.front_end import Caller, find_caller
 from ..consumer.ownership import read_exposures, read_graft_exposures, who_may
 from ..consumer.processes import HookProcess, Process, take_ancestors, take_hook_process, take_python
@@ -123,6 +123,9 @@ def take_snapshot_at(settings: Settings, hook: Hook, place: Place, python: Pytho
     meant = passing.consumer if passing else consumer
     if caller is not None and meant is not None and will_be_hidden(meant, caller, wanted):
         front_end = dataclasses.replace(front_end, ignores_installed=True)
+    # By `uv pip install --python`, too, which is how a package in the environment of a script is built anew.
+    if meant is not None and is_kept_by_uv(Path(meant.prefix)):
+        front_end = dataclasses.replace(front_end, own_environment=True)
     rivals = tuple(c for c in consumers if c is not consumer and _is_rival(c, consumer))
     trusting = who_may(settings.config.trust, settings.source)
     if consumer is not None:

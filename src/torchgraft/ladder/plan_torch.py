@@ -113,18 +113,12 @@ def plan_guess(snapshot: Snapshot, choice: Choice) -> str:
 def serves_other_torches(snapshot: Snapshot, choice: Choice) -> bool:
     """Return whether the front end will use the wheel again where it meets another torch, without any hook.
 
-    Whoever changes an environment can rebuild what is in it, and look at it. One that uv makes itself is nobody's: the
-    next script or command that names another torch gets this wheel from its cache.
+    Whoever changes an environment can rebuild what is in it, and look at it. One that uv or pipx makes itself is
+    nobody's: the next script or command that names another torch gets this wheel from a cache.
     """
-    own, consumer = own_dependency(snapshot), snapshot.consumer
+    own = own_dependency(snapshot)
     is_pinned = own is not None and bool(own.pinned or own.url)
-    # Also by `uv pip install --python`, which is how a package in the environment of a script is built anew.
-    is_uvs = snapshot.front_end.own_environment or (consumer is not None and _is_kept_by_uv(consumer.prefix))
-    return is_uvs and choice.rung not in {None, Rung.TOLD} and not is_pinned
-
-
-def _is_kept_by_uv(prefix: str) -> bool:
-    return any(part.startswith("environments-v") for part in prefix.replace("\\", "/").split("/"))
+    return snapshot.front_end.own_environment and choice.rung not in {None, Rung.TOLD} and not is_pinned
 
 
 def _is_unasked(snapshot: Snapshot) -> bool:

@@ -12,6 +12,7 @@ from torchgraft.consumer.environment import (
     base_of,
     holds_torch,
     is_environment,
+    is_kept_by_uv,
     is_throw_away,
     parse_pyvenv_cfg,
     prefix_of_interpreter,
@@ -325,3 +326,4 @@ def test_whether_torch_is_there(tmp_path: Path, name: str, *, there: bool) -> No
 )
 def test_throw_away_environments_are_known_by_name(prefix: str, *, expected: bool) -> None:
     assert is_throw_away(Path(prefix)) is expected
+    assert is_kept_by_uv(Path(prefix)) is ("environments-v" in prefix)

@@ -661,20 +661,6 @@ def test_a_wheel_that_uv_keeps_for_the_next_command_is_guarded(
 
 
 @pytest.mark.parametrize(
-    ("prefix", "expected"),
-    [
-        ("/home/u/.cache/uv/environments-v2/main-0f6de4d3", True),
-        ("C:\\Users\\u\\uv\\cache\\environments-v2\\main-0f6de4d3", True),
-        ("/home/u/environments/ext", False),
-    ],
-)
-def test_a_wheel_that_is_built_anew_in_the_environment_of_a_script_is_guarded(prefix: str, *, expected: bool) -> None:
-    front_end = FrontEnd(name=FrontEndName.UV, command="uv pip install")
-    made = plan(hook=WHEEL, consumer=snapshots.consumer(prefix=prefix), front_end=front_end)
-    assert (made.guard, made.guess) == (expected, "")
-
-
-@pytest.mark.parametrize(
     ("front_end", "typed"),
     [
         (FrontEnd(name=FrontEndName.UV, command="uv build", installs=False), "uv build -C torchgraft.consumer=PATH"),

@@ -183,7 +183,7 @@ def fetch_archive(url: str, target: Path, indexes: tuple[str, ...], *, sha256: s
     found = _fetch(url, target, indexes)
     if sha256 not in {None, found}:
         target.unlink()
-        raise _failed(url, f"its SHA-256 is {found}, and it should be {sha256 or 'one that is said'}")
+        raise _failed(url, f"its SHA-256 is {found}, and it should be {sha256 or 'given, and is not'}")
     return target
 
 
