@@ -372,7 +372,8 @@ def test_a_subinterpreter_gets_what_it_gets_without(interpreter: Interpreter, ki
 
 
 @pytest.mark.parametrize("flags", [(), ("-B", "-X", "pycache_prefix=/nowhere")], ids=["compiled", "not compiled"])
-def test_the_cost_is_less_than_a_millisecond(interpreter: Interpreter, flags: tuple[str, ...]) -> None:
+def test_it_costs_less_than_a_module_of_the_standard_library(interpreter: Interpreter, flags: tuple[str, ...]) -> None:
+    """So that it holds on a slower machine: that imports `textwrap` more slowly too."""
     code = """
 import importlib, time, torch
 def seconds(name):
@@ -381,10 +382,10 @@ def seconds(name):
     importlib.import_module(name)
     return time.process_time() - before
 import ext, plain
-least = {name: min(seconds(name + "._C") for _ in range(50)) for name in ("ext", "plain")}
-print(least["ext"] - least["plain"])
+least = {name: min(seconds(name) for _ in range(50)) for name in ("ext._C", "plain._C", "textwrap")}
+print((least["ext._C"] - least["plain._C"]) / least["textwrap"])
 """
-    assert float(interpreter.succeeds(code, *flags)) < 0.001
+    assert float(interpreter.succeeds(code, *flags)) < 1
 
 
 def test_a_type_checker_finds_no_fault(tmp_path: Path) -> None:

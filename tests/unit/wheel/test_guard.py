@@ -575,7 +575,7 @@ def test_what_is_not_known_does_not_differ() -> None:
     assert differences(BUILT, {**BUILT, "cuda": None}) == ["cuda"]
 
 
-def test_a_guard_costs_less_than_a_millisecond(
+def test_a_guard_costs_less_than_a_module_of_the_standard_library(
     package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
@@ -596,7 +596,7 @@ def test_a_guard_costs_less_than_a_millisecond(
     importlib.import_module("ext.plain")
     guarded = min(seconds(name) for _ in range(20))
     unguarded = min(seconds(f"ext.plain.{stem}") for _ in range(20))
-    assert guarded - unguarded < 0.001
+    assert guarded - unguarded < min(seconds("textwrap") for _ in range(20))
 
 
 # The finder of an editable installation.
