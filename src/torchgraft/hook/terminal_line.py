@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -31,12 +32,17 @@ def write_terminal(text: str, where: str = BELOW) -> None:
             return
         width = os.get_terminal_size(descriptor).columns
         if width > 20:
-            # What it took last time matters least.
-            if len(text) >= width and text.endswith(" last time)"):
-                text = text.rpartition(" (")[0]
-            os.write(descriptor, where.format(text[: width - 1]).encode("ascii", errors="replace"))
+            os.write(descriptor, where.format(fitted(text, width - 1)).encode("ascii", errors="replace"))
     finally:
         os.close(descriptor)
+
+
+def fitted(text: str, width: int) -> str:
+    """Return a line without the parts at its end that do not fit; its first part is cut where it must be."""
+    parts = re.split(r"(?=, |; | \()", text)
+    while len(parts) > 1 and sum(map(len, parts)) > width:
+        parts.pop()
+    return "".join(parts)[:width]
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ from torchgraft.hook.progress import (
     state_text,
     sweep,
 )
-from torchgraft.hook.terminal_line import clearing_at_interruption, write_terminal
+from torchgraft.hook.terminal_line import clearing_at_interruption, fitted, write_terminal
 from torchgraft.model.observation import Hook
 from torchgraft.settings.config import Config
 from torchgraft.tools.watch_command import SeenBuild, read_builds, watch_text
@@ -136,16 +136,24 @@ def test_a_line_goes_as_soon_as_somebody_interrupts() -> None:
     assert said == ["cleared"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="terminals are something else there")
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("width", "shown"),
     [
-        ("how far", "how far"),
-        ("ext: 4 of 10 files, 2 at once (shared), 2 min; about 36 s left (3 min last time)", None),
-        ("ext-with-a-name: 4 of 10 files, 2 at once (shared), 2 min; about 36 s left of all", None),
+        (80, "ext: 4 of 10 files, 2 at once (shared), 2 min; about 36 s left (3 min last time)"),
+        (79, "ext: 4 of 10 files, 2 at once (shared), 2 min; about 36 s left"),
+        (59, "ext: 4 of 10 files, 2 at once (shared), 2 min"),
+        (30, "ext: 4 of 10 files, 2 at once"),
+        (12, "ext: 4 of 10"),
     ],
 )
-def test_a_line_is_written_below_what_a_front_end_draws(text: str, shown: str | None) -> None:
+def test_a_line_that_is_too_long_ends_where_a_part_of_it_ends(width: int, shown: str) -> None:
+    text = "ext: 4 of 10 files, 2 at once (shared), 2 min; about 36 s left (3 min last time)"
+    assert fitted(text, width) == shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals are something else there")
+@pytest.mark.parametrize("text", ["how far", "ext: " + "4 of 10 files, " * 9])
+def test_a_line_is_written_below_what_a_front_end_draws(text: str) -> None:
     import fcntl
     import pty
     import struct
@@ -156,9 +164,7 @@ def test_a_line_is_written_below_what_a_front_end_draws(text: str, shown: str | 
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         write_terminal(text)
         os._exit(0)
-    # What it took last time goes first, and then what is too long; not what stands in brackets before.
-    shown = shown or text.removesuffix(" (3 min last time)")[:79]
-    assert os.read(terminal, 1000) == f"\x1bD\x1b[A\x1b7\x1b[B\r\x1b[J{shown}\x1b8".encode()
+    assert os.read(terminal, 1000) == f"\x1bD\x1b[A\x1b7\x1b[B\r\x1b[J{fitted(text, 79)}\x1b8".encode()
     os.waitpid(child, 0)
     os.close(terminal)
 
