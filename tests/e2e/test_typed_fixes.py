@@ -141,6 +141,24 @@ def broken(desk: Desk) -> str:
     return command
 
 
+def broken_in_a_folder(desk: Desk, *options: str) -> str:
+    desk.lay_out(*PLAIN_REQUIRES)
+    folder = desk.place.folder / options[-1]
+    desk.run(desk.install(f"{' '.join(options)} torch==2.8.0")).succeeded()
+    (version,) = folder.rglob("torch/version.py")
+    desk.place.variables["PYTHONPATH"] = str(version.parent.parent)
+    version.unlink()
+    return desk.install(f"{' '.join(options)} ./ext")
+
+
+def broken_below_a_prefix(desk: Desk) -> str:
+    return broken_in_a_folder(desk, "--prefix", "prefix")
+
+
+def broken_in_a_target(desk: Desk) -> str:
+    return broken_in_a_folder(desk, "--target", "target")
+
+
 def customized(desk: Desk) -> str:
     command = desk.lay_out(depends="torch==2.8.0")
     (desk.consumer.site_packages / "sitecustomize.py").touch()
@@ -265,6 +283,8 @@ LAYOUTS: tuple[tuple[str, Callable[[Desk], str], tuple[str, ...]], ...] = (
     ("torch-unclear", said_on_standard_input, (PIP, BY_UV)),
     ("torch-required-twice", required_twice, (PIP,)),
     ("broken-torch", broken, (PIP, BY_UV)),
+    ("broken-torch", broken_below_a_prefix, (PIP, BY_UV)),
+    ("broken-torch", broken_in_a_target, (PIP, BY_UV)),
     ("customized-consumer", customized, (PIP, BY_UV)),
     ("ambiguous-consumer", ambiguous, (PIP,)),
     ("unsupported-torch", unsupported, (PIP, BY_UV)),

@@ -5,6 +5,7 @@ May not decide which of them it is: `plan_problems` does.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -92,6 +93,7 @@ def required_twice(snapshot: Snapshot, torch: Torch, choice: Choice) -> Problem:
 
 def broken_torch(snapshot: Snapshot, consumer: Consumer) -> Problem:
     """Return that the torch of the consumer is there by halves."""
+    path = snapshot.python.path
     # The very one that its metadata tells of: another would come with other requirements.
     found = next((d for d in consumer.distributions if d.name == "torch"), None)
     version = found.version if found else ""
@@ -99,7 +101,11 @@ def broken_torch(snapshot: Snapshot, consumer: Consumer) -> Problem:
     index = f"https://download.pytorch.org/whl/{'nightly/' * ('.dev' in version)}{local}"
     words = ["--index-url", index] if re.fullmatch(_INDEX, local) else []
     words.append(f"torch=={version}" if version else "torch")
-    target = next((folder for folder in consumer.targets if str(consumer.torch_fault).startswith(folder)), None)
+    # What comes before the environment, such as the folders of PYTHONPATH, is not mended by installing into that.
+    prefix = path(consumer.prefix)
+    before = itertools.takewhile(lambda folder: prefix not in path(folder).parents, consumer.search_path)
+    folders = (*consumer.targets, *before)
+    target = next((folder for folder in folders if str(consumer.torch_fault).startswith(folder)), None)
     option = "--target" if target in consumer.search_path else "--prefix"
     # What is in a target pip replaces for this alone.
     anew = "--reinstall" if _is_uv(snapshot) else "--upgrade" if option == "--target" else "--force-reinstall"

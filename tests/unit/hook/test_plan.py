@@ -422,6 +422,21 @@ def test_a_broken_torch_of_no_index(source: tuple[str, ...], words: str) -> None
             ("/t",),
             "uv pip install --python /env --target /t --reinstall --no-deps torch==2.8.0",
         ),
+        # A folder of PYTHONPATH; and what comes after the environment.
+        (
+            "PIP",
+            "pip install",
+            (),
+            ("/t", "/env/lib/site-packages"),
+            "pip --python /env install --target /t --upgrade --no-deps torch==2.8.0",
+        ),
+        (
+            "PIP",
+            "pip install",
+            (),
+            ("/env/lib/site-packages", "/t"),
+            "pip --python /env install --force-reinstall --no-deps torch==2.8.0",
+        ),
         ("UV", "uv tool install", (), (), "--reinstall"),
     ],
 )
