@@ -177,6 +177,9 @@ def environment(place: Workplace, stubs: Stubs, *requirements: str, name: str = 
         other = any("+" in requirement for requirement in requirements)
         options = ["--index", stubs.indexes.url("cu128"), "--index-strategy", "unsafe-best-match"] if other else []
         place.run([UV, "pip", "install", "--quiet", "--python", made.python, *options, *requirements]).succeeded()
+    if "pip" in requirements:
+        # It is started four times and more, and may not compile itself.
+        place.run([made.python, "-m", "compileall", "-q", made.site_packages / "pip"]).succeeded()
     stubs.indexes.forget()
     return made
 

@@ -44,7 +44,10 @@ SHORT_BYTES = 200_000
 
 @pytest.mark.parametrize("first", range(6))
 def test_readers_have_bounds(first: int) -> None:
-    these = list(READERS)[first::6]
+    of_archives = [reader for reader in READERS if reader.endswith((".whl", ".tar.gz"))]
+    others = [reader for reader in READERS if reader not in of_archives]
+    # What those of archives are given takes seconds to make: once, in one process.
+    these = others[first::5] if first < 5 else of_archives
     done = subprocess.run(
         [sys.executable, __file__, *these, "--short"], stdout=-1, stderr=subprocess.STDOUT, timeout=600, check=False
     )

@@ -6,6 +6,7 @@ Beside them stands what they are held to, and content that is made to hurt.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -319,6 +320,7 @@ def _texts() -> Mapping[str, bytes]:
     }
 
 
+@functools.cache
 def _archive(padded: str, content: bytes, times: int) -> bytes:
     """Return an archive as a wheel is one, or as an sdist may be one, with more in one of its files."""
     data = io.BytesIO()
