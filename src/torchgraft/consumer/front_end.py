@@ -66,6 +66,7 @@ _INSTALLS_ANEW = {
     "uv pip install": ("--target", "-t", "--prefix", "--reinstall", "--force-reinstall", "--upgrade", "-U"),
     "uv tool install": ("--upgrade", "-U", "--reinstall"),
 }
+_REMOVE_OTHERS = frozenset({"uv sync", "uv pip sync"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +161,7 @@ def describe_front_end(command: CommandLine, version: str | None) -> FrontEnd:
         resolves=only_locks or command.text in _ONLY_RESOLVES,
         ignores_installed=(takes_anew(command) or _upgrades_torch(command)) and not command.leaves_dependencies,
         leaves_dependencies=command.leaves_dependencies,
+        removes_others=command.has("--exact") or (command.text in _REMOVE_OTHERS and not command.has("--inexact")),
         hides_output=command.program in _DRAW and command.words[-1:] != ("build",) and not command.has(*_SHOW_OUTPUT),
     )
 

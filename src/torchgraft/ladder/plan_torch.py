@@ -160,8 +160,12 @@ def _guess_of_changes(snapshot: Snapshot, choice: Choice, consumer: Consumer, to
         return "a program started this build, and what else it installs is not seen"
     if _ignores_torch(snapshot, consumer):
         return f"{command} installs dependencies anew: the torch that is there may not stay"
-    said = (answer.torch for answer in choice.rungs if answer.rung in {Rung.LOCKED, Rung.ASKED_FOR})
-    if is_named and any(one and not one.accepts(torch.version) for one in said):
+    said = [answer.torch for answer in choice.rungs if answer.rung in {Rung.LOCKED, Rung.ASKED_FOR} and answer.torch]
+    # `uv pip install` installs what the package requires, too.
+    is_kept = said or (command == "uv pip install" and own_dependency(snapshot) is not None)
+    if front_end.removes_others and not is_kept:
+        return f"{command} takes away what it does not install, and it installs no torch"
+    if is_named and not all(one.accepts(torch.version) for one in said):
         return f"{command} installs another torch than the one that is there"
     if snapshot.asked_faults:
         return "the command may name another torch where it cannot be read"

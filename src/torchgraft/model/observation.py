@@ -135,7 +135,8 @@ class FrontEnd:
     `version` is known where the front end wrote it down. `installs` says whether the command puts the wheel
     somewhere, or only resolves, locks or builds. `resolves` says that it is after metadata now, and that no wheel
     follows in this build environment. `ignores_installed` says that it installs dependencies anew, whatever the
-    environment has (`--target`, `--ignore-installed`, `--upgrade`), `leaves_dependencies` that it installs none.
+    environment has (`--target`, `--ignore-installed`, `--upgrade`), `leaves_dependencies` that it installs none, and
+    `removes_others` that it takes away what it does not install (`uv sync` without `--inexact`).
     `hides_output` says that it draws lines of its own while it builds, and not what the build says. `own_environment`
     says that it makes the environment itself, of what one command or script says, and keeps the wheel for the next one.
     """
@@ -147,6 +148,7 @@ class FrontEnd:
     resolves: bool = False
     ignores_installed: bool = False
     leaves_dependencies: bool = False
+    removes_others: bool = False
     hides_output: bool = False
     own_environment: bool = False
 

@@ -278,6 +278,23 @@ def test_where_what_a_build_says_is_hidden(command: str, *, expected: bool) -> N
     assert front_end(command).hides_output is expected
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("uv sync", True),
+        ("uv sync --inexact", False),
+        ("uv pip sync requirements.txt", True),
+        ("uv pip install .", False),
+        ("uv pip install --exact .", True),
+        ("uv run --exact python", True),
+        ("uv run python --exact", False),
+        ("pip install .", False),
+    ],
+)
+def test_what_takes_away_what_it_does_not_install(command: str, *, expected: bool) -> None:
+    assert front_end(command).removes_others is expected
+
+
 def test_an_option_beats_its_variable() -> None:
     one = Process(
         executable="pip",

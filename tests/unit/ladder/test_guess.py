@@ -20,6 +20,9 @@ HERE = snapshots.consumer(rule=Rule.IMPORTABLE)
 PIP_CALLED = FrontEnd(name=FrontEndName.PIP, command="pip")
 PIP_WHEEL = FrontEnd(name=FrontEndName.PIP, command="pip wheel", installs=False)
 UPGRADE = FrontEnd(name=FrontEndName.UV, command="uv pip install", ignores_installed=True)
+PIP_SYNC = FrontEnd(name=FrontEndName.UV, command="uv pip sync", removes_others=True)
+SYNC = FrontEnd(name=FrontEndName.UV, command="uv sync", removes_others=True)
+EXACT = FrontEnd(name=FrontEndName.UV, command="uv pip install", removes_others=True)
 UV_BUILD = FrontEnd(name=FrontEndName.UV, command="uv build", installs=False)
 UV = Installer(program="/bin/uv", folder="/project")
 
@@ -64,6 +67,9 @@ def guess(snapshot: Snapshot, **config: Any) -> str:
         ({}, {"consumer": NONE, **depends("torch==2.8.0"), "front_end": UV_BUILD}),
         ({"torch": "==2.8.0"}, {"consumer": NONE, **depends("torch==2.8.0")}),
         ({}, {"consumer": NONE, **depends()}),
+        ({}, {"front_end": PIP_SYNC, **asked("torch==2.13.0")}),
+        ({}, {"front_end": SYNC, **locked("2.13.0")}),
+        ({}, {"front_end": EXACT, **depends("torch")}),
     ],
     ids=[
         *("told", "told-and-there", "told-and-asked-for", "told-and-required"),
@@ -78,7 +84,7 @@ def guess(snapshot: Snapshot, **config: Any) -> str:
             "pinned-by-arguments",
             "address",
         ),
-        *("own-pin", "own-pin-and-range", "no-torch"),
+        *("own-pin", "own-pin-and-range", "no-torch", "listed", "synced", "required-and-exact"),
     ],
 )
 def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> None:
@@ -114,6 +120,9 @@ def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> Non
         ({}, {"unmet": ("vllm",), "consumer": HERE}, "vllm will be installed too"),
         ({}, {**locked("2.8.0"), "consumer": HERE}, "installs another torch"),
         ({}, {**asked("torch==2.8.0"), "consumer": snapshots.consumer(rule=Rule.TOLD)}, "installs another torch"),
+        ({}, {"front_end": PIP_SYNC, **depends("torch")}, "uv pip sync takes away"),
+        ({}, {"front_end": SYNC, **depends("torch")}, "uv sync takes away"),
+        ({}, {"front_end": EXACT, **depends()}, "uv pip install takes away"),
     ],
     ids=[
         "told-consumer-elsewhere",
@@ -140,6 +149,9 @@ def test_what_is_certain(config: dict[str, Any], changes: dict[str, Any]) -> Non
         "others-here",
         "lock-here",
         "told-consumer-changes",
+        "not-listed",
+        "not-synced",
+        "exact",
     ],
 )
 def test_what_is_a_guess(config: dict[str, Any], changes: dict[str, Any], words: str) -> None:
