@@ -110,6 +110,18 @@ def test_a_toolkit_whose_nvcc_is_gone(tmp_path: Path) -> None:
     assert (found.stale, found.targets) == ("its nvcc is gone", ("/nowhere",))
 
 
+def test_bytecode_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TORCHGRAFT_CACHE_DIR", str(tmp_path))
+    for name in ("packaging", "setuptools"):
+        sites.write(tmp_path / "bytecode" / f"{name}-1f-2e-3d", {"a.pyc": "x" * 5000})
+    assert main(["cache", "list"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()[1:]
+    assert line.startswith("  bytecode   2 packages ")
+    assert line.endswith("for uv's builds")
+
+
 def test_a_lock_that_is_held(tmp_path: Path) -> None:
     path = tmp_path / "locks" / "55.lock"
     path.parent.mkdir()

@@ -34,7 +34,7 @@ Nothing is removed that a running build may use, and you can start a build at an
 """
 _KINDS = {CacheKind.DRAFT: "left over", CacheKind.LOCK: "tree", CacheKind.NOTE: "tree"}
 _PLACES = {
-    CacheKind.BYTECODE: "of a package in the build environments of uv",
+    CacheKind.BYTECODE: "for uv's builds",
     CacheKind.COMPILER: "a script in front of a compiler",
     CacheKind.LOCK: "the lock of a source tree",
     CacheKind.NOTE: "for which torch a source tree was built",
@@ -89,7 +89,7 @@ def run_prune(arguments: argparse.Namespace) -> int:
 def listing_text(listing: CacheListing, *, now_s: float) -> str:
     """Return the listing as a person reads it."""
     head = shown(f"{listing.folder}: {_size_text(listing.size_bytes)} in {len(listing.entries)} entries")
-    entries = sorted(_of_trees(listing.entries), key=_key)
+    entries = sorted(_as_shown(listing.entries), key=_key)
     lines = [_line(entry, age_text(now_s - entry.last_used_s), entry.stale) for entry in entries]
     return "\n".join([head, *lines]) + "\n"
 
@@ -124,18 +124,20 @@ def _line(entry: CacheEntry, state: str, said: str) -> str:
     return "\n".join([shown(head.rstrip()), *wrapped(f"{' ' * 13}{said}", line_width())])
 
 
-def _of_trees(entries: tuple[CacheEntry, ...]) -> Iterator[CacheEntry]:
-    """Yield the entries, those of one source tree as one."""
-    trees: dict[str, list[CacheEntry]] = {}
+def _as_shown(entries: tuple[CacheEntry, ...]) -> Iterator[CacheEntry]:
+    """Yield the entries, those of one source tree as one, and all bytecode as one."""
+    groups: dict[str, list[CacheEntry]] = {}
     for entry in entries:
         if entry.kind in {CacheKind.LOCK, CacheKind.NOTE}:
-            trees.setdefault(entry.name.partition(".")[0], []).append(entry)
+            groups.setdefault(entry.name.partition(".")[0], []).append(entry)
+        elif entry.kind is CacheKind.BYTECODE:
+            groups.setdefault("", []).append(entry)
         else:
             yield entry
-    for name, parts in trees.items():
+    for name, parts in groups.items():
         yield replace(
             parts[0],
-            name=name,
+            name=name or f"{len(parts)} package{'' if len(parts) == 1 else 's'}",
             size_bytes=sum(part.size_bytes for part in parts),
             last_used_s=max(part.last_used_s for part in parts),
             held=any(part.held for part in parts),
