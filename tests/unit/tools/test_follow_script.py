@@ -232,6 +232,9 @@ CUDA = {
     "after a return": ("def f():\n    if not cuda():\n        return []\n    return [CUDAExtension()]\nf()", False),
     "or it fails": ("if not cuda():\n    raise RuntimeError('no CUDA')\nCUDAExtension()", True),
     "if a variable says so": ("if os.getenv('BUILD_CUDA') == '1':\n    CUDAExtension()", False),
+    "where a toolkit is missed": ("try:\n    e = CUDAExtension()\nexcept OSError:\n    e = CppExtension()", False),
+    "whatever is missed": ("try:\n    e = CUDAExtension()\nexcept Exception:\n    e = CppExtension()", False),
+    "or it says what is missed": ("try:\n    e = CUDAExtension()\nexcept OSError:\n    raise SystemExit(1)", True),
     "in a function that nobody calls": ("def f():\n    CUDAExtension()", False),
 }
 

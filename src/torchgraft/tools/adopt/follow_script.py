@@ -27,6 +27,8 @@ from .known_values import (
 from .torch_conditions import absent_hardware, asks_for_cuda, branches_of, torch_flags, tries_torch_alone
 
 _DEEPEST = 12
+# CUDAExtension raises the first where it finds no toolkit.
+_CUDA_ERRORS = frozenset({"OSError", "EnvironmentError", "Exception", "BaseException"})
 _MOST_STEPS = 10_000
 
 
@@ -272,9 +274,12 @@ class _Walk(KnownNames):
 
     def visit_Try(self, node: ast.Try) -> Stop | None:
         guarded = any(catches_import_error(handler) and not self._raises(handler.body) for handler in node.handlers)
+        does_without_cuda = any(catches_import_error(handler, _CUDA_ERRORS) for handler in node.handlers)
         before = self.state()
         self.guards += guarded
+        self._conditions += does_without_cuda
         stop = self.block(node.body)
+        self._conditions -= does_without_cuda
         self.guards -= guarded
         stops = [stop if stop is not None else self.block(node.orelse)]
         after = self.state()
