@@ -12,8 +12,8 @@ import shutil
 
 import pytest
 
-from .front_ends.bench import FORBIDDEN, Grounds, read_report
-from .front_ends.places import CELLS, SCRIPT, Cell
+from .front_ends.bench import FORBIDDEN, Bench, Grounds, read_report
+from .front_ends.places import CELLS, FROM_FOLDER, SCRIPT, Cell
 from .front_ends.rows_others import APP_S
 from .front_ends.tools import PIP_OLD, PIPX, UV
 from .front_ends_page import ANEW, GUARDED, PAGE, SILENT, page_cells
@@ -58,9 +58,7 @@ def test_what_uv_keeps_for_the_next_torch_is_guarded_and_cured(command: str, gro
         found = read_report(bench.run(line).succeeded().said)
         if built:
             assert found.said.startswith(f"ext._C was built for torch {built}+cu126, and meets torch {torch}+cu126\n")
-            for said in found.said.splitlines():
-                if said.startswith("  cure:   "):
-                    bench.run(said.partition(":   ")[2]).succeeded()
+            type_cure(bench, found.said)
             found = read_report(bench.run(line).succeeded().said)
         assert (found.built_for["version"], found.said) == (f"{torch}+cu126", "")
         built = torch
@@ -76,11 +74,35 @@ def test_what_pip_keeps_for_the_next_torch_of_pipx_is_guarded_and_cured(grounds:
         bench.run(f"pipx install --force --preinstall torch=={torch} 'ext @ {url}'").succeeded()
         found = read_report(bench.run(APP_S).succeeded().said)
     assert found.said.startswith("ext._C was built for torch 2.8.0+cu126, and meets torch 2.9.0+cu126\n")
-    for said in found.said.splitlines():
-        if said.startswith("  cure:   "):
-            bench.run(said.partition(":   ")[2]).succeeded()
+    type_cure(bench, found.said)
     found = read_report(bench.run(APP_S).succeeded().said)
     assert (found.built_for["version"], found.said) == ("2.9.0+cu126", "")
+
+
+@pytest.mark.parametrize("command", ["uv pip sync requirements.txt", "uv sync --project app --active"])
+def test_a_wheel_for_a_torch_that_the_command_takes_away_is_guarded(command: str, grounds: Grounds) -> None:
+    bench = grounds.bench(UV)
+    package = bench.package()
+    shutil.copy(grounds.extension, package / "ext")
+    pyproject = package / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text(encoding="utf-8").replace('["torch"]', "[]"), encoding="utf-8")
+    bench.write("requirements.txt", "./ext\n")
+    bench.write("app/pyproject.toml", '[project]\nname = "app"\nversion = "1"\ndependencies = ["ext"]\n' + FROM_FOLDER)
+    bench.environment("consumer", "torch==2.8.0", activate=True)
+    bench.run(command).succeeded()
+    bench.run("uv pip install torch==2.9.0").succeeded()
+    found = read_report(bench.run("python -m ext").succeeded().said)
+    assert "built for torch 2.8.0+cu126, which was a guess, and meets torch 2.9.0+cu126" in found.said
+    type_cure(bench, found.said)
+    found = read_report(bench.run("python -m ext").succeeded().said)
+    assert (found.built_for["version"], found.said) == ("2.9.0+cu126", "")
+
+
+def type_cure(bench: Bench, said: str) -> None:
+    """Type what the guard says."""
+    for line in said.splitlines():
+        if line.startswith("  cure:   "):
+            bench.run(line.partition(":   ")[2]).succeeded()
 
 
 def result_of(outcome: Outcome) -> str:

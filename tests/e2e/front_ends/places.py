@@ -46,7 +46,7 @@ name = "cu128"
 url = "{cu128}"
 explicit = true
 """
-_FROM_FOLDER = '[tool.uv.sources.ext]\npath = "../ext"\n'
+FROM_FOLDER = '[tool.uv.sources.ext]\npath = "../ext"\n'
 _GROUP = '[dependency-groups]\ngpu = ["torch==2.8.0"]\n'
 _EXTRA = '[project.optional-dependencies]\ngpu = ["torch==2.8.0"]\n'
 
@@ -133,7 +133,7 @@ class Cell:
 def _write_app(bench: Bench, saying: Saying) -> None:
     torch = f'"{saying.app}", ' if saying.app else ""
     ext = '"ext @ file://{work}/ext"' if saying.tool.name == "pip" else '"ext"'
-    more = saying.more + ("" if saying.tool.name == "pip" else "\n" + _FROM_FOLDER)
+    more = saying.more + ("" if saying.tool.name == "pip" else "\n" + FROM_FOLDER)
     text = INSTALLABLE_APP.format(dependencies=torch + ext, script="ext.__main__:main")
     bench.write("app/pyproject.toml", f"{text}\n{more}\n")
     bench.write("app/app.py", "")
