@@ -105,7 +105,8 @@ def broken_torch(snapshot: Snapshot, consumer: Consumer) -> Problem:
     prefix = path(consumer.prefix)
     before = itertools.takewhile(lambda folder: prefix not in path(folder).parents, consumer.search_path)
     folders = (*consumer.targets, *before)
-    target = next((folder for folder in folders if str(consumer.torch_fault).startswith(folder)), None)
+    places = path(str(consumer.torch_fault)).parents  # it begins with the path of what is missing
+    target = next((folder for folder in folders if path(folder) in places), None)
     option = "--target" if target in consumer.search_path else "--prefix"
     # What is in a target pip replaces for this alone.
     anew = "--reinstall" if _is_uv(snapshot) else "--upgrade" if option == "--target" else "--force-reinstall"

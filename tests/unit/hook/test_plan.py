@@ -427,7 +427,7 @@ def test_a_broken_torch_of_no_index(source: tuple[str, ...], words: str) -> None
             "PIP",
             "pip install",
             (),
-            ("/t", "/env/lib/site-packages"),
+            ("/t/tor", "/t", "/env/lib/site-packages"),
             "pip --python /env install --target /t --upgrade --no-deps torch==2.8.0",
         ),
         (
