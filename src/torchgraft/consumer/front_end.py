@@ -66,7 +66,7 @@ _INSTALLS_ANEW = {
     "uv pip install": ("--target", "-t", "--prefix", "--reinstall", "--force-reinstall", "--upgrade", "-U"),
     "uv tool install": ("--upgrade", "-U", "--reinstall"),
 }
-_REMOVE_OTHERS = frozenset({"uv sync", "uv pip sync"})
+_REMOVE_OTHERS = frozenset({"uv sync", "uv pip sync", "poetry sync"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +161,7 @@ def describe_front_end(command: CommandLine, version: str | None) -> FrontEnd:
         resolves=only_locks or command.text in _ONLY_RESOLVES,
         ignores_installed=(takes_anew(command) or _upgrades_torch(command)) and not command.leaves_dependencies,
         leaves_dependencies=command.leaves_dependencies,
-        removes_others=command.has("--exact") or (command.text in _REMOVE_OTHERS and not command.has("--inexact")),
+        removes_others=_removes_others(command),
         hides_output=command.program in _DRAW and command.words[-1:] != ("build",) and not command.has(*_SHOW_OUTPUT),
     )
 
@@ -169,6 +169,13 @@ def describe_front_end(command: CommandLine, version: str | None) -> FrontEnd:
 def takes_anew(command: CommandLine) -> bool:
     """Return whether what the environment has counts for nothing."""
     return command.text == "uv tool upgrade" or command.has(*_INSTALLS_ANEW.get(command.text, ()))
+
+
+def _removes_others(command: CommandLine) -> bool:
+    """Return whether a command takes away what it does not install; pdm and an older poetry where they are told to."""
+    if command.has("--exact", "--sync", "--clean"):
+        return True
+    return command.text in _REMOVE_OTHERS and not command.has("--inexact")
 
 
 def _upgrades_torch(command: CommandLine) -> bool:

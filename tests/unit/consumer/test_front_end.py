@@ -288,6 +288,11 @@ def test_where_what_a_build_says_is_hidden(command: str, *, expected: bool) -> N
         ("uv pip install --exact .", True),
         ("uv run --exact python", True),
         ("uv run python --exact", False),
+        ("poetry sync", True),
+        ("poetry install", False),
+        ("poetry install --sync", True),
+        ("pdm sync", False),
+        ("pdm sync --clean", True),
         ("pip install .", False),
     ],
 )
