@@ -235,6 +235,10 @@ CUDA = {
     "where a toolkit is missed": ("try:\n    e = CUDAExtension()\nexcept OSError:\n    e = CppExtension()", False),
     "whatever is missed": ("try:\n    e = CUDAExtension()\nexcept Exception:\n    e = CppExtension()", False),
     "or it says what is missed": ("try:\n    e = CUDAExtension()\nexcept OSError:\n    raise SystemExit(1)", True),
+    "or it may give up": (
+        "try:\n    CUDAExtension()\nexcept OSError:\n    if no_cpu():\n        raise\n    CppExtension()",
+        True,
+    ),
     "in a function that nobody calls": ("def f():\n    CUDAExtension()", False),
 }
 

@@ -27,9 +27,9 @@ from .known_values import (
 from .torch_conditions import absent_hardware, asks_for_cuda, branches_of, torch_flags, tries_torch_alone
 
 _DEEPEST = 12
+_MOST_STEPS = 10_000
 # CUDAExtension raises the first where it finds no toolkit.
 _CUDA_ERRORS = frozenset({"OSError", "EnvironmentError", "Exception", "BaseException"})
-_MOST_STEPS = 10_000
 
 
 class _TooLongError(Exception):
@@ -273,8 +273,9 @@ class _Walk(KnownNames):
         return self._joined([stop, None]) if guarded else stop
 
     def visit_Try(self, node: ast.Try) -> Stop | None:
-        guarded = any(catches_import_error(handler) and not self._raises(handler.body) for handler in node.handlers)
-        does_without_cuda = any(catches_import_error(handler, _CUDA_ERRORS) for handler in node.handlers)
+        going_on = [handler for handler in node.handlers if not self._raises(handler.body)]
+        guarded = any(catches_import_error(handler) for handler in going_on)
+        does_without_cuda = any(catches_import_error(handler, _CUDA_ERRORS) for handler in going_on)
         before = self.state()
         self.guards += guarded
         self._conditions += does_without_cuda
