@@ -1,4 +1,4 @@
-"""A package of the index as `torchgraft adopt` changes them: the outcome is that of --no-build-isolation.
+"""A package of the index as `torchgraft adopt` changes it: the outcome is that of --no-build-isolation.
 
 tests/cases/corpus.tsv holds what `pip wheel --no-build-isolation --no-deps` made of the untouched sdist, in an
 environment with the same torch and with all build requirements installed by hand. `tests/corpus/run.py` has fifty more,

@@ -371,8 +371,14 @@ def test_a_subinterpreter_gets_what_it_gets_without(interpreter: Interpreter, ki
     assert torch == NEW or said[0].startswith("_C 7\n")
 
 
-@pytest.mark.parametrize("flags", [(), ("-B", "-X", "pycache_prefix=/nowhere")], ids=["compiled", "not compiled"])
-def test_it_costs_less_than_a_module_of_the_standard_library(interpreter: Interpreter, flags: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("flags", "most"),
+    [((), 1), (("-B", "-X", "pycache_prefix=/nowhere"), 0.6)],
+    ids=["compiled", "not compiled"],
+)
+def test_it_costs_less_than_a_module_of_the_standard_library(
+    interpreter: Interpreter, flags: tuple[str, ...], most: float
+) -> None:
     """So that it holds on a slower machine: that imports `textwrap` more slowly too."""
     code = """
 import importlib, time, torch
@@ -385,7 +391,7 @@ import ext, plain
 least = {name: min(seconds(name) for _ in range(50)) for name in ("ext._C", "plain._C", "textwrap")}
 print((least["ext._C"] - least["plain._C"]) / least["textwrap"])
 """
-    assert float(interpreter.succeeds(code, *flags)) < 1
+    assert float(interpreter.succeeds(code, *flags)) < most
 
 
 def test_a_type_checker_finds_no_fault(tmp_path: Path) -> None:

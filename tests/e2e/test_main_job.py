@@ -71,13 +71,7 @@ ROWS = [
 ]
 
 
-# What an old pip does otherwise than a new one it does by its first row too; tests/e2e/test_front_ends.py has more.
-SLOW = ROWS[3:5]
-
-
-@pytest.mark.parametrize(
-    "row", [pytest.param(row, id=str(row), marks=[pytest.mark.slow] if row in SLOW else []) for row in ROWS]
-)
+@pytest.mark.parametrize("row", ROWS, ids=str)
 def test_an_extension_installs_against_the_consumers_torch(
     row: Row, laboratory: Laboratory, workplace: Workplace
 ) -> None:
