@@ -16,12 +16,14 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 import venv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import filelock
+import psutil
 from packaging.requirements import Requirement
 
 from torchgraft.tools.adopt.package_index import download_sdist, find_indexes
@@ -138,6 +140,10 @@ class Workplace:
     def cache(self) -> Path:
         return self.folder / "cache"
 
+    def processes(self) -> list[psutil.Process]:
+        """Return those that were started with the home of this test, and run."""
+        return [process for process in psutil.process_iter() if _has_home(process, self.folder / "home")]
+
     def run(
         self,
         command: Sequence[str | Path],
@@ -165,6 +171,20 @@ class Workplace:
             check=False,
         )
         return Outcome(command=texts, status=done.returncode, said=done.stdout)
+
+
+def _has_home(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.environ().get("HOME") == str(folder)
+    except psutil.Error:
+        return False
+
+
+def wait_until(condition: Callable[[], bool], *, timeout_s: float) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {timeout_s} s"
+        time.sleep(0.05)
 
 
 def system_path(links: Path) -> str:

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import uv
 
 from support.interrupts import interruptible
 
-from .laboratory import Environment, Laboratory, Outcome, Workplace, hashes, link_tree, read_probe
+from .laboratory import Environment, Laboratory, Outcome, Workplace, hashes, link_tree, read_probe, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -335,25 +334,10 @@ def test_an_interrupted_build_leaves_no_process_and_no_file(front: str, scene: S
     assert "No module named 'torch'" not in said
     wait_until(lambda: not psutil.pid_exists(int(str(facts["pid"]))), timeout_s=10)
     # The front end does not wait for the hook, which ends when its own child has ended.
-    wait_until(lambda: not [p for p in psutil.process_iter() if belongs(p, scene.workplace.folder)], timeout_s=10)
+    wait_until(lambda: not scene.workplace.processes(), timeout_s=10)
     assert hashes(scene.source) == given
     assert scene.consumer.listing() - {".lock"} == before
     assert not list(scene.workplace.cache.glob("torchgraft/**/*.tmp"))
-
-
-def belongs(process: psutil.Process, folder: Path) -> bool:
-    """Return whether a process was started with the home of this test."""
-    try:
-        return process.environ().get("HOME") == str(folder / "home")
-    except psutil.Error:
-        return False
-
-
-def wait_until(condition: Callable[[], bool], *, timeout_s: float) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, f"not within {timeout_s} s"
-        time.sleep(0.05)
 
 
 def unwrapped(text: str) -> str:

@@ -53,6 +53,13 @@ def assemble_cuda_home(toolkit: PlannedToolkit, *, compiler: str) -> Path:
     return home
 
 
+def nvcc_of(toolkit: PlannedToolkit) -> Path:
+    """Return the toolkit's nvcc: that of the tree that it is taken from, as long as the home is not assembled."""
+    homes = (toolkit.home, *toolkit.layers, *(copy.target for copy in toolkit.copies))
+    found = [Path(home, "bin", "nvcc") for home in homes]
+    return next((nvcc for nvcc in found if nvcc.exists()), found[0])
+
+
 def _copied(place: Path, tree: Path) -> Path:
     """Return the copy of a tree, made if it is not there: hard links where the file system allows.
 

@@ -18,6 +18,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from ..compile.compilers import machine_libc
+from ..compile.cuda_home import nvcc_of
 from ..files import digest_of, names_in, read_start, read_text, walk
 from ..installed.dist_info import LARGEST_LIST_BYTES, find_installed, parse_file_list
 from ..model.decision import Plan
@@ -92,7 +93,7 @@ def programs(
     :param search_path: the build's; programs beside its distributions are theirs, and scripts have their folder in them
     :raises NoKeyError: if a compiler does not answer
     """
-    nvcc = [str(Path(plan.toolkit.home) / "bin" / "nvcc")] if plan.toolkit else []
+    nvcc = [str(nvcc_of(plan.toolkit))] if plan.toolkit else []
     commands = (variables.get("CC") or "cc", variables.get("CXX") or "c++", *nvcc)
     found = [_compiler(command, variables) for command in commands]
     if "" in found:

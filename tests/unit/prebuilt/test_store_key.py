@@ -16,7 +16,7 @@ import pytest
 
 from support import snapshots
 from support.compiling import hardware, plan
-from torchgraft.model.decision import Plan
+from torchgraft.model.decision import Link, Plan, PlannedToolkit
 from torchgraft.model.observation import Hook
 from torchgraft.prebuilt.plan_prebuilt import _IDLE_SETTINGS
 from torchgraft.prebuilt.store_key import deciding_variables, key_of, read_facts, read_tree
@@ -491,3 +491,25 @@ def test_a_compiler_behind_another_program_counts(torch: Any, source: Path, tmp_
 
 def test_without_a_toolkit_of_the_plan_the_user_s_counts(torch: Any, source: Path) -> None:
     assert key(planned(torch), source, user={"CUDA_HOME": "/opt/cuda"}) != key(planned(torch), source)
+
+
+def test_a_toolkit_counts_by_its_nvcc_before_it_is_assembled_and_after(
+    torch: Any, source: Path, tmp_path: Path
+) -> None:
+    """The key is asked for first: a compiler "that does not answer" kept every wheel for CUDA 13 out of the store."""
+    home, kept, keys = tmp_path / "home", tmp_path / "kept", set()
+    for environment in ("a", "b"):
+        nvcc = tmp_path / environment / "bin" / "nvcc"
+        nvcc.parent.mkdir(parents=True)
+        nvcc.write_text("#!/bin/sh\necho nvcc: release 13.0, V13.0.88")
+        nvcc.chmod(0o755)
+        copies = (Link(name=str(kept), target=str(nvcc.parent.parent)),)
+        for more in ({"layers": (str(nvcc.parent.parent),)}, {"layers": (str(kept),), "copies": copies}):
+            toolkit = PlannedToolkit(home=str(home / environment), version="13.0", reason="", **more)
+            keys.add(key(dataclasses.replace(planned(torch), toolkit=toolkit), source))
+    shutil.copytree(tmp_path / "a", home / "a")
+    toolkit = PlannedToolkit(home=str(home / "a"), version="13.0", reason="", layers=(str(tmp_path / "a"),))
+    made = dataclasses.replace(planned(torch), toolkit=toolkit)
+    assert {key(made, source)} == keys
+    (home / "a" / "bin" / "nvcc").write_text("#!/bin/sh\necho nvcc: release 13.0, V13.0.99")
+    assert key(made, source) not in keys

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     found, search_path, reading = take_shell_environment(told)
     packages = (read_package_file(file),) if file else read_installed(search_path, prefix=Path(found.prefix))
     provided = None if file else {path.name for package in packages for path in package.libraries.values()}
-    checked = (_checked(package, reading.torch, provided) for package in packages)
+    checked = (check_package(package, reading.torch, provided) for package in packages)
     report = Report(
         place=found.prefix,
         why=_WHY.get(found.rule, found.why),
@@ -102,7 +102,9 @@ def _fitting(text: str) -> str:
     )
 
 
-def _checked(package: InstalledPackage, torch: Torch | None, provided: Collection[str] | None) -> CheckedPackage | None:
+def check_package(
+    package: InstalledPackage, torch: Torch | None, provided: Collection[str] | None
+) -> CheckedPackage | None:
     """Return the verdict on a package, None if torch is no matter of it; `provided` are libraries of all packages."""
     modules = read_modules(package)
     needs_torch = any(module.needs_torch for module in modules)

@@ -6,18 +6,22 @@ May not choose a cell, nor write anywhere but in the folder that it is given. Wh
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 import tarfile
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
-from packaging.utils import parse_wheel_filename
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from ...child import run_child
 from ...codec import to_json
 from ...compile.plan_facts import plan_facts
 from ...errors import ActError, shown
@@ -25,7 +29,7 @@ from ...files import digest_of, find_text
 from ...hook.progress import duration_text
 from ...ladder.plan_torch import Choice
 from ...model.decision import Compiling
-from ...model.observation import Hook, Way
+from ...model.observation import Hook, Snapshot, Way
 from ...own_files import write_own_file
 from ...prebuilt.plan_prebuilt import plan_prebuilt
 from ...programs import find_programs, take_answer
@@ -34,6 +38,9 @@ from ...settings.sources import Settings, take_settings
 from ...settings.tables import Prebuilt
 from ...untrusted import json_table, table
 from ...values import dataclass
+from ..check.check_command import check_package
+from ..check.checked import Fit
+from ..check.packages import read_package_file
 from ..show_snapshot import take_shell_snapshot
 from .plan_cells import Cell
 
@@ -43,22 +50,50 @@ _ANYWHERE = "https://example.com/wheels/v{version}"
 _LARGEST_STATE_BYTES = 10_000_000
 _LONGEST_S = 24 * 3600
 _MOST_LINES = 8
+_KEPT = ("wheel", "sha256", "took_s", "original")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltCell:
-    """What became of a cell: its wheel with the digest, or why there is none. `before` says that it was there."""
+    """What became of a cell: its wheel with the digest, or why there is none.
+
+    `original` is what the wheel was called when it was built, with the tags that it has. `same_as` is the Python whose
+    wheel it is, where that is for this one as well. `before` says that it was there.
+    """
 
     cell: Cell
     wheel: str = ""
+    original: str = ""
     sha256: str = ""
     took_s: float = 0.0
     fault: str = ""
+    same_as: str = ""
     before: bool = False
 
 
+class Preparation(threading.Thread):
+    """Makes the environment of a cell while another one is built: torch may have to be downloaded."""
+
+    def __init__(self, place: Workplace, cell: Cell) -> None:
+        super().__init__(daemon=True)  # who interrupts does not wait for it, and its child ends with this process
+        self._place, self.cell, self._fault = place, cell, ""
+        self.environment, self.log = place.out / "environments" / cell.name, place.out / "logs" / f"{cell.name}.log"
+
+    def run(self) -> None:
+        """Make it; `check` says afterwards whether that went well."""
+        try:
+            self._place.prepare(self)
+        except (LookupError, OSError) as reason:
+            self._fault = str(reason.args[0] if isinstance(reason, LookupError) else reason)
+
+    def check(self) -> None:
+        """Raise LookupError with what cannot be had."""
+        if self._fault:
+            raise LookupError(self._fault)
+
+
 class Workplace:
-    """Builds cells of a project, one after the other.
+    """Builds cells of a project, one after the other, each with an environment that is made meanwhile.
 
     :param out: where wheels, logs and what is known of finished cells are
     :param url: the folder that the wheels will be published in, "" for where the project says
@@ -66,7 +101,7 @@ class Workplace:
     """
 
     def __init__(self, settings: Settings, out: Path, url: str) -> None:
-        config, self._settings, self._out = settings.config, settings, out.absolute()
+        config, self._settings, self.out = settings.config, settings, out.absolute()
         self._variables = {**settings.variables, "NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
         self._variables.pop("VIRTUAL_ENV", None)
         self._uv = next(iter(find_programs("uv", self._variables)), "")
@@ -79,75 +114,127 @@ class Workplace:
 
     def build(self, cells: Sequence[Cell]) -> Iterator[BuiltCell]:
         """Yield what becomes of each; the files of digests and of finished cells are written after each of them."""
-        text = find_text(self._out / STATE, _LARGEST_STATE_BYTES) or "{}"
+        text = find_text(self.out / STATE, _LARGEST_STATE_BYTES) or "{}"
         before = json_table(text)
         known = dict(table(before.get("cells"))) if before.get("sources") == self._sources else {}
+        finished = {cell: done for cell in cells if (done := self._finished(cell, table(known.get(cell.name))))}
+        prepared = self._prepared([cell for cell in cells if cell not in finished])
         for cell in cells:
-            done = self._finished(cell, table(known.get(cell.name))) or self._built(cell)
+            done = finished.get(cell) or self._built(next(prepared), finished.values())
             if not done.fault:
-                known[cell.name] = {"wheel": done.wheel, "sha256": done.sha256, "took_s": done.took_s}
+                finished[cell] = done
+                known[cell.name] = {name: getattr(done, name) for name in _KEPT}
             state = {"sources": self._sources, "cells": known}
-            write_own_file(self._out / STATE, json.dumps(to_json(state), indent=2) + "\n")
-            rows = sorted((item["wheel"], item["sha256"]) for item in known.values())
-            write_own_file(self._out / HASHES, "".join(f"{digest}  {wheel}\n" for wheel, digest in rows))
+            write_own_file(self.out / STATE, json.dumps(to_json(state), indent=2) + "\n")
+            rows = sorted({(item["wheel"], item["sha256"]) for item in known.values()})
+            write_own_file(self.out / HASHES, "".join(f"{digest}  {wheel}\n" for wheel, digest in rows))
             yield done
 
     def _finished(self, cell: Cell, known: Mapping[str, object]) -> BuiltCell | None:
-        wheel, digest, took = (known.get(key) for key in ("wheel", "sha256", "took_s"))
+        wheel, digest, took, original = (known.get(key) for key in _KEPT)
         if not (isinstance(wheel, str) and isinstance(digest, str) and isinstance(took, float)):
             return None
-        path = self._out / Path(wheel).name
-        is_whole = path.is_file() and digest_of(path) == digest
-        return BuiltCell(cell=cell, wheel=wheel, sha256=digest, took_s=took, before=True) if is_whole else None
+        path = self.out / Path(wheel).name
+        if not path.is_file() or digest_of(path) != digest:
+            return None
+        return BuiltCell(cell=cell, wheel=wheel, sha256=digest, took_s=took, original=str(original), before=True)
 
-    def _built(self, cell: Cell) -> BuiltCell:
-        began = time.monotonic()
-        environment = self._out / "environments" / cell.name
-        log = self._out / "logs" / f"{cell.name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("", encoding="utf-8")
+    def _prepared(self, cells: Sequence[Cell]) -> Iterator[Preparation]:
+        """Yield what is prepared for each, while that for the next one is made."""
+        begun = [Preparation(self, cell) for cell in cells]
+        for preparation in begun[:1]:
+            preparation.start()
+        for preparation, following in itertools.zip_longest(begun, begun[1:]):
+            preparation.join()
+            if following is not None:
+                following.start()
+            yield preparation
+
+    def _built(self, prepared: Preparation, others: Iterable[BuiltCell]) -> BuiltCell:
+        cell, environment, log, began = prepared.cell, prepared.environment, prepared.log, time.monotonic()
         try:
+            prepared.check()
             with tempfile.TemporaryDirectory(prefix="torchgraft-") as scratch:
-                wheel = self._built_wheel(cell, environment, log, Path(scratch))
-                target = self._out / self._published_name(wheel, environment)
-                shutil.move(wheel, target)
+                other = next((one for one in others if self._serves(one, cell, environment)), None)
+                wheel = self.out / other.wheel if other else self._built_wheel(environment, log, Path(scratch))
+                original = other.original if other else wheel.name
+                target = self.out / self._published_name(original, environment)
+                if wheel != target:
+                    shutil.copyfile(wheel, target)
         except LookupError as reason:
             return BuiltCell(cell=cell, took_s=time.monotonic() - began, fault=f"{reason.args[0]}: {log}")
         finally:
             shutil.rmtree(environment, ignore_errors=True)
         return BuiltCell(
-            cell=cell, wheel=target.name, sha256=digest_of(target), took_s=round(time.monotonic() - began, 1)
+            cell=cell,
+            wheel=target.name,
+            original=original,
+            sha256=digest_of(target),
+            took_s=round(time.monotonic() - began, 1),
+            same_as=other.cell.python if other else "",
         )
 
-    def _built_wheel(self, cell: Cell, environment: Path, log: Path, scratch: Path) -> Path:
-        """Return the wheel; raise LookupError with what cannot be had."""
+    def _serves(self, other: BuiltCell, cell: Cell, environment: Path) -> bool:
+        """Return whether the wheel for another Python is for this one as well, and fits: one of the stable ABI."""
+        if (other.cell.torch, other.cell.index) != (cell.torch, cell.index):
+            return False
+        try:
+            *_, tags = parse_wheel_filename(other.original)
+        except InvalidWheelFilename:
+            return False
+        major, minor = map(int, cell.python.split("."))
+        platforms = sorted({tag.platform for tag in tags})
+        fitting = (
+            *cpython_tags((major, minor), platforms=platforms),
+            *compatible_tags((major, minor), f"cp{major}{minor}", platforms),
+        )
+        if tags.isdisjoint(fitting):
+            return False
+        snapshot = self._snapshot(environment)
+        torch = snapshot.consumer.torch if snapshot.consumer else None
+        checked = check_package(read_package_file(self.out / other.wheel), torch, None)
+        return checked is None or checked.fit is Fit.FITS
+
+    def prepare(self, cell: Preparation) -> None:
+        """Make the environment of a cell, and install its torch; raise LookupError with what cannot be had."""
+        wanted, environment, log = cell.cell, cell.environment, cell.log
         python = environment / "bin" / "python"
-        self._ask(log, "venv", "--quiet", "--clear", "--python", cell.python, str(environment))
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("", encoding="utf-8")
+        self._ask(log, "venv", "--quiet", "--clear", "--python", wanted.python, str(environment))
         if not python.exists():
-            raise LookupError(f"there is no Python {cell.python}")
-        index = ("--index", cell.index) if cell.index else ()
-        self._ask(log, "pip", "install", "--quiet", "--python", str(python), *index, f"torch=={cell.torch}")
+            raise LookupError(f"there is no Python {wanted.python}")
+        index = ("--index", wanted.index) if wanted.index else ()
+        self._ask(log, "pip", "install", "--quiet", "--python", str(python), *index, f"torch=={wanted.torch}")
         if not list(environment.glob("lib/python*/site-packages/torch/version.py")):
-            raise LookupError(f"torch {cell.torch} cannot be installed")
+            raise LookupError(f"torch {wanted.torch} cannot be installed")
+
+    def _built_wheel(self, environment: Path, log: Path, scratch: Path) -> Path:
+        """Return the wheel that uv builds of the sdist; raise LookupError if it does not."""
         told = {variable_name("consumer"): str(environment), variable_name("prebuilt"): UsePrebuilt.OFF.value}
-        command = ("build", "--wheel", "--python", str(python), "--out-dir", str(scratch), str(self._sdist))
+        python = str(environment / "bin" / "python")
+        command = ("build", "--wheel", "--python", python, "--out-dir", str(scratch), str(self._sdist))
         self._ask(log, *command, **told)
         wheels = list(scratch.glob("*.whl"))
         if not wheels:
             raise LookupError("it cannot be built")
         return wheels[0]
 
-    def _published_name(self, wheel: Path, environment: Path) -> str:
-        """Return what the wheel is called where it is published: that of the project's template, for this torch."""
-        name, version, _, _ = parse_wheel_filename(wheel.name)
+    def _snapshot(self, environment: Path) -> Snapshot:
         settings = take_settings(self._settings.source, {"torchgraft.consumer": [str(environment)]})
-        snapshot = take_shell_snapshot(settings, hook=Hook.BUILD_WHEEL)
+        return take_shell_snapshot(settings, hook=Hook.BUILD_WHEEL)
+
+    def _published_name(self, original: str, environment: Path) -> str:
+        """Return what a wheel is called where it is published: that of the project's template, for this torch."""
+        name, version, _, _ = parse_wheel_filename(original)
+        snapshot = self._snapshot(environment)
         snapshot = replace(snapshot, project=replace(snapshot.project, name=name, version=str(version)))
         torch = snapshot.consumer.torch if snapshot.consumer else None
         if torch is None:
             raise LookupError("its torch cannot be read")
         facts = plan_facts(snapshot, Choice(rungs=()), torch, Compiling())
-        config = replace(settings.config, prebuilt=(replace(self.place, hashes=""),), use_prebuilt=UsePrebuilt.ON)
+        place = replace(self.place, hashes="")
+        config = replace(self._settings.config, prebuilt=(place,), use_prebuilt=UsePrebuilt.ON)
         (planned,) = plan_prebuilt(config, snapshot, facts, Way.GRAFT)
         if planned.refused:
             raise LookupError(planned.refused)
@@ -155,7 +242,7 @@ class Workplace:
 
     def _make_sdist(self) -> tuple[Path, str]:
         """Return the sdist that all wheels are built from, and a digest of its content; raise ActError without one."""
-        folder = self._out / "sdist"
+        folder = self.out / "sdist"
         shutil.rmtree(folder, ignore_errors=True)
         command = [self._uv, "build", "--sdist", "--out-dir", str(folder), str(self._settings.source)]
         said = take_answer(command, self._variables, timeout_s=_LONGEST_S).text
@@ -175,9 +262,17 @@ class Workplace:
         return found, hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _ask(self, log: Path, *arguments: str, **variables: str) -> None:
-        answer = take_answer([self._uv, *arguments], {**self._variables, **variables}, timeout_s=_LONGEST_S)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"$ uv {' '.join(arguments)}\n{answer.text}{answer.fault}\n")
+        """Run uv; what it says is added to a log as it comes."""
+        with log.open("ab", buffering=0) as file:
+            file.write(f"$ uv {' '.join(arguments)}\n".encode())
+
+            def kept(line: bytes) -> bytes:
+                file.write(line)
+                return b""
+
+            command, environment = [self._uv, *arguments], {**self._variables, **variables}
+            run_child(command, folder=None, environment=environment, each_line=kept, timeout_s=_LONGEST_S)
+            file.write(b"\n")
 
 
 def built_text(done: BuiltCell) -> str:
@@ -185,7 +280,8 @@ def built_text(done: BuiltCell) -> str:
     head = f"torch {done.cell.public} {done.cell.build}, Python {done.cell.python}: "
     if done.fault:
         return shown(f"{head}FAILED, {done.fault}")
-    return shown(f"{head}{'there already' if done.before else duration_text(done.took_s)}, {done.wheel}")
+    same = f"that of Python {done.same_as}" if done.same_as else ""
+    return shown(f"{head}{'there already' if done.before else same or duration_text(done.took_s)}, {done.wheel}")
 
 
 def prebuilt_text(place: Prebuilt) -> str:

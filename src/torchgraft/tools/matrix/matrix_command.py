@@ -117,7 +117,7 @@ def _build(settings: Settings, cells: tuple[Cell, ...], arguments: argparse.Name
             done.append(found)
             print(f"[{number}/{len(cells)}] {built_text(found)}", file=sys.stderr, flush=True)
     if arguments.format == "json":
-        print(json_text(done), end="")
+        print(json_text(tuple(done)), end="")
     else:
         made = sum(not found.fault for found in done)
         print("\n".join([*map(built_text, done), f"{made} of {len(done)} wheels are in {arguments.out}", ""]))
