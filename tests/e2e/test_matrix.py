@@ -28,15 +28,21 @@ PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 TAG = f"cp{PYTHON.replace('.', '')}"
 
 
-# The environment of the other torch is made while this wheel is built.
-OVERLAPPING = """
-import pathlib, time
-other = pathlib.Path({other!r})
-late = time.monotonic() + 60
-while torch.__version__.startswith("2.9") and other.parent.exists() and not other.exists():
-    assert time.monotonic() < late, "nobody makes the next environment"
-    time.sleep(0.05)
+# In the build of a wheel, and not in that of the sdist, which comes first.
+WAITING = """
+import atexit, pathlib, time
+folder = pathlib.Path({folder!r})
+if (folder / "environments").exists():
+    building = folder / f"building-{{torch.__version__}}"
+    building.mkdir()
+    atexit.register(building.rmdir)
+    late = time.monotonic() + 60
+    while not ({condition}):
+        assert time.monotonic() < late
+        time.sleep(0.05)
 """
+AT_ONCE = "len(list(folder.glob('building-*'))) == 2 or list(folder.glob('*.whl'))"
+PREPARED = "len(list(folder.glob('logs/*'))) == 2 and len(list(folder.glob('building-*'))) == 1"
 STABLE = """
 from setuptools import Extension, setup
 
@@ -118,16 +124,19 @@ def test_cells_are_built_once_and_used(stubs: Stubs, matrix: Matrix) -> None:
     assert json.loads(record.read_text(encoding="utf-8"))["prebuilt"][0]["used"]
 
 
-def test_the_next_environment_is_made_while_a_wheel_is_built(matrix: Matrix) -> None:
-    other = matrix.wheels / "environments" / f"torch-2.8.0-cu128-{TAG}"
-    matrix.add_to_script(OVERLAPPING.format(other=str(other)))
+@pytest.mark.parametrize(("cache", "condition"), [("off", AT_ONCE), ("sccache", PREPARED)], ids=["at once", "prepared"])
+def test_builds_are_made_at_once_or_prepared(cache: str, condition: str, matrix: Matrix) -> None:
+    """Prepared where a compiler cache knows only one place, as sccache does."""
+    program = matrix.place.folder / "programs" / "sccache"
+    program.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    program.chmod(0o755)
+    # Without ninja, a build takes all processors as long as it runs.
+    matrix.place.variables |= {"TORCHGRAFT_COMPILER_CACHE": cache, "TORCHGRAFT_JOBSERVER": "off"}
+    matrix.add_to_script(WAITING.format(folder=str(matrix.wheels), condition=condition))
     asked = ("--python", PYTHON, "--torch", ">=2.8.0,<2.9.1", "--cuda", "12.8", "--every-patch", "--json")
     said = matrix.run(*asked).succeeded().said
     found = json.loads(said[said.index("[\n") :])
-    assert [(done["cell"]["torch"], done["wheel"].partition("-")[0], done["fault"]) for done in found] == [
-        ("2.9.0", "my_ext", ""),
-        ("2.8.0", "my_ext", ""),
-    ]
+    assert [(done["cell"]["torch"], done["fault"]) for done in found] == [("2.9.0", ""), ("2.8.0", "")]
     assert not list((matrix.wheels / "environments").iterdir())
 
 

@@ -155,25 +155,36 @@ def test_a_cache_meets_the_same_paths(cache: str, make_project: Any, make_caller
     place = Path(first.split()[0])
     assert place.parts[:3] == ("/", "var", "tmp")
     assert Path(first.split()[2]).is_relative_to(place.parent)
-    assert first.split()[3] == (str(place) if cache == "ccache" else "None")
+    assert first.split()[3] == (str(place.parent) if cache == "ccache" else "None")
     assert not place.exists()
     shutil.rmtree(place.parent)
 
 
-def test_two_at_once_build_both(make_project: Any, make_caller: Any, tmp_path: Path) -> None:
-    """Who finds the place taken builds where the tree is."""
+@pytest.mark.parametrize("taken", [1, 8])
+def test_builds_at_once_have_places_beside_each_other(
+    taken: int, make_project: Any, make_caller: Any, tmp_path: Path
+) -> None:
+    """What stands in one, by the way from it, is the same in all. Who finds them taken builds where the tree is."""
     name = name_of_its_own()
     project = named_sdist(make_project, name)
-    place = Path("/var/tmp", f"torchgraft-{os.geteuid()}", name)  # noqa: S108
-    place.mkdir(parents=True, mode=0o700)
-    place.parent.chmod(0o700)
-    lock = FileLock(place / "lock")
-    assert lock.acquire(timeout_s=0)
+    first = Path("/var/tmp", f"torchgraft-{os.geteuid()}", name)  # noqa: S108
+    places = [first, *(first / str(number) for number in range(2, taken + 1))]
+    locks = [FileLock(place / "lock") for place in places]
+    for place, lock in zip(places, locks, strict=True):
+        place.mkdir(parents=True, mode=0o700)
+        assert lock.acquire(timeout_s=0)
+    first.parent.chmod(0o700)
     try:
-        path = program(tmp_path / "bin", "sccache", LOGS)
+        path = program(tmp_path / "bin", "ccache", LOGS)
         caller = make_caller(project, PATH=path, LOG=str(tmp_path / "log"), SEEN=str(tmp_path / "seen"))
         caller.build_wheel(tmp_path)
     finally:
-        lock.release()
-    assert (tmp_path / "seen").read_text().split()[0] == os.path.realpath(project)
-    shutil.rmtree(place)
+        for lock in locks:
+            lock.release()
+    source, _, torch, base = (tmp_path / "seen").read_text().split()
+    if taken == 1:
+        assert (source, base) == (f"{first}/2/source", f"{first}/2")
+        assert Path(torch).is_relative_to(f"{first}/2/grafts")
+    else:
+        assert source == base == os.path.realpath(project)
+    shutil.rmtree(first)

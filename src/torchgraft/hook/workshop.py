@@ -27,6 +27,7 @@ from ..own_files import FileLock, is_file_locked, make_own_folder
 from .call import Call
 from .delegate import delegate_variables
 
+_MOST_PLACES = 8
 _DRAFT = "torchgraft-draft-"
 _DRAFT_LOCKED_S = 2  # a draft of a hook that lives is locked by then
 
@@ -35,31 +36,38 @@ _DRAFT_LOCKED_S = 2  # a draft of a hook that lives is locked by then
 def moved(call: Call) -> Iterator[Call]:
     """Yield the call with its source tree, and the links to torch, at the fixed place where the plan says so.
 
-    Where somebody builds there now, or it cannot be had, it is built where it is: the compiler cache then knows less.
+    Where other builds are there now, it is beside them, which is the same to ccache: the place is its base. If no place
+    can be had, it is built where it is: the compiler cache then knows less.
     """
     with contextlib.ExitStack() as stack:
         there = None
         if call.plan.workshop:
             with contextlib.suppress(OSError, shutil.Error):
-                place = fixed_folder() / call.plan.workshop
-                make_own_folder(place)
-                there = _moved(call, place, stack)
+                place = _held_place(fixed_folder() / call.plan.workshop, stack)
+                there = place and _moved(call, place, stack)
         yield there or call
 
 
-def _moved(call: Call, place: Path, stack: contextlib.ExitStack) -> Call | None:
-    """Return the call at a place that is held until the stack is left, and empty then; None if somebody has it."""
-    lock = FileLock(place / "lock")
-    if not lock.acquire(timeout_s=0):
-        return None
-    stack.callback(lock.release)
+def _held_place(first: Path, stack: contextlib.ExitStack) -> Path | None:
+    """Return a place that is held until the stack is left; None if others have all of them."""
+    for place in (first, *(first / str(number) for number in range(2, _MOST_PLACES + 1))):
+        make_own_folder(place)
+        lock = FileLock(place / "lock")
+        if lock.acquire(timeout_s=0):
+            stack.callback(lock.release)
+            return place
+    return None
+
+
+def _moved(call: Call, place: Path, stack: contextlib.ExitStack) -> Call:
+    """Return the call at a place, which is empty when the stack is left."""
     # Not beside the source: what is old beside a graft is swept.
     source, link = place / "source", place / "grafts" / "torch"
     shutil.rmtree(source, ignore_errors=True)  # of a build that was killed
     stack.callback(shutil.rmtree, source, ignore_errors=True)
     shutil.copytree(call.source, source, symlinks=True)
     plan = _renamed(_with_toolkit_at(place / "toolkit", call), call.source, source)
-    call = replace(call, source=source, plan=plan)
+    call = replace(call, source=source, plan=_renamed(plan, source, place, only="CCACHE_BASEDIR"))
     if call.plan.graft is None:
         return call
     _link(link, link_graft(call.plan.graft, trusted=call.config.trust))
@@ -80,10 +88,11 @@ def _with_toolkit_at(link: Path, call: Call) -> Plan:
     return _renamed(moved, toolkit.home, link)
 
 
-def _renamed(plan: Plan, old: str | Path, new: Path) -> Plan:
-    """Return the plan with variables that name another folder."""
+def _renamed(plan: Plan, old: str | Path, new: Path, *, only: str = "") -> Plan:
+    """Return the plan with variables, or one alone, that name another folder."""
     renamed = (replace(v, value=v.value and v.value.replace(str(old), str(new))) for v in plan.variables)
-    return replace(plan, variables=tuple(renamed))
+    pairs = zip(plan.variables, renamed, strict=True)
+    return replace(plan, variables=tuple(v if only not in {"", v.name} else other for v, other in pairs))
 
 
 def _link(link: Path, target: Path) -> None:

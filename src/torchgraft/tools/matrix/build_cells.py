@@ -11,9 +11,8 @@ import json
 import shutil
 import tarfile
 import tempfile
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -23,6 +22,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from ...child import run_child
 from ...codec import to_json
+from ...compile.hardware import read_machine
 from ...compile.plan_facts import plan_facts
 from ...errors import ActError, shown
 from ...files import digest_of, find_text
@@ -33,7 +33,7 @@ from ...model.observation import Hook, Snapshot, Way
 from ...own_files import write_own_file
 from ...prebuilt.plan_prebuilt import plan_prebuilt
 from ...programs import find_programs, take_answer
-from ...settings.config import UsePrebuilt, variable_name
+from ...settings.config import CompilerCaching, UsePrebuilt, variable_name
 from ...settings.sources import Settings, take_settings
 from ...settings.tables import Prebuilt
 from ...untrusted import json_table, table
@@ -42,6 +42,7 @@ from ..check.check_command import check_package
 from ..check.checked import Fit
 from ..check.packages import read_package_file
 from ..show_snapshot import take_shell_snapshot
+from .at_once import Turn, made_at_once, torch_of
 from .plan_cells import Cell
 
 HASHES, STATE = "wheels.sha256", "matrix.json"
@@ -50,6 +51,7 @@ _ANYWHERE = "https://example.com/wheels/v{version}"
 _LARGEST_STATE_BYTES = 10_000_000
 _LONGEST_S = 24 * 3600
 _MOST_LINES = 8
+_MOST_BUILDERS = 4
 _KEPT = ("wheel", "sha256", "took_s", "original")
 
 
@@ -71,29 +73,8 @@ class BuiltCell:
     before: bool = False
 
 
-class Preparation(threading.Thread):
-    """Makes the environment of a cell while another one is built: torch may have to be downloaded."""
-
-    def __init__(self, place: Workplace, cell: Cell) -> None:
-        super().__init__(daemon=True)  # who interrupts does not wait for it, and its child ends with this process
-        self._place, self.cell, self._fault = place, cell, ""
-        self.environment, self.log = place.out / "environments" / cell.name, place.out / "logs" / f"{cell.name}.log"
-
-    def run(self) -> None:
-        """Make it; `check` says afterwards whether that went well."""
-        try:
-            self._place.prepare(self)
-        except (LookupError, OSError) as reason:
-            self._fault = str(reason.args[0] if isinstance(reason, LookupError) else reason)
-
-    def check(self) -> None:
-        """Raise LookupError with what cannot be had."""
-        if self._fault:
-            raise LookupError(self._fault)
-
-
 class Workplace:
-    """Builds cells of a project, one after the other, each with an environment that is made meanwhile.
+    """Builds cells of a project, several at once where that compiles nothing twice.
 
     :param out: where wheels, logs and what is known of finished cells are
     :param url: the folder that the wheels will be published in, "" for where the project says
@@ -101,7 +82,7 @@ class Workplace:
     """
 
     def __init__(self, settings: Settings, out: Path, url: str) -> None:
-        config, self._settings, self.out = settings.config, settings, out.absolute()
+        config, self._settings, self._out = settings.config, settings, out.absolute()
         self._variables = {**settings.variables, "NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
         self._variables.pop("VIRTUAL_ENV", None)
         self._uv = next(iter(find_programs("uv", self._variables)), "")
@@ -110,74 +91,79 @@ class Workplace:
         named = next((place.url for place in config.prebuilt if place.url), "")
         folder = (url or _ANYWHERE).rstrip("/")
         self.place = Prebuilt(url=named if named and not url else f"{folder}/{_NAME}", hashes=HASHES)
+        self._done: dict[Cell, BuiltCell] = {}
         self._sdist, self._sources = self._make_sdist()
 
     def build(self, cells: Sequence[Cell]) -> Iterator[BuiltCell]:
         """Yield what becomes of each; the files of digests and of finished cells are written after each of them."""
-        text = find_text(self.out / STATE, _LARGEST_STATE_BYTES) or "{}"
+        text = find_text(self._out / STATE, _LARGEST_STATE_BYTES) or "{}"
         before = json_table(text)
         known = dict(table(before.get("cells"))) if before.get("sources") == self._sources else {}
-        finished = {cell: done for cell in cells if (done := self._finished(cell, table(known.get(cell.name))))}
-        prepared = self._prepared([cell for cell in cells if cell not in finished])
-        for cell in cells:
-            done = finished.get(cell) or self._built(next(prepared), finished.values())
+        found = (self._finished(cell, table(known.get(cell.name))) for cell in cells)
+        self._done = {done.cell: done for done in found if done}
+        todo = [cell for cell in cells if cell not in self._done]
+        made = made_at_once(todo, self._made, builders=self._builders())
+        for done in itertools.chain(tuple(self._done.values()), made):
             if not done.fault:
-                finished[cell] = done
-                known[cell.name] = {name: getattr(done, name) for name in _KEPT}
+                known[done.cell.name] = {name: getattr(done, name) for name in _KEPT}
             state = {"sources": self._sources, "cells": known}
-            write_own_file(self.out / STATE, json.dumps(to_json(state), indent=2) + "\n")
+            write_own_file(self._out / STATE, json.dumps(to_json(state), indent=2) + "\n")
             rows = sorted({(item["wheel"], item["sha256"]) for item in known.values()})
-            write_own_file(self.out / HASHES, "".join(f"{digest}  {wheel}\n" for wheel, digest in rows))
+            write_own_file(self._out / HASHES, "".join(f"{digest}  {wheel}\n" for wheel, digest in rows))
             yield done
+
+    def _builders(self) -> int:
+        """Return how many are built at once, so that none compiles what another one has compiled.
+
+        With ccache, those of setuptools do not, wherever they are; CMake compiles in a temporary folder, and sccache
+        knows what nvcc makes by real paths.
+        """
+        config = self._settings.config
+        caching = config.compiler_cache
+        names = {CompilerCaching.AUTO: ("ccache", "sccache"), CompilerCaching.OFF: ()}.get(caching, (caching.value,))
+        cache = next((name for name in names if find_programs(name, self._variables)), "")
+        is_shared = cache == "ccache" and config.backend.partition(".")[0] == "setuptools"
+        return min(read_machine().cores, _MOST_BUILDERS) if is_shared or not cache else 1
 
     def _finished(self, cell: Cell, known: Mapping[str, object]) -> BuiltCell | None:
         wheel, digest, took, original = (known.get(key) for key in _KEPT)
         if not (isinstance(wheel, str) and isinstance(digest, str) and isinstance(took, float)):
             return None
-        path = self.out / Path(wheel).name
+        path = self._out / Path(wheel).name
         if not path.is_file() or digest_of(path) != digest:
             return None
         return BuiltCell(cell=cell, wheel=wheel, sha256=digest, took_s=took, original=str(original), before=True)
 
-    def _prepared(self, cells: Sequence[Cell]) -> Iterator[Preparation]:
-        """Yield what is prepared for each, while that for the next one is made."""
-        begun = [Preparation(self, cell) for cell in cells]
-        for preparation in begun[:1]:
-            preparation.start()
-        for preparation, following in itertools.zip_longest(begun, begun[1:]):
-            preparation.join()
-            if following is not None:
-                following.start()
-            yield preparation
-
-    def _built(self, prepared: Preparation, others: Iterable[BuiltCell]) -> BuiltCell:
-        cell, environment, log, began = prepared.cell, prepared.environment, prepared.log, time.monotonic()
+    def _made(self, cell: Cell, turn: Turn) -> BuiltCell:
+        """Return what becomes of a cell: its environment is made at once, its wheel when it is its turn."""
+        environment, log = self._out / "environments" / cell.name, self._out / "logs" / f"{cell.name}.log"
+        began = time.monotonic()
         try:
-            prepared.check()
-            with tempfile.TemporaryDirectory(prefix="torchgraft-") as scratch:
-                other = next((one for one in others if self._serves(one, cell, environment)), None)
-                wheel = self.out / other.wheel if other else self._built_wheel(environment, log, Path(scratch))
-                original = other.original if other else wheel.name
-                target = self.out / self._published_name(original, environment)
-                if wheel != target:
-                    shutil.copyfile(wheel, target)
+            self._make_environment(cell, environment, log)
+            with turn:
+                began = time.monotonic()
+                done = self._built(cell, environment, log)
         except LookupError as reason:
             return BuiltCell(cell=cell, took_s=time.monotonic() - began, fault=f"{reason.args[0]}: {log}")
         finally:
             shutil.rmtree(environment, ignore_errors=True)
-        return BuiltCell(
-            cell=cell,
-            wheel=target.name,
-            original=original,
-            sha256=digest_of(target),
-            took_s=round(time.monotonic() - began, 1),
-            same_as=other.cell.python if other else "",
-        )
+        self._done[cell] = done = replace(done, took_s=round(time.monotonic() - began, 1))
+        return done
+
+    def _built(self, cell: Cell, environment: Path, log: Path) -> BuiltCell:
+        with tempfile.TemporaryDirectory(prefix="torchgraft-") as scratch:
+            others = [other for other in tuple(self._done.values()) if torch_of(other.cell) == torch_of(cell)]
+            other = next((one for one in others if self._serves(one, cell, environment)), None)
+            wheel = self._out / other.wheel if other else self._built_wheel(environment, log, Path(scratch))
+            original = other.original if other else wheel.name
+            target = self._out / self._published_name(original, environment)
+            if wheel != target:
+                shutil.copyfile(wheel, target)
+        same_as = other.cell.python if other else ""
+        return BuiltCell(cell=cell, wheel=target.name, original=original, sha256=digest_of(target), same_as=same_as)
 
     def _serves(self, other: BuiltCell, cell: Cell, environment: Path) -> bool:
         """Return whether the wheel for another Python is for this one as well, and fits: one of the stable ABI."""
-        if (other.cell.torch, other.cell.index) != (cell.torch, cell.index):
-            return False
         try:
             *_, tags = parse_wheel_filename(other.original)
         except InvalidWheelFilename:
@@ -192,22 +178,21 @@ class Workplace:
             return False
         snapshot = self._snapshot(environment)
         torch = snapshot.consumer.torch if snapshot.consumer else None
-        checked = check_package(read_package_file(self.out / other.wheel), torch, None)
+        checked = check_package(read_package_file(self._out / other.wheel), torch, None)
         return checked is None or checked.fit is Fit.FITS
 
-    def prepare(self, cell: Preparation) -> None:
-        """Make the environment of a cell, and install its torch; raise LookupError with what cannot be had."""
-        wanted, environment, log = cell.cell, cell.environment, cell.log
+    def _make_environment(self, cell: Cell, environment: Path, log: Path) -> None:
+        """Make an environment with the torch of a cell; raise LookupError with what cannot be had."""
         python = environment / "bin" / "python"
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("", encoding="utf-8")
-        self._ask(log, "venv", "--quiet", "--clear", "--python", wanted.python, str(environment))
+        self._ask(log, "venv", "--quiet", "--clear", "--python", cell.python, str(environment))
         if not python.exists():
-            raise LookupError(f"there is no Python {wanted.python}")
-        index = ("--index", wanted.index) if wanted.index else ()
-        self._ask(log, "pip", "install", "--quiet", "--python", str(python), *index, f"torch=={wanted.torch}")
+            raise LookupError(f"there is no Python {cell.python}")
+        index = ("--index", cell.index) if cell.index else ()
+        self._ask(log, "pip", "install", "--quiet", "--python", str(python), *index, f"torch=={cell.torch}")
         if not list(environment.glob("lib/python*/site-packages/torch/version.py")):
-            raise LookupError(f"torch {wanted.torch} cannot be installed")
+            raise LookupError(f"torch {cell.torch} cannot be installed")
 
     def _built_wheel(self, environment: Path, log: Path, scratch: Path) -> Path:
         """Return the wheel that uv builds of the sdist; raise LookupError if it does not."""
@@ -242,7 +227,7 @@ class Workplace:
 
     def _make_sdist(self) -> tuple[Path, str]:
         """Return the sdist that all wheels are built from, and a digest of its content; raise ActError without one."""
-        folder = self.out / "sdist"
+        folder = self._out / "sdist"
         shutil.rmtree(folder, ignore_errors=True)
         command = [self._uv, "build", "--sdist", "--out-dir", str(folder), str(self._settings.source)]
         said = take_answer(command, self._variables, timeout_s=_LONGEST_S).text

@@ -116,6 +116,7 @@ def _build(settings: Settings, cells: tuple[Cell, ...], arguments: argparse.Name
         for number, found in enumerate(place.build(cells), 1):
             done.append(found)
             print(f"[{number}/{len(cells)}] {built_text(found)}", file=sys.stderr, flush=True)
+    done.sort(key=lambda found: cells.index(found.cell))
     if arguments.format == "json":
         print(json_text(tuple(done)), end="")
     else:
