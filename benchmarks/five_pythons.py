@@ -4,10 +4,9 @@
         [--bindings torch/library.h] [--kernels N] [--architectures "8.0 9.0"] [--cache ccache]
 
 The Pythons, nvcc for this CUDA, and ccache or sccache have to be on PATH. torch is downloaded before the clock runs. A
-package of N kernels, for four types each and without Python.h, is built with empty caches each time. With `torch/library.h` its
-operators are in a C++ file of their own and the module is a small file; with `torch/extension.h` one C++ file has
-both. CPU seconds are those of all children, without what sccache's server runs. Run it on a machine with nothing else
-to do.
+package of N kernels, for four types each and without Python.h, is built with empty caches each time. The operators are
+in a C++ file with `torch/library.h`, and the module is a small file; or one file with `torch/extension.h` has both. CPU
+seconds are those of all children, without what sccache's server runs. Run it on a machine with nothing else to do.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from pathlib import Path
 from compiled_once import hits
 from isolated_install import wheelhouse
 from measuring import BACKEND, Table, columns, main, make_environment, run, timed, uv, uv_program
+from ten_files import path_without
 
 SETUP = """
 from glob import glob
@@ -117,15 +117,16 @@ def against_one(
     uv("cache", "clean", "--quiet", "torchgraft")  # one of another wheel, with the same version
     command = [make_environment(folder / "tool", wheel), "-m", "torchgraft", "matrix", project, "--build", "--json"]
     command += ["--torch", options.release, "--cuda", options.cuda]
-    programs = folder / "programs"
-    programs.mkdir()
+    path = path_without("ninja", folder / "programs")  # that of the index asks jobservers
+    programs = folder / "programs" / "uv"
+    programs.mkdir(parents=True)
     (programs / "uv").symlink_to(uv_program())
     took = []
     # One before and one after all of them: a machine is not as fast all the time.
     for number, some in enumerate((pythons[:1], pythons, pythons[:1])):
         place = folder / str(number)
         variables = {
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{programs}{os.pathsep}{path}",
             "UV_FIND_LINKS": str(house),
             "TORCHGRAFT_CACHE_DIR": str(place / "cache"),
             "TORCHGRAFT_COMPILER_CACHE": options.cache,

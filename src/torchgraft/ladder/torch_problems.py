@@ -204,15 +204,17 @@ def torch_text(consumer: Consumer) -> str:
 def install_fix(snapshot: Snapshot, consumer: Consumer | None, *words: str) -> str:
     """Return what brings requirements; words that start with `-` are added to the same command.
 
-    uv keeps nothing in a project or a tool that was not asked for there.
+    uv keeps nothing in a project or a tool that was not asked for there, nor does `poetry sync` or `pdm sync --clean`.
     """
     command = snapshot.front_end.command
     place = snapshot.python.path(consumer.prefix) if consumer and consumer.exists else None
     is_passing = place is None or is_throw_away(place) or place.parent.name.startswith("environments-")  # a script's
     if command in _OF_TOOLS or (command == "uv run" and is_passing):
         return " ".join(f"--with {quoted(word)}" for word in words)
-    if command in OF_PROJECTS and not words[0].startswith("-"):
-        return f"uv add {' '.join(map(quoted, words))}"
+    program = command.partition(" ")[0]
+    keeps_none = command in OF_PROJECTS or (snapshot.front_end.removes_others and program in {"poetry", "pdm"})
+    if keeps_none and not words[0].startswith("-"):
+        return f"{program} add {' '.join(map(quoted, words))}"
     return install_command(consumer.prefix if consumer else None, words, by_uv=_is_uv(snapshot))
 
 

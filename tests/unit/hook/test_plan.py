@@ -194,6 +194,22 @@ def test_uv_is_told_what_uv_understands() -> None:
     assert problem.fixes[0] == "pip --python '/my env' install torch"
 
 
+@pytest.mark.parametrize(
+    ("command", "removes_others", "fix"),
+    [
+        ("poetry sync", True, "poetry add torch"),
+        ("pdm sync", True, "pdm add torch"),
+        ("pdm sync", False, "pip --python /env install torch"),
+        ("uv sync", True, "uv add torch"),
+    ],
+)
+def test_what_takes_others_away_is_told_what_stays(command: str, removes_others: bool, fix: str) -> None:  # noqa: FBT001
+    name = FrontEndName[command.partition(" ")[0].upper()]
+    front_end = FrontEnd(name=name, command=command, removes_others=removes_others)
+    made = plan({"provide": Provide.GRAFT}, hook=WHEEL, consumer=snapshots.consumer(None), front_end=front_end)
+    assert made.problems[0].fixes[0] == fix
+
+
 # Variables.
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from torchgraft.cli import main
-from torchgraft.tools.matrix.plan_cells import RELEASES
+from torchgraft.tools.matrix.at_once import Turn, made_at_once
+from torchgraft.tools.matrix.plan_cells import RELEASES, Cell
 from torchgraft.untrusted import load_toml
 
 PROJECT = """
@@ -166,3 +169,45 @@ def test_more_than_github_runs_is_said(tmp_path: Path, capsys: pytest.CaptureFix
 def test_the_wheel_of_pypi_is_a_build() -> None:
     assert all(release.on_pypi in release.builds and "cpu" in release.builds for release in RELEASES)
     assert len({release.version for release in RELEASES}) == len(RELEASES)
+
+
+def pythons(*versions: str, torch: str = "2.8.0") -> list[Cell]:
+    return [Cell(python=version, torch=torch, build="cu128", index="") for version in versions]
+
+
+def test_the_first_of_a_torch_is_built_alone_and_the_others_at_once() -> None:
+    cells, together, over = pythons("3.10", "3.11", "3.12"), threading.Barrier(2, timeout=10), []
+
+    def make(cell: Cell, turn: Turn) -> str:
+        with turn:
+            if cell is cells[0]:
+                time.sleep(0.2)
+                assert not over
+            else:
+                together.wait()
+            over.append(cell)
+        return cell.python
+
+    assert sorted(made_at_once(cells, make, builders=2)) == ["3.10", "3.11", "3.12"]
+    assert over[0] is cells[0]
+
+
+def test_a_first_one_that_has_no_turn_holds_up_nobody() -> None:
+    cells = pythons("3.10", "3.11")
+
+    def make(cell: Cell, turn: Turn) -> str:
+        if cell is cells[0]:
+            return "there is no Python 3.10"
+        with turn:
+            return cell.python
+
+    assert sorted(made_at_once(cells, make, builders=1)) == ["3.11", "there is no Python 3.10"]
+
+
+def test_what_goes_wrong_in_one_is_raised() -> None:
+    def make(cell: Cell, turn: Turn) -> str:
+        with turn:
+            raise OSError(cell.python)
+
+    with pytest.raises(OSError, match=r"3\.10"):
+        list(made_at_once(pythons("3.10"), make, builders=2))

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from ...child import run_child
+from ...child import run_child, say
 from ...codec import to_json
 from ...compile.hardware import read_machine
 from ...compile.plan_facts import plan_facts
@@ -154,6 +154,8 @@ class Workplace:
         with tempfile.TemporaryDirectory(prefix="torchgraft-") as scratch:
             others = [other for other in tuple(self._done.values()) if torch_of(other.cell) == torch_of(cell)]
             other = next((one for one in others if self._serves(one, cell, environment)), None)
+            if other is None:
+                say(shown(f"{_head(cell)}: building, log in {log}"))
             wheel = self._out / other.wheel if other else self._built_wheel(environment, log, Path(scratch))
             original = other.original if other else wheel.name
             target = self._out / self._published_name(original, environment)
@@ -260,13 +262,17 @@ class Workplace:
             file.write(b"\n")
 
 
+def _head(cell: Cell) -> str:
+    return f"torch {cell.public} {cell.build}, Python {cell.python}"
+
+
 def built_text(done: BuiltCell) -> str:
     """Return a line that says what became of a cell."""
-    head = f"torch {done.cell.public} {done.cell.build}, Python {done.cell.python}: "
+    head = _head(done.cell)
     if done.fault:
-        return shown(f"{head}FAILED, {done.fault}")
+        return shown(f"{head}: FAILED, {done.fault}")
     same = f"that of Python {done.same_as}" if done.same_as else ""
-    return shown(f"{head}{'there already' if done.before else same or duration_text(done.took_s)}, {done.wheel}")
+    return shown(f"{head}: {'there already' if done.before else same or duration_text(done.took_s)}, {done.wheel}")
 
 
 def prebuilt_text(place: Prebuilt) -> str:

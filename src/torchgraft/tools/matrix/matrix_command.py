@@ -27,7 +27,7 @@ from .plan_cells import CPU, RELEASES, Cell, Range, plan_cells
 DESCRIPTION = """List the wheels that a project should have: one for each existing combination of Python
 (requires-python), torch ([tool.torchgraft] torch, and the project's requirements) and CUDA, on Linux for
 x86-64, for the newest release of each minor version of torch. No index is asked. --build builds
-them here, one after the other."""
+them here."""
 EPILOG = """examples:
   torchgraft matrix                                         which wheels should there be?
   torchgraft matrix --torch '>=2.12' --cuda '>=13' --format github
