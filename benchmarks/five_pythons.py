@@ -167,7 +167,7 @@ def write_project(folder: Path, options: argparse.Namespace) -> Path:
             f"#include <torch/extension.h>\n{declared}PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {{\n{defined}\n}}\n"
         )
     else:
-        schemas = "\n".join(f'    m.def("{name}(Tensor in, Tensor(a!) out) -> ()");' for name in names)
+        schemas = "\n".join(f'    m.def("{name}(Tensor input, Tensor(a!) out) -> ()");' for name in names)
         implemented = "\n".join(f'    m.impl("{name}", &as_op<{name}>);' for name in names)
         wrapper = "template <auto op> void as_op(const at::Tensor &in, at::Tensor out) { op(in, out); }\n"
         operators = OPERATORS.format(names=schemas, implementations=implemented)
