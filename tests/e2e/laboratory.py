@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -26,6 +27,7 @@ import filelock
 import psutil
 from packaging.requirements import Requirement
 
+from support.interrupts import interruptible
 from torchgraft.tools.adopt.package_index import download_sdist, find_indexes
 
 if sys.version_info >= (3, 11):
@@ -143,6 +145,26 @@ class Workplace:
     def processes(self) -> list[psutil.Process]:
         """Return those that were started with the home of this test, and run."""
         return [process for process in psutil.process_iter() if _has_home(process, self.folder / "home")]
+
+    @contextlib.contextmanager
+    def started(self, command: Sequence[str | Path], **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Yield a process in a session of its own, which can be interrupted; what is left of it is killed."""
+        with interruptible():
+            process = subprocess.Popen(
+                list(map(str, command)),
+                cwd=self.folder,
+                env={**self.variables, **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        with process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def run(
         self,

@@ -14,8 +14,6 @@ import psutil
 import pytest
 import uv
 
-from support.interrupts import interruptible
-
 from .laboratory import Environment, Laboratory, Outcome, Workplace, hashes, link_tree, read_probe, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -307,27 +305,13 @@ def test_plan_shows_why_there_will_be_no_build(laboratory: Laboratory, workplace
 def test_an_interrupted_build_leaves_no_process_and_no_file(front: str, scene: Scene) -> None:
     probe = scene.workplace.folder / "probe.jsonl"
     given, before = hashes(scene.source), scene.consumer.listing()
-    variables = {**scene.workplace.variables, "PROBE_FILE": str(probe), "PROBE_SLEEP_S": "120"}
+    variables = {"PROBE_FILE": str(probe), "PROBE_SLEEP_S": "120"}
 
-    with interruptible():
-        process = subprocess.Popen(
-            scene.command(front),
-            cwd=scene.workplace.folder,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    with process:
-        try:
-            wait_until(lambda: probe.exists() and probe.read_text(encoding="utf-8").endswith("\n"), timeout_s=60)
-            # As a terminal does it: the whole foreground group gets the signal.
-            os.killpg(process.pid, signal.SIGINT)
-            said = process.communicate(timeout=30)[0].decode("utf-8", "replace")
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+    with scene.workplace.started(scene.command(front), **variables) as process:
+        wait_until(lambda: probe.exists() and probe.read_text(encoding="utf-8").endswith("\n"), timeout_s=60)
+        # As a terminal does it: the whole foreground group gets the signal.
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=30)[0].decode("utf-8", "replace")
 
     (facts,) = read_probe(probe)
     assert process.returncode != 0

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 import uv
 
-from support.interrupts import interruptible
 from torchgraft.untrusted import load_toml
 
 from .how_to_worlds import SHAPES
@@ -156,7 +154,7 @@ def test_a_wheel_of_the_stable_abi_is_built_for_all_pythons_once(matrix: Matrix)
 
     assert f"torch 2.8.0 cu128, Python {older}: there already, my_ext-1.0+" in said
     assert f"torch 2.8.0 cu128, Python {PYTHON}: that of Python {older}, my_ext-1.0+" in said
-    matrix.run(*asked, PYTHON).succeeded()  # there already: no wheel is for another torch, and CC compiles nothing
+    # The wheel is for that torch alone, and this compiler compiles nothing.
     failed = matrix.run("--torch", "2.9.0", "--every-patch", "--cuda", "12.8", "--python", PYTHON)
     assert f"torch 2.9.0 cu128, Python {PYTHON}: FAILED, it cannot be built: " in failed.said
 
@@ -165,23 +163,11 @@ def test_an_interrupted_matrix_leaves_no_process(matrix: Matrix) -> None:
     sleeps = matrix.place.folder / "sleeps"
     matrix.add_to_script(SLEEPING.format(environments=str(matrix.wheels / "environments"), sleeps=str(sleeps)))
     asked = ("--python", PYTHON, "--torch", "2.8.0", "--cuda", "12.8")
-    with interruptible():
-        process = subprocess.Popen(
-            [*matrix.command, *asked],
-            cwd=matrix.place.folder,
-            env=matrix.place.variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    with process:
-        try:
-            wait_until(sleeps.exists, timeout_s=60)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=30) == 130
-        finally:
-            process.kill()
+    with matrix.place.started([*matrix.command, *asked]) as process:
+        wait_until(sleeps.exists, timeout_s=60)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 130
     wait_until(lambda: not matrix.place.processes(), timeout_s=10)
 
 

@@ -90,9 +90,11 @@ def _with_toolkit_at(link: Path, call: Call) -> Plan:
 
 def _renamed(plan: Plan, old: str | Path, new: Path, *, only: str = "") -> Plan:
     """Return the plan with variables, or one alone, that name another folder."""
-    renamed = (replace(v, value=v.value and v.value.replace(str(old), str(new))) for v in plan.variables)
-    pairs = zip(plan.variables, renamed, strict=True)
-    return replace(plan, variables=tuple(v if only not in {"", v.name} else other for v, other in pairs))
+    variables = (
+        replace(v, value=v.value and v.value.replace(str(old), str(new))) if only in {"", v.name} else v
+        for v in plan.variables
+    )
+    return replace(plan, variables=tuple(variables))
 
 
 def _link(link: Path, target: Path) -> None:

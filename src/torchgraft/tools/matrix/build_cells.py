@@ -27,6 +27,7 @@ from ...compile.plan_facts import plan_facts
 from ...errors import ActError, shown
 from ...files import digest_of, find_text
 from ...hook.progress import duration_text
+from ...hook.workshop import hand_on
 from ...ladder.plan_torch import Choice
 from ...model.decision import Compiling
 from ...model.observation import Hook, Snapshot, Way
@@ -160,7 +161,10 @@ class Workplace:
             original = other.original if other else wheel.name
             target = self._out / self._published_name(original, environment)
             if wheel != target:
-                shutil.copyfile(wheel, target)
+                named = Path(scratch, "published", target.name)
+                named.parent.mkdir()
+                shutil.copyfile(wheel, named)
+                hand_on(named, str(self._out))
         same_as = other.cell.python if other else ""
         return BuiltCell(cell=cell, wheel=target.name, original=original, sha256=digest_of(target), same_as=same_as)
 
